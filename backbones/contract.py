@@ -1,0 +1,137 @@
+"""The one place where backbones and heads meet: named feature maps, and how a part remembers how it was built."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+
+ROLES = ("classification", "detection", "segmentation")
+
+
+class Feature(NamedTuple):
+    """One feature map on offer: how many channels it has and how many input pixels one of its cells spans."""
+
+    channels: int
+    stride: int
+
+
+class Part(nn.Module):
+    """A module that remembers its constructor arguments, so that a checkpoint can say how to build it again.
+
+    Arguments have to be plain values (numbers, strings, lists, dictionaries): they are stored in checkpoints that are
+    read with ``weights_only=True``.
+    """
+
+    init_args: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Part:
+        part = super().__new__(cls)
+        # copy and pickle call __new__ without the arguments and restore the attributes afterwards
+        bound = inspect.signature(cls.__init__).bind_partial(part, *args, **kwargs)
+        object.__setattr__(part, "init_args", dict(list(bound.arguments.items())[1:]))
+        return part
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Every constructor argument by name, defaults included."""
+        parameters = inspect.signature(type(self).__init__).parameters
+        defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+        return defaults | self.init_args
+
+    def spec(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+        """Import path and constructor arguments of this part, as plain values; ``leave_out`` names arguments to omit."""
+        omitted = set(leave_out)
+        arguments = {name: value for name, value in self.init_args.items() if name not in omitted}
+        return {"class_path": f"{type(self).__module__}.{type(self).__qualname__}", "init_args": arguments}
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
+def build(spec: dict[str, Any], kind: type[AnyPart], **extra: Any) -> AnyPart:
+    """Builds the part that ``spec`` (see :meth:`Part.spec`) describes; ``extra`` adds arguments that it leaves out.
+
+    Raises:
+        TypeError: ``spec`` names something else than a ``kind``. Nothing but such classes is ever called, because specs
+            come out of checkpoint files.
+    """
+    module, _, name = spec["class_path"].rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise TypeError(f"{spec['class_path']} is no {kind.__name__} and cannot be built from a checkpoint.")
+    return found(**spec["init_args"], **extra)
+
+
+class Backbone(Part, ABC):
+    """A network that turns images into named feature maps.
+
+    Maps are named by position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and 32, and
+    ``final`` is the last convolution before the pooling; a family may add maps under names of its own. A name stands
+    for the nominal stride also where ``output_stride`` replaces a stride by dilation: ``Feature.stride`` tells the
+    true one.
+
+    Attributes:
+        shape_arguments: names of the constructor arguments that the shapes of the weights depend on.
+        features: every map on offer by name, finest first; what :meth:`select` dropped is no longer there.
+        taps: for each role ("classification", "detection", "segmentation") the maps, finest first, that the papers
+            put such a head on; a role that the family cannot serve is absent.
+        width: the width multiplier, which a head may scale its own layers with.
+    """
+
+    shape_arguments: ClassVar[tuple[str, ...]] = ()
+    features: dict[str, Feature]
+    taps: dict[str, tuple[str, ...]]
+    width: float = 1.0
+
+    def tap(self, role: str) -> tuple[str, ...]:
+        """Names of the maps that ``role`` taps.
+
+        Raises:
+            ValueError: this backbone has no maps for ``role``.
+        """
+        if role not in self.taps:
+            offer = ", ".join(f"{name} (stride {f.stride})" for name, f in self.features.items())
+            raise ValueError(
+                f"{type(self).__name__} has no maps for {role}: it offers {offer}; pass maps=[…] to choose among them."
+            )
+        return self.taps[role]
+
+    @abstractmethod
+    def select(self, names: Sequence[str]) -> None:
+        """Keeps what the maps ``names`` need and nothing more, so that no layer is idle; later calls can only narrow.
+
+        Raises:
+            ValueError: a name is not on offer.
+        """
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Normalised images ``[N, in_channels, H, W]`` → the selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``."""
+
+    def imagenet_weights_name(self) -> str:
+        """Published name of the weights that "imagenet" stands for; empty where nobody published any."""
+        return ""
+
+    def check_published(self, name: str) -> None:
+        """Raises ValueError if this network's arguments differ from those that the weights ``name`` were trained with."""
+
+    def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Renames the tensors of a checkpoint to this network's names.
+
+        Returns:
+            the renamed tensors, and the names of those that have no place in the network; what :meth:`select` dropped
+            on purpose is in neither.
+        """
+        own = self.state_dict()
+        return {k: v for k, v in state.items() if k in own}, [k for k in state if k not in own]
+
+    def check_offered(self, names: Sequence[str]) -> None:
+        """Raises ValueError unless every one of ``names`` is on offer."""
+        for name in names:
+            if name not in self.features:
+                raise ValueError(f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}.")

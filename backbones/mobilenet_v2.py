@@ -1,0 +1,90 @@
+"""MobileNetV2: inverted residuals and linear bottlenecks (Sandler et al. 2018, arXiv 1801.04381)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .blocks import Activation, Padding, Style, round_channels
+from .inverted_residual import InvertedResidualChain
+
+
+class Row(NamedTuple):
+    """A row of the paper's table 2: ``repeats`` blocks, the first of them with ``stride``."""
+
+    expansion: int
+    channels: int
+    repeats: int
+    stride: int
+
+
+ROWS = (
+    Row(1, 16, 1, 1),
+    Row(6, 24, 2, 2),
+    Row(6, 32, 3, 2),
+    Row(6, 64, 4, 2),
+    Row(6, 96, 3, 1),
+    Row(6, 160, 3, 2),
+    Row(6, 320, 1, 1),
+)
+
+
+class MobileNetV2(InvertedResidualChain):
+    """MobileNetV2 at any width.
+
+    Maps at width 1: c1 16, c2 24, c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
+
+    Args:
+        width: multiplies the channels of every layer but the last, which only grows with it (section 6.1).
+        output_stride: 32, 16 or 8; strides beyond it become dilation.
+        in_channels: channels of the images.
+        activation: after every convolution but the linear ones.
+        padding: "same" for weights that TensorFlow trained.
+        norm_eps: epsilon of the batch norms.
+        norm_momentum: momentum of the batch norms; detection recipes use 0.03.
+
+    Raises:
+        ValueError: ``width`` is not positive, or ``output_stride`` or ``activation`` is not on offer.
+    """
+
+    shape_arguments = ("width", "in_channels")
+    published = dict.fromkeys(
+        ("MobileNet_V2_Weights.IMAGENET1K_V2", "MobileNet_V2_Weights.IMAGENET1K_V1"),
+        {"width": (1.0,), "in_channels": (3,), "activation": ("relu6",), "padding": ("symmetric",)},
+    )
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        output_stride: int = 32,
+        in_channels: int = 3,
+        activation: Activation = "relu6",
+        padding: Padding = "symmetric",
+        norm_eps: float = 1e-5,
+        norm_momentum: float = 0.1,
+    ) -> None:
+        super().__init__(width, in_channels, output_stride, Style(padding, norm_eps, norm_momentum))
+        channels = round_channels(32 * width)
+        self.add_stem(channels, activation)
+        for row in ROWS:
+            for repeat in range(row.repeats):
+                expanded = channels * row.expansion
+                channels = round_channels(row.channels * width)
+                self.add_block(
+                    expanded, channels, kernel=3, stride=row.stride if repeat == 0 else 1, act=activation
+                )
+        self.add_final(round_channels(1280 * max(1.0, width)), activation)
+        self.taps = {
+            "classification": ("final",),
+            "detection": ("c4_expansion", "final"),
+            "segmentation": ("c3", "c5"),
+        }
+
+    @staticmethod
+    def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for k, part in enumerate(parts):
+            inner = f"{prefix}.conv.{k}"
+            linear = part == "project"
+            names[f"{part}.conv"] = inner if linear else f"{inner}.0"
+            names[f"{part}.norm"] = f"{prefix}.conv.{k + 1}" if linear else f"{inner}.1"
+        return names

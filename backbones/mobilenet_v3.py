@@ -1,0 +1,175 @@
+"""MobileNetV3: searched inverted residuals with hard swish and squeeze-excite (Howard et al. 2019, arXiv 1905.02244)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from .blocks import Activation, Padding, Style, round_channels
+from .inverted_residual import InvertedResidualChain
+
+Variant = Literal["large", "small"]
+Tail = Literal["full", "detection", "segmentation"]
+
+
+class Row(NamedTuple):
+    """A row of the paper's tables 1 and 2 (``swish``: hard swish, else ReLU; ``gate``: squeeze-excite)."""
+
+    kernel: int
+    expanded: int
+    channels: int
+    gate: bool
+    swish: bool
+    stride: int
+
+
+class Table(NamedTuple):
+    """A whole network: the rows up to stride 16, and for each tail the rows and the last 1×1 at stride 32."""
+
+    body: tuple[Row, ...]
+    tails: dict[str, tuple[tuple[Row, ...], int]]
+
+
+def closing(first: int, expanded: int, channels: int) -> tuple[tuple[Row, ...], int]:
+    """Three blocks and the last 1×1, which is as wide as the last expansion."""
+    return (
+        Row(5, first, channels, True, True, 2),
+        Row(5, expanded, channels, True, True, 1),
+        Row(5, expanded, channels, True, True, 1),
+    ), expanded
+
+
+# Two different networks are called "reduced tail". For detection (the daggered rows of table 6) the first expansion keeps
+# its width; for segmentation (RF2, table 7) it is halved as well.
+TABLES: dict[str, Table] = {
+    "large": Table(
+        body=(
+            Row(3, 16, 16, False, False, 1),
+            Row(3, 64, 24, False, False, 2),
+            Row(3, 72, 24, False, False, 1),
+            Row(5, 72, 40, True, False, 2),
+            Row(5, 120, 40, True, False, 1),
+            Row(5, 120, 40, True, False, 1),
+            Row(3, 240, 80, False, True, 2),
+            Row(3, 200, 80, False, True, 1),
+            Row(3, 184, 80, False, True, 1),
+            Row(3, 184, 80, False, True, 1),
+            Row(3, 480, 112, True, True, 1),
+            Row(3, 672, 112, True, True, 1),
+        ),
+        tails={
+            "full": closing(672, 960, 160),
+            "detection": closing(672, 480, 80),
+            "segmentation": closing(336, 480, 80),
+        },
+    ),
+    "small": Table(
+        body=(
+            Row(3, 16, 16, True, False, 2),
+            Row(3, 72, 24, False, False, 2),
+            Row(3, 88, 24, False, False, 1),
+            Row(5, 96, 40, True, True, 2),
+            Row(5, 240, 40, True, True, 1),
+            Row(5, 240, 40, True, True, 1),
+            Row(5, 120, 48, True, True, 1),
+            Row(5, 144, 48, True, True, 1),
+        ),
+        tails={
+            "full": closing(288, 576, 96),
+            "detection": closing(288, 288, 48),
+            "segmentation": closing(144, 288, 48),
+        },
+    ),
+}
+
+
+class MobileNetV3(InvertedResidualChain):
+    """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
+
+    Maps of Large at width 1: c1 16, c2 24, c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of Small: c1 16,
+    c2 16, c3 24, c4 48, c4_expansion 288, c5 96, final 576.
+
+    Args:
+        variant: "large" (table 1) or "small" (table 2).
+        width: multiplies the channels of every layer.
+        tail: "full"; "detection" halves the layers after the c4_expansion (table 6, †); "segmentation" halves that
+            expansion as well (table 7, RF2).
+        minimalistic: 3×3 kernels, ReLU and no squeeze-excite throughout, for hardware that has nothing else.
+        output_stride: 32, 16 or 8; strides beyond it become dilation.
+        in_channels: channels of the images.
+        activation: what stands where the tables say hard swish; None is hard swish, or ReLU when minimalistic.
+        padding: "same" for weights that TensorFlow trained.
+        norm_eps: epsilon of the batch norms.
+        norm_momentum: momentum of the batch norms; detection recipes use 0.03.
+
+    Raises:
+        ValueError: ``variant``, ``tail``, ``output_stride`` or ``activation`` is not on offer, or ``width`` not positive.
+    """
+
+    shape_arguments = ("variant", "width", "tail", "minimalistic", "in_channels")
+    published = {
+        name: {
+            "variant": (variant,),
+            "width": (1.0,),
+            "tail": ("full",),
+            "minimalistic": (False,),
+            "in_channels": (3,),
+            "activation": ("hardswish", None),
+            "padding": ("symmetric",),
+        }
+        for name, variant in (
+            ("MobileNet_V3_Large_Weights.IMAGENET1K_V2", "large"),
+            ("MobileNet_V3_Large_Weights.IMAGENET1K_V1", "large"),
+            ("MobileNet_V3_Small_Weights.IMAGENET1K_V1", "small"),
+        )
+    }
+
+    def __init__(
+        self,
+        variant: Variant = "large",
+        width: float = 1.0,
+        tail: Tail = "full",
+        minimalistic: bool = False,
+        output_stride: int = 32,
+        in_channels: int = 3,
+        activation: Activation | None = None,
+        padding: Padding = "symmetric",
+        norm_eps: float = 1e-3,
+        norm_momentum: float = 0.01,
+    ) -> None:
+        if variant not in TABLES:
+            raise ValueError(f"There is no MobileNetV3 variant {variant!r}: choose one of {', '.join(TABLES)}.")
+        table = TABLES[variant]
+        if tail not in table.tails:
+            raise ValueError(f"There is no MobileNetV3 tail {tail!r}: choose one of {', '.join(table.tails)}.")
+        super().__init__(width, in_channels, output_stride, Style(padding, norm_eps, norm_momentum))
+        swish = activation or ("relu" if minimalistic else "hardswish")
+        tail_rows, final = table.tails[tail]
+
+        base = 16  # channels before the row at width 1: the expansion is a ratio to them, applied after rounding
+        channels = round_channels(base * width)
+        self.add_stem(channels, swish)
+        for row in (*table.body, *tail_rows):
+            expanded = round_channels(channels * row.expanded / base)
+            base, channels = row.channels, round_channels(row.channels * width)
+            self.add_block(
+                expanded,
+                channels,
+                kernel=3 if minimalistic else row.kernel,
+                stride=row.stride,
+                squeezed=round_channels(expanded / 4) if row.gate and not minimalistic else 0,
+                act=swish if row.swish else "relu",
+            )
+        self.add_final(round_channels(final * width), swish)
+        self.taps = {
+            "classification": ("final",),
+            "detection": ("c4_expansion", "final"),
+            "segmentation": ("c3", "final"),
+        }
+
+    @staticmethod
+    def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for k, part in enumerate(parts):
+            pair = {"reduce": "fc1", "expand": "fc2"} if part == "squeeze_excite" else {"conv": "0", "norm": "1"}
+            names |= {f"{part}.{ours}": f"{prefix}.block.{k}.{theirs}" for ours, theirs in pair.items()}
+        return names

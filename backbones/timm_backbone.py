@@ -1,0 +1,102 @@
+"""Any network of the timm library that gives feature maps, as a backbone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import timm
+import torch
+from torch import Tensor
+
+from .contract import Backbone, Feature
+from .weights import State
+
+
+class TimmBackbone(Backbone):
+    """A timm network by its name there, with weights drawn at random (see ``load_weights`` for published ones).
+
+    Its maps are named by stride, ``c1`` at 2 to ``c5`` at 32, as far as the network has them. Detection taps the maps at
+    strides 16 and 32, segmentation that at 8 and the coarsest, classification the coarsest.
+
+    Args:
+        name: timm's model name, with or without a tag, e.g. "resnet18" or "mobilenetv4_conv_small.e1200_r224_in1k".
+        output_stride: 32, or 16 or 8 where the timm network allows it; strides beyond it become dilation.
+        in_channels: channels of the images.
+
+    Raises:
+        ValueError: timm knows no such network, it has no feature maps, or not at this ``output_stride``.
+    """
+
+    def __init__(self, name: str, output_stride: int = 32, in_channels: int = 3) -> None:
+        super().__init__()
+        if not timm.is_model(name.partition(".")[0]):
+            close = difflib.get_close_matches(name, timm.list_models(), n=3)
+            raise ValueError(f"timm has no network {name!r}" + (f": did you mean {', '.join(close)}?" if close else "."))
+        self.name = name
+        self._options = {"in_chans": in_channels} | ({} if output_stride == 32 else {"output_stride": output_stride})
+        try:
+            with torch.device("meta"):
+                nominal = timm.create_model(name, features_only=True).feature_info.reduction()
+            self.net = timm.create_model(name, features_only=True, **self._options)
+        except (RuntimeError, TypeError, AttributeError, AssertionError, NotImplementedError, KeyError) as error:
+            raise ValueError(f"timm's {name} cannot be built as a feature extractor here: {error}") from error
+
+        info = self.net.feature_info
+        self.features = {}
+        self._indices: dict[str, int] = {}
+        for index, stride, channels, actual in zip(
+            info.out_indices, nominal, info.channels(), info.reduction(), strict=True
+        ):
+            position = f"c{int(stride).bit_length() - 1}"
+            self.features.pop(position, None)  # of several maps at one stride the last is the one to use
+            self.features[position] = Feature(channels, int(actual))
+            self._indices[position] = index
+        self.taps = self._taps()
+        self.select(tuple(self.features))
+
+    def _taps(self) -> dict[str, tuple[str, ...]]:
+        coarsest = list(self.features)[-1]
+        wanted = {"classification": (coarsest,), "detection": ("c4", "c5"), "segmentation": ("c3", coarsest)}
+        return {
+            role: maps for role, maps in wanted.items() if set(maps) <= set(self.features) and len(set(maps)) == len(maps)
+        }
+
+    def select(self, names: Sequence[str]) -> None:
+        self.check_offered(names)
+        indices = sorted({self._indices[name] for name in names})
+        if list(self.net.feature_info.out_indices) != indices:
+            narrower = timm.create_model(self.name, features_only=True, out_indices=indices, **self._options)
+            narrower.load_state_dict({name: self.net.state_dict()[name] for name in narrower.state_dict()})
+            self.net = narrower
+            deepest = max(indices)
+            self.features = {name: f for name, f in self.features.items() if self._indices[name] <= deepest}
+            self._indices = {name: self._indices[name] for name in self.features}
+            self.taps = self._taps()
+        self._selected = tuple(names)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        maps = dict(zip(self.net.feature_info.out_indices, self.net(images), strict=True))
+        if str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC"):
+            maps = {index: x.permute(0, 3, 1, 2) for index, x in maps.items()}
+        return {name: maps[self._indices[name]] for name in self._selected}
+
+    def imagenet_weights_name(self) -> str:
+        """The network's own tag, or the first one that timm lists for it."""
+        if "." in self.name:
+            return self.name
+        return next(iter(timm.list_pretrained(self.name + ".*")), "")
+
+    def translate(self, state: State) -> tuple[State, list[str]]:
+        """timm's feature extractors join the first two parts of some names, or put ``model.`` before all of them."""
+        own = set(self.net.state_dict())
+        ours: State = {}
+        left_over: list[str] = []
+        for key, tensor in state.items():
+            plain = key.removeprefix("net.")
+            alias = next((a for a in (plain, plain.replace(".", "_", 1), f"model.{plain}") if a in own), None)
+            if alias is None:
+                left_over.append(key)
+            else:
+                ours[f"net.{alias}"] = tensor
+        return ours, left_over

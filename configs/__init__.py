@@ -1,0 +1,1 @@
+"""Recipes: YAML files that `litmobile fit --config detection/NAME` finds by name."""
