@@ -1,0 +1,19 @@
+"""Heads: what turns a backbone's maps into classes, label maps or boxes."""
+
+from .classifier import Classifier
+from .contract import Head, HeadFactory
+from .lraspp import LRASPP
+from .predictions import BoxTargets, Classification, Detections, Segmentation
+from .ssdlite import SSDLite
+
+__all__ = [
+    "LRASPP",
+    "BoxTargets",
+    "Classification",
+    "Classifier",
+    "Detections",
+    "Head",
+    "HeadFactory",
+    "SSDLite",
+    "Segmentation",
+]

@@ -1,0 +1,52 @@
+"""Image classification: global average pool, an optional late expansion, dropout, a linear layer."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .contract import Features, Head
+from .predictions import Classification
+
+
+class Classifier(Head):
+    """Classifies the coarsest map it is given.
+
+    Args:
+        features: the maps on offer; the last is used.
+        num_classes: classes to tell apart, two at least.
+        width: unused, since no published classifier scales with the width multiplier.
+        hidden: channels of a hard-swish layer between pooling and classes, where MobileNetV3 widens its features
+            (section 5.1: 1280 for Large, 1024 for Small); 0 for none.
+        dropout: share of the features dropped while training.
+    """
+
+    def __init__(
+        self, features: Features, num_classes: int, width: float = 1.0, *, hidden: int = 0, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        del width
+        if num_classes < 2:
+            raise ValueError(f"Classifier needs at least two classes, not {num_classes}.")
+        self.map, feature = list(features.items())[-1]
+        layers: list[nn.Module] = []
+        if hidden:
+            layers += [nn.Linear(feature.channels, hidden), nn.Hardswish(inplace=True)]
+        layers += [nn.Dropout(dropout), nn.Linear(hidden or feature.channels, num_classes)]
+        self.layers = nn.Sequential(*layers)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
+        """Maps → logits ``[N, num_classes]``."""
+        return self.layers(maps[self.map].mean((2, 3)))
+
+    def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy of logits ``[N, num_classes]`` with classes ``[N]``."""
+        return {"classification": F.cross_entropy(output.float(), targets)}
+
+    def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
+        """Softmax scores, image by image."""
+        return [Classification(scores) for scores in output.float().softmax(-1)]

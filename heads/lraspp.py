@@ -1,0 +1,67 @@
+"""LR-ASPP, the light segmentation head of MobileNetV3 (arXiv 1905.02244, section 6.4), in torchvision's layout."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..backbones.blocks import ConvNormAct, Style
+from .contract import Features, Head
+from .predictions import IGNORED, Segmentation
+
+
+class LRASPP(Head):
+    """A 1×1 on the coarse map, gated by its global mean, upsampled and added to a 1×1 on the fine map.
+
+    Args:
+        features: two maps, the finer first.
+        num_classes: classes to tell apart; pixels labelled 255 count as none of them.
+        width: unused; the published heads have one width for every backbone.
+        channels: filters of the coarse branch (128; 256 in the paper's larger version).
+        norm_eps: epsilon of the batch norm.
+        norm_momentum: momentum of the batch norm.
+
+    Raises:
+        ValueError: not two maps of falling resolution.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        num_classes: int,
+        width: float = 1.0,
+        *,
+        channels: int = 128,
+        norm_eps: float = 1e-5,
+        norm_momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        del width
+        strides = [feature.stride for feature in features.values()]
+        if len(strides) != 2 or strides[0] >= strides[1]:
+            raise ValueError(
+                f"LRASPP needs two maps, the finer first, but was given {', '.join(features)} at strides {strides}."
+            )
+        (self.fine, fine), (self.coarse, coarse) = features.items()
+        style = Style(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        self.project = ConvNormAct(coarse.channels, channels, act="relu", style=style)
+        self.gate = nn.Conv2d(coarse.channels, channels, 1, bias=False)
+        self.fine_classifier = nn.Conv2d(fine.channels, num_classes, 1)
+        self.coarse_classifier = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
+        """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""
+        fine, coarse = maps[self.fine], maps[self.coarse]
+        gated = self.project(coarse) * self.gate(coarse.mean((2, 3), keepdim=True)).sigmoid()
+        gated = F.interpolate(gated, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        logits = self.fine_classifier(fine) + self.coarse_classifier(gated)
+        return F.interpolate(logits, size=image_size, mode="bilinear", align_corners=False)
+
+    def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy with label maps ``[N, H, W]``, averaged over the labelled pixels; 0 where there are none."""
+        total = F.cross_entropy(output.float(), targets, ignore_index=IGNORED, reduction="sum")
+        return {"segmentation": total / (targets != IGNORED).sum().clamp(min=1)}
+
+    def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Segmentation]:
+        """The likeliest class of every pixel, image by image."""
+        return [Segmentation(labels) for labels in output.argmax(1)]

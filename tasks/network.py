@@ -1,0 +1,138 @@
+"""Backbone + head + preprocessing + class names: what is trained, saved, loaded and used. No Lightning in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..backbones.contract import Backbone, build
+from ..backbones.weights import WeightsError
+from ..heads.contract import Head, HeadFactory
+from ..heads.predictions import Prediction
+from .images import Image, read_image
+from .preprocessing import Preprocessing
+
+
+class Network(nn.Module):
+    """A backbone under a head, from images as they are on disk to predictions in their pixels.
+
+    Args:
+        backbone: narrowed here to the maps that the head takes.
+        head: builds the head from those maps, the number of classes and the backbone's width: a class such as
+            ``SSDLite``, or ``functools.partial(SSDLite, loss="focal")``.
+        classes: names of the foreground classes.
+        preprocessing: how images become the input.
+        role: which of the backbone's published maps to take: "detection", "segmentation" or "classification".
+        maps: names of the maps to take instead, finest first.
+
+    Raises:
+        ValueError: the backbone lacks the maps, or the head cannot sit on them.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: HeadFactory,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        role: str | None = None,
+        maps: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if maps is None:
+            if role is None:
+                raise ValueError("Network needs a role or the names of the maps that its head takes.")
+            maps = backbone.tap(role)
+        backbone.check_offered(maps)
+        features = {name: backbone.features[name] for name in maps}
+        backbone.select(maps)
+        self.backbone = backbone
+        self.head = head(features, len(classes), backbone.width)
+        self.maps = tuple(maps)
+        self.classes = tuple(classes)
+        self.preprocessing = preprocessing
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Any:
+        """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1, of any size → the head's output."""
+        image_size = (images.shape[2], images.shape[3])
+        if not images.is_floating_point():
+            images = images.to(self.mean.dtype) / 255
+        return self.head(self.backbone((images - self.mean) / self.std), image_size)
+
+    @torch.inference_mode()
+    def predict(self, image: str | Path | Image) -> Prediction:
+        """Predicts for one picture, a file or an RGB array ``[h, w, 3]`` uint8, in pixels of that picture.
+
+        The network is put into evaluation mode.
+        """
+        if isinstance(image, str | Path):
+            image = read_image(image)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
+            raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
+        frame = self.preprocessing.frame(*image.shape[:2])
+        placed = torch.from_numpy(self.preprocessing.place(image, frame)).permute(2, 0, 1).unsqueeze(0)
+        output = self.eval()(placed.to(self.mean.device))
+        return self.head.decode(output, self.preprocessing.size)[0].to_image(frame)
+
+    def spec(self) -> dict[str, Any]:
+        """All that it takes to build this network again, as plain values."""
+        return {
+            "backbone": self.backbone.spec(),
+            "head": self.head.spec(leave_out=Head.GIVEN),
+            "maps": list(self.maps),
+            "classes": list(self.classes),
+            "preprocessing": asdict(self.preprocessing),
+        }
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any]) -> Network:
+        """Builds the network that :meth:`spec` described, with weights drawn at random."""
+
+        def head(features: Any, num_classes: int, width: float) -> Head:
+            return build(spec["head"], Head, features=features, num_classes=num_classes, width=width)
+
+        return cls(
+            build(spec["backbone"], Backbone),
+            head,
+            spec["classes"],
+            Preprocessing(**spec["preprocessing"]),
+            maps=spec["maps"],
+        )
+
+
+def load(run: str | Path) -> Network:
+    """Loads the network of a run, ready to predict.
+
+    Args:
+        run: a run's folder, whose best checkpoint is taken (the last where none is best), or a checkpoint file.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        WeightsError: the file is unsafe to read, or no checkpoint of litmobile.
+    """
+    path = Path(run)
+    if path.is_dir():
+        candidates = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+        path = next((file for file in candidates if file.is_file()), candidates[0])
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        spec, state = checkpoint["network"], checkpoint["state_dict"]
+    except Exception as error:  # unpickling, zip and key errors alike: the file is not one of ours
+        raise WeightsError(f"{path} is no checkpoint of litmobile ({type(error).__name__}).") from error
+    network = Network.from_spec(spec)
+    prefix = "network."
+    network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return network.eval()

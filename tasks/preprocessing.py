@@ -1,0 +1,69 @@
+"""From an image to the network's input: one object for training, validation, prediction and export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from ..heads.predictions import Frame
+from .images import Image
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images are laid into the network's input and normalised.
+
+    Attributes:
+        size: (height, width) of the input in pixels.
+        fit: "stretch" fills the input and lets the aspect ratio go, as SSDLite is trained; "pad" keeps it and fills what
+            is left at the right and bottom with the mean colour.
+        mean: of the channels, in 0 … 1. Weights are bound to the mean and std that they were trained with.
+        std: of the channels, in 0 … 1.
+    """
+
+    size: tuple[int, int] = (320, 320)
+    fit: Literal["stretch", "pad"] = "stretch"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or min(self.size) < 32:
+            raise ValueError(f"preprocessing.size must be (height, width) of at least 32 pixels each, not {self.size}.")
+        if self.fit not in ("stretch", "pad"):
+            raise ValueError(f"preprocessing.fit must be stretch or pad, not {self.fit!r}.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}.")
+
+    def frame(self, height: int, width: int) -> Frame:
+        """Where an image of ``height``×``width`` pixels lies in the input."""
+        rows, columns = self.size
+        if self.fit == "stretch":
+            return Frame(height, width, 0, 0, rows, columns)
+        scale = min(rows / height, columns / width)
+        return Frame(height, width, 0, 0, max(1, round(height * scale)), max(1, round(width * scale)))
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The mean colour, 0 … 255, which normalisation turns to nothing."""
+        red, green, blue = (round(255 * channel) for channel in self.mean)
+        return red, green, blue
+
+    def apply(self, image: Image) -> Image:
+        """Image ``[h, w, 3]`` uint8 → input ``[H, W, 3]`` uint8."""
+        frame = self.frame(*image.shape[:2])
+        return self.place(image, frame)
+
+    def place(self, image: Image, frame: Frame) -> Image:
+        """Lays ``image`` into the input where ``frame`` says."""
+        shown = image
+        if image.shape[:2] != (frame.rows, frame.columns):
+            shown = cv2.resize(image, (frame.columns, frame.rows), interpolation=cv2.INTER_LINEAR)
+        if (frame.rows, frame.columns) == self.size:
+            return np.asarray(shown, dtype=np.uint8)
+        canvas = np.empty((*self.size, 3), dtype=np.uint8)
+        canvas[:] = self.fill
+        canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = shown
+        return canvas
