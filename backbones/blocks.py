@@ -1,4 +1,4 @@
-"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, chains of layers."""
+"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, chains."""
 
 from __future__ import annotations
 
@@ -180,10 +180,10 @@ class Chain(Backbone):
     def check_published(self, name: str) -> None:
         if name not in self.published:
             offer = ", ".join(self.published) or "none"
-            raise ValueError(f"{name!r} is no file and no weights published for {type(self).__name__}: there are {offer}.")
+            raise ValueError(f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}.")
         misfits = self._misfits(name)
         if misfits:
-            raise ValueError(f"{name} does not fit this {type(self).__name__}: it was trained with {', '.join(misfits)}.")
+            raise ValueError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
 
     def _misfits(self, name: str) -> list[str]:
         """Arguments of the published weights that this network was built otherwise than, as ``name=value``."""
@@ -216,7 +216,7 @@ class Chain(Backbone):
 
 
 def init_convolutions(module: nn.Module) -> None:
-    """He-normal convolutions (fan-out) with zero biases, as the MobileNets are trained from; norms start as identity."""
+    """He-normal convolutions (fan-out) with zero biases, which the MobileNets are trained from."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -29,7 +30,7 @@ class Part(nn.Module):
 
     init_args: dict[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Part:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
         # copy and pickle call __new__ without the arguments and restore the attributes afterwards
         bound = inspect.signature(cls.__init__).bind_partial(part, *args, **kwargs)
@@ -44,10 +45,20 @@ class Part(nn.Module):
         return defaults | self.init_args
 
     def spec(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-        """Import path and constructor arguments of this part, as plain values; ``leave_out`` names arguments to omit."""
+        """Import path and constructor arguments, as plain values; ``leave_out`` names arguments to omit."""
         omitted = set(leave_out)
         arguments = {name: value for name, value in self.init_args.items() if name not in omitted}
-        return {"class_path": f"{type(self).__module__}.{type(self).__qualname__}", "init_args": arguments}
+        return {"class_path": public_path(type(self)), "init_args": arguments}
+
+
+def public_path(cls: type) -> str:
+    """The shortest import path of ``cls``: files may move inside a package, its face stays."""
+    packages = cls.__module__.split(".")
+    for depth in range(1, len(packages)):
+        package = ".".join(packages[:depth])
+        if getattr(sys.modules.get(package), cls.__name__, None) is cls:
+            return f"{package}.{cls.__name__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 AnyPart = TypeVar("AnyPart", bound=Part)
@@ -111,14 +122,14 @@ class Backbone(Part, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Normalised images ``[N, in_channels, H, W]`` → the selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``."""
+        """Normalised images ``[N, in_channels, H, W]`` → selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``."""
 
     def imagenet_weights_name(self) -> str:
         """Published name of the weights that "imagenet" stands for; empty where nobody published any."""
         return ""
 
     def check_published(self, name: str) -> None:
-        """Raises ValueError if this network's arguments differ from those that the weights ``name`` were trained with."""
+        """Raises ValueError if the weights ``name`` were trained with other arguments than this network's."""
 
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Renames the tensors of a checkpoint to this network's names.

@@ -100,7 +100,9 @@ class InvertedResidualChain(Chain):
 
         in_channels = self._channels
         if opens_c5:
-            expand = {ours.removeprefix("expand."): names.pop(ours) for ours in list(names) if ours.startswith("expand")}
+            expand = {
+                ours.removeprefix("expand."): names.pop(ours) for ours in list(names) if ours.startswith("expand")
+            }
             self.append(ConvNormAct(in_channels, expanded, act=act, style=self._style), expand)
             self.mark("c4_expansion", expanded, stride_before)
             in_channels = expanded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from .blocks import Activation, Padding, Style, round_channels
 from .inverted_residual import InvertedResidualChain
@@ -47,10 +47,10 @@ class MobileNetV2(InvertedResidualChain):
     """
 
     shape_arguments = ("width", "in_channels")
-    published = dict.fromkeys(
-        ("MobileNet_V2_Weights.IMAGENET1K_V2", "MobileNet_V2_Weights.IMAGENET1K_V1"),
-        {"width": (1.0,), "in_channels": (3,), "activation": ("relu6",), "padding": ("symmetric",)},
-    )
+    published: ClassVar = {
+        name: {"width": (1.0,), "in_channels": (3,), "activation": ("relu6",), "padding": ("symmetric",)}
+        for name in ("MobileNet_V2_Weights.IMAGENET1K_V2", "MobileNet_V2_Weights.IMAGENET1K_V1")
+    }
 
     def __init__(
         self,
@@ -69,9 +69,7 @@ class MobileNetV2(InvertedResidualChain):
             for repeat in range(row.repeats):
                 expanded = channels * row.expansion
                 channels = round_channels(row.channels * width)
-                self.add_block(
-                    expanded, channels, kernel=3, stride=row.stride if repeat == 0 else 1, act=activation
-                )
+                self.add_block(expanded, channels, kernel=3, stride=row.stride if repeat == 0 else 1, act=activation)
         self.add_final(round_channels(1280 * max(1.0, width)), activation)
         self.taps = {
             "classification": ("final",),

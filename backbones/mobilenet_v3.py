@@ -1,8 +1,8 @@
-"""MobileNetV3: searched inverted residuals with hard swish and squeeze-excite (Howard et al. 2019, arXiv 1905.02244)."""
+"""MobileNetV3: inverted residuals found by search, with hard swish and squeeze-excite (arXiv 1905.02244)."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from .blocks import Activation, Padding, Style, round_channels
 from .inverted_residual import InvertedResidualChain
@@ -38,8 +38,8 @@ def closing(first: int, expanded: int, channels: int) -> tuple[tuple[Row, ...], 
     ), expanded
 
 
-# Two different networks are called "reduced tail". For detection (the daggered rows of table 6) the first expansion keeps
-# its width; for segmentation (RF2, table 7) it is halved as well.
+# Two different networks are called "reduced tail". For detection (the daggered rows of table 6) the first expansion
+# keeps its width; for segmentation (RF2, table 7) it is halved as well.
 TABLES: dict[str, Table] = {
     "large": Table(
         body=(
@@ -85,8 +85,8 @@ TABLES: dict[str, Table] = {
 class MobileNetV3(InvertedResidualChain):
     """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
 
-    Maps of Large at width 1: c1 16, c2 24, c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of Small: c1 16,
-    c2 16, c3 24, c4 48, c4_expansion 288, c5 96, final 576.
+    Maps of Large at width 1: c1 16, c2 24, c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of Small:
+    c1 16, c2 16, c3 24, c4 48, c4_expansion 288, c5 96, final 576.
 
     Args:
         variant: "large" (table 1) or "small" (table 2).
@@ -102,11 +102,11 @@ class MobileNetV3(InvertedResidualChain):
         norm_momentum: momentum of the batch norms; detection recipes use 0.03.
 
     Raises:
-        ValueError: ``variant``, ``tail``, ``output_stride`` or ``activation`` is not on offer, or ``width`` not positive.
+        ValueError: a value is not on offer, or ``width`` is not positive.
     """
 
     shape_arguments = ("variant", "width", "tail", "minimalistic", "in_channels")
-    published = {
+    published: ClassVar = {
         name: {
             "variant": (variant,),
             "width": (1.0,),

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import Any, cast
 
 import timm
 import torch
-from torch import Tensor
+from timm.models import FeatureInfo
+from torch import Tensor, nn
 
 from .contract import Backbone, Feature
 from .weights import State
 
 
+def feature_info(net: nn.Module) -> FeatureInfo:
+    """What timm says about the maps of a feature extractor; PyTorch's types know attributes as tensors only."""
+    return cast(FeatureInfo, net.feature_info)
+
+
 class TimmBackbone(Backbone):
     """A timm network by its name there, with weights drawn at random (see ``load_weights`` for published ones).
 
-    Its maps are named by stride, ``c1`` at 2 to ``c5`` at 32, as far as the network has them. Detection taps the maps at
-    strides 16 and 32, segmentation that at 8 and the coarsest, classification the coarsest.
+    Its maps are named by stride, ``c1`` at 2 to ``c5`` at 32, as far as the network has them. Detection taps the maps
+    at strides 16 and 32, segmentation that at 8 and the coarsest, classification the coarsest.
 
     Args:
         name: timm's model name, with or without a tag, e.g. "resnet18" or "mobilenetv4_conv_small.e1200_r224_in1k".
@@ -32,17 +39,21 @@ class TimmBackbone(Backbone):
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
             close = difflib.get_close_matches(name, timm.list_models(), n=3)
-            raise ValueError(f"timm has no network {name!r}" + (f": did you mean {', '.join(close)}?" if close else "."))
+            raise ValueError(
+                f"timm has no network {name!r}" + (f": did you mean {', '.join(close)}?" if close else ".")
+            )
         self.name = name
-        self._options = {"in_chans": in_channels} | ({} if output_stride == 32 else {"output_stride": output_stride})
+        self._options: dict[str, Any] = {"features_only": True, "in_chans": in_channels}
+        if output_stride != 32:
+            self._options["output_stride"] = output_stride
         try:
             with torch.device("meta"):
-                nominal = timm.create_model(name, features_only=True).feature_info.reduction()
-            self.net = timm.create_model(name, features_only=True, **self._options)
+                nominal = feature_info(timm.create_model(name, features_only=True)).reduction()
+            self.net = timm.create_model(name, **self._options)
         except (RuntimeError, TypeError, AttributeError, AssertionError, NotImplementedError, KeyError) as error:
             raise ValueError(f"timm's {name} cannot be built as a feature extractor here: {error}") from error
 
-        info = self.net.feature_info
+        info = feature_info(self.net)
         self.features = {}
         self._indices: dict[str, int] = {}
         for index, stride, channels, actual in zip(
@@ -59,14 +70,16 @@ class TimmBackbone(Backbone):
         coarsest = list(self.features)[-1]
         wanted = {"classification": (coarsest,), "detection": ("c4", "c5"), "segmentation": ("c3", coarsest)}
         return {
-            role: maps for role, maps in wanted.items() if set(maps) <= set(self.features) and len(set(maps)) == len(maps)
+            role: maps
+            for role, maps in wanted.items()
+            if set(maps) <= set(self.features) and len(set(maps)) == len(maps)
         }
 
     def select(self, names: Sequence[str]) -> None:
         self.check_offered(names)
         indices = sorted({self._indices[name] for name in names})
-        if list(self.net.feature_info.out_indices) != indices:
-            narrower = timm.create_model(self.name, features_only=True, out_indices=indices, **self._options)
+        if list(feature_info(self.net).out_indices) != indices:
+            narrower = timm.create_model(self.name, out_indices=indices, **self._options)
             narrower.load_state_dict({name: self.net.state_dict()[name] for name in narrower.state_dict()})
             self.net = narrower
             deepest = max(indices)
@@ -76,7 +89,7 @@ class TimmBackbone(Backbone):
         self._selected = tuple(names)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        maps = dict(zip(self.net.feature_info.out_indices, self.net(images), strict=True))
+        maps: dict[int, Tensor] = dict(zip(feature_info(self.net).out_indices, self.net(images), strict=True))
         if str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC"):
             maps = {index: x.permute(0, 3, 1, 2) for index, x in maps.items()}
         return {name: maps[self._indices[name]] for name in self._selected}
@@ -88,7 +101,7 @@ class TimmBackbone(Backbone):
         return next(iter(timm.list_pretrained(self.name + ".*")), "")
 
     def translate(self, state: State) -> tuple[State, list[str]]:
-        """timm's feature extractors join the first two parts of some names, or put ``model.`` before all of them."""
+        """Timm's feature extractors join the first two parts of some names, or put ``model.`` before all of them."""
         own = set(self.net.state_dict())
         ours: State = {}
         left_over: list[str] = []

@@ -17,8 +17,8 @@ Features = dict[str, Feature]
 class Head(Part, ABC):
     """Turns some of a backbone's maps into one kind of answer.
 
-    Every head is built as ``Head(features, num_classes, width, …)``: the maps it will be given, finest first, the number
-    of foreground classes, and the backbone's width multiplier. The rest are options with defaults.
+    Every head is built as ``Head(features, num_classes, width, …)``: the maps it will be given, finest first, the
+    number of foreground classes, and the backbone's width multiplier. The rest are options with defaults.
     """
 
     #: constructor arguments that come from the backbone and the data, not from the user

@@ -41,7 +41,8 @@ class Frame(NamedTuple):
         scale, shift = self._scale_and_shift(boxes)
         x1, y1, x2, y2 = ((boxes - shift) / scale).unbind(-1)
         return torch.stack(
-            (x1.clamp(0, self.width), y1.clamp(0, self.height), x2.clamp(0, self.width), y2.clamp(0, self.height)), dim=-1
+            (x1.clamp(0, self.width), y1.clamp(0, self.height), x2.clamp(0, self.width), y2.clamp(0, self.height)),
+            dim=-1,
         )
 
     def _scale_and_shift(self, like: Tensor) -> tuple[Tensor, Tensor]:

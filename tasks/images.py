@@ -41,6 +41,6 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
         image = cv2.imread(str(path), turned)
         if image is None or image.shape[:2] != stored_size:
             raise ImageError(
-                f"{path} is {size[1]}×{size[0]} pixels, but its annotations were made for {stored_size[1]}×{stored_size[0]}."
+                f"{path} is {size[1]}×{size[0]} pixels, but its annotations say {stored_size[1]}×{stored_size[0]}."
             )
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), dtype=np.uint8)

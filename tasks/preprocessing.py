@@ -18,8 +18,8 @@ class Preprocessing:
 
     Attributes:
         size: (height, width) of the input in pixels.
-        fit: "stretch" fills the input and lets the aspect ratio go, as SSDLite is trained; "pad" keeps it and fills what
-            is left at the right and bottom with the mean colour.
+        fit: "stretch" fills the input and lets the aspect ratio go, as SSDLite is trained; "pad" keeps it and fills
+            what is left at the right and bottom with the mean colour.
         mean: of the channels, in 0 … 1. Weights are bound to the mean and std that they were trained with.
         std: of the channels, in 0 … 1.
     """
@@ -35,7 +35,9 @@ class Preprocessing:
         if self.fit not in ("stretch", "pad"):
             raise ValueError(f"preprocessing.fit must be stretch or pad, not {self.fit!r}.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}.")
+            raise ValueError(
+                f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}."
+            )
 
     def frame(self, height: int, width: int) -> Frame:
         """Where an image of ``height``×``width`` pixels lies in the input."""

@@ -23,8 +23,8 @@ def default_scales(levels: int, smallest: float = 0.2, largest: float = 0.95) ->
 class AnchorGenerator:
     """Lays anchors over maps of any size.
 
-    A scale is a share of the image's shorter side, so that ratios keep their meaning on images that are not square; an
-    anchor is cut to at most the image's width and height.
+    A scale is a share of the image's shorter side, so that ratios keep their meaning on images that are not square;
+    an anchor is cut to at most the image's width and height.
 
     Args:
         scales: one scale a level, and one more which the last level's interpolated box is the geometric mean with.
@@ -38,21 +38,22 @@ class AnchorGenerator:
     """
 
     def __init__(
-        self, scales: Sequence[float], ratios: Sequence[float] | Sequence[Sequence[float]], layout: Layout = "torchvision"
+        self,
+        scales: Sequence[float],
+        ratios: Sequence[float] | Sequence[Sequence[float]],
+        layout: Layout = "torchvision",
     ) -> None:
         levels = len(scales) - 1
         nested = [list(r) for r in ratios if isinstance(r, Sequence)]
         per_level = nested or [[r for r in ratios if not isinstance(r, Sequence)]] * levels
         if levels < 1 or len(per_level) != levels:
             raise ValueError(
-                f"{len(scales)} scales serve {levels} levels (one more than levels is needed), but ratios are given for "
-                f"{len(per_level)}."
+                f"{len(scales)} scales serve {levels} levels (one scale more than levels is needed), but ratios are "
+                f"given for {len(per_level)}."
             )
         if min(scales) <= 0 or min((r for level in per_level for r in level), default=1.0) <= 0:
             raise ValueError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
-        self.shapes: list[list[Shape]] = [
-            level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)
-        ]
+        self.shapes: list[list[Shape]] = [level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
             self.shapes[0] = lowest_shapes(scales[0], per_level[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -127,8 +128,9 @@ class SSDLite(Head):
                 nn.init.normal_(layer.weight, std=0.03)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        for block in self.classifiers:
-            nn.init.constant_(block.project.bias, self.classification.prior_bias)
+        for name, bias in self.classifiers.named_parameters():
+            if name.endswith("project.bias"):
+                nn.init.constant_(bias, self.classification.prior_bias)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> SSDLiteOutput:
         levels = [maps[name] for name in self.maps]
@@ -156,15 +158,13 @@ class SSDLite(Head):
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
         logits, offsets, anchors = in_full_precision(output)
-        return detect(
-            self.classification.scores(logits), self.coder.decode(offsets, anchors), image_size, self.keep
-        )
+        return detect(self.classification.scores(logits), self.coder.decode(offsets, anchors), image_size, self.keep)
 
 
 def check_pyramid(features: Features) -> None:
     """Raises ValueError unless there are maps and each is coarser than the one before."""
     strides = [feature.stride for feature in features.values()]
-    if not strides or any(a >= b for a, b in zip(strides, strides[1:], strict=False)):
+    if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"
         raise ValueError(f"SSDLite needs maps of falling resolution, finest first, but was given {named}.")
 

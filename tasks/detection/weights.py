@@ -56,7 +56,7 @@ def backbone_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def head_names(state: dict[str, Tensor]) -> dict[str, str]:
-    """torchvision's names of the head's and the extra maps' tensors → ours."""
+    """Torchvision's names of the head's and the extra maps' tensors → ours."""
     conv_norm = {"0": "conv", "1": "norm"}
     inside = {"0.0": "depthwise.conv", "0.1": "depthwise.norm", "1": "project"}
     lists = {"classification": "classifiers", "regression": "regressors"}

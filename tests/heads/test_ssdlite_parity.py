@@ -6,14 +6,13 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-
 from litmobile.backbones import MobileNetV3
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.tasks.detection.weights import load_torchvision_ssdlite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
+from torch import Tensor, nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 NUM_CLASSES = 90
 SIZE = 320
@@ -55,8 +54,7 @@ def scene(objects: list[int], dtype: torch.dtype) -> tuple[Tensor, BoxTargets]:
 
 def as_peer_targets(targets: BoxTargets) -> list[dict[str, Tensor]]:
     return [
-        {"boxes": boxes[labels >= 0], "labels": labels[labels >= 0] + 1}
-        for boxes, labels in zip(*targets, strict=True)
+        {"boxes": boxes[labels >= 0], "labels": labels[labels >= 0] + 1} for boxes, labels in zip(*targets, strict=True)
     ]
 
 

@@ -1,0 +1,159 @@
+"""COCO's twelve figures and AP per class, computed by pycocotools on the original annotation file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from .annotations import read_json
+
+FIGURES = (
+    "AP",
+    "AP50",
+    "AP75",
+    "AP_small",
+    "AP_medium",
+    "AP_large",
+    "AR_1",
+    "AR_10",
+    "AR_100",
+    "AR_small",
+    "AR_medium",
+    "AR_large",
+)
+
+
+@dataclass(frozen=True)
+class CocoResult:
+    """Figures of one evaluation, 0 … 1; None where the images hold no object that it could be computed from.
+
+    Attributes:
+        figures: the twelve by name, in COCO's order.
+        classes: AP by class name.
+    """
+
+    figures: dict[str, float | None]
+    classes: dict[str, float | None]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {"figures": self.figures, "AP_per_class": self.classes}
+
+    def __str__(self) -> str:
+        rows = [*self.figures.items(), ("", None), ("AP per class", None), *self.classes.items()]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}}  {'' if title(name) else shown(value)}".rstrip() for name, value in rows]
+        return "\n".join(lines)
+
+
+def title(name: str) -> bool:
+    """Whether a row of the table carries no figure."""
+    return name in ("", "AP per class")
+
+
+def shown(value: float | None) -> str:
+    """A figure to three digits, or a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+class CocoEvaluator:
+    """Collects detections image by image and evaluates them against a COCO annotation file.
+
+    Args:
+        file: the original annotation file; crowds in it count as COCO counts them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.truth = load_truth(file)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all detections."""
+        self.detections: dict[int, NDArray[np.float64]] = {}
+
+    def add(self, image_id: int, boxes: NDArray[Any], scores: NDArray[Any], category_ids: NDArray[Any]) -> None:
+        """Takes the detections of one image; of an image that comes twice, the last ones.
+
+        Args:
+            image_id: its id in the file.
+            boxes: ``[K, 4]`` as x1, y1, x2, y2 in pixels of the image.
+            scores: ``[K]``.
+            category_ids: ``[K]``, ids in the file.
+        """
+        size = boxes[:, 2:] - boxes[:, :2]
+        self.detections[image_id] = np.column_stack((boxes[:, :2], size, scores, category_ids)).astype(np.float64)
+
+    def compute(self) -> CocoResult:
+        """Evaluates the images that were added, and no others."""
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
+            evaluation = COCOeval(self.truth, self._as_coco(), "bbox")
+            evaluation.params.imgIds = sorted(self.detections)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        names = [self.truth.cats[key]["name"] for key in evaluation.params.catIds]
+        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # [IoU, recall, class] over all areas, 100 detections
+        return CocoResult(
+            {name: defined(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)},
+            {name: mean_defined(precision[:, :, k]) for k, name in enumerate(names)},
+        )
+
+    def _as_coco(self) -> COCO:
+        """The detections as COCO.loadRes makes them, which fails where there are none."""
+        found = COCO()
+        rows: list[dict[str, Any]] = []
+        for image_id, table in self.detections.items():
+            for x, y, w, h, score, category in table.tolist():
+                rows.append(
+                    {
+                        "id": len(rows) + 1,
+                        "image_id": image_id,
+                        "category_id": int(category),
+                        "bbox": [x, y, w, h],
+                        "score": score,
+                        "area": w * h,
+                        "iscrowd": 0,
+                    }
+                )
+        found.dataset = {  # pyright: ignore[reportAttributeAccessIssue] — the stubs want narrower types
+            "images": self.truth.dataset["images"],
+            "categories": self.truth.dataset["categories"],
+            "annotations": rows,
+        }
+        found.createIndex()
+        return found
+
+
+def load_truth(file: Path) -> COCO:
+    """The annotation file as pycocotools wants it; ``area`` and ``iscrowd`` are supplied where a file lacks them."""
+    truth = COCO()
+    content = read_json(file)
+    for number, row in enumerate(content["annotations"], start=1):
+        row.setdefault("id", number)
+        row.setdefault("iscrowd", 0)
+        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
+    for category in content["categories"]:
+        category.setdefault("name", str(category["id"]))
+    truth.dataset = content  # pyright: ignore[reportAttributeAccessIssue]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+    return truth
+
+
+def defined(value: float) -> float | None:
+    """Pycocotools says −1 where nothing can be computed."""
+    return float(value) if value > -1 else None
+
+
+def mean_defined(values: NDArray[np.float64]) -> float | None:
+    """Mean of the values that could be computed."""
+    there = values[values > -1]
+    return float(there.mean()) if there.size else None

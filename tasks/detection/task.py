@@ -1,0 +1,90 @@
+"""Object detection: SSDLite on any backbone, evaluated as COCO does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import distributed
+
+from ...backbones.contract import Backbone
+from ...heads.contract import HeadFactory
+from ...heads.predictions import Detections
+from ...heads.ssdlite import SSDLite
+from ..preprocessing import Preprocessing
+from ..task import Report, Task
+from .annotations import Annotations
+from .metrics import CocoEvaluator, CocoResult
+from .pictures import contact_sheet, save_picture
+
+if TYPE_CHECKING:
+    from .data import DetectionBatch
+
+
+class DetectionTask(Task):
+    """Trains a detector and measures COCO's twelve figures; see :class:`litmobile.tasks.task.Task`."""
+
+    role = "detection"
+    monitor = "val/AP"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: HeadFactory = SSDLite,
+        preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 — frozen
+        num_classes: int | None = None,
+        maps: list[str] | None = None,
+        backbone_weights: str | None = None,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
+            parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
+        ),
+        warmup_steps: int = 1000,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__(
+            backbone, head, preprocessing, num_classes, maps, backbone_weights, optimizer, warmup_steps, channels_last
+        )
+        self._evaluators: dict[str, CocoEvaluator] = {}
+        self.last_detections: list[Detections] = []
+
+    def start_evaluation(self, split: str) -> None:
+        self._annotations: Annotations = self.trainer.datamodule.splits[split]  # pyright: ignore[reportAttributeAccessIssue]
+        if split not in self._evaluators:
+            self._evaluators[split] = CocoEvaluator(self._annotations.file)
+        self._evaluator = self._evaluators[split]
+        self._evaluator.reset()
+
+    def evaluate(self, batch: DetectionBatch) -> None:
+        image_size = (batch.images.shape[2], batch.images.shape[3])
+        found = self.network.head.decode(self.network(batch.images), image_size)
+        self.last_detections = cast(list[Detections], found)
+        for index, detections in zip(batch.indices.tolist(), self.last_detections, strict=True):
+            frame = self.preprocessing.frame(*self._annotations.size(index))
+            boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(frame))
+            category_ids = self._annotations.category_ids[labels.astype(int)]
+            self._evaluator.add(int(self._annotations.image_ids[index]), boxes, scores, category_ids)
+
+    def draw(self, batch: DetectionBatch, path: Path) -> None:
+        save_picture(contact_sheet(batch.images, batch.targets, self.last_detections, self.network.classes), path)
+
+    def finish_evaluation(self) -> tuple[dict[str, float], Report]:
+        result = self._result_of_all_processes()
+        figures = {name: value for name, value in result.figures.items() if value is not None}
+        return figures, Report(result.as_json(), str(result))
+
+    def _result_of_all_processes(self) -> CocoResult:
+        """Detections are gathered and evaluated once, so that every process knows the same figures."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return self._evaluator.compute()
+        gathered: list[dict] = [{} for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(gathered, self._evaluator.detections)
+        result: list[CocoResult | None] = [None]
+        if distributed.get_rank() == 0:
+            for part in gathered:
+                self._evaluator.detections |= part
+            result = [self._evaluator.compute()]
+        distributed.broadcast_object_list(result)
+        assert result[0] is not None
+        return result[0]

@@ -1,0 +1,137 @@
+"""A run's folder: what it holds, and the callbacks that fill it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from .task import Task
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+PICTURES = "pictures"
+
+
+def loggers(folder: Path) -> list[Logger]:
+    """CSV in ``metrics.csv`` and events in ``tensorboard/``."""
+    return [
+        CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50),
+        TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
+    ]
+
+
+def callbacks(folder: Path, task: Task) -> list[Callback]:
+    """What every run does beside training: checkpoints, reports, pictures, progress."""
+    name = task.monitor
+    return [
+        ModelCheckpoint(
+            dirpath=folder / CHECKPOINTS,
+            filename="best",
+            monitor=name,
+            mode="max",
+            save_last=True,
+            enable_version_counter=False,
+        ),
+        Reports(folder),
+        Pictures(folder / PICTURES),
+        Progress(),
+    ]
+
+
+class Reports(Callback):
+    """Writes every evaluation's report, ``val.json`` and ``val.txt`` (or ``test``), and ``metrics.json`` over time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._write(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._write(trainer, pl_module, "test")
+
+    @rank_zero_only
+    def _write(self, trainer: Trainer, task: LightningModule, split: str) -> None:
+        assert isinstance(task, Task) and task.report is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        where = {"split": split, "epoch": trainer.current_epoch, "step": trainer.global_step}
+        (self.folder / f"{split}.json").write_text(json.dumps(where | task.report.values, indent=1) + "\n")
+        (self.folder / f"{split}.txt").write_text(task.report.table + "\n")
+        if split == "val" and trainer.state.fn == "fit":
+            history = self.folder / "metrics.json"
+            entries = json.loads(history.read_text()) if history.is_file() else []
+            logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
+            history.write_text(json.dumps([*entries, where | logged], indent=1) + "\n")
+
+
+class Pictures(Callback):
+    """Draws the first validation batch after each validation, truth beside prediction, as ``val-STEP.jpg``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
+            assert isinstance(pl_module, Task)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            pl_module.draw(batch, self.folder / f"val-{trainer.global_step:07d}.jpg")
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar with the loss, images a second and the time left for the whole run."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=5)
+        self._began: float | None = None
+        self._images = 0
+        self._first_step = 0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        if self._began is None:  # the first step compiles, allocates and waits for workers: it is not counted
+            self._began = time.monotonic()
+            self._first_step = trainer.global_step
+        self._images += len(batch.images) * trainer.world_size
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
+        metrics.pop("v_num", None)
+        loss = trainer.callback_metrics.get("train/loss")
+        if loss is not None:
+            metrics["loss"] = f"{loss.item():.3f}"
+        done = trainer.global_step - self._first_step
+        if self._began is not None and done > 0:
+            seconds = time.monotonic() - self._began
+            metrics["images/s"] = f"{self._images / seconds:.0f}"
+            total = trainer.estimated_stepping_batches
+            if total != float("inf"):
+                metrics["left"] = duration(seconds / done * (total - trainer.global_step))
+        return metrics
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as 1:02:03 or 2:03."""
+    hours, rest = divmod(max(0, round(seconds)), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def checkpoint(folder: Path, name: str) -> Path:
+    """File of the checkpoint "best" or "last" of a run."""
+    return folder / CHECKPOINTS / f"{name}.ckpt"

@@ -1,0 +1,60 @@
+"""The order in which samples are seen, and the seed that each gets: the same whatever the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+#: what a data set is asked for: which sample, and the seed of all that is random about it this time
+Key = tuple[int, int]
+
+
+class ShuffledSampler(Sampler[Key]):
+    """Every sample once an epoch, in an order and with seeds that follow from (``seed``, epoch) alone.
+
+    Seeds travel with the indices, so that what augmentation draws depends neither on the number of workers nor on what
+    a worker's own generators hold; libraries that keep generators of their own otherwise repeat themselves in every
+    worker.
+
+    Args:
+        size: number of samples.
+        seed: any whole number.
+        rank: this process among ``world`` that share the samples; the remainder that does not divide is left out.
+        world: number of processes.
+    """
+
+    def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.size = size
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size // self.world
+
+    def __iter__(self) -> Iterator[Key]:
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        order = torch.randperm(self.size, generator=generator)
+        seeds = torch.randint(2**62, (self.size,), generator=generator)
+        mine = slice(self.rank, len(self) * self.world, self.world)
+        yield from zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)
+
+
+class ShardSampler(Sampler[Key]):
+    """Every sample exactly once over all processes, in order and without repeats, for evaluation."""
+
+    def __init__(self, size: int, rank: int = 0, world: int = 1) -> None:
+        self.indices = range(rank, size, world)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((index, 0) for index in self.indices)

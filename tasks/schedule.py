@@ -1,0 +1,33 @@
+"""Parameter groups and the learning rate over a run: what the recipes of the three tasks share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Two groups: weights of convolutions and linear layers, and norms and biases, which are not decayed."""
+    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+
+
+def warmup_cosine(optimizer: Optimizer, steps: int, warmup: int) -> LambdaLR:
+    """Linear warm-up over ``warmup`` steps, then half a cosine down to nothing at ``steps``.
+
+    The warm-up takes a tenth of all steps at most, so that short runs have a peak, too.
+    """
+    warmup = min(warmup, steps // 10)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = (step - warmup) / max(1, steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return LambdaLR(optimizer, factor)

@@ -1,0 +1,95 @@
+"""The command `litmobile`: what it can do, and the way to the part that does it. Heavy imports wait until needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+TRAINING = {
+    "fit": "train a network, or go on with a run",
+    "validate": "evaluate on the validation split",
+    "test": "evaluate on the test split",
+}
+
+HELP = """usage: litmobile COMMAND [OPTIONS]
+
+commands:
+  fit          train a network, or go on with a run
+  validate     evaluate on the validation split
+  test         evaluate on the test split
+  sample-data  generate a small detection data set to try things on
+
+examples:
+  litmobile sample-data
+  litmobile fit --config detection/ssdlite_shapes
+  litmobile fit --config detection/ssdlite_coco --data.root ~/coco
+  litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.width=0.5
+  litmobile validate --run runs/NAME
+
+`litmobile COMMAND --help` lists the options of a command. Shipped configurations:
+  {configs}
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; exits with 1 and one sentence where what was asked for cannot be done."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = words[0] if words else "--help"
+    try:
+        if command in ("-h", "--help", "help"):
+            from .configurations import shipped
+
+            print(HELP.format(configs="\n  ".join(shipped())), end="")
+        elif command == "--version":
+            from .. import __version__
+
+            print(f"litmobile {__version__}")
+        elif command == "sample-data":
+            sample_data(words[1:])
+        elif command in TRAINING:
+            train(command, words[1:])
+        else:
+            sys.exit(f"litmobile: there is no command {command!r}: litmobile --help lists them.")
+    except KeyboardInterrupt:
+        sys.exit("litmobile: interrupted")
+    except (ValueError, OSError) as error:
+        if os.environ.get("LITMOBILE_TRACEBACK") or not deliberate(error):
+            raise
+        sys.exit(f"litmobile: {error}")
+
+
+def deliberate(error: BaseException) -> bool:
+    """Whether ``error`` was raised by litmobile's own code, as a sentence for the user; others need their traceback."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("litmobile.")
+
+
+def sample_data(words: Sequence[str]) -> None:
+    """``litmobile sample-data``."""
+    parser = argparse.ArgumentParser(
+        "litmobile sample-data", description="Generates a detection data set of textured shapes in COCO's layout."
+    )
+    parser.add_argument("--root", default="data/shapes", help="folder to write (default: %(default)s)")
+    parser.add_argument("--train", type=int, default=2000, help="training images (default: %(default)s)")
+    parser.add_argument("--val", type=int, default=300, help="validation images (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: %(default)s)")
+    options = parser.parse_args(words)
+
+    from .sample_data import write_shapes
+
+    summary = write_shapes(options.root, options.train, options.val, options.seed)
+    for split, images in summary.images.items():
+        print(f"{summary.root}/{split}: {images} images, {summary.boxes[split]} boxes")
+
+
+def train(command: str, words: list[str]) -> None:
+    """``litmobile fit | validate | test``."""
+    if any(word == "--help" or word.startswith("--help") for word in words):
+        print("Importing torch and lightning, whose options these are, takes some seconds …", file=sys.stderr)
+
+    from .training import run
+
+    run(command, words)

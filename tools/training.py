@@ -1,0 +1,148 @@
+"""`litmobile fit | validate | test`: LightningCLI over tasks and data, and the folder that each run leaves."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities import rank_zero_info
+
+# imported for their names: --model.backbone=MobileNetV2 finds what has been imported
+from .. import backbones, heads  # noqa: F401
+from ..tasks import run as run_folder
+from ..tasks.detection import CocoDetection, DetectionTask  # noqa: F401
+from ..tasks.task import Task
+from . import configurations
+from .memory import keep_freed_memory
+
+RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
+STORED = ("seed_everything", "trainer", "model", "data")
+
+
+def run(command: str, words: Sequence[str]) -> None:
+    """Carries out ``litmobile COMMAND WORDS``."""
+    words, folder = take_option(configurations.resolve(words), "--run")
+    if folder is not None:
+        words = [*stored_run(command, Path(folder)), *words]
+    keep_freed_memory()
+    RunCLI.folder = new_folder(words) if folder is None else Path(folder)
+    # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
+    os.environ[RUN_VARIABLE] = str(RunCLI.folder)
+    sys.argv = ["litmobile", command, *words]
+    RunCLI(
+        Task,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        auto_configure_optimizers=False,
+        seed_everything_default=0,
+        save_config_callback=SaveRunConfig,
+        save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+        trainer_defaults={
+            "use_distributed_sampler": False,  # the data modules' own samplers share samples out
+            "log_every_n_steps": 10,
+            "num_sanity_val_steps": 0,
+        },
+    )
+
+
+def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]:
+    """Removes option ``name`` from ``words`` and gives the rest and its value."""
+    rest: list[str] = []
+    value: str | None = None
+    remaining = iter(words)
+    for word in remaining:
+        if word == name:
+            value = next(remaining, None)
+            if value is None:
+                raise ValueError(f"{name} needs a value.")
+        elif word.startswith(f"{name}="):
+            value = word.removeprefix(f"{name}=")
+        else:
+            rest.append(word)
+    return rest, value
+
+
+def stored_run(command: str, folder: Path) -> list[str]:
+    """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants."""
+    config = folder / run_folder.CONFIG
+    if not config.is_file():
+        if command == "fit" and not folder.exists():
+            return []  # a new run, with a folder of the user's choice
+        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
+    names = ("last",) if command == "fit" else ("best", "last")
+    found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
+    if not found and command != "fit":
+        raise ValueError(f"{folder} has no checkpoint to {command}.")
+    return ["--config", str(config), *(["--ckpt_path", str(found[0])] if found else [])]
+
+
+def new_folder(words: Sequence[str]) -> Path:
+    """A folder for a new run, named after its configuration and the time; processes that are started share it."""
+    if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
+        return Path(os.environ[RUN_VARIABLE])
+    names = [Path(b).stem for a, b in itertools.pairwise(words) if a in ("--config", "-c")]
+    names += [Path(word.partition("=")[2]).stem for word in words if word.startswith("--config=")]
+    return Path("runs") / f"{names[-1] if names else 'run'}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI with a folder for each run."""
+
+    folder: Path
+    model: Task
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The three that make sense for a task; what each leaves out of the Trainer method's own arguments."""
+        data = {"model", "dataloaders", "datamodule"}
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}, "validate": data, "test": data}
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        asked = self._get(self.config_init, "trainer", default={})
+        kwargs.setdefault("default_root_dir", str(self.folder))
+        if asked.get("logger") is None:
+            kwargs["logger"] = run_folder.loggers(self.folder) if self.subcommand == "fit" else False
+        kwargs["callbacks"] = [*(asked.get("callbacks") or []), *run_folder.callbacks(self.folder, self.model)]
+        return super().instantiate_trainer(**kwargs)
+
+    def after_fit(self) -> None:
+        """Tells where the run is and what it reached."""
+        self._tell("fit")
+
+    def after_validate(self) -> None:
+        """Prints the report."""
+        self._tell("validate")
+
+    def after_test(self) -> None:
+        """Prints the report."""
+        self._tell("test")
+
+    def _tell(self, command: str) -> None:
+        if self.model.report is not None:
+            rank_zero_info(f"\n{self.model.report.table}\n")
+        rank_zero_info(
+            f"The run is in {self.folder}" + (f"; litmobile validate --run {self.folder}" if command == "fit" else "")
+        )
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the resolved configuration into the run's folder when it trains."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        RunCLI.folder.mkdir(parents=True, exist_ok=True)
+        stored = self.config.clone()
+        for key in set(stored.keys()) - set(STORED):
+            del stored[key]
+        parser: LightningArgumentParser = self.parser
+        text = parser.dump(stored, skip_none=False, skip_validation=True)
+        (RunCLI.folder / run_folder.CONFIG).write_text(text)
