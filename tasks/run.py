@@ -94,20 +94,31 @@ class Pictures(Callback):
 
 
 class Progress(TQDMProgressBar):
-    """Lightning's bar with the loss, images a second and the time left for the whole run."""
+    """Lightning's bar with the loss, images a second and the time left for the whole run's training steps."""
 
     def __init__(self) -> None:
         super().__init__(refresh_rate=5)
-        self._began: float | None = None
+        self._previous: float | None = None  # when the step before began; None after a pause that is not training
+        self._seconds = 0.0
+        self._steps = 0
         self._images = 0
-        self._first_step = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
-        if self._began is None:  # the first step compiles, allocates and waits for workers: it is not counted
-            self._began = time.monotonic()
-            self._first_step = trainer.global_step
-        self._images += len(batch.images) * trainer.world_size
+        now = time.monotonic()
+        if self._previous is not None:
+            self._seconds += now - self._previous
+            self._steps += 1
+            self._images += len(batch.images) * trainer.world_size
+        self._previous = now
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        self._previous = None
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_start(trainer, pl_module)
+        self._previous = None
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
@@ -115,13 +126,11 @@ class Progress(TQDMProgressBar):
         loss = trainer.callback_metrics.get("train/loss")
         if loss is not None:
             metrics["loss"] = f"{loss.item():.3f}"
-        done = trainer.global_step - self._first_step
-        if self._began is not None and done > 0:
-            seconds = time.monotonic() - self._began
-            metrics["images/s"] = f"{self._images / seconds:.0f}"
-            total = trainer.estimated_stepping_batches
-            if total != float("inf"):
-                metrics["left"] = duration(seconds / done * (total - trainer.global_step))
+        if self._steps:
+            metrics["images/s"] = f"{self._images / self._seconds:.0f}"
+            steps_left = trainer.estimated_stepping_batches - trainer.global_step
+            if steps_left != float("inf"):
+                metrics["left"] = duration(self._seconds / self._steps * trainer.accumulate_grad_batches * steps_left)
         return metrics
 
 

@@ -87,8 +87,8 @@ class Task(LightningModule, ABC):
         self._optimizer = optimizer
         self._warmup_steps = warmup_steps
         self._channels_last = channels_last
-        # a head that cannot sit on this backbone is better known now than after the data was read
-        _ = maps if maps is not None else backbone.tap(self.role)
+        # maps that the backbone lacks are better known now than after the data was read
+        backbone.check_offered(backbone.tap(self.role) if maps is None else maps)
 
     # building
 

@@ -56,15 +56,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit("litmobile: interrupted")
     except (ValueError, OSError) as error:
-        if os.environ.get("LITMOBILE_TRACEBACK") or not deliberate(error):
+        sentence = deliberate_sentence(error)
+        if sentence is None or os.environ.get("LITMOBILE_TRACEBACK"):
             raise
-        sys.exit(f"litmobile: {error}")
+        sys.exit(f"litmobile: {sentence}")
 
 
-def deliberate(error: BaseException) -> bool:
-    """Whether ``error`` was raised by litmobile's own code, as a sentence for the user; others need their traceback."""
+def deliberate_sentence(error: BaseException) -> str | None:
+    """What litmobile's own code said to the user by raising ``error``; None for errors that need their traceback."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    return bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("litmobile.")
+    raised_in = frames[-1][0].f_globals.get("__name__", "") if frames else ""
+    if raised_in.startswith("litmobile."):
+        return str(error)
+    if raised_in.startswith("jsonargparse."):
+        # where a value may be of several types, the parser lists what each of them said, and drops the errors themselves
+        said = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
+        return next((line for line in reversed(said) if not line.startswith("Expected a")), None)
+    return None
 
 
 def sample_data(words: Sequence[str]) -> None:

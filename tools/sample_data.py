@@ -25,10 +25,10 @@ GENERATOR = 1  # to be raised with every change of the pictures, so that older d
 
 EMPTY_SHARE = 1 / 12
 GREY_SHARE = 1 / 10
-MAX_OBJECTS = 7
-SIZES = (0.09, 0.6)  # an object's diameter as a share of the shorter side of the image
+MAX_OBJECTS = 6
+SIZES = (0.15, 0.75)  # an object's diameter as a share of the shorter side of the image
 MAX_ANISOTROPY = 1.4
-MIN_VISIBLE = 0.35  # of an object's area; hidden further, people would not agree on what it is
+MIN_VISIBLE = 0.5  # of an object's area; hidden further, people would not agree on what it is
 MIN_SIDE = 8  # pixels of a box
 MIN_CONTRAST = 35.0  # of luma (0 to 255) between an object and most of what surrounds it: visible in grey, too
 LUMA = np.array([0.114, 0.587, 0.299], dtype=np.float32)  # of blue, green, red

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -45,6 +46,8 @@ def run(command: str, words: Sequence[str]) -> None:
         seed_everything_default=0,
         save_config_callback=SaveRunConfig,
         save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+        # an abbreviated option is a typo until proved otherwise
+        parser_kwargs={name: {"allow_abbrev": False} for name in RunCLI.subcommands()},
         trainer_defaults={
             "use_distributed_sampler": False,  # the data modules' own samplers share samples out
             "log_every_n_steps": 10,
@@ -110,7 +113,11 @@ class RunCLI(LightningCLI):
         kwargs.setdefault("default_root_dir", str(self.folder))
         if asked.get("logger") is None:
             kwargs["logger"] = run_folder.loggers(self.folder) if self.subcommand == "fit" else False
-        kwargs["callbacks"] = [*(asked.get("callbacks") or []), *run_folder.callbacks(self.folder, self.model)]
+        # Lightning refuses callbacks of a kind that was switched off
+        off = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
+        unwanted = tuple(kind for option, kind in off.items() if asked.get(option) is False)
+        ours = [c for c in run_folder.callbacks(self.folder, self.model) if not isinstance(c, unwanted)]
+        kwargs["callbacks"] = [*(asked.get("callbacks") or []), *ours]
         return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:
@@ -141,7 +148,7 @@ class SaveRunConfig(SaveConfigCallback):
             return
         RunCLI.folder.mkdir(parents=True, exist_ok=True)
         stored = self.config.clone()
-        for key in set(stored.keys()) - set(STORED):
+        for key in set(vars(stored)) - set(STORED):
             del stored[key]
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)

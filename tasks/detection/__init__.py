@@ -2,6 +2,6 @@
 
 from .data import CocoDetection
 from .task import DetectionTask
-from .transforms import SSDAugmentation
+from .transforms import Resize, SSDAugmentation
 
-__all__ = ["CocoDetection", "DetectionTask", "SSDAugmentation"]
+__all__ = ["CocoDetection", "DetectionTask", "Resize", "SSDAugmentation"]

@@ -65,14 +65,11 @@ def contact_sheet(
         real = labels >= 0
         sure = found.scores.cpu() >= LEAST_SCORE
         found_labels = found.labels.cpu()[sure]
-        found_texts = [
-            f"{classes[k]} {score:.2f}"
-            for k, score in zip(found_labels.tolist(), found.scores[sure].tolist(), strict=True)
-        ]
-        truth = draw_boxes(
-            enlarged, boxes[real] * scale, labels[real], [classes[k] for k in labels[real].tolist()], classes
-        )
-        seen = draw_boxes(enlarged, found.boxes.cpu()[sure].float() * scale, found_labels, found_texts, classes)
+        texts = [classes[k] for k in labels[real].tolist()]
+        truth = draw_boxes(enlarged, boxes[real] * scale, labels[real], texts, classes)
+        scores = found.scores.cpu()[sure]
+        texts = [f"{classes[int(k)]} {score:.2f}" for k, score in zip(found_labels, scores, strict=True)]
+        seen = draw_boxes(enlarged, found.boxes.cpu()[sure].float() * scale, found_labels, texts, classes)
         pairs.append(torch.cat((truth, seen), dim=2))
     return make_grid(pairs, nrow=2, padding=8, pad_value=255)
 

@@ -1,0 +1,127 @@
+"""What tasks share: which classes there are, what is decayed, how the learning rate goes, what a checkpoint holds."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+
+from litmobile.backbones import MobileNetV2, MobileNetV3
+from litmobile.heads import LRASPP, SSDLite
+from litmobile.tasks.detection import CocoDetection, DetectionTask
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.schedule import parameter_groups, warmup_cosine
+from litmobile.tasks.task import TaskError
+
+
+def trainer(folder: Path, **options: object) -> Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    return Trainer(default_root_dir=folder, use_distributed_sampler=False, **(quiet | options))
+
+
+def small_task(**options: object) -> DetectionTask:
+    return DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), **options)
+
+
+def small_data(shapes: Path) -> CocoDetection:
+    return CocoDetection(str(shapes), "train", "val", batch_size=4, workers=0)
+
+
+def test_norms_and_biases_are_not_decayed() -> None:
+    network = nn.Sequential(MobileNetV2(0.35), nn.Linear(4, 2))
+    decayed, others = parameter_groups(network)
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert others["weight_decay"] == 0
+    assert all(p.ndim == 1 for p in others["params"])
+    assert len(decayed["params"]) + len(others["params"]) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize(("steps", "warmup", "peak"), [(100, 10, 10), (100, 1000, 10), (5, 1000, 0), (100, 0, 0)])
+def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
+    steps: int, warmup: int, peak: int
+) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = warmup_cosine(optimizer, steps, warmup)
+    rates = []
+    for _ in range(steps + 1):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[peak] == max(rates) == pytest.approx(1.0)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert min(rates[:-1]) > 0
+
+
+def test_classes_come_from_the_data(shapes: Path, tmp_path: Path) -> None:
+    task = small_task()
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+    assert task.network.classes == ("disk", "ring", "square", "triangle", "star", "cross")
+
+
+def test_a_number_of_classes_that_the_data_contradicts_is_an_error(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="num_classes is 5, but the data has 6 classes: disk"):
+        trainer(tmp_path, max_steps=1).fit(small_task(num_classes=5), small_data(shapes))
+
+
+def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None:
+    backbone = MobileNetV2(0.35)
+    backbone.select(["c3"])
+    with pytest.raises(ValueError, match=r"MobileNetV2 has no maps for detection: it offers c1 \(stride 2\)"):
+        DetectionTask(backbone)
+
+
+def test_a_head_that_cannot_sit_on_the_maps_says_so(shapes: Path, tmp_path: Path) -> None:
+    task = small_task(head=LRASPP, maps=["c5"])
+    with pytest.raises(ValueError, match="LRASPP needs two maps"):
+        trainer(tmp_path, max_steps=1).fit(task, small_data(shapes))
+
+
+def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes: Path, tmp_path: Path) -> None:
+    pretrained = MobileNetV2(0.35)
+    torch.save(pretrained.state_dict(), tmp_path / "weights.pth")
+    frozen = partial(torch.optim.SGD, lr=0.0)
+    task = small_task(backbone_weights=str(tmp_path / "weights.pth"), optimizer=frozen)
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+    own, theirs = dict(task.network.backbone.named_parameters()), dict(pretrained.named_parameters())
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (lambda: DetectionTask(MobileNetV3("small"), preprocessing=Preprocessing((64, 64))), "as backbone, this run"),
+        (lambda: small_task(maps=["c3", "c4_expansion", "final"]), "trained with other maps"),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str, shapes: Path, tmp_path: Path) -> None:
+    first = trainer(tmp_path, max_steps=1, limit_val_batches=0)
+    first.fit(small_task(), small_data(shapes))
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    with pytest.raises(TaskError, match=sentence):
+        trainer(tmp_path).validate(other(), small_data(shapes), ckpt_path=tmp_path / "last.ckpt", verbose=False)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "focal"])
+def test_a_network_learns_one_batch_by_heart(loss: str, shapes: Path) -> None:
+    data = small_data(shapes)
+    data.preprocessing = Preprocessing((96, 96))
+    data.setup("fit")
+    batch = next(iter(data.val_dataloader()))
+    task = DetectionTask(MobileNetV2(0.35), head=partial(SSDLite, loss=loss), num_classes=6)
+    task.configure_model()
+    optimizer = torch.optim.AdamW(parameter_groups(task.network), lr=3e-3)
+    losses = []
+    for _ in range(25):
+        terms = task.network.head.loss(task.network.train()(batch.images), batch.targets)
+        total = sum(terms.values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(total.item())
+    assert losses[-1] < 0.5 * losses[0]

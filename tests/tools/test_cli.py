@@ -1,0 +1,260 @@
+"""The command line as a user types it, on a tiny generated data set."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import litmobile
+from litmobile.tools.cli import main
+from litmobile.tools.configurations import shipped
+
+TINY = [
+    "--model.backbone=MobileNetV2",
+    "--model.backbone.width=0.35",
+    "--model.preprocessing.size=[64,64]",
+    "--data.batch_size=4",
+    "--data.workers=0",
+    "--trainer.max_epochs=2",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+]
+SHAPES = "detection/ssdlite_shapes"
+
+
+def fit(shapes: Path, *words: str) -> None:
+    main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", *words])
+
+
+@pytest.fixture(scope="module")
+def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    fit(shapes, "--run", str(folder))
+    return folder
+
+
+def refusal(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says when it refuses."""
+    with pytest.raises(SystemExit) as refused:
+        main(list(words))
+    assert refused.value.code not in (0, None)
+    return f"{refused.value.code} {capsys.readouterr().err}"
+
+
+def printed_config(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as done:
+        main([*words, "--print_config"])
+    assert done.value.code in (0, None)
+    return capsys.readouterr().out
+
+
+def test_a_run_leaves_config_metrics_events_checkpoints_reports_and_pictures(run: Path) -> None:
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "metrics.json",
+        "val.json",
+        "val.txt",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "tensorboard").glob("events.out.tfevents.*"))
+    assert len(list((run / "pictures").glob("val-*.jpg"))) == 2
+
+
+def test_the_report_holds_twelve_figures_and_ap_per_class(run: Path) -> None:
+    report = json.loads((run / "val.json").read_text())
+    assert len(report["figures"]) == 12
+    assert list(report["AP_per_class"]) == ["disk", "ring", "square", "triangle", "star", "cross"]
+    assert len((run / "val.txt").read_text().splitlines()) == 12 + 2 + 6
+
+
+def test_metrics_over_time_hold_every_validation(run: Path) -> None:
+    history = json.loads((run / "metrics.json").read_text())
+    assert [entry["epoch"] for entry in history] == [0, 1]
+    assert all("val/AP" in entry and "train/loss" in entry for entry in history)
+    header = (run / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"train/loss", "train/classification", "train/boxes", "train/lr", "val/AP", "val/AP50"} <= set(header)
+
+
+def test_the_config_of_a_run_says_what_was_run(run: Path, shapes: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["init_args"]["backbone"]["class_path"].endswith("MobileNetV2")
+    assert config["model"]["init_args"]["backbone"]["init_args"]["width"] == 0.35
+    assert config["data"]["init_args"]["root"] == str(shapes)
+    assert config["seed_everything"] == 0
+
+
+def test_a_run_is_loaded_without_its_data_and_predicts(run: Path, shapes: Path) -> None:
+    network = litmobile.load(run)
+    assert network.classes == ("disk", "ring", "square", "triangle", "star", "cross")
+    found = network.predict(next((shapes / "val").glob("*.jpg")))
+    assert found.boxes.shape == (len(found.scores), 4)
+
+
+def test_validate_gives_the_figures_that_training_gave(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    best = max(entry["val/AP"] for entry in json.loads((run / "metrics.json").read_text()))
+    main(["validate", "--run", str(run)])
+    report = json.loads((run / "val.json").read_text())
+    assert report["figures"]["AP"] == pytest.approx(best, abs=1e-6)
+    assert "AP per class" in capsys.readouterr().err + (run / "val.txt").read_text()
+
+
+def test_flags_beside_a_run_win_over_what_it_stored(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed_config(capsys, "validate", "--run", str(run), "--data.batch_size=3")
+    config = yaml.safe_load(text)
+    assert config["data"]["init_args"]["batch_size"] == 3
+    assert config["ckpt_path"] == str(run / "checkpoints" / "best.ckpt")
+
+
+def test_fit_goes_on_with_a_run(shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    main(["fit", "--run", str(folder), "--trainer.max_epochs=3"])
+    history = json.loads((folder / "metrics.json").read_text())
+    assert [entry["epoch"] for entry in history] == [0, 1, 2]
+    assert yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["max_epochs"] == 3
+
+
+def test_two_runs_of_one_config_give_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
+    fit(shapes, "--run", str(tmp_path / "second"))
+    first, second = (litmobile.load(folder).state_dict() for folder in (run, tmp_path / "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_test_reads_the_test_split(run: Path) -> None:
+    main(["test", "--run", str(run), "--data.test=val"])
+    assert json.loads((run / "test.json").read_text())["split"] == "test"
+
+
+def test_a_shipped_config_is_found_by_name_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in shipped():
+        assert "class_path" in printed_config(capsys, "fit", "--config", name)
+
+
+def test_a_backbone_is_swapped_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    swap = ["--model.backbone=MobileNetV2", "--model.backbone.width=0.5"]
+    backbone = yaml.safe_load(printed_config(capsys, "fit", "--config", SHAPES, *swap))["model"]["init_args"][
+        "backbone"
+    ]
+    assert backbone["class_path"].endswith("MobileNetV2")
+    assert backbone["init_args"]["width"] == 0.5
+    assert "variant" not in backbone["init_args"]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_printed_config_reads_back_as_itself(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = printed_config(capsys, "fit", "--config", name)
+    (tmp_path / "printed.yaml").write_text(once)
+    assert printed_config(capsys, "fit", "--config", str(tmp_path / "printed.yaml")) == once
+
+
+@pytest.mark.parametrize(
+    ("typo", "key"),
+    [
+        ("--model.backbone.widht=0.5", "widht"),
+        ("--model.bakbone=MobileNetV2", "bakbone"),
+        ("--model.head.scale=3", "scale"),
+        ("--data.batchsize=3", "batchsize"),
+        ("--trainer.max_epoch=3", "max_epoch"),
+    ],
+)
+def test_a_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert key in refusal("fit", "--config", SHAPES, typo, capsys=capsys)
+
+
+def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("model:\n  class_path: DetectionTask\n  init_args:\n    warmup_stepz: 3\n")
+    assert "warmup_stepz" in refusal("fit", "--config", SHAPES, "--config", str(file), capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["fit", "--config", "detection/nothing"], "There is no configuration 'detection/nothing'"),
+        (["fit", "--config", SHAPES, "--data.root=/nowhere"], "There is no data folder /nowhere"),
+        (["validate", "--run", "/nowhere"], "/nowhere is no folder of a run"),
+        (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be positive"),
+        (["fit", "--config", SHAPES, "--model.maps=[c9]"], "has no map 'c9'"),
+        (["train"], "there is no command 'train'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sentence in refusal(*words, capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--model.num_classes=3"], "num_classes is 3, but the data has 6 classes"),
+        (["--model.backbone_weights=nothing.pth"], "There is no weights file nothing.pth"),
+        (["--model.maps=[c9]"], "MobileNetV2 has no map 'c9': it offers c1"),
+        (["--data.val=absent"], "There is no annotation file"),
+    ],
+)
+def test_what_the_data_or_the_network_contradicts_is_said_before_training(
+    words: list[str], sentence: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        fit(shapes, "--run", str(tmp_path / "run"), *words)
+    assert sentence in str(refused.value.code)
+
+
+def test_a_malicious_pickle_as_weights_is_refused_and_does_nothing(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "marker"
+
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return (Path.touch, (marker,))
+
+    torch.save({"weights": Attack()}, tmp_path / "weights.pth")
+    with pytest.raises(SystemExit) as refused:
+        fit(shapes, "--run", str(tmp_path / "run"), f"--model.backbone_weights={tmp_path / 'weights.pth'}")
+    assert "was refused" in str(refused.value.code)
+    assert not marker.exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["validate", "--run", str(run), "--model.backbone=MobileNetV3"])
+    assert "as backbone, this run builds a" in str(refused.value.code)
+
+
+def test_help_answers_without_importing_torch() -> None:
+    script = "import sys; from litmobile.tools.cli import main; main(['--help']); assert 'torch' not in sys.modules"
+    start = time.perf_counter()
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "litmobile COMMAND --help" in answer.stdout
+    assert time.perf_counter() - start < 30  # a machine at work is slow; what counts is that nothing heavy is imported
+
+
+def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sample-data", "--root", str(tmp_path / "shapes"), "--train", "3", "--val", "2"]
+    main(words)
+    main(words)
+    assert "3 images" in capsys.readouterr().out
+    assert "delete it" in refusal(*words[:3], "--train", "4", capsys=capsys)
