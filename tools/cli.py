@@ -69,7 +69,7 @@ def deliberate_sentence(error: BaseException) -> str | None:
     if raised_in.startswith("litmobile."):
         return str(error)
     if raised_in.startswith("jsonargparse."):
-        # where a value may be of several types, the parser lists what each of them said, and drops the errors themselves
+        # where a value may be of several types, the parser lists what each of them said and drops the errors
         said = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
         return next((line for line in reversed(said) if not line.startswith("Expected a")), None)
     return None

@@ -25,8 +25,8 @@ GENERATOR = 1  # to be raised with every change of the pictures, so that older d
 
 EMPTY_SHARE = 1 / 12
 GREY_SHARE = 1 / 10
-MAX_OBJECTS = 6
-SIZES = (0.15, 0.75)  # an object's diameter as a share of the shorter side of the image
+MAX_OBJECTS = 5
+SIZES = (0.2, 0.75)  # an object's diameter as a share of the shorter side of the image
 MAX_ANISOTROPY = 1.4
 MIN_VISIBLE = 0.5  # of an object's area; hidden further, people would not agree on what it is
 MIN_SIDE = 8  # pixels of a box

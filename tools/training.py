@@ -33,11 +33,12 @@ def run(command: str, words: Sequence[str]) -> None:
     if folder is not None:
         words = [*stored_run(command, Path(folder)), *words]
     keep_freed_memory()
-    RunCLI.folder = new_folder(words) if folder is None else Path(folder)
+    run_at = new_folder(words) if folder is None else Path(folder)
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
-    os.environ[RUN_VARIABLE] = str(RunCLI.folder)
+    os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = ["litmobile", command, *words]
     RunCLI(
+        run_at,
         Task,
         LightningDataModule,
         subclass_mode_model=True,
@@ -45,7 +46,7 @@ def run(command: str, words: Sequence[str]) -> None:
         auto_configure_optimizers=False,
         seed_everything_default=0,
         save_config_callback=SaveRunConfig,
-        save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
+        save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
         # an abbreviated option is a typo until proved otherwise
         parser_kwargs={name: {"allow_abbrev": False} for name in RunCLI.subcommands()},
         trainer_defaults={
@@ -97,10 +98,19 @@ def new_folder(words: Sequence[str]) -> Path:
 
 
 class RunCLI(LightningCLI):
-    """LightningCLI with a folder for each run."""
+    """LightningCLI with a folder for each run.
 
-    folder: Path
+    Args:
+        folder: where the run leaves what it makes.
+        arguments: LightningCLI's.
+        options: LightningCLI's.
+    """
+
     model: Task
+
+    def __init__(self, folder: Path, *arguments: Any, **options: Any) -> None:
+        self.folder = folder
+        super().__init__(*arguments, **options)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -143,13 +153,17 @@ class RunCLI(LightningCLI):
 class SaveRunConfig(SaveConfigCallback):
     """Writes the resolved configuration into the run's folder when it trains."""
 
+    def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.folder = folder
+
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        RunCLI.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):
             del stored[key]
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
-        (RunCLI.folder / run_folder.CONFIG).write_text(text)
+        (self.folder / run_folder.CONFIG).write_text(text)

@@ -123,11 +123,12 @@ class CocoEvaluator:
                         "iscrowd": 0,
                     }
                 )
-        found.dataset = {  # pyright: ignore[reportAttributeAccessIssue] — the stubs want narrower types
+        content: Any = {
             "images": self.truth.dataset["images"],
             "categories": self.truth.dataset["categories"],
             "annotations": rows,
         }
+        found.dataset = content
         found.createIndex()
         return found
 

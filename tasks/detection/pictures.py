@@ -65,7 +65,7 @@ def contact_sheet(
         real = labels >= 0
         sure = found.scores.cpu() >= LEAST_SCORE
         found_labels = found.labels.cpu()[sure]
-        texts = [classes[k] for k in labels[real].tolist()]
+        texts = [classes[int(k)] for k in labels[real]]
         truth = draw_boxes(enlarged, boxes[real] * scale, labels[real], texts, classes)
         scores = found.scores.cpu()[sure]
         texts = [f"{classes[int(k)]} {score:.2f}" for k, score in zip(found_labels, scores, strict=True)]

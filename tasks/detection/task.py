@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -14,13 +14,10 @@ from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..preprocessing import Preprocessing
-from ..task import Report, Task
-from .annotations import Annotations
+from ..task import Report, Task, TaskError
+from .data import CocoDetection, DetectionBatch
 from .metrics import CocoEvaluator, CocoResult
 from .pictures import contact_sheet, save_picture
-
-if TYPE_CHECKING:
-    from .data import DetectionBatch
 
 
 class DetectionTask(Task):
@@ -50,7 +47,10 @@ class DetectionTask(Task):
         self.last_detections: list[Detections] = []
 
     def start_evaluation(self, split: str) -> None:
-        self._annotations: Annotations = self.trainer.datamodule.splits[split]  # pyright: ignore[reportAttributeAccessIssue]
+        data = getattr(self.trainer, "datamodule", None)
+        if not isinstance(data, CocoDetection):
+            raise TaskError("DetectionTask evaluates a CocoDetection data module: pass one to the trainer.")
+        self._annotations = data.splits[split]
         if split not in self._evaluators:
             self._evaluators[split] = CocoEvaluator(self._annotations.file)
         self._evaluator = self._evaluators[split]
