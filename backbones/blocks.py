@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contract import Backbone, Feature
+from .contract import Backbone, Feature, WeightsError
 
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
 Padding = Literal["symmetric", "same"]
@@ -83,6 +83,8 @@ class ConvNormAct(nn.Sequential):
         style: Style,
     ) -> None:
         super().__init__()
+        if style.padding not in ("symmetric", "same"):
+            raise ValueError(f"There is no padding {style.padding!r}: choose symmetric or same.")
         # with stride 1 both styles pad alike, and a plain convolution is the quicker and more exportable one
         same = style.padding == "same" and stride > 1
         self.conv = (SamePadConv2d if same else nn.Conv2d)(
@@ -180,10 +182,12 @@ class Chain(Backbone):
     def check_published(self, name: str) -> None:
         if name not in self.published:
             offer = ", ".join(self.published) or "none"
-            raise ValueError(f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}.")
+            raise WeightsError(
+                f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}."
+            )
         misfits = self._misfits(name)
         if misfits:
-            raise ValueError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
+            raise WeightsError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
 
     def _misfits(self, name: str) -> list[str]:
         """Arguments of the published weights that this network was built otherwise than, as ``name=value``."""

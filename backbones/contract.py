@@ -11,6 +11,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
+
+class WeightsError(ValueError):
+    """Weights that cannot be had, are not safe to read, or do not fit the network."""
+
+
 ROLES = ("classification", "detection", "segmentation")
 
 
@@ -33,8 +38,12 @@ class Part(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
         # copy and pickle call __new__ without the arguments and restore the attributes afterwards
-        bound = inspect.signature(cls.__init__).bind_partial(part, *args, **kwargs)
-        object.__setattr__(part, "init_args", dict(list(bound.arguments.items())[1:]))
+        signature = inspect.signature(cls.__init__)
+        arguments = dict(list(signature.bind_partial(part, *args, **kwargs).arguments.items())[1:])
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(name, {})
+        object.__setattr__(part, "init_args", arguments)
         return part
 
     @property
@@ -72,7 +81,10 @@ def build(spec: dict[str, Any], kind: type[AnyPart], **extra: Any) -> AnyPart:
             come out of checkpoint files.
     """
     module, _, name = spec["class_path"].rpartition(".")
-    found = getattr(importlib.import_module(module), name)
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TypeError(f"{spec['class_path']} cannot be found, so it cannot be built from a checkpoint.") from error
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise TypeError(f"{spec['class_path']} is no {kind.__name__} and cannot be built from a checkpoint.")
     return found(**spec["init_args"], **extra)
@@ -122,27 +134,32 @@ class Backbone(Part, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Normalised images ``[N, in_channels, H, W]`` → selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``."""
+        """Normalised images ``[N, in_channels, H, W]`` → selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.
+
+        Some timm networks round sizes down.
+        """
 
     def imagenet_weights_name(self) -> str:
         """Published name of the weights that "imagenet" stands for; empty where nobody published any."""
         return ""
 
     def check_published(self, name: str) -> None:
-        """Raises ValueError if the weights ``name`` were trained with other arguments than this network's."""
+        """Raises WeightsError if the weights ``name`` were trained with other arguments than this network's."""
 
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Renames the tensors of a checkpoint to this network's names.
 
         Returns:
-            the renamed tensors, and the names of those that have no place in the network; what :meth:`select` dropped
-            on purpose is in neither.
+            the renamed tensors, and the names of those that have no place in the network. What :meth:`select` dropped
+            on purpose is in neither, if the family overrides this; the default knows only what is there.
         """
         own = self.state_dict()
         return {k: v for k, v in state.items() if k in own}, [k for k in state if k not in own]
 
     def check_offered(self, names: Sequence[str]) -> None:
-        """Raises ValueError unless every one of ``names`` is on offer."""
+        """Raises ValueError unless ``names`` are names, and every one of them is on offer."""
+        if not names or isinstance(names, str):
+            raise ValueError(f"{type(self).__name__} needs a list of maps, some of {', '.join(self.features)}.")
         for name in names:
             if name not in self.features:
                 raise ValueError(f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}.")

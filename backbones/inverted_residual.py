@@ -67,7 +67,8 @@ class InvertedResidualChain(Chain):
     """What MobileNetV2 and V3 share: a strided stem, inverted residuals, one last 1×1.
 
     The first block at nominal stride 32 is split after its widening 1×1, whose output is the map ``c4_expansion`` that
-    SSDLite is published on (MobileNetV2 section 6.2, MobileNetV3 section 6.3).
+    SSDLite is published on (MobileNetV2 section 6.2, MobileNetV3 section 6.3). ``c3_first`` is the output of the first
+    block at nominal stride 8, which torchvision puts LR-ASPP's fine branch on.
     """
 
     def __init__(self, width: float, in_channels: int, output_stride: int, style: Style) -> None:
@@ -119,6 +120,8 @@ class InvertedResidualChain(Chain):
             style=self._style,
         )
         self.append(block, {f"body.{ours}": theirs for ours, theirs in names.items()})
+        if self._strides.nominal == 8 and "c3" not in self.features:
+            self.mark("c3_first", out_channels, self._strides.actual)
         self.mark(self._strides.position, out_channels, self._strides.actual)
         self._channels = out_channels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,16 +13,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .contract import Backbone
+from .contract import Backbone, WeightsError
 
 State = dict[str, Tensor]
 
-# where a checkpoint keeps its tensors, by who wrote it: Lightning, torchvision's references, timm
-WRAPPERS = ("state_dict", "model", "state_dict_ema")
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be had, are not safe to read, or do not fit the network."""
+# where checkpoints of timm, Lightning and torchvision's references keep their tensors; averaged ones are preferred
+WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
 
 class LoadReport(NamedTuple):
@@ -55,7 +52,8 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
         backbone: the network; its architecture is never changed to suit the weights.
         source: "imagenet" for the weights published for this network; an exact published name (torchvision's
             ``MobileNet_V2_Weights.IMAGENET1K_V1``, timm's ``mobilenetv3_large_100.ra_in1k``); or a local ``.pth``,
-            ``.pt``, ``.ckpt`` or ``.safetensors`` file in torchvision's, timm's or our key names.
+            ``.pt``, ``.ckpt`` or ``.safetensors`` file in our key names or those of the library that published the
+            network.
 
     Raises:
         WeightsError: the weights cannot be found or fetched, are unsafe to read, hold nothing for this network, or
@@ -82,8 +80,8 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
     own = backbone.state_dict()
     fitting = {name: tensor for name, tensor in translated.items() if name in own}
     if not fitting:
-        example = ", ".join(list(state)[:3])
-        raise WeightsError(f"{source} holds nothing for {_describe(backbone)}: its tensors are {example}, ….")
+        held = f"its tensors are {', '.join(list(state)[:3])}, …" if state else "it has no tensors"
+        raise WeightsError(f"{source} holds nothing for {_describe(backbone)}: {held}.")
     for name, tensor in fitting.items():
         if tensor.shape != own[name].shape:
             raise WeightsError(
@@ -111,14 +109,15 @@ def read_state(path: Path) -> State:
         except Exception as error:  # the library's own exception type is not public
             raise WeightsError(f"{path} is no safetensors file: {error}.") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # training scripts store their options so
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} was refused: it is no plain checkpoint of tensors, and reading it could run code that it holds; "
             "save its state_dict alone, or as safetensors."
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {error}.") from error
+    except Exception as error:  # what is no checkpoint fails in the unpickler in every way there is
+        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {_first_line(error)}.") from error
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -142,7 +141,7 @@ def fetch(name: str) -> State:
 def _online(name: str, download: Callable[[str], State]) -> State:
     try:
         return download(name)
-    except (URLError, OSError, ConnectionError) as error:
+    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: what arrived is damaged
         raise WeightsError(
             f"The weights {name} could not be downloaded ({type(error).__name__}: {_first_line(error)}); where there "
             "is no network, pass a file that holds them instead of their name."
@@ -154,7 +153,7 @@ def _fetch_torchvision(name: str) -> State:
 
     try:
         url = get_weight(name).url
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise WeightsError(f"torchvision publishes no weights {name!r}: {_first_line(error)}.") from error
     return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
 

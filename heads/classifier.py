@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contract import Features, Head
+from .contract import Features, Head, full_precision
 from .predictions import Classification
 
 
@@ -28,6 +28,8 @@ class Classifier(Head):
         del width
         if num_classes < 2:
             raise ValueError(f"Classifier needs at least two classes, not {num_classes}.")
+        if not features:
+            raise ValueError("Classifier needs a map, but was given none.")
         self.map, feature = list(features.items())[-1]
         layers: list[nn.Module] = []
         if hidden:
@@ -45,8 +47,8 @@ class Classifier(Head):
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of logits ``[N, num_classes]`` with classes ``[N]``."""
-        return {"classification": F.cross_entropy(output.float(), targets)}
+        return {"classification": F.cross_entropy(full_precision(output), targets)}
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
         """Softmax scores, image by image."""
-        return [Classification(scores) for scores in output.float().softmax(-1)]
+        return [Classification(scores) for scores in full_precision(output).softmax(-1)]

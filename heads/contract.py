@@ -6,12 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from ..backbones.contract import Feature, Part
 from .predictions import Prediction
 
 Features = dict[str, Feature]
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Half-precision tensors as float32, others as they are: losses and boxes need the bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class Head(Part, ABC):

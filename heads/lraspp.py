@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..backbones.blocks import ConvNormAct, Style
-from .contract import Features, Head
+from .contract import Features, Head, full_precision
 from .predictions import IGNORED, Segmentation
 
 
@@ -22,7 +22,7 @@ class LRASPP(Head):
         norm_momentum: momentum of the batch norm.
 
     Raises:
-        ValueError: not two maps of falling resolution.
+        ValueError: not two maps of falling resolution, or no class.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class LRASPP(Head):
     ) -> None:
         super().__init__()
         del width
+        if num_classes < 1:
+            raise ValueError(f"LRASPP needs at least one class, not {num_classes}.")
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] >= strides[1]:
             raise ValueError(
@@ -59,7 +61,7 @@ class LRASPP(Head):
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy with label maps ``[N, H, W]``, averaged over the labelled pixels; 0 where there are none."""
-        total = F.cross_entropy(output.float(), targets, ignore_index=IGNORED, reduction="sum")
+        total = F.cross_entropy(full_precision(output), targets, ignore_index=IGNORED, reduction="sum")
         return {"segmentation": total / (targets != IGNORED).sum().clamp(min=1)}
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Segmentation]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -52,6 +53,8 @@ class Network(nn.Module):
             if role is None:
                 raise ValueError("Network needs a role or the names of the maps that its head takes.")
             maps = backbone.tap(role)
+        if not maps:
+            raise ValueError("Network needs at least one map for its head.")
         backbone.check_offered(maps)
         features = {name: backbone.features[name] for name in maps}
         backbone.select(maps)
@@ -81,8 +84,8 @@ class Network(nn.Module):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
             raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         frame = self.preprocessing.frame(*image.shape[:2])
-        placed = torch.from_numpy(self.preprocessing.place(image, frame)).permute(2, 0, 1).unsqueeze(0)
-        output = self.eval()(placed.to(self.mean.device))
+        placed = np.ascontiguousarray(self.preprocessing.place(image, frame))  # a flipped view cannot become a tensor
+        output = self.eval()(torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device))
         return self.head.decode(output, self.preprocessing.size)[0].to_image(frame)
 
     def spec(self) -> dict[str, Any]:
@@ -127,12 +130,13 @@ def load(run: str | Path) -> Network:
         path = next((file for file in candidates if file.is_file()), candidates[0])
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
+    prefix = "network."
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        spec, state = checkpoint["network"], checkpoint["state_dict"]
-    except Exception as error:  # unpickling, zip and key errors alike: the file is not one of ours
-        raise WeightsError(f"{path} is no checkpoint of litmobile ({type(error).__name__}).") from error
-    network = Network.from_spec(spec)
-    prefix = "network."
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        network = Network.from_spec(checkpoint["network"])
+        state = checkpoint["state_dict"].items()
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in state if k.startswith(prefix)})
+    except Exception as error:  # a foreign file can fail in any way: unpickling, keys, types, shapes, imports
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
+        raise WeightsError(f"{path} is no checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()

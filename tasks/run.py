@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -43,6 +45,23 @@ def callbacks(folder: Path, task: Task) -> list[Callback]:
         Pictures(folder / PICTURES),
         Progress(),
     ]
+
+
+class CpuThreads(Callback):
+    """Limits the threads of a training on a CPU.
+
+    Where steps are small, threads wait for each other more than they compute, and on a machine that is shared they wait
+    for every core that something else uses.
+
+    Args:
+        count: threads of a process.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        torch.set_num_threads(self.count)
 
 
 class Reports(Callback):
@@ -99,17 +118,13 @@ class Progress(TQDMProgressBar):
     def __init__(self) -> None:
         super().__init__(refresh_rate=5)
         self._previous: float | None = None  # when the step before began; None after a pause that is not training
-        self._seconds = 0.0
-        self._steps = 0
-        self._images = 0
+        self._recent: deque[tuple[float, int]] = deque(maxlen=100)  # seconds and images of the last steps
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
         now = time.monotonic()
         if self._previous is not None:
-            self._seconds += now - self._previous
-            self._steps += 1
-            self._images += len(batch.images) * trainer.world_size
+            self._recent.append((now - self._previous, len(batch.images) * trainer.world_size))
         self._previous = now
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -126,11 +141,13 @@ class Progress(TQDMProgressBar):
         loss = trainer.callback_metrics.get("train/loss")
         if loss is not None:
             metrics["loss"] = f"{loss.item():.3f}"
-        if self._steps:
-            metrics["images/s"] = f"{self._images / self._seconds:.0f}"
+        if self._recent:
+            seconds = sum(seconds for seconds, _ in self._recent)
+            metrics["images/s"] = f"{sum(images for _, images in self._recent) / seconds:.0f}"
             steps_left = trainer.estimated_stepping_batches - trainer.global_step
             if steps_left != float("inf"):
-                metrics["left"] = duration(self._seconds / self._steps * trainer.accumulate_grad_batches * steps_left)
+                steps = len(self._recent) / trainer.accumulate_grad_batches
+                metrics["left"] = duration(seconds / steps * steps_left)
         return metrics
 
 

@@ -55,6 +55,8 @@ class AnchorGenerator:
             raise ValueError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
         self.shapes: list[list[Shape]] = [level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
+            if not per_level[0]:
+                raise ValueError("The tensorflow layout needs a ratio for the finest map.")
             self.shapes[0] = lowest_shapes(scales[0], per_level[0])
 
     @property

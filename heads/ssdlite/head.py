@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.blocks import ConvNormAct, Style
-from ..contract import Features, Head
+from ..contract import Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import BoxCoder
@@ -143,7 +143,7 @@ class SSDLite(Head):
         return SSDLiteOutput(torch.cat(logits, dim=1), torch.cat(offsets, dim=1), anchors)
 
     def loss(self, output: SSDLiteOutput, targets: BoxTargets) -> dict[str, Tensor]:
-        logits, offsets, anchors = in_full_precision(output)
+        logits, offsets, anchors = full_precision(output.logits), full_precision(output.offsets), output.anchors
         boxes, labels = targets
         if boxes.shape[1] == 0:  # not one object in the batch: matching wants at least one row
             boxes, labels = boxes.new_zeros(len(boxes), 1, 4), labels.new_full((len(boxes), 1), -1)
@@ -157,8 +157,9 @@ class SSDLite(Head):
         return ssd_loss(logits, offsets, classes, wanted, self.classification)._asdict()
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
-        logits, offsets, anchors = in_full_precision(output)
-        return detect(self.classification.scores(logits), self.coder.decode(offsets, anchors), image_size, self.keep)
+        boxes = self.coder.decode(full_precision(output.offsets), output.anchors)
+        scores = self.classification.scores(full_precision(output.logits))
+        return detect(scores, boxes, image_size, self.keep)
 
 
 def check_pyramid(features: Features) -> None:
@@ -167,12 +168,6 @@ def check_pyramid(features: Features) -> None:
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"
         raise ValueError(f"SSDLite needs maps of falling resolution, finest first, but was given {named}.")
-
-
-def in_full_precision(output: SSDLiteOutput) -> SSDLiteOutput:
-    """Half-precision outputs as float32, others as they are: losses and boxes need the bits."""
-    wanted = torch.promote_types(output.logits.dtype, torch.float32)
-    return SSDLiteOutput(output.logits.to(wanted), output.offsets.to(wanted), output.anchors)
 
 
 def extra_block(in_channels: int, out_channels: int, style: Style) -> nn.Sequential:

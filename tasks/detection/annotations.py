@@ -77,8 +77,9 @@ def read_coco(file: Path, folder: Path) -> Annotations:
     category_ids = np.sort(column(categories, "id", file, "categories"))
     image_ids = column(images, "id", file, "images")
     for what, ids in (("categories", category_ids), ("images", image_ids)):
-        if len(np.unique(ids)) < len(ids):
-            raise DataError(f"{file}: two {what} have one id.")
+        values, counts = np.unique(ids, return_counts=True)
+        if len(values) < len(ids):
+            raise DataError(f"{file}: several {what} have the id {values[counts > 1][0]}.")
     if not len(images) or not len(categories):
         raise DataError(
             f"{file} holds {len(images)} images and {len(categories)} categories: it needs at least one of each."
@@ -136,7 +137,7 @@ def records(content: dict[str, Any], key: str, file: Path) -> list[dict[str, Any
 def column(rows: list[dict[str, Any]], key: str, file: Path, where: str) -> NDArray[np.int64]:
     """One integer of every record."""
     for number, row in enumerate(rows):
-        if not isinstance(row.get(key), int):
+        if not isinstance(row.get(key), int) or abs(row[key]) >= 2**63:
             raise DataError(f"{file}: record {number} of {where} has {key} {row.get(key)!r}, which is no whole number.")
     return np.array([row[key] for row in rows], dtype=np.int64)
 
@@ -174,7 +175,8 @@ def clean_boxes(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], str]:
     """Boxes as x1, y1, x2, y2 inside images of ``sizes``, which of them have an area, and what was mended."""
     for row in rows:
-        if not isinstance(row.get("bbox"), list) or len(row["bbox"]) != 4:
+        box = row.get("bbox")
+        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
             raise DataError(f"{file}: annotation {row.get('id')} has bbox {row.get('bbox')!r}, not [x, y, w, h].")
     xywh = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     corners = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)

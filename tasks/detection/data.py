@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -132,8 +133,8 @@ class CocoDetection(LightningDataModule):
                 self.splits[split] = self.read(split)
                 if self.splits[split].repairs:
                     rank_zero_info(self.splits[split].repairs)
-        first, *others = self.splits.values()
-        for other in others:
+        splits = list(self.splits.values())
+        for first, other in itertools.pairwise(splits):
             if other.classes != first.classes or list(other.category_ids) != list(first.category_ids):
                 raise DataError(f"{first.file} and {other.file} have different categories.")
 

@@ -134,13 +134,19 @@ class CocoEvaluator:
 
 
 def load_truth(file: Path) -> COCO:
-    """The annotation file as pycocotools wants it; ``area`` and ``iscrowd`` are supplied where a file lacks them."""
+    """The annotation file as pycocotools wants it.
+
+    ``area`` and ``iscrowd`` are supplied where a file lacks them. Objects are numbered from 1: pycocotools takes an id
+    of 0 for "matched nothing", and ids that occur twice for one object. Crowds that are only outlined are left out.
+    """
     truth = COCO()
     content = read_json(file)
+    content["annotations"] = [row for row in content["annotations"] if row.get("bbox")]
     for number, row in enumerate(content["annotations"], start=1):
-        row.setdefault("id", number)
-        row.setdefault("iscrowd", 0)
-        row.setdefault("area", row["bbox"][2] * row["bbox"][3])
+        row["id"] = number
+        row["iscrowd"] = int(bool(row.get("iscrowd")))
+        if row.get("area") is None:
+            row["area"] = row["bbox"][2] * row["bbox"][3]
     for category in content["categories"]:
         category.setdefault("name", str(category["id"]))
     truth.dataset = content  # pyright: ignore[reportAttributeAccessIssue]

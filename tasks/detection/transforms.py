@@ -165,16 +165,17 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
         # a slice resized is the quickest warp, and the one that validation makes
         image = preprocessing.place(sample.image[int(y1) : int(y2), int(x1) : int(x2)], frame)
     else:
-        matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+        matrix = np.array([[scale[0], 0, -x1 * scale[0]], [0, scale[1], -y1 * scale[1]]])
         matrix[:, 2] += scale / 2 - 0.5  # OpenCV counts from the centres of pixels, boxes from their edges
-        image = cv2.warpAffine(
+        shown = cv2.warpAffine(
             sample.image,
             matrix,
-            (preprocessing.size[1], preprocessing.size[0]),
+            (frame.columns, frame.rows),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=preprocessing.fill,
         )
+        image = preprocessing.place(np.asarray(shown, dtype=np.uint8), frame)
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
     kept = ((centres > window[:2]) & (centres < window[2:])).all(1)
     boxes = np.clip(sample.boxes[kept], np.tile(window[:2], 2), np.tile(window[2:], 2)) * np.tile(scale, 2)
@@ -214,7 +215,9 @@ class Albumentations:
 
     def __call__(self, sample: Sample, random: Generator) -> Sample:
         """Transforms ``sample``; geometric transforms must keep the size of the image."""
-        self.compose.set_random_seed(int(random.integers(2**31)))
+        # seeding the whole would give each transform the same stream: two flips would go together or not at all
+        for part in (self.compose, *self.compose.transforms):
+            part.set_random_seed(int(random.integers(2**31)))
         if not self.geometric:
             return sample._replace(image=self.compose(image=sample.image)["image"])
         done = self.compose(image=sample.image, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))

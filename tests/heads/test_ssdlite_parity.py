@@ -6,13 +6,14 @@ import copy
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
 from litmobile.backbones import MobileNetV3
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.tasks.detection.weights import load_torchvision_ssdlite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from torch import Tensor, nn
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 NUM_CLASSES = 90
 SIZE = 320

@@ -1,0 +1,242 @@
+"""The contract of backbones: who keeps it works everywhere, and every part can be built again from plain values."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, WeightsError, load_weights
+from litmobile.backbones.contract import Part, build
+
+# ---------------------------------------------------------------------------------------------- a backbone of a user's
+
+
+class TwoStage(Backbone):
+    """What a user may write: two strided convolutions, a map after each, and no more than the contract asks for."""
+
+    shape_arguments: ClassVar[tuple[str, ...]] = ("channels",)
+
+    def __init__(self, channels: int = 4, *, in_channels: int = 3, roles: Sequence[str] = ("detection",)) -> None:
+        super().__init__()
+        self.c1 = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1)
+        self.c2 = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
+        self.features = {"c1": Feature(channels, 2), "c2": Feature(2 * channels, 4)}
+        self.taps = dict.fromkeys(roles, ("c1", "c2"))
+        self._selected: tuple[str, ...] = tuple(self.features)
+
+    def select(self, names: Sequence[str]) -> None:
+        self.check_offered(names)
+        if "c2" not in names:
+            del self.c2
+            del self.features["c2"]
+            self.taps = {}
+        self._selected = tuple(names)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        maps = {"c1": self.c1(images)}
+        if "c2" in self._selected:
+            maps["c2"] = self.c2(maps["c1"])
+        return {name: maps[name] for name in self._selected}
+
+
+class Renamed(TwoStage):
+    """A user's variation that takes its constructor over as it is."""
+
+
+def test_a_users_backbone_works_by_the_contract_alone() -> None:
+    backbone = TwoStage(channels=5)
+    assert backbone.width == 1.0
+    assert backbone.tap("detection") == ("c1", "c2")
+    images = torch.randn(2, 3, 33, 47)
+    maps = backbone(images)
+    for name, (channels, stride) in backbone.features.items():
+        assert maps[name].shape == (2, channels, *(-(-x // stride) for x in images.shape[-2:]))
+    backbone.select(["c1"])
+    assert list(backbone(images)) == ["c1"]
+    assert torch.equal(backbone(images)["c1"], maps["c1"])
+    backbone(images)["c1"].sum().backward()
+    assert all(p.grad is not None for p in backbone.parameters())
+
+
+def test_a_users_backbone_says_in_a_sentence_what_it_lacks(assert_one_sentence) -> None:
+    backbone = TwoStage()
+    with pytest.raises(ValueError, match="no maps for segmentation") as caught:
+        backbone.tap("segmentation")
+    assert_one_sentence(caught.value, ["TwoStage", "c1 (stride 2)", "c2 (stride 4)", "maps=[…]"])
+    with pytest.raises(ValueError, match="no map 'c5'") as caught:
+        backbone.select(["c5"])
+    assert_one_sentence(caught.value, ["TwoStage", "c1, c2"])
+
+
+def test_a_users_backbone_loads_files_in_its_own_names(tmp_path: Path) -> None:
+    source, backbone = TwoStage(), TwoStage()
+    path = tmp_path / "two_stage.pth"
+    torch.save(source.state_dict() | {"head.weight": torch.zeros(1)}, path)
+    report = load_weights(backbone, path)
+    assert report.missing == ()
+    assert report.left_over == ("head.weight",)
+    assert all(torch.equal(x, backbone.state_dict()[name]) for name, x in source.state_dict().items())
+    with pytest.raises(WeightsError, match="give channels as the weights were trained with"):
+        load_weights(TwoStage(channels=8), path)
+
+
+def test_a_users_backbone_has_no_published_weights(assert_one_sentence) -> None:
+    with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
+        load_weights(TwoStage(channels=7), "imagenet")
+    assert_one_sentence(caught.value, ["TwoStage(channels=7)"])
+
+
+def test_a_backbone_that_keeps_only_half_of_the_contract_cannot_be_built() -> None:
+    class Half(Backbone):
+        def select(self, names: Sequence[str]) -> None:
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="forward"):
+        Half()  # type: ignore[abstract]
+
+
+# ------------------------------------------------------------------------------------------------------ spec and build
+
+
+def test_a_spec_keeps_only_what_was_given_and_says_it_by_name() -> None:
+    with torch.device("meta"):
+        assert MobileNetV3().spec()["init_args"] == {}
+        by_position, by_name = MobileNetV3("small", 0.75), MobileNetV3(width=0.75, variant="small")
+    assert by_position.spec() == by_name.spec()
+    assert by_position.spec()["init_args"] == {"variant": "small", "width": 0.75}
+    assert by_position.spec(leave_out=["width"])["init_args"] == {"variant": "small"}
+    assert by_position.arguments["tail"] == "full"  # defaults are asked for separately
+
+
+def test_build_adds_the_arguments_that_a_spec_leaves_out() -> None:
+    with torch.device("meta"):
+        spec = MobileNetV3("small", 0.75).spec(leave_out=["width"])
+        assert build(spec, Backbone, width=0.5).width == 0.5
+
+
+def test_build_takes_the_path_of_a_users_own_class() -> None:
+    rebuilt = build({"class_path": f"{__name__}.TwoStage", "init_args": {"channels": 9}}, Backbone)
+    assert type(rebuilt) is TwoStage
+    assert rebuilt.features["c2"] == (18, 4)
+
+
+REFUSED = (
+    "os.system",
+    "subprocess.run",
+    "builtins.eval",
+    "builtins.dict",
+    "torch.nn.Linear",
+    "torch.load",
+    "litmobile.backbones.blocks.ConvNormAct",
+    "litmobile.backbones.contract.build",
+    "litmobile.backbones.contract.Part",
+    "litmobile.backbones.weights.WeightsError",
+)
+
+
+@pytest.mark.parametrize("class_path", REFUSED)
+def test_build_calls_nothing_but_backbones(class_path: str, tmp_path: Path, assert_one_sentence) -> None:
+    marker = tmp_path / "marker"
+    spec = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
+    with pytest.raises(TypeError, match="cannot be built from a checkpoint") as caught:
+        build(spec, Backbone)
+    assert_one_sentence(caught.value, [class_path, "Backbone"])
+    assert not marker.exists()
+
+
+def test_build_refuses_the_abstract_contract_itself() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        build({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
+
+
+@pytest.mark.parametrize("kind", [MobileNetV2, TwoStage])
+def test_build_refuses_another_backbone_than_the_kind_asked_for(kind: type[Backbone]) -> None:
+    with torch.device("meta"):
+        spec = MobileNetV3("small").spec()
+    with pytest.raises(TypeError, match=f"is no {kind.__name__}"):
+        build(spec, kind)
+
+
+def test_build_refuses_an_argument_that_the_class_does_not_have() -> None:
+    with pytest.raises(TypeError, match="widht"):
+        build({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
+
+
+@pytest.mark.parametrize(
+    "class_path", ["nosuchmodule.Backbone", "litmobile.backbones.MobileNetV9", "MobileNetV3", f"{__name__}.Outer.Inner"]
+)
+def test_a_class_that_cannot_be_found_is_told_by_its_path(class_path: str, assert_one_sentence) -> None:
+    with pytest.raises(TypeError, match="cannot be") as caught:
+        build({"class_path": class_path, "init_args": {}}, Backbone)
+    assert_one_sentence(caught.value, [class_path])
+
+
+class Outer:
+    """Somewhere to nest a class."""
+
+    class Inner(TwoStage):
+        """A backbone that is defined inside another class."""
+
+
+class Options(TwoStage):
+    """A user's backbone that takes options by ``**``."""
+
+    def __init__(self, channels: int = 4, **rest: Any) -> None:
+        super().__init__(channels, **rest)
+
+
+def test_a_backbone_that_takes_options_by_two_stars_is_built_again_from_its_spec() -> None:
+    assert build(Options(5, in_channels=1).spec(), Backbone).spec() == Options(5, in_channels=1).spec()
+
+
+# --------------------------------------------------------------------------------------------------------------- parts
+
+
+class Scaled(Part):
+    """The smallest part: one argument that must be given, one that may, one by name only."""
+
+    def __init__(self, size: int, factor: float = 2.0, *, name: str = "x") -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((size,), factor))
+        self.name = name
+
+
+def test_a_part_remembers_how_it_was_built() -> None:
+    assert Scaled(3).init_args == {"size": 3}
+    assert Scaled(3, 4.0).init_args == {"size": 3, "factor": 4.0}
+    assert Scaled(size=3, name="y").init_args == {"size": 3, "name": "y"}
+    assert Scaled(3, name="y").arguments == {"size": 3, "factor": 2.0, "name": "y"}
+
+
+def test_what_a_part_remembers_is_no_part_of_its_weights() -> None:
+    assert list(Scaled(3).state_dict()) == ["weight"]
+
+
+@pytest.mark.parametrize(("positional", "named", "said"), [((), {}, "size"), ((3,), {"nmae": "y"}, "nmae")])
+def test_a_part_refuses_missing_and_misspelt_arguments_by_name(
+    positional: tuple[Any, ...], named: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        Scaled(*positional, **named)
+
+
+def test_parts_do_not_share_what_they_remember() -> None:
+    first = Scaled(3)
+    second = copy.deepcopy(first)
+    second.init_args["size"] = 4
+    assert first.init_args == {"size": 3}
+    spec = first.spec()
+    spec["init_args"]["size"] = 5
+    assert first.init_args == {"size": 3}
+
+
+def test_a_part_is_built_again_as_whatever_kind_is_asked_for() -> None:
+    assert build(Scaled(3, name="y").spec(), Part).spec() == Scaled(3, name="y").spec()
+    with pytest.raises(TypeError, match="is no Backbone"):
+        build(Scaled(3).spec(), Backbone)

@@ -1,0 +1,365 @@
+"""MobileNetV2 and MobileNetV3 are the published networks: parameters, multiply-adds, outputs and gradients."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
+from litmobile.backbones.blocks import ACTIVATIONS, Strides, round_channels
+
+ROLES = ("classification", "detection", "segmentation")
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+class Published(NamedTuple):
+    """A published network: how to build it, the layers of its classifier, its parameters and its multiply-adds in M."""
+
+    family: type[Backbone]
+    arguments: dict[str, Any]
+    hidden: int
+    parameters: int
+    multiply_adds: float
+
+    def __str__(self) -> str:
+        return "-".join([self.family.__name__, *(f"{k}={v}" for k, v in self.arguments.items())])
+
+
+PUBLISHED = (
+    Published(MobileNetV2, {"width": 1.4}, 0, 6_108_776, 582.20),
+    Published(MobileNetV2, {"width": 1.0}, 0, 3_504_872, 300.77),
+    Published(MobileNetV2, {"width": 0.75}, 0, 2_636_424, 209.07),
+    Published(MobileNetV2, {"width": 0.5}, 0, 1_968_680, 97.13),
+    Published(MobileNetV2, {"width": 0.35}, 0, 1_677_128, 59.29),
+    Published(MobileNetV3, {"variant": "large", "width": 1.25}, 1280, 7_551_976, 355.22),
+    Published(MobileNetV3, {"variant": "large", "width": 1.0}, 1280, 5_483_032, 216.59),
+    Published(MobileNetV3, {"variant": "large", "width": 0.75}, 1280, 3_993_528, 154.56),
+    # the paper's MAdds for Small do not reproduce in any reference; these are the reference network's own
+    Published(MobileNetV3, {"variant": "small", "width": 1.25}, 1024, 3_205_384, 90.80),
+    Published(MobileNetV3, {"variant": "small", "width": 1.0}, 1024, 2_542_856, 56.51),
+    Published(MobileNetV3, {"variant": "small", "width": 0.75}, 1024, 2_041_872, 43.40),
+    Published(MobileNetV3, {"variant": "large", "minimalistic": True}, 1280, 3_924_288, 209.14),
+    Published(MobileNetV3, {"variant": "small", "minimalistic": True}, 1024, 2_044_736, 52.29),
+)
+
+CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
+    (MobileNetV2, {}),
+    *(
+        (MobileNetV3, {"variant": variant, "tail": tail, "minimalistic": minimalistic})
+        for variant in ("large", "small")
+        for tail in ("full", "detection", "segmentation")
+        for minimalistic in (False, True)
+    ),
+)
+MAPS = ("c1", "c2", "c3_first", "c3", "c4", "c4_expansion", "c5", "final")
+
+
+def name_of(value: object) -> str | None:
+    """Readable test ids for classes and argument dictionaries; pytest names the rest."""
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, dict):
+        return ",".join(f"{k}={v}" for k, v in value.items()) or "default"
+    if isinstance(value, Published):
+        return str(value)
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    return None
+
+
+def on_meta(family: type[Backbone], **arguments: Any) -> Backbone:
+    with torch.device("meta"):
+        return family(**arguments)
+
+
+def parameters_of(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+# ---------------------------------------------------------------------------------------------------- sizes and costs
+
+
+def classifier_of(published: Published, channels: int) -> nn.Sequential:
+    """The published classifier, which the width never scales."""
+    widths = [channels, published.hidden, 1000] if published.hidden else [channels, 1000]
+    return nn.Sequential(*(nn.Linear(a, b) for a, b in itertools.pairwise(widths)))
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=str)
+def test_parameters_are_exactly_those_of_the_reference_network(published: Published) -> None:
+    backbone = on_meta(published.family, **published.arguments)
+    with torch.device("meta"):
+        classifier = classifier_of(published, backbone.features["final"].channels)
+    assert parameters_of(backbone) + parameters_of(classifier) == published.parameters
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=str)
+def test_multiply_adds_at_224_px_are_those_of_the_reference_network(published: Published) -> None:
+    backbone = on_meta(published.family, **published.arguments).eval()
+    with torch.device("meta"):
+        classifier = classifier_of(published, backbone.features["final"].channels)
+        images = torch.zeros(1, 3, 224, 224)
+    backbone.select(["final"])
+    with FlopCounterMode(display=False) as counter:
+        classifier(backbone(images)["final"].mean((2, 3)))
+    assert counter.get_total_flops() / 2e6 == pytest.approx(published.multiply_adds, rel=1e-3)
+
+
+@pytest.mark.parametrize("width", [0.3, 0.35, 0.5, 0.75, 1.0, 1.1, 1.4, 2.0])
+def test_mobilenet_v2_has_as_many_parameters_as_torchvisions_at_any_width(width: float) -> None:
+    with torch.device("meta"):
+        reference = torchvision.models.mobilenet_v2(width_mult=width)
+    assert parameters_of(on_meta(MobileNetV2, width=width)) == parameters_of(reference.features)
+
+
+CHANNELS = (
+    (MobileNetV2, {}, (16, 24, 32, 32, 96, 576, 320, 1280)),
+    (MobileNetV3, {"variant": "large"}, (16, 24, 40, 40, 112, 672, 160, 960)),
+    (MobileNetV3, {"variant": "small"}, (16, 16, 24, 24, 48, 288, 96, 576)),
+    (MobileNetV3, {"variant": "large", "tail": "detection"}, (16, 24, 40, 40, 112, 672, 80, 480)),
+    (MobileNetV3, {"variant": "small", "tail": "detection"}, (16, 16, 24, 24, 48, 288, 48, 288)),
+    (MobileNetV3, {"variant": "large", "tail": "segmentation"}, (16, 24, 40, 40, 112, 336, 80, 480)),
+    (MobileNetV3, {"variant": "small", "tail": "segmentation"}, (16, 16, 24, 24, 48, 144, 48, 288)),
+)
+
+
+@pytest.mark.parametrize(("family", "arguments", "channels"), CHANNELS, ids=name_of)
+def test_every_map_has_the_papers_channels(
+    family: type[Backbone], arguments: dict[str, Any], channels: tuple[int, ...]
+) -> None:
+    backbone = on_meta(family, **arguments)
+    assert {name: f.channels for name, f in backbone.features.items()} == dict(zip(MAPS, channels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("variant", "tail", "expansions"),
+    [
+        ("large", "full", (672, 960, 960)),
+        ("large", "detection", (672, 480, 480)),
+        ("large", "segmentation", (336, 480, 480)),
+        ("small", "full", (288, 576, 576)),
+        ("small", "detection", (288, 288, 288)),
+        ("small", "segmentation", (144, 288, 288)),
+    ],
+)
+def test_the_two_reduced_tails_differ_in_their_first_expansion(
+    variant: str, tail: str, expansions: tuple[int, ...]
+) -> None:
+    backbone = on_meta(MobileNetV3, variant=variant, tail=tail)
+    depthwise = [m.in_channels for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert tuple(depthwise[-3:]) == expansions
+
+
+def test_a_minimalistic_network_has_3x3_kernels_relu_and_no_gates() -> None:
+    for variant in ("large", "small"):
+        modules = list(on_meta(MobileNetV3, variant=variant, minimalistic=True).modules())
+        convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
+        assert {m.kernel_size for m in convolutions} == {(1, 1), (3, 3)}
+        assert all(m.bias is None for m in convolutions)  # only the gates have biases
+        assert {type(m) for m in modules if isinstance(m, tuple(ACTIVATIONS.values()))} == {nn.ReLU}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3], ids=name_of)
+def test_the_activation_can_be_chosen(family: type[Backbone], name: str) -> None:
+    found = {type(m) for m in on_meta(family, activation=name).modules() if isinstance(m, tuple(ACTIVATIONS.values()))}
+    kept = {nn.ReLU} if family is MobileNetV3 else set()  # where the paper's tables say ReLU, V3 keeps it
+    assert found == {ACTIVATIONS[name]} | kept
+
+
+@pytest.mark.parametrize(
+    ("family", "eps", "momentum"), [(MobileNetV2, 1e-5, 0.1), (MobileNetV3, 1e-3, 0.01)], ids=name_of
+)
+def test_epsilon_and_momentum_of_the_norms_are_the_papers_unless_given(
+    family: type[Backbone], eps: float, momentum: float
+) -> None:
+    for arguments, expected in (({}, (eps, momentum)), ({"norm_eps": 1e-4, "norm_momentum": 0.03}, (1e-4, 0.03))):
+        norms = [m for m in on_meta(family, **arguments).modules() if isinstance(m, nn.BatchNorm2d)]
+        assert {(m.eps, m.momentum) for m in norms} == {expected}
+
+
+def test_channels_round_to_multiples_of_eight_but_lose_less_than_a_tenth() -> None:
+    for channels in [x / 4 for x in range(1, 1600)]:
+        rounded = round_channels(channels)
+        assert rounded % 8 == 0
+        assert rounded >= 0.9 * channels
+        assert rounded == 8 or abs(rounded - channels) <= 8
+    assert [round_channels(x) for x in (1, 11, 12, 18, 19, 20, 28, 64)] == [8, 16, 16, 24, 24, 24, 32, 64]
+
+
+# ------------------------------------------------------------------------------------------------------ maps on offer
+
+
+@pytest.mark.parametrize(("width", "padding"), [(0.3, "same"), (1.0, "symmetric"), (1.1, "same")])
+@pytest.mark.parametrize("output_stride", [32, 16, 8])
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_forward_gives_the_recorded_features_at_every_size(
+    family: type[Backbone], arguments: dict[str, Any], output_stride: int, width: float, padding: str
+) -> None:
+    backbone = family(**arguments, output_stride=output_stride, width=width, padding=padding).eval()
+    assert tuple(backbone.features) == MAPS
+    nominal = dict(zip(MAPS, (2, 4, 8, 8, 16, 16, 32, 32), strict=True))
+    for height, columns in ((32, 32), (65, 97)):
+        with torch.inference_mode():
+            maps = backbone(torch.zeros(1, 3, height, columns))
+        assert tuple(maps) == MAPS
+        for name, (channels, stride) in backbone.features.items():
+            assert stride == min(nominal[name], output_stride)
+            assert maps[name].shape == (1, channels, -(-height // stride), -(-columns // stride)), name
+
+
+@pytest.mark.parametrize("in_channels", [1, 4])
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_images_may_have_other_than_three_channels(
+    family: type[Backbone], arguments: dict[str, Any], in_channels: int
+) -> None:
+    backbone = family(**arguments, in_channels=in_channels, width=0.35).eval()
+    backbone.select(["c1"])
+    assert backbone(torch.zeros(1, in_channels, 32, 32))["c1"].shape[1] == backbone.features["c1"].channels
+
+
+# ------------------------------------------------------------------------------------------------- taps and selection
+
+
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_every_role_taps_maps_that_are_on_offer(family: type[Backbone], arguments: dict[str, Any]) -> None:
+    backbone = on_meta(family, **arguments)
+    assert set(backbone.taps) == set(ROLES)
+    for role in ROLES:
+        taps = backbone.tap(role)
+        assert taps
+        assert taps == tuple(name for name in backbone.features if name in taps)  # on offer, and finest first
+
+
+SELECTIONS = (*((name,) for name in MAPS), ("c1", "c3"), ("c4_expansion", "final"), ("final", "c2"), *ROLES)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=lambda s: s if isinstance(s, str) else "+".join(s))
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_selecting_keeps_the_maps_unchanged_and_no_idle_parameter(
+    family: type[Backbone], arguments: dict[str, Any], selection: tuple[str, ...] | str
+) -> None:
+    torch.manual_seed(0)
+    backbone = family(**arguments, width=0.35).eval()
+    names = backbone.tap(selection) if isinstance(selection, str) else selection
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        before = backbone(images)
+    backbone.select(names)
+    after = backbone(images)
+    assert tuple(after) == tuple(names)
+    for name in names:
+        assert torch.equal(after[name], before[name])
+    torch.stack([x.sum() for x in after.values()]).sum().backward()
+    assert [name for name, p in backbone.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_after_selecting_only_what_is_still_computed_is_on_offer(
+    family: type[Backbone], arguments: dict[str, Any]
+) -> None:
+    backbone = on_meta(family, **arguments)
+    features = dict(backbone.features)
+    backbone.select(["c1", "c3"])
+    assert backbone.features == {name: features[name] for name in ("c1", "c2", "c3_first", "c3")}
+    assert backbone.taps == {}
+    backbone.select(["c2"])  # narrowing further
+    assert tuple(backbone.features) == ("c1", "c2")
+    with pytest.raises(ValueError, match="c3"):
+        backbone.select(["c3"])
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+FAMILIES = (MobileNetV2, MobileNetV3)
+
+
+@pytest.mark.parametrize("arguments", [{"variant": "medium"}, {"variant": "Large"}, {"variant": ""}], ids=name_of)
+def test_an_unknown_variant_is_refused_naming_those_there_are(arguments: dict[str, Any], assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="variant") as caught:
+        MobileNetV3(**arguments)
+    assert_one_sentence(caught.value, [repr(arguments["variant"]), "large", "small"])
+
+
+@pytest.mark.parametrize("tail", ["reduced", "Full", ""])
+def test_an_unknown_tail_is_refused_naming_those_there_are(tail: str, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="tail") as caught:
+        MobileNetV3(tail=tail)
+    assert_one_sentence(caught.value, [repr(tail), "full", "detection", "segmentation"])
+
+
+@pytest.mark.parametrize("width", [0, -1, -0.5, float("nan")])
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_a_width_that_is_not_positive_is_refused(family: type[Backbone], width: float, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="width") as caught:
+        family(width=width)
+    assert_one_sentence(caught.value, ["positive", str(width)])
+
+
+@pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
+    family: type[Backbone], output_stride: int, assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="output_stride") as caught:
+        family(output_stride=output_stride)
+    assert_one_sentence(caught.value, ["8", "16", "32", str(output_stride)])
+    with pytest.raises(ValueError, match="output_stride"):
+        Strides(output_stride)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_an_unknown_activation_is_refused_naming_those_there_are(family: type[Backbone], assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="activation") as caught:
+        family(activation="gelu")
+    assert_one_sentence(caught.value, ["'gelu'", *ACTIVATIONS])
+
+
+@pytest.mark.parametrize("padding", ["valid", "SAME", ""])
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_an_unknown_padding_is_refused_naming_those_there_are(
+    family: type[Backbone], padding: str, assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="padding") as caught:
+        on_meta(family, padding=padding)
+    assert_one_sentence(caught.value, [repr(padding), "symmetric", "same"])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_a_misspelt_argument_is_refused_by_its_name(family: type[Backbone]) -> None:
+    with pytest.raises(TypeError, match="widht"):
+        family(widht=1.0)
+
+
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_an_unknown_map_is_refused_naming_those_on_offer(
+    family: type[Backbone], arguments: dict[str, Any], assert_one_sentence
+) -> None:
+    backbone = on_meta(family, **arguments)
+    with pytest.raises(ValueError, match="no map") as caught:
+        backbone.select(["c3", "c6"])
+    assert_one_sentence(caught.value, [family.__name__, "'c6'", *MAPS])
+    assert tuple(backbone.features) == MAPS  # and nothing was dropped
+
+
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(
+    family: type[Backbone], arguments: dict[str, Any], assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="no maps for depth") as caught:
+        on_meta(family, **arguments).tap("depth")
+    assert_one_sentence(caught.value, [family.__name__, *MAPS])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_selecting_no_map_at_all_is_refused_naming_those_on_offer(family: type[Backbone], assert_one_sentence) -> None:
+    backbone = on_meta(family)
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is checked below
+        backbone.select([])
+    assert_one_sentence(caught.value, MAPS)

@@ -1,0 +1,267 @@
+"""Published weights: which there are for what network, and what is said where they cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import huggingface_hub.constants
+import pytest
+import timm
+import torch
+import torchvision
+from timm.models import get_pretrained_cfg
+from torch import Tensor
+
+import litmobile.backbones
+from litmobile.backbones import MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
+from litmobile.backbones.blocks import Chain
+from litmobile.backbones.weights import fetch
+
+State = dict[str, Tensor]
+
+# --------------------------------------------------------------------------------------------------- published weights
+
+SHIPPED = [getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__]
+FAMILIES = [cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Chain)]
+PUBLISHED = [pytest.param(family, name, id=name) for family in FAMILIES for name in family.published]
+
+
+def fitting(family: type[Chain], name: str) -> Chain:
+    return family(**{key: values[0] for key, values in family.published[name].items()})
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """No network and no cache: torchvision's downloads fail at once and hugging face does not try; gives the URLs."""
+    asked: list[str] = []
+
+    def unreachable(url: str, *args: object, **kwargs: object) -> State:
+        asked.append(url)
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "huggingface"))
+    return asked
+
+
+@pytest.fixture
+def torchvision_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]:
+    """Has torchvision's download give a state instead; returns the URLs that were asked for."""
+
+    def serve(state: State) -> list[str]:
+        asked: list[str] = []
+
+        def download(url: str, **options: object) -> State:
+            assert options.get("weights_only") is True
+            assert options.get("check_hash") is True
+            asked.append(url)
+            return state
+
+        monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+        return asked
+
+    return serve
+
+
+@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+def test_published_weights_load_completely_into_the_network_they_are_listed_for(
+    family: type[Chain], name: str, torchvision_serves: Callable[[State], list[str]]
+) -> None:
+    builder = getattr(torchvision.models, name.partition("_Weights.")[0].lower())
+    asked = torchvision_serves(builder().state_dict())
+    report = load_weights(fitting(family, name), name)
+    assert report.missing == ()
+    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "fc"}
+    assert asked == [torchvision.models.get_weight(name).url]
+
+
+@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(family: type[Chain], name: str) -> None:
+    stands_for = fitting(family, name).imagenet_weights_name()
+    best = type(torchvision.models.get_weight(name)).DEFAULT
+    assert torchvision.models.get_weight(stands_for) is best
+
+
+@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_stride(
+    family: type[Chain], name: str
+) -> None:
+    arguments = {key: values[0] for key, values in family.published[name].items()}
+    expected = family(**arguments).imagenet_weights_name()
+    dilated = family(**arguments, output_stride=16, norm_momentum=0.03)
+    dilated.select([next(iter(dilated.features))])
+    assert dilated.imagenet_weights_name() == expected
+
+
+@pytest.mark.parametrize("source", ["imagenet", "by name"])
+@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+def test_without_a_network_published_weights_are_refused_naming_them_and_the_way_out(
+    family: type[Chain], name: str, source: str, offline: list[str], assert_one_sentence
+) -> None:
+    backbone = fitting(family, name)
+    wanted = backbone.imagenet_weights_name() if source == "imagenet" else name
+    with pytest.raises(WeightsError) as caught:
+        load_weights(backbone, wanted if source == "by name" else source)
+    assert_one_sentence(caught.value, [wanted, "could not be downloaded", "not known", "pass a file"])
+    assert offline == [torchvision.models.get_weight(wanted).url]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPError("https://download.pytorch.org/x", 403, "Forbidden", None, None),  # type: ignore[arg-type]
+        ConnectionResetError("reset by peer"),
+        TimeoutError("timed out"),
+        PermissionError("cannot write the cache"),
+        RuntimeError('invalid hash value (expected "b0353104", got "00000000")'),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_keeps_a_download_from_arriving_is_told_with_the_way_out(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> State:
+        raise error
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    with pytest.raises(WeightsError, match="pass a file") as caught:
+        load_weights(MobileNetV2(), "imagenet")
+    assert "MobileNet_V2_Weights.IMAGENET1K_V2" in str(caught.value)
+
+
+TIMM_NETWORKS = ("resnet18", "mobilenetv3_large_100", "mobilenetv4_conv_small", "tf_mobilenetv3_small_minimal_100")
+
+
+@pytest.mark.parametrize("source", ["imagenet", "by name"])
+@pytest.mark.parametrize("network", TIMM_NETWORKS)
+def test_without_a_network_timms_weights_are_refused_naming_them_and_the_way_out(
+    network: str, source: str, offline: list[str], assert_one_sentence
+) -> None:
+    backbone = TimmBackbone(network)
+    wanted = backbone.imagenet_weights_name()
+    with pytest.raises(WeightsError) as caught:
+        load_weights(backbone, wanted if source == "by name" else source)
+    text = str(caught.value).replace("local cache. Please", "local cache; please")  # hugging face's own words
+    assert_one_sentence(WeightsError(text), [wanted, "could not be downloaded", "pass a file"])
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "resnet18",
+        "tf_mobilenetv3_small_minimal_100",
+        "mobilenetv3_large_100",
+        "mobilenetv4_conv_small",
+    ],
+)
+def test_imagenet_stands_for_timms_own_choice_of_weights(network: str) -> None:
+    assert TimmBackbone(network).imagenet_weights_name() == f"{network}.{get_pretrained_cfg(network).tag}"
+
+
+def test_a_timm_name_with_a_tag_stands_for_itself() -> None:
+    name = "mobilenetv3_large_100.ra_in1k"
+    assert TimmBackbone(name).imagenet_weights_name() == name
+
+
+def test_timms_published_weights_load_completely(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    served = timm.create_model("resnet18").state_dict()
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *args, **kwargs: dict(served))
+    backbone = TimmBackbone("resnet18")
+    report = load_weights(backbone, "imagenet")
+    assert report.missing == ()
+    assert set(report.left_over) == {"fc.weight", "fc.bias"}
+    assert torch.equal(backbone.state_dict()["net.conv1.weight"], served["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nosuch", "nosuch"),
+        ("resnet18.nosuch", "nosuch"),
+        ("Nosuch_Weights.IMAGENET1K_V1", "Nosuch_Weights"),
+        ("ResNet18_Weights.NOSUCH", "NOSUCH"),
+    ],
+)
+def test_names_that_neither_torchvision_nor_timm_publish_are_refused(name: str, said: str, offline: list[str]) -> None:
+    for attempt in (lambda: fetch(name), lambda: load_weights(TimmBackbone("resnet18"), name)):
+        with pytest.raises(WeightsError) as caught:
+            attempt()
+        assert said in str(caught.value)
+    assert offline == []
+
+
+UNPUBLISHED = {
+    "V2 at another width": (MobileNetV2, {"width": 0.5}),
+    "V2 of other images": (MobileNetV2, {"in_channels": 1}),
+    "V3 at another width": (MobileNetV3, {"width": 0.75}),
+    "Small at another width": (MobileNetV3, {"variant": "small", "width": 1.25}),
+    "minimalistic": (MobileNetV3, {"minimalistic": True}),
+    "reduced": (MobileNetV3, {"tail": "segmentation"}),
+}
+
+
+@pytest.mark.parametrize(("family", "arguments"), UNPUBLISHED.values(), ids=UNPUBLISHED)
+def test_imagenet_is_refused_for_a_network_that_nobody_published_weights_of(
+    family: type[Chain], arguments: dict[str, Any], offline: list[str], assert_one_sentence
+) -> None:
+    with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
+        load_weights(family(**arguments), "imagenet")
+    described = [f"{key}={value!r}" for key, value in arguments.items()]
+    assert_one_sentence(caught.value, [family.__name__, *described, "pass a file"])
+    assert offline == []
+
+
+def test_imagenet_is_refused_for_a_timm_network_that_nobody_published_weights_of(offline: list[str]) -> None:
+    name = "mobilenetv3_large_075"
+    backbone = TimmBackbone(name)
+    assert backbone.imagenet_weights_name() == ""
+    with pytest.raises(WeightsError, match=f"No ImageNet weights are published for TimmBackbone.*{name}"):
+        load_weights(backbone, "imagenet")
+
+
+V2_NAME, V3_NAME = "MobileNet_V2_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V1"
+OTHERWISE = (
+    (MobileNetV2, V2_NAME, {"width": 0.5}, "width=1.0"),
+    (MobileNetV2, V2_NAME, {"in_channels": 1}, "in_channels=3"),
+    (MobileNetV2, V2_NAME, {"activation": "relu"}, "activation='relu6'"),
+    (MobileNetV2, V2_NAME, {"padding": "same"}, "padding='symmetric'"),
+    (MobileNetV3, V3_NAME, {"variant": "small"}, "variant='large'"),
+    (MobileNetV3, V3_NAME, {"width": 0.75}, "width=1.0"),
+    (MobileNetV3, V3_NAME, {"tail": "detection"}, "tail='full'"),
+    (MobileNetV3, V3_NAME, {"tail": "segmentation"}, "tail='full'"),
+    (MobileNetV3, V3_NAME, {"minimalistic": True}, "minimalistic=False"),
+    (MobileNetV3, V3_NAME, {"in_channels": 1}, "in_channels=3"),
+    (MobileNetV3, V3_NAME, {"activation": "relu"}, "activation='hardswish'"),
+    (MobileNetV3, V3_NAME, {"padding": "same"}, "padding='symmetric'"),
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "arguments", "named"),
+    OTHERWISE,
+    ids=lambda x: ",".join(f"{k}={v}" for k, v in x.items()) if isinstance(x, dict) else getattr(x, "__name__", None),
+)
+def test_published_weights_are_refused_by_a_network_built_otherwise_naming_the_argument(
+    family: type[Chain], name: str, arguments: dict[str, Any], named: str, offline: list[str], assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        load_weights(family(**arguments), name)
+    assert_one_sentence(caught.value, [name, family.__name__, named])
+    assert str(caught.value).count("=") == 1  # and nothing that does fit is named
+    assert offline == []
+
+
+def test_naming_the_activation_that_the_tables_mean_anyway_changes_nothing() -> None:
+    assert MobileNetV3(activation="hardswish").imagenet_weights_name() == MobileNetV3().imagenet_weights_name() != ""
+
+
+@pytest.mark.parametrize("source", [V2_NAME, "nosuch"])
+def test_every_refusal_of_load_weights_is_a_weights_error(source: str, offline: list[str]) -> None:
+    with pytest.raises(WeightsError):
+        load_weights(MobileNetV2(width=0.5), source)

@@ -1,0 +1,202 @@
+"""Every backbone that ships keeps the contract: it is rebuilt from its spec, copied and pickled."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import json
+import pickle
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import litmobile.backbones
+from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, TimmBackbone
+from litmobile.backbones.contract import ROLES, build
+
+# ------------------------------------------------------------------------------------------- every backbone that ships
+
+SHIPPED = [
+    cls
+    for cls in map(litmobile.backbones.__dict__.get, litmobile.backbones.__all__)
+    if isinstance(cls, type) and issubclass(cls, Backbone) and not inspect.isabstract(cls)
+]
+REQUIRED: dict[type[Backbone], dict[str, Any]] = {TimmBackbone: {"name": "mobilenetv4_conv_small"}}
+
+# another value than the default for every argument whose type does not offer one
+OTHERWISE: dict[str, Any] = {
+    "width": 0.5,
+    "output_stride": 16,
+    "in_channels": 4,
+    "norm_eps": 1e-4,
+    "norm_momentum": 0.03,
+    "name": "resnet18",
+}
+UNTRIED = "an argument that this test knows no value for: add one to OTHERWISE"
+# all arguments at once, for the backbones where any combination will do
+ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
+    (
+        MobileNetV2,
+        {
+            "width": 0.35,
+            "output_stride": 16,
+            "in_channels": 1,
+            "activation": "silu",
+            "padding": "same",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.03,
+        },
+    ),
+    (
+        MobileNetV3,
+        {
+            "variant": "small",
+            "width": 0.75,
+            "tail": "segmentation",
+            "minimalistic": True,
+            "output_stride": 8,
+            "in_channels": 2,
+            "activation": "leaky_relu",
+            "padding": "same",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.03,
+        },
+    ),
+    (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
+]
+
+
+def options(annotation: object) -> list[object]:
+    """Values that the annotation of an argument offers: of literals, truth values and unions of them."""
+    if annotation is bool:
+        return [False, True]
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [value for member in typing.get_args(annotation) for value in options(member)]
+    return []
+
+
+def one_argument_otherwise() -> list[Any]:
+    """Every shipped backbone with its defaults, and with each of its arguments at every value on offer."""
+    cases = []
+    for cls in SHIPPED:
+        required = REQUIRED.get(cls, {})
+        cases.append(pytest.param(cls, required, id=f"{cls.__name__}-default"))
+        hints = typing.get_type_hints(cls.__init__)
+        for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+            values = [v for v in options(hints[name]) if v != parameter.default] or [OTHERWISE.get(name, UNTRIED)]
+            cases += [pytest.param(cls, required | {name: v}, id=f"{cls.__name__}-{name}={v}") for v in values]
+    return cases
+
+
+EVERY_CASE = [
+    *one_argument_otherwise(),
+    *(pytest.param(cls, arguments, id=f"{cls.__name__}-all") for cls, arguments in ALL_OTHERWISE),
+]
+
+
+def shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(("cls", "arguments"), EVERY_CASE)
+def test_a_backbone_is_built_again_from_its_spec(
+    cls: type[Backbone], arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    assert UNTRIED not in arguments.values()
+    with torch.device("meta"):
+        backbone = cls(**arguments)
+        spec = backbone.spec()
+        assert spec["init_args"] == arguments
+        torch.save(spec, tmp_path / "spec.pt")  # as a checkpoint keeps it
+        stored = torch.load(tmp_path / "spec.pt", weights_only=True)
+        assert stored == json.loads(json.dumps(spec)) == spec
+        again = build(stored, Backbone)
+    assert type(again) is cls
+    assert again.spec() == spec
+    assert again.features == backbone.features
+    assert again.taps == backbone.taps
+    assert again.width == backbone.width
+    assert shapes(again) == shapes(backbone)
+    assert repr(again) == repr(backbone)  # strides, padding, activations, epsilon and momentum
+
+
+@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)
+def test_with_its_weights_a_rebuilt_backbone_gives_the_same_maps(
+    cls: type[Backbone], arguments: dict[str, Any]
+) -> None:
+    torch.manual_seed(0)
+    backbone = cls(**arguments).eval()
+    again = build(backbone.spec(), Backbone).eval()
+    again.load_state_dict(backbone.state_dict())
+    images = torch.randn(1, arguments.get("in_channels", 3), 33, 47)
+    with torch.no_grad():
+        expected, found = backbone(images), again(images)
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("cls", SHIPPED)
+def test_every_shipped_backbone_keeps_the_contract(cls: type[Backbone]) -> None:
+    backbone = cls(**REQUIRED.get(cls, {})).eval()
+    assert backbone.features
+    assert all(isinstance(feature, Feature) for feature in backbone.features.values())
+    strides = [feature.stride for feature in backbone.features.values()]
+    assert strides == sorted(strides)  # finest first
+    assert set(backbone.taps) <= set(ROLES)
+    for role in backbone.taps:
+        assert list(backbone.tap(role)) == [name for name in backbone.features if name in backbone.tap(role)]
+    assert set(cls.shape_arguments) <= set(backbone.arguments)
+    with torch.no_grad():
+        maps = backbone(torch.zeros(1, 3, 64, 96))
+    assert list(maps) == list(backbone.features)
+    for name, (channels, stride) in backbone.features.items():
+        assert maps[name].shape == (1, channels, 64 // stride, 96 // stride)
+
+
+@pytest.mark.parametrize("selected", [False, True], ids=["whole", "selected"])
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))],
+    ids=["deepcopy", "pickle"],
+)
+@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)
+def test_copies_keep_arguments_weights_and_selection(
+    cls: type[Backbone], arguments: dict[str, Any], duplicate: Any, selected: bool
+) -> None:
+    torch.manual_seed(0)
+    original = cls(**arguments).eval()
+    if selected:
+        original.select([next(iter(original.features))])
+        original.eval()
+    twin = duplicate(original)
+    assert type(twin) is cls
+    assert twin.spec() == original.spec()
+    assert twin.arguments == original.arguments
+    assert twin.features == original.features
+    assert twin.taps == original.taps
+    assert not twin.training
+    images = torch.randn(1, arguments.get("in_channels", 3), 32, 32)
+    with torch.no_grad():
+        expected, found = original(images), twin(images)
+        assert list(found) == list(expected)
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        for parameter in twin.parameters():  # and nothing is shared
+            parameter.zero_()
+        assert all(torch.equal(x, expected[name]) for name, x in original(images).items())
+
+
+@pytest.mark.parametrize("cls", SHIPPED)
+def test_a_spec_names_a_path_that_can_be_imported(cls: type[Backbone]) -> None:
+    with torch.device("meta"):
+        path = cls(**REQUIRED.get(cls, {})).spec()["class_path"]
+    module, _, name = path.rpartition(".")
+    assert path.startswith("litmobile.")
+    assert getattr(importlib.import_module(module), name) is cls

@@ -1,0 +1,319 @@
+"""Any timm network that gives feature maps is a backbone like our own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from litmobile.backbones import Feature, TimmBackbone
+from litmobile.backbones.weights import LoadReport, load_state
+
+Loaded = dict[str, tuple[TimmBackbone, LoadReport]]
+
+NHWC = "swin_tiny_patch4_window7_224"
+
+
+class Family(NamedTuple):
+    """A timm network: its maps, an input that it takes, and what of the whole network is no backbone."""
+
+    maps: dict[str, Feature]
+    size: tuple[int, int]
+    head: tuple[str, ...]
+
+
+def pyramid(first: int, *channels: int) -> dict[str, Feature]:
+    return {f"c{k}": Feature(c, 2**k) for k, c in enumerate(channels, start=first)}
+
+
+FAMILIES = {
+    "resnet18": Family(pyramid(1, 64, 64, 128, 256, 512), (64, 96), ("fc",)),
+    "mobilenetv3_large_100": Family(pyramid(1, 16, 24, 40, 112, 960), (64, 96), ("conv_head", "classifier")),
+    "convnext_atto": Family(pyramid(2, 40, 80, 160, 320), (64, 96), ("head",)),
+    NHWC: Family(pyramid(2, 96, 192, 384, 768), (224, 224), ("norm", "head")),
+    "mobilenetv4_conv_small": Family(
+        pyramid(1, 32, 32, 64, 96, 960), (64, 96), ("conv_head", "norm_head", "classifier")
+    ),
+}
+CONVOLUTIONAL = tuple(name for name in FAMILIES if name != NHWC)
+EVERY_MAP = [(name, (position,)) for name, family in FAMILIES.items() for position in family.maps]
+SELECTIONS = [*EVERY_MAP, *((name, ("c5", "c3")) for name in FAMILIES)]
+
+# timm's MobileNets build every stage whatever out_indices says
+
+
+def images_for(name: str) -> Tensor:
+    return torch.randn(1, 3, *FAMILIES[name].size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def whole_networks(as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, nn.Module]:
+    """Every family's whole timm network with its classifier, drawn at random."""
+    torch.manual_seed(0)
+    return {name: as_if_trained(timm.create_model(name)).eval() for name in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def loaded(whole_networks: dict[str, nn.Module]) -> Loaded:
+    """Every family as a backbone with the weights of its whole network; copy it before changing it."""
+    backbones = {name: TimmBackbone(name).eval() for name in FAMILIES}
+    return {name: (b, load_state(b, whole_networks[name].state_dict(), name)) for name, b in backbones.items()}
+
+
+class Narrowed(NamedTuple):
+    """A backbone after ``select(positions)``."""
+
+    name: str
+    positions: tuple[str, ...]
+    backbone: TimmBackbone
+
+
+@pytest.fixture(scope="module", params=SELECTIONS, ids=lambda x: f"{x[0]}-{'+'.join(x[1])}")
+def narrowed(request: pytest.FixtureRequest, loaded: Loaded) -> Narrowed:
+    name, positions = request.param
+    backbone = copy.deepcopy(loaded[name][0])
+    backbone.select(positions)
+    return Narrowed(name, positions, backbone.eval())
+
+
+# ------------------------------------------------------------------------------------------------------ maps and taps
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_forward_gives_the_recorded_features(name: str, loaded: Loaded) -> None:
+    family, backbone = FAMILIES[name], loaded[name][0]
+    assert backbone.features == family.maps
+    with torch.no_grad():
+        maps = backbone(images_for(name))
+    assert list(maps) == list(family.maps)
+    height, width = family.size
+    for position, (channels, stride) in family.maps.items():
+        assert maps[position].shape == (1, channels, height // stride, width // stride)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (65, 97)], ids=str)
+@pytest.mark.parametrize("name", [name for name in CONVOLUTIONAL if name != "convnext_atto"])  # its patches round down
+def test_forward_rounds_odd_and_non_square_sizes_up_as_the_contract_says(
+    name: str, size: tuple[int, int], loaded: Loaded
+) -> None:
+    backbone = loaded[name][0]
+    with torch.no_grad():
+        maps = backbone(torch.zeros(1, 3, *size))
+    for position, (channels, stride) in backbone.features.items():
+        assert maps[position].shape == (1, channels, *(-(-x // stride) for x in size))
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_output_stride_dilates_and_is_recorded_while_the_names_stay(name: str, output_stride: int) -> None:
+    backbone = TimmBackbone(name, output_stride=output_stride).eval()
+    height, width = FAMILIES[name].size
+    with torch.no_grad():
+        maps = backbone(images_for(name))
+    assert list(backbone.features) == list(FAMILIES[name].maps)
+    for position, (channels, stride) in FAMILIES[name].maps.items():
+        limited = min(stride, output_stride)
+        assert backbone.features[position] == (channels, limited)
+        assert maps[position].shape == (1, channels, height // limited, width // limited)
+
+
+@pytest.mark.parametrize("in_channels", [1, 4])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_images_may_have_other_than_three_channels(name: str, in_channels: int) -> None:
+    backbone = TimmBackbone(name, in_channels=in_channels)
+    backbone.select(["c2"])
+    backbone.eval()
+    with torch.no_grad():
+        assert backbone(torch.zeros(1, in_channels, 32, 32))["c2"].shape[1] == backbone.features["c2"].channels
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
+    backbone = loaded[name][0]
+    assert backbone.tap("classification") == ("c5",)
+    assert backbone.tap("detection") == ("c4", "c5")
+    assert backbone.tap("segmentation") == ("c3", "c5")
+    assert backbone.width == 1.0
+
+
+@pytest.mark.parametrize("role", ["detection", "segmentation"])
+def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_one_sentence) -> None:
+    backbone = TimmBackbone("vit_tiny_patch16_224")
+    assert backbone.features == {"c4": Feature(192, 16)}
+    assert backbone.tap("classification") == ("c4",)
+    with pytest.raises(ValueError, match=f"no maps for {role}") as caught:
+        backbone.tap(role)
+    assert_one_sentence(caught.value, ["TimmBackbone", "c4 (stride 16)"])
+
+
+def test_a_network_without_any_of_the_contracts_strides_is_refused() -> None:
+    with torch.device("meta"), pytest.raises(ValueError, match="has no maps at strides 2, 4, 8, 16, 32"):
+        TimmBackbone("vit_small_patch14_dinov2")
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "vgg11"])
+def test_maps_go_by_the_contracts_names_only_at_the_contracts_strides(name: str) -> None:
+    with torch.device("meta"):
+        features = TimmBackbone(name).features
+    strides = {"c1": 2, "c2": 4, "c3": 8, "c4": 16, "c5": 32}
+    assert {position: f.stride for position, f in features.items()} == {p: strides.get(p) for p in features}
+
+
+# ----------------------------------------------------------------------------------------------------------- selection
+
+
+def test_select_narrows_and_keeps_the_weights(narrowed: Narrowed, loaded: Loaded) -> None:
+    name, positions, backbone = narrowed
+    images = images_for(name)
+    with torch.no_grad():
+        before, after = loaded[name][0](images), backbone(images)
+    assert tuple(after) == positions
+    for position in positions:
+        assert torch.equal(after[position], before[position])
+    assert loaded[name][0].features == FAMILIES[name].maps  # the copy was narrowed, not the original
+
+
+def test_after_select_only_what_is_still_computed_is_on_offer(narrowed: Narrowed) -> None:
+    maps = FAMILIES[narrowed.name].maps
+    deepest = max(maps[position].stride for position in narrowed.positions)
+    assert narrowed.backbone.features == {position: f for position, f in maps.items() if f.stride <= deepest}
+    assert ("detection" in narrowed.backbone.taps) == (deepest == 32)
+    for taps in narrowed.backbone.taps.values():
+        assert set(taps) <= set(narrowed.backbone.features)
+
+
+def test_select_leaves_no_idle_parameter(narrowed: Narrowed) -> None:
+    name, _, backbone = narrowed
+    backbone.zero_grad(set_to_none=True)
+    torch.stack([x.sum() for x in backbone(images_for(name)).values()]).sum().backward()
+    assert [parameter for parameter, p in backbone.named_parameters() if p.grad is None] == []
+
+
+def test_after_select_the_whole_networks_weights_still_load_completely(
+    narrowed: Narrowed, whole_networks: dict[str, nn.Module]
+) -> None:
+    state = whole_networks[narrowed.name].state_dict()
+    with torch.no_grad():
+        for parameter in narrowed.backbone.parameters():
+            parameter.zero_()
+    assert load_state(narrowed.backbone, state, narrowed.name).missing == ()
+    assert all(p.any() for p in narrowed.backbone.parameters())
+
+
+def test_what_select_dropped_is_not_reported_as_left_over(
+    narrowed: Narrowed, whole_networks: dict[str, nn.Module]
+) -> None:
+    report = load_state(narrowed.backbone, whole_networks[narrowed.name].state_dict(), narrowed.name)
+    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[narrowed.name].head)
+
+
+def test_select_narrows_again_but_never_widens() -> None:
+    backbone = TimmBackbone("resnet18").eval()
+    images = images_for("resnet18")
+    with torch.no_grad():
+        before = backbone(images)
+        backbone.select(["c4"])
+        backbone.select(["c2", "c3"])
+        after = backbone.eval()(images)
+    assert {position: torch.equal(x, before[position]) for position, x in after.items()} == {"c2": True, "c3": True}
+    with pytest.raises(ValueError, match="c4"):
+        backbone.select(["c4"])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_unknown_map_is_refused_naming_those_on_offer(name: str, loaded: Loaded, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="no map 'c6'") as caught:
+        loaded[name][0].select(["c5", "c6"])
+    assert_one_sentence(caught.value, ["TimmBackbone", *FAMILIES[name].maps])
+
+
+def test_select_keeps_mode_and_precision() -> None:
+    backbone = TimmBackbone("resnet18").double().eval()
+    backbone.select(["c3"])
+    assert not any(module.training for module in backbone.modules())
+    assert {p.dtype for p in backbone.parameters()} == {torch.float64}
+
+
+# ------------------------------------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_with_the_whole_networks_weights_every_map_equals_timms(
+    name: str,
+    loaded: Loaded,
+    whole_networks: dict[str, nn.Module],
+    deviation: Callable[[Tensor, Tensor], float],
+) -> None:
+    backbone, report = loaded[name]
+    assert report.missing == ()
+    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[name].head)
+    images = images_for(name)
+    with torch.no_grad():
+        found = backbone(images)
+        expected = whole_networks[name].forward_intermediates(images, intermediates_only=True)
+    for x, theirs in zip(found.values(), expected, strict=True):
+        assert deviation(x, theirs) <= 1e-5
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_its_own_saved_weights_load_completely(name: str, loaded: Loaded) -> None:
+    source = loaded[name][0]
+    backbone = copy.deepcopy(source)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.zero_()
+    report = load_state(backbone, source.state_dict(), name)
+    assert report.missing == report.left_over == ()
+    found = backbone.state_dict()
+    assert all(torch.equal(x, found[key]) for key, x in source.state_dict().items())
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("resnet81", "resnet18"),
+        ("mobilenet_v3_large", "mobilenetv3_large_100"),
+        ("mobilenetv4_conv_smal", "mobilenetv4_conv_small"),
+        ("convnext-atto", "convnext_atto"),
+    ],
+)
+def test_an_unknown_name_suggests_close_ones(name: str, close: str) -> None:
+    with pytest.raises(ValueError, match="timm has no network") as caught:
+        TimmBackbone(name)
+    assert repr(name) in str(caught.value)
+    assert close in str(caught.value)
+    assert str(caught.value).endswith("?")
+
+
+def test_a_name_like_no_other_is_refused_without_a_suggestion(assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="timm has no network") as caught:
+        TimmBackbone("qqqqqqqqqq")
+    assert_one_sentence(caught.value, ["'qqqqqqqqqq'"])
+
+
+def test_an_unknown_tag_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="nosuchtag"):
+        TimmBackbone("resnet18.nosuchtag")
+
+
+@pytest.mark.parametrize("name", [NHWC, "vit_tiny_patch16_224"])
+def test_an_output_stride_that_a_network_does_not_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} cannot be built .*output_stride"):
+        TimmBackbone(name, output_stride=16)
+
+
+def test_a_refused_output_stride_is_named_even_where_timm_says_nothing() -> None:
+    with pytest.raises(ValueError, match="output_stride"):
+        TimmBackbone("vgg11", output_stride=16)
+
+
+def test_building_never_downloads() -> None:
+    TimmBackbone("mobilenetv4_conv_small.e2400_r224_in1k")  # the fixture no_network would have raised

@@ -1,0 +1,308 @@
+"""Files that are no plain checkpoints: none runs code, and each is refused by its path."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, WeightsError, load_weights
+from litmobile.backbones.blocks import Chain
+from litmobile.backbones.weights import load_state, read_state
+
+State = dict[str, Tensor]
+
+
+class Twin(NamedTuple):
+    """One of our networks and torchvision's, small enough to write to disk many times."""
+
+    ours: Callable[[], Backbone]
+    theirs: Callable[[], nn.Module]
+
+
+TWINS = {
+    "MobileNetV2": Twin(lambda: MobileNetV2(width=0.35), lambda: torchvision.models.mobilenet_v2(width_mult=0.35)),
+    "MobileNetV3": Twin(lambda: MobileNetV3("small"), torchvision.models.mobilenet_v3_small),
+}
+
+
+def write_zip(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path)
+    return path
+
+
+def write_legacy(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def write_safetensors(state: Mapping[str, Any], path: Path) -> Path:
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
+    "pth": (".pth", write_zip),
+    "pt": (".pt", write_zip),
+    "pth before PyTorch 1.6": (".pth", write_legacy),
+    "a suffix of one's own": (".weights", write_zip),
+    "safetensors": (".safetensors", write_safetensors),
+    "lightning's ckpt": (
+        ".ckpt",
+        lambda state, path: write_zip({"state_dict": dict(state), "epoch": 3, "global_step": 7}, path),
+    ),
+    "torchvision's model entry": (
+        ".pth",
+        lambda state, path: write_zip({"model": dict(state), "optimizer": {"state": {}}, "epoch": 3}, path),
+    ),
+    "a run of ours": (
+        ".ckpt",
+        lambda state, path: write_zip(
+            {
+                "state_dict": {f"network.backbone.{k}": v for k, v in state.items()}
+                | {"network.head.weight": torch.zeros(3)},
+                "epoch": 3,
+            },
+            path,
+        ),
+    ),
+}
+
+
+@pytest.fixture(params=TWINS.values(), ids=TWINS, scope="module")
+def twin(request: pytest.FixtureRequest) -> Twin:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def sources(twin: Twin, as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, State]:
+    """The same weights under both namings, and the maps that they give."""
+    torch.manual_seed(0)
+    theirs = as_if_trained(twin.theirs())
+    ours = twin.ours()
+    load_state(ours, theirs.state_dict(), "torchvision")
+    return {"torchvision's names": theirs.state_dict(), "our names": ours.state_dict(), "maps": maps_of(ours)}
+
+
+def maps_of(backbone: Backbone) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return backbone.eval()(torch.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32))
+
+
+def assert_equal_maps(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name, x in found.items():
+        assert torch.equal(x, expected[name]), name
+
+
+def copy_of(network: nn.Module) -> State:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+# ------------------------------------------------------------------------------------------------------- unsafe files
+
+
+class Opens:
+    """Unpickling this creates a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return open, (str(self.marker), "w")
+
+
+class Shells:
+    """Unpickling this runs a shell command."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return os.system, (f"touch '{self.marker}'",)
+
+
+class Evaluates:
+    """Unpickling this evaluates Python."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return eval, (f"open({str(self.marker)!r}, 'w')",)
+
+
+def pickled(content: object, path: Path) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    return path
+
+
+def archived(content: object, path: Path) -> Path:
+    """As torch.save lays a file out, with a pickle of one's own inside."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(content, protocol=2))
+        archive.writestr("archive/version", "3\n")
+    return path
+
+
+WRITERS = {"zip": write_zip, "before PyTorch 1.6": write_legacy, "pickle": pickled, "hand-made archive": archived}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin", ".safetensors"])
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("payload", [Opens, Shells, Evaluates])
+def test_a_malicious_file_is_refused_and_its_code_never_runs(
+    payload: type, write: Callable[..., Path], suffix: str, tmp_path: Path
+) -> None:
+    marker = tmp_path / "marker"
+    backbone = MobileNetV2(width=0.35)
+    content = {"layers.0.conv.weight": torch.zeros(16, 3, 3, 3), "evil": payload(marker)}
+    path = write(content, tmp_path / f"weights{suffix}")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(backbone, path)
+    assert str(path) in str(caught.value)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("payload", [Opens, Shells, Evaluates])
+def test_the_malicious_files_above_would_run_their_code_if_they_were_trusted(payload: type, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    torch.load(write_zip({"evil": payload(marker)}, tmp_path / "weights.pth"), weights_only=False)
+    assert marker.exists()
+
+
+def test_a_pickled_network_is_refused_with_the_advice_to_save_its_state(tmp_path: Path) -> None:
+    torch.save(MobileNetV2(width=0.35), tmp_path / "network.pth")
+    with pytest.raises(WeightsError, match="save its state_dict"):
+        load_weights(MobileNetV2(width=0.35), tmp_path / "network.pth")
+
+
+@pytest.mark.parametrize("wrapper", ["model", "state_dict"], ids=["torchvision's references", "timm's train.py"])
+def test_checkpoints_of_torchvisions_and_timms_training_scripts_load(wrapper: str, tmp_path: Path) -> None:
+    backbone = MobileNetV2(width=0.35)
+    content = {wrapper: backbone.state_dict(), "epoch": 3, "args": Namespace(lr=0.1, model="mobilenet_v2")}
+    assert load_weights(backbone, write_zip(content, tmp_path / "checkpoint.pth")).missing == ()
+
+
+# ------------------------------------------------------------------------------------------------ files that are none
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_a_truncated_file_is_refused_by_its_path(kind: str, share: float, twin: Twin, tmp_path: Path) -> None:
+    suffix, write = FORMATS[kind]
+    path = write(twin.ours().state_dict(), tmp_path / f"weights{suffix}")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(WeightsError) as caught:
+        load_weights(twin.ours(), path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_a_file_truncated_anywhere_is_refused_by_its_path(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(MobileNetV2(width=0.35).state_dict(), tmp_path / "weights.pth")
+    whole = path.read_bytes()
+    stumbled = {}
+    cuts = (*range(0, 2000, 61), *range(2000, 70_000, 8_000), *range(70_000, len(whole) - 1, len(whole) // 9))
+    for cut in cuts:
+        path.write_bytes(whole[:cut])
+        try:
+            read_state(path)
+        except WeightsError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        except Exception as error:  # every other exception is what is being looked for
+            stumbled[cut] = repr(error)
+        else:
+            stumbled[cut] = "read"
+    assert stumbled == {}
+
+
+OTHER_FILES = {
+    "empty": b"",
+    "text": b"hello world\n",
+    "a web page": b"<!DOCTYPE html><html><body>404</body></html>",
+    "an unfetched LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n",
+    "JSON": b'{"weights": [1, 2, 3]}',
+    "YAML": b"weights: here\n",
+    "an image": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+    "the start of an archive": b"PK\x03\x04",
+}
+STUMBLED_OVER = {"a table": b"epoch,loss\n1,2\n", "a sentence": b"this is no checkpoint"}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".safetensors"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(pytest.param(content, id=name) for name, content in OTHER_FILES.items()),
+        *(pytest.param(content, id=name) for name, content in STUMBLED_OVER.items()),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused_by_its_path(
+    content: bytes, suffix: str, twin: Twin, tmp_path: Path
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(twin.ours(), path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"epoch": 3, "name": "mobilenet"}, "nothing"),
+        ({}, "nothing"),
+        ({"state_dict": {}}, "nothing"),
+        ([torch.zeros(1)], "a list"),
+        (torch.zeros(1), "a Tensor"),
+        (3, "a int"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_without_a_dictionary_of_tensors_is_refused_saying_what_it_holds(
+    content: object, said: str, twin: Twin, tmp_path: Path
+) -> None:
+    torch.save(content, tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match=f"weights.pth holds {said}"):
+        load_weights(twin.ours(), tmp_path / "weights.pth")
+
+
+def test_a_checkpoint_without_any_tensor_is_not_said_to_hold_some(twin: Twin, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        load_weights(twin.ours(), write_zip({"epoch": 3}, tmp_path / "weights.pth"))
+    assert "are ," not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.ckpt", "weights.safetensors"])
+def test_a_path_that_does_not_exist_is_refused_by_its_name(name: str, twin: Twin, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="There is no weights file") as caught:
+        load_weights(twin.ours(), tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_folder_is_no_weights_file(twin: Twin, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="There is no weights file"):
+        load_weights(twin.ours(), tmp_path)
+
+
+@pytest.mark.parametrize("source", ["imagenett", "weights.bin", "MobileNet_V4_Weights.IMAGENET1K_V1", "resnet18"])
+@pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3])
+def test_a_name_that_nobody_published_is_refused_naming_what_is(
+    family: type[Chain], source: str, assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(source))) as caught:
+        load_weights(family(), source)
+    # the dots of torchvision's names are not ends of sentences
+    assert_one_sentence(caught.value, [family.__name__, *family.published])

@@ -1,0 +1,241 @@
+"""Pretrained weights: every format and naming is read, nothing unsafe is, and whatever does not fit is said by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
+from litmobile.backbones.weights import load_state
+
+State = dict[str, Tensor]
+
+
+class Twin(NamedTuple):
+    """One of our networks and torchvision's, small enough to write to disk many times."""
+
+    ours: Callable[[], Backbone]
+    theirs: Callable[[], nn.Module]
+
+
+TWINS = {
+    "MobileNetV2": Twin(lambda: MobileNetV2(width=0.35), lambda: torchvision.models.mobilenet_v2(width_mult=0.35)),
+    "MobileNetV3": Twin(lambda: MobileNetV3("small"), torchvision.models.mobilenet_v3_small),
+}
+
+
+def write_zip(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path)
+    return path
+
+
+def write_legacy(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def write_safetensors(state: Mapping[str, Any], path: Path) -> Path:
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
+    "pth": (".pth", write_zip),
+    "pt": (".pt", write_zip),
+    "pth before PyTorch 1.6": (".pth", write_legacy),
+    "a suffix of one's own": (".weights", write_zip),
+    "safetensors": (".safetensors", write_safetensors),
+    "lightning's ckpt": (
+        ".ckpt",
+        lambda state, path: write_zip({"state_dict": dict(state), "epoch": 3, "global_step": 7}, path),
+    ),
+    "torchvision's model entry": (
+        ".pth",
+        lambda state, path: write_zip({"model": dict(state), "optimizer": {"state": {}}, "epoch": 3}, path),
+    ),
+    "a run of ours": (
+        ".ckpt",
+        lambda state, path: write_zip(
+            {
+                "state_dict": {f"network.backbone.{k}": v for k, v in state.items()}
+                | {"network.head.weight": torch.zeros(3)},
+                "epoch": 3,
+            },
+            path,
+        ),
+    ),
+}
+
+
+@pytest.fixture(params=TWINS.values(), ids=TWINS, scope="module")
+def twin(request: pytest.FixtureRequest) -> Twin:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def sources(twin: Twin, as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, State]:
+    """The same weights under both namings, and the maps that they give."""
+    torch.manual_seed(0)
+    theirs = as_if_trained(twin.theirs())
+    ours = twin.ours()
+    load_state(ours, theirs.state_dict(), "torchvision")
+    return {"torchvision's names": theirs.state_dict(), "our names": ours.state_dict(), "maps": maps_of(ours)}
+
+
+def maps_of(backbone: Backbone) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return backbone.eval()(torch.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32))
+
+
+def assert_equal_maps(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name, x in found.items():
+        assert torch.equal(x, expected[name]), name
+
+
+def copy_of(network: nn.Module) -> State:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+# ------------------------------------------------------------------------------------------------------- local files
+
+
+@pytest.mark.parametrize("selected", [None, ("c4_expansion",), ("c2", "c3")], ids=str)
+@pytest.mark.parametrize("names", ["torchvision's names", "our names"])
+@pytest.mark.parametrize(("suffix", "write"), FORMATS.values(), ids=FORMATS)
+def test_a_local_file_loads_in_every_format_and_naming_before_and_after_select(
+    suffix: str,
+    write: Callable[[Mapping[str, Any], Path], Path],
+    names: str,
+    selected: tuple[str, ...] | None,
+    twin: Twin,
+    sources: dict[str, State],
+    tmp_path: Path,
+) -> None:
+    path = write(sources[names], tmp_path / f"weights{suffix}")
+
+    backbone = twin.ours()
+    if selected:
+        backbone.select(selected)
+    report = load_weights(backbone, path)
+    assert_equal_maps(maps_of(backbone), sources["maps"])
+    assert report.source == str(path)
+    assert report.loaded == len(backbone.state_dict())
+    assert report.missing == ()
+    # what select dropped on purpose is not reported, the classifier is
+    classifier = [name for name in sources[names] if name.startswith("classifier.")]
+    assert set(report.left_over) == set(classifier)
+
+
+def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Path) -> None:
+    backbone = twin.ours()
+    load_weights(backbone, write_zip(twin.theirs().state_dict(), tmp_path / "weights.pth"))
+    before = maps_of(backbone)
+    backbone.select(["c3"])
+    assert_equal_maps(maps_of(backbone), before)
+
+
+def test_a_path_may_be_a_string(twin: Twin, tmp_path: Path) -> None:
+    path = write_zip(twin.theirs().state_dict(), tmp_path / "weights.pth")
+    assert load_weights(twin.ours(), str(path)) == load_weights(twin.ours(), path)
+
+
+def test_weights_of_half_precision_load_into_a_network_of_single_precision(twin: Twin, tmp_path: Path) -> None:
+    state = {name: x.half() if x.is_floating_point() else x for name, x in twin.theirs().state_dict().items()}
+    backbone = twin.ours()
+    load_weights(backbone, write_zip(state, tmp_path / "weights.pth"))
+    assert {p.dtype for p in backbone.parameters()} == {torch.float32}
+
+
+def test_the_report_of_a_partial_file_names_what_is_missing_and_what_is_left_over(twin: Twin, tmp_path: Path) -> None:
+    backbone = twin.ours()
+    state = copy_of(backbone)
+    dropped = ["layers.0.conv.weight", "layers.1.body.project.norm.running_mean"]
+    for name in dropped:
+        del state[name]
+    state["head.weight"], state["layers.99.conv.weight"] = torch.zeros(1), torch.zeros(1)
+    before = {name: backbone.state_dict()[name].clone() for name in dropped}
+    report = load_weights(backbone, write_zip(state, tmp_path / "partial.pth"))
+    assert report.missing == tuple(dropped)
+    assert report.left_over == ("head.weight", "layers.99.conv.weight")
+    assert report.loaded == len(state) - 2
+    for name in dropped:
+        assert torch.equal(backbone.state_dict()[name], before[name])
+    for text in (*dropped, "head.weight", "layers.99.conv.weight", "partial.pth", "2 missing", "2 left over"):
+        assert text in str(report)
+
+
+def test_the_report_of_a_file_that_fits_mentions_neither_missing_nor_left_over(twin: Twin, tmp_path: Path) -> None:
+    backbone = twin.ours()
+    report = load_weights(backbone, write_zip(backbone.state_dict(), tmp_path / "own.pth"))
+    assert str(report) == f"loaded {len(backbone.state_dict())} tensors from {tmp_path / 'own.pth'}"
+
+
+def test_the_report_shortens_long_lists(twin: Twin, tmp_path: Path) -> None:
+    backbone = twin.ours()
+    first = dict(list(backbone.state_dict().items())[:3])
+    report = load_weights(backbone, write_zip(first, tmp_path / "little.pth"))
+    assert len(report.missing) > 4
+    assert str(report).endswith(", …")
+    assert report.missing[4] not in str(report)
+
+
+def test_files_without_batch_counters_miss_nothing(twin: Twin, tmp_path: Path) -> None:
+    state = {k: v for k, v in twin.theirs().state_dict().items() if not k.endswith("num_batches_tracked")}
+    assert load_weights(twin.ours(), write_zip(state, tmp_path / "old.pth")).missing == ()
+
+
+# --------------------------------------------------------------------------------------------- weights that do not fit
+
+MISFITS = {
+    "another width of V2": (lambda: MobileNetV2(width=0.5), lambda: MobileNetV2(width=0.35), "width"),
+    "another width of V3": (lambda: MobileNetV3("small"), lambda: MobileNetV3("small", width=0.75), "width"),
+    "another tail": (lambda: MobileNetV3("small", tail="detection"), lambda: MobileNetV3("small"), "tail"),
+    "other images": (lambda: MobileNetV2(width=0.35, in_channels=1), lambda: MobileNetV2(width=0.35), "in_channels"),
+    "minimalistic": (lambda: MobileNetV3("small", minimalistic=True), lambda: MobileNetV3("small"), "minimalistic"),
+    "another variant": (lambda: MobileNetV3("large"), lambda: MobileNetV3("small"), "variant"),
+}
+
+
+@pytest.mark.parametrize(("ours", "source", "argument"), MISFITS.values(), ids=MISFITS)
+def test_weights_of_another_shape_are_refused_naming_the_tensor_both_shapes_and_the_argument(
+    ours: Callable[[], Backbone],
+    source: Callable[[], Backbone],
+    argument: str,
+    tmp_path: Path,
+    assert_one_sentence,
+) -> None:
+    backbone, other = ours(), source()
+    path = write_zip(other.state_dict(), tmp_path / "other.pth")
+    before = copy_of(backbone)
+    own, there = backbone.state_dict(), other.state_dict()
+    tensor = next(name for name in own if name in there and own[name].shape != there[name].shape)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(backbone, path)
+    shapes = [str(list(state[tensor].shape)) for state in (own, there)]
+    assert_one_sentence(caught.value, [str(path), type(backbone).__name__, tensor, *shapes, argument])
+    after = backbone.state_dict()
+    for name, tensor_before in before.items():  # a refused load leaves no half-loaded network
+        assert torch.equal(after[name], tensor_before), name
+
+
+def test_a_timm_network_for_other_images_is_told_so_by_the_arguments_name(tmp_path: Path, assert_one_sentence) -> None:
+    path = write_zip(timm.create_model("resnet18").state_dict(), tmp_path / "resnet18.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(TimmBackbone("resnet18", in_channels=1), path)
+    assert_one_sentence(caught.value, ["net.conv1.weight", "give in_channels"])
+
+
+def test_weights_of_a_foreign_network_are_refused_showing_what_the_file_holds(twin: Twin, tmp_path: Path) -> None:
+    path = write_zip({"encoder.weight": torch.zeros(2), "encoder.bias": torch.zeros(2)}, tmp_path / "foreign.pth")
+    with pytest.raises(WeightsError, match="holds nothing for") as caught:
+        load_weights(twin.ours(), path)
+    assert "encoder.weight" in str(caught.value)
+    assert "foreign.pth" in str(caught.value)

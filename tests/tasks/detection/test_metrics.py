@@ -1,0 +1,197 @@
+"""COCO's figures: the published ones on published detections, and sensible ones for every data set that can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.detection.annotations import read_coco
+from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
+
+Content = dict[str, Any]
+WriteCoco = Callable[..., tuple[Path, Path]]
+
+
+def add(evaluator: CocoEvaluator, image_id: int, rows: list[dict[str, Any]], score: float | None = None) -> None:
+    """Hand over ``rows`` with a COCO bbox each as the detections of an image."""
+    boxes = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    scores = np.array([row["score"] if score is None else score for row in rows])
+    evaluator.add(image_id, boxes, scores, np.array([row["category_id"] for row in rows], dtype=np.int64))
+
+
+def with_perfect_detections(file: Path) -> CocoEvaluator:
+    """An evaluator that was given every object of the file but the crowds."""
+    content = json.loads(file.read_text())
+    evaluator = CocoEvaluator(file)
+    for image in content["images"]:
+        found = [r for r in content["annotations"] if r["image_id"] == image["id"] and not r.get("iscrowd")]
+        add(evaluator, image["id"], found, score=0.9)
+    return evaluator
+
+
+def assert_perfect(evaluator: CocoEvaluator) -> None:
+    result = evaluator.compute()
+    assert result.figures["AP"] == pytest.approx(1)
+    assert result.figures["AR_100"] == pytest.approx(1)
+    assert all(value is None or value == pytest.approx(1) for value in result.classes.values()), result.classes
+
+
+def test_the_published_figures_come_out(real_data: Path) -> None:
+    folder = real_data / "coco_eval"
+    table = (folder / "val2014_fake_eval_res.txt").read_text().partition("type=bbox")[2].partition("type=")[0]
+    published = [float(value) for value in re.findall(r"\] = ([\d.]+)", table)]
+    assert len(published) == len(FIGURES) == 12
+    truth = folder / "instances_val2014_100.json"
+    found = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
+    evaluator = CocoEvaluator(truth)
+    for image in json.loads(truth.read_text())["images"]:
+        add(evaluator, image["id"], [row for row in found if row["image_id"] == image["id"]])
+    result = evaluator.compute()
+    assert {name: round(value, 3) for name, value in result.figures.items()} == dict(
+        zip(FIGURES, published, strict=True)
+    )
+    there = [value for value in result.classes.values() if value is not None]
+    assert len(result.classes) == 80
+    assert np.mean(there) == pytest.approx(result.figures["AP"])
+
+
+def test_perfect_detections_have_figures_of_one(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = with_perfect_detections(write_coco(content)[0])
+    assert_perfect(evaluator)
+    assert set(evaluator.compute().classes) == {"nine", "zero", "four"}
+
+
+def test_real_objects_have_figures_of_one(real_data: Path) -> None:
+    assert_perfect(with_perfect_detections(real_data / "coco_tiny" / "annotations" / "instances_val2017.json"))
+
+
+def test_generated_objects_have_figures_of_one(shapes: Path) -> None:
+    assert_perfect(with_perfect_detections(shapes / "annotations" / "instances_val.json"))
+
+
+# ways to write the same data: none of them may change a figure
+SPELLINGS: dict[str, Callable[[Content], Any]] = {
+    "no area": lambda c: [row.pop("area") for row in c["annotations"]],
+    "no iscrowd": lambda c: [row.pop("iscrowd") for row in c["annotations"] if not row["iscrowd"]],
+    "iscrowd null": lambda c: [row.update(iscrowd=None) for row in c["annotations"] if not row["iscrowd"]],
+    "iscrowd false": lambda c: [row.update(iscrowd=bool(row["iscrowd"])) for row in c["annotations"]],
+    "no annotation ids": lambda c: [row.pop("id") for row in c["annotations"]],
+    "annotation ids from 0": lambda c: [row.update(id=k) for k, row in enumerate(c["annotations"])],
+    "annotation ids alike": lambda c: [row.update(id=5) for row in c["annotations"]],
+    "annotation ids in words": lambda c: [row.update(id=f"object {row['id']}") for row in c["annotations"]],
+    "an annotation without id": lambda c: c["annotations"][1].pop("id") and c["annotations"][0].update(id=2),
+    "category without a name": lambda c: c["categories"][0].pop("name"),
+    "crowd without a box": lambda c: c["annotations"][3].pop("bbox"),
+    "no info or licences": lambda c: c.pop("info", None),
+    "info": lambda c: c.update(info={"year": 2026}, licenses=[]),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_what_can_be_trained_on_can_be_evaluated(
+    content: Content, write_coco: WriteCoco, spell: Callable[[Content], Any]
+) -> None:
+    spell(content)
+    file, folder = write_coco(content)
+    read_coco(file, folder)
+    assert_perfect(with_perfect_detections(file))
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2], [1, 2, 3], [7, 0, 10**12]], ids=str)
+@pytest.mark.parametrize("what", ["images", "categories"])
+def test_ids_of_any_kind_are_evaluated(content: Content, write_coco: WriteCoco, what: str, ids: list[int]) -> None:
+    renamed = {record["id"]: key for record, key in zip(content[what], ids, strict=True)}
+    for record in content[what]:
+        record["id"] = renamed[record["id"]]
+    key = {"images": "image_id", "categories": "category_id"}[what]
+    for row in content["annotations"]:
+        row[key] = renamed[row[key]]
+    assert_perfect(with_perfect_detections(write_coco(content)[0]))
+
+
+def test_crowds_and_empty_images_count_as_coco_counts_them(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = with_perfect_detections(write_coco(content)[0])
+    inside_crowd = {"bbox": [0, 0, 20, 20], "score": 0.99, "category_id": 0}
+    add(evaluator, 7, [{**content["annotations"][1], "score": 0.9}, inside_crowd])
+    assert_perfect(evaluator)
+    add(evaluator, 3, [dict(inside_crowd, category_id=9)])  # a false alarm on the image without objects
+    result = evaluator.compute()
+    assert result.classes["nine"] == pytest.approx(0.5)
+    assert result.classes["zero"] == result.classes["four"] == pytest.approx(1)
+
+
+def test_no_detections_give_zeros(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = CocoEvaluator(write_coco(content)[0])
+    for image in content["images"]:
+        add(evaluator, image["id"], [])
+    result = evaluator.compute()
+    assert set(result.classes.values()) == {0}
+    assert {value for value in result.figures.values() if value is not None} == {0}
+    assert result.figures["AP"] == 0
+
+
+def test_figures_that_nothing_defines_are_none(content: Content, write_coco: WriteCoco) -> None:
+    content["categories"].append({"id": 5, "name": "never seen"})
+    result = with_perfect_detections(write_coco(content)[0]).compute()
+    assert result.figures["AP_small"] == pytest.approx(1)
+    assert result.figures["AP_large"] is None and result.figures["AR_large"] is None
+    assert result.classes["never seen"] is None
+    assert json.loads(json.dumps(result.as_json()))["figures"]["AP_large"] is None
+    table = str(result).splitlines()
+    assert "AP_large      –" in table
+    assert "AP            1.000" in table
+    assert table[12:] == ["", "AP per class", *(f"{name:<12}  1.000" for name in ("zero", "four")), *table[-2:]]
+    assert {line.split("  ")[0] for line in table[-2:]} == {"never seen", "nine"}
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_without_any_object_all_figures_are_none(content: Content, write_coco: WriteCoco, images: int) -> None:
+    content["annotations"] = []
+    evaluator = CocoEvaluator(write_coco(content)[0])
+    for image in content["images"][:images]:
+        add(evaluator, image["id"], [{"bbox": [0, 0, 9, 9], "score": 0.5, "category_id": 9}])
+    result = evaluator.compute()
+    assert set(result.figures.values()) == set(result.classes.values()) == {None}
+
+
+def test_only_the_images_that_were_added_count(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = CocoEvaluator(write_coco(content)[0])
+    add(evaluator, 7, [{**content["annotations"][1], "score": 0.9}])
+    result = evaluator.compute()
+    assert result.figures["AP"] == pytest.approx(1)
+    assert result.classes["nine"] == pytest.approx(1)
+    assert result.classes["four"] is None
+
+
+def test_an_image_that_comes_twice_counts_once(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = with_perfect_detections(write_coco(content)[0])
+    for image in content["images"]:
+        found = [r for r in content["annotations"] if r["image_id"] == image["id"] and not r["iscrowd"]]
+        add(evaluator, image["id"], found, score=0.9)
+    assert_perfect(evaluator)
+    evaluator.reset()
+    assert evaluator.compute().figures["AP"] is None
+
+
+def test_degenerate_boxes_do_not_stop_the_evaluation(content: Content, write_coco: WriteCoco) -> None:
+    for key, bbox in enumerate(([float("nan"), 0, 5, 5], [0, 0, 0, 0], [-50, -50, 5, 5], [10, 10, 500, 500]), 50):
+        content["annotations"].append({"id": key, "image_id": 7, "category_id": 4, "bbox": bbox})
+    result = with_perfect_detections(write_coco(content)[0]).compute()
+    assert result.classes["nine"] == result.classes["zero"] == pytest.approx(1)
+    assert 0 < result.classes["four"] <= 1 + 1e-9
+
+
+def test_evaluating_leaves_the_file_alone(content: Content, write_coco: WriteCoco) -> None:
+    for row in content["annotations"]:
+        del row["area"]
+    file, _ = write_coco(content)
+    before = file.read_bytes()
+    with_perfect_detections(file).compute()
+    assert file.read_bytes() == before

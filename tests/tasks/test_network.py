@@ -1,0 +1,379 @@
+"""The network: the same from its description and from a checkpoint; predictions in pixels of the picture."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import litmobile
+from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError
+from litmobile.heads import LRASPP, Classification, Classifier, Detections, Segmentation, SSDLite
+from litmobile.tasks.images import ImageError
+from litmobile.tasks.network import Network, load
+from litmobile.tasks.preprocessing import Preprocessing
+
+OneSentence = Callable[..., None]
+Picture = NDArray[np.uint8]
+
+CLASSES = ("ant", "bee", "fly")
+SIZE = (64, 96)
+FITS = pytest.mark.parametrize("fit", ["stretch", "pad"])
+SHAPES = pytest.mark.parametrize("shape", [(80, 50), (33, 140), SIZE, (300, 300)], ids=str)
+
+
+class Kind(NamedTuple):
+    make: Callable[..., Any]
+    role: str
+
+
+HEADS = {
+    "SSDLite": Kind(SSDLite, "detection"),
+    "SSDLite-focal": Kind(partial(SSDLite, loss="focal", layout="tensorflow", extras=[64, 32]), "detection"),
+    "LRASPP": Kind(partial(LRASPP, channels=32), "segmentation"),
+    "Classifier": Kind(partial(Classifier, hidden=16), "classification"),
+}
+BACKBONES: dict[str, Callable[[str], Backbone]] = {
+    "MobileNetV2-0.35": lambda role: MobileNetV2(0.35),
+    "MobileNetV3-small": lambda role: MobileNetV3("small", tail="full" if role == "classification" else role),
+    "resnet18": lambda role: TimmBackbone("resnet18"),
+}
+EVERY_HEAD = pytest.mark.parametrize("kind", HEADS.values(), ids=HEADS)
+EVERY_BACKBONE = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=BACKBONES)
+
+
+def network_of(kind: Kind, backbone: Callable[[str], Backbone] = BACKBONES["MobileNetV2-0.35"], **how: Any) -> Network:
+    """A network for ``CLASSES`` whose norms and biases are no longer those of an untrained one."""
+    torch.manual_seed(0)
+    how = {"size": SIZE, "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)} | how
+    network = Network(backbone(kind.role), kind.make, CLASSES, Preprocessing(**how), role=kind.role).eval()
+    for tensor in network.state_dict().values():
+        if tensor.ndim == 1:
+            tensor.add_(torch.rand_like(tensor), alpha=0.2)
+    return network
+
+
+def noise(height: int, width: int) -> Picture:
+    return np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
+
+
+def tensors(output: Any) -> tuple[Tensor, ...]:
+    return (output,) if isinstance(output, Tensor) else tuple(output)
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    for a, b in zip(tensors(ours), tensors(theirs), strict=True):
+        assert torch.equal(a, b)
+
+
+def save(network: Network, path: Path, **more: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"network": network.spec(), "state_dict": state, **more}, path)
+    return path
+
+
+# from a description
+
+
+@EVERY_HEAD
+@EVERY_BACKBONE
+def test_a_network_is_the_same_again_from_its_checkpoint(
+    kind: Kind, backbone: Callable[[str], Backbone], tmp_path: Path
+) -> None:
+    network, images = network_of(kind, backbone, fit="pad"), torch.from_numpy(noise(70, 99)).permute(2, 0, 1)[None]
+    again = Network.from_spec(network.spec())
+    again.load_state_dict(network.state_dict())
+    loaded = load(save(network, tmp_path / "some.ckpt", epoch=3))
+    with torch.no_grad():
+        expected = network(images)
+        for other in (again.eval(), loaded):
+            assert_same(other(images), expected)
+            assert (other.classes, other.maps, other.preprocessing) == (CLASSES, network.maps, network.preprocessing)
+            assert other.spec() == network.spec()
+    assert not loaded.training
+
+
+@EVERY_HEAD
+def test_a_description_is_plain_values(kind: Kind) -> None:
+    def plain(value: Any) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(key, str) and plain(part) for key, part in value.items())
+        if isinstance(value, list | tuple):
+            return all(map(plain, value))
+        return value is None or type(value) in (str, int, float, bool)
+
+    spec = network_of(kind).spec()
+    assert plain(spec)
+    assert not {"features", "num_classes", "width"} & set(spec["head"]["init_args"])
+
+
+@EVERY_HEAD
+def test_bytes_and_floats_are_the_same_image(kind: Kind) -> None:
+    network = network_of(kind)
+    images = torch.from_numpy(noise(64, 64)).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        assert_same(network(images), network(images.float() / 255))
+
+
+# predictions
+
+
+@EVERY_HEAD
+@FITS
+@SHAPES
+def test_a_file_and_an_array_are_predicted_alike(kind: Kind, fit: Any, shape: tuple[int, int], tmp_path: Path) -> None:
+    network, picture, path = network_of(kind, fit=fit), noise(*shape), tmp_path / "picture.png"
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    predictions = [network.predict(image) for image in (path, str(path), picture)]
+    for prediction in predictions[:2]:
+        assert type(prediction) is type(predictions[2])
+        assert_same(prediction, predictions[2])
+
+
+@FITS
+@SHAPES
+def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
+    network, picture = network_of(HEADS["SSDLite"], fit=fit), noise(*shape)
+    (height, width), (rows, columns) = shape, SIZE
+    fitting = min(rows / height, columns / width)
+    shown = SIZE if fit == "stretch" else (round(height * fitting), round(width * fitting))
+    canvas = np.empty((*SIZE, 3), np.uint8)
+    canvas[:] = [round(255 * channel) for channel in (0.4, 0.5, 0.6)]
+    canvas[: shown[0], : shown[1]] = cv2.resize(picture, shown[::-1]) if shown != shape else picture
+    with torch.inference_mode():
+        output = network(torch.from_numpy(canvas).permute(2, 0, 1)[None])
+        (expected,) = network.head.decode(output, SIZE)
+    scale = torch.tensor([width / shown[1], height / shown[0]] * 2)
+    found = network.predict(picture)
+    assert isinstance(found, Detections) and len(found.boxes) > 10
+    limits = torch.tensor([width, height] * 2)
+    torch.testing.assert_close(found.boxes, (expected.boxes * scale).minimum(limits), rtol=1e-5, atol=1e-3)
+    assert torch.equal(found.scores, expected.scores) and torch.equal(found.labels, expected.labels)
+
+
+@FITS
+@SHAPES
+def test_label_maps_and_scores_are_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
+    labels = network_of(HEADS["LRASPP"], fit=fit).predict(noise(*shape))
+    assert isinstance(labels, Segmentation)
+    assert labels.labels.shape == shape and labels.labels.dtype == torch.int64
+    scores = network_of(HEADS["Classifier"], fit=fit).predict(noise(*shape))
+    assert isinstance(scores, Classification)
+    assert scores.scores.shape == (3,) and scores.scores.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+VIEWS: dict[str, Callable[[Picture], Picture]] = {
+    "BGR turned to RGB": lambda image: image[:, :, ::-1],
+    "mirrored": lambda image: image[:, ::-1],
+    "upside down": lambda image: image[::-1],
+    "transposed": lambda image: image.transpose(1, 0, 2),
+    "a part": lambda image: image[::2, ::2],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("shape", [(64, 64), (128, 128), (70, 90)], ids=str)
+def test_views_of_an_array_are_predicted_as_their_copies(
+    view: Callable[[Picture], Picture], shape: tuple[int, int]
+) -> None:
+    network, image = network_of(HEADS["SSDLite"], size=(64, 64)), view(noise(*shape))
+    assert_same(network.predict(image), network.predict(np.ascontiguousarray(image)))
+
+
+def test_predicting_leaves_the_picture_as_it_is() -> None:
+    picture = noise(*SIZE)
+    before = picture.copy()
+    network_of(HEADS["SSDLite"]).train().predict(picture)
+    assert np.array_equal(picture, before)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (64, 64, 4), (1, 3, 64, 64), (3, 64, 64)], ids=str)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_what_is_no_picture_is_refused(shape: tuple[int, ...], dtype: str, assert_one_sentence: OneSentence) -> None:
+    with pytest.raises(ValueError, match="predict") as caught:
+        network_of(HEADS["Classifier"]).predict(np.zeros(shape, dtype))
+    assert_one_sentence(caught.value, dtype, list(shape))
+
+
+def test_a_picture_file_that_is_none_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    network = network_of(HEADS["Classifier"])
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name, reason in (("text.jpg", "cannot be read"), ("nowhere.jpg", "does not exist")):
+        with pytest.raises(ImageError) as caught:
+            network.predict(tmp_path / name)
+        assert_one_sentence(caught.value, tmp_path / name, reason)
+
+
+# building
+
+
+BROKEN: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
+    "neither role nor maps": (lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing()), ("role",)),
+    "no such role": (lambda: network_of(Kind(SSDLite, "nonsense")), ("MobileNetV2", "nonsense", "final")),
+    "no such map": (
+        lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), maps=["c9"]),
+        ("MobileNetV2", "'c9'", "c5"),
+    ),
+    "maps of nothing": (lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), maps=[]), ("map",)),
+    "no classes": (
+        lambda: Network(MobileNetV2(0.35), SSDLite, (), Preprocessing(), role="detection"),
+        ("SSDLite", "class"),
+    ),
+    "the maps of another head": (
+        lambda: Network(MobileNetV2(0.35), LRASPP, CLASSES, Preprocessing(), role="classification"),
+        ("LRASPP", "final"),
+    ),
+    "one side": (lambda: Preprocessing((320,)), ("size", "320")),
+    "too small": (lambda: Preprocessing((320, 31)), ("size", "31")),
+    "no such fit": (lambda: Preprocessing((64, 64), "crop"), ("fit", "crop")),
+    "two means": (lambda: Preprocessing((64, 64), mean=(0.5, 0.5)), ("mean",)),
+    "a std of 0": (lambda: Preprocessing((64, 64), std=(0.5, 0.0, 0.5)), ("std", "0.0")),
+}
+
+
+@pytest.mark.parametrize(("make", "mentioned"), BROKEN.values(), ids=BROKEN)
+def test_parts_that_do_not_fit_say_so_in_one_sentence(
+    make: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
+) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
+        make()
+    assert_one_sentence(caught.value, *mentioned)
+
+
+# preprocessing
+
+
+@FITS
+@SHAPES
+@pytest.mark.parametrize("size", [(64, 96), (320, 320), (97, 65)], ids=str)
+def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    frame = Preprocessing(size, fit).frame(*shape)
+    corners = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(1).values
+    boxes = (corners * torch.tensor([shape[1], shape[0]])).flatten(1)
+    inside = frame.to_input(boxes)
+    assert (inside >= 0).all() and (inside <= torch.tensor([size[1], size[0]] * 2)).all()
+    torch.testing.assert_close(frame.to_image(inside), boxes, rtol=0, atol=1e-9)
+    beyond = torch.tensor([-9.0, -9, size[1] + 9, size[0] + 9])
+    assert frame.to_image(beyond).tolist() == [0, 0, shape[1], shape[0]]
+    if fit == "pad":
+        across, down = frame.columns / shape[1], frame.rows / shape[0]
+        assert across == pytest.approx(down, abs=0.5 / min(shape) + 1e-9)
+        assert frame.rows == size[0] or frame.columns == size[1]
+
+
+@FITS
+@SHAPES
+def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int]) -> None:
+    preprocessing, picture = Preprocessing(SIZE, fit, mean=(1.0, 0.5, 0.0)), noise(*shape)
+    placed, frame = preprocessing.apply(picture), preprocessing.frame(*shape)
+    assert placed.shape == (*SIZE, 3) and placed.dtype == np.uint8
+    shown = placed[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+    assert np.array_equal(shown, cv2.resize(picture, (frame.columns, frame.rows)))
+    for beyond in (placed[frame.rows :], placed[:, frame.columns :]):
+        assert (beyond == (255, 128, 0)).all()
+    if fit == "stretch" or shape == SIZE:
+        assert shown.shape == placed.shape
+
+
+# from a run
+
+
+def test_a_run_gives_its_best_network_and_the_last_where_none_is_best(tmp_path: Path) -> None:
+    folder, picture = tmp_path / "run", noise(*SIZE)
+    networks = {name: network_of(HEADS["Classifier"]) for name in ("last", "best")}
+    torch.nn.init.normal_(networks["best"].head.layers[-1].bias)
+    for name, network in networks.items():
+        save(network, folder / "checkpoints" / f"{name}.ckpt")
+        for run in (folder, str(folder)):
+            assert_same(litmobile.load(run).predict(picture), network.predict(picture))
+    assert not torch.equal(networks["best"].predict(picture).scores, networks["last"].predict(picture).scores)
+
+
+def test_what_else_a_checkpoint_holds_does_not_matter(tmp_path: Path) -> None:
+    network = network_of(HEADS["Classifier"])
+    path = save(network, tmp_path / "some.ckpt", optimizer_states=[{"lr": 0.1}])
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["average.weight"] = torch.zeros(3)
+    torch.save(checkpoint, path)
+    assert_same(load(path).predict(noise(*SIZE)), network.predict(noise(*SIZE)))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.ckpt", "empty"])
+def test_a_checkpoint_that_is_absent_is_named(tmp_path: Path, name: str, assert_one_sentence: OneSentence) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        load(tmp_path / name)
+    assert_one_sentence(caught.value, tmp_path / name)
+
+
+class Harmful:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def of_another_project(path: Path, victim: Path) -> None:
+    torch.save({"network": {"conv.weight": torch.zeros(2)}, "state_dict": {}}, path)
+
+
+def cut_short(path: Path, victim: Path) -> None:
+    save(network_of(HEADS["Classifier"]), path)
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def naming_foreign_code(path: Path, victim: Path) -> None:
+    checkpoint = torch.load(save(network_of(HEADS["Classifier"]), path), weights_only=True)
+    checkpoint["network"]["backbone"] = {
+        "class_path": "subprocess.Popen",
+        "init_args": {"args": ["touch", str(victim)]},
+    }
+    torch.save(checkpoint, path)
+
+
+def naming_absent_code(path: Path, victim: Path) -> None:
+    checkpoint = torch.load(save(network_of(HEADS["Classifier"]), path), weights_only=True)
+    checkpoint["network"]["head"]["class_path"] = "package_that_is_not_there.Head"
+    torch.save(checkpoint, path)
+
+
+FOREIGN: dict[str, Callable[[Path, Path], Any]] = {
+    "a text": lambda path, victim: path.write_text("no checkpoint"),
+    "nothing": lambda path, victim: path.write_bytes(b""),
+    "a checkpoint cut short": cut_short,
+    "a list": lambda path, victim: torch.save([1, 2], path),
+    "a state_dict": lambda path, victim: torch.save({"conv.weight": torch.zeros(2)}, path),
+    "another project's network": of_another_project,
+    "a number for a network": lambda path, victim: torch.save({"network": 5, "state_dict": {}}, path),
+    "a harmful pickle": lambda path, victim: path.write_bytes(pickle.dumps(Harmful(victim))),
+    "a harmful checkpoint": lambda path, victim: torch.save({"network": Harmful(victim), "state_dict": {}}, path),
+    "foreign code": naming_foreign_code,
+    "absent code": naming_absent_code,
+}
+
+
+@pytest.mark.parametrize("write", FOREIGN.values(), ids=FOREIGN)
+def test_a_file_that_is_no_checkpoint_of_litmobile_is_refused_and_runs_nothing(
+    write: Callable[[Path, Path], Any], tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    path, victim = tmp_path / "foreign.ckpt", tmp_path / "harm"
+    write(path, victim)
+    try:
+        with pytest.raises(WeightsError) as caught:
+            load(path)
+    finally:
+        assert not victim.exists(), "code of the file was run"
+    assert_one_sentence(caught.value, path)

@@ -1,0 +1,49 @@
+"""The main job, whole: a detector learns. Minutes each, so left out unless asked for with -m slow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from litmobile.tools.cli import main
+
+pytestmark = pytest.mark.slow
+
+
+def average_precision(run: Path) -> float:
+    return json.loads((run / "val.json").read_text())["figures"]["AP"]
+
+
+def test_the_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["sample-data"])
+    main(["fit", "--config", "detection/ssdlite_shapes", "--run", "run", "--trainer.accelerator=cpu"])
+    assert average_precision(tmp_path / "run") >= 0.45
+
+
+def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real_data: Path) -> None:
+    """Real photographs, all 80 categories, no augmentation, trained and evaluated on the same images."""
+    words = [
+        f"--data.root={real_data / 'coco_tiny'}",
+        "--data.val=train2017",
+        "--data.augmentation=Resize",
+        "--data.batch_size=16",
+        "--data.workers=1",
+        "--model.optimizer=AdamW",
+        "--model.optimizer.lr=2e-3",
+        "--model.optimizer.weight_decay=0.01",
+        "--trainer.max_epochs=40",
+        "--trainer.check_val_every_n_epoch=40",
+        "--trainer.accelerator=cpu",
+    ]
+    main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
+    assert average_precision(tmp_path / "run") > 0.35
+
+
+def test_the_coco_recipe_takes_real_data_with_no_change_but_the_root(tmp_path: Path, real_data: Path) -> None:
+    words = [f"--data.root={real_data / 'coco_tiny'}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
+    main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
+    main(["validate", "--run", str(tmp_path / "run")])
+    assert len(json.loads((tmp_path / "run" / "val.json").read_text())["AP_per_class"]) == 80
