@@ -31,7 +31,7 @@ ROWS = (
 class MobileNetV2(InvertedResidualChain):
     """MobileNetV2 at any width.
 
-    Maps at width 1: c1 16, c2 24, c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
+    Maps at width 1: c1 16, c2 24, c3_first and c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
 
     Args:
         width: multiplies the channels of every layer but the last, which only grows with it (section 6.1).

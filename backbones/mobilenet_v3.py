@@ -85,8 +85,8 @@ TABLES: dict[str, Table] = {
 class MobileNetV3(InvertedResidualChain):
     """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
 
-    Maps of Large at width 1: c1 16, c2 24, c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of Small:
-    c1 16, c2 16, c3 24, c4 48, c4_expansion 288, c5 96, final 576.
+    Maps of Large at width 1: c1 16, c2 24, c3_first and c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of
+    Small: c1 16, c2 16, c3_first and c3 24, c4 48, c4_expansion 288, c5 96, final 576.
 
     Args:
         variant: "large" (table 1) or "small" (table 2).

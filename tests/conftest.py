@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,30 @@ from litmobile.tools.sample_data import write_shapes
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _two_threads() -> None:
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, which is quicker for tiny inputs; draw the same weights in every run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def assert_one_sentence() -> Callable[..., None]:
+    """Check that an error message is a single sentence in which each of ``mentioned`` can be read."""
+
+    def check(error: BaseException, *mentioned: object) -> None:
+        text = str(error)
+        assert text.endswith("."), text
+        assert "\n" not in text, text
+        assert ". " not in text, text
+        for words in mentioned:
+            for word in words if isinstance(words, list | tuple) else [words]:
+                assert str(word) in text, f"{word!r} is not in {text!r}"
+
+    return check
 
 
 @pytest.fixture(scope="session")

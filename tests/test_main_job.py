@@ -6,10 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from litmobile.tools.cli import main
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> None:
+    """As many as the machine that the figures are given for."""
+    torch.set_num_threads(2)
 
 
 def average_precision(run: Path) -> float:

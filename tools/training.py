@@ -36,7 +36,7 @@ def run(command: str, words: Sequence[str]) -> None:
     run_at = new_folder(words) if folder is None else Path(folder)
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
     os.environ[RUN_VARIABLE] = str(run_at)
-    sys.argv = ["litmobile", command, *words]
+    sys.argv = [sys.argv[0], command, *words]
     RunCLI(
         run_at,
         Task,

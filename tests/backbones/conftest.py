@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+from litmobile.backbones.weights import load_state
+from support.weights import TWINS, State, Twin, maps_of
 
 
 @pytest.fixture(autouse=True)
@@ -21,15 +24,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, name, refuse)
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, refuse)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: quicker for tiny inputs, and threads of float64 convolutions crawl on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -81,16 +75,16 @@ def deviation() -> Callable[[Tensor, Tensor], float]:
     return measure
 
 
-@pytest.fixture(scope="session")
-def assert_one_sentence() -> Callable[[BaseException, Iterable[str]], None]:
-    """Check that an error message is a single sentence in which each of ``mentioned`` can be read."""
+@pytest.fixture(params=TWINS.values(), ids=TWINS, scope="module")
+def twin(request: pytest.FixtureRequest) -> Twin:
+    return request.param
 
-    def check(error: BaseException, mentioned: Iterable[str]) -> None:
-        text = str(error)
-        assert text.endswith("."), text
-        assert "\n" not in text, text
-        assert ". " not in text, text
-        for word in mentioned:
-            assert word in text, f"{word!r} is not in {text!r}"
 
-    return check
+@pytest.fixture(scope="module")
+def sources(twin: Twin, as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, State]:
+    """The same weights under both namings, and the maps that they give."""
+    torch.manual_seed(0)
+    theirs = as_if_trained(twin.theirs())
+    ours = twin.ours()
+    load_state(ours, theirs.state_dict(), "torchvision")
+    return {"torchvision's names": theirs.state_dict(), "our names": ours.state_dict(), "maps": maps_of(ours)}

@@ -64,9 +64,11 @@ HEADS = {
 class Pair(nn.Module):
     """A backbone narrowed to what a head takes, under that head."""
 
-    def __init__(self, backbone: Backbone, make: Callable[..., Head], role: str) -> None:
+    def __init__(
+        self, backbone: Backbone, make: Callable[..., Head], role: str, maps: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__()
-        maps = backbone.tap(role)
+        maps = maps or backbone.tap(role)
         features = {name: backbone.features[name] for name in maps}
         backbone.select(maps)
         self.backbone = backbone
@@ -149,7 +151,8 @@ def peer() -> nn.Module:
 
 def with_weights_of(peer: nn.Module) -> Pair:
     """Our LR-ASPP with all tensors of torchvision's, and not one left over."""
-    network = Pair(MobileNetV3(output_stride=16), LRASPP, "segmentation").double()
+    maps = ("c3_first", "final")  # torchvision's fine branch sits on the first block at stride 8
+    network = Pair(MobileNetV3(output_stride=16), LRASPP, "segmentation", maps).double()
     state = peer.state_dict()
     prefix = "backbone."
     features = {"features." + k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
@@ -195,7 +198,7 @@ def test_the_lraspp_head_is_torchvisions(peer: nn.Module, size: tuple[int, int])
     )
     theirs = reference.backbone(images)
     assert relative(network.backbone(images)["final"], theirs["high"]) < 1e-10
-    maps = {"c3": theirs["low"].detach(), "final": theirs["high"].detach()}
+    maps = {"c3_first": theirs["low"].detach(), "final": theirs["high"].detach()}
     output, expected = network.head(maps, size), reference(images)["out"]
     assert relative(output, expected) < 1e-10
     weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

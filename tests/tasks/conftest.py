@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, which is quicker for tiny inputs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def assert_one_sentence() -> Callable[..., None]:
-    """Check that an error message is a single sentence in which each of ``mentioned`` can be read."""
-
-    def check(error: BaseException, *mentioned: object) -> None:
-        text = str(error)
-        assert text.endswith("."), text
-        assert "\n" not in text, text
-        assert ". " not in text, text
-        for word in mentioned:
-            assert str(word) in text, f"{word!r} is not in {text!r}"
-
-    return check
 
 
 @pytest.fixture
