@@ -179,6 +179,12 @@ class Chain(Backbone):
     def imagenet_weights_name(self) -> str:
         return next((name for name in self.published if not self._misfits(name)), "")
 
+    def nearest_weights(self) -> str:
+        if not self.published:
+            return ""
+        name = min(self.published, key=lambda name: len(self._misfits(name)))
+        return f"{name} would fit with {', '.join(self._misfits(name))}; "
+
     def check_published(self, name: str) -> None:
         if name not in self.published:
             offer = ", ".join(self.published) or "none"

@@ -143,6 +143,10 @@ class Backbone(Part, ABC):
         """Published name of the weights that "imagenet" stands for; empty where nobody published any."""
         return ""
 
+    def nearest_weights(self) -> str:
+        """Published weights that other arguments would fit, as words that end in "; "; empty where there are none."""
+        return ""
+
     def check_published(self, name: str) -> None:
         """Raises WeightsError if the weights ``name`` were trained with other arguments than this network's."""
 

@@ -64,7 +64,8 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
         name = backbone.imagenet_weights_name()
         if not name:
             raise WeightsError(
-                f"No ImageNet weights are published for {_describe(backbone)}: pass a file, or train from scratch."
+                f"No ImageNet weights are published for {_describe(backbone)}: {backbone.nearest_weights()}"
+                "pass a file, or train from scratch."
             )
     if Path(name).suffix in {".pth", ".pt", ".ckpt", ".safetensors"} or Path(name).exists():
         state = read_state(Path(name))

@@ -214,6 +214,8 @@ def test_imagenet_is_refused_for_a_network_that_nobody_published_weights_of(
         load_weights(family(**arguments), "imagenet")
     described = [f"{key}={value!r}" for key, value in arguments.items()]
     assert_one_sentence(caught.value, [family.__name__, *described, "pass a file"])
+    needed = {key: family().arguments[key] for key in arguments if key != "variant"}
+    assert_one_sentence(caught.value, [f"{key}={value!r}" for key, value in needed.items()])
     assert offline == []
 
 
