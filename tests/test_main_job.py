@@ -31,7 +31,11 @@ def test_the_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch:
 
 
 def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real_data: Path) -> None:
-    """Real photographs, all 80 categories, no augmentation, trained and evaluated on the same images."""
+    """Real photographs, all 80 categories, no augmentation, trained and evaluated on the same images.
+
+    320 steps: with the recipe's momentum of 0.03, norms take some 300 to forget the statistics they began with, and
+    evaluation looks at those. After 200 steps the losses are as low, and AP is 0.03.
+    """
     words = [
         f"--data.root={real_data / 'coco_tiny'}",
         "--data.val=train2017",
@@ -41,8 +45,8 @@ def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real
         "--model.optimizer=AdamW",
         "--model.optimizer.lr=2e-3",
         "--model.optimizer.weight_decay=0.01",
-        "--trainer.max_epochs=40",
-        "--trainer.check_val_every_n_epoch=40",
+        "--trainer.max_epochs=64",
+        "--trainer.check_val_every_n_epoch=64",
         "--trainer.accelerator=cpu",
     ]
     main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
