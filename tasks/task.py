@@ -125,7 +125,8 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.network.head.loss(self.network(batch.images), batch.targets)
         loss = torch.stack(list(terms.values())).sum()
-        # every call of log costs some 0.2 ms, and loggers look at every n-th step only
+        # every call of log costs some 0.2 ms, and loggers look at every n-th step only; Lightning sets the attribute
+        # in a connector, where its types do not show it
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue]
             self.log("train/loss", loss.detach(), batch_size=len(batch.images))
             for name, term in terms.items():

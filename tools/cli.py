@@ -8,11 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-TRAINING = {
-    "fit": "train a network, or go on with a run",
-    "validate": "evaluate on the validation split",
-    "test": "evaluate on the test split",
-}
+TRAINING = ("fit", "validate", "test")
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 

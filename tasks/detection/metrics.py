@@ -149,7 +149,7 @@ def load_truth(file: Path) -> COCO:
             row["area"] = row["bbox"][2] * row["bbox"][3]
     for category in content["categories"]:
         category.setdefault("name", str(category["id"]))
-    truth.dataset = content  # pyright: ignore[reportAttributeAccessIssue]
+    truth.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub wants every optional key
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
     return truth
