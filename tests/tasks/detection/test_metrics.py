@@ -147,8 +147,8 @@ def test_figures_that_nothing_defines_are_none(content: Content, write_coco: Wri
     assert json.loads(json.dumps(result.as_json()))["figures"]["AP_large"] is None
     table = str(result).splitlines()
     assert "AP_large    –" in table
-    assert "AP            1.000" in table
-    assert table[12:] == ["", "AP per class", *(f"{name:<12}  1.000" for name in ("zero", "four")), *table[-2:]]
+    assert "AP          1.000" in table
+    assert table[12:] == ["", "AP per class", *(f"{name:<10}  1.000" for name in ("zero", "four")), *table[-2:]]
     assert {line.split("  ")[0] for line in table[-2:]} == {"never seen", "nine"}
 
 
