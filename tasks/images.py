@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+#: what files of pictures are called that :func:`read_image` can read
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"),
+)
+JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 class ImageError(ValueError):
@@ -16,7 +29,11 @@ class ImageError(ValueError):
 
 
 def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> Image:
-    """Reads a picture as RGB, whatever its file holds (grey pictures get three equal channels).
+    """Reads a picture as RGB, whatever its file holds.
+
+    Grey pictures get three equal channels, 16 bits are scaled to 8, and where a picture is transparent its colours are
+    taken as they are stored. A JPEG with a hole in the middle cannot be told from a whole one; any other damage that
+    decoders notice is an error, never a picture that is partly grey.
 
     Args:
         path: the file.
@@ -28,19 +45,66 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
         ``[H, W, 3]`` uint8.
 
     Raises:
-        ImageError: the file is absent, no picture, or has another size than ``stored_size``.
+        ImageError: the file is absent, no picture, truncated or damaged, or has another size than ``stored_size``.
     """
-    turned = cv2.IMREAD_COLOR
-    as_stored = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imread(str(path), turned if stored_size is None else as_stored)
-    if image is None:
-        reason = "cannot be read as a picture" if Path(path).is_file() else "does not exist"
-        raise ImageError(f"{path} {reason}.")
+    try:
+        with Path(path).open("rb", buffering=0) as file:  # a buffer costs more time than the reading
+            data = file.read()
+    except FileNotFoundError as error:
+        raise ImageError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+    image = decode(path, data, turned=stored_size is None)
     if stored_size is not None and image.shape[:2] != stored_size:
-        size = image.shape[:2]
-        image = cv2.imread(str(path), turned)
-        if image is None or image.shape[:2] != stored_size:
+        height, width = image.shape[:2]
+        image = decode(path, data, turned=True)
+        if image.shape[:2] != stored_size:
             raise ImageError(
-                f"{path} is {size[1]}×{size[0]} pixels, but its annotations say {stored_size[1]}×{stored_size[0]}."
+                f"{path} is {width}×{height} pixels, but its annotations say {stored_size[1]}×{stored_size[0]}."
             )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), dtype=np.uint8)
+    return image
+
+
+def decode(path: str | Path, data: bytes, turned: bool) -> Image:
+    """The picture that ``data``, the content of ``path``, holds; ``turned`` as the camera noted, or as stored."""
+    if quick_is_right(data):
+        flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        with contextlib.suppress(cv2.error):  # raised for pictures beyond OpenCV's limits
+            image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+            if image is not None:
+                return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), dtype=np.uint8)
+    return decode_with_care(path, data, turned)
+
+
+def quick_is_right(data: bytes) -> bool:
+    """Whether OpenCV, which is twice as quick as Pillow, either reads ``data`` right or says that it cannot.
+
+    It fills up truncated JPEG and PNG files, reads some animated PNG as black, multiplies the colours of a TIFF by its
+    alpha and leaves AVIF unturned.
+    """
+    if data.startswith(JPEG):
+        end = data.rfind(END_OF_IMAGE)  # that of the thumbnail, if the picture's own is lost: its scan follows then
+        return end >= 0 and data.find(START_OF_SCAN, end) < 0
+    if data.startswith(PNG):
+        return data[-8:-4] == b"IEND" and b"acTL" not in data[: data.find(b"IDAT")]  # acTL says that it is animated
+    return data.startswith((b"BM", b"RIFF"))  # bitmaps and WebP
+
+
+def decode_with_care(path: str | Path, data: bytes, turned: bool) -> Image:
+    """As :func:`decode`, by Pillow: slower, of more kinds of files, and it says what is wrong with a file."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            deep = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM")
+            if picture.mode in ("I", "F") and not deep:
+                raise ValueError(f"its values are 32-bit {'integers' if picture.mode == 'I' else 'floats'}")
+            if not turned:  # the note has to go before the pixels are loaded, because TIFF files are turned then
+                picture.getexif().pop(PIL.ExifTags.Base.Orientation, None)
+            picture = PIL.ImageOps.exif_transpose(picture)
+            if deep:  # Pillow would clip at 255
+                return np.repeat((np.asarray(picture) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+            return np.array(picture.convert("RGB"))
+    except PIL.UnidentifiedImageError:
+        reason = "it is of no known kind, or its beginning is damaged"
+    except Exception as error:  # a damaged file can fail in any way: syntax, structures, ends, sizes
+        reason = str(error).rstrip(".") or type(error).__name__
+    raise ImageError(f"{path} cannot be read as a picture: {reason}.")

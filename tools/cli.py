@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 TRAINING = ("fit", "validate", "test")
 
@@ -16,6 +17,7 @@ commands:
   fit          train a network, or go on with a run
   validate     evaluate on the validation split
   test         evaluate on the test split
+  predict      use a run on pictures, folders and videos: drawn results and a JSON file
   sample-data  generate a small detection data set to try things on
 
 examples:
@@ -24,6 +26,7 @@ examples:
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco
   litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.width=0.5
   litmobile validate --run runs/NAME
+  litmobile predict --run runs/NAME photos/ street.mp4
 
 `litmobile COMMAND --help` lists the options of a command. Shipped configurations:
   {configs}
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"litmobile {__version__}")
         elif command == "sample-data":
             sample_data(words[1:])
+        elif command == "predict":
+            predict(words[1:])
         elif command in TRAINING:
             train(command, words[1:])
         else:
@@ -87,6 +92,35 @@ def sample_data(words: Sequence[str]) -> None:
     summary = write_shapes(options.root, options.train, options.val, options.seed)
     for split, images in summary.images.items():
         print(f"{summary.root}/{split}: {images} images, {summary.boxes[split]} boxes")
+
+
+def predict(words: Sequence[str]) -> None:
+    """``litmobile predict``."""
+    parser = argparse.ArgumentParser(
+        "litmobile predict",
+        description="Uses a run on pictures and videos. Leaves predictions.json, a list in COCO's result format, and "
+        "drawn pictures and videos.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, a video, or a folder of them")
+    parser.add_argument("--run", required=True, type=Path, help="a run's folder, or a checkpoint file")
+    parser.add_argument("--out", type=Path, help="folder for the results (default: predictions in the run's folder)")
+    parser.add_argument(
+        "--score", type=float, default=0.3, help="least score of what is drawn; JSON has all (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        help="a COCO file with these pictures: image ids are taken from it by file name, category ids by class name, "
+        "so that the results can be evaluated against it; without it images are numbered from 1 in the order of "
+        "reading, and category ids are 1 + the place of the class in the network's",
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="write the JSON file only")
+    options = parser.parse_args(words)
+
+    from .predict import predict
+
+    predict(options.run, options.paths, options.out, options.score, options.annotations, not options.no_pictures)
 
 
 def train(command: str, words: list[str]) -> None:

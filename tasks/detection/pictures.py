@@ -1,54 +1,87 @@
-"""Contact sheets of a detector's work: truth on the left, prediction on the right."""
+"""Drawn detections: on a picture of any size, and contact sheets with truth on the left, prediction on the right."""
 
 from __future__ import annotations
 
 import colorsys
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.utils import draw_bounding_boxes, make_grid
+from torchvision.utils import make_grid
 
 from ...heads.predictions import BoxTargets, Detections
+from ..images import Image
 
 MOST_IMAGES = 8
 LEAST_SCORE = 0.3
 CELL = 320  # pixels of the longer side of a drawn image
+LUMA = (0.299, 0.587, 0.114)
+
+Colour = tuple[int, int, int]
 
 
-def palette(count: int) -> list[tuple[int, int, int]]:
+def palette(count: int) -> list[Colour]:
     """That many colours, told apart by hue."""
     # the checker takes a tuple of a generator for one of any length
     hues = [(0.05 + k * 0.61803) % 1 for k in range(count)]  # the golden ratio keeps neighbours apart
     return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, 1.0)) for hue in hues]  # pyright: ignore[reportReturnType]
 
 
-def draw_boxes(image: Tensor, boxes: Tensor, labels: Tensor, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
-    """Draws ``boxes`` ``[K, 4]`` with their ``texts`` on ``image`` ``[3, H, W]`` uint8, coloured by class."""
-    if not len(boxes):
-        return image
+@functools.cache
+def font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
+    """Pillow's own font, the same on every machine."""
+    return PIL.ImageFont.load_default(size)
+
+
+def draw_boxes(image: Image, boxes: Tensor, labels: Tensor, texts: Sequence[str], classes: Sequence[str]) -> Image:
+    """Draws ``boxes`` ``[K, 4]`` with their ``texts``, coloured by class, the last on top.
+
+    Lines and letters grow with the picture, so that both can be seen when it is shown whole.
+
+    Args:
+        image: ``[H, W, 3]`` uint8, which stays as it is.
+        boxes: x1, y1, x2, y2 in pixels.
+        labels: ``[K]`` classes from 0.
+        texts: what stands at each box.
+        classes: names of all classes.
+    """
+    canvas = PIL.Image.fromarray(np.ascontiguousarray(image)).copy()
+    pen = PIL.ImageDraw.Draw(canvas)
+    line, letters = max(2, round(max(canvas.size) / 400)), font(max(11, round(max(canvas.size) / 55)))
+    height = pen.textbbox((0, 0), "Äg", font=letters)[3]  # one for all texts
     colours = palette(len(classes))
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    # a box of nothing cannot be drawn, and torchvision says so by raising
-    solid = torch.stack((x1, y1, torch.maximum(x2, x1 + 1), torch.maximum(y2, y1 + 1)), dim=-1)
-    return draw_bounding_boxes(
-        image,
-        solid,
-        labels=list(texts),
-        colors=[colours[k] for k in labels.tolist()],
-        width=2,
-        label_colors="white",
-        fill_labels=True,
-    )
+    for (x1, y1, x2, y2), label, text in zip(boxes.tolist(), labels.tolist(), texts, strict=True):
+        colour = colours[label]
+        # a box ends with its last pixel, and one of nothing is drawn as a point
+        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)
+        width = pen.textlength(text, font=letters)
+        left = max(0, min(x1, canvas.width - width - 2 * line))
+        top = y1 - height - line if y1 >= height + line else y1
+        pen.rectangle((left, top, left + width + 2 * line, top + height + line), fill=colour)
+        bright = sum(share * channel for share, channel in zip(LUMA, colour, strict=True)) > 128
+        pen.text((left + line, top), text, fill="black" if bright else "white", font=letters)
+    return np.array(canvas)
+
+
+def draw_detections(image: Image, found: Detections, classes: Sequence[str], least_score: float) -> Image:
+    """Draws what was ``found`` in ``image`` ``[H, W, 3]`` uint8 with a score of at least that, the best on top."""
+    boxes, scores, labels = (x.cpu()[found.scores.cpu() >= least_score].flip(0) for x in found)
+    texts = [f"{classes[k]} {score:.2f}" for k, score in zip(labels.tolist(), scores.tolist(), strict=True)]
+    return draw_boxes(image, boxes.float(), labels, texts, classes)
 
 
 def contact_sheet(
     images: Tensor, targets: BoxTargets, detections: Sequence[Detections], classes: Sequence[str]
-) -> Tensor:
-    """Pairs of pictures as one, ``[3, height, width]`` uint8.
+) -> Image:
+    """Pairs of pictures as one, ``[height, width, 3]`` uint8.
 
     Args:
         images: ``[N, 3, H, W]`` uint8; the first eight are drawn.
@@ -63,18 +96,20 @@ def contact_sheet(
     )[:MOST_IMAGES]:
         size = [round(side * scale) for side in image.shape[1:]]
         enlarged = F.interpolate(image[None].float(), size=size, mode="bilinear")[0].round().to(torch.uint8)
+        canvas = enlarged.permute(1, 2, 0).numpy()
         real = labels >= 0
-        sure = found.scores.cpu() >= LEAST_SCORE
-        found_labels = found.labels.cpu()[sure]
         texts = [classes[int(k)] for k in labels[real]]
-        truth = draw_boxes(enlarged, boxes[real] * scale, labels[real], texts, classes)
-        scores = found.scores.cpu()[sure]
-        texts = [f"{classes[int(k)]} {score:.2f}" for k, score in zip(found_labels, scores, strict=True)]
-        seen = draw_boxes(enlarged, found.boxes.cpu()[sure].float() * scale, found_labels, texts, classes)
-        pairs.append(torch.cat((truth, seen), dim=2))
-    return make_grid(pairs, nrow=2, padding=8, pad_value=255)
+        truth = draw_boxes(canvas, boxes[real] * scale, labels[real], texts, classes)
+        seen = draw_detections(canvas, found._replace(boxes=found.boxes.float() * scale), classes, LEAST_SCORE)
+        pairs.append(torch.from_numpy(np.concatenate((truth, seen), axis=1)).permute(2, 0, 1))
+    return make_grid(pairs, nrow=2, padding=8, pad_value=255).permute(1, 2, 0).numpy()
 
 
-def save_picture(picture: Tensor, path: Path) -> None:
-    """Writes ``picture`` ``[3, H, W]`` uint8 RGB as a file."""
-    cv2.imwrite(str(path), cv2.cvtColor(picture.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2BGR))
+def save_picture(picture: Image, path: Path) -> None:
+    """Writes ``picture`` ``[H, W, 3]`` uint8 RGB as a file.
+
+    Raises:
+        OSError: the format cannot hold it, or the file cannot be written.
+    """
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"{path} cannot be written as a picture of {picture.shape[1]}×{picture.shape[0]} pixels.")

@@ -15,25 +15,7 @@ import yaml
 import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import shipped
-
-TINY = [
-    "--model.backbone=MobileNetV2",
-    "--model.backbone.width=0.35",
-    "--model.preprocessing.size=[64,64]",
-    "--data.batch_size=4",
-    "--data.workers=0",
-    "--trainer.max_epochs=2",
-    "--trainer.check_val_every_n_epoch=1",
-    "--trainer.log_every_n_steps=1",
-    "--trainer.accelerator=cpu",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.enable_model_summary=false",
-]
-SHAPES = "detection/ssdlite_shapes"
-
-
-def fit(shapes: Path, *words: str) -> None:
-    main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", *words])
+from support.cli import SHAPES, fit, refusal
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +24,6 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "first"
     fit(shapes, "--run", str(folder))
     return folder
-
-
-def refusal(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says when it refuses."""
-    with pytest.raises(SystemExit) as refused:
-        main(list(words))
-    assert refused.value.code not in (0, None)
-    return f"{refused.value.code} {capsys.readouterr().err}"
 
 
 def printed_config(capsys: pytest.CaptureFixture[str], *words: str) -> str:

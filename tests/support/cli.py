@@ -1,0 +1,36 @@
+"""Tiny runs made with the command line, and what it says when it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from litmobile.tools.cli import main
+
+TINY = [
+    "--model.backbone=MobileNetV2",
+    "--model.backbone.width=0.35",
+    "--model.preprocessing.size=[64,64]",
+    "--data.batch_size=4",
+    "--data.workers=0",
+    "--trainer.max_epochs=2",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+]
+SHAPES = "detection/ssdlite_shapes"
+
+
+def fit(shapes: Path, *words: str) -> None:
+    main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", *words])
+
+
+def refusal(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says when it refuses."""
+    with pytest.raises(SystemExit) as refused:
+        main(list(words))
+    assert refused.value.code not in (0, None)
+    return f"{refused.value.code} {capsys.readouterr().err}"

@@ -1,0 +1,255 @@
+"""Pictures of every kind are read right or refused with the reason, never filled up in silence."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from litmobile.tasks.images import SUFFIXES, ImageError, quick_is_right, read_image
+
+OneSentence = Callable[..., None]
+
+SHOWN = (
+    *(f"exif/{scene}_{orientation}.jpg" for scene in ("Landscape", "Portrait") for orientation in range(9)),
+    *(f"pillow/{name}.png" for name in ("1_trns", "bw_gradient", "itxt_chunks", "pil123p", "pil123rgba")),
+    *(f"pillow/{name}.png" for name in ("mode_16bit", "mode_grayscale_alpha")),
+    *("pillow/hopper_gray.jpg", "pillow/pil_sample_cmyk.jpg"),
+)
+SIXTEEN_BITS = ("pillow/16bit.cropped.tif", "pillow/16_bit_binary.pgm")
+DAMAGED = {
+    "pillow/truncated_jpeg.jpg": "truncated",
+    "pillow/truncated_image.png": "truncated",
+    "pillow/broken_data_stream.png": "data stream",
+    "pillow/broken.png": "its beginning is damaged",
+}
+
+# what Pillow is told in order to write files of every format; the exact ones keep every value
+EXACT = {
+    "PNG": {},
+    "BMP": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {"lossless": True, "exact": True},
+    "PPM": {},
+}
+LOSSY = {"JPEG": {}, "AVIF": {}, "JPEG2000": {"irreversible": True}}
+FORMATS = EXACT | LOSSY
+
+
+def scene(height: int = 40, width: int = 60) -> Image.Image:
+    """Colours that change smoothly, and differ at every border."""
+    y, x = np.mgrid[:height, :width]
+    red, green, blue = 255 * y / height, 255 * x / width, 128 + 100 * np.sin(x / 7 + y / 5)
+    return Image.fromarray(np.stack((red, green, blue), axis=2).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **FORMATS.get(kind, {}), **options)
+    return buffer.getvalue()
+
+
+def with_thumbnail(jpeg: bytes) -> bytes:
+    """The file as cameras write it: a whole little JPEG file stands before the picture's own data."""
+    content = b"Exif\0\0" + encoded(scene(10, 15), "JPEG")
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
+
+
+def by_pillow(file: Path | bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def read(data: bytes, tmp_path: Path, **options: Any) -> np.ndarray:
+    (tmp_path / "picture").write_bytes(data)  # what a file holds is found out from its bytes, not from its name
+    image = read_image(tmp_path / "picture", **options)
+    assert image.dtype == np.uint8 and image.shape[2] == 3 and image.flags.c_contiguous
+    return image
+
+
+def assert_close(image: np.ndarray, expected: np.ndarray, tolerance: int) -> None:
+    assert image.shape == expected.shape
+    difference = int(np.abs(image.astype(int) - expected).max())
+    assert difference <= tolerance
+
+
+# real files
+
+
+def test_every_odd_file_is_looked_at(real_data: Path) -> None:
+    files = (path for path in (real_data / "odd_images").glob("*/*") if path.suffix in SUFFIXES)
+    names = {path.relative_to(real_data / "odd_images").as_posix() for path in files}
+    assert names == {*SHOWN, *SIXTEEN_BITS, *DAMAGED}
+
+
+@pytest.mark.filterwarnings("ignore:Palette images")
+@pytest.mark.parametrize("name", SHOWN)
+def test_odd_pictures_are_read_as_pillow_reads_them(name: str, real_data: Path) -> None:
+    path = real_data / "odd_images" / name
+    assert_close(read_image(path), by_pillow(path), tolerance=2 if "cmyk" in name else 0)
+
+
+@pytest.mark.parametrize("name", SIXTEEN_BITS)
+def test_odd_pictures_of_sixteen_bits_are_scaled(name: str, real_data: Path) -> None:
+    path = real_data / "odd_images" / name
+    with Image.open(path) as image:
+        values = np.asarray(image).astype(int)
+    assert values.max() > 255
+    assert_close(read_image(path), np.stack([values / 257] * 3, axis=2).round(), tolerance=1)
+
+
+@pytest.mark.parametrize(("name", "reason"), DAMAGED.items())
+def test_odd_damaged_files_are_refused(
+    name: str, reason: str, real_data: Path, assert_one_sentence: OneSentence
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        read_image(real_data / "odd_images" / name)
+    assert_one_sentence(caught.value, real_data / "odd_images" / name, reason)
+
+
+# whole files
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_read_as_it_was_written(kind: str, tmp_path: Path) -> None:
+    image = read(encoded(scene(), kind), tmp_path)
+    assert_close(image, np.asarray(scene()), tolerance=0 if kind in EXACT else 60)
+    assert_close(image, by_pillow(tmp_path / "picture"), tolerance=0)
+
+
+MODES = {
+    "JPEG": ("1", "L", "CMYK", "YCbCr"),
+    "PNG": ("1", "L", "LA", "P", "RGBA"),
+    "TIFF": ("1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"),
+    "GIF": ("1", "L", "LA", "P", "RGBA"),
+    "BMP": ("1", "L", "P", "RGBA"),
+}
+
+
+@pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind, modes in MODES.items() for mode in modes])
+def test_every_mode_is_read_as_pillow_reads_it(kind: str, mode: str, tmp_path: Path) -> None:
+    picture = scene().convert(mode)
+    if mode in ("LA", "RGBA"):
+        picture.putalpha(scene().getchannel("G"))  # colours under alpha are those stored
+    data = encoded(picture, kind)
+    assert_close(read(data, tmp_path), by_pillow(data), tolerance=2 if mode == "CMYK" else 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_a_note_how_to_turn_the_picture_is_heeded(kind: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(scene(), kind, exif=exif)
+    image = read(data, tmp_path)
+    assert image.shape == ((60, 40, 3) if orientation > 4 else (40, 60, 3))
+    assert_close(image, by_pillow(data), tolerance=0)
+    unturned = by_pillow(encoded(scene(), kind))
+    assert_close(read(data, tmp_path, stored_size=(40, 60)), unturned, tolerance=0)
+    if orientation > 4:
+        assert np.array_equal(read(data, tmp_path, stored_size=(60, 40)), image)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "channels"), [(".png", 1), (".png", 3), (".tif", 1), (".tif", 3), (".pgm", 1), (".ppm", 3)]
+)
+def test_sixteen_bits_are_scaled_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
+    picture = np.asarray(scene())[:, :, :channels]
+    stored = cv2.imencode(suffix, picture[:, :, ::-1].astype(np.uint16) * 257)[1].tobytes()
+    assert_close(read(stored, tmp_path), np.broadcast_to(picture, (40, 60, 3)), tolerance=0)
+
+
+@pytest.mark.parametrize(("mode", "values"), [("I", "integers"), ("F", "floats")])
+def test_values_without_a_known_range_are_refused(
+    mode: str, values: str, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    with pytest.raises(ImageError) as caught:
+        read(encoded(scene().convert("L").convert(mode), "TIFF"), tmp_path)
+    assert_one_sentence(caught.value, tmp_path / "picture", values)
+
+
+@pytest.mark.parametrize("default_image", [False, True], ids=["animated from the start", "animated after a still"])
+def test_of_animated_pictures_the_first_one_is_read(default_image: bool, tmp_path: Path) -> None:
+    other = scene().transpose(Image.Transpose.ROTATE_180)
+    film = {"save_all": True, "append_images": [other, scene()], "default_image": default_image}
+    assert np.array_equal(read(encoded(scene(), "PNG", **film), tmp_path), np.asarray(scene()))
+
+
+def test_what_follows_the_picture_does_not_matter(tmp_path: Path) -> None:
+    film = np.random.default_rng(0).integers(256, size=200_000, dtype=np.uint8).tobytes()  # as phones append
+    for kind in ("JPEG", "PNG"):
+        data = encoded(scene(), kind)
+        for tail in (b"\0" * 100, film):
+            assert_close(read(data + tail, tmp_path), by_pillow(data), tolerance=0)
+
+
+# damaged files
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("part", [0.5, 0.8, 0.98])
+@pytest.mark.parametrize("kind", [*FORMATS, "GIF"])
+def test_truncated_files_are_refused(kind: str, part: float, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    data = encoded(scene(200, 300), kind)
+    with pytest.raises(ImageError) as caught:
+        read(data[: int(part * len(data))], tmp_path)
+    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as a picture: ")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_truncated_anywhere_is_refused(progressive: bool, tmp_path: Path) -> None:
+    whole = with_thumbnail(encoded(scene(), "JPEG", progressive=progressive))
+    assert whole.count(b"\xff\xd9") == 2
+    assert_close(read(whole, tmp_path), by_pillow(whole), tolerance=0)
+    for end in range(0, len(whole) - 2, 7):
+        with pytest.raises(ImageError, match="cannot be read as a picture"):
+            read(whole[:end], tmp_path)
+
+
+def test_a_png_that_lacks_nothing_but_its_end_mark_is_read(tmp_path: Path) -> None:
+    data = encoded(scene(), "PNG")
+    assert not quick_is_right(data[:-12])
+    assert np.array_equal(read(data[:-12], tmp_path), np.asarray(scene()))
+
+
+def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
+    data = bytearray(encoded(scene(), "PNG"))
+    data[len(data) // 2] ^= 0x55
+    with pytest.raises(ImageError, match="cannot be read as a picture"):
+        read(bytes(data), tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF" + b"\0" * 40])
+def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    with pytest.raises(ImageError) as caught:
+        read(data, tmp_path)
+    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as a picture")
+
+
+def test_folders_and_absent_files_are_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    for path, reason in ((tmp_path, "cannot be read"), (tmp_path / "nowhere.jpg", "does not exist")):
+        with pytest.raises(ImageError) as caught:
+            read_image(path)
+        assert_one_sentence(caught.value, path, reason)
+
+
+def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    with pytest.raises(ImageError) as caught:
+        read(encoded(scene(), "JPEG"), tmp_path, stored_size=(60, 60))
+    assert_one_sentence(caught.value, tmp_path / "picture", "is 60×40 pixels", "say 60×60")
+
+
+# speed
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
+def test_common_files_take_the_quick_way(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", None)
+    read(encoded(scene(), kind), tmp_path)

@@ -1,0 +1,399 @@
+"""`litmobile predict` finds what Python's predict finds, draws it, and leaves a file that COCO's tools take."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+import litmobile
+from litmobile.backbones import MobileNetV2
+from litmobile.heads import LRASPP
+from litmobile.heads.predictions import Detections
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.cli import main
+from support.cli import fit, refusal
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch: it finds much, and hardly anything right."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    return folder
+
+
+@pytest.fixture
+def predict(run: Path, tmp_path: Path) -> Callable[..., Rows]:
+    """Predicts into ``tmp_path / "out"`` and gives what the file of results holds."""
+
+    def predict(*words: object) -> Rows:
+        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
+        return json.loads((tmp_path / "out" / "predictions.json").read_text())
+
+    return predict
+
+
+@pytest.fixture
+def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command says when it refuses."""
+    return lambda *words: refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+
+
+def pictures(shapes: Path) -> list[Path]:
+    return sorted((shapes / "val").glob("*.jpg"))
+
+
+def as_rows(found: Detections) -> Rows:
+    """What a file of results should hold of ``found``."""
+    assert len(found.boxes) > 0
+    sizes = found.boxes[:, 2:] - found.boxes[:, :2]
+    boxes = torch.cat((found.boxes[:, :2], sizes), dim=1).tolist()
+    return [
+        {"category_id": label + 1, "bbox": box, "score": score}
+        for box, score, label in zip(boxes, found.scores.tolist(), found.labels.tolist(), strict=True)
+    ]
+
+
+def without(rows: Rows, *keys: str) -> Rows:
+    return [{key: value for key, value in row.items() if key not in keys} for row in rows]
+
+
+def size_of(path: Path) -> tuple[int, ...]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert image is not None, path
+    return image.shape[:2]
+
+
+def drawn(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.suffix != ".json")
+
+
+def film(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> Path:
+    """A video of moving noise."""
+    noise = np.random.default_rng(0).integers(256, size=(size[1], size[0], 3), dtype=np.uint8)
+    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 12.5, size)
+    for k in range(frames):
+        writer.write(np.roll(noise, 5 * k, axis=1))
+    writer.release()
+    return path
+
+
+# what is found
+
+
+def test_boxes_scores_and_classes_are_those_of_python_to_the_bit(
+    run: Path, shapes: Path, predict: Callable[..., Rows]
+) -> None:
+    rows = predict(shapes / "val")
+    network = litmobile.load(run)
+    for number, path in enumerate(pictures(shapes), start=1):
+        own = [row for row in rows if row["image_id"] == number]
+        assert {row["file_name"] for row in own} == {path.as_posix()}
+        assert without(own, "image_id", "file_name") == as_rows(network.predict(path))
+
+
+def test_pictures_are_turned_as_the_camera_noted(
+    run: Path, shapes: Path, tmp_path: Path, predict: Callable[..., Rows]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(pictures(shapes)[0]) as image:
+        image.save(tmp_path / "turned.jpg", exif=exif)
+        height, width = image.width, image.height
+    rows = predict(tmp_path / "turned.jpg")
+    assert without(rows, "image_id", "file_name") == as_rows(litmobile.load(run).predict(tmp_path / "turned.jpg"))
+    assert size_of(tmp_path / "out" / "turned.jpg") == (height, width)
+
+
+@pytest.mark.parametrize("name", ["film.avi", "film.mp4", "film.MOV", "film.mkv"])
+def test_videos_are_predicted_frame_by_frame(
+    name: str, run: Path, tmp_path: Path, predict: Callable[..., Rows]
+) -> None:
+    path = film(tmp_path / name)
+    rows = predict(path)
+    network, video = litmobile.load(run), cv2.VideoCapture(str(path))
+    for frame in range(6):
+        own = [row for row in rows if row["frame"] == frame]
+        assert {(row["image_id"], row["timestamp"]) for row in own} == {(frame + 1, frame / 12.5)}
+        image = np.ascontiguousarray(video.read()[1][:, :, ::-1])
+        assert without(own, "image_id", "file_name", "frame", "timestamp") == as_rows(network.predict(image))
+    (target,) = drawn(tmp_path / "out")
+    result = cv2.VideoCapture(str(tmp_path / "out" / target))
+    assert target.endswith(".mp4")
+    assert [result.read()[0] for _ in range(7)] == [True] * 6 + [False]
+    assert result.get(cv2.CAP_PROP_FPS) == 12.5
+    assert (result.get(cv2.CAP_PROP_FRAME_WIDTH), result.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (96, 64)
+
+
+def test_the_score_limits_what_is_drawn_and_nothing_else(
+    shapes: Path, tmp_path: Path, predict: Callable[..., Rows]
+) -> None:
+    path = pictures(shapes)[0]
+    everything = predict(path, "--score", "0")
+    first = (tmp_path / "out" / path.name).read_bytes()
+    assert predict(path, "--score=1") == everything
+    assert (tmp_path / "out" / path.name).read_bytes() != first
+
+
+def test_without_pictures_only_json_is_written(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
+    assert predict(shapes / "val", film(tmp_path / "film.avi"), "--no-pictures")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.json"]
+
+
+# where it is looked for and where it goes
+
+
+def test_folders_are_searched_and_no_picture_overwrites_another(
+    shapes: Path, tmp_path: Path, predict: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = pictures(shapes)[0]
+    for name in ("b/x.jpg", "b/deep/x.jpg", "a/x.jpg", "a/Y.JPG", "a/y.txt", "other/x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, tmp_path / name)
+    cv2.imwrite(str(tmp_path / "a" / "x.png"), np.zeros((40, 50, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "a" / "x.bmp"), np.zeros((40, 50, 3), np.uint8))
+    rows = predict(tmp_path / "b", tmp_path / "a", tmp_path / "other" / "x.jpg", tmp_path / "a" / "x.jpg")
+    order = list(dict.fromkeys(Path(row["file_name"]).relative_to(tmp_path).as_posix() for row in rows))
+    assert order == ["b/deep/x.jpg", "b/x.jpg", "a/Y.JPG", "a/x.bmp", "a/x.jpg", "a/x.png", "other/x.jpg"]
+    assert drawn(tmp_path / "out") == ["Y.JPG", "deep/x.jpg", "x-2.jpg", "x-3.jpg", "x.bmp.jpg", "x.jpg", "x.png"]
+    assert size_of(tmp_path / "out" / "x.png") == size_of(tmp_path / "out" / "x.bmp.jpg") == (40, 50)
+    assert size_of(tmp_path / "out" / "Y.JPG") == size_of(source)
+    printed = capsys.readouterr().out
+    assert f"Predicted 7 pictures. The results are in {tmp_path / 'out'}." in printed
+
+
+def test_results_go_into_the_run_and_are_no_pictures_to_predict_on(run: Path, shapes: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("pictures"))
+    shutil.copy(pictures(shapes)[0], copy / "mine.jpg")
+    for _ in range(2):
+        main(["predict", "--run", str(copy), str(copy)])
+        rows = json.loads((copy / "predictions" / "predictions.json").read_text())
+        assert {row["image_id"] for row in rows} == {1}
+        assert drawn(copy / "predictions") == ["mine.jpg"]
+
+
+def test_a_picture_is_never_drawn_over(run: Path, shapes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jpg"
+    shutil.copy(pictures(shapes)[0], path)
+    before = path.read_bytes()
+    main(["predict", "--run", str(run), str(path), "--out", str(tmp_path)])
+    assert path.read_bytes() == before
+    assert size_of(tmp_path / "mine-2.jpg") == size_of(path)
+
+
+def test_a_checkpoint_file_is_as_good_as_a_run(run: Path, shapes: Path, tmp_path: Path) -> None:
+    checkpoint, path = run / "checkpoints" / "best.ckpt", pictures(shapes)[0]
+    main(["predict", "--run", str(checkpoint), str(path), "--out", str(tmp_path / "out")])
+    assert drawn(tmp_path / "out") == [path.name]
+
+
+# damaged files
+
+
+def test_damaged_files_are_named_and_skipped(
+    shapes: Path, tmp_path: Path, predict: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    whole = pictures(shapes)[0].read_bytes()
+    (folder / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "b.jpg").write_bytes(whole)
+    (folder / "c.mp4").write_text("no video")
+    cut = film(folder / "d.mkv", frames=20)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    rows = predict(folder)
+    assert {Path(row["file_name"]).name for row in rows} == {"b.jpg", "d.mkv"}
+    assert rows[0]["image_id"] == 1
+    said = capsys.readouterr()
+    assert f"{folder / 'a.jpg'} cannot be read as a picture: image file is truncated" in said.err
+    assert f"{folder / 'c.mp4'} cannot be read as a video." in said.err
+    assert f"{cut} breaks off after " in said.err
+    assert f"3 files ({folder / 'a.jpg'}, {folder / 'c.mp4'}, {cut})." in said.out
+    assert "Predicted 1 picture and" in said.out
+
+
+def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path, refuse: Callable[..., str]) -> None:
+    (tmp_path / "a.jpg").write_text("no picture")
+    answer = refuse(tmp_path, "--out", tmp_path / "out")
+    assert answer.startswith("litmobile: None of the 1 files could be read.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_leaves_what_was_found(
+    run: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, calls = Network.predict, []
+
+    def interrupted(self: Network, image: Any) -> Any:
+        calls.append(image)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return whole(self, image)
+
+    monkeypatch.setattr(Network, "predict", interrupted)
+    words = ("predict", "--run", str(run), str(shapes / "val"), "--out", str(tmp_path))
+    with pytest.raises(SystemExit, match="litmobile: interrupted"):
+        main(list(words))
+    assert "Predicted 2 pictures." in capsys.readouterr().out
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    assert {row["image_id"] for row in rows} == {1, 2}
+
+
+# ids of an annotation file
+
+
+@pytest.fixture(scope="module")
+def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set whose truth is what the run finds best, moved a little, under ids of every kind."""
+    root = tmp_path_factory.mktemp("data") / "annotated"
+    shutil.copytree(shapes / "val", root / "val")
+    network = litmobile.load(run)
+    random = np.random.default_rng(0)
+    content: dict[str, Rows] = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": 10 + 3 * k, "name": name} for k, name in enumerate(network.classes)],
+    }
+    for number, path in enumerate(reversed(pictures(shapes))):
+        height, width = size_of(path)
+        image = {"id": 100 + 7 * number, "file_name": path.name, "height": height, "width": width}
+        content["images"].append(image)
+        for row in as_rows(network.predict(path))[:40:8]:
+            x, y, w, h = (np.array(row["bbox"]) + random.uniform(0, 3, 4)).tolist()
+            truth = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": 7 + 3 * row["category_id"]}
+            content["annotations"].append({"id": len(content["annotations"]) + 1, "image_id": image["id"], **truth})
+    (root / "annotations").mkdir()
+    (root / "annotations" / "instances_val.json").write_text(json.dumps(content))
+    return root
+
+
+def test_with_annotations_pycocotools_gives_the_figures_of_validate(
+    run: Path, annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
+) -> None:
+    file = annotated / "annotations" / "instances_val.json"
+    rows = predict(annotated / "val", "--annotations", file)
+    assert {row["file_name"] for row in rows} == {path.name for path in pictures(annotated)}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(file))
+        evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    main(["validate", "--run", str(copy), f"--data.root={annotated}"])
+    figures = json.loads((copy / "val.json").read_text())["figures"]
+    assert figures["AP"] > 0.1
+    expected = [-1 if value is None else value for value in figures.values()]
+    assert evaluation.stats.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_with_annotations_a_picture_is_read_with_the_size_that_they_say(
+    annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
+) -> None:
+    content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
+    record = content["images"][0]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(annotated / "val" / record["file_name"]) as image:
+        image.save(tmp_path / record["file_name"], exif=exif)
+    predict(tmp_path / record["file_name"], "--annotations", annotated / "annotations" / "instances_val.json")
+    assert size_of(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda content: content["images"].pop(), "000001.jpg is none of the images of "),
+        (lambda content: content["categories"].pop(2), "has no category 'square', which the network predicts."),
+        (lambda content: content.pop("images"), "it needs a list of records under 'images'"),
+    ],
+)
+def test_annotations_that_do_not_fit_are_refused(
+    change: Callable[[Any], Any], sentence: str, annotated: Path, tmp_path: Path, refuse: Callable[..., str]
+) -> None:
+    content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
+    change(content)
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    answer = refuse("--out", tmp_path / "out", annotated / "val", "--annotations", tmp_path / "mine.json")
+    assert sentence in answer
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_files_cannot_be_one_image(annotated: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
+    shutil.copy(annotated / "val" / "000001.jpg", tmp_path)
+    file = annotated / "annotations" / "instances_val.json"
+    answer = refuse(annotated / "val", tmp_path, "--annotations", file, "--out", tmp_path / "out")
+    assert f"{tmp_path / '000001.jpg'} are both the image 000001.jpg of " in answer
+
+
+# wrong input
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["/nowhere.jpg"], "litmobile: There is no file or folder /nowhere.jpg."),
+        (["empty"], "litmobile: empty holds no pictures and no videos."),
+        (["--score", "1.5", "empty"], "litmobile: --score must be between 0 and 1, not 1.5."),
+        (["--score=nan", "empty"], "litmobile: --score must be between 0 and 1, not nan."),
+        (["--run", "/nowhere", "empty"], "litmobile: There is no checkpoint /nowhere."),
+        (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
+        (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, where a folder for the results is needed."),
+        (["--run", "text.txt", "empty"], "litmobile: text.txt is no checkpoint of litmobile"),
+        (["--annotations", "/nowhere", "one.jpg"], "litmobile: There is no annotation file /nowhere."),
+        (["--socre=0.3", "empty"], "unrecognized arguments: --socre=0.3"),
+        ([], "the following arguments are required: PATH"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Callable[..., str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("text")
+    cv2.imwrite("one.jpg", np.zeros((40, 50, 3), np.uint8))
+    answer = refuse(*words)
+    assert sentence in answer
+    assert "Traceback" not in answer
+
+
+def test_a_checkpoint_file_needs_a_folder_for_the_results(run: Path, refuse: Callable[..., str]) -> None:
+    answer = refuse("--run", run / "checkpoints" / "best.ckpt", "x.jpg")
+    assert "--out has to name a folder for the results, because " in answer
+
+
+def test_a_network_of_another_kind_is_refused(shapes: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
+    network = Network(MobileNetV2(0.35), LRASPP, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"network": network.spec(), "state_dict": state}, tmp_path / "other.ckpt")
+    answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
+    assert "litmobile predict can write Detections, but this network predicts Segmentation." in answer
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_answers_without_importing_torch() -> None:
+    script = "import sys\nfrom litmobile.tools.cli import main\ntry:\n    main(['predict', '--help'])\n"
+    script += "finally:\n    assert 'torch' not in sys.modules"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "1 + the place of the class" in " ".join(answer.stdout.split())
