@@ -16,7 +16,8 @@ import torch
 from tqdm import tqdm
 
 from ..heads.predictions import Detections, Prediction
-from ..tasks.detection.annotations import column, read_json, records
+from ..tasks.detection.annotations import read_json
+from ..tasks.detection.coco import column, records
 from ..tasks.detection.pictures import draw_detections, save_picture
 from ..tasks.images import Image
 from ..tasks.network import load

@@ -43,8 +43,9 @@ def run(command: str, words: Sequence[str]) -> None:
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
     os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = [sys.argv[0], command, *words]
-    # a run goes on into a folder that is not empty
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # a run goes on into a folder that is not empty, and all processes know the same figures already
+    for known in ("Checkpoint directory .* exists and is not empty", "It is recommended to use .*sync_dist=True"):
+        warnings.filterwarnings("ignore", message=known)
     with ExitStack() as held:
         try:
             cli(run_at, held)
