@@ -18,29 +18,9 @@ import torch
 from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
 from litmobile.tasks.run import checkpoint
 from litmobile.tools.cli import main
+from support.training import SMALL, last
 
 OneSentence = Callable[..., None]
-
-SMALL = [
-    "--model=DetectionTask",
-    "--model.backbone=MobileNetV2",
-    "--model.backbone.width=0.35",
-    "--model.backbone.norm_momentum=0.1",
-    "--model.preprocessing.size=[64,64]",
-    "--model.average_decay=0.99",
-    "--data=CocoDetection",
-    "--data.train=train",
-    "--data.val=val",
-    "--data.batch_size=2",
-    "--data.workers=1",
-    "--data.augmentation=SSDAugmentation",
-    "--data.augmentation.photometric=true",
-    "--trainer.max_epochs=3",
-    "--trainer.accelerator=cpu",
-    "--trainer.log_every_n_steps=1",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.enable_model_summary=false",
-]
 
 # stops the run where told, from outside the code under test: as a signal or a power cut would
 INTERRUPTED = """
@@ -73,10 +53,6 @@ def interrupt(shapes: Path, run: Path, name: str, step: int) -> int:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, name, str(step), *words], capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
-
-
-def last(run: Path) -> dict[str, Any]:
-    return torch.load(checkpoint(run, "last"), weights_only=True)
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -171,7 +147,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_
 
 def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = [sys.executable, "-m", "litmobile.tools.cli", "fit", *SMALL, f"--data.root={shapes}", f"--run={run}"]
+    words = [sys.executable, "-m", "litmobile", "fit", *SMALL, f"--data.root={shapes}", f"--run={run}"]
     first = subprocess.Popen(
         [*words, "--trainer.max_epochs=1000"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )

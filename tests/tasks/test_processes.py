@@ -1,0 +1,143 @@
+"""Several processes train and evaluate as one does: every sample once, the same figures, one end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from litmobile.backbones import MobileNetV2
+from litmobile.tasks.detection import CocoDetection, DetectionTask
+from litmobile.tasks.errors import DataError
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.schedule import scale_rate
+from support.training import SMALL, last
+
+DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
+ALONE = dict.fromkeys(("OMP_NUM_THREADS",), "1")
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """The command line in a process of its own, which starts the others."""
+    command = [sys.executable, "-m", "litmobile", *words]
+    return subprocess.Popen(
+        command, env=os.environ | ALONE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str], status: int = 0) -> str:
+    """What the process said; fails unless it ends with ``status``."""
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == status, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two processes, whose ten images make three steps of two images each, one left over."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    said = finish(
+        start("fit", *SMALL, f"--data.root={shapes}", f"--run={folder}", *DDP, "--trainer.devices=2",
+              "--model.reference_batch=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
+              "--data.batch_size=2")
+    )  # fmt: skip
+    assert "Learning rate 0.01: 0.02 is meant for 8 images a step, and a step sees 4" in said
+    assert "(2 images × 2 processes × 1 accumulated batches)" in said
+    assert "find_unused_parameters" not in said
+    return folder
+
+
+@pytest.mark.slow
+def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
+    trained = json.loads((run / "metrics.json").read_text())[-1]
+    figures = []
+    for processes in (1, 2, 3):  # five images: three processes have two, two and one
+        words = ["--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
+        finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
+        figures.append(json.loads((run / "val.json").read_text()))
+    assert figures[0]["figures"]["AR_100"] > 0
+    for several in figures[1:]:
+        assert several["AP_per_class"] == pytest.approx(figures[0]["AP_per_class"], abs=1e-6)
+        assert several["figures"] == pytest.approx(figures[0]["figures"], abs=1e-6)
+    for name, value in figures[0]["figures"].items():
+        if value is not None:
+            assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
+
+
+@pytest.mark.slow
+def test_all_processes_stop_together_and_go_on_to_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    config = ["--config", str(run / "config.yaml"), f"--run={folder}"]
+    process = start("fit", *config, "--trainer.max_epochs=3")
+    for _ in range(1200):
+        if (folder / "metrics.csv").exists() and len((folder / "metrics.csv").read_text().splitlines()) > 1:
+            break  # the first epoch's end was written
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = finish(process, 128 + signal.SIGTERM)
+    assert f"go on with litmobile fit --run {folder}" in said
+    assert 0 < last(folder)["global_step"] < 6
+    finish(start("fit", "--run", str(folder)))
+    ours, theirs = last(folder), last(run)
+    assert ours["global_step"] == theirs["global_step"] == 6
+    assert all(torch.equal(value, theirs["state_dict"][name]) for name, value in ours["state_dict"].items())
+
+
+@pytest.mark.slow
+def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: Path) -> None:
+    process = start("fit", *SMALL, f"--data.root={shapes}", f"--run={tmp_path / 'run'}", *DDP, "--trainer.devices=2",
+                    "--trainer.sync_batchnorm=true")  # fmt: skip
+    assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
+
+
+def test_more_processes_than_images_are_refused(shapes: Path) -> None:
+    class Fake:
+        global_rank, world_size = 0, 11
+
+    data = CocoDetection(str(shapes), "train", "val", workers=0)
+    data.setup("fit")
+    data.trainer = Fake()  # type: ignore[assignment]
+    data.preprocessing = Preprocessing()
+    with pytest.raises(DataError, match="11 processes cannot share the 10 images of train"):
+        data.train_dataloader()
+
+
+@pytest.mark.parametrize(("processes", "accumulated"), [(1, 1), (2, 1), (8, 4)])
+def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.15)
+    scale_rate(optimizer, reference=192, batch=24, processes=processes, accumulated=accumulated)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.15 * 24 * processes * accumulated / 192)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("average_decay", [None, 0.99])
+def test_a_step_in_every_precision_clipped_and_accumulated(
+    precision: str, average_decay: float | None, shapes: Path, tmp_path: Path
+) -> None:
+    task = DetectionTask(
+        MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), average_decay=average_decay, reference_batch=4
+    )
+    trainer = Trainer(
+        default_root_dir=tmp_path,
+        max_epochs=1,
+        precision=precision,  # type: ignore[arg-type] — on a CPU, Lightning takes bf16 for 16-mixed
+        gradient_clip_val=1.0,
+        accumulate_grad_batches=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(task, CocoDetection(str(shapes), "train", "val", batch_size=2, workers=0))
+    assert trainer.global_step == 3  # five batches
+    assert all(p.dtype == torch.float32 and bool(p.isfinite().all()) for p in task.network.parameters())
+    assert 0 <= trainer.callback_metrics["val/AP"] <= 1
