@@ -67,12 +67,17 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
                 f"No ImageNet weights are published for {_describe(backbone)}: {backbone.nearest_weights()}"
                 "pass a file, or train from scratch."
             )
-    if Path(name).suffix in {".pth", ".pt", ".ckpt", ".safetensors"} or Path(name).exists():
+    if is_file_name(name):
         state = read_state(Path(name))
     else:
         backbone.check_published(name)
         state = fetch(name)
     return load_state(backbone, state, name)
+
+
+def is_file_name(source: str) -> bool:
+    """Whether ``source`` is meant as a file (or a folder), not as the name of published weights."""
+    return Path(source).suffix in {".pth", ".pt", ".ckpt", ".safetensors"} or Path(source).exists()
 
 
 def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
@@ -97,7 +102,19 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
 
 
 def read_state(path: Path) -> State:
-    """Reads the tensors of a checkpoint file without running any code that it may hold.
+    """Reads the tensors of a checkpoint file, of a run of ours those of its backbone; see :func:`read_checkpoint`.
+
+    Raises:
+        WeightsError: the file is absent, unsafe or no checkpoint.
+    """
+    state = tensors_of(read_checkpoint(path), path)
+    # a checkpoint of a run of ours holds the whole network; its head is nothing for a backbone
+    own = "network.backbone."
+    return {k.removeprefix(own): v for k, v in state.items() if k.startswith(own)} or state
+
+
+def read_checkpoint(path: Path) -> object:
+    """Reads all that a checkpoint file holds without running any code that it may hold.
 
     Raises:
         WeightsError: the file is absent, unsafe or no checkpoint.
@@ -111,7 +128,7 @@ def read_state(path: Path) -> State:
             raise WeightsError(f"{path} is no safetensors file: {error}.") from error
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # training scripts store their options so
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} was refused: it is no plain checkpoint of tensors, and reading it could run code that it holds; "
@@ -119,15 +136,20 @@ def read_state(path: Path) -> State:
         ) from error
     except Exception as error:  # what is no checkpoint fails in the unpickler in every way there is
         raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {_first_line(error)}.") from error
+
+
+def tensors_of(content: object, path: Path) -> State:
+    """The tensors among the ``content`` of the checkpoint ``path``, wherever its writer keeps them.
+
+    Raises:
+        WeightsError: there is no dictionary.
+    """
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors.")
-    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    # a checkpoint of a run of ours holds the whole network; its head is nothing for a backbone
-    own = "network.backbone."
-    return {k.removeprefix(own): v for k, v in state.items() if k.startswith(own)} or state
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def fetch(name: str) -> State:

@@ -10,16 +10,16 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from ..backbones.contract import Backbone
 from ..backbones.weights import load_weights
-from ..heads.contract import HeadFactory
+from ..heads.contract import HeadFactory, nameless_classes
 from .network import Network
 from .preprocessing import Preprocessing
 from .schedule import parameter_groups, warmup_cosine
+from .starts import load_start
 
 
 class Batch(NamedTuple):
@@ -53,6 +53,8 @@ class Task(LightningModule, ABC):
         maps: names of the backbone's maps that the head takes; None takes those published for the task.
         backbone_weights: what the backbone starts training from: "imagenet", an exact published name, or a file. None
             starts from scratch.
+        weights: what the whole network starts training from, trained on whatever classes: a run's folder, a file, or
+            the exact name of published ones; instead of ``backbone_weights``.
         optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
         warmup_steps: steps of linear warm-up, a tenth of the run at most; a cosine follows.
         channels_last: lay tensors out in memory with the channels last, which convolutions on CPUs and tensor cores
@@ -74,6 +76,7 @@ class Task(LightningModule, ABC):
         num_classes: int | None,
         maps: Sequence[str] | None,
         backbone_weights: str | None,
+        weights: str | None,
         optimizer: OptimizerCallable,
         warmup_steps: int,
         channels_last: bool,
@@ -83,7 +86,9 @@ class Task(LightningModule, ABC):
         self._parts = (backbone, head)
         self._num_classes = num_classes
         self._maps = maps
-        self._backbone_weights = backbone_weights
+        if weights is not None and backbone_weights is not None:
+            raise TaskError("weights start the backbone, too: give either weights or backbone_weights.")
+        self._starts = (backbone_weights, weights)
         self._optimizer = optimizer
         self._warmup_steps = warmup_steps
         self._channels_last = channels_last
@@ -99,10 +104,6 @@ class Task(LightningModule, ABC):
         backbone, head = self._parts
         self.network = Network(backbone, head, self._class_names(), self.preprocessing, role=self.role, maps=self._maps)
         del self._parts
-        trainer = self._trainer
-        starts = trainer is not None and trainer.state.fn == TrainerFn.FITTING and trainer.ckpt_path is None
-        if self._backbone_weights is not None and starts:
-            rank_zero_info(f"Backbone: {load_weights(backbone, self._backbone_weights)}.")
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
 
@@ -112,7 +113,7 @@ class Task(LightningModule, ABC):
         if names is None:
             if self._num_classes is None:
                 raise TaskError("num_classes has to be given, because the data does not say what classes there are.")
-            return tuple(f"class_{k}" for k in range(self._num_classes))
+            return nameless_classes(self._num_classes)
         if self._num_classes not in (None, len(names)):
             raise TaskError(
                 f"num_classes is {self._num_classes}, but the data has {len(names)} classes: {', '.join(names[:5])}"
@@ -121,6 +122,15 @@ class Task(LightningModule, ABC):
         return tuple(names)
 
     # training
+
+    def on_fit_start(self) -> None:
+        """Loads what the training starts from, once, unless it goes on from a checkpoint, which is read before this."""
+        backbone_weights, weights = self._starts
+        self._starts = (None, None)
+        if self.trainer.ckpt_path is None and backbone_weights is not None:
+            rank_zero_info(f"Backbone: {load_weights(self.network.backbone, backbone_weights)}.")
+        if self.trainer.ckpt_path is None and weights is not None:
+            rank_zero_info(f"Network: {load_start(self.network, weights)}.")
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.network.head.loss(self.network(batch.images), batch.targets)

@@ -34,6 +34,7 @@ class DetectionTask(Task):
         num_classes: int | None = None,
         maps: list[str] | None = None,
         backbone_weights: str | None = None,
+        weights: str | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
         ),
@@ -41,7 +42,16 @@ class DetectionTask(Task):
         channels_last: bool = True,
     ) -> None:
         super().__init__(
-            backbone, head, preprocessing, num_classes, maps, backbone_weights, optimizer, warmup_steps, channels_last
+            backbone,
+            head,
+            preprocessing,
+            num_classes,
+            maps,
+            backbone_weights,
+            weights,
+            optimizer,
+            warmup_steps,
+            channels_last,
         )
         self._evaluators: dict[str, CocoEvaluator] = {}
         self.last_detections: list[Detections] = []
