@@ -23,6 +23,10 @@ class ShuffledSampler(Sampler[Key]):
         seed: any whole number.
         rank: this process among ``world`` that share the samples; the remainder that does not divide is left out.
         world: number of processes.
+
+    Attributes:
+        epoch: which epoch's order to give.
+        start: how many of this process's samples the next iteration leaves out.
     """
 
     def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -31,6 +35,7 @@ class ShuffledSampler(Sampler[Key]):
         self.rank = rank
         self.world = world
         self.epoch = 0
+        self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before every epoch."""
@@ -43,18 +48,25 @@ class ShuffledSampler(Sampler[Key]):
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
         order = torch.randperm(self.size, generator=generator)
         seeds = torch.randint(2**62, (self.size,), generator=generator)
-        mine = slice(self.rank, len(self) * self.world, self.world)
+        mine = slice(self.rank + self.start * self.world, len(self) * self.world, self.world)
         yield from zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)
 
 
 class ShardSampler(Sampler[Key]):
-    """Every sample exactly once over all processes, in order and without repeats, for evaluation."""
+    """Every sample exactly once over all processes, in order and without repeats, for evaluation.
+
+    Attributes:
+        epoch: always 0: the order is the same in every epoch.
+        start: how many of this process's samples the next iteration leaves out.
+    """
 
     def __init__(self, size: int, rank: int = 0, world: int = 1) -> None:
         self.indices = range(rank, size, world)
+        self.epoch = 0
+        self.start = 0
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[Key]:
-        return ((index, 0) for index in self.indices)
+        return ((index, 0) for index in self.indices[self.start :])

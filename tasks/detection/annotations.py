@@ -1,19 +1,35 @@
-"""COCO annotations in flat arrays: read once, checked, shared between workers without copies."""
+"""Objects of a split in flat arrays, which workers share without copies, whatever format they were read from."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from ..data import DataError
 
 
-class DataError(ValueError):
-    """Data that cannot be trained or evaluated on; the message names the file and what is wrong in it."""
+class ImageRecord(NamedTuple):
+    """One picture and its objects, as :meth:`Annotations.from_records` takes them.
+
+    Attributes:
+        name: file name relative to the image folder.
+        size: (height, width) in pixels.
+        boxes: ``[n, 4]`` as x1, y1, x2, y2 in pixels: the first pixel of an image reaches from 0 to 1.
+        labels: ``[n]``, classes from 0.
+        difficult: ``[n]``, whether evaluation should overlook the object; None for no such objects.
+    """
+
+    name: str
+    size: tuple[int, int]
+    boxes: ArrayLike
+    labels: Sequence[int]
+    difficult: Sequence[bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Annotations:
     """Images and objects of one split.
 
     Attributes:
-        file: the annotation file, which evaluation reads again.
+        source: file or folder that the objects come from, which messages name.
         folder: where the images are.
         names: file names relative to ``folder``, ``[I]``.
         image_ids: ``[I]`` int64.
@@ -29,12 +45,14 @@ class Annotations:
         starts: objects of image i are rows ``starts[i]`` to ``starts[i + 1]``, ``[I + 1]`` int64.
         boxes: x1, y1, x2, y2 in pixels of the image, inside it and of positive size, ``[B, 4]`` float32; no crowds.
         labels: ``[B]`` int64 from 0, in the order of ``classes``.
+        difficult: ``[B]`` bool, objects that evaluation overlooks.
         classes: names of the categories.
-        category_ids: their ids in the file, of any kind, ``[C]`` int64.
-        repairs: what was clipped or left out, in a sentence; empty if nothing was.
+        category_ids: their ids in the source, of any kind, ``[C]`` int64.
+        notes: what was mended or left out while reading, a sentence each.
+        coco_file: the COCO file that evaluation reads in place of these arrays, crowds and areas included.
     """
 
-    file: Path
+    source: Path
     folder: Path
     names: NDArray[np.str_]
     image_ids: NDArray[np.int64]
@@ -42,9 +60,56 @@ class Annotations:
     starts: NDArray[np.int64]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
+    difficult: NDArray[np.bool_]
     classes: tuple[str, ...]
     category_ids: NDArray[np.int64]
-    repairs: str
+    notes: tuple[str, ...] = ()
+    coco_file: Path | None = None
+
+    @classmethod
+    def from_records(
+        cls,
+        source: Path,
+        folder: Path,
+        classes: Sequence[str],
+        records: Sequence[ImageRecord],
+        notes: Sequence[str] = (),
+    ) -> Annotations:
+        """Annotations of any origin; boxes are clipped to their image, those of no area dropped.
+
+        Raises:
+            DataError: there is no image, an image file is missing, or a label has no class.
+        """
+        if not records:
+            raise DataError(f"{source} lists no images.")
+        names = np.array([record.name for record in records])
+        lost = missing_files(names, folder)
+        if lost:
+            raise DataError(f"{source}: {len(lost)} images are not in {folder}, {lost[0]} among them.")
+        for record in records:
+            if len(record.labels) and not 0 <= min(record.labels) <= max(record.labels) < len(classes):
+                raise DataError(f"{source}: {record.name} has a label outside 0 … {len(classes) - 1}.")
+        sizes = np.array([record.size for record in records], dtype=np.int64)
+        counts = [len(record.labels) for record in records]
+        corners = np.concatenate([np.asarray(r.boxes, dtype=np.float64).reshape(-1, 4) for r in records])
+        boxes, whole, mended = clean_boxes(corners, np.repeat(sizes, counts, axis=0), source)
+        owner = np.repeat(np.arange(len(records)), counts)[whole]
+        labels = np.concatenate([np.asarray(r.labels, dtype=np.int64) for r in records])
+        difficult = np.concatenate([np.asarray(r.difficult or [False] * len(r.labels), dtype=bool) for r in records])
+        return cls(
+            source=source,
+            folder=folder,
+            names=names,
+            image_ids=np.arange(1, len(records) + 1),
+            sizes=sizes,
+            starts=np.searchsorted(owner, np.arange(len(records) + 1)),
+            boxes=boxes[whole],
+            labels=labels[whole],
+            difficult=difficult[whole],
+            classes=tuple(classes),
+            category_ids=np.arange(1, len(classes) + 1),
+            notes=(*notes, *mended),
+        )
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -63,50 +128,55 @@ class Annotations:
         rows = slice(self.starts[index], self.starts[index + 1])
         return self.boxes[rows], self.labels[rows]
 
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """``[B]``, the image of every object."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
-def read_coco(file: Path, folder: Path) -> Annotations:
-    """Reads a COCO detection file.
-
-    Crowd objects are left to the evaluation. Boxes are clipped to their image; those of no area are dropped.
-
-    Raises:
-        DataError: a file or folder is missing, the file is not COCO, or it contradicts itself or the folder.
-    """
-    content = read_json(file)
-    images, objects, categories = (records(content, key, file) for key in ("images", "annotations", "categories"))
-    category_ids = np.sort(column(categories, "id", file, "categories"))
-    image_ids = column(images, "id", file, "images")
-    for what, ids in (("categories", category_ids), ("images", image_ids)):
-        values, counts = np.unique(ids, return_counts=True)
-        if len(values) < len(ids):
-            raise DataError(f"{file}: several {what} have the id {values[counts > 1][0]}.")
-    if not len(images) or not len(categories):
-        raise DataError(
-            f"{file} holds {len(images)} images and {len(categories)} categories: it needs at least one of each."
+    def keep(self, images: NDArray[np.bool_] | None = None, objects: NDArray[np.bool_] | None = None) -> Annotations:
+        """The same with some ``images`` ``[I]`` and some ``objects`` ``[B]`` alone; None keeps all."""
+        images = np.ones(len(self), dtype=bool) if images is None else images
+        objects = np.ones(len(self.labels), dtype=bool) if objects is None else objects
+        objects = objects & images[self.owners]
+        number = np.cumsum(images) - 1  # of the images that stay
+        owner = number[self.owners[objects]]
+        return replace(
+            self,
+            names=self.names[images],
+            image_ids=self.image_ids[images],
+            sizes=self.sizes[images],
+            starts=np.searchsorted(owner, np.arange(int(images.sum()) + 1)),
+            boxes=self.boxes[objects],
+            labels=self.labels[objects],
+            difficult=self.difficult[objects],
         )
-    by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
-    names = np.array([str(image.get("file_name", "")) for image in images])
-    check_files(names, folder, file)
-    sizes = np.stack([column(images, key, file, "images") for key in ("height", "width")], axis=1)
 
-    objects = [record for record in objects if not record.get("iscrowd", 0)]
-    owner = find(column(objects, "image_id", file, "annotations"), image_ids, objects, file, "image")
-    labels = find(column(objects, "category_id", file, "annotations"), category_ids, objects, file, "category")
-    boxes, whole, repairs = clean_boxes(objects, sizes[owner], file)
-    order = np.flatnonzero(whole)[np.argsort(owner[whole], kind="stable")]
-    return Annotations(
-        file=file,
-        folder=folder,
-        names=names,
-        image_ids=image_ids,
-        sizes=sizes,
-        starts=np.searchsorted(owner[order], np.arange(len(images) + 1)),
-        boxes=boxes[order],
-        labels=labels[order],
-        classes=tuple(by_id[int(key)] for key in category_ids),
-        category_ids=category_ids,
-        repairs=repairs,
-    )
+    def truth(self) -> dict[str, Any]:
+        """What detections are measured against, as the content of a COCO file.
+
+        Difficult objects stand as crowds there, which COCO's evaluation overlooks.
+        """
+        if self.coco_file is not None:
+            return read_json(self.coco_file)
+        rows: list[dict[str, Any]] = []
+        for image, box, label, difficult in zip(self.owners, self.boxes, self.labels, self.difficult, strict=True):
+            x1, y1, x2, y2 = (float(value) for value in box)
+            rows.append(
+                {
+                    "id": len(rows) + 1,
+                    "image_id": int(self.image_ids[image]),
+                    "category_id": int(self.category_ids[label]),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": int(difficult),
+                }
+            )
+        images = [
+            {"id": int(key), "file_name": str(name), "height": int(height), "width": int(width)}
+            for key, name, (height, width) in zip(self.image_ids, self.names, self.sizes, strict=True)
+        ]
+        categories = [{"id": int(k), "name": name} for k, name in zip(self.category_ids, self.classes, strict=True)]
+        return {"images": images, "annotations": rows, "categories": categories}
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -126,64 +196,29 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def records(content: dict[str, Any], key: str, file: Path) -> list[dict[str, Any]]:
-    """The list of dictionaries under ``key``."""
-    found = content.get(key)
-    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-        raise DataError(f"{file} is no COCO file: it needs a list of records under {key!r}.")
-    return found
+def missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
+    """Those of ``names`` that are no file in ``folder``.
 
-
-def column(rows: list[dict[str, Any]], key: str, file: Path, where: str) -> NDArray[np.int64]:
-    """One integer of every record."""
-    for number, row in enumerate(rows):
-        if not isinstance(row.get(key), int) or abs(row[key]) >= 2**63:
-            raise DataError(f"{file}: record {number} of {where} has {key} {row.get(key)!r}, which is no whole number.")
-    return np.array([row[key] for row in rows], dtype=np.int64)
-
-
-def find(
-    wanted: NDArray[np.int64], ids: NDArray[np.int64], rows: list[dict[str, Any]], file: Path, what: str
-) -> NDArray[np.int64]:
-    """Positions of ``wanted`` in ``ids``, which need not be sorted."""
-    order = np.argsort(ids)
-    place = np.searchsorted(ids[order], wanted).clip(max=len(ids) - 1)
-    lost = np.flatnonzero(ids[order][place] != wanted)
-    if len(lost):
-        row = rows[lost[0]]
-        raise DataError(
-            f"{file}: annotation {row.get('id', lost[0])} belongs to {what} {wanted[lost[0]]}, which the file does not "
-            f"have ({len(lost)} such annotations)."
-        )
-    return order[place]
-
-
-def check_files(names: NDArray[np.str_], folder: Path, file: Path) -> None:
-    """Raises DataError unless every image is a file in ``folder``."""
+    Raises:
+        DataError: there is no such folder.
+    """
     if not folder.is_dir():
         raise DataError(f"There is no image folder {folder}.")
-    there = {entry.name for entry in os.scandir(folder)}
-    missing = [name for name in names if name not in there and not (name and (folder / name).is_file())]
-    if missing:
-        raise DataError(
-            f"{file}: {len(missing)} images are not in {folder}, {missing[0] or 'one without a name'} among them."
-        )
+    there = {entry.name for entry in folder.iterdir()}  # one listing: asking for each file takes minutes on a network
+    return [str(name) for name in names if name not in there and not (name and (folder / str(name)).is_file())]
 
 
 def clean_boxes(
-    rows: list[dict[str, Any]], sizes: NDArray[np.int64], file: Path
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], str]:
-    """Boxes as x1, y1, x2, y2 inside images of ``sizes``, which of them have an area, and what was mended."""
-    for row in rows:
-        box = row.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
-            raise DataError(f"{file}: annotation {row.get('id')} has bbox {row.get('bbox')!r}, not [x, y, w, h].")
-    xywh = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
-    corners = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
-    limits = np.tile(sizes[:, ::-1], 2)
-    clipped = np.clip(corners, 0, limits)
-    sizes_left = np.concatenate((xywh[:, 2:], clipped[:, 2:] - clipped[:, :2]), axis=1)
-    whole: NDArray[np.bool_] = np.all(sizes_left > 0, axis=1)  # False for NaN as well
+    corners: NDArray[np.float64], sizes: NDArray[np.int64], source: Path
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
+    """Clips boxes ``[B, 4]`` as x1, y1, x2, y2 to images of ``sizes`` ``[B, 2]``.
+
+    Returns:
+        The clipped boxes, which of them have an area, and what was mended, a sentence or none.
+    """
+    clipped = np.clip(corners, 0, np.tile(sizes[:, ::-1], 2))
+    sides = np.concatenate((corners[:, 2:] - corners[:, :2], clipped[:, 2:] - clipped[:, :2]), axis=1)
+    whole: NDArray[np.bool_] = np.all(sides > 0, axis=1)  # False for NaN as well
     outside = whole & (np.abs(clipped - corners) > 0.01).any(1)  # a hundredth of a pixel is rounding in the file
     mended = [
         f"{count} boxes {what}"
@@ -193,4 +228,4 @@ def clean_boxes(
         )
         if count
     ]
-    return clipped.astype(np.float32), whole, f"{file}: {' and '.join(mended)}." if mended else ""
+    return clipped.astype(np.float32), whole, [f"{source}: {' and '.join(mended)}."] if mended else []

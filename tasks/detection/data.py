@@ -1,30 +1,34 @@
-"""Detection data: from a folder in COCO's layout to batches of uint8 images and padded boxes."""
+"""Detection data: from folders in COCO's or Pascal VOC's layout to batches of uint8 images and padded boxes."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
-import cv2
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from ...heads.predictions import BoxTargets
+from ..data import Data, DataError, tell
 from ..images import read_image
 from ..preprocessing import Preprocessing
-from ..sampling import Key, ShardSampler, ShuffledSampler
-from .annotations import Annotations, DataError, read_coco
+from ..sampling import Key
+from .annotations import Annotations
+from .broken import without_broken
+from .coco import read_coco
+from .metrics import CocoEvaluator
 from .transforms import Augmentation, Resize, Sample, SSDAugmentation
+from .voc import read_voc
+from .voc_metrics import VocEvaluator
 
 # batches are padded to a multiple of this many boxes, so that few different shapes occur
 BOXES_STEP = 16
+
+Policy = Literal["raise", "skip"]
 
 
 class DetectionBatch(NamedTuple):
@@ -78,12 +82,59 @@ def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
     return DetectionBatch(images, targets, torch.tensor([index for _, index in items]))
 
 
-def start_worker(_: int) -> None:
-    """Workers are many already: OpenCV must not start threads in each."""
-    cv2.setNumThreads(0)
+class DetectionData(Data[Annotations]):
+    """Data that :class:`DetectionTask` trains and evaluates on; a data set of your own implements :meth:`read`.
+
+    Args:
+        batch_size: images a step and process.
+        workers: processes that read and augment; 0 reads in the training process.
+        augmentation: while training; None takes SSD's crop and flip.
+        broken: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
+            "skip" reads all pictures before training begins, names those and leaves them out.
+        seed: of the order and the augmentation; None takes the run's.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Policy = "raise",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, workers, seed)
+        if broken not in ("raise", "skip"):
+            raise ValueError(f"broken must be raise or skip, not {broken!r}.")
+        self.augmentation = augmentation or SSDAugmentation()
+        self.broken: Policy = broken
+
+    def setup(self, stage: str) -> None:
+        known = set(self.splits)
+        super().setup(stage)
+        if self.broken == "skip":
+            for split in set(self.splits) - known:
+                self.splits[split], broken = without_broken(self.splits[split])
+                tell(broken)
+
+    def evaluator(self, split: str) -> CocoEvaluator:
+        """What measures detections on ``split``."""
+        return CocoEvaluator(self.splits[split].truth())
+
+    def check(self) -> None:
+        super().check()
+        first, *others = self.splits.values()
+        for other in others:
+            if list(other.category_ids) != list(first.category_ids):
+                raise DataError(f"{first.source} and {other.source} have different ids of categories.")
+
+    def dataset(self, split: str, training: bool) -> DetectionDataset:
+        return DetectionDataset(self.splits[split], self.input, self.augmentation if training else Resize())
+
+    def collate(self, items: list[Any]) -> DetectionBatch:
+        return collate(items)
 
 
-class CocoDetection(LightningDataModule):
+class CocoDetection(DetectionData):
     """A data set in COCO's layout: images in ``root/SPLIT``, objects in ``root/annotations/instances_SPLIT.json``.
 
     Args:
@@ -91,13 +142,11 @@ class CocoDetection(LightningDataModule):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads, if there is one.
-        batch_size: images a step and process.
-        workers: processes that read and augment; 0 reads in the training process.
+        batch_size: see :class:`DetectionData`, as for the rest.
+        workers: processes that read and augment.
         augmentation: while training.
-        seed: of the order and the augmentation; None takes the run's.
-
-    Attributes:
-        preprocessing: how images become the input; None takes that of the network which the trainer trains.
+        broken: "raise" or "skip" pictures that cannot be read.
+        seed: of the order and the augmentation.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not COCO.
@@ -112,83 +161,76 @@ class CocoDetection(LightningDataModule):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
+        broken: Policy = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__()
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
+        super().__init__(batch_size, workers, augmentation, broken, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
-        self.batch_size = batch_size
-        self.workers = workers
-        self.augmentation = augmentation or SSDAugmentation()
-        self.preprocessing: Preprocessing | None = None
-        self.seed = seed
-        self.splits: dict[str, Annotations] = {}
-
-    def setup(self, stage: str) -> None:
-        """Reads and checks the annotations that ``stage`` needs."""
-        for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
-            if split not in self.splits:
-                self.splits[split] = self.read(split)
-                if self.splits[split].repairs:
-                    rank_zero_info(self.splits[split].repairs)
-        splits = list(self.splits.values())
-        for first, other in itertools.pairwise(splits):
-            if other.classes != first.classes or list(other.category_ids) != list(first.category_ids):
-                raise DataError(f"{first.file} and {other.file} have different categories.")
 
     def read(self, split: str) -> Annotations:
-        """Annotations of "train", "val" or "test"."""
-        name = self.names[split]
-        if name is None:
-            raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
-        if not self.root.is_dir():
-            raise DataError(f"There is no data folder {self.root}: pass yours with --data.root=FOLDER.")
+        name = named_split(self.root, self.names, split)
         return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, once ``setup`` has run."""
-        return next(iter(self.splits.values())).classes
 
-    def dataset(self, split: str, augmentation: Augmentation) -> DetectionDataset:
-        """Samples of ``split``."""
-        preprocessing = self.preprocessing
-        if preprocessing is None and self.trainer is not None:
-            preprocessing = cast(Preprocessing, self.trainer.lightning_module.preprocessing)
-        return DetectionDataset(self.splits[split], preprocessing or Preprocessing(), augmentation)
+class VocDetection(DetectionData):
+    """A data set in Pascal VOC's layout: ``JPEGImages``, ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        dataset = self.dataset("train", self.augmentation)
-        seed = torch.initial_seed() if self.seed is None else self.seed
-        sampler = ShuffledSampler(len(dataset), seed, *self._rank_and_world())
-        return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
+    Evaluation gives AP50 by VOC's rule beside COCO's figures.
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        return self._evaluation_loader("val")
+    Args:
+        root: the folder, such as VOCdevkit/VOC2012.
+        train: name of the split to train on.
+        val: name of the split to validate on.
+        test: name of the split that ``litmobile test`` reads, if there is one.
+        classes: names of the classes in the order of their labels; None takes all that occur, sorted.
+        difficult: train on objects that are marked difficult, too; evaluation overlooks them either way.
+        batch_size: see :class:`DetectionData`, as for the rest.
+        workers: processes that read and augment.
+        augmentation: while training.
+        broken: "raise" or "skip" pictures and XML files that cannot be read.
+        seed: of the order and the augmentation.
 
-    def test_dataloader(self) -> DataLoader[Any]:
-        return self._evaluation_loader("test")
+    Raises:
+        DataError: in ``setup``, if the data is not there or not VOC's.
+    """
 
-    def _evaluation_loader(self, split: str) -> DataLoader[Any]:
-        dataset = self.dataset(split, Resize())
-        return self._loader(dataset, ShardSampler(len(dataset), *self._rank_and_world()), drop_last=False)
+    def __init__(
+        self,
+        root: str,
+        train: str = "train",
+        val: str = "val",
+        test: str | None = None,
+        classes: list[str] | None = None,
+        difficult: bool = True,
+        batch_size: int = 32,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Policy = "raise",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, workers, augmentation, broken, seed)
+        self.root = Path(root).expanduser()
+        self.names = {"train": train, "val": val, "test": test}
+        self.class_names = classes
+        self.difficult = difficult
 
-    def _rank_and_world(self) -> tuple[int, int]:
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+    def read(self, split: str) -> Annotations:
+        name = named_split(self.root, self.names, split)
+        annotations = read_voc(self.root, name, self.class_names, self.broken)
+        if split == "train" and not self.difficult:
+            return annotations.keep(objects=~annotations.difficult)
+        return annotations
 
-    def _loader(
-        self, dataset: DetectionDataset, sampler: ShuffledSampler | ShardSampler, drop_last: bool
-    ) -> DataLoader[Any]:
-        return DataLoader(
-            dataset,
-            self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=start_worker,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def evaluator(self, split: str) -> CocoEvaluator:
+        return VocEvaluator(self.splits[split].truth())
+
+
+def named_split(root: Path, names: dict[str, str | None], split: str) -> str:
+    """The name of "train", "val" or "test" in the data set."""
+    name = names[split]
+    if name is None:
+        raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+    if not root.is_dir():
+        raise DataError(f"There is no data folder {root}: pass yours with --data.root=FOLDER.")
+    return name

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-from .annotations import read_json
 
 FIGURES = (
     "AP",
@@ -31,32 +29,32 @@ FIGURES = (
 )
 
 
+Figures = dict[str, float | None]
+
+
 @dataclass(frozen=True)
 class CocoResult:
     """Figures of one evaluation, 0 … 1; None where the images hold no object that it could be computed from.
 
     Attributes:
-        figures: the twelve by name, in COCO's order.
-        classes: AP by class name.
+        figures: by name, COCO's twelve first and in its order.
+        per_class: by name of a figure, its value for each class name.
     """
 
-    figures: dict[str, float | None]
-    classes: dict[str, float | None]
+    figures: Figures
+    per_class: dict[str, Figures]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
-        return {"figures": self.figures, "AP_per_class": self.classes}
+        return {"figures": self.figures} | {f"{name}_per_class": values for name, values in self.per_class.items()}
 
     def __str__(self) -> str:
-        rows = [*self.figures.items(), ("", None), ("AP per class", None), *self.classes.items()]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:<{width}}  {'' if title(name) else shown(value)}".rstrip() for name, value in rows]
+        classes = [name for values in self.per_class.values() for name in values]
+        width = max(map(len, (*self.figures, *classes)))
+        lines = [f"{name:<{width}}  {shown(value)}" for name, value in self.figures.items()]
+        for title, values in self.per_class.items():
+            lines += ["", f"{title} per class", *(f"{name:<{width}}  {shown(value)}" for name, value in values.items())]
         return "\n".join(lines)
-
-
-def title(name: str) -> bool:
-    """Whether a row of the table carries no figure."""
-    return name in ("", "AP per class")
 
 
 def shown(value: float | None) -> str:
@@ -65,14 +63,14 @@ def shown(value: float | None) -> str:
 
 
 class CocoEvaluator:
-    """Collects detections image by image and evaluates them against a COCO annotation file.
+    """Collects detections image by image and evaluates them against COCO annotations.
 
     Args:
-        file: the original annotation file; crowds in it count as COCO counts them.
+        truth: content of the original annotation file, which is changed; crowds in it count as COCO counts them.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.truth = load_truth(file)
+    def __init__(self, truth: dict[str, Any]) -> None:
+        self.truth = load_truth(truth)
         self.reset()
 
     def reset(self) -> None:
@@ -103,7 +101,7 @@ class CocoEvaluator:
         precision = evaluation.eval["precision"][:, :, :, 0, -1]  # [IoU, recall, class] over all areas, 100 detections
         return CocoResult(
             {name: defined(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)},
-            {name: mean_defined(precision[:, :, k]) for k, name in enumerate(names)},
+            {"AP": {name: mean_defined(precision[:, :, k]) for k, name in enumerate(names)}},
         )
 
     def _as_coco(self) -> COCO:
@@ -133,14 +131,13 @@ class CocoEvaluator:
         return found
 
 
-def load_truth(file: Path) -> COCO:
-    """The annotation file as pycocotools wants it.
+def load_truth(content: dict[str, Any]) -> COCO:
+    """The content of an annotation file as pycocotools wants it.
 
     ``area`` and ``iscrowd`` are supplied where a file lacks them. Objects are numbered from 1: pycocotools takes an id
     of 0 for "matched nothing", and ids that occur twice for one object. Crowds that are only outlined are left out.
     """
     truth = COCO()
-    content = read_json(file)
     content["annotations"] = [row for row in content["annotations"] if row.get("bbox")]
     for number, row in enumerate(content["annotations"], start=1):
         row["id"] = number
@@ -164,3 +161,9 @@ def mean_defined(values: NDArray[np.float64]) -> float | None:
     """Mean of the values that could be computed."""
     there = values[values > -1]
     return float(there.mean()) if there.size else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that could be computed."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None

@@ -15,7 +15,7 @@ from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..preprocessing import Preprocessing
 from ..task import Report, Task, TaskError
-from .data import CocoDetection, DetectionBatch
+from .data import DetectionBatch, DetectionData
 from .metrics import CocoEvaluator, CocoResult
 from .pictures import contact_sheet, save_picture
 
@@ -58,11 +58,11 @@ class DetectionTask(Task):
 
     def start_evaluation(self, split: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
-        if not isinstance(data, CocoDetection):
-            raise TaskError("DetectionTask evaluates a CocoDetection data module: pass one to the trainer.")
+        if not isinstance(data, DetectionData):
+            raise TaskError("DetectionTask evaluates a DetectionData module such as CocoDetection: pass one to fit.")
         self._annotations = data.splits[split]
         if split not in self._evaluators:
-            self._evaluators[split] = CocoEvaluator(self._annotations.file)
+            self._evaluators[split] = data.evaluator(split)
         self._evaluator = self._evaluators[split]
         self._evaluator.reset()
 

@@ -60,6 +60,7 @@ class SSDAugmentation(Augmentation):
 
     Args:
         crop: cut out a random window that some object overlaps enough.
+        crop_scale: least and greatest share of the image's width, and of its height, that a window has.
         expand: half of the images are laid into a canvas of up to so many times their sides; 1 for none.
         flip: probability of mirroring left and right.
         vertical_flip: probability of mirroring up and down.
@@ -71,6 +72,7 @@ class SSDAugmentation(Augmentation):
     def __init__(
         self,
         crop: bool = True,
+        crop_scale: tuple[float, float] = (0.3, 1.0),
         expand: float = 1.0,
         flip: float = 0.5,
         vertical_flip: float = 0.0,
@@ -79,7 +81,10 @@ class SSDAugmentation(Augmentation):
     ) -> None:
         if expand < 1:
             raise ValueError(f"expand must be at least 1, not {expand}.")
+        if not 0 < crop_scale[0] <= crop_scale[1] <= 1:
+            raise ValueError(f"crop_scale must be two rising shares in 0 … 1, not {crop_scale}.")
         self.crop = crop
+        self.crop_scale = crop_scale
         self.expand = expand
         self.flip = flip
         self.vertical_flip = vertical_flip
@@ -93,7 +98,7 @@ class SSDAugmentation(Augmentation):
         if self.expand > 1 and random.random() < 0.5:
             window = expand(window, self.expand, random)
         if self.crop:
-            window = iou_crop(window, sample.boxes, random)
+            window = iou_crop(window, sample.boxes, random, scale=self.crop_scale)
         sample = warp(sample, window, preprocessing)
         if random.random() < self.flip:
             sample = mirror(sample, axis=1)

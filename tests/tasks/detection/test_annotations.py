@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litmobile.tasks.detection.annotations import DataError, read_coco
+from litmobile.tasks.data import DataError
+from litmobile.tasks.detection.coco import read_coco
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]
@@ -22,7 +23,7 @@ def test_a_sound_file_is_read_whole(content: Content, write_coco: WriteCoco) -> 
     file, folder = write_coco(content)
     data = read_coco(file, folder)
     assert len(data) == 3
-    assert data.repairs == ""
+    assert data.notes == ()
     assert data.classes == ("zero", "four", "nine")
     assert data.category_ids.tolist() == [0, 4, 9]
     assert data.image_ids.tolist() == [7, 0, 3]
@@ -90,7 +91,7 @@ def test_crowds_are_left_to_the_evaluation(content: Content, write_coco: WriteCo
         row["iscrowd"] = 1
     data = read_coco(*write_coco(content))
     assert len(data.boxes) == len(data.labels) == 0
-    assert data.repairs == ""
+    assert data.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -122,16 +123,16 @@ def test_boxes_are_clipped_or_left_out_and_counted(
     assert boxes[1:].tolist() == ([] if corners is None else [corners] * 2)
     assert len(labels) == len(boxes)
     assert np.isfinite(data.boxes).all()
-    assert str(file) in data.repairs
-    assert ("2 boxes without area left out" in data.repairs) == (corners is None)
-    assert ("2 boxes clipped to their image" in data.repairs) == (corners is not None)
+    assert str(file) in data.notes[0]
+    assert ("2 boxes without area left out" in data.notes[0]) == (corners is None)
+    assert ("2 boxes clipped to their image" in data.notes[0]) == (corners is not None)
     assert len(data.objects(1)[0]) == 2, "other images' objects are as before"
 
 
 def test_rounding_in_the_file_is_no_repair(content: Content, write_coco: WriteCoco) -> None:
     content["annotations"][0]["bbox"] = [0, 0, 50.004, 50]
     data = read_coco(*write_coco(content))
-    assert data.repairs == ""
+    assert data.notes == ()
     assert data.objects(1)[0][0].tolist() == [0, 0, 50, 50]
 
 
@@ -141,7 +142,7 @@ def test_both_kinds_of_repair_are_told_in_one_sentence(
     for bbox in ([0, 0, 0, 0], [40, 0, 90, 9], [0, 30, 9, 90], [0, 0, 90, 90]):
         content["annotations"].append({"image_id": 7, "category_id": 4, "bbox": bbox})
     assert_one_sentence(
-        ValueError(read_coco(*write_coco(content)).repairs), "1 boxes without area left out", "3 boxes clipped"
+        ValueError(read_coco(*write_coco(content)).notes[0]), "1 boxes without area left out", "3 boxes clipped"
     )
 
 

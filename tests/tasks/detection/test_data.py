@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from litmobile.tasks.data import DataError
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
-from litmobile.tasks.detection.annotations import DataError, read_coco
+from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.data import DetectionBatch, DetectionDataset, collate
-from litmobile.tasks.detection.metrics import CocoEvaluator
 from litmobile.tasks.detection.transforms import Resize, Sample
 from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
@@ -305,7 +305,7 @@ def test_reading_and_evaluating_leave_the_data_as_it_is(shapes: Path) -> None:
     epochs_of(shapes, augmentation=SSDAugmentation(expand=4, photometric=True, extra=[BLUR]))
     data = data_of(shapes)
     data.setup("validate")
-    evaluator = CocoEvaluator(data.splits["val"].file)
+    evaluator = data.evaluator("val")
     for batch in data.val_dataloader():
         nothing: Tensor = torch.zeros(0)
         for index in batch.indices.tolist():

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litmobile.tasks.detection.annotations import read_coco
+from litmobile.tasks.detection.annotations import read_json
+from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
 
 Content = dict[str, Any]
@@ -29,7 +30,7 @@ def add(evaluator: CocoEvaluator, image_id: int, rows: list[dict[str, Any]], sco
 def with_perfect_detections(file: Path) -> CocoEvaluator:
     """An evaluator that was given every object of the file but the crowds."""
     content = json.loads(file.read_text())
-    evaluator = CocoEvaluator(file)
+    evaluator = CocoEvaluator(read_json(file))
     for image in content["images"]:
         found = [r for r in content["annotations"] if r["image_id"] == image["id"] and not r.get("iscrowd")]
         add(evaluator, image["id"], found, score=0.9)
@@ -40,7 +41,7 @@ def assert_perfect(evaluator: CocoEvaluator) -> None:
     result = evaluator.compute()
     assert result.figures["AP"] == pytest.approx(1)
     assert result.figures["AR_100"] == pytest.approx(1)
-    assert all(value is None or value == pytest.approx(1) for value in result.classes.values()), result.classes
+    assert all(value is None or value == pytest.approx(1) for value in result.per_class["AP"].values())
 
 
 def test_the_published_figures_come_out(real_data: Path) -> None:
@@ -50,22 +51,22 @@ def test_the_published_figures_come_out(real_data: Path) -> None:
     assert len(published) == len(FIGURES) == 12
     truth = folder / "instances_val2014_100.json"
     found = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
-    evaluator = CocoEvaluator(truth)
+    evaluator = CocoEvaluator(read_json(truth))
     for image in json.loads(truth.read_text())["images"]:
         add(evaluator, image["id"], [row for row in found if row["image_id"] == image["id"]])
     result = evaluator.compute()
     assert {name: round(value, 3) for name, value in result.figures.items()} == dict(
         zip(FIGURES, published, strict=True)
     )
-    there = [value for value in result.classes.values() if value is not None]
-    assert len(result.classes) == 80
+    there = [value for value in result.per_class["AP"].values() if value is not None]
+    assert len(result.per_class["AP"]) == 80
     assert np.mean(there) == pytest.approx(result.figures["AP"])
 
 
 def test_perfect_detections_have_figures_of_one(content: Content, write_coco: WriteCoco) -> None:
     evaluator = with_perfect_detections(write_coco(content)[0])
     assert_perfect(evaluator)
-    assert set(evaluator.compute().classes) == {"nine", "zero", "four"}
+    assert set(evaluator.compute().per_class["AP"]) == {"nine", "zero", "four"}
 
 
 def test_real_objects_have_figures_of_one(real_data: Path) -> None:
@@ -123,16 +124,16 @@ def test_crowds_and_empty_images_count_as_coco_counts_them(content: Content, wri
     assert_perfect(evaluator)
     add(evaluator, 3, [dict(inside_crowd, category_id=9)])  # a false alarm on the image without objects
     result = evaluator.compute()
-    assert result.classes["nine"] == pytest.approx(0.5)
-    assert result.classes["zero"] == result.classes["four"] == pytest.approx(1)
+    assert result.per_class["AP"]["nine"] == pytest.approx(0.5)
+    assert result.per_class["AP"]["zero"] == result.per_class["AP"]["four"] == pytest.approx(1)
 
 
 def test_no_detections_give_zeros(content: Content, write_coco: WriteCoco) -> None:
-    evaluator = CocoEvaluator(write_coco(content)[0])
+    evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     for image in content["images"]:
         add(evaluator, image["id"], [])
     result = evaluator.compute()
-    assert set(result.classes.values()) == {0}
+    assert set(result.per_class["AP"].values()) == {0}
     assert {value for value in result.figures.values() if value is not None} == {0}
     assert result.figures["AP"] == 0
 
@@ -142,32 +143,32 @@ def test_figures_that_nothing_defines_are_none(content: Content, write_coco: Wri
     result = with_perfect_detections(write_coco(content)[0]).compute()
     assert result.figures["AP_small"] == pytest.approx(1)
     assert result.figures["AP_large"] is None and result.figures["AR_large"] is None
-    assert result.classes["never seen"] is None
+    assert result.per_class["AP"]["never seen"] is None
     assert json.loads(json.dumps(result.as_json()))["figures"]["AP_large"] is None
     table = str(result).splitlines()
-    assert "AP_large      –" in table
-    assert "AP            1.000" in table
-    assert table[12:] == ["", "AP per class", *(f"{name:<12}  1.000" for name in ("zero", "four")), *table[-2:]]
+    assert "AP_large    –" in table
+    assert "AP          1.000" in table
+    assert table[12:] == ["", "AP per class", *(f"{name:<10}  1.000" for name in ("zero", "four")), *table[-2:]]
     assert {line.split("  ")[0] for line in table[-2:]} == {"never seen", "nine"}
 
 
 @pytest.mark.parametrize("images", [0, 1])
 def test_without_any_object_all_figures_are_none(content: Content, write_coco: WriteCoco, images: int) -> None:
     content["annotations"] = []
-    evaluator = CocoEvaluator(write_coco(content)[0])
+    evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     for image in content["images"][:images]:
         add(evaluator, image["id"], [{"bbox": [0, 0, 9, 9], "score": 0.5, "category_id": 9}])
     result = evaluator.compute()
-    assert set(result.figures.values()) == set(result.classes.values()) == {None}
+    assert set(result.figures.values()) == set(result.per_class["AP"].values()) == {None}
 
 
 def test_only_the_images_that_were_added_count(content: Content, write_coco: WriteCoco) -> None:
-    evaluator = CocoEvaluator(write_coco(content)[0])
+    evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     add(evaluator, 7, [{**content["annotations"][1], "score": 0.9}])
     result = evaluator.compute()
     assert result.figures["AP"] == pytest.approx(1)
-    assert result.classes["nine"] == pytest.approx(1)
-    assert result.classes["four"] is None
+    assert result.per_class["AP"]["nine"] == pytest.approx(1)
+    assert result.per_class["AP"]["four"] is None
 
 
 def test_an_image_that_comes_twice_counts_once(content: Content, write_coco: WriteCoco) -> None:
@@ -184,8 +185,8 @@ def test_degenerate_boxes_do_not_stop_the_evaluation(content: Content, write_coc
     for key, bbox in enumerate(([float("nan"), 0, 5, 5], [0, 0, 0, 0], [-50, -50, 5, 5], [10, 10, 500, 500]), 50):
         content["annotations"].append({"id": key, "image_id": 7, "category_id": 4, "bbox": bbox})
     result = with_perfect_detections(write_coco(content)[0]).compute()
-    assert result.classes["nine"] == result.classes["zero"] == pytest.approx(1)
-    assert 0 < result.classes["four"] <= 1 + 1e-9
+    assert result.per_class["AP"]["nine"] == result.per_class["AP"]["zero"] == pytest.approx(1)
+    assert 0 < result.per_class["AP"]["four"] <= 1 + 1e-9
 
 
 def test_evaluating_leaves_the_file_alone(content: Content, write_coco: WriteCoco) -> None:

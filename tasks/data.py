@@ -1,0 +1,205 @@
+"""What the data modules of all tasks share: splits, seeds, samplers and loaders that go on where a run stopped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
+
+import cv2
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader, Dataset
+
+from .preprocessing import Preprocessing
+from .sampling import ShardSampler, ShuffledSampler
+
+MOST_NOTES = 10  # that are printed one by one
+
+
+class DataError(ValueError):
+    """Data that cannot be trained or evaluated on; the message names the file and what is wrong in it."""
+
+
+class Split(Protocol):
+    """Annotated images of one split."""
+
+    @property
+    def source(self) -> Path:
+        """File or folder that messages name."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the foreground classes."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was mended or left out while reading, a sentence each."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def path(self, index: int) -> Path:
+        """File of image ``index``."""
+        ...
+
+
+S = TypeVar("S", bound=Split)
+
+
+class Data(LightningDataModule, ABC, Generic[S]):
+    """Reads splits when a run needs them and gives batches of them, the same whatever the number of workers.
+
+    Args:
+        batch_size: images a step and process.
+        workers: processes that read and augment; 0 reads in the training process.
+        seed: of the order and the augmentation; None takes the run's.
+
+    Attributes:
+        preprocessing: how images become the input; None takes that of the network which the trainer trains.
+        splits: what has been read, by "train", "val" and "test".
+    """
+
+    def __init__(self, batch_size: int, workers: int, seed: int | None) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
+        if workers < 0:
+            raise ValueError(f"workers must be 0 or more, not {workers}.")
+        self.batch_size = batch_size
+        self.workers = workers
+        self.seed = seed
+        self.preprocessing: Preprocessing | None = None
+        self.splits: dict[str, S] = {}
+
+    @abstractmethod
+    def read(self, split: str) -> S:
+        """Annotations of "train", "val" or "test".
+
+        Raises:
+            DataError: they are not there, or not what they should be.
+        """
+
+    @abstractmethod
+    def dataset(self, split: str, training: bool) -> Dataset[Any]:
+        """Samples of ``split``, augmented for ``training``; asked for by (index, seed), see :mod:`.sampling`."""
+
+    @abstractmethod
+    def collate(self, items: list[Any]) -> Any:
+        """Makes a batch of samples."""
+
+    def check(self) -> None:
+        """Raises DataError where the splits contradict each other."""
+        first, *others = self.splits.values()
+        for other in others:
+            if other.classes != first.classes:
+                raise DataError(f"{first.source} and {other.source} have different categories.")
+
+    def setup(self, stage: str) -> None:
+        """Reads and checks the annotations that ``stage`` needs."""
+        for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
+            if split not in self.splits:
+                self.splits[split] = self.read(split)
+                tell(self.splits[split].notes)
+        if self.splits:
+            self.check()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, once ``setup`` has run."""
+        return next(iter(self.splits.values())).classes
+
+    @property
+    def input(self) -> Preprocessing:
+        """How images become the network's input."""
+        if self.preprocessing is not None:
+            return self.preprocessing
+        return Preprocessing() if self.trainer is None else self.trainer.lightning_module.preprocessing  # pyright: ignore[reportReturnType] — a Task's
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        seed = torch.initial_seed() if self.seed is None else self.seed
+        size = len(self.splits["train"])
+        sampler = ShuffledSampler(size, seed, *self._rank_and_world("train"))
+        return self._loader("train", sampler, drop_last=len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._loader("val", ShardSampler(len(self.splits["val"]), *self._rank_and_world("val")))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return self._loader("test", ShardSampler(len(self.splits["test"]), *self._rank_and_world("test")))
+
+    def _rank_and_world(self, split: str) -> tuple[int, int]:
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        if len(self.splits[split]) < world:
+            raise DataError(f"{world} processes cannot share the {len(self.splits[split])} images of {split}.")
+        return rank, world
+
+    def _loader(self, split: str, sampler: ShuffledSampler | ShardSampler, drop_last: bool = False) -> ResumableLoader:
+        return ResumableLoader(
+            self.dataset(split, training=split == "train"),
+            self.batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=self.workers,
+            collate_fn=self.collate,
+            worker_init_fn=start_worker,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # a generator of its own: starting an epoch draws from it, which must not move the network's dropout
+            generator=torch.Generator(),
+        )
+
+
+class Position(TypedDict):
+    """How far a run has come: ``batches`` of epoch ``epoch`` are done."""
+
+    epoch: int
+    batches: int
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A loader whose position goes into checkpoints, and that goes on from there.
+
+    Lightning asks for ``state_dict``, calls ``load_state_dict`` when a run is resumed, and sets the sampler's epoch
+    before the first batch is drawn.
+    """
+
+    position: Position = Position(epoch=0, batches=0)
+    resume_at: Position | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — narrower than needed
+        sampler = self.sampler
+        assert isinstance(sampler, ShuffledSampler | ShardSampler)
+        self.position = Position(epoch=sampler.epoch, batches=0)
+        if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
+            self.position = self.resume_at
+        self.resume_at = None
+        sampler.start = self.position["batches"] * (self.batch_size or 1)
+        for batch in super().__iter__():
+            self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
+            yield batch
+
+    def state_dict(self) -> Position:
+        return self.position
+
+    def load_state_dict(self, state: Position) -> None:
+        self.resume_at = state
+
+
+def start_worker(_: int) -> None:
+    """Workers are many already: OpenCV must not start threads in each."""
+    cv2.setNumThreads(0)
+
+
+def tell(notes: tuple[str, ...]) -> None:
+    """Prints what was mended or left out, the first ones by name."""
+    for note in notes[:MOST_NOTES]:
+        rank_zero_info(note)
+    if len(notes) > MOST_NOTES:
+        rank_zero_info(f"… and {len(notes) - MOST_NOTES} more of this kind: litmobile inspect names them all.")
