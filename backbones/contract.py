@@ -16,9 +16,6 @@ class WeightsError(ValueError):
     """Weights that cannot be had, are not safe to read, or do not fit the network."""
 
 
-ROLES = ("classification", "detection", "segmentation")
-
-
 class Feature(NamedTuple):
     """One feature map on offer: how many channels it has and how many input pixels one of its cells spans."""
 

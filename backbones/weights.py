@@ -64,7 +64,7 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
         name = backbone.imagenet_weights_name()
         if not name:
             raise WeightsError(
-                f"No ImageNet weights are published for {_describe(backbone)}: {backbone.nearest_weights()}"
+                f"No ImageNet weights are published for {describe(backbone)}: {backbone.nearest_weights()}"
                 "pass a file, or train from scratch."
             )
     if is_file_name(name):
@@ -87,11 +87,11 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
     fitting = {name: tensor for name, tensor in translated.items() if name in own}
     if not fitting:
         held = f"its tensors are {', '.join(list(state)[:3])}, …" if state else "it has no tensors"
-        raise WeightsError(f"{source} holds nothing for {_describe(backbone)}: {held}.")
+        raise WeightsError(f"{source} holds nothing for {describe(backbone)}: {held}.")
     for name, tensor in fitting.items():
         if tensor.shape != own[name].shape:
             raise WeightsError(
-                f"{source} does not fit {_describe(backbone)}: {name} is {list(own[name].shape)} here and "
+                f"{source} does not fit {describe(backbone)}: {name} is {list(own[name].shape)} here and "
                 f"{list(tensor.shape)} there; give {' and '.join(backbone.shape_arguments) or 'the arguments'} as the "
                 "weights were trained with."
             )
@@ -135,7 +135,7 @@ def read_checkpoint(path: Path) -> object:
             "save its state_dict alone, or as safetensors."
         ) from error
     except Exception as error:  # what is no checkpoint fails in the unpickler in every way there is
-        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {_first_line(error)}.") from error
+        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {first_line(error)}.") from error
 
 
 def tensors_of(content: object, path: Path) -> State:
@@ -166,7 +166,7 @@ def _online(name: str, download: Callable[[str], State]) -> State:
         return download(name)
     except (URLError, OSError, RuntimeError) as error:  # RuntimeError: what arrived is damaged
         raise WeightsError(
-            f"The weights {name} could not be downloaded ({type(error).__name__}: {_first_line(error)}); where there "
+            f"The weights {name} could not be downloaded ({type(error).__name__}: {first_line(error)}); where there "
             "is no network, pass a file that holds them instead of their name."
         ) from error
 
@@ -177,7 +177,7 @@ def _fetch_torchvision(name: str) -> State:
     try:
         url = get_weight(name).url
     except (ValueError, KeyError) as error:
-        raise WeightsError(f"torchvision publishes no weights {name!r}: {_first_line(error)}.") from error
+        raise WeightsError(f"torchvision publishes no weights {name!r}: {first_line(error)}.") from error
     return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
 
 
@@ -189,13 +189,15 @@ def _fetch_timm(name: str) -> State:
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except RuntimeError as error:  # timm's way of saying that a tag is unknown or has no weights
-        raise WeightsError(f"timm publishes no weights {name!r}: {_first_line(error)}.") from error
+        raise WeightsError(f"timm publishes no weights {name!r}: {first_line(error)}.") from error
 
 
-def _describe(part: nn.Module) -> str:
+def describe(part: nn.Module) -> str:
+    """What messages call a part: its class with the arguments that were given."""
     arguments = ", ".join(f"{k}={v!r}" for k, v in getattr(part, "init_args", {}).items())
     return f"{type(part).__name__}({arguments})"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop."""
     return (str(error).strip().splitlines() or [""])[0].rstrip(".")
