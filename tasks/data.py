@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,11 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
+from .errors import DataError
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
 
 MOST_NOTES = 10  # that are printed one by one
-
-
-class DataError(ValueError):
-    """Data that cannot be trained or evaluated on; the message names the file and what is wrong in it."""
 
 
 class Split(Protocol):
@@ -115,6 +113,10 @@ class Data(LightningDataModule, ABC, Generic[S]):
         """Names of the classes, once ``setup`` has run."""
         return next(iter(self.splits.values())).classes
 
+    def image_name(self, split: str, index: int) -> str:
+        """File of an image, for messages."""
+        return str(self.splits[split].path(index))
+
     @property
     def input(self) -> Preprocessing:
         """How images become the network's input."""
@@ -193,8 +195,9 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def start_worker(_: int) -> None:
-    """Workers are many already: OpenCV must not start threads in each."""
+    """Workers are many already: OpenCV must not start threads in each. Ctrl-C is the main process's to answer."""
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def tell(notes: tuple[str, ...]) -> None:

@@ -2,49 +2,96 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
+import warnings
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from .errors import TaskError
+from .processes import first_process
+from .restart import KeepLast
 from .task import Task
 
 CONFIG = "config.yaml"
+METRICS = "metrics.csv"
+LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 
 
-def loggers(folder: Path) -> list[Logger]:
-    """CSV in ``metrics.csv`` and events in ``tensorboard/``."""
+def loggers(folder: Path, resumed_step: int | None = None) -> list[Logger]:
+    """CSV in ``metrics.csv`` and events in ``tensorboard/``; what a run had logged up to ``resumed_step`` stays."""
     return [
-        CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50),
-        TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
+        continued_csv(folder, resumed_step),
+        TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False, purge_step=resumed_step),
     ]
+
+
+def continued_csv(folder: Path, resumed_step: int | None) -> CSVLogger:
+    """A logger into ``metrics.csv`` that keeps the rows before ``resumed_step``, where Lightning's drops them all."""
+    file = folder / METRICS
+    rows: list[dict[str, str]] = []
+    if resumed_step is not None and file.is_file():
+        with file.open(newline="") as stored:
+            rows = [row for row in csv.DictReader(stored) if int(row["step"]) < resumed_step]
+    logger = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
+    if first_process():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Experiment logs directory")  # it is to be written to again
+            writer = logger.experiment
+        writer.metrics_keys = list(rows[0]) if rows else []
+        if rows:
+            with file.open("w", newline="") as stored:
+                table = csv.DictWriter(stored, writer.metrics_keys)
+                table.writeheader()
+                table.writerows(rows)
+    return logger
 
 
 def callbacks(folder: Path, task: Task) -> list[Callback]:
     """What every run does beside training: checkpoints, reports, pictures, progress."""
-    name = task.monitor
-    return [
-        ModelCheckpoint(
-            dirpath=folder / CHECKPOINTS,
-            filename="best",
-            monitor=name,
-            mode="max",
-            save_last=True,
-            enable_version_counter=False,
-        ),
-        Reports(folder),
-        Pictures(folder / PICTURES),
-        Progress(),
-    ]
+    best = ModelCheckpoint(
+        dirpath=folder / CHECKPOINTS,
+        filename="best",
+        monitor=task.monitor,
+        mode="max",
+        enable_version_counter=False,
+    )
+    # the last one of these goes last: it holds the state of those before it
+    return [Reports(folder), Pictures(folder / PICTURES), Progress(), best, KeepLast(checkpoint(folder, "last"))]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other trainings out of ``folder`` while the block runs; a lock goes with its process, however that ends.
+
+    Raises:
+        TaskError: another training is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TaskError(
+            f"Another training writes to {folder}: wait for it, or choose another folder with --run."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class CpuThreads(Callback):
@@ -87,8 +134,11 @@ class Reports(Callback):
         if split == "val" and trainer.state.fn == "fit":
             history = self.folder / "metrics.json"
             entries = json.loads(history.read_text()) if history.is_file() else []
+            earlier = [
+                entry for entry in entries if entry["step"] < trainer.global_step
+            ]  # the rest was lost and redone
             logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
-            history.write_text(json.dumps([*entries, where | logged], indent=1) + "\n")
+            history.write_text(json.dumps([*earlier, where | logged], indent=1) + "\n")
 
 
 class Pictures(Callback):

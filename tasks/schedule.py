@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -31,3 +32,25 @@ def warmup_cosine(optimizer: Optimizer, steps: int, warmup: int) -> LambdaLR:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     return LambdaLR(optimizer, factor)
+
+
+def scale_rate(optimizer: Optimizer, reference: int, batch: int, processes: int, accumulated: int) -> None:
+    """Multiplies the learning rates by what a step sees over ``reference`` (Goyal et al., arXiv 1706.02677).
+
+    What was done is said in the log.
+
+    Args:
+        optimizer: changed in place.
+        reference: images a step that its rates are meant for.
+        batch: images of a batch.
+        processes: that step together.
+        accumulated: batches a step and process.
+    """
+    whole = batch * processes * accumulated
+    given = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= whole / reference
+    rank_zero_info(
+        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {given[0]:.4g} is meant for {reference} images a step, "
+        f"and a step sees {whole} ({batch} images × {processes} processes × {accumulated} accumulated batches)."
+    )

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..backbones.contract import Part
 from ..backbones.weights import State, WeightsError, fetch, is_file_name, read_checkpoint, tensors_of
 from ..heads.contract import ClassRows, Head, Origin, nameless_classes
+from .checkpoints import plain
 from .network import Network, checkpoint_file
 
 SPEC = {"backbone", "head", "maps", "classes", "preprocessing"}
@@ -203,9 +204,9 @@ def arguments_otherwise(network: Network, origin: Origin, key: str) -> dict[str,
     spec = origin.spec.get(key, {})
     there = part.defaults() | spec["init_args"] if spec.get("class_path") == part.spec()["class_path"] else {}
     return {
-        name: _plain(there[name])
+        name: plain(there[name])
         for name, value in part.arguments.items()
-        if name in there and not (key == "head" and name in Head.GIVEN) and _plain(there[name]) != _plain(value)
+        if name in there and not (key == "head" and name in Head.GIVEN) and plain(there[name]) != plain(value)
     }
 
 
@@ -214,9 +215,9 @@ def differences(network: Network, origin: Origin) -> list[str]:
     parts = {key: arguments_otherwise(network, origin, key) for key in ("backbone", "head")}
     there = origin.spec.get("preprocessing", {})
     parts["preprocessing"] = {
-        name: _plain(there[name])
+        name: plain(there[name])
         for name in ("mean", "std")
-        if name in there and _plain(there[name]) != _plain(getattr(network.preprocessing, name))
+        if name in there and plain(there[name]) != plain(getattr(network.preprocessing, name))
     }
     arguments = [f"{key}.{name}={value!r}" for key, values in parts.items() for name, value in values.items()]
     return kinds_otherwise(network, origin) + arguments
@@ -236,11 +237,6 @@ def remedy(network: Network, origin: Origin, name: str, classes: int) -> str:
         return f"let {type(network.head).__name__}.class_rows name the tensors that have rows for classes"
     arguments = [f"{key}.{argument}" for argument in parts[key].shape_arguments]
     return f"give {' and '.join(arguments) or 'the arguments'} as it was trained with"
-
-
-def _plain(value: Any) -> Any:
-    """``value`` with tuples as lists, as YAML and checkpoints have them."""
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

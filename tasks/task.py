@@ -10,27 +10,23 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from ..backbones.contract import Backbone
 from ..backbones.weights import load_weights
 from ..heads.contract import HeadFactory, nameless_classes
+from .averaging import WeightAverage
+from .checkpoints import check_same_network
+from .data import Data, ResumableLoader
+from .errors import TaskError
+from .loss_watch import LossWatch
 from .network import Network
 from .preprocessing import Preprocessing
-from .schedule import parameter_groups, warmup_cosine
+from .processes import check_norms, share_norm_statistics
+from .schedule import parameter_groups, scale_rate, warmup_cosine
 from .starts import load_start
-
-
-class Batch(NamedTuple):
-    """What every task's batches have: ``images`` ``[N, 3, H, W]`` uint8 and the head's ``targets``."""
-
-    images: Tensor
-    targets: Any
-
-
-class TaskError(ValueError):
-    """Parts of a run that contradict each other."""
 
 
 class Report(NamedTuple):
@@ -56,7 +52,11 @@ class Task(LightningModule, ABC):
         weights: what the whole network starts training from, trained on whatever classes: a run's folder, a file, or
             the exact name of published ones; instead of ``backbone_weights``.
         optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
+        reference_batch: how many images a step the optimiser's learning rate is meant for; where all processes together
+            and accumulated batches make k times as many, it is multiplied by k. None takes it as it is.
         warmup_steps: steps of linear warm-up, a tenth of the run at most; a cosine follows.
+        average_decay: evaluate, save and export an exponential moving average of the weights, of which a late step
+            keeps this share (0.999, say); None trains without one.
         channels_last: lay tensors out in memory with the channels last, which convolutions on CPUs and tensor cores
             are quickest with.
     """
@@ -67,6 +67,8 @@ class Task(LightningModule, ABC):
 
     network: Network
     report: Report | None = None
+    _average: WeightAverage | None = None
+    _watch: LossWatch
 
     def __init__(
         self,
@@ -78,10 +80,16 @@ class Task(LightningModule, ABC):
         backbone_weights: str | None,
         weights: str | None,
         optimizer: OptimizerCallable,
+        reference_batch: int | None,
         warmup_steps: int,
+        average_decay: float | None,
         channels_last: bool,
     ) -> None:
         super().__init__()
+        if average_decay is not None and not 0 <= average_decay < 1:
+            raise ValueError(f"average_decay must be in 0 … 1, 1 not included, not {average_decay}.")
+        if reference_batch is not None and reference_batch < 1:
+            raise ValueError(f"reference_batch must be a number of images, not {reference_batch}.")
         self.preprocessing = preprocessing
         self._parts = (backbone, head)
         self._num_classes = num_classes
@@ -90,7 +98,10 @@ class Task(LightningModule, ABC):
             raise TaskError("weights start the backbone, too: give either weights or backbone_weights.")
         self._starts = (backbone_weights, weights)
         self._optimizer = optimizer
+        self._reference_batch = reference_batch
         self._warmup_steps = warmup_steps
+        self._average_decay = average_decay
+        self._resumed: dict[str, Any] = {}  # what a checkpoint holds beside what Lightning restores
         self._channels_last = channels_last
         # maps that the backbone lacks are better known now than after the data was read
         backbone.check_offered(backbone.tap(self.role) if maps is None else maps)
@@ -124,6 +135,17 @@ class Task(LightningModule, ABC):
     # training
 
     def on_fit_start(self) -> None:
+        """Prepares what a training has and an evaluation has not, once the network is on its device."""
+        self._load_start()
+        check_norms(self.network, self.device)
+        data = self._data()
+        self._watch = LossWatch(self._log_every(), lambda index: data.image_name("train", index))
+        if self._average_decay is not None:
+            self._average = WeightAverage(self.network, self._average_decay)
+            if "average" in self._resumed:
+                self._average.load(self._resumed["average"], self._resumed["updates"])
+
+    def _load_start(self) -> None:
         """Loads what the training starts from, once, unless it goes on from a checkpoint, which is read before this."""
         backbone_weights, weights = self._starts
         self._starts = (None, None)
@@ -132,23 +154,55 @@ class Task(LightningModule, ABC):
         if self.trainer.ckpt_path is None and weights is not None:
             rank_zero_info(f"Network: {load_start(self.network, weights)}.")
 
+    def on_train_start(self) -> None:
+        if "random" in self._resumed:
+            torch.set_rng_state(self._resumed["random"])
+        loader = self.trainer.train_dataloader
+        if "position" in self._resumed and isinstance(loader, ResumableLoader):
+            # Lightning would do so itself, had the loaders not been asked for the number of steps before it could
+            loader.load_state_dict(self._resumed["position"])
+        self._resumed = {}
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.network.head.loss(self.network(batch.images), batch.targets)
         loss = torch.stack(list(terms.values())).sum()
-        # every call of log costs some 0.2 ms, and loggers look at every n-th step only; Lightning sets the attribute
-        # in a connector, where its types do not show it
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue]
-            self.log("train/loss", loss.detach(), batch_size=len(batch.images))
-            for name, term in terms.items():
-                self.log(f"train/{name}", term.detach(), batch_size=len(batch.images))
-            self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=len(batch.images))
+        self._watch.note(self.global_step, batch.indices, terms)
+        # every call of log costs some 0.2 ms, and loggers look at every n-th step only
+        if (self.global_step + 1) % self._log_every() == 0:
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            named = {f"train/{name}": term.detach() for name, term in terms.items()}
+            self.log_dict({"train/loss": loss.detach(), **named, "train/lr": rate}, batch_size=len(batch.images))
         return loss
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        super().optimizer_step(*arguments, **options)
+        if self._average is not None:
+            self._average.update()
+
+    def on_train_end(self) -> None:
+        """Leaves the averaged weights in the network."""
+        if self._average is not None:
+            self._average.swap()
+            self._average = None
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(parameter_groups(self.network))
+        if self._reference_batch is not None:
+            accumulated = self.trainer.accumulate_grad_batches
+            scale_rate(optimizer, self._reference_batch, self._data().batch_size, self.trainer.world_size, accumulated)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = warmup_cosine(optimizer, steps, self._warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _log_every(self) -> int:
+        # Lightning sets the attribute in a connector, where its types do not show it
+        return self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _data(self) -> Data[Any]:
+        data = getattr(self.trainer, "datamodule", None)
+        if not isinstance(data, Data):
+            raise TaskError("A task trains and evaluates a data module of litmobile's kind, such as CocoDetection.")
+        return data
 
     # evaluation
 
@@ -169,6 +223,9 @@ class Task(LightningModule, ABC):
         """Draws ``batch``, which was just evaluated, with truth and predictions into a picture file."""
 
     def on_validation_epoch_start(self) -> None:
+        if self._average is not None:
+            self._average.swap()
+        share_norm_statistics(self.network)
         self.start_evaluation("val")
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -176,6 +233,8 @@ class Task(LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation("val")
+        if self._average is not None:
+            self._average.swap()
 
     def on_test_epoch_start(self) -> None:
         self.start_evaluation("test")
@@ -195,22 +254,29 @@ class Task(LightningModule, ABC):
     # checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what it takes to build the network again without this task."""
+        """Adds what it takes to build the network without this task, and to go on with a training to the bit.
+
+        ``state_dict`` holds what is evaluated: the average where there is one.
+        """
         checkpoint["network"] = self.network.spec()
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        self._watch.look()  # weights that a bad loss has spoilt must not replace good ones
+        checkpoint["random"] = torch.get_rng_state()
+        if isinstance(loader := self.trainer.train_dataloader, ResumableLoader):
+            checkpoint["position"] = loader.state_dict()
+        if self._average is not None:
+            average = {f"network.{name}": value for name, value in self._average.state_dict().items()}
+            checkpoint["trained"] = {"state_dict": checkpoint["state_dict"], "updates": self._average.updates}
+            checkpoint["state_dict"] = average
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the checkpoint of another network in one sentence, where PyTorch would list every tensor."""
-        stored, own = checkpoint.get("network"), self.network.spec()
-        if stored is None:
-            raise TaskError("The checkpoint holds no network of litmobile.")
-        for part in ("classes", "maps"):
-            if list(stored[part]) != own[part]:
-                raise TaskError(
-                    f"The checkpoint was trained with other {part}: {stored[part]} there, {own[part]} here."
-                )
-        for part in ("backbone", "head"):
-            if stored[part]["class_path"] != own[part]["class_path"]:
-                raise TaskError(
-                    f"The checkpoint holds a {stored[part]['class_path']} as {part}, this run builds a "
-                    f"{own[part]['class_path']}."
-                )
+        """Refuses the checkpoint of another network, and sorts out what a training goes on with."""
+        check_same_network(checkpoint, self.network)
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        self._resumed = {name: checkpoint[name] for name in ("random", "position") if name in checkpoint}
+        if "trained" in checkpoint and self._average_decay is not None:
+            average = {k.removeprefix("network."): v for k, v in checkpoint["state_dict"].items()}
+            self._resumed |= {"average": average, "updates": checkpoint["trained"]["updates"]}
+            checkpoint["state_dict"] = checkpoint["trained"]["state_dict"]

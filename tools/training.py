@@ -6,10 +6,13 @@ import itertools
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -18,7 +21,10 @@ from lightning.pytorch.utilities import rank_zero_info
 # imported for their names: --model.backbone=MobileNetV2 finds what has been imported
 from .. import backbones, heads  # noqa: F401
 from ..tasks import run as run_folder
-from ..tasks.detection import CocoDetection, DetectionTask  # noqa: F401
+from ..tasks.checkpoints import WholeCheckpointIO
+from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
+from ..tasks.processes import first_process
+from ..tasks.restart import Stopped
 from ..tasks.task import Task
 from . import configurations
 from .memory import keep_freed_memory
@@ -37,8 +43,21 @@ def run(command: str, words: Sequence[str]) -> None:
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
     os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = [sys.argv[0], command, *words]
+    # a run goes on into a folder that is not empty
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    with ExitStack() as held:
+        try:
+            cli(run_at, held)
+        except Stopped as stopped:
+            rank_zero_info(f"The run {stopped}; go on with litmobile fit --run {run_at}")
+            sys.exit(128 + stopped.signal)  # as a shell says it
+
+
+def cli(run_at: Path, held: ExitStack) -> None:
+    """Parses ``sys.argv`` and runs the command that it asks for in the folder ``run_at``, which ``held`` locks."""
     RunCLI(
         run_at,
+        held,
         Task,
         LightningDataModule,
         subclass_mode_model=True,
@@ -97,19 +116,26 @@ def new_folder(words: Sequence[str]) -> Path:
     return Path("runs") / f"{names[-1] if names else 'run'}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
+def as_list(value: Any) -> list[Any]:
+    """None as nothing, one thing as a list of it."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
 class RunCLI(LightningCLI):
     """LightningCLI with a folder for each run.
 
     Args:
         folder: where the run leaves what it makes.
+        held: takes the lock on the folder, once there is something to be written.
         arguments: LightningCLI's.
         options: LightningCLI's.
     """
 
     model: Task
 
-    def __init__(self, folder: Path, *arguments: Any, **options: Any) -> None:
+    def __init__(self, folder: Path, held: ExitStack, *arguments: Any, **options: Any) -> None:
         self.folder = folder
+        self.held = held
         super().__init__(*arguments, **options)
 
     @staticmethod
@@ -120,15 +146,26 @@ class RunCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         asked = self._get(self.config_init, "trainer", default={})
+        training = self.subcommand == "fit"
+        if training and first_process():
+            self.held.enter_context(run_folder.locked(self.folder))
         kwargs.setdefault("default_root_dir", str(self.folder))
         if asked.get("logger") is None:
-            kwargs["logger"] = run_folder.loggers(self.folder) if self.subcommand == "fit" else False
+            kwargs["logger"] = run_folder.loggers(self.folder, self._resumed_step()) if training else False
+        kwargs["plugins"] = [*as_list(asked.get("plugins")), WholeCheckpointIO()]
         # Lightning refuses callbacks of a kind that was switched off
         off = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
         unwanted = tuple(kind for option, kind in off.items() if asked.get(option) is False)
         ours = [c for c in run_folder.callbacks(self.folder, self.model) if not isinstance(c, unwanted)]
         kwargs["callbacks"] = [*(asked.get("callbacks") or []), *ours]
         return super().instantiate_trainer(**kwargs)
+
+    def _resumed_step(self) -> int | None:
+        """How many steps the checkpoint that ``fit`` goes on with had taken."""
+        path = self._get(self.config, "ckpt_path")
+        if path is None or not Path(path).is_file():
+            return None
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
     def after_fit(self) -> None:
         """Tells where the run is and what it reached."""
@@ -166,4 +203,7 @@ class SaveRunConfig(SaveConfigCallback):
             del stored[key]
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
-        (self.folder / run_folder.CONFIG).write_text(text)
+        # whole or not at all, whoever reads it meanwhile
+        part = self.folder / f"{run_folder.CONFIG}.part"
+        part.write_text(text)
+        part.replace(self.folder / run_folder.CONFIG)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data import DataError
+from ..errors import DataError
 
 
 class ImageRecord(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .annotations import Annotations, DataError, clean_boxes, missing_files, read_json
+from ..errors import DataError
+from .annotations import Annotations, clean_boxes, missing_files, read_json
 
 
 def read_coco(file: Path, folder: Path) -> Annotations:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...heads.predictions import BoxTargets
-from ..data import Data, DataError, tell
+from ..data import Data, tell
+from ..errors import DataError
 from ..images import read_image
 from ..preprocessing import Preprocessing
 from ..sampling import Key

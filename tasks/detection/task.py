@@ -13,8 +13,10 @@ from ...backbones.contract import Backbone
 from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
+from ..errors import TaskError
 from ..preprocessing import Preprocessing
-from ..task import Report, Task, TaskError
+from ..processes import several
+from ..task import Report, Task
 from .data import DetectionBatch, DetectionData
 from .metrics import CocoEvaluator, CocoResult
 from .pictures import contact_sheet, save_picture
@@ -38,26 +40,30 @@ class DetectionTask(Task):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
         ),
+        reference_batch: int | None = None,
         warmup_steps: int = 1000,
+        average_decay: float | None = None,
         channels_last: bool = True,
     ) -> None:
         super().__init__(
             backbone,
             head,
             preprocessing,
-            num_classes,
-            maps,
-            backbone_weights,
-            weights,
-            optimizer,
-            warmup_steps,
-            channels_last,
+            num_classes=num_classes,
+            maps=maps,
+            backbone_weights=backbone_weights,
+            weights=weights,
+            optimizer=optimizer,
+            reference_batch=reference_batch,
+            warmup_steps=warmup_steps,
+            average_decay=average_decay,
+            channels_last=channels_last,
         )
         self._evaluators: dict[str, CocoEvaluator] = {}
         self.last_detections: list[Detections] = []
 
     def start_evaluation(self, split: str) -> None:
-        data = getattr(self.trainer, "datamodule", None)
+        data = self._data()
         if not isinstance(data, DetectionData):
             raise TaskError("DetectionTask evaluates a DetectionData module such as CocoDetection: pass one to fit.")
         self._annotations = data.splits[split]
@@ -86,7 +92,7 @@ class DetectionTask(Task):
 
     def _result_of_all_processes(self) -> CocoResult:
         """Detections are gathered and evaluated once, so that every process knows the same figures."""
-        if not (distributed.is_available() and distributed.is_initialized()):
+        if not several():
             return self._evaluator.compute()
         gathered: list[dict] = [{} for _ in range(distributed.get_world_size())]
         distributed.all_gather_object(gathered, self._evaluator.detections)

@@ -54,7 +54,7 @@ def test_its_parts_train_on_the_command_line_and_the_run_is_loaded_by_its_path(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.py").write_text("\n\n".join(BLOCKS))
-    as_tables(shapes, tmp_path / "data" / "mine")
+    as_tables(shapes, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     _, program, *words = shlex.split(COMMAND)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError
 from litmobile.heads import LRASPP, SSDLite
 from litmobile.tasks.detection import CocoDetection, DetectionTask
+from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import parameter_groups, warmup_cosine
-from litmobile.tasks.task import TaskError
 
 
 def trainer(folder: Path, **options: object) -> Trainer:

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from litmobile.tasks.data import DataError
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.data import DetectionBatch, DetectionDataset, collate
 from litmobile.tasks.detection.transforms import Resize, Sample
+from litmobile.tasks.errors import DataError
 from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
 

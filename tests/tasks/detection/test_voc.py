@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from litmobile.tasks.data import DataError
 from litmobile.tasks.detection import VocDetection
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.voc import read_voc
 from litmobile.tasks.detection.voc_metrics import VocEvaluator, area_under_envelope, eleven_points, judge
+from litmobile.tasks.errors import DataError
 
 OneSentence = Callable[..., None]
 

@@ -1,0 +1,72 @@
+"""Notices losses that are no numbers, without asking the device in every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Entry(NamedTuple):
+    """A step, the images it saw and its losses by name."""
+
+    step: int
+    images: Tensor
+    terms: dict[str, Tensor]
+
+
+class LossError(ValueError):
+    """A loss that is no finite number."""
+
+
+class LossWatch:
+    """Remembers the losses of the last steps and which images made them, and looks at them every ``every`` steps.
+
+    Looking makes the processor wait for the accelerator; remembering does not.
+
+    Args:
+        every: steps from one look to the next.
+        name_of: gives the file of an image by its index.
+    """
+
+    def __init__(self, every: int, name_of: Callable[[int], str]) -> None:
+        self.every = max(1, every)
+        self.name_of = name_of
+        self._recent: list[Entry] = []
+
+    def note(self, step: int, images: Tensor, terms: dict[str, Tensor]) -> None:
+        """Remembers the losses of a step, and looks if it is time to.
+
+        Args:
+            step: its number.
+            images: ``[N]``, indices of the batch's images.
+            terms: the losses by name.
+
+        Raises:
+            LossError: see :meth:`look`.
+        """
+        self._recent.append(Entry(step, images, {name: value.detach() for name, value in terms.items()}))
+        if len(self._recent) >= self.every:
+            self.look()
+
+    def look(self) -> None:
+        """Forgets the remembered steps if all their losses are finite.
+
+        Raises:
+            LossError: one is not; the message names the step and the files of its batch.
+        """
+        recent, self._recent = self._recent, []
+        if not recent:
+            return
+        values = torch.stack([value.float() for entry in recent for value in entry.terms.values()]).cpu()
+        if bool(values.isfinite().all()):
+            return
+        entry = next(e for e in recent if not all(bool(v.isfinite()) for v in e.terms.values()))
+        losses = ", ".join(f"{name} {value.item():.4g}" for name, value in entry.terms.items())
+        files = [self.name_of(index) for index in entry.images.tolist()]
+        raise LossError(
+            f"The loss of step {entry.step} is no finite number ({losses}): look at the files of its batch, or lower "
+            f"the learning rate; it held {', '.join(files)}."
+        )

@@ -1,0 +1,99 @@
+"""What lets a run go on after an interruption: its state on disk in time, and on signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_info
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+QUIET, DUE, STOP = 0, 1, 2  # what a step has to do about the last checkpoint; the processes agree on the greatest
+
+
+class Stopped(Exception):  # noqa: N818 — asked for, no error
+    """A run that was asked to end by a signal, and has written its state.
+
+    Attributes:
+        signal: which one.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
+class KeepLast(Checkpoint):
+    """Keeps ``last.ckpt``, from which a run goes on: after every epoch, every some minutes, and when told to stop.
+
+    Ctrl-C and SIGTERM end the run behind the step that is under way, with its state written. A second Ctrl-C ends it at
+    once; the last checkpoint stands.
+
+    Args:
+        path: the file.
+        minutes: between checkpoints within an epoch.
+    """
+
+    def __init__(self, path: Path, minutes: float = 15.0) -> None:
+        self.path = path
+        self.seconds = 60 * minutes
+        self.received = 0
+        self._written = time.monotonic()
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._written = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._receive) for number in STOP_SIGNALS}
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+        rank_zero_info("\nStopping behind this step. Once more Ctrl-C stops at once.")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # behind an epoch's last batch come its validation and its end, which a checkpoint should hold
+        if not trainer.is_last_batch and (todo := self._todo(trainer, batch_idx)) != QUIET:
+            self._write(trainer)
+            if todo == STOP:
+                self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._write(trainer)
+        if self._agree(trainer, STOP if self.received else QUIET) == STOP:
+            self._stop(trainer)
+
+    def _todo(self, trainer: Trainer, batch_idx: int) -> int:
+        """What all processes do now; several agree on it every few steps only, since agreeing takes time."""
+        late = time.monotonic() - self._written > self.seconds
+        own = STOP if self.received else DUE if late else QUIET
+        if trainer.world_size == 1:
+            return own
+        return self._agree(trainer, own) if (batch_idx + 1) % trainer.log_every_n_steps == 0 else QUIET  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _agree(self, trainer: Trainer, own: int) -> int:
+        return int(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="max"))
+
+    def _write(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        for logger in trainer.loggers:
+            logger.save()
+        self._written = time.monotonic()
+
+    def _stop(self, trainer: Trainer) -> None:
+        raise Stopped(f"stopped after step {trainer.global_step}, with the state in {self.path}", self.received)

@@ -1,0 +1,241 @@
+"""Interrupted runs go on to the same bits, checkpoints are whole or absent, and bad losses name their files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
+from litmobile.tasks.run import checkpoint
+from litmobile.tools.cli import main
+
+OneSentence = Callable[..., None]
+
+SMALL = [
+    "--model=DetectionTask",
+    "--model.backbone=MobileNetV2",
+    "--model.backbone.width=0.35",
+    "--model.backbone.norm_momentum=0.1",
+    "--model.preprocessing.size=[64,64]",
+    "--model.average_decay=0.99",
+    "--data=CocoDetection",
+    "--data.train=train",
+    "--data.val=val",
+    "--data.batch_size=2",
+    "--data.workers=1",
+    "--data.augmentation=SSDAugmentation",
+    "--data.augmentation.photometric=true",
+    "--trainer.max_epochs=3",
+    "--trainer.accelerator=cpu",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+]
+
+# stops the run where told, from outside the code under test: as a signal or a power cut would
+INTERRUPTED = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from litmobile.tasks.task import Task
+from litmobile.tools.cli import main
+
+number, step = getattr(signal, sys.argv[1]), int(sys.argv[2])
+take = Task.optimizer_step
+
+def interrupted(self, *arguments, **options):
+    take(self, *arguments, **options)
+    if self.global_step + 1 == step:  # Lightning counts it afterwards
+        os.kill(os.getpid(), number)
+
+Task.optimizer_step = interrupted
+main(sys.argv[3:])
+"""
+
+
+def fit(shapes: Path, run: Path, *words: str) -> None:
+    main(["fit", *SMALL, f"--data.root={shapes}", "--run", str(run), *words])
+
+
+def interrupt(shapes: Path, run: Path, name: str, step: int) -> int:
+    """Trains in a process that gets signal ``name`` behind optimiser step ``step``; gives its exit status."""
+    words = ["fit", *SMALL, f"--data.root={shapes}", "--run", str(run)]
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, name, str(step), *words], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode
+
+
+def last(run: Path) -> dict[str, Any]:
+    return torch.load(checkpoint(run, "last"), weights_only=True)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def whole(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs of five steps that nothing interrupts."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    fit(shapes, run)
+    return run
+
+
+def assert_same_end(run: Path, other: Path) -> None:
+    """Both runs have the same weights, averages, optimiser and history, to the bit."""
+    ours, theirs = last(run), last(other)
+    assert ours["global_step"] == theirs["global_step"] == 15
+    for name in ("state_dict", "trained", "optimizer_states", "lr_schedulers"):
+        flat, expected = flatten(ours[name]), flatten(theirs[name])
+        assert flat.keys() == expected.keys()
+        for key, value in flat.items():
+            same = torch.equal(value, expected[key]) if isinstance(value, torch.Tensor) else value == expected[key]
+            assert same, f"{name}.{key}"
+    assert rows(run) == rows(other)
+    history, expected = (json.loads((r / "metrics.json").read_text()) for r in (run, other))
+    assert history == expected
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, entry in items for k, v in flatten(entry, f"{prefix}.{key}").items()}
+    return {prefix: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "kept"),
+    [
+        ("SIGTERM", 2, 2),  # within the first epoch
+        ("SIGINT", 8, 8),  # within the second
+        ("SIGTERM", 10, 10),  # at the end of the second: behind its validation
+        ("SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
+        ("SIGKILL", 3, None),  # not even that is there: from the start
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    name: str, step: int, kept: int | None, whole: Path, shapes: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    number = getattr(signal, name)
+    assert interrupt(shapes, run, name, step) == (-number if name == "SIGKILL" else 128 + number)
+    if kept is None:
+        assert not checkpoint(run, "last").exists()
+    else:
+        assert last(run)["global_step"] == kept
+    main(["fit", "--run", str(run)])
+    assert_same_end(run, whole)
+
+
+def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
+    import litmobile
+
+    stored = last(whole)
+    trained, average = stored["trained"]["state_dict"], stored["state_dict"]
+    assert stored["trained"]["updates"] == 15
+    differing = [k for k in average if not torch.equal(average[k], trained[k])]
+    assert len(differing) > 0.9 * len([k for k in average if average[k].is_floating_point()])
+    network = litmobile.load(checkpoint(whole, "last")).state_dict()
+    assert all(torch.equal(network[name], average[f"network.{name}"]) for name in network)
+    before = json.loads((whole / "metrics.json").read_text())[-1]["val/AP"]
+    main(["validate", "--run", str(whole), "--ckpt_path", str(checkpoint(whole, "last"))])
+    assert json.loads((whole / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full to write to")
+    path = tmp_path / "last.ckpt"
+    io = WholeCheckpointIO()
+    io.save_checkpoint({"step": 1}, path)
+    path.with_name("last.ckpt.part").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError) as caught:
+        io.save_checkpoint({"step": 2}, path)
+    assert_one_sentence(caught.value, path, "No space left", "the one before is still there")
+    assert io.load_checkpoint(path)["step"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+    io.save_checkpoint({"step": 3}, path)
+    assert io.load_checkpoint(path)["step"] == 3
+
+
+def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [sys.executable, "-m", "litmobile.tools.cli", "fit", *SMALL, f"--data.root={shapes}", f"--run={run}"]
+    first = subprocess.Popen(
+        [*words, "--trainer.max_epochs=1000"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(600):
+            if (run / "config.yaml").exists():
+                break
+            time.sleep(0.1)
+        with pytest.raises(SystemExit) as caught:
+            main(["fit", "--run", str(run)])
+        assert f"Another training writes to {run}" in str(caught.value)
+    finally:
+        first.kill()
+        first.wait()
+    main(["fit", "--run", str(run), "--trainer.max_epochs=1"])  # the lock went with the process
+
+
+def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
+    shapes: Path, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit) as caught:
+        fit(shapes, run, "--model.optimizer.lr=1e18", "--model.optimizer=SGD", "--trainer.log_every_n_steps=50")
+    names = sorted(path.name for path in (shapes / "train").glob("*.jpg"))
+    assert "is no finite number" in str(caught.value)
+    assert sum(name in str(caught.value) for name in names) == 2  # those of one batch
+    assert not checkpoint(run, "last").exists()
+
+
+def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
+    from lightning.pytorch import Trainer
+
+    from litmobile.backbones import MobileNetV2
+    from litmobile.tasks.detection import CocoDetection, DetectionTask
+    from litmobile.tasks.preprocessing import Preprocessing
+
+    drawn: list[float] = []
+
+    class Drawing(DetectionTask):
+        """Draws from the generator that dropout uses, in every step."""
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            drawn.append(torch.rand(()).item())
+            return super().training_step(batch, batch_idx)
+
+    def train(steps: int, resume: Path | None) -> Trainer:
+        task = Drawing(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
+        data = CocoDetection(str(shapes), "train", "val", batch_size=2, workers=0, seed=1)
+        trainer = Trainer(
+            max_steps=steps,
+            limit_val_batches=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            accelerator="cpu",
+        )
+        trainer.fit(task, data, ckpt_path=resume)
+        return trainer
+
+    torch.manual_seed(5)
+    train(8, None)
+    torch.manual_seed(5)
+    train(3, None).save_checkpoint(tmp_path / "three.ckpt")
+    torch.manual_seed(77)
+    train(8, tmp_path / "three.ckpt")
+    assert drawn[:8] == drawn[8:]
