@@ -16,9 +16,6 @@ class WeightsError(ValueError):
     """Weights that cannot be had, are not safe to read, or do not fit the network."""
 
 
-ROLES = ("classification", "detection", "segmentation")
-
-
 class Feature(NamedTuple):
     """One feature map on offer: how many channels it has and how many input pixels one of its cells spans."""
 
@@ -31,8 +28,13 @@ class Part(nn.Module):
 
     Arguments have to be plain values (numbers, strings, lists, dictionaries): they are stored in checkpoints that are
     read with ``weights_only=True``.
+
+    Attributes:
+        shape_arguments: names of the constructor arguments that the shapes of the weights depend on.
+        init_args: the constructor arguments that were given.
     """
 
+    shape_arguments: ClassVar[tuple[str, ...]] = ()
     init_args: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -49,9 +51,13 @@ class Part(nn.Module):
     @property
     def arguments(self) -> dict[str, Any]:
         """Every constructor argument by name, defaults included."""
-        parameters = inspect.signature(type(self).__init__).parameters
-        defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
-        return defaults | self.init_args
+        return self.defaults() | self.init_args
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The constructor arguments that need not be given, with their values then."""
+        parameters = inspect.signature(cls.__init__).parameters
+        return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
     def spec(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
         """Import path and constructor arguments, as plain values; ``leave_out`` names arguments to omit."""
@@ -99,14 +105,12 @@ class Backbone(Part, ABC):
     true one.
 
     Attributes:
-        shape_arguments: names of the constructor arguments that the shapes of the weights depend on.
         features: every map on offer by name, finest first; what :meth:`select` dropped is no longer there.
         taps: for each role ("classification", "detection", "segmentation") the maps, finest first, that the papers
             put such a head on; a role that the family cannot serve is absent.
         width: the width multiplier, which a head may scale its own layers with.
     """
 
-    shape_arguments: ClassVar[tuple[str, ...]] = ()
     features: dict[str, Feature]
     taps: dict[str, tuple[str, ...]]
     width: float = 1.0

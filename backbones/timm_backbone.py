@@ -53,7 +53,7 @@ class TimmBackbone(Backbone):
         ValueError: timm knows no such network, it has no feature maps, or not at this ``output_stride``.
     """
 
-    shape_arguments = ("in_channels",)
+    shape_arguments = ("in_channels", "name")
 
     def __init__(self, name: str, output_stride: int = 32, in_channels: int = 3) -> None:
         super().__init__()

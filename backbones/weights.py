@@ -64,15 +64,20 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
         name = backbone.imagenet_weights_name()
         if not name:
             raise WeightsError(
-                f"No ImageNet weights are published for {_describe(backbone)}: {backbone.nearest_weights()}"
+                f"No ImageNet weights are published for {describe(backbone)}: {backbone.nearest_weights()}"
                 "pass a file, or train from scratch."
             )
-    if Path(name).suffix in {".pth", ".pt", ".ckpt", ".safetensors"} or Path(name).exists():
+    if is_file_name(name):
         state = read_state(Path(name))
     else:
         backbone.check_published(name)
         state = fetch(name)
     return load_state(backbone, state, name)
+
+
+def is_file_name(source: str) -> bool:
+    """Whether ``source`` is meant as a file (or a folder), not as the name of published weights."""
+    return Path(source).suffix in {".pth", ".pt", ".ckpt", ".safetensors"} or Path(source).exists()
 
 
 def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
@@ -82,11 +87,11 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
     fitting = {name: tensor for name, tensor in translated.items() if name in own}
     if not fitting:
         held = f"its tensors are {', '.join(list(state)[:3])}, …" if state else "it has no tensors"
-        raise WeightsError(f"{source} holds nothing for {_describe(backbone)}: {held}.")
+        raise WeightsError(f"{source} holds nothing for {describe(backbone)}: {held}.")
     for name, tensor in fitting.items():
         if tensor.shape != own[name].shape:
             raise WeightsError(
-                f"{source} does not fit {_describe(backbone)}: {name} is {list(own[name].shape)} here and "
+                f"{source} does not fit {describe(backbone)}: {name} is {list(own[name].shape)} here and "
                 f"{list(tensor.shape)} there; give {' and '.join(backbone.shape_arguments) or 'the arguments'} as the "
                 "weights were trained with."
             )
@@ -97,7 +102,19 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
 
 
 def read_state(path: Path) -> State:
-    """Reads the tensors of a checkpoint file without running any code that it may hold.
+    """Reads the tensors of a checkpoint file, of a run of ours those of its backbone; see :func:`read_checkpoint`.
+
+    Raises:
+        WeightsError: the file is absent, unsafe or no checkpoint.
+    """
+    state = tensors_of(read_checkpoint(path), path)
+    # a checkpoint of a run of ours holds the whole network; its head is nothing for a backbone
+    own = "network.backbone."
+    return {k.removeprefix(own): v for k, v in state.items() if k.startswith(own)} or state
+
+
+def read_checkpoint(path: Path) -> object:
+    """Reads all that a checkpoint file holds without running any code that it may hold.
 
     Raises:
         WeightsError: the file is absent, unsafe or no checkpoint.
@@ -111,23 +128,28 @@ def read_state(path: Path) -> State:
             raise WeightsError(f"{path} is no safetensors file: {error}.") from error
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # training scripts store their options so
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} was refused: it is no plain checkpoint of tensors, and reading it could run code that it holds; "
             "save its state_dict alone, or as safetensors."
         ) from error
     except Exception as error:  # what is no checkpoint fails in the unpickler in every way there is
-        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {_first_line(error)}.") from error
+        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {first_line(error)}.") from error
+
+
+def tensors_of(content: object, path: Path) -> State:
+    """The tensors among the ``content`` of the checkpoint ``path``, wherever its writer keeps them.
+
+    Raises:
+        WeightsError: there is no dictionary.
+    """
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors.")
-    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    # a checkpoint of a run of ours holds the whole network; its head is nothing for a backbone
-    own = "network.backbone."
-    return {k.removeprefix(own): v for k, v in state.items() if k.startswith(own)} or state
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def fetch(name: str) -> State:
@@ -144,7 +166,7 @@ def _online(name: str, download: Callable[[str], State]) -> State:
         return download(name)
     except (URLError, OSError, RuntimeError) as error:  # RuntimeError: what arrived is damaged
         raise WeightsError(
-            f"The weights {name} could not be downloaded ({type(error).__name__}: {_first_line(error)}); where there "
+            f"The weights {name} could not be downloaded ({type(error).__name__}: {first_line(error)}); where there "
             "is no network, pass a file that holds them instead of their name."
         ) from error
 
@@ -155,7 +177,7 @@ def _fetch_torchvision(name: str) -> State:
     try:
         url = get_weight(name).url
     except (ValueError, KeyError) as error:
-        raise WeightsError(f"torchvision publishes no weights {name!r}: {_first_line(error)}.") from error
+        raise WeightsError(f"torchvision publishes no weights {name!r}: {first_line(error)}.") from error
     return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
 
 
@@ -167,13 +189,15 @@ def _fetch_timm(name: str) -> State:
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except RuntimeError as error:  # timm's way of saying that a tag is unknown or has no weights
-        raise WeightsError(f"timm publishes no weights {name!r}: {_first_line(error)}.") from error
+        raise WeightsError(f"timm publishes no weights {name!r}: {first_line(error)}.") from error
 
 
-def _describe(part: nn.Module) -> str:
+def describe(part: nn.Module) -> str:
+    """What messages call a part: its class with the arguments that were given."""
     arguments = ", ".join(f"{k}={v!r}" for k, v in getattr(part, "init_args", {}).items())
     return f"{type(part).__name__}({arguments})"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop."""
     return (str(error).strip().splitlines() or [""])[0].rstrip(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contract import Features, Head, full_precision
+from .contract import ClassRows, Features, Head, full_precision
 from .predictions import Classification
 
 
@@ -20,6 +20,8 @@ class Classifier(Head):
             (section 5.1: 1280 for Large, 1024 for Small); 0 for none.
         dropout: share of the features dropped while training.
     """
+
+    shape_arguments = ("hidden",)
 
     def __init__(
         self, features: Features, num_classes: int, width: float = 1.0, *, hidden: int = 0, dropout: float = 0.2
@@ -52,3 +54,6 @@ class Classifier(Head):
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
         """Softmax scores, image by image."""
         return [Classification(scores) for scores in full_precision(output).softmax(-1)]
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        return {f"layers.{len(self.layers) - 1}.{leaf}": ClassRows() for leaf in ("weight", "bias")}

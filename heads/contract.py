@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,12 +20,50 @@ def full_precision(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+class ClassRows(NamedTuple):
+    """How the first dimension of a tensor splits by class.
+
+    Attributes:
+        groups: how many times the classes follow one another, such as once for every anchor of a cell.
+        background: rows of every group that come before those of the classes.
+    """
+
+    groups: int = 1
+    background: int = 0
+
+
+class Origin(NamedTuple):
+    """A trained network taken apart, for another to start from.
+
+    Attributes:
+        backbone: its tensors, under any names that :meth:`Backbone.translate` knows.
+        head: its tensors under the head's names.
+        classes: names of its classes in the order of their rows; None where nothing tells them.
+        spec: what ``Network.spec`` says of it, as far as is known.
+    """
+
+    backbone: dict[str, Tensor]
+    head: dict[str, Tensor]
+    classes: tuple[str, ...] | None
+    spec: dict[str, Any]
+
+
+def nameless_classes(count: int) -> tuple[str, ...]:
+    """What ``count`` classes are called where nothing tells their names."""
+    return tuple(f"class_{k}" for k in range(count))
+
+
 class Head(Part, ABC):
     """Turns some of a backbone's maps into one kind of answer.
 
     Every head is built as ``Head(features, num_classes, width, …)``: the maps it will be given, finest first, the
     number of foreground classes, and the backbone's width multiplier. The rest are options with defaults.
+
+    Attributes:
+        published: exact names of the weights of whole networks under this head that torchvision publishes.
     """
+
+    published: ClassVar[tuple[str, ...]] = ()
 
     #: constructor arguments that come from the backbone and the data, not from the user
     GIVEN: ClassVar = ("features", "num_classes", "width")
@@ -41,6 +79,15 @@ class Head(Part, ABC):
     @abstractmethod
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         """Predictions image by image, in pixels of the network's input."""
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """Every tensor whose shape hangs on the number of classes; a training from other classes starts these anew."""
+        return {}
+
+    @classmethod
+    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+        """Takes apart a whole network of torchvision's under this head; None if ``state`` is not one."""
+        return None
 
 
 HeadFactory = Callable[[Features, int, float], Head]

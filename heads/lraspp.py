@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import get_weight
 
 from ..backbones.blocks import ConvNormAct, Style
-from .contract import Features, Head, full_precision
+from .contract import ClassRows, Features, Head, Origin, full_precision, nameless_classes
 from .predictions import IGNORED, Segmentation
+
+TORCHVISION_MODULES = {
+    "cbr.0": "project.conv",
+    "cbr.1": "project.norm",
+    "scale.1": "gate",
+    "low_classifier": "fine_classifier",
+    "high_classifier": "coarse_classifier",
+}
 
 
 class LRASPP(Head):
@@ -24,6 +33,9 @@ class LRASPP(Head):
     Raises:
         ValueError: not two maps of falling resolution, or no class.
     """
+
+    published = ("LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",)
+    shape_arguments = ("channels",)
 
     def __init__(
         self,
@@ -67,3 +79,30 @@ class LRASPP(Head):
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Segmentation]:
         """The likeliest class of every pixel, image by image."""
         return [Segmentation(labels) for labels in output.argmax(1)]
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        layers = ("fine_classifier", "coarse_classifier")
+        return {f"{layer}.{leaf}": ClassRows() for layer in layers for leaf in ("weight", "bias")}
+
+    @classmethod
+    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+        """Takes ``lraspp_mobilenet_v3_large`` apart; 21 classes are VOC's with background, as in the one published."""
+        rows = state.get("classifier.low_classifier.bias")
+        if rows is None:
+            return None
+        backbone, head = {}, {}
+        for key, tensor in state.items():
+            part, _, name = key.partition(".")
+            module, _, leaf = name.rpartition(".")
+            if part == "backbone":
+                backbone[f"features.{name}"] = tensor
+            else:
+                head[f"{TORCHVISION_MODULES.get(module, module)}.{leaf}"] = tensor
+        voc = ("background", *get_weight(cls.published[0]).meta["categories"][1:])
+        spec = {
+            "backbone": {"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"output_stride": 16}},
+            "head": {"class_path": "litmobile.heads.LRASPP", "init_args": {}},
+            "maps": ["c3_first", "final"],
+            "preprocessing": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+        }
+        return Origin(backbone, head, voc if len(voc) == rows.numel() else nameless_classes(rows.numel()), spec)

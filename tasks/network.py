@@ -114,6 +114,15 @@ class Network(nn.Module):
         )
 
 
+def checkpoint_file(run: str | Path) -> Path:
+    """The best checkpoint of a run's folder (the last where none is best); what is no folder stands for itself."""
+    path = Path(run)
+    if not path.is_dir():
+        return path
+    candidates = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+    return next((file for file in candidates if file.is_file()), candidates[0])
+
+
 def load(run: str | Path) -> Network:
     """Loads the network of a run, ready to predict.
 
@@ -124,10 +133,7 @@ def load(run: str | Path) -> Network:
         FileNotFoundError: no checkpoint there.
         WeightsError: the file is unsafe to read, or no checkpoint of litmobile.
     """
-    path = Path(run)
-    if path.is_dir():
-        candidates = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
-        path = next((file for file in candidates if file.is_file()), candidates[0])
+    path = checkpoint_file(run)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     prefix = "network."

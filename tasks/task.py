@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..backbones.contract import Backbone
 from ..backbones.weights import load_weights
-from ..heads.contract import HeadFactory
+from ..heads.contract import HeadFactory, nameless_classes
 from .averaging import WeightAverage
 from .checkpoints import check_same_network
 from .data import Data, ResumableLoader
@@ -26,6 +26,7 @@ from .network import Network
 from .preprocessing import Preprocessing
 from .processes import check_norms, share_norm_statistics
 from .schedule import parameter_groups, scale_rate, warmup_cosine
+from .starts import load_start
 
 
 class Report(NamedTuple):
@@ -48,6 +49,8 @@ class Task(LightningModule, ABC):
         maps: names of the backbone's maps that the head takes; None takes those published for the task.
         backbone_weights: what the backbone starts training from: "imagenet", an exact published name, or a file. None
             starts from scratch.
+        weights: what the whole network starts training from, trained on whatever classes: a run's folder, a file, or
+            the exact name of published ones; instead of ``backbone_weights``.
         optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
         reference_batch: how many images a step the optimiser's learning rate is meant for; where all processes together
             and accumulated batches make k times as many, it is multiplied by k. None takes it as it is.
@@ -75,6 +78,7 @@ class Task(LightningModule, ABC):
         num_classes: int | None,
         maps: Sequence[str] | None,
         backbone_weights: str | None,
+        weights: str | None,
         optimizer: OptimizerCallable,
         reference_batch: int | None,
         warmup_steps: int,
@@ -90,7 +94,9 @@ class Task(LightningModule, ABC):
         self._parts = (backbone, head)
         self._num_classes = num_classes
         self._maps = maps
-        self._backbone_weights = backbone_weights
+        if weights is not None and backbone_weights is not None:
+            raise TaskError("weights start the backbone, too: give either weights or backbone_weights.")
+        self._starts = (backbone_weights, weights)
         self._optimizer = optimizer
         self._reference_batch = reference_batch
         self._warmup_steps = warmup_steps
@@ -109,10 +115,6 @@ class Task(LightningModule, ABC):
         backbone, head = self._parts
         self.network = Network(backbone, head, self._class_names(), self.preprocessing, role=self.role, maps=self._maps)
         del self._parts
-        trainer = self._trainer
-        starts = trainer is not None and trainer.state.fn == TrainerFn.FITTING and trainer.ckpt_path is None
-        if self._backbone_weights is not None and starts:
-            rank_zero_info(f"Backbone: {load_weights(backbone, self._backbone_weights)}.")
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
 
@@ -122,7 +124,7 @@ class Task(LightningModule, ABC):
         if names is None:
             if self._num_classes is None:
                 raise TaskError("num_classes has to be given, because the data does not say what classes there are.")
-            return tuple(f"class_{k}" for k in range(self._num_classes))
+            return nameless_classes(self._num_classes)
         if self._num_classes not in (None, len(names)):
             raise TaskError(
                 f"num_classes is {self._num_classes}, but the data has {len(names)} classes: {', '.join(names[:5])}"
@@ -134,6 +136,7 @@ class Task(LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Prepares what a training has and an evaluation has not, once the network is on its device."""
+        self._load_start()
         check_norms(self.network, self.device)
         data = self._data()
         self._watch = LossWatch(self._log_every(), lambda index: data.image_name("train", index))
@@ -141,6 +144,15 @@ class Task(LightningModule, ABC):
             self._average = WeightAverage(self.network, self._average_decay)
             if "average" in self._resumed:
                 self._average.load(self._resumed["average"], self._resumed["updates"])
+
+    def _load_start(self) -> None:
+        """Loads what the training starts from, once, unless it goes on from a checkpoint, which is read before this."""
+        backbone_weights, weights = self._starts
+        self._starts = (None, None)
+        if self.trainer.ckpt_path is None and backbone_weights is not None:
+            rank_zero_info(f"Backbone: {load_weights(self.network.backbone, backbone_weights)}.")
+        if self.trainer.ckpt_path is None and weights is not None:
+            rank_zero_info(f"Network: {load_start(self.network, weights)}.")
 
     def on_train_start(self) -> None:
         if "random" in self._resumed:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.blocks import ConvNormAct, Style
-from ..contract import Features, Head, full_precision
+from ..contract import ClassRows, Features, Head, Origin, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import BoxCoder
 from .decode import Postprocessing, detect
 from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match
+from .torchvision_names import PUBLISHED, take_apart
 
 SMALLEST_EXTRA = 16
 
@@ -64,6 +65,9 @@ class SSDLite(Head):
     Raises:
         ValueError: the maps do not fall in resolution, or scales, ratios, ``layout`` or ``loss`` do not fit.
     """
+
+    published = (PUBLISHED,)
+    shape_arguments = ("layout", "extras", "ratios")
 
     def __init__(
         self,
@@ -160,6 +164,18 @@ class SSDLite(Head):
         boxes = self.coder.decode(full_precision(output.offsets), output.anchors)
         scores = self.classification.scores(full_precision(output.logits))
         return detect(scores, boxes, image_size, self.keep)
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        background = self.classification.outputs(0)
+        return {
+            f"classifiers.{level}.project.{leaf}": ClassRows(anchors, background)
+            for level, anchors in enumerate(self.anchors.per_cell)
+            for leaf in ("weight", "bias")
+        }
+
+    @classmethod
+    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+        return take_apart(state)
 
 
 def check_pyramid(features: Features) -> None:

@@ -36,6 +36,7 @@ class DetectionTask(Task):
         num_classes: int | None = None,
         maps: list[str] | None = None,
         backbone_weights: str | None = None,
+        weights: str | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
         ),
@@ -51,6 +52,7 @@ class DetectionTask(Task):
             num_classes=num_classes,
             maps=maps,
             backbone_weights=backbone_weights,
+            weights=weights,
             optimizer=optimizer,
             reference_batch=reference_batch,
             warmup_steps=warmup_steps,

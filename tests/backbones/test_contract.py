@@ -49,21 +49,6 @@ class Renamed(TwoStage):
     """A user's variation that takes its constructor over as it is."""
 
 
-def test_a_users_backbone_works_by_the_contract_alone() -> None:
-    backbone = TwoStage(channels=5)
-    assert backbone.width == 1.0
-    assert backbone.tap("detection") == ("c1", "c2")
-    images = torch.randn(2, 3, 33, 47)
-    maps = backbone(images)
-    for name, (channels, stride) in backbone.features.items():
-        assert maps[name].shape == (2, channels, *(-(-x // stride) for x in images.shape[-2:]))
-    backbone.select(["c1"])
-    assert list(backbone(images)) == ["c1"]
-    assert torch.equal(backbone(images)["c1"], maps["c1"])
-    backbone(images)["c1"].sum().backward()
-    assert all(p.grad is not None for p in backbone.parameters())
-
-
 def test_a_users_backbone_says_in_a_sentence_what_it_lacks(assert_one_sentence) -> None:
     backbone = TwoStage()
     with pytest.raises(ValueError, match="no maps for segmentation") as caught:

@@ -170,29 +170,6 @@ def test_every_role_taps_maps_that_are_on_offer(family: type[Backbone], argument
         assert taps == tuple(name for name in backbone.features if name in taps)  # on offer, and finest first
 
 
-SELECTIONS = (*((name,) for name in MAPS), ("c1", "c3"), ("c4_expansion", "final"), ("final", "c2"), *ROLES)
-
-
-@pytest.mark.parametrize("selection", SELECTIONS, ids=lambda s: s if isinstance(s, str) else "+".join(s))
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
-def test_selecting_keeps_the_maps_unchanged_and_no_idle_parameter(
-    family: type[Backbone], arguments: dict[str, Any], selection: tuple[str, ...] | str
-) -> None:
-    torch.manual_seed(0)
-    backbone = family(**arguments, width=0.35).eval()
-    names = backbone.tap(selection) if isinstance(selection, str) else selection
-    images = torch.randn(1, 3, 32, 32)
-    with torch.no_grad():
-        before = backbone(images)
-    backbone.select(names)
-    after = backbone(images)
-    assert tuple(after) == tuple(names)
-    for name in names:
-        assert torch.equal(after[name], before[name])
-    torch.stack([x.sum() for x in after.values()]).sum().backward()
-    assert [name for name, p in backbone.named_parameters() if p.grad is None] == []
-
-
 @pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
 def test_after_selecting_only_what_is_still_computed_is_on_offer(
     family: type[Backbone], arguments: dict[str, Any]

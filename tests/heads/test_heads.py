@@ -17,6 +17,9 @@ from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
 from litmobile.heads import LRASPP, BoxTargets, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.heads.predictions import IGNORED
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.starts import origin_of, start_from
 
 NUM_CLASSES = 4
 BATCH = 2
@@ -126,14 +129,6 @@ def test_predictions_are_as_many_as_the_images_and_of_their_size(
 
 # LR-ASPP against torchvision
 
-LAYERS = {
-    "cbr.0": "project.conv",
-    "cbr.1": "project.norm",
-    "scale.1": "gate",
-    "low_classifier": "fine_classifier",
-    "high_classifier": "coarse_classifier",
-}
-
 
 @pytest.fixture(scope="module")
 def peer() -> nn.Module:
@@ -149,22 +144,14 @@ def peer() -> nn.Module:
     return network
 
 
-def with_weights_of(peer: nn.Module) -> Pair:
+def with_weights_of(peer: nn.Module) -> Network:
     """Our LR-ASPP with all tensors of torchvision's, and not one left over."""
+    classes = [f"class_{k}" for k in range(NUM_CLASSES)]
+    normalised = Preprocessing((64, 64), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the peer takes images as they are
     maps = ("c3_first", "final")  # torchvision's fine branch sits on the first block at stride 8
-    network = Pair(MobileNetV3(output_stride=16), LRASPP, "segmentation", maps).double()
-    state = peer.state_dict()
-    prefix = "backbone."
-    features = {"features." + k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    backbone, left_over = network.backbone.translate(features)
-    assert not left_over
-    translated = {f"backbone.{name}": tensor for name, tensor in backbone.items()}
-    for key, tensor in state.items():
-        if not key.startswith(prefix):
-            layer, _, leaf = key.removeprefix("classifier.").rpartition(".")
-            translated[f"head.{LAYERS[layer]}.{leaf}"] = tensor
-    assert len(translated) == len(state)
-    network.load_state_dict(translated)
+    network = Network(MobileNetV3(output_stride=16), LRASPP, classes, normalised, maps=maps).double()
+    report = start_from(network, origin_of(network.head, peer.state_dict()), "torchvision")
+    assert (report.loaded, report.new) == (len(peer.state_dict()), ())
     return network
 
 

@@ -7,15 +7,16 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights, ssdlite320_mobilenet_v3_large
 
 from litmobile.backbones import MobileNetV3
 from litmobile.heads import BoxTargets, SSDLite
-from litmobile.tasks.detection.weights import load_torchvision_ssdlite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.starts import origin_of, start_from
 
-NUM_CLASSES = 90
+COCO = SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"][1:]
+NUM_CLASSES = len(COCO)
 SIZE = 320
 
 
@@ -34,9 +35,9 @@ def peer() -> nn.Module:
 
 def ours(peer: nn.Module, dtype: torch.dtype = torch.float32) -> Network:
     backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
-    classes = [str(k) for k in range(NUM_CLASSES)]
-    network = Network(backbone, SSDLite, classes, Preprocessing((SIZE, SIZE)), role="detection").to(dtype)
-    load_torchvision_ssdlite(network, peer.state_dict())
+    network = Network(backbone, SSDLite, COCO, Preprocessing((SIZE, SIZE)), role="detection").to(dtype)
+    report = start_from(network, origin_of(network.head, peer.state_dict()), "torchvision")
+    assert (report.loaded, report.new, report.otherwise) == (len(peer.state_dict()), (), ())
     return network
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import nn
+from torch import Tensor, nn
 
-from litmobile.backbones import MobileNetV2, MobileNetV3
+from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError
 from litmobile.heads import LRASPP, SSDLite
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.errors import TaskError
+from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import parameter_groups, warmup_cosine
 
@@ -90,6 +91,49 @@ def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes:
     trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
     own, theirs = dict(task.network.backbone.named_parameters()), dict(pretrained.named_parameters())
     assert all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+def save_network(classes: str, path: Path) -> dict[str, Tensor]:
+    """Write the checkpoint of a small detector of ``classes``, as a run does; gives its tensors."""
+    network = Network(MobileNetV2(0.35), SSDLite, classes.split(), Preprocessing((64, 64)), role="detection")
+    state = network.state_dict()
+    torch.save({"network": network.spec(), "state_dict": {f"network.{k}": v for k, v in state.items()}}, path)
+    return state
+
+
+def test_a_training_starts_from_another_network_and_says_what_it_kept(
+    shapes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = save_network("star disk pyramid", tmp_path / "other.ckpt")
+    task = small_task(weights=str(tmp_path / "other.ckpt"), optimizer=partial(torch.optim.SGD, lr=0.0))
+    with caplog.at_level("INFO"):
+        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+    said = f"from {tmp_path / 'other.ckpt'}; disk, star keep their rows, 4 start anew (ring, square, triangle, cross)."
+    assert f"Network: loaded {len(source)} tensors {said}" in caplog.text
+    by_class = {f"head.{name}" for name in task.network.head.class_rows()}
+    for name, parameter in task.network.named_parameters():
+        assert name in by_class or torch.equal(parameter, source[name]), name
+
+
+@pytest.mark.parametrize("option", ["weights", "backbone_weights"])
+def test_what_a_run_started_from_is_not_needed_to_use_it_or_to_go_on(option: str, shapes: Path, tmp_path: Path) -> None:
+    path, saved, data = tmp_path / "other.ckpt", tmp_path / "last.ckpt", small_data(shapes)
+    save_network("a b c", path)
+    first, task = trainer(tmp_path, max_steps=1, limit_val_batches=0), small_task(**{option: str(path)})
+    first.fit(task, data)
+    first.save_checkpoint(saved)
+    path.unlink()
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, data)  # the same task once more
+    trainer(tmp_path).validate(small_task(**{option: str(path)}), data, ckpt_path=saved, verbose=False)
+    trainer(tmp_path, max_steps=1).fit(small_task(**{option: str(path)}), data, ckpt_path=saved)
+    with pytest.raises(WeightsError, match="There is no weights file"):
+        trainer(tmp_path, max_steps=1).fit(small_task(**{option: str(path)}), data)
+
+
+def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_one_sentence) -> None:
+    with pytest.raises(TaskError, match="give either weights or backbone_weights") as caught:
+        small_task(weights="some.ckpt", backbone_weights="imagenet")
+    assert_one_sentence(caught.value)
 
 
 @pytest.mark.parametrize(

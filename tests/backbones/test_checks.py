@@ -1,0 +1,277 @@
+"""The check of the contract passes what keeps it, ours included, and names what does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import litmobile.backbones
+from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, TimmBackbone, check_backbone
+from support.mobilenets import name_of
+
+# ---------------------------------------------------------------------------------------------- backbones that keep it
+
+DILATED = {"output_stride": 8, "padding": "same", "in_channels": 1}
+NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
+    (MobileNetV2, {"width": 0.35}),
+    (MobileNetV2, {"width": 0.35} | DILATED),
+    (MobileNetV3, {"width": 0.35}),
+    (MobileNetV3, {"variant": "small", "tail": "detection", "minimalistic": True}),
+    (MobileNetV3, {"variant": "small", "tail": "segmentation"} | DILATED),
+    (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
+    (TimmBackbone, {"name": "mobilenetv4_conv_small"}),
+    (TimmBackbone, {"name": "mobilenetv3_small_050"}),
+)
+SHIPPED = {getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__ if name != "Backbone"}
+
+
+def test_every_backbone_that_ships_is_checked_below() -> None:
+    families = {cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Backbone)}
+    assert {family for family, _ in NETWORKS} == families
+
+
+@pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=name_of)
+def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict[str, Any]) -> None:
+    check_backbone(lambda: family(**arguments))
+
+
+def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_rounding() -> None:
+    check_backbone(lambda: TimmBackbone("convnext_atto"), sizes=[(32, 32), (64, 96)])
+    with pytest.raises(
+        AssertionError, match=r"promises c2 with 40 channels at stride 4, but for images \[2, 3, 33, 47\]"
+    ):
+        check_backbone(lambda: TimmBackbone("convnext_atto"))
+
+
+class Sound(Backbone):
+    """Two strided convolutions, a map after each."""
+
+    def __init__(self, channels: int = 4, in_channels: int = 3) -> None:
+        super().__init__()
+        self.c1 = nn.Sequential(nn.Conv2d(in_channels, channels, 3, 2, 1), nn.BatchNorm2d(channels))
+        self.c2 = nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1), nn.BatchNorm2d(8))
+        self.features = {"c1": Feature(channels, 2), "c2": Feature(8, 4)}
+        self.taps = {"detection": ("c1", "c2")}
+        self.selected: tuple[str, ...] = ("c1", "c2")
+
+    def select(self, names: Sequence[str]) -> None:
+        self.check_offered(names)
+        self.selected = tuple(names)
+        if "c2" not in names and "c2" in self.features:
+            del self.c2, self.features["c2"]
+            self.taps = {}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        maps = {"c1": self.c1(images)}
+        if "c2" in self.features:
+            maps["c2"] = self.c2(maps["c1"])
+        return {name: maps[name] for name in self.selected}
+
+
+@pytest.mark.parametrize("arguments", [{}, {"channels": 5, "in_channels": 1}], ids=str)
+def test_a_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
+    check_backbone(lambda: Sound(**arguments))
+
+
+# ------------------------------------------------------------------------------------------------ backbones that do not
+
+
+class WrongChannels(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features["c2"] = Feature(9, 4)
+
+
+class WrongStride(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features["c2"] = Feature(8, 8)
+
+
+class RoundsDown(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1[0] = nn.Conv2d(3, 4, 2, 2)
+
+
+class NoFeatures(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = {}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class UnknownMap(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images) | {"extra": images}
+
+
+class CoarsestFirst(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = dict(reversed(self.features.items()))
+        self.selected = ("c2", "c1")
+
+
+class RefusesSmallImages(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images[..., :32].unflatten(3, (32,)).squeeze(4)[..., : images.shape[3] // 40 * 40])
+
+
+class TapsWhatIsNotThere(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.taps["segmentation"] = ("c3",)
+
+
+class TapsCoarsestFirst(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.taps["segmentation"] = ("c2", "c1")
+
+
+class KeepsIdleLayers(Sound):
+    def select(self, names: Sequence[str]) -> None:
+        self.check_offered(names)
+        self.selected = tuple(names)
+
+
+class HasAnIdleParameter(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+
+class KeepsRolesWithoutMaps(Sound):
+    def select(self, names: Sequence[str]) -> None:
+        taps = self.taps
+        super().select(names)
+        self.taps = taps
+
+
+class GivesFinestFirst(Sound):
+    def select(self, names: Sequence[str]) -> None:
+        super().select(sorted(names) if isinstance(names, list | tuple) else names)
+
+
+class DrawsAgain(Sound):
+    def select(self, names: Sequence[str]) -> None:
+        super().select(names)
+        nn.init.normal_(self.c1[0].weight)
+
+
+class AcceptsAnything(Sound):
+    def check_offered(self, names: Sequence[str]) -> None:
+        """Check nothing."""
+
+
+class RefusesByKeyError(Sound):
+    def check_offered(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.features[name]
+
+
+class ForgetsAnArgument(Sound):
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__(channels)
+        self.init_args = {}
+
+
+class NotPlain(Sound):
+    def __init__(self, kind: type = nn.ReLU) -> None:
+        super().__init__()
+
+
+class Remembers(Sound):
+    layers = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1[0] = self.layers
+
+
+class DropsOut(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(nn.functional.dropout(images))
+
+
+class NormalisesOverTheBatch(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images - images.mean((0, 2, 3), keepdim=True))
+
+
+class LearnsAlways(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        self.c1[1].num_batches_tracked.add_(1)
+        return super().forward(images)
+
+
+class ViewsMemory(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images.as_strided(images.shape, torch.empty(images.shape).stride()))
+
+
+class BranchesOnValues(Sound):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images if images.sum() > 0 else images * 2)
+
+
+class RenamesItsTensors(Sound):
+    def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        return {k: v for k, v in state.items() if "bias" not in k}, []
+
+
+class NamesNoArgument(Sound):
+    shape_arguments = ("widht",)
+
+
+BROKEN: dict[Callable[[], Backbone], str] = {
+    WrongChannels: "c2 with 9 channels at stride 4, but for images [2, 3, 32, 32] it gives [2, 8, 8, 8]",
+    WrongStride: "c2 with 8 channels at stride 8",
+    RoundsDown: "for images [2, 3, 33, 47] it gives [2, 4, 16, 23], not [2, 4, 17, 24]",
+    NoFeatures: "forward gives none",
+    UnknownMap: "the maps c1, c2 in its features, but forward gives c1, c2, extra",
+    CoarsestFirst: "finest first, but their strides are 4, 2",
+    RefusesSmallImages: "to take images [2, 3, 32, 32], but it raised",
+    TapsWhatIsNotThere: "finest first, but it taps c3",
+    TapsCoarsestFirst: "finest first, but it taps c2, c1",
+    KeepsIdleLayers: "no parameter is idle, but c2.0.weight has no gradient",
+    HasAnIdleParameter: "no parameter is idle, but scale has no gradient",
+    KeepsRolesWithoutMaps: "only roles whose maps are left, but it still has detection",
+    GivesFinestFirst: "after select(['c2', 'c1']) these maps in this order, but it gives c1, c2",
+    DrawsAgain: "the same c1 as before, but its values differ",
+    AcceptsAnything: "a ValueError where",
+    RefusesByKeyError: "a map that it has not is selected, but it raised KeyError",
+    lambda: ForgetsAnArgument(5): "with the same features, but c1 was",
+    lambda: NotPlain(nn.ReLU): "built again from its spec, plain values",
+    Remembers: "to share no tensor with one that is made anew, but both have the same c1.0.weight",
+    DropsOut: "its values differ",
+    NormalisesOverTheBatch: "for an image alone, but its values differ",
+    LearnsAlways: "to learn nothing in evaluation mode, but c1.1.num_batches_tracked changed",
+    ViewsMemory: "for an image laid out with channels last, but its values differ",
+    BranchesOnValues: "that torch.export takes it, but it raised",
+    RenamesItsTensors: "to load its own state_dict, but c1.0.bias was not found there",
+    NamesNoArgument: "shape_arguments that its constructor has, but widht is none",
+}
+
+
+@pytest.mark.parametrize(("make", "said"), BROKEN.items(), ids=lambda x: getattr(x, "__name__", ""))
+def test_a_broken_promise_is_told_in_a_sentence(make: Callable[[], Backbone], said: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_backbone(make)
+    text = str(caught.value)
+    assert said in text, text
+    assert " promises " in text and text.endswith(".") and "\n" not in text
+
+
+def test_every_way_to_be_broken_is_tried() -> None:
+    ways = {cls for cls in Sound.__subclasses__() if cls.__module__ == Sound.__module__}
+    tried = {type(make()) for make in BROKEN}
+    assert ways == tried, [cls.__name__ for cls in itertools.chain(ways - tried, tried - ways)]

@@ -1,0 +1,385 @@
+"""A training starts from a whole trained network: what is taken over, what is new, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models import get_weight
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from litmobile.backbones import Feature, MobileNetV2, MobileNetV3, WeightsError
+from litmobile.heads import LRASPP, Classifier, SSDLite
+from litmobile.heads.contract import Head
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.starts import load_start
+
+State = dict[str, Tensor]
+
+SSDLITE = "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"
+LRASPP_NAME = "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1"
+COCO = tuple(get_weight(SSDLITE).meta["categories"][1:])
+COCO_80 = tuple(name for name in COCO if name != "N/A")
+OWN = ("zebra", "forklift", "person", "N/A")  # two of COCO's; N/A stands for ten of its rows, and so for none
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def drawn(network: nn.Module) -> State:
+    """Tensors like the network's, each of its own random values."""
+    generator = torch.Generator().manual_seed(0)
+    return {k: torch.randn(v.shape, generator=generator).to(v.dtype) for k, v in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def ssdlite() -> State:
+    return drawn(ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None))
+
+
+@pytest.fixture(scope="module")
+def lraspp() -> State:
+    return drawn(lraspp_mobilenet_v3_large(weights=None, weights_backbone=None))
+
+
+@pytest.fixture
+def served(ssdlite: State, lraspp: State, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have torchvision's downloads give random weights; gives what was asked for."""
+    asked: list[str] = []
+
+    def download(url: str, **options: object) -> State:
+        assert options.get("weights_only") is True and options.get("check_hash") is True
+        asked.append(url)
+        return ssdlite if "ssdlite" in url else lraspp
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    return asked
+
+
+def detector(classes: Sequence[str], head: Callable[..., Head] = SSDLite, **backbone: Any) -> Network:
+    made = MobileNetV3(**({"tail": "detection"} | backbone))
+    return Network(made, head, classes, Preprocessing(), role="detection")
+
+
+def segmenter(classes: Sequence[str], **how: Any) -> Network:
+    how = {"maps": ["c3_first", "final"]} | how
+    return Network(MobileNetV3(output_stride=16), LRASPP, classes, Preprocessing((64, 64), **IMAGENET), **how)
+
+
+def small(classes: Sequence[str], head: Callable[..., Head] = SSDLite, width: float = 0.35, **how: Any) -> Network:
+    return Network(MobileNetV2(width), head, classes, Preprocessing((64, 64)), **({"role": "detection"} | how))
+
+
+def save(network: Network, path: Path) -> Path:
+    """Write a checkpoint as a run does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {f"network.{name}": tensor for name, tensor in drawn(network).items()}
+    torch.save({"network": network.spec(), "state_dict": state, "epoch": 3}, path)
+    return path
+
+
+def class_tensors(network: Network) -> set[str]:
+    return {f"head.{name}" for name in network.head.class_rows()}
+
+
+def assert_all_but_classes_equal(network: Network, source: State) -> None:
+    own = network.state_dict()
+    assert set(own) == set(source)
+    for name in set(own) - class_tensors(network):
+        assert torch.equal(own[name], source[name]), name
+
+
+# ------------------------------------------------------------------------------------------- what hangs on the classes
+
+FEATURES = {"c3": Feature(16, 8), "c5": Feature(24, 32)}
+HEADS: dict[str, Callable[..., Head]] = {
+    "SSDLite": SSDLite,
+    "SSDLite-focal": partial(SSDLite, loss="focal", layout="tensorflow"),
+    "LRASPP": LRASPP,
+    "Classifier": Classifier,
+    "Classifier-hidden": partial(Classifier, hidden=8),
+}
+
+
+@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
+def test_a_head_names_exactly_the_tensors_whose_shapes_hang_on_the_classes(make: Callable[..., Head]) -> None:
+    with torch.device("meta"):
+        head, other = make(FEATURES, 5, 1.0), make(FEATURES, 7, 1.0)
+    shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
+    layouts = head.class_rows()
+    assert set(layouts) == {name for name, tensor in head.state_dict().items() if tensor.shape != shapes[name]}
+    for name, layout in layouts.items():
+        for classes, rows in ((5, head.state_dict()[name].shape[0]), (7, shapes[name][0])):
+            assert rows == layout.groups * (layout.background + classes)
+
+
+# ------------------------------------------------------------------------------------------------ torchvision's SSDLite
+
+
+def anchor_rows(tensor: Tensor) -> Tensor:
+    """``[6·outputs, …]`` → ``[6, outputs, …]``."""
+    return tensor.unflatten(0, (6, -1))
+
+
+@pytest.mark.parametrize("classes", [OWN, COCO_80, ("disk", "ring")], ids=["some shared", "COCO's 80", "none shared"])
+def test_published_detectors_keep_the_rows_of_shared_classes_and_of_background(
+    classes: tuple[str, ...], ssdlite: State, served: list[str]
+) -> None:
+    network, same = detector(classes), detector(COCO)
+    load_start(same, SSDLITE)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    report = load_start(network, SSDLITE)
+    assert served == [get_weight(SSDLITE).url] * 2
+    shared = tuple(name for name in classes if COCO.count(name) == 1)
+    assert (report.kept, report.new) == (shared, tuple(name for name in classes if name not in shared))
+    assert report.loaded == len(ssdlite)
+    whole = same.state_dict()
+    assert_all_but_classes_equal(network, whole)
+    for name in class_tensors(network):
+        found, theirs, drawn_before = (anchor_rows(x[name]) for x in (network.state_dict(), whole, before))
+        assert torch.equal(found[:, 0], theirs[:, 0])
+        for k, label in enumerate(classes, start=1):
+            expected = theirs[:, 1 + COCO.index(label)] if label in shared else drawn_before[:, k]
+            assert torch.equal(found[:, k], expected), (name, label)
+
+
+def test_with_torchvisions_own_classes_every_row_is_kept(ssdlite: State, served: list[str]) -> None:
+    report = load_start(detector(COCO), SSDLITE)
+    assert str(report) == f"loaded {len(ssdlite)} tensors from {SSDLITE}; all 90 classes keep their rows" + (
+        ". It was trained with backbone.norm_momentum=0.03"
+    )
+
+
+@pytest.mark.parametrize("count", [90, 4])
+def test_classes_without_names_keep_their_rows_if_they_are_as_many(count: int, served: list[str]) -> None:
+    report = load_start(detector([f"class_{k}" for k in range(count)]), SSDLITE)
+    assert (len(report.kept), len(report.new)) == ((90, 0) if count == 90 else (0, 4))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_in_torchvisions_names_is_a_start_like_the_published_one(
+    suffix: str, ssdlite: State, served: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save({"model": ssdlite, "epoch": 3}, path)
+    else:
+        save_file(ssdlite, path)
+    torch.manual_seed(0)
+    from_file = detector(OWN)
+    torch.manual_seed(0)
+    by_name = detector(OWN)
+    assert load_start(from_file, path)._replace(source="") == load_start(by_name, SSDLITE)._replace(source="")
+    assert len(served) == 1
+    assert all(torch.equal(x, by_name.state_dict()[name]) for name, x in from_file.state_dict().items())
+
+
+def test_rows_of_a_softmax_are_nothing_for_a_focal_loss(served: list[str]) -> None:
+    network = detector(OWN, partial(SSDLite, loss="focal"))
+    before = {name: network.state_dict()[name].clone() for name in class_tensors(network)}
+    report = load_start(network, SSDLITE)
+    assert report.kept == ()
+    assert "head.loss='softmax'" in str(report)
+    assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def test_a_report_says_what_was_kept_what_is_new_and_what_was_otherwise(served: list[str]) -> None:
+    network = Network(MobileNetV3(tail="detection"), SSDLite, OWN, Preprocessing(**IMAGENET), role="detection")
+    assert str(load_start(network, SSDLITE)).partition("; ")[2] == (
+        "zebra, person keep their rows, 2 start anew (forklift, N/A). It was trained with backbone.norm_momentum=0.03, "
+        "preprocessing.mean=[0.5, 0.5, 0.5], preprocessing.std=[0.5, 0.5, 0.5]"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ torchvision's LR-ASPP
+
+
+def test_lraspp_keeps_the_rows_of_shared_classes(lraspp: State, served: list[str]) -> None:
+    classes = ("road", "car", "background", "person")
+    voc = get_weight(LRASPP_NAME).meta["categories"]
+    network = segmenter(classes)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    report = load_start(network, LRASPP_NAME)
+    assert (report.kept, report.new, report.otherwise) == (("car", "background", "person"), ("road",), ())
+    same = segmenter(["background", *voc[1:]])
+    assert load_start(same, LRASPP_NAME).new == ()
+    assert_all_but_classes_equal(network, same.state_dict())
+    for ours, theirs in (("fine", "low"), ("coarse", "high")):
+        for leaf in ("weight", "bias"):
+            found = network.state_dict()[f"head.{ours}_classifier.{leaf}"]
+            published = lraspp[f"classifier.{theirs}_classifier.{leaf}"]
+            assert torch.equal(found[1:], published[[voc.index("car"), 0, voc.index("person")]])
+            assert torch.equal(found[0], before[f"head.{ours}_classifier.{leaf}"][0])
+
+
+def test_lraspp_on_other_maps_is_told_which(served: list[str], assert_one_sentence) -> None:
+    with pytest.raises(WeightsError, match="other maps") as caught:
+        load_start(segmenter(["car"], maps=["c3", "final"]), LRASPP_NAME)
+    assert_one_sentence(caught.value, LRASPP_NAME, "c3, final", "maps=[c3_first,final]")
+
+
+# -------------------------------------------------------------------------------------------------------- runs of ours
+
+
+@pytest.mark.parametrize("head", [SSDLite, partial(SSDLite, loss="focal", layout="tensorflow")], ids=str)
+@pytest.mark.parametrize("how", ["folder", "checkpoint"])
+def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head], tmp_path: Path) -> None:
+    source = small(("ant", "bee", "fly"), head)
+    path = save(source, tmp_path / "run" / "checkpoints" / "best.ckpt")
+    network = small(("fly", "wasp", "ant", "moth"), head)
+    report = load_start(network, tmp_path / "run" if how == "folder" else path)
+    assert (report.kept, report.new, report.otherwise) == (("fly", "ant"), ("wasp", "moth"), ())
+    theirs = drawn(source)
+    assert_all_but_classes_equal(network, theirs)
+    for name, (groups, background) in network.head.class_rows().items():
+        found, expected = (
+            x[f"head.{name}"].unflatten(0, (groups, -1))[:, background:] for x in (network.state_dict(), theirs)
+        )
+        assert torch.equal(found[:, [2, 0]], expected[:, [0, 2]])
+
+
+def test_a_state_without_class_names_keeps_its_rows_if_they_are_as_many(tmp_path: Path) -> None:
+    torch.save(drawn(small("abc")), tmp_path / "state.pth")
+    assert load_start(small("xyz"), tmp_path / "state.pth").kept == ("x", "y", "z")
+    assert load_start(small("xy"), tmp_path / "state.pth").new == ("x", "y")
+
+
+def test_a_classifier_starts_from_other_classes(tmp_path: Path) -> None:
+    path = save(small("abc", Classifier, role="classification"), tmp_path / "last.ckpt")
+    assert load_start(small("cbxy", Classifier, role="classification"), path).kept == ("c", "b")
+
+
+# ------------------------------------------------------------------------------------------------- what does not fit
+
+FIRST = "head.classifiers.0.depthwise.conv.weight"
+DOES_NOT_FIT: dict[str, tuple[Callable[[], Network], tuple[str, ...]]] = {
+    "another tail": (lambda: detector(OWN, tail="full"), ("backbone.tail='detection'",)),
+    "another layout": (
+        lambda: detector(OWN, partial(SSDLite, layout="tensorflow")),
+        ("head.classifiers.0.project.weight is [15, 672, 1, 1] here and [546, 672, 1, 1] there", "head.layout="),
+    ),
+    "fewer ratios": (lambda: detector(OWN, partial(SSDLite, ratios=[2.0])), ("give head.ratios=[2.0, 3.0]",)),
+    "other extra maps": (
+        lambda: detector(OWN, partial(SSDLite, extras=[512, 256, 256])),
+        ("absent here", "give head.extras=[512, 256, 256, 128]"),
+    ),
+    "another backbone": (
+        lambda: Network(MobileNetV2(), SSDLite, OWN, Preprocessing(), role="detection"),
+        ("SSDLite on MobileNetV2", "give backbone=litmobile.backbones.MobileNetV3"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), DOES_NOT_FIT.values(), ids=DOES_NOT_FIT)
+def test_a_network_built_otherwise_is_refused_naming_the_tensor_the_shapes_and_the_argument(
+    make: Callable[[], Network], said: tuple[str, ...], served: list[str], assert_one_sentence
+) -> None:
+    network = make()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError, match="does not fit") as caught:
+        load_start(network, SSDLITE)
+    assert_one_sentence(caught.value, SSDLITE, "here and", *said)
+    assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def test_a_run_at_another_width_is_refused_naming_it(tmp_path: Path, assert_one_sentence) -> None:
+    path = save(small("abc", width=0.5), tmp_path / "last.ckpt")
+    with pytest.raises(WeightsError) as caught:
+        load_start(small("ab"), path)
+    assert_one_sentence(caught.value, path, "backbone.", "give backbone.width=0.5")
+
+
+def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_path: Path, assert_one_sentence) -> None:
+    torch.save(drawn(small("abc", width=0.5)), tmp_path / "state.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_start(small("abc"), tmp_path / "state.pth")
+    assert_one_sentence(caught.value, "give backbone.width and backbone.in_channels as it was trained with")
+
+
+class Undeclared(Classifier):
+    """A head that does not say which of its tensors have rows for classes."""
+
+    def class_rows(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_head_that_does_not_name_its_class_tensors_is_told_to(tmp_path: Path, assert_one_sentence) -> None:
+    path = save(small("abc", Undeclared, role="classification"), tmp_path / "last.ckpt")
+    assert load_start(small("abc", Undeclared, role="classification"), path).new == ()
+    with pytest.raises(WeightsError) as caught:
+        load_start(small("ab", Undeclared, role="classification"), path)
+    assert_one_sentence(caught.value, "Undeclared.class_rows")
+
+
+def backbone_alone() -> State:
+    return MobileNetV2(0.35).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (backbone_alone, "given as backbone_weights"),
+        (lambda: drawn(small("abc", Classifier, role="classification")), "holds no SSDLite head"),
+        (lambda: {"conv.weight": torch.zeros(2)}, "holds no SSDLite head"),
+        (lambda: drawn(small("abc")) | {"surplus": torch.zeros(2)}, "head.surplus is absent here and [2] there"),
+        (lambda: {k: v for k, v in drawn(small("abc")).items() if "extras.0.0.conv" not in k}, "absent there"),
+        (lambda: {k: torch.zeros(()) for k in drawn(small("abc"))}, "[] there"),
+    ],
+    ids=["a backbone", "another head", "something else", "more", "less", "numbers"],
+)
+def test_files_of_something_else_are_refused(
+    state: Callable[[], State], said: str, tmp_path: Path, assert_one_sentence
+) -> None:
+    torch.save(state(), tmp_path / "state.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_start(small("abc"), tmp_path / "state.pth")
+    assert_one_sentence(caught.value, tmp_path / "state.pth", said)
+
+
+def test_a_torchvision_network_of_other_classes_than_coco_has_no_names(tmp_path: Path) -> None:
+    state = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5).state_dict()
+    torch.save(state, tmp_path / "state.pth")
+    assert load_start(detector(OWN), tmp_path / "state.pth").kept == OWN
+
+
+@pytest.mark.parametrize("source", ["imagenet", LRASPP_NAME, "runs/nowhere"])
+def test_a_name_that_nobody_published_is_refused_naming_what_is(source: str, served: list[str]) -> None:
+    with pytest.raises(WeightsError, match="neither a file, nor a run") as caught:
+        load_start(small("abc"), source)
+    assert SSDLITE in str(caught.value) and served == []
+
+
+def test_without_a_network_published_weights_are_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(url: str, **options: object) -> State:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
+    with pytest.raises(WeightsError, match=r"could not be downloaded.*pass a file"):
+        load_start(detector(OWN), SSDLITE)
+
+
+def test_an_absent_checkpoint_is_named(tmp_path: Path, assert_one_sentence) -> None:
+    for path in (tmp_path, tmp_path / "nowhere.ckpt"):
+        with pytest.raises(WeightsError) as caught:
+            load_start(small("abc"), path)
+        assert_one_sentence(caught.value, path, ".ckpt")
+
+
+def test_a_malicious_checkpoint_is_refused_and_does_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+            return (Path.touch, (marker,))
+
+    torch.save({"network": Attack(), "state_dict": drawn(small("abc"))}, tmp_path / "last.ckpt")
+    with pytest.raises(WeightsError, match="was refused"):
+        load_start(small("abc"), tmp_path / "last.ckpt")
+    assert not marker.exists()
