@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed, nn
-
-from .errors import TaskError
 
 
 def several() -> bool:
@@ -17,12 +14,6 @@ def several() -> bool:
 def first_process() -> bool:
     """Whether this process writes what a training leaves; known from the environment before the processes have met."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def check_norms(network: nn.Module, device: torch.device) -> None:
-    """Raises TaskError where norms should be synchronised between processes and PyTorch cannot do it."""
-    if device.type == "cpu" and any(isinstance(layer, nn.SyncBatchNorm) for layer in network.modules()):
-        raise TaskError("PyTorch synchronises batch norms on GPUs only: leave --trainer.sync_batchnorm out on a CPU.")
 
 
 def share_norm_statistics(network: nn.Module) -> None:

@@ -24,7 +24,7 @@ from .errors import TaskError
 from .loss_watch import LossWatch
 from .network import Network
 from .preprocessing import Preprocessing
-from .processes import check_norms, share_norm_statistics
+from .processes import share_norm_statistics
 from .schedule import parameter_groups, scale_rate, warmup_cosine
 from .starts import load_start
 
@@ -137,7 +137,6 @@ class Task(LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Prepares what a training has and an evaluation has not, once the network is on its device."""
         self._load_start()
-        check_norms(self.network, self.device)
         data = self._data()
         self._watch = LossWatch(self._log_every(), lambda index: data.image_name("train", index))
         if self._average_decay is not None:
@@ -178,6 +177,9 @@ class Task(LightningModule, ABC):
         super().optimizer_step(*arguments, **options)
         if self._average is not None:
             self._average.update()
+
+    def on_train_epoch_end(self) -> None:
+        self._watch.look()
 
     def on_train_end(self) -> None:
         """Leaves the averaged weights in the network."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_info
@@ -23,6 +24,7 @@ from .. import backbones, heads  # noqa: F401
 from ..tasks import run as run_folder
 from ..tasks.checkpoints import WholeCheckpointIO
 from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
+from ..tasks.errors import TaskError
 from ..tasks.processes import first_process
 from ..tasks.restart import Stopped
 from ..tasks.task import Task
@@ -159,7 +161,12 @@ class RunCLI(LightningCLI):
         unwanted = tuple(kind for option, kind in off.items() if asked.get(option) is False)
         ours = [c for c in run_folder.callbacks(self.folder, self.model) if not isinstance(c, unwanted)]
         kwargs["callbacks"] = [*(asked.get("callbacks") or []), *ours]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if asked.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
+            raise TaskError(
+                "PyTorch synchronises batch norms on GPUs only: leave --trainer.sync_batchnorm out on a CPU."
+            )
+        return trainer
 
     def _resumed_step(self) -> int | None:
         """How many steps the checkpoint that ``fit`` goes on with had taken."""

@@ -139,7 +139,7 @@ class SSDLite(Head):
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> SSDLiteOutput:
         levels = [maps[name] for name in self.maps]
         for extra in self.extras:
-            levels.append(extra(levels[-1]))
+            levels.append(run_extra(extra, levels[-1]))
         logits = [flatten(block(x), self.outputs) for block, x in zip(self.classifiers, levels, strict=True)]
         offsets = [flatten(block(x), 4) for block, x in zip(self.regressors, levels, strict=True)]
         grids = [(x.shape[2], x.shape[3]) for x in levels]
@@ -194,6 +194,18 @@ def extra_block(in_channels: int, out_channels: int, style: Style) -> nn.Sequent
         ConvNormAct(half, half, 3, 2, groups=half, act="relu6", style=style),
         ConvNormAct(half, out_channels, act="relu6", style=style),
     )
+
+
+def run_extra(block: nn.Module, x: Tensor) -> Tensor:
+    """Runs an extra block, on a CPU always in float32.
+
+    There the bfloat16 gradient of a strided depthwise convolution may hold undefined values where the map has one pixel
+    and the channels are no multiple of 16 (seen with PyTorch 2.15); maps so small cost nothing.
+    """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return block(x.float())
+    return block(x)
 
 
 class PredictionBlock(nn.Module):

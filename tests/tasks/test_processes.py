@@ -22,14 +22,13 @@ from litmobile.tasks.schedule import scale_rate
 from support.training import SMALL, last
 
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
-ALONE = dict.fromkeys(("OMP_NUM_THREADS",), "1")
 
 
 def start(*words: str) -> subprocess.Popen[str]:
     """The command line in a process of its own, which starts the others."""
     command = [sys.executable, "-m", "litmobile", *words]
     return subprocess.Popen(
-        command, env=os.environ | ALONE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
