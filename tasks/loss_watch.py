@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,11 +11,11 @@ from torch import Tensor
 
 
 class Entry(NamedTuple):
-    """A step, the images it saw and its losses by name."""
+    """A step, the images it saw and its loss."""
 
     step: int
     images: Tensor
-    terms: dict[str, Tensor]
+    loss: Tensor
 
 
 class LossError(ValueError):
@@ -36,18 +37,18 @@ class LossWatch:
         self.name_of = name_of
         self._recent: list[Entry] = []
 
-    def note(self, step: int, images: Tensor, terms: dict[str, Tensor]) -> None:
-        """Remembers the losses of a step, and looks if it is time to.
+    def note(self, step: int, images: Tensor, loss: Tensor) -> None:
+        """Remembers the loss of a step, and looks if it is time to.
 
         Args:
             step: its number.
             images: ``[N]``, indices of the batch's images.
-            terms: the losses by name.
+            loss: a scalar.
 
         Raises:
             LossError: see :meth:`look`.
         """
-        self._recent.append(Entry(step, images, {name: value.detach() for name, value in terms.items()}))
+        self._recent.append(Entry(step, images, loss.detach()))
         if len(self._recent) >= self.every:
             self.look()
 
@@ -60,13 +61,13 @@ class LossWatch:
         recent, self._recent = self._recent, []
         if not recent:
             return
-        values = torch.stack([value.float() for entry in recent for value in entry.terms.values()]).cpu()
-        if bool(values.isfinite().all()):
+        losses = torch.stack([entry.loss for entry in recent]).tolist()
+        bad = [k for k, loss in enumerate(losses) if not math.isfinite(loss)]
+        if not bad:
             return
-        entry = next(e for e in recent if not all(bool(v.isfinite()) for v in e.terms.values()))
-        losses = ", ".join(f"{name} {value.item():.4g}" for name, value in entry.terms.items())
+        entry = recent[bad[0]]
         files = [self.name_of(index) for index in entry.images.tolist()]
         raise LossError(
-            f"The loss of step {entry.step} is no finite number ({losses}): look at the files of its batch, or lower "
-            f"the learning rate; it held {', '.join(files)}."
+            f"The loss of step {entry.step} is {losses[bad[0]]}, no finite number: look at the files of its batch, or "
+            f"lower the learning rate; it held {', '.join(files)}."
         )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,23 +31,33 @@ class Stopped(Exception):  # noqa: N818 — asked for, no error
         self.signal = signal
 
 
-class KeepLast(Checkpoint):
-    """Keeps ``last.ckpt``, from which a run goes on: after every epoch, every some minutes, and when told to stop.
+class Checkpoints(Checkpoint):
+    """Keeps ``best.ckpt``, with the greatest figure of any validation, and ``last.ckpt``, which a run goes on from.
 
-    Ctrl-C and SIGTERM end the run behind the step that is under way, with its state written. A second Ctrl-C ends it at
-    once; the last checkpoint stands.
+    The last is written after every epoch, every some minutes, and when the run is told to stop: Ctrl-C and SIGTERM end
+    it behind the step that is under way, with its state written. A second Ctrl-C ends it at once; the last checkpoint
+    stands. One callback does both, because every callback costs time in every step.
 
     Args:
-        path: the file.
+        folder: for the two files.
+        monitor: name of the figure.
         minutes: between checkpoints within an epoch.
     """
 
-    def __init__(self, path: Path, minutes: float = 15.0) -> None:
-        self.path = path
+    def __init__(self, folder: Path, monitor: str, minutes: float = 15.0) -> None:
+        self.folder = folder
+        self.monitor = monitor
         self.seconds = 60 * minutes
+        self.best: float | None = None
         self.received = 0
         self._written = time.monotonic()
         self._handlers: dict[int, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._written = time.monotonic()
@@ -63,6 +74,14 @@ class KeepLast(Checkpoint):
             raise KeyboardInterrupt
         self.received = number
         rank_zero_info("\nStopping behind this step. Once more Ctrl-C stops at once.")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        figure = trainer.callback_metrics.get(self.monitor)
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or figure is None:
+            return
+        if self.best is None or figure.item() > self.best:
+            self.best = figure.item()
+            trainer.save_checkpoint(self.folder / "best.ckpt")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -84,16 +103,19 @@ class KeepLast(Checkpoint):
         own = STOP if self.received else DUE if late else QUIET
         if trainer.world_size == 1:
             return own
-        return self._agree(trainer, own) if (batch_idx + 1) % trainer.log_every_n_steps == 0 else QUIET  # pyright: ignore[reportAttributeAccessIssue]
+        # Lightning sets the attribute in a connector, where its types do not show it
+        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+        return self._agree(trainer, own) if (batch_idx + 1) % every == 0 else QUIET
 
     def _agree(self, trainer: Trainer, own: int) -> int:
         return int(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="max"))
 
     def _write(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.folder / "last.ckpt")
         for logger in trainer.loggers:
             logger.save()
         self._written = time.monotonic()
 
     def _stop(self, trainer: Trainer) -> None:
-        raise Stopped(f"stopped after step {trainer.global_step}, with the state in {self.path}", self.received)
+        where = self.folder / "last.ckpt"
+        raise Stopped(f"stopped after step {trainer.global_step}, with the state in {where}", self.received)

@@ -8,25 +8,27 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 
 from .errors import TaskError
 from .processes import first_process
-from .restart import KeepLast
+from .restart import Checkpoints
 from .task import Task
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 LOCK = ".lock"
+DRAW_SECONDS = 0.2  # from one drawing of the bar to the next; drawing takes longer than a quick step's bookkeeping
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 
@@ -61,16 +63,17 @@ def continued_csv(folder: Path, resumed_step: int | None) -> CSVLogger:
 
 
 def callbacks(folder: Path, task: Task) -> list[Callback]:
-    """What every run does beside training: checkpoints, reports, pictures, progress."""
-    best = ModelCheckpoint(
-        dirpath=folder / CHECKPOINTS,
-        filename="best",
-        monitor=task.monitor,
-        mode="max",
-        enable_version_counter=False,
-    )
-    # the last one of these goes last: it holds the state of those before it
-    return [Reports(folder), Pictures(folder / PICTURES), Progress(), best, KeepLast(checkpoint(folder, "last"))]
+    """What every run does beside training: reports and pictures, progress, checkpoints."""
+    return [Reports(folder), Progress(), Checkpoints(folder / CHECKPOINTS, task.monitor)]
+
+
+class NoProfiler(PassThroughProfiler):
+    """Times nothing, without the context manager that Lightning makes for every hook of every callback."""
+
+    _nothing = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._nothing
 
 
 @contextmanager
@@ -112,10 +115,32 @@ class CpuThreads(Callback):
 
 
 class Reports(Callback):
-    """Writes every evaluation's report, ``val.json`` and ``val.txt`` (or ``test``), and ``metrics.json`` over time."""
+    """Writes what every evaluation found.
+
+    ``val.json`` and ``val.txt`` (or ``test``) hold the last report, ``metrics.json`` the figures over time,
+    ``pictures/val-STEP.jpg`` the first batch of each validation, truth beside prediction.
+
+    Args:
+        folder: the run's.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
+            assert isinstance(pl_module, Task)
+            pictures = self.folder / PICTURES
+            pictures.mkdir(parents=True, exist_ok=True)
+            pl_module.draw(batch, pictures / f"val-{trainer.global_step:07d}.jpg")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -134,48 +159,31 @@ class Reports(Callback):
         if split == "val" and trainer.state.fn == "fit":
             history = self.folder / "metrics.json"
             entries = json.loads(history.read_text()) if history.is_file() else []
-            earlier = [
-                entry for entry in entries if entry["step"] < trainer.global_step
-            ]  # the rest was lost and redone
-            logged = {k: v.item() for k, v in trainer.callback_metrics.items()}
+            # what came later was lost with an interruption, and is done again
+            earlier = [entry for entry in entries if entry["step"] < trainer.global_step]
+            logged = {k: v.item() for k, v in trainer.callback_metrics.items()} | {"train/loss": task.last_loss}
             history.write_text(json.dumps([*earlier, where | logged], indent=1) + "\n")
-
-
-class Pictures(Callback):
-    """Draws the first validation batch after each validation, truth beside prediction, as ``val-STEP.jpg``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
-            assert isinstance(pl_module, Task)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            pl_module.draw(batch, self.folder / f"val-{trainer.global_step:07d}.jpg")
 
 
 class Progress(TQDMProgressBar):
     """Lightning's bar with the loss, images a second and the time left for the whole run's training steps."""
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=5)
-        self._previous: float | None = None  # when the step before began; None after a pause that is not training
+        super().__init__(refresh_rate=1)
+        self._shown = 0.0  # when the bar was drawn last
+        self._previous: float | None = None  # when the step before ended; None after a pause that is not training
         self._recent: deque[tuple[float, int]] = deque(maxlen=100)  # seconds and images of the last steps
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         now = time.monotonic()
         if self._previous is not None:
-            self._recent.append((now - self._previous, len(batch.images) * trainer.world_size))
+            self._recent.append((now - self._previous, len(batch.indices) * trainer.world_size))
         self._previous = now
+        if now - self._shown > DRAW_SECONDS or trainer.is_last_batch:
+            self._shown = now
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
@@ -188,9 +196,8 @@ class Progress(TQDMProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics: dict[str, Any] = dict(super().get_metrics(trainer, pl_module))
         metrics.pop("v_num", None)
-        loss = trainer.callback_metrics.get("train/loss")
-        if loss is not None:
-            metrics["loss"] = f"{loss.item():.3f}"
+        if isinstance(pl_module, Task) and pl_module.last_loss is not None:
+            metrics["loss"] = f"{pl_module.last_loss:.3f}"
         if self._recent:
             seconds = sum(seconds for seconds, _ in self._recent)
             metrics["images/s"] = f"{sum(images for _, images in self._recent) / seconds:.0f}"

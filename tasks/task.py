@@ -67,6 +67,8 @@ class Task(LightningModule, ABC):
 
     network: Network
     report: Report | None = None
+    #: of the step that was logged last
+    last_loss: float | None = None
     _average: WeightAverage | None = None
     _watch: LossWatch
 
@@ -165,13 +167,20 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.network.head.loss(self.network(batch.images), batch.targets)
         loss = torch.stack(list(terms.values())).sum()
-        self._watch.note(self.global_step, batch.indices, terms)
-        # every call of log costs some 0.2 ms, and loggers look at every n-th step only
-        if (self.global_step + 1) % self._log_every() == 0:
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            named = {f"train/{name}": term.detach() for name, term in terms.items()}
-            self.log_dict({"train/loss": loss.detach(), **named, "train/lr": rate}, batch_size=len(batch.images))
+        step = self.global_step
+        self._watch.note(step, batch.indices, loss)
+        if (step + 1) % self._log_every() == 0:
+            self._log_training(loss, terms)
         return loss
+
+    def _log_training(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
+        """Hands the losses to the loggers, past ``self.log``, which takes some 0.2 ms for each of them."""
+        values = {"train/loss": loss, **{f"train/{name}": term for name, term in terms.items()}}
+        numbers: dict[str, float] = dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+        self.last_loss = numbers["train/loss"]
+        numbers["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        for logger in self.loggers:
+            logger.log_metrics(numbers | {"epoch": self.current_epoch}, step=self.global_step)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         super().optimizer_step(*arguments, **options)

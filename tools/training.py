@@ -156,6 +156,8 @@ class RunCLI(LightningCLI):
         if asked.get("logger") is None:
             kwargs["logger"] = run_folder.loggers(self.folder, self._resumed_step()) if training else False
         kwargs["plugins"] = [*as_list(asked.get("plugins")), WholeCheckpointIO()]
+        if asked.get("profiler") is None:
+            kwargs["profiler"] = run_folder.NoProfiler()
         # Lightning refuses callbacks of a kind that was switched off
         off = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
         unwanted = tuple(kind for option, kind in off.items() if asked.get(option) is False)

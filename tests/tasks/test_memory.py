@@ -1,0 +1,69 @@
+"""Memory stays level: in workers over epochs, in evaluation over images but for the detections that are kept."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from litmobile.backbones import MobileNetV2
+from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentation
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.sample_data import write_shapes
+
+MEGABYTE = 2**20
+
+
+def private_memory(process: int) -> int:
+    """Bytes that the process shares with nobody."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+@pytest.mark.slow
+def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
+    if not Path("/proc/self/smaps_rollup").is_file():
+        pytest.skip("this system does not tell what memory a process has for itself")
+    write_shapes(tmp_path / "shapes", train=160, val=1)
+    augmentation = SSDAugmentation(expand=4, photometric=True)
+    data = CocoDetection(
+        str(tmp_path / "shapes"), "train", "val", batch_size=16, workers=1, augmentation=augmentation, seed=0
+    )
+    data.preprocessing = Preprocessing((320, 320))
+    data.setup("fit")
+    loader = data.train_dataloader()
+    levels: list[int] = []
+    for epoch in range(20):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        assert len(list(loader)) == 10
+        levels.append(private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
+    assert levels[-1] - levels[2] < 4 * MEGABYTE, levels
+
+
+def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
+    write_shapes(tmp_path / "shapes", train=1, val=120)
+    taken: list[tuple[int, int]] = []
+
+    class Measure(Callback):
+        def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+            assert isinstance(pl_module, DetectionTask)
+            gc.collect()
+            kept = sum(table.nbytes for table in pl_module._evaluator.detections.values())
+            taken.append((tracemalloc.get_traced_memory()[0], kept))
+
+    task = DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), num_classes=6)
+    data = CocoDetection(str(tmp_path / "shapes"), "train", "val", batch_size=4, workers=0)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    tracemalloc.start()
+    try:
+        Trainer(default_root_dir=tmp_path, callbacks=[Measure()], **quiet).validate(task, data, verbose=False)
+    finally:
+        tracemalloc.stop()
+    assert len(taken) == 30
+    (early, kept_early), (late, kept_late) = taken[9], taken[29]
+    assert kept_late > 2.5 * kept_early
+    assert late - early < 1.1 * (kept_late - kept_early) + 0.1 * MEGABYTE
