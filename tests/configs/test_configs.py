@@ -11,6 +11,7 @@ import yaml
 import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find, shipped
+from support.voc import write_voc
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -23,9 +24,12 @@ def test_the_header_says_what_is_reproduced_and_measured(name: str) -> None:
 @pytest.mark.parametrize("name", shipped())
 def test_it_takes_a_training_step_and_validates(name: str, shapes: Path, tmp_path: Path) -> None:
     stored = yaml.safe_load(find(name).read_text())
+    layouts = {"CocoDetection": shapes, "VocDetection": tmp_path / "voc"}
+    write_voc(tmp_path / "voc", shapes)
+    root = layouts[stored["data"]["class_path"].rpartition(".")[2]]
     small = [64, 64] if "size" in stored["model"]["init_args"]["preprocessing"] else None
     words = [
-        f"--data.root={shapes}",
+        f"--data.root={root}",
         "--data.train=train",
         "--data.val=val",
         "--data.workers=0",

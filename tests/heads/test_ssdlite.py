@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from litmobile.backbones import Feature
@@ -363,3 +364,16 @@ def test_detections_are_the_best_and_lie_apart_inside_the_image(loss: Any, most:
         assert (boxes >= 0).all() and (boxes <= torch.tensor([65, 97, 65, 97])).all()
         overlap = box_iou(boxes, boxes).fill_diagonal_(0) * (labels[:, None] == labels)
         assert (overlap <= 0.4 + 1e-9).all()
+
+
+@LOSSES
+def test_the_loss_never_asks_the_device_for_a_number(loss: str) -> None:
+    """On tensors without values, every question about values raises; on a GPU, each would be a synchronisation."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        head = SSDLite({"a": Feature(8, 16), "b": Feature(16, 32)}, 3, loss=loss)
+        output = head({"a": torch.rand(2, 8, 20, 20), "b": torch.rand(2, 16, 10, 10)}, (320, 320))
+        targets = BoxTargets(torch.rand(2, 16, 4), torch.randint(-1, 3, (2, 16)))
+        total = torch.stack(list(head.loss(output, targets).values())).sum()
+        total.backward()
+        with pytest.raises(DataDependentOutputException):
+            total.item()
