@@ -116,11 +116,13 @@ def predict(words: Sequence[str]) -> None:
         "reading, and category ids are 1 + the place of the class in the network's",
     )
     parser.add_argument("--no-pictures", action="store_true", help="write the JSON file only")
+    parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
     options = parser.parse_args(words)
 
     from .predict import predict
 
-    predict(options.run, options.paths, options.out, options.score, options.annotations, not options.no_pictures)
+    draw = not options.no_pictures
+    predict(options.run, options.paths, options.out, options.score, options.annotations, draw, options.device)
 
 
 def train(command: str, words: list[str]) -> None:

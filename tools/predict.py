@@ -20,7 +20,7 @@ from ..tasks.detection.annotations import read_json
 from ..tasks.detection.coco import column, records
 from ..tasks.detection.pictures import draw_detections, save_picture
 from ..tasks.images import Image
-from ..tasks.network import load
+from ..tasks.network import Network, load
 from . import sources
 from .sources import Moment, Shot, Source, Unreadable
 
@@ -33,7 +33,13 @@ class Name(NamedTuple):
 
 
 def predict(
-    run: Path, paths: Sequence[Path], out: Path | None, least_score: float, annotations: Path | None, draw: bool
+    run: Path,
+    paths: Sequence[Path],
+    out: Path | None,
+    least_score: float,
+    annotations: Path | None,
+    draw: bool,
+    device: str,
 ) -> None:
     """Carries out ``litmobile predict``.
 
@@ -45,6 +51,7 @@ def predict(
         annotations: a COCO file whose ids are taken, and whose sizes say whether a picture is to be turned, as in
             training; None counts pictures and classes from 1 and turns pictures as the camera noted.
         draw: whether to write pictures and videos.
+        device: where the network runs.
 
     Raises:
         ValueError: what was asked for contradicts itself or the files, or none of them can be read.
@@ -52,7 +59,7 @@ def predict(
     """
     if not 0 <= least_score <= 1:
         raise ValueError(f"--score must be between 0 and 1, not {least_score}.")
-    network = load(run)
+    network = placed(load(run), device)
     folder = result_folder(run, out)
     found = sources.find(paths, leave_out=folder)
     names, category_ids = {}, list(range(1, len(network.classes) + 1))
@@ -83,6 +90,19 @@ def predict(
             tally.add(shot)
     if results is None:
         raise ValueError(f"None of the {len(found)} files could be read.")
+
+
+def placed(network: Network, device: str) -> Network:
+    """Moves ``network`` to ``device``.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:  # of a name that means nothing, of a device that is not there
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(f"--device {device} cannot be used here: {reason}.") from error
 
 
 def result_folder(run: Path, out: Path | None) -> Path:

@@ -94,10 +94,10 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     ("name", "step", "kept"),
     [
         ("SIGTERM", 2, 2),  # within the first epoch
-        ("SIGINT", 8, 8),  # within the second
-        ("SIGTERM", 10, 10),  # at the end of the second: behind its validation
+        pytest.param("SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
+        pytest.param("SIGTERM", 10, 10, marks=pytest.mark.slow),  # at the end of the second: behind its validation
         ("SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
-        ("SIGKILL", 3, None),  # not even that is there: from the start
+        pytest.param("SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(

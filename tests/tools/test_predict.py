@@ -397,3 +397,11 @@ def test_help_answers_without_importing_torch() -> None:
     script += "finally:\n    assert 'torch' not in sys.modules"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "1 + the place of the class" in " ".join(answer.stdout.split())
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "toaster"])
+def test_a_device_that_is_not_there_is_named(
+    device: str, run: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal("predict", "--run", str(run), str(shapes / "val"), "--device", device, capsys=capsys)
+    assert f"--device {device} cannot be used here" in said
