@@ -62,6 +62,7 @@ class AnchorReport:
 
     Attributes:
         split: whose objects were measured.
+        one_image_in: how many images there are for one that was measured.
         of_published: no network was given: those of the published SSDLite on strides 16 and 32 are looked at.
         task: import path of the task that the options are for, as head.
         head: see ``task``.
@@ -72,6 +73,7 @@ class AnchorReport:
     """
 
     split: str
+    one_image_in: int
     of_published: bool
     task: str
     head: str
@@ -115,7 +117,8 @@ def anchor_report(
         annotations: its objects.
         preprocessing: how images become the input.
     """
-    objects = measured(annotations, preprocessing)
+    step = max(1, -(-len(annotations.labels) // MOST_OBJECTS))
+    objects = measured(annotations, preprocessing, step)
     if not len(objects.boxes):
         return f"There are no objects in {annotations.source} to measure anchors on."
     head, maps = published(preprocessing) if task is None else built(task, annotations.classes)
@@ -136,6 +139,7 @@ def anchor_report(
 
     return AnchorReport(
         split=split,
+        one_image_in=step,
         of_published=task is None,
         task=public_path(DetectionTask if task is None else type(task)),
         head=public_path(type(head)),
@@ -146,9 +150,8 @@ def anchor_report(
     )
 
 
-def measured(annotations: Annotations, preprocessing: Preprocessing) -> Objects:
-    """Objects that training would see without augmentation, of some of the images where there are many."""
-    step = max(1, -(-len(annotations.labels) // MOST_OBJECTS))
+def measured(annotations: Annotations, preprocessing: Preprocessing, step: int) -> Objects:
+    """Objects that training would see without augmentation, of every ``step``-th image."""
     some = annotations.keep(images=np.arange(len(annotations)) % step == 0)
     boxes = input_boxes(some, preprocessing)
     kept = visible(boxes)

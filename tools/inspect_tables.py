@@ -100,11 +100,12 @@ def shared_text(found: SharedPicture) -> str:
 def anchors_text(found: AnchorReport) -> str:
     """How the anchors suit, and what would suit better."""
     whose = "Anchors of the published SSDLite, as no model is given," if found.of_published else "Anchors of the model"
+    measured = found.split if found.one_image_in == 1 else f"one image in {found.one_image_in} of {found.split}"
     both = [found.present] if found.suggested is None else [found.present, found.suggested]
     measures = ["reached", "IoU", "anchors"]
     rows = [reach_row(row) for row in zip(*([*x.classes, x.overall] for x in both), strict=True)]
     lines = [
-        f"{whose} on the objects of {found.split} without augmentation",
+        f"{whose} on the objects of {measured} without augmentation",
         f"maps: {', '.join(f'{columns}×{rows}' for rows, columns in found.grids)} cells",
         f"present:   {options_text(found.present)}",
         f"suggested: {'nothing better was found' if found.suggested is None else options_text(found.suggested)}",
