@@ -114,11 +114,15 @@ class Task(LightningModule, ABC):
         """Builds the network for the data's classes; Lightning calls this after the data is set up."""
         if hasattr(self, "network"):
             return
-        backbone, head = self._parts
-        self.network = Network(backbone, head, self._class_names(), self.preprocessing, role=self.role, maps=self._maps)
+        self.network = self.build(self._class_names())
         del self._parts
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
+
+    def build(self, classes: Sequence[str]) -> Network:
+        """The network for ``classes``, with weights drawn at random; it takes this task's backbone."""
+        backbone, head = self._parts
+        return Network(backbone, head, classes, self.preprocessing, role=self.role, maps=self._maps)
 
     def _class_names(self) -> tuple[str, ...]:
         data = getattr(self._trainer, "datamodule", None)

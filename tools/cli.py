@@ -18,6 +18,7 @@ commands:
   validate     evaluate on the validation split
   test         evaluate on the test split
   predict      use a run on pictures, folders and videos: drawn results and a JSON file
+  inspect      look at the data of a training: objects, broken pictures, anchors that suit
   sample-data  generate a small detection data set to try things on
 
 examples:
@@ -25,6 +26,7 @@ examples:
   litmobile fit --config detection/ssdlite_shapes
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco
   litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.width=0.5
+  litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
 
@@ -50,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sample_data(words[1:])
         elif command == "predict":
             predict(words[1:])
+        elif command == "inspect":
+            inspect(words[1:])
         elif command in TRAINING:
             train(command, words[1:])
         else:
@@ -127,9 +131,23 @@ def predict(words: Sequence[str]) -> None:
 
 def train(command: str, words: list[str]) -> None:
     """``litmobile fit | validate | test``."""
-    if any(word == "--help" or word.startswith("--help") for word in words):
-        print("Importing torch and lightning, whose options these are, takes some seconds …", file=sys.stderr)
+    announce_imports(words)
 
     from .training import run
 
     run(command, words)
+
+
+def inspect(words: list[str]) -> None:
+    """``litmobile inspect``."""
+    announce_imports(words)
+
+    from .inspect_data import inspect
+
+    inspect(words)
+
+
+def announce_imports(words: Sequence[str]) -> None:
+    """Says why help is slow to come where the options are those of other libraries."""
+    if any(word == "--help" or word.startswith("--help") for word in words):
+        print("Importing torch and lightning, whose options these are, takes some seconds …", file=sys.stderr)

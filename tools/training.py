@@ -33,6 +33,15 @@ from .memory import keep_freed_memory
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
+#: LightningCLI's options that say what models and data are, the same for every command that takes those of fit
+KINDS: dict[str, Any] = {
+    "model_class": Task,
+    "datamodule_class": LightningDataModule,
+    "subclass_mode_model": True,
+    "subclass_mode_data": True,
+    "auto_configure_optimizers": False,
+    "seed_everything_default": 0,
+}
 
 
 def run(command: str, words: Sequence[str]) -> None:
@@ -61,12 +70,7 @@ def cli(run_at: Path, held: ExitStack) -> None:
     RunCLI(
         run_at,
         held,
-        Task,
-        LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        auto_configure_optimizers=False,
-        seed_everything_default=0,
+        **KINDS,
         save_config_callback=SaveRunConfig,
         save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
         # an abbreviated option is a typo until proved otherwise
@@ -98,16 +102,22 @@ def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]
 
 def stored_run(command: str, folder: Path) -> list[str]:
     """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants."""
-    config = folder / run_folder.CONFIG
-    if not config.is_file():
-        if command == "fit" and not folder.exists():
-            return []  # a new run, with a folder of the user's choice
-        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
+    if command == "fit" and not folder.exists():
+        return []  # a new run, with a folder of the user's choice
+    config = stored_config(folder)
     names = ("last",) if command == "fit" else ("best", "last")
     found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
     if not found and command != "fit":
         raise ValueError(f"{folder} has no checkpoint to {command}.")
     return ["--config", str(config), *(["--ckpt_path", str(found[0])] if found else [])]
+
+
+def stored_config(folder: Path) -> Path:
+    """The configuration of the run in ``folder``."""
+    config = folder / run_folder.CONFIG
+    if not config.is_file():
+        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
+    return config
 
 
 def new_folder(words: Sequence[str]) -> Path:

@@ -53,6 +53,8 @@ class AnchorGenerator:
             )
         if min(scales) <= 0 or min((r for level in per_level for r in level), default=1.0) <= 0:
             raise ValueError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
+        self.scales, self.ratios = scales, ratios
+        self.layout: Layout = layout
         self.shapes: list[list[Shape]] = [level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
             if not per_level[0]:

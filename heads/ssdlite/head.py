@@ -137,14 +137,19 @@ class SSDLite(Head):
                 nn.init.constant_(bias, self.classification.prior_bias)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> SSDLiteOutput:
-        levels = [maps[name] for name in self.maps]
-        for extra in self.extras:
-            levels.append(run_extra(extra, levels[-1]))
+        levels = self.pyramid(maps)
         logits = [flatten(block(x), self.outputs) for block, x in zip(self.classifiers, levels, strict=True)]
         offsets = [flatten(block(x), 4) for block, x in zip(self.regressors, levels, strict=True)]
         grids = [(x.shape[2], x.shape[3]) for x in levels]
         anchors = self.anchors(grids, image_size, like=levels[0])
         return SSDLiteOutput(torch.cat(logits, dim=1), torch.cat(offsets, dim=1), anchors)
+
+    def pyramid(self, maps: dict[str, Tensor]) -> list[Tensor]:
+        """The maps that anchors are laid on, finest first: those that the backbone gives, and the extra ones."""
+        levels = [maps[name] for name in self.maps]
+        for extra in self.extras:
+            levels.append(run_extra(extra, levels[-1]))
+        return levels
 
     def loss(self, output: SSDLiteOutput, targets: BoxTargets) -> dict[str, Tensor]:
         logits, offsets, anchors = full_precision(output.logits), full_precision(output.offsets), output.anchors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,8 +11,15 @@ from ..images import ImageError, read_image
 from .annotations import Annotations
 
 
-def broken_pictures(annotations: Annotations) -> dict[int, str]:
-    """Reads every picture: what is wrong, by index, with those that cannot be read or are of another size than said."""
+def broken_pictures(
+    annotations: Annotations, progress: Callable[[Iterable[str]], Iterable[str]] = iter
+) -> dict[int, str]:
+    """Reads every picture: what is wrong, by index, with those that cannot be read or are of another size than said.
+
+    Args:
+        annotations: of the pictures.
+        progress: sees every picture's fault pass by, an empty one for a whole picture, such as a progress bar does.
+    """
 
     def fault(index: int) -> str:
         try:
@@ -21,7 +29,8 @@ def broken_pictures(annotations: Annotations) -> dict[int, str]:
         return ""
 
     with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
-        return {index: text for index, text in enumerate(threads.map(fault, range(len(annotations)))) if text}
+        faults = progress(threads.map(fault, range(len(annotations))))
+        return {index: text for index, text in enumerate(faults) if text}
 
 
 def without_broken(annotations: Annotations) -> tuple[Annotations, tuple[str, ...]]:

@@ -1,0 +1,293 @@
+"""`litmobile inspect` says the same as table and JSON, names what is broken, and leaves no run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from litmobile.heads import LRASPP
+from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord
+from litmobile.tools.cli import main
+from support.cli import SHAPES, TINY, refusal
+
+Report = dict[str, Any]
+Inspect = Callable[..., tuple[str, Report]]
+
+OBJECT = (
+    "<object><name>{name}</name><difficult>{difficult}</difficult>"
+    "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>{0}</xmax><ymax>{1}</ymax></bndbox></object>"
+)
+
+
+class OwnDetection(DetectionData):
+    """A data set of a user's own, which knows two splits and reads no files for them."""
+
+    def __init__(self, root: str, classes: int = 2) -> None:
+        super().__init__()
+        self.root, self.count = Path(root), classes
+
+    def read(self, split: str) -> Annotations:
+        folder = self.root / split
+        names = sorted(path.name for path in folder.iterdir())
+        records = [ImageRecord(name, (50, 50), [(0, 0, 25, 25)], [0]) for name in names]
+        more = split == "val" and self.count > 2
+        return Annotations.from_records(folder, folder, ["one", "two", *(["three"] if more else [])], records)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own to be in, where a run would be seen."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
+    """What the command prints, and what it writes as JSON."""
+
+    def inspect(*words: object) -> tuple[str, Report]:
+        capsys.readouterr()
+        main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
+        return capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+
+    return inspect
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    """Train: a cat and a difficult dog, and nothing. Val: a cow."""
+    root = tmp_path / "VOC"
+    for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    objects = {
+        "a": OBJECT.format(60, 40, name="cat", difficult=0) + OBJECT.format(6, 8, name="dog", difficult=1),
+        "b": "",
+        "c": OBJECT.format(30, 70, name="cow", difficult=0),
+    }
+    for stem, found in objects.items():
+        size = "<size><width>60</width><height>40</height></size>"
+        (root / "Annotations" / f"{stem}.xml").write_text(f"<annotation>{size}{found}</annotation>")
+        cv2.imwrite(str(root / "JPEGImages" / f"{stem}.jpg"), np.zeros((40, 60, 3), dtype=np.uint8))
+    (root / "ImageSets/Main/train.txt").write_text("a\nb\n")
+    (root / "ImageSets/Main/val.txt").write_text("c\n")
+    return root
+
+
+def cells(text: str, first: str) -> list[list[str]]:
+    """The rows that begin with ``first``, cut where two spaces or more stand, without percent signs."""
+    rows = [re.split(r"\s{2,}", line) for line in text.splitlines() if re.match(rf"{re.escape(first)}\s\s", line)]
+    return [[cell.removesuffix(" %") for cell in row[1:]] for row in rows]
+
+
+def assert_same_figures(text: str, report: Report) -> None:
+    """Check that every row of every table says what the JSON file says."""
+    anchors = report["anchors"]
+    reaches = [anchors["present"], *([anchors["suggested"]] if anchors["suggested"] else [])]
+    for k, name in enumerate([row["name"] for row in anchors["present"]["classes"]] + ["all"]):
+        rows = iter(cells(text, name))
+        for split in report["splits"].values():
+            row = [*split["classes"], split["overall"]][k]
+            shares = [f"{100 * row[key]:.1f}" for key in ("share", "small", "medium", "large")]
+            if not row["objects"]:
+                assert next(rows) == ["0", "–", "0", "0", "–", "–", "–"]
+                assert next(rows) == ["–"] * 11
+                continue
+            assert next(rows) == [
+                str(row["objects"]),
+                shares[0],
+                str(row["images"]),
+                str(row["difficult"]),
+                *shares[1:],
+            ]
+            median = f"{row['width']['50']:.0f}×{row['height']['50']:.0f}"
+            sizes, aspects = (list(row[key].values()) for key in ("size", "aspect"))
+            assert next(rows) == [median, *(f"{x:.1f}" for x in sizes), *(f"{x:.2f}" for x in aspects)]
+        both = [[*x["classes"], x["overall"]][k] for x in reaches]
+        shown = [
+            [f"{100 * x['reached']:.1f}", f"{x['iou']:.3f}", f"{x['positives']:.1f}"] if x["objects"] else ["–"] * 3
+            for x in both
+        ]
+        assert next(rows) == [str(both[0]["objects"]), *itertools.chain(*shown)]
+        assert not list(rows)
+
+
+def test_a_model_and_its_data_in_cocos_layout(shapes: Path, inspect: Inspect, elsewhere: Path) -> None:
+    text, report = inspect("--config", SHAPES, *TINY, f"--data.root={shapes}")
+    assert_same_figures(text, report)
+    assert [(name, split["images"]) for name, split in report["splits"].items()] == [("train", 10), ("val", 5)]
+    assert "no test split" in report["not_read"]["test"] and report["not_read"]["test"] in text
+    assert report["input"]["size"] == [64, 64]
+    assert report["broken"] == {"train": [], "val": []}
+    assert report["contradiction"] is None and report["shared"] == []
+    anchors = report["anchors"]
+    assert anchors["grids"] == [[8, 8], [4, 4], [2, 2], [1, 1]]
+    assert anchors["present"]["scales"] == [0.18, 0.3, 0.5, 0.7, 0.9]
+    assert anchors["present"]["anchors"] == 4 * (64 + 16 + 4 + 1)
+    assert not anchors["of_published"]
+    assert list(elsewhere.iterdir()) == [], "no run was begun"
+
+
+def test_what_is_suggested_can_be_pasted(shapes: Path, inspect: Inspect, tmp_path: Path) -> None:
+    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--no-pictures"]
+    text, report = inspect(*words)
+    better = report["anchors"]["suggested"]
+    assert better["overall"]["reached"] >= report["anchors"]["present"]["overall"]["reached"]
+    head, behind = text.split("suggested as YAML")
+    flags = shlex.split(head.splitlines()[-1])
+    (tmp_path / "mine.yaml").write_text(behind.partition("\n")[2])
+    assert yaml.safe_load((tmp_path / "mine.yaml").read_text())["model"]["init_args"]["head"]["init_args"] == {
+        key: better[key] for key in ("scales", "ratios", "layout")
+    }
+    for more in (flags, ["--config", str(tmp_path / "mine.yaml")]):
+        _, again = inspect(*words, *more)
+        assert again["anchors"]["present"] == better
+        assert again["anchors"]["grids"] == report["anchors"]["grids"], "the rest of the model is as it was"
+
+
+def test_vocs_layout_needs_no_model(voc: Path, inspect: Inspect) -> None:
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--size", 64, 96)
+    assert_same_figures(text, report)
+    assert report["input"]["size"] == [64, 96]
+    assert report["anchors"]["of_published"] and "published SSDLite, as no model is given" in text
+    assert report["anchors"]["grids"] == [[4, 6], [2, 3], [1, 2], [1, 1], [1, 1], [1, 1]]
+    cat, cow, dog = report["splits"]["train"]["classes"]
+    assert (cat["objects"], cow["objects"], dog["objects"], dog["difficult"]) == (1, 0, 1, 1)
+    assert report["splits"]["val"]["notes"][0].endswith("1 boxes clipped to their image.")
+    assert report["splits"]["val"]["notes"][0] in text
+
+
+def test_all_that_is_broken_is_named(voc: Path, inspect: Inspect) -> None:
+    names = [f"n{k}" for k in range(12)]  # more than a training names
+    for name in names:
+        (voc / "Annotations" / f"{name}.xml").write_text("no xml")
+    (voc / "ImageSets/Main/train.txt").write_text("\n".join(["a", "b", *names]))
+    picture = voc / "JPEGImages" / "b.jpg"
+    picture.write_bytes(picture.read_bytes()[:-30])
+    cv2.imwrite(str(voc / "JPEGImages" / "c.jpg"), np.zeros((60, 40, 3), dtype=np.uint8))
+    words = ["--data=VocDetection", f"--data.root={voc}"]
+    text, report = inspect(*words)
+    for name in names:
+        assert f"{name}.xml is no XML file" in text
+    assert len(report["splits"]["train"]["notes"]) == 12
+    assert "b.jpg cannot be read" in report["broken"]["train"][0]
+    assert "c.jpg is 40×60 pixels, but its annotations say 60×40" in report["broken"]["val"][0]
+    assert all(fault in text for fault in report["broken"]["train"] + report["broken"]["val"])
+    text, report = inspect(*words, "--no-pictures")
+    assert report["broken"] is None and "Pictures were not read" in text
+
+
+def test_a_picture_of_two_splits_and_an_object_marked_twice_are_named(voc: Path, inspect: Inspect) -> None:
+    (voc / "ImageSets/Main/val.txt").write_text("c\na\n")
+    file = voc / "Annotations" / "a.xml"
+    file.write_text(
+        file.read_text().replace("</annotation>", OBJECT.format(60, 39, name="cat", difficult=0)) + "</annotation>"
+    )
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--no-pictures")
+    assert "a.jpg in train and val" in text and report["shared"] == [{"name": "a.jpg", "splits": ["train", "val"]}]
+    assert "a.jpg: cat at 0, 0, 60, 40 and at 0, 0, 60, 39, IoU 0.97" in text
+    assert [len(split["duplicates"]) for split in report["splits"].values()] == [1, 1]
+
+
+def test_a_split_that_is_not_there_is_said(voc: Path, inspect: Inspect) -> None:
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
+    assert list(report["splits"]) == ["val", "test"]
+    assert "train was not read: There is no list" in text
+    assert report["anchors"]["split"] == "val"
+
+
+def test_a_split_without_objects_has_no_anchors_to_suit(voc: Path, inspect: Inspect) -> None:
+    (voc / "ImageSets/Main/train.txt").write_text("b\n")
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}")
+    assert report["splits"]["train"]["overall"]["objects"] == 0
+    assert "There are no objects in" in report["anchors"] and report["anchors"] in text
+
+
+def test_data_of_ones_own(shapes: Path, inspect: Inspect) -> None:
+    words = [f"--data={__name__}.OwnDetection", f"--data.root={shapes}"]
+    text, report = inspect(*words)
+    assert [split["images"] for split in report["splits"].values()] == [10, 5]
+    assert "No such file" in report["not_read"]["test"]
+    assert len(report["broken"]["train"]) > 0  # it lies about sizes
+    assert report["contradiction"] is None
+    text, report = inspect(*words, "--data.classes=3")
+    assert "have different categories" in report["contradiction"]
+    assert f"A training would stop: {report['contradiction']}" in text
+
+
+def test_the_configuration_of_a_run_will_do(shapes: Path, inspect: Inspect, tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", "--print_config"])
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text(capsys.readouterr().out)
+    _, report = inspect("--run", run, "--no-pictures", "--data.val=train")
+    assert report["input"]["size"] == [64, 64]
+    assert len(report["shared"]) == 10 and report["splits"]["val"]["images"] == 10
+    assert [file.name for file in run.iterdir()] == ["config.yaml"]
+
+
+def test_of_many_objects_some_are_measured(shapes: Path, inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val", "--no-pictures"]
+    everything = inspect(*words)[1]["splits"]["train"]["overall"]["objects"]
+    monkeypatch.setattr("litmobile.tools.inspect_anchors.MOST_OBJECTS", everything // 2)
+    text, report = inspect(*words)
+    assert report["anchors"]["one_image_in"] == 2 + everything % 2
+    assert 0 < report["anchors"]["present"]["overall"]["objects"] < everything
+    assert f"one image in {report['anchors']['one_image_in']} of train" in text
+
+
+def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspect) -> None:
+    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=LRASPP", "--no-pictures"]
+    text, report = inspect(*words, "--model.maps=[c3,c4]")
+    assert report["anchors"] == f"{LRASPP.__name__} lays no anchors." and report["anchors"] in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--config", "detection/nothing"], "litmobile: There is no configuration 'detection/nothing'"),
+        (["--config", SHAPES, "--data.root=/nowhere"], "litmobile: There is no data folder /nowhere"),
+        (["--config", SHAPES, "--size", "64", "64"], "litmobile: --size is for data without a model"),
+        (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
+        (["--data=VocDetection", "--data.root=."], "litmobile: There is no list"),
+        (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json has to name a file"),
+        (["--data=LightningDataModule"], "litmobile: litmobile inspect looks at detection data"),
+        (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
+        (["--run"], "litmobile: --run needs a value"),
+        (["--config", SHAPES, "--data.rot=x"], "rot"),
+        (["--config", SHAPES, "--no-picture"], "--no-picture"),
+        (["--config", SHAPES, "--model.backbone.widht=0.5"], "widht"),
+        ([], "data"),
+    ],
+)
+def test_what_cannot_be_done_is_said(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sentence in refusal("inspect", *words, capsys=capsys)
+
+
+def test_real_blood_cells(real_data: Path, inspect: Inspect) -> None:
+    text, report = inspect("--data=VocDetection", f"--data.root={real_data / 'bccd'}", "--data.test=test")
+    assert_same_figures(text, report)
+    assert [split["overall"]["objects"] for split in report["splits"].values()] == [2805, 1138, 945]
+    assert [len(split["duplicates"]) for split in report["splits"].values()] == [4, 2, 1]
+    present, better = (report["anchors"][key]["overall"] for key in ("present", "suggested"))
+    assert better["reached"] > present["reached"] and better["iou"] > present["iou"]
+
+
+def test_real_coco(real_data: Path, inspect: Inspect) -> None:
+    text, report = inspect("--config", "detection/ssdlite_coco", f"--data.root={real_data / 'coco_tiny'}")
+    assert_same_figures(text, report)
+    assert [split["overall"]["objects"] for split in report["splits"].values()] == [699, 804]
+    assert len(report["splits"]["train"]["classes"]) == 80
+    assert report["anchors"]["present"]["anchors"] == 3234

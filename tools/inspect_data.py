@@ -1,0 +1,93 @@
+"""`litmobile inspect`: the data of a training looked at before it trains, with the options of `litmobile fit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from ..tasks.detection import DetectionData
+from ..tasks.errors import TaskError
+from ..tasks.preprocessing import Preprocessing
+from ..tasks.task import Task
+from . import configurations
+from .inspect_detection import inspect_detection
+from .inspect_tables import tables
+from .training import KINDS, RunCLI, stored_config, take_option
+
+DESCRIPTION = (
+    "Looks at the data of a training: objects, sizes, what is there twice, broken pictures, and anchors that suit. The "
+    "options are those of litmobile fit; --run FOLDER takes the configuration of a run, and --data alone will do."
+)
+
+
+class InspectCLI(LightningCLI):
+    """Takes the options of a training and builds its model, if there is one, and its data."""
+
+    model: Task | None
+    datamodule: LightningDataModule
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """As for a training, but that no model is needed."""
+        parser.add_lightning_class_args(Trainer, "trainer")
+        parser.add_lightning_class_args(Task, "model", subclass_mode=True, required=False)
+        parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds what a printed configuration of fit holds beside these, and this command's own options."""
+        parser.add_method_arguments(Trainer, "fit", skip=set(RunCLI.subcommands()["fit"]))
+        parser.add_argument(
+            "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where no model says it"
+        )
+        parser.add_argument("--json", type=str, metavar="FILE", help="write the same figures for programs")
+        parser.add_argument("--no-pictures", action="store_true", help="do not read the pictures to find broken ones")
+
+    def instantiate_classes(self) -> None:
+        """Leaves the Trainer alone."""
+        del self.config["trainer"]
+        parts = self.parser.instantiate_classes(self.config)
+        self.model, self.datamodule = parts.get("model"), parts["data"]
+
+
+def inspect(words: Sequence[str]) -> None:
+    """Carries out ``litmobile inspect WORDS``.
+
+    Raises:
+        ValueError: what was asked for contradicts itself, or no split of the data can be read.
+    """
+    words, run = take_option(configurations.resolve(words), "--run")
+    if run is not None:
+        words = ["--config", str(stored_config(Path(run))), *words]
+    sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
+    asked = InspectCLI(
+        **KINDS,
+        save_config_callback=None,
+        run=False,
+        parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION, "allow_abbrev": False},
+    )
+    data, task, options = asked.datamodule, asked.model, asked.config
+    if not isinstance(data, DetectionData):
+        raise TaskError(f"litmobile inspect looks at detection data, which {type(data).__name__} is not.")
+    target = None if options.json is None else Path(options.json)
+    if target is not None and target.is_dir():
+        raise ValueError(f"--json has to name a file, and {target} is a folder.")
+    preprocessing = data.preprocessing or input_of(task, options.size)
+    inspection = inspect_detection(data, task, preprocessing, pictures=not options.no_pictures)
+    print(tables(inspection))
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(asdict(inspection), indent=1, allow_nan=False) + "\n")
+
+
+def input_of(task: Task | None, size: Sequence[int] | None) -> Preprocessing:
+    """How images become the input of ``task``'s network, or one of ``size`` where there is no task."""
+    if task is None:
+        return Preprocessing() if size is None else Preprocessing((size[0], size[1]))
+    if size is not None:
+        raise TaskError("--size is for data without a model, which takes --model.preprocessing.size=[HEIGHT,WIDTH].")
+    return task.preprocessing

@@ -1,0 +1,102 @@
+"""All that is looked at in detection data before a training: objects, pictures that cannot be read, anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from ..tasks.detection import Annotations, DetectionData
+from ..tasks.detection.broken import broken_pictures
+from ..tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
+from ..tasks.errors import DataError
+from ..tasks.preprocessing import Preprocessing
+from ..tasks.task import Task
+from .inspect_anchors import AnchorReport, anchor_report
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of the data.
+
+    Attributes:
+        input: how images become the network's input.
+        splits: what was read, by "train", "val" and "test".
+        not_read: why other splits were not.
+        contradiction: how splits contradict each other; a training would stop there.
+        shared: pictures that two splits have.
+        broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
+        anchors: how they suit the first of the splits, or a sentence why nothing is said of them.
+    """
+
+    input: Preprocessing
+    splits: dict[str, SplitStatistics]
+    not_read: dict[str, str]
+    contradiction: str | None
+    shared: list[SharedPicture]
+    broken: dict[str, list[str]] | None
+    anchors: AnchorReport | str
+
+
+def inspect_detection(
+    data: DetectionData, task: Task | None, preprocessing: Preprocessing, pictures: bool
+) -> Inspection:
+    """Reads all splits and looks at them.
+
+    Args:
+        data: whose annotations are read; records that can be left out are, and named in the split's notes.
+        task: whose anchors are measured; None takes the published SSDLite's.
+        preprocessing: how images become the input.
+        pictures: whether to read every picture.
+
+    Raises:
+        DataError: there is no split that can be read.
+    """
+    data.broken = "skip"
+    splits, not_read = read_splits(data)
+    first = next(iter(splits))
+    return Inspection(
+        input=preprocessing,
+        splits={name: statistics(split, preprocessing) for name, split in splits.items()},
+        not_read=not_read,
+        contradiction=contradiction(data, splits),
+        shared=shared_pictures(splits),
+        broken={name: faults(name, split) for name, split in splits.items()} if pictures else None,
+        anchors=anchor_report(task, first, splits[first], preprocessing),
+    )
+
+
+def read_splits(data: DetectionData) -> tuple[dict[str, Annotations], dict[str, str]]:
+    """The splits that can be read, and why the others cannot."""
+    splits: dict[str, Annotations] = {}
+    errors: dict[str, DataError | OSError] = {}
+    for name in SPLITS:
+        try:
+            splits[name] = data.read(name)
+        except (DataError, OSError) as error:  # data of one's own may have no file for one of them
+            errors[name] = error
+    if not splits:
+        raise errors[SPLITS[0]]
+    return splits, {name: str(error) for name, error in errors.items()}
+
+
+def contradiction(data: DetectionData, splits: dict[str, Annotations]) -> str | None:
+    """How ``splits`` contradict each other, if they do."""
+    data.splits = dict(splits)
+    try:
+        data.check()
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def faults(name: str, split: Annotations) -> list[str]:
+    """What is wrong with the pictures of a split, with a progress bar."""
+
+    def progress(passing: Iterable[str]) -> Iterable[str]:
+        return tqdm(passing, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
+
+    return list(broken_pictures(split, progress).values())
