@@ -172,7 +172,7 @@ def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
     with pytest.raises(SystemExit) as caught:
         fit(shapes, run, "--model.optimizer.lr=1e18", "--model.optimizer=SGD", "--trainer.log_every_n_steps=50")
     names = sorted(path.name for path in (shapes / "train").glob("*.jpg"))
-    assert "is no finite number" in str(caught.value)
+    assert "no finite number" in str(caught.value)
     assert sum(name in str(caught.value) for name in names) == 2  # those of one batch
     assert not checkpoint(run, "last").exists()
 
