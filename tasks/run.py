@@ -28,6 +28,11 @@ from .task import Task
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 LOCK = ".lock"
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "use_distributed_sampler": False,  # the data modules' own samplers share samples out
+    "log_every_n_steps": 20,
+    "num_sanity_val_steps": 0,
+}
 DRAW_SECONDS = 0.2  # from one drawing of the bar to the next; drawing takes longer than a quick step's bookkeeping
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"

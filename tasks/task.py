@@ -13,6 +13,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..backbones.contract import Backbone
 from ..backbones.weights import load_weights
@@ -108,6 +109,14 @@ class Task(LightningModule, ABC):
         # maps that the backbone lacks are better known now than after the data was read
         backbone.check_offered(backbone.tap(self.role) if maps is None else maps)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of every hook here, some fifteen times a step, and a module's own way of setting
+        # attributes looks for parameters first
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # building
 
     def configure_model(self) -> None:
@@ -186,10 +195,20 @@ class Task(LightningModule, ABC):
         for logger in self.loggers:
             logger.log_metrics(numbers | {"epoch": self.current_epoch}, step=self.global_step)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        # where a batch is on the CPU already, looking through it for tensors to move is time for nothing
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         super().optimizer_step(*arguments, **options)
         if self._average is not None:
             self._average.update()
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        if gradient_clip_val is not None:  # else Lightning prepares in every step to clip nothing
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_epoch_end(self) -> None:
         self._watch.look()

@@ -1,7 +1,8 @@
 """What a training step costs beside the network: `python -m litmobile.tools.overhead`.
 
-The same steps of a network of next to nothing are taken by a bare loop and by a run as `litmobile fit` sets it up,
-with its loggers, callbacks and checks, in turn. Processor time is counted, which other programs hardly change.
+The same steps of a network of next to nothing are taken by a bare loop, by a plain Trainer, and by a run as `litmobile
+fit` sets it up, with its loggers, callbacks and checks, in turn. Processor time is counted, which other programs
+hardly change.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -25,9 +26,11 @@ from ..heads.contract import Features, Head
 from ..tasks import run
 from ..tasks.detection import Annotations, DetectionData, DetectionTask
 from ..tasks.detection.data import DetectionBatch
+from ..tasks.network import Network
 from ..tasks.schedule import parameter_groups, warmup_cosine
 
 WARMUP = 100  # steps that are not counted
+QUIET: dict[str, Any] = {"max_epochs": 1, "accelerator": "cpu", "enable_model_summary": False}
 
 
 class Point(Backbone):
@@ -64,26 +67,37 @@ class Nothing(Head):
 
 
 class Repeated(IterableDataset[DetectionBatch]):
-    """One batch, again and again."""
+    """One batch, again and again, and the processor time between the first and the last that counts.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    Args:
+        steps: how many steps count.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
         targets = BoxTargets(torch.zeros(2, 16, 4), torch.full((2, 16), -1))
         self.batch = DetectionBatch(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), targets, torch.arange(2))
+        self.microseconds = 0.0
 
     def __len__(self) -> int:
-        return self.count
+        return WARMUP + self.steps + 1
 
     def __iter__(self) -> Iterator[DetectionBatch]:
-        return (self.batch for _ in range(self.count))
+        start = 0.0
+        for number in range(len(self)):
+            if number == WARMUP:
+                start = time.process_time()
+            if number == WARMUP + self.steps:
+                self.microseconds = (time.process_time() - start) / self.steps * 1e6
+            yield self.batch
 
 
 class NoData(DetectionData):
-    """A data module that gives one batch ``count`` times and reads nothing."""
+    """A data module that gives ``batches`` and reads nothing."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, batches: Repeated) -> None:
         super().__init__(batch_size=2, workers=0)
-        self.count = count
+        self.batches = batches
 
     def setup(self, stage: str) -> None:
         """Nothing to read."""
@@ -96,18 +110,42 @@ class NoData(DetectionData):
         raise NotImplementedError("there is nothing to read")
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(Repeated(self.count), batch_size=None)
+        return loader(self.batches)
 
 
-class Clock(Callback):
-    """Notes the processor time when step ``WARMUP`` begins and when the training ends."""
+class Plain(LightningModule):
+    """The same network with the least that Lightning asks for."""
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if batch_idx == WARMUP:
-            self.start = time.process_time()
+    def __init__(self, network: Network, batches: Repeated) -> None:
+        super().__init__()
+        self.network = network
+        self.batches = batches
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        self.seconds = time.process_time() - self.start
+    def training_step(self, batch: DetectionBatch, batch_idx: int) -> Tensor:
+        return loss_of(self.network, batch)
+
+    def configure_optimizers(self) -> Any:
+        optimizer, schedule = optimizer_of(self.network)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return loader(self.batches)
+
+
+def loader(batches: Repeated) -> DataLoader[Any]:
+    """Hands the batches on as they are."""
+    return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
+
+
+def loss_of(network: Network, batch: DetectionBatch) -> Tensor:
+    """Forward and loss."""
+    return torch.stack(list(network.head.loss(network(batch.images), batch.targets).values())).sum()
+
+
+def optimizer_of(network: Network) -> tuple[torch.optim.Optimizer, Any]:
+    """Those of a task."""
+    optimizer = torch.optim.SGD(parameter_groups(network), lr=0.05, momentum=0.9, weight_decay=4e-5)
+    return optimizer, warmup_cosine(optimizer, 100_000, 10)
 
 
 def task(average: bool) -> DetectionTask:
@@ -115,42 +153,39 @@ def task(average: bool) -> DetectionTask:
     return DetectionTask(Point(), Nothing, average_decay=0.999 if average else None)
 
 
+def network() -> Network:
+    """What the task trains, without it."""
+    return task(average=False).build(["thing"])
+
+
 def trained(steps: int, average: bool) -> float:
     """Microseconds a step of a run."""
-    model, clock = task(average), Clock()
+    model, batches = task(average), Repeated(steps)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            limit_val_batches=0,
-            enable_model_summary=False,
-            log_every_n_steps=10,
-            profiler=run.NoProfiler(),
-            logger=run.loggers(Path(folder)),
-            callbacks=[clock, *run.callbacks(Path(folder), model)],
-        )
-        trainer.fit(model, NoData(WARMUP + steps))
-    return clock.seconds / steps * 1e6
+        recorded = {"logger": run.loggers(Path(folder)), "callbacks": run.callbacks(Path(folder), model)}
+        trainer = Trainer(**run.TRAINER_DEFAULTS, **QUIET, **recorded, limit_val_batches=0, profiler=run.NoProfiler())
+        trainer.fit(model, NoData(batches))
+    return batches.microseconds
+
+
+def plain(steps: int) -> float:
+    """Microseconds a step of Lightning with nothing logged and no callbacks."""
+    batches = Repeated(steps)
+    Trainer(**QUIET, logger=False, enable_checkpointing=False, enable_progress_bar=False).fit(Plain(network(), batches))
+    return batches.microseconds
 
 
 def bare(steps: int) -> float:
     """Microseconds a step of a loop that does what has to be done and nothing else."""
-    model = task(average=False)
-    model._num_classes = 1  # there is no data module to say so
-    model.configure_model()
-    network = model.network
-    optimizer = torch.optim.SGD(parameter_groups(network), lr=0.05, momentum=0.9, weight_decay=4e-5)
-    schedule = warmup_cosine(optimizer, WARMUP + steps, 10)
-    start = 0.0
-    for number, batch in enumerate(Repeated(WARMUP + steps)):
-        if number == WARMUP:
-            start = time.process_time()
-        terms = network.head.loss(network(batch.images), batch.targets)
+    model, batches = network(), Repeated(steps)
+    optimizer, schedule = optimizer_of(model)
+    for batch in batches:
+        loss = loss_of(model, batch)
         optimizer.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
+        loss.backward()
         optimizer.step()
         schedule.step()
-    return (time.process_time() - start) / steps * 1e6
+    return batches.microseconds
 
 
 def main() -> None:
@@ -160,14 +195,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side (default: 5)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows: dict[str, list[float]] = {"bare loop": [], "run": [], "run, weights averaged": []}
-    for _ in range(options.rounds):
-        rows["bare loop"].append(bare(options.steps))
-        rows["run"].append(trained(options.steps, average=False))
-        rows["run, weights averaged"].append(trained(options.steps, average=True))
-    loop = statistics.median(rows["bare loop"])
-    for name, times in rows.items():
-        print(f"{name:<22} {statistics.median(times):6.0f} µs a step, {statistics.median(times) - loop:+6.0f}")
+    # in turn, so that what slows the machine slows all
+    sides: dict[str, Callable[[], float]] = {
+        "bare loop": lambda: bare(options.steps),
+        "plain Trainer": lambda: plain(options.steps),
+        "run": lambda: trained(options.steps, average=False),
+        "run, weights averaged": lambda: trained(options.steps, average=True),
+    }
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(options.rounds)]
+    times = {name: [taken[name] for taken in rounds] for name in sides}
+    loop = statistics.median(times["bare loop"])
+    for name, values in times.items():
+        print(f"{name:<22} {statistics.median(values):6.0f} µs a step, {statistics.median(values) - loop:+6.0f}")
 
 
 if __name__ == "__main__":

@@ -75,11 +75,7 @@ def cli(run_at: Path, held: ExitStack) -> None:
         save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
         # an abbreviated option is a typo until proved otherwise
         parser_kwargs={name: {"allow_abbrev": False} for name in RunCLI.subcommands()},
-        trainer_defaults={
-            "use_distributed_sampler": False,  # the data modules' own samplers share samples out
-            "log_every_n_steps": 10,
-            "num_sanity_val_steps": 0,
-        },
+        trainer_defaults=run_folder.TRAINER_DEFAULTS,
     )
 
 
