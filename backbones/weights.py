@@ -135,7 +135,7 @@ def read_checkpoint(path: Path) -> object:
             "save its state_dict alone, or as safetensors."
         ) from error
     except Exception as error:  # what is no checkpoint fails in the unpickler in every way there is
-        raise WeightsError(f"{path} is no checkpoint that PyTorch can read: {first_line(error)}.") from error
+        raise WeightsError(f"{path} is no checkpoint that PyTorch can read ({type(error).__name__}).") from error
 
 
 def tensors_of(content: object, path: Path) -> State:

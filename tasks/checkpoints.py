@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from ..backbones.contract import Part
+from ..backbones.weights import read_checkpoint
 from .errors import TaskError
 from .network import Network
 
@@ -27,7 +28,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        return super().load_checkpoint(path, map_location, weights_only=True)  # whatever is asked: no code is run
+        checkpoint = read_checkpoint(Path(path))  # whatever is asked: no code is run
+        if not isinstance(checkpoint, dict) or "network" not in checkpoint:
+            raise TaskError(f"{path} is no checkpoint of a run of litmobile.")
+        return checkpoint
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         target = Path(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +126,10 @@ class Data(LightningDataModule, ABC, Generic[S]):
             return self.preprocessing
         return Preprocessing() if self.trainer is None else self.trainer.lightning_module.preprocessing  # pyright: ignore[reportReturnType] — a Task's
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        # where a batch is on the CPU already, looking through it for tensors to move is time for nothing
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def train_dataloader(self) -> DataLoader[Any]:
         seed = torch.initial_seed() if self.seed is None else self.seed
         size = len(self.splits["train"])
@@ -195,9 +201,19 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def start_worker(_: int) -> None:
-    """Workers are many already: OpenCV must not start threads in each. Ctrl-C is the main process's to answer."""
+    """Workers are many already: OpenCV must not start threads in each. Signals are the main process's to answer."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on a Mac, where a SIGTERM for the whole job ends the workers
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=obey_parent, daemon=True).start()
+
+
+def obey_parent() -> None:
+    """Ends a worker when its own parent tells it to; a SIGTERM that a whole job gets is the parent's to answer."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def tell(notes: tuple[str, ...]) -> None:

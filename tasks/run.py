@@ -38,6 +38,11 @@ CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 
 
+def is_new(folder: Path) -> bool:
+    """Whether ``folder`` is absent, or holds nothing but what a start that failed leaves."""
+    return not folder.exists() or {entry.name for entry in folder.iterdir()} <= {LOCK, METRICS, "tensorboard"}
+
+
 def loggers(folder: Path, resumed_step: int | None = None) -> list[Logger]:
     """CSV in ``metrics.csv`` and events in ``tensorboard/``; what a run had logged up to ``resumed_step`` stays."""
     return [

@@ -189,7 +189,9 @@ def kinds_otherwise(network: Network, origin: Origin) -> list[str]:
     """Parts that ``origin`` has of another class, as ``part=class``."""
     parts = {"backbone": network.backbone, "head": network.head}
     there = {key: origin.spec.get(key, {}).get("class_path") for key in parts}
-    return [f"{k}={there[k]}" for k, part in parts.items() if there[k] not in (None, part.spec()["class_path"])]
+    other = [k for k, part in parts.items() if there[k] not in (None, part.spec()["class_path"])]
+    arguments = {k: [f"{k}.{name}={value!r}" for name, value in origin.spec[k]["init_args"].items()] for k in other}
+    return [text for k in other for text in (f"{k}={there[k]}", *arguments[k])]
 
 
 def maps_otherwise(network: Network, origin: Origin) -> list[str]:

@@ -195,10 +195,6 @@ class Task(LightningModule, ABC):
         for logger in self.loggers:
             logger.log_metrics(numbers | {"epoch": self.current_epoch}, step=self.global_step)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        # where a batch is on the CPU already, looking through it for tensors to move is time for nothing
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         super().optimizer_step(*arguments, **options)
         if self._average is not None:
@@ -221,6 +217,11 @@ class Task(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(parameter_groups(self.network))
+        clipped = self.trainer.gradient_clip_val is not None
+        if clipped and optimizer.defaults.get("fused") and str(self.trainer.precision).endswith("mixed"):
+            raise TaskError(
+                "A fused optimiser's gradients cannot be clipped in mixed precision: add --model.optimizer.fused=false."
+            )
         if self._reference_batch is not None:
             accumulated = self.trainer.accumulate_grad_batches
             scale_rate(optimizer, self._reference_batch, self._data().batch_size, self.trainer.world_size, accumulated)

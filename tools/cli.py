@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             sys.exit(f"litmobile: there is no command {command!r}: litmobile --help lists them.")
     except KeyboardInterrupt:
-        sys.exit("litmobile: interrupted")
+        print("litmobile: interrupted", file=sys.stderr)
+        sys.exit(130)  # as a shell says it
     except (ValueError, OSError) as error:
         sentence = deliberate_sentence(error)
         if sentence is None or os.environ.get("LITMOBILE_TRACEBACK"):

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..tasks.detection import DetectionData
-from ..tasks.errors import TaskError
+from ..tasks.errors import DataError, TaskError
 from ..tasks.preprocessing import Preprocessing
 from ..tasks.task import Task
 from . import configurations
@@ -82,6 +82,9 @@ def inspect(words: Sequence[str]) -> None:
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(asdict(inspection), indent=1, allow_nan=False) + "\n")
+    needed = [name for name in ("train", "val") if name in inspection.not_read]
+    if needed:
+        raise DataError(f"A training would stop: {' and '.join(needed)} could not be read.")
 
 
 def input_of(task: Task | None, size: Sequence[int] | None) -> Preprocessing:

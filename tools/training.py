@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import sys
 import time
@@ -54,15 +55,29 @@ def run(command: str, words: Sequence[str]) -> None:
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
     os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = [sys.argv[0], command, *words]
-    # a run goes on into a folder that is not empty, and all processes know the same figures already
-    for known in ("Checkpoint directory .* exists and is not empty", "It is recommended to use .*sync_dist=True"):
-        warnings.filterwarnings("ignore", message=known)
+    quieten()
     with ExitStack() as held:
         try:
             cli(run_at, held)
         except Stopped as stopped:
             rank_zero_info(f"The run {stopped}; go on with litmobile fit --run {run_at}")
             sys.exit(128 + stopped.signal)  # as a shell says it
+
+
+def quieten() -> None:
+    """Keeps back what libraries say in every run and nobody can act on."""
+    known = (
+        "It is recommended to use .*sync_dist=True",  # all processes know the same figures
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning's own affair
+        "Precision .* is not supported by the model summary",
+    )
+    for message in known:
+        warnings.filterwarnings("ignore", message=message)
+    # before every checkpoint: how it could be read, which ours never is
+    logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage()
+    )
 
 
 def cli(run_at: Path, held: ExitStack) -> None:
@@ -98,7 +113,7 @@ def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]
 
 def stored_run(command: str, folder: Path) -> list[str]:
     """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants."""
-    if command == "fit" and not folder.exists():
+    if command == "fit" and run_folder.is_new(folder):
         return []  # a new run, with a folder of the user's choice
     config = stored_config(folder)
     names = ("last",) if command == "fit" else ("best", "last")
@@ -162,6 +177,9 @@ class RunCLI(LightningCLI):
         if asked.get("logger") is None:
             kwargs["logger"] = run_folder.loggers(self.folder, self._resumed_step()) if training else False
         kwargs["plugins"] = [*as_list(asked.get("plugins")), WholeCheckpointIO()]
+        epochs, every = asked.get("max_epochs"), asked.get("check_val_every_n_epoch")
+        if epochs and every and 0 < epochs < every:
+            kwargs["check_val_every_n_epoch"] = epochs  # a run that is cut short is evaluated all the same
         if asked.get("profiler") is None:
             kwargs["profiler"] = run_folder.NoProfiler()
         # Lightning refuses callbacks of a kind that was switched off

@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
+
+#: what to do with pictures and annotation files that cannot be used
+Policy = Literal["raise", "skip"]
 
 
 class ImageRecord(NamedTuple):
@@ -74,17 +77,19 @@ class Annotations:
         classes: Sequence[str],
         records: Sequence[ImageRecord],
         notes: Sequence[str] = (),
+        broken: Policy = "raise",
     ) -> Annotations:
         """Annotations of any origin; boxes are clipped to their image, those of no area dropped.
 
         Raises:
-            DataError: there is no image, an image file is missing, or a label has no class.
+            DataError: there is no image, a label has no class, or an image file is missing; where ``broken`` is "skip",
+                missing files are left to those who read the pictures.
         """
         if not records:
             raise DataError(f"{source} lists no images.")
         names = np.array([record.name for record in records])
         lost = missing_files(names, folder)
-        if lost:
+        if lost and broken == "raise":
             raise DataError(f"{source}: {len(lost)} images are not in {folder}, {lost[0]} among them.")
         for record in records:
             if len(record.labels) and not 0 <= min(record.labels) <= max(record.labels) < len(classes):

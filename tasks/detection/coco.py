@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .annotations import Annotations, clean_boxes, missing_files, read_json
+from .annotations import Annotations, Policy, clean_boxes, missing_files, read_json
 
 
-def read_coco(file: Path, folder: Path) -> Annotations:
+def read_coco(file: Path, folder: Path, broken: Policy = "raise") -> Annotations:
     """Reads a COCO detection file.
 
-    Crowd objects are left to the evaluation. Boxes are clipped to their image; those of no area are dropped.
+    Crowd objects are left to the evaluation. Boxes are clipped to their image; those of no area are dropped. Where
+    ``broken`` is "skip", missing pictures are left to those who read them.
 
     Raises:
         DataError: a file or folder is missing, the file is not COCO, or it contradicts itself or the folder.
@@ -35,7 +36,7 @@ def read_coco(file: Path, folder: Path) -> Annotations:
     by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
     names = np.array([str(image.get("file_name", "")) for image in images])
     lost = missing_files(names, folder)
-    if lost:
+    if lost and broken == "raise":
         raise DataError(
             f"{file}: {len(lost)} images are not in {folder}, {lost[0] or 'one without a name'} among them."
         )

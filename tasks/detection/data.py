@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..images import read_image
 from ..preprocessing import Preprocessing
 from ..sampling import Key
-from .annotations import Annotations
+from .annotations import Annotations, Policy
 from .broken import without_broken
 from .coco import read_coco
 from .metrics import CocoEvaluator
@@ -28,8 +28,6 @@ from .voc_metrics import VocEvaluator
 
 # batches are padded to a multiple of this many boxes, so that few different shapes occur
 BOXES_STEP = 16
-
-Policy = Literal["raise", "skip"]
 
 
 class DetectionBatch(NamedTuple):
@@ -171,7 +169,7 @@ class CocoDetection(DetectionData):
 
     def read(self, split: str) -> Annotations:
         name = named_split(self.root, self.names, split)
-        return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name)
+        return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name, self.broken)
 
 
 class VocDetection(DetectionData):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ..errors import DataError
-from .annotations import Annotations, ImageRecord
+from .annotations import Annotations, ImageRecord, Policy
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -28,9 +29,7 @@ class VocImage(NamedTuple):
     objects: list[VocObject]
 
 
-def read_voc(
-    root: Path, split: str, classes: Sequence[str] | None = None, broken: Literal["raise", "skip"] = "raise"
-) -> Annotations:
+def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broken: Policy = "raise") -> Annotations:
     """Reads ``root/ImageSets/Main/SPLIT.txt``, ``root/Annotations/*.xml`` and finds ``root/JPEGImages/*``.
 
     Args:
@@ -75,7 +74,7 @@ def read_voc(
                 [found.difficult for found in image.objects],
             )
         )
-    return Annotations.from_records(listing, root / "JPEGImages", names, records, notes)
+    return Annotations.from_records(listing, root / "JPEGImages", names, records, notes, broken)
 
 
 def all_classes(root: Path) -> list[str]:
@@ -108,7 +107,7 @@ def read_xml(file: Path) -> VocImage:
         tree = ElementTree.parse(file).getroot()
     except FileNotFoundError as error:
         raise DataError(f"There is no annotation file {file}.") from error
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two of encodings
         raise DataError(f"{file} is no XML file: {error}.") from error
     height, width = (number(tree, f"size/{side}", file) for side in ("height", "width"))
     if min(height, width) < 1:
@@ -133,6 +132,9 @@ def number(element: ElementTree.Element, tag: str, file: Path) -> float:
     """The number that stands in ``tag`` below ``element``."""
     found = text(element, tag, file)
     try:
-        return float(found)
-    except ValueError as error:
-        raise DataError(f"{file} has {found!r} in <{tag.replace('/', '>/<')}>, which is no number.") from error
+        value = float(found)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{file} has {found!r} in <{tag.replace('/', '>/<')}>, which is no number.")
+    return value

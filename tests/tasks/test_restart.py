@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -134,14 +135,14 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_
         pytest.skip("this system has no /dev/full to write to")
     path = tmp_path / "last.ckpt"
     io = WholeCheckpointIO()
-    io.save_checkpoint({"step": 1}, path)
+    io.save_checkpoint({"network": {}, "step": 1}, path)
     path.with_name("last.ckpt.part").symlink_to("/dev/full")
     with pytest.raises(CheckpointError) as caught:
-        io.save_checkpoint({"step": 2}, path)
+        io.save_checkpoint({"network": {}, "step": 2}, path)
     assert_one_sentence(caught.value, path, "No space left", "the one before is still there")
     assert io.load_checkpoint(path)["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
-    io.save_checkpoint({"step": 3}, path)
+    io.save_checkpoint({"network": {}, "step": 3}, path)
     assert io.load_checkpoint(path)["step"] == 3
 
 
@@ -215,3 +216,59 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
     torch.manual_seed(77)
     train(8, tmp_path / "three.ckpt")
     assert drawn[:8] == drawn[8:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(workers: int, shapes: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["fit", *SMALL, f"--data.root={shapes}", f"--run={run}", f"--data.workers={workers}"]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "litmobile", *words, "--trainer.max_epochs=1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(1200):
+        if (run / "metrics.csv").exists() and len((run / "metrics.csv").read_text().splitlines()) > 1:
+            break
+        time.sleep(0.05)
+    os.killpg(job.pid, signal.SIGTERM)
+    said, _ = job.communicate(timeout=120)
+    assert job.returncode == 128 + signal.SIGTERM, said
+    assert last(run)["global_step"] > 0
+
+
+def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        fit(shapes, run, "--data.train=nowhere")
+    assert run.is_dir()
+    fit(shapes, run, "--trainer.max_epochs=1")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("not to be written beside")
+    with pytest.raises(SystemExit) as caught:
+        fit(shapes, tmp_path / "mine")
+    assert "is no folder of a run" in str(caught.value)
+
+
+def test_a_run_that_is_cut_short_is_evaluated(shapes: Path, tmp_path: Path) -> None:
+    fit(shapes, tmp_path / "run", "--trainer.max_epochs=2", "--trainer.check_val_every_n_epoch=6")
+    assert checkpoint(tmp_path / "run", "best").is_file()
+
+
+def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shapes: Path, tmp_path: Path) -> None:
+    fused = ["--model.optimizer=AdamW", "--model.optimizer.fused=true", "--trainer.precision=bf16-mixed"]
+    with pytest.raises(SystemExit) as caught:
+        fit(shapes, tmp_path / "run", *fused, "--trainer.gradient_clip_val=5")
+    assert "add --model.optimizer.fused=false" in str(caught.value)
+    fit(shapes, tmp_path / "run", *fused, "--trainer.gradient_clip_val=5", "--model.optimizer.fused=false")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"a": torch.zeros(1)}], ids=str)
+def test_a_foreign_checkpoint_is_refused_in_one_sentence(content: Any, whole: Path, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "foreign.pth")
+    with pytest.raises(SystemExit) as caught:
+        main(["validate", "--run", str(whole), "--ckpt_path", str(tmp_path / "foreign.pth")])
+    assert "foreign.pth is no checkpoint of a run of litmobile" in str(caught.value)

@@ -81,6 +81,9 @@ def test_the_truth_that_is_written_reads_back_the_same(voc: Path, tmp_path: Path
 BROKEN = {
     "no size": (f"<annotation>{CAT}</annotation>", "<size>/<width>|<size><height>|<height>"),
     "size in words": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
+    "size without end": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
+    "box of nothing": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
+    "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "no XML"),
     "size of nothing": (f"<annotation>{SIZE.replace('60', '0')}</annotation>", "0×40"),
     "no box": (f"<annotation>{SIZE}<object><name>cat</name></object></annotation>", "<xmin>"),
     "half a box": (f"<annotation>{SIZE}{CAT.replace('ymax', 'y')}</annotation>", "<ymax>"),
