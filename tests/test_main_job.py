@@ -45,6 +45,7 @@ def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real
         "--model.optimizer=AdamW",
         "--model.optimizer.lr=2e-3",
         "--model.optimizer.weight_decay=0.01",
+        "--model.reference_batch=null",
         "--trainer.max_epochs=64",
         "--trainer.check_val_every_n_epoch=64",
         "--trainer.accelerator=cpu",
