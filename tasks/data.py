@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -203,6 +204,7 @@ class ResumableLoader(DataLoader[Any]):
 def start_worker(_: int) -> None:
     """Workers are many already: OpenCV must not start threads in each. Signals are the main process's to answer."""
     cv2.setNumThreads(0)
+    gc.freeze()  # looking through the parent's objects for garbage would copy, page by page, what is shared with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # not on a Mac, where a SIGTERM for the whole job ends the workers
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

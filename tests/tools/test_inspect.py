@@ -200,8 +200,13 @@ def test_a_picture_of_two_splits_and_an_object_marked_twice_are_named(voc: Path,
     assert [len(split["duplicates"]) for split in report["splits"].values()] == [1, 1]
 
 
-def test_a_split_that_is_not_there_is_said(voc: Path, inspect: Inspect) -> None:
-    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
+def test_a_split_that_is_not_there_is_said(
+    voc: Path, inspect: Inspect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
+    assert "A training would stop: train could not be read" in str(caught.value)
+    text, report = capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
     assert list(report["splits"]) == ["val", "test"]
     assert "train was not read: There is no list" in text
     assert report["anchors"]["split"] == "val"
