@@ -169,7 +169,7 @@ class RunCLI(LightningCLI):
         return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}, "validate": data, "test": data}
 
     def _parse_ckpt_path(self) -> None:
-        """Does nothing: Lightning would let hyper-parameters from a checkpoint, which ours do not hold, win over flags."""
+        """Does nothing, where Lightning lets hyper-parameters that a checkpoint holds win over flags."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         asked = self._get(self.config_init, "trainer", default={})
