@@ -84,8 +84,7 @@ def check_same_network(checkpoint: dict[str, Any], network: Network) -> None:
 def differences(stored: dict[str, Any], part: Any) -> str:
     """In words, which arguments ``part`` was built with that the checkpoint's was not."""
     assert isinstance(part, Part)
-    defaults = {name: value for name, value in part.arguments.items() if name not in part.init_args}
-    there = defaults | stored
+    there = part.defaults() | stored
     names = [name for name, value in part.arguments.items() if name in there and plain(there[name]) != plain(value)]
     return "".join(f", where the {type(part).__name__} has {k}={part.arguments[k]!r}, not {there[k]!r}" for k in names)
 
