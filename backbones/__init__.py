@@ -2,16 +2,26 @@
 
 from .checks import check_backbone
 from .contract import Backbone, Feature
+from .effnet import EffNet
+from .mobilenet_v1 import MobileNetV1
 from .mobilenet_v2 import MobileNetV2
 from .mobilenet_v3 import MobileNetV3
+from .mobilevit import MobileViT
+from .shufflenet_v1 import ShuffleNetV1
+from .shufflenet_v2 import ShuffleNetV2
 from .timm_backbone import TimmBackbone
 from .weights import WeightsError, load_weights
 
 __all__ = [
     "Backbone",
+    "EffNet",
     "Feature",
+    "MobileNetV1",
     "MobileNetV2",
     "MobileNetV3",
+    "MobileViT",
+    "ShuffleNetV1",
+    "ShuffleNetV2",
     "TimmBackbone",
     "WeightsError",
     "check_backbone",

@@ -1,25 +1,23 @@
-"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, chains."""
+"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, initial weights."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contract import Backbone, Feature, WeightsError
-
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
 Padding = Literal["symmetric", "same"]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hardswish": nn.Hardswish,
     "silu": nn.SiLU,
-    "leaky_relu": nn.LeakyReLU,
+    "leaky_relu": partial(nn.LeakyReLU, 0.3),  # the slope that EffNet is published with
 }
 
 
@@ -60,11 +58,12 @@ class SamePadConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         height, width = (
-            max((math.ceil(size / s) - 1) * s + (k - 1) * d + 1 - size, 0)
+            max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
             for size, k, s, d in zip(input.shape[-2:], self.kernel_size, self.stride, self.dilation, strict=True)
         )
-        padded = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return self._conv_forward(padded, self.weight, self.bias)
+        if height or width:  # padding by nothing would copy the input
+            input = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
+        return self._conv_forward(input, self.weight, self.bias)
 
 
 class ConvNormAct(nn.Sequential):
@@ -128,101 +127,6 @@ class Strides:
     def position(self) -> str:
         """The contract's name for the map after the layers so far: c1 at nominal stride 2, … c5 at 32."""
         return f"c{self.nominal.bit_length() - 1}"
-
-
-class Chain(Backbone):
-    """A backbone whose layers run one after the other; its maps are the outputs of some of them.
-
-    A family appends its layers and marks its maps as it goes, so that what ``features`` says is recorded while building
-    and cannot drift from the layers.
-
-    Attributes:
-        published: name of published weights → the arguments they were trained with, each with the values that fit.
-        torchvision_names: names of the modules that hold weights → their names in torchvision's network.
-    """
-
-    published: ClassVar[dict[str, dict[str, tuple[object, ...]]]] = {}
-
-    def __init__(self, width: float) -> None:
-        super().__init__()
-        if not width > 0:
-            raise ValueError(f"width must be positive, not {width}.")
-        self.width = width
-        self.layers = nn.ModuleList()
-        self.features = {}
-        self.taps = {}
-        self.torchvision_names: dict[str, str] = {}
-        self._ends: dict[str, int] = {}
-        self._selected: tuple[str, ...] = ()
-
-    def append(self, layer: nn.Module, torchvision_names: dict[str, str]) -> None:
-        """Adds ``layer`` at the end; ``torchvision_names`` maps the modules inside it that hold weights."""
-        for inside, theirs in torchvision_names.items():
-            self.torchvision_names[f"layers.{len(self.layers)}.{inside}"] = theirs
-        self.layers.append(layer)
-
-    def mark(self, name: str, channels: int, stride: int) -> None:
-        """Names the output of the last layer so far; a second mark of one name moves it."""
-        self.features.pop(name, None)
-        self.features[name] = Feature(channels, stride)
-        self._ends[name] = len(self.layers)
-        self._selected = tuple(self.features)
-
-    def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
-        end = max(self._ends[name] for name in names)
-        del self.layers[end:]
-        self.features = {name: feature for name, feature in self.features.items() if self._ends[name] <= end}
-        self.taps = {role: taps for role, taps in self.taps.items() if set(taps) <= set(self.features)}
-        self._selected = tuple(names)
-
-    def imagenet_weights_name(self) -> str:
-        return next((name for name in self.published if not self._misfits(name)), "")
-
-    def nearest_weights(self) -> str:
-        if not self.published:
-            return ""
-        name = min(self.published, key=lambda name: len(self._misfits(name)))
-        return f"{name} would fit with {', '.join(self._misfits(name))}; "
-
-    def check_published(self, name: str) -> None:
-        if name not in self.published:
-            offer = ", ".join(self.published) or "none"
-            raise WeightsError(
-                f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}."
-            )
-        misfits = self._misfits(name)
-        if misfits:
-            raise WeightsError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
-
-    def _misfits(self, name: str) -> list[str]:
-        """Arguments of the published weights that this network was built otherwise than, as ``name=value``."""
-        arguments = self.arguments
-        return [f"{key}={fit[0]!r}" for key, fit in self.published[name].items() if arguments[key] not in fit]
-
-    def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        ours = {theirs: name for name, theirs in self.torchvision_names.items()}
-        own = self.state_dict()
-        renamed: dict[str, Tensor] = {}
-        left_over: list[str] = []
-        for key, tensor in state.items():
-            module, _, leaf = key.rpartition(".")
-            name = f"{ours[module]}.{leaf}" if module in ours else key
-            if name in own:
-                renamed[name] = tensor
-            elif name.rpartition(".")[0] not in self.torchvision_names:  # else it was dropped by select
-                left_over.append(key)
-        return renamed, left_over
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        maps: dict[str, Tensor] = {}
-        x = images
-        for done, layer in enumerate(self.layers, start=1):
-            x = layer(x)
-            for name in self._selected:
-                if self._ends[name] == done:
-                    maps[name] = x
-        return {name: maps[name] for name in self._selected}
 
 
 def init_convolutions(module: nn.Module) -> None:

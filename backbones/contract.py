@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
+from .published import Normalisation, Variant
+
 
 class WeightsError(ValueError):
     """Weights that cannot be had, are not safe to read, or do not fit the network."""
@@ -109,8 +111,10 @@ class Backbone(Part, ABC):
         taps: for each role ("classification", "detection", "segmentation") the maps, finest first, that the papers
             put such a head on; a role that the family cannot serve is absent.
         width: the width multiplier, which a head may scale its own layers with.
+        variants: the networks of this family that its paper measures.
     """
 
+    variants: ClassVar[tuple[Variant, ...]] = ()
     features: dict[str, Feature]
     taps: dict[str, tuple[str, ...]]
     width: float = 1.0
@@ -153,6 +157,9 @@ class Backbone(Part, ABC):
 
     def check_published(self, name: str) -> None:
         """Raises WeightsError if the weights ``name`` were trained with other arguments than this network's."""
+
+    def normalisation(self, name: str) -> Normalisation | None:
+        """What the images were normalised by that the published weights ``name`` were trained on; None if unknown."""
 
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Renames the tensors of a checkpoint to this network's names.

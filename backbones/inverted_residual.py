@@ -7,7 +7,9 @@ from abc import abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, Chain, ConvNormAct, Strides, Style, init_convolutions
+from .blocks import Activation, ConvNormAct, Strides, Style, init_convolutions
+from .chain import Aliases, Chain
+from .timm_names import STEM, block_names
 
 
 class SqueezeExcite(nn.Module):
@@ -72,24 +74,34 @@ class InvertedResidualChain(Chain):
     """
 
     def __init__(self, width: float, in_channels: int, output_stride: int, style: Style) -> None:
-        super().__init__(width)
+        super().__init__(width, in_channels)
         self._style = style
         self._strides = Strides(output_stride)
         self._channels = in_channels
-        self._blocks = 0
+        self._blocks = 0  # torchvision numbers them throughout
+        self._row, self._repeat = -1, 0  # timm by the row of the table and within it
 
     def add_stem(self, out_channels: int, act: Activation) -> None:
         """Appends the 3×3 convolution of stride 2 that every MobileNet begins with."""
         stride, _ = self._strides.take(2)
-        self._append_conv(ConvNormAct(self._channels, out_channels, 3, stride, act=act, style=self._style))
+        self._append_conv(ConvNormAct(self._channels, out_channels, 3, stride, act=act, style=self._style), STEM)
         self.mark(self._strides.position, out_channels, self._strides.actual)
         self._channels = out_channels
 
     def add_block(
-        self, expanded: int, out_channels: int, *, kernel: int, stride: int, squeezed: int = 0, act: Activation
+        self,
+        expanded: int,
+        out_channels: int,
+        *,
+        opens_row: bool,
+        kernel: int,
+        stride: int,
+        squeezed: int = 0,
+        act: Activation,
     ) -> None:
         """Appends an inverted residual; its output is the last one at its stride until the next is added."""
         self._blocks += 1
+        self._row, self._repeat = (self._row + 1, 0) if opens_row else (self._row, self._repeat + 1)
         shortcut = stride == 1 and self._channels == out_channels
         opens_c5 = stride == 2 and self._strides.nominal == 16
         stride_before = self._strides.actual
@@ -97,14 +109,15 @@ class InvertedResidualChain(Chain):
 
         parts = ["expand"] if expanded != self._channels else []
         parts += ["depthwise", "squeeze_excite", "project"] if squeezed else ["depthwise", "project"]
-        names = self.torchvision_block(f"features.{self._blocks}", parts)
+        libraries = (
+            self.torchvision_block(f"features.{self._blocks}", parts),
+            block_names(f"blocks.{self._row}.{self._repeat}", parts),
+        )
 
         in_channels = self._channels
         if opens_c5:
-            expand = {
-                ours.removeprefix("expand."): names.pop(ours) for ours in list(names) if ours.startswith("expand")
-            }
-            self.append(ConvNormAct(in_channels, expanded, act=act, style=self._style), expand)
+            widen = ({ours: names.pop(f"expand.{ours}") for ours in ("conv", "norm")} for names in libraries)
+            self.append(ConvNormAct(in_channels, expanded, act=act, style=self._style), *widen)
             self.mark("c4_expansion", expanded, stride_before)
             in_channels = expanded
         block = InvertedResidual(
@@ -119,7 +132,7 @@ class InvertedResidualChain(Chain):
             act=act,
             style=self._style,
         )
-        self.append(block, {f"body.{ours}": theirs for ours, theirs in names.items()})
+        self.append(block, *({f"body.{ours}": theirs for ours, theirs in names.items()} for names in libraries))
         if self._strides.nominal == 8 and "c3" not in self.features:
             self.mark("c3_first", out_channels, self._strides.actual)
         self.mark(self._strides.position, out_channels, self._strides.actual)
@@ -128,7 +141,7 @@ class InvertedResidualChain(Chain):
     def add_final(self, out_channels: int, act: Activation) -> None:
         """Appends the 1×1 before the pooling, the map ``final``, and draws the initial weights."""
         self._blocks += 1
-        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, style=self._style))
+        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, style=self._style), self.timm_final())
         self.mark("final", out_channels, self._strides.actual)
         self._channels = out_channels
         init_convolutions(self)
@@ -138,5 +151,9 @@ class InvertedResidualChain(Chain):
     def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
         """For a block of these ``parts``: module names inside our block → torchvision's full names."""
 
-    def _append_conv(self, layer: ConvNormAct) -> None:
-        self.append(layer, {"conv": f"features.{self._blocks}.0", "norm": f"features.{self._blocks}.1"})
+    @abstractmethod
+    def timm_final(self) -> Aliases:
+        """For the last 1×1: module names inside our layer → timm's full names."""
+
+    def _append_conv(self, layer: ConvNormAct, timm: Aliases) -> None:
+        self.append(layer, {"conv": f"features.{self._blocks}.0", "norm": f"features.{self._blocks}.1"}, timm)

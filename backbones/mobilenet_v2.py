@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from .blocks import Activation, Padding, Style, round_channels
+from .chain import Aliases
 from .inverted_residual import InvertedResidualChain
+from .published import Variant, Weights
 
 
 class Row(NamedTuple):
@@ -28,6 +30,23 @@ ROWS = (
 )
 
 
+VARIANTS = (
+    Variant({"width": 1.4}, 6_108_776, 582.20, top1=74.7),
+    Variant({}, 3_504_872, 300.77, top1=72.0),
+    Variant({"width": 0.75}, 2_636_424, 209.07, top1=69.8),
+    Variant({"width": 0.5}, 1_968_680, 97.13, top1=65.4),
+    Variant({"width": 0.35}, 1_677_128, 59.29, top1=60.3),
+)
+
+WEIGHTS = {
+    "MobileNet_V2_Weights.IMAGENET1K_V2": Weights(72.15),
+    "MobileNet_V2_Weights.IMAGENET1K_V1": Weights(71.88),
+    "mobilenetv2_140.ra_in1k": Weights(None, {"width": (1.4,)}),
+    "mobilenetv2_100.ra_in1k": Weights(None),
+    "mobilenetv2_050.lamb_in1k": Weights(None, {"width": (0.5,)}),
+}
+
+
 class MobileNetV2(InvertedResidualChain):
     """MobileNetV2 at any width.
 
@@ -47,10 +66,8 @@ class MobileNetV2(InvertedResidualChain):
     """
 
     shape_arguments = ("width", "in_channels")
-    published: ClassVar = {
-        name: {"width": (1.0,), "in_channels": (3,), "activation": ("relu6",), "padding": ("symmetric",)}
-        for name in ("MobileNet_V2_Weights.IMAGENET1K_V2", "MobileNet_V2_Weights.IMAGENET1K_V1")
-    }
+    variants: ClassVar = VARIANTS
+    published: ClassVar = WEIGHTS
 
     def __init__(
         self,
@@ -69,7 +86,14 @@ class MobileNetV2(InvertedResidualChain):
             for repeat in range(row.repeats):
                 expanded = channels * row.expansion
                 channels = round_channels(row.channels * width)
-                self.add_block(expanded, channels, kernel=3, stride=row.stride if repeat == 0 else 1, act=activation)
+                self.add_block(
+                    expanded,
+                    channels,
+                    opens_row=repeat == 0,
+                    kernel=3,
+                    stride=row.stride if repeat == 0 else 1,
+                    act=activation,
+                )
         self.add_final(round_channels(1280 * max(1.0, width)), activation)
         self.taps = {
             "classification": ("final",),
@@ -86,3 +110,6 @@ class MobileNetV2(InvertedResidualChain):
             names[f"{part}.conv"] = inner if linear else f"{inner}.0"
             names[f"{part}.norm"] = f"{prefix}.conv.{k + 1}" if linear else f"{inner}.1"
         return names
+
+    def timm_final(self) -> Aliases:
+        return {"conv": "conv_head", "norm": "bn2"}

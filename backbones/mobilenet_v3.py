@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal, NamedTuple
 
 from .blocks import Activation, Padding, Style, round_channels
+from .chain import Aliases
 from .inverted_residual import InvertedResidualChain
+from .published import INCEPTION, UNIT, Variant, Weights
 
-Variant = Literal["large", "small"]
+Size = Literal["large", "small"]
 Tail = Literal["full", "detection", "segmentation"]
 
 
@@ -82,6 +84,48 @@ TABLES: dict[str, Table] = {
 }
 
 
+# Small's published multiply-adds (66 M at width 1) reproduce in no reference network; these are the networks' own
+LARGE_HEAD, SMALL_HEAD = {"hidden": 1280}, {"hidden": 1024}
+VARIANTS = (
+    Variant({"width": 1.25}, 7_551_976, 355.22, 76.6, classifier=LARGE_HEAD),
+    Variant({}, 5_483_032, 216.59, 75.2, classifier=LARGE_HEAD),
+    Variant({"width": 0.75}, 3_993_528, 154.56, 73.3, classifier=LARGE_HEAD),
+    Variant({"minimalistic": True}, 3_924_288, 209.14, 72.3, classifier=LARGE_HEAD),
+    Variant({"tail": "detection"}),
+    Variant({"tail": "segmentation"}),
+    Variant({"variant": "small", "width": 1.25}, 3_205_384, 90.80, 70.4, classifier=SMALL_HEAD),
+    Variant({"variant": "small"}, 2_542_856, 56.51, 67.5, classifier=SMALL_HEAD),
+    Variant({"variant": "small", "width": 0.75}, 2_041_872, 43.40, 65.4, classifier=SMALL_HEAD),
+    Variant({"variant": "small", "minimalistic": True}, 2_044_736, 52.29, 61.9, classifier=SMALL_HEAD),
+    Variant({"variant": "small", "tail": "detection"}),
+    Variant({"variant": "small", "tail": "segmentation"}),
+)
+
+SWISH = {"activation": ("hardswish", None)}
+TIMM = {"norm_eps": (1e-5,), **SWISH}
+TENSORFLOW = {"padding": ("same",), **SWISH}
+MINIMAL = {"padding": ("same",), "minimalistic": (True,), "activation": ("relu", None)}
+SMALL: dict[str, tuple[object, ...]] = {"variant": ("small",)}
+NARROW: dict[str, tuple[object, ...]] = {"width": (0.75,)}
+WEIGHTS = {
+    "MobileNet_V3_Large_Weights.IMAGENET1K_V2": Weights(75.27, SWISH),
+    "MobileNet_V3_Large_Weights.IMAGENET1K_V1": Weights(74.04, SWISH),
+    "MobileNet_V3_Small_Weights.IMAGENET1K_V1": Weights(67.67, SMALL | SWISH),
+    "mobilenetv3_large_100.ra4_e3600_r224_in1k": Weights(None, TIMM, INCEPTION),
+    "mobilenetv3_large_100.ra_in1k": Weights(None, TIMM),
+    "mobilenetv3_large_100.miil_in21k_ft_in1k": Weights(None, TIMM, UNIT),
+    "mobilenetv3_large_100.miil_in21k": Weights(None, TIMM, UNIT),
+    "mobilenetv3_small_100.lamb_in1k": Weights(None, SMALL | TIMM),
+    "mobilenetv3_small_075.lamb_in1k": Weights(None, SMALL | NARROW | TIMM),
+    "tf_mobilenetv3_large_100.in1k": Weights(None, TENSORFLOW, INCEPTION),
+    "tf_mobilenetv3_large_075.in1k": Weights(None, NARROW | TENSORFLOW, INCEPTION),
+    "tf_mobilenetv3_large_minimal_100.in1k": Weights(None, MINIMAL, INCEPTION),
+    "tf_mobilenetv3_small_100.in1k": Weights(None, SMALL | TENSORFLOW, INCEPTION),
+    "tf_mobilenetv3_small_075.in1k": Weights(None, SMALL | NARROW | TENSORFLOW, INCEPTION),
+    "tf_mobilenetv3_small_minimal_100.in1k": Weights(None, SMALL | MINIMAL, INCEPTION),
+}
+
+
 class MobileNetV3(InvertedResidualChain):
     """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
 
@@ -106,26 +150,12 @@ class MobileNetV3(InvertedResidualChain):
     """
 
     shape_arguments = ("variant", "width", "tail", "minimalistic", "in_channels")
-    published: ClassVar = {
-        name: {
-            "variant": (variant,),
-            "width": (1.0,),
-            "tail": ("full",),
-            "minimalistic": (False,),
-            "in_channels": (3,),
-            "activation": ("hardswish", None),
-            "padding": ("symmetric",),
-        }
-        for name, variant in (
-            ("MobileNet_V3_Large_Weights.IMAGENET1K_V2", "large"),
-            ("MobileNet_V3_Large_Weights.IMAGENET1K_V1", "large"),
-            ("MobileNet_V3_Small_Weights.IMAGENET1K_V1", "small"),
-        )
-    }
+    variants: ClassVar = VARIANTS
+    published: ClassVar = WEIGHTS
 
     def __init__(
         self,
-        variant: Variant = "large",
+        variant: Size = "large",
         width: float = 1.0,
         tail: Tail = "full",
         minimalistic: bool = False,
@@ -150,10 +180,12 @@ class MobileNetV3(InvertedResidualChain):
         self.add_stem(channels, swish)
         for row in (*table.body, *tail_rows):
             expanded = round_channels(channels * row.expanded / base)
+            opens_row = row.stride == 2 or row.channels != base or not self._blocks
             base, channels = row.channels, round_channels(row.channels * width)
             self.add_block(
                 expanded,
                 channels,
+                opens_row=opens_row,
                 kernel=3 if minimalistic else row.kernel,
                 stride=row.stride,
                 squeezed=round_channels(expanded / 4) if row.gate and not minimalistic else 0,
@@ -173,3 +205,6 @@ class MobileNetV3(InvertedResidualChain):
             pair = {"reduce": "fc1", "expand": "fc2"} if part == "squeeze_excite" else {"conv": "0", "norm": "1"}
             names |= {f"{part}.{ours}": f"{prefix}.block.{k}.{theirs}" for ours, theirs in pair.items()}
         return names
+
+    def timm_final(self) -> Aliases:
+        return {"conv": f"blocks.{self._row + 1}.0.conv", "norm": f"blocks.{self._row + 1}.0.bn1"}

@@ -1,4 +1,4 @@
-"""Image classification: global average pool, an optional late expansion, dropout, a linear layer."""
+"""Image classification: average pool, an optional late expansion, dropout, a linear layer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,21 @@ class Classifier(Head):
         hidden: channels of a hard-swish layer between pooling and classes, where MobileNetV3 widens its features
             (section 5.1: 1280 for Large, 1024 for Small); 0 for none.
         dropout: share of the features dropped while training.
+        cells: the map is pooled to as many rows and columns, each cell with weights of its own. 1 is the usual global
+            pool; EffNet's published classifier has the 4×4 cells of a 32×32 image.
     """
 
-    shape_arguments = ("hidden",)
+    shape_arguments = ("hidden", "cells")
 
     def __init__(
-        self, features: Features, num_classes: int, width: float = 1.0, *, hidden: int = 0, dropout: float = 0.2
+        self,
+        features: Features,
+        num_classes: int,
+        width: float = 1.0,
+        *,
+        hidden: int = 0,
+        dropout: float = 0.2,
+        cells: int = 1,
     ) -> None:
         super().__init__()
         del width
@@ -32,11 +41,15 @@ class Classifier(Head):
             raise ValueError(f"Classifier needs at least two classes, not {num_classes}.")
         if not features:
             raise ValueError("Classifier needs a map, but was given none.")
+        if cells < 1:
+            raise ValueError(f"Classifier needs at least one cell, not {cells}.")
         self.map, feature = list(features.items())[-1]
+        self.cells = cells
+        pooled = feature.channels * cells**2
         layers: list[nn.Module] = []
         if hidden:
-            layers += [nn.Linear(feature.channels, hidden), nn.Hardswish(inplace=True)]
-        layers += [nn.Dropout(dropout), nn.Linear(hidden or feature.channels, num_classes)]
+            layers += [nn.Linear(pooled, hidden), nn.Hardswish(inplace=True)]
+        layers += [nn.Dropout(dropout), nn.Linear(hidden or pooled, num_classes)]
         self.layers = nn.Sequential(*layers)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
@@ -45,7 +58,9 @@ class Classifier(Head):
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes]``."""
-        return self.layers(maps[self.map].mean((2, 3)))
+        x = maps[self.map]
+        pooled = x.mean((2, 3)) if self.cells == 1 else F.adaptive_avg_pool2d(x, self.cells).flatten(1)
+        return self.layers(pooled)
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of logits ``[N, num_classes]`` with classes ``[N]``."""

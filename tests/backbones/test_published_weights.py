@@ -17,7 +17,7 @@ from torch import Tensor
 
 import litmobile.backbones
 from litmobile.backbones import MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
-from litmobile.backbones.blocks import Chain
+from litmobile.backbones.chain import Chain
 from litmobile.backbones.weights import fetch
 
 State = dict[str, Tensor]

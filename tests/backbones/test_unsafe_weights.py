@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError, load_weights
-from litmobile.backbones.blocks import Chain
+from litmobile.backbones.chain import Chain
 from litmobile.backbones.weights import read_state
 from support.weights import FORMATS, Twin, write_legacy, write_zip
 

@@ -1,0 +1,135 @@
+"""The skeleton of every architecture here: layers that run one after the other, some of whose outputs are maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from .contract import Backbone, Feature, WeightsError
+from .published import Normalisation, Weights
+
+Aliases = Mapping[str, str]
+
+
+class Chain(Backbone):
+    """A backbone whose layers run one after the other; its maps are the outputs of some of them.
+
+    A family appends its layers and marks its maps as it goes, so that what ``features`` says is recorded while building
+    and cannot drift from the layers.
+
+    Attributes:
+        published: name of published weights → what is known about them.
+        bound_arguments: constructor arguments, beside those that shapes depend on, that weights are trained for.
+    """
+
+    published: ClassVar[Mapping[str, Weights]] = {}
+    bound_arguments: ClassVar[tuple[str, ...]] = ("activation", "padding", "norm_eps")
+
+    def __init__(self, width: float, in_channels: int = 3) -> None:
+        super().__init__()
+        if not width > 0:
+            raise ValueError(f"width must be positive, not {width}.")
+        if in_channels < 1:
+            raise ValueError(f"in_channels must be at least 1, not {in_channels}.")
+        self.width = width
+        self.layers = nn.ModuleList()
+        self.features = {}
+        self.taps = {}
+        self._in_channels = in_channels
+        self._aliases: dict[str, str] = {}  # a module's name in another library → its name here
+        self._tensors: set[str] = set()  # names of all tensors that were built, also those that select dropped
+        self._ends: dict[str, int] = {}
+        self._selected: tuple[str, ...] = ()
+
+    def append(self, layer: nn.Module, *aliases: Aliases) -> None:
+        """Adds ``layer`` at the end.
+
+        Args:
+            layer: takes the output of the layer before it.
+            aliases: for each library whose weights are to load, the names of the modules in ``layer`` that hold them →
+                the full names there.
+        """
+        here = f"layers.{len(self.layers)}"
+        for names in aliases:
+            self._aliases |= {theirs: f"{here}.{inside}" for inside, theirs in names.items()}
+        self._tensors |= {f"{here}.{name}" for name in layer.state_dict()}
+        self.layers.append(layer)
+
+    def mark(self, name: str, channels: int, stride: int) -> None:
+        """Names the output of the last layer so far; a second mark of one name moves it."""
+        self.features.pop(name, None)
+        self.features[name] = Feature(channels, stride)
+        self._ends[name] = len(self.layers)
+        self._selected = tuple(self.features)
+
+    def select(self, names: Sequence[str]) -> None:
+        self.check_offered(names)
+        end = max(self._ends[name] for name in names)
+        del self.layers[end:]
+        self.features = {name: feature for name, feature in self.features.items() if self._ends[name] <= end}
+        self.taps = {role: taps for role, taps in self.taps.items() if set(taps) <= set(self.features)}
+        self._selected = tuple(names)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        if images.shape[1] != self._in_channels:
+            raise ValueError(
+                f"{type(self).__name__} takes images of {self._in_channels} channels, not of {images.shape[1]}: give "
+                "in_channels as the images have them."
+            )
+        maps: dict[str, Tensor] = {}
+        x = images
+        for done, layer in enumerate(self.layers, start=1):
+            x = layer(x)
+            for name in self._selected:
+                if self._ends[name] == done:
+                    maps[name] = x
+        return {name: maps[name] for name in self._selected}
+
+    # weights
+
+    def imagenet_weights_name(self) -> str:
+        return next((name for name in self.published if not self._misfits(name)), "")
+
+    def nearest_weights(self) -> str:
+        if not self.published:
+            return ""
+        name = min(self.published, key=lambda name: len(self._misfits(name)))
+        return f"{name} would fit with {', '.join(self._misfits(name))}; "
+
+    def check_published(self, name: str) -> None:
+        if name not in self.published:
+            offer = ", ".join(self.published) or "none"
+            raise WeightsError(
+                f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}."
+            )
+        misfits = self._misfits(name)
+        if misfits:
+            raise WeightsError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
+
+    def normalisation(self, name: str) -> Normalisation | None:
+        return self.published[name].normalisation if name in self.published else None
+
+    def _misfits(self, name: str) -> list[str]:
+        """Arguments of the published weights that this network was built otherwise than, as ``name=value``."""
+        arguments, defaults, fits = self.arguments, self.defaults(), self.published[name].fits
+        misfits: list[str] = []
+        for key in (*self.shape_arguments, *self.bound_arguments):
+            fitting = fits.get(key, (defaults.get(key),))
+            if arguments.get(key) not in fitting:
+                misfits.append(f"{key}={fitting[0]!r}")
+        return misfits
+
+    def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        own = self.state_dict()
+        renamed: dict[str, Tensor] = {}
+        left_over: list[str] = []
+        for key, tensor in state.items():
+            module, _, leaf = key.rpartition(".")
+            name = f"{self._aliases.get(module, module)}.{leaf}"
+            if name in own:
+                renamed[name] = tensor
+            elif name not in self._tensors:  # else it was dropped by select
+                left_over.append(key)
+        return renamed, left_over

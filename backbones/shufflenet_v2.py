@@ -1,0 +1,171 @@
+"""ShuffleNetV2: half of the channels pass by, the others are worked on, and both are shuffled (arXiv 1807.11164)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import Activation, ConvNormAct, Strides, Style, init_convolutions
+from .chain import Aliases, Chain
+from .published import Variant, Weights
+
+
+class Channels(NamedTuple):
+    """A column of the paper's table 5: each stage behind stage 2 has twice the channels of the one before."""
+
+    stage_2: int
+    final: int
+
+
+STEM = 24
+REPEATS = (4, 8, 4)
+CHANNELS = {
+    0.5: Channels(48, 1024),
+    1.0: Channels(116, 1024),
+    1.5: Channels(176, 1024),
+    2.0: Channels(244, 2048),
+}
+
+VARIANTS = (
+    Variant({"width": 0.5}, 1_366_792, 40.48, top1=60.3),
+    Variant({}, 2_278_604, 144.91, top1=69.4),
+    Variant({"width": 1.5}, 3_503_624, 295.76, top1=72.6),
+    Variant({"width": 2.0}, 7_393_996, 583.25, top1=74.9),
+)
+
+WEIGHTS = {
+    "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1": Weights(60.55, {"width": (0.5,)}),
+    "ShuffleNet_V2_X1_0_Weights.IMAGENET1K_V1": Weights(69.36),
+    "ShuffleNet_V2_X1_5_Weights.IMAGENET1K_V1": Weights(73.00, {"width": (1.5,)}),
+    "ShuffleNet_V2_X2_0_Weights.IMAGENET1K_V1": Weights(76.23, {"width": (2.0,)}),
+}
+
+
+class ShuffleUnit(nn.Module):
+    """Two branches, concatenated and shuffled (figure 3 c and d).
+
+    The worked branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. In the first unit of a stage it takes all
+    channels and ``stride``, as does the other, a depthwise 3×3 and a 1×1. Otherwise each has half of the channels, and
+    the other passes them on.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int,
+        dilation: int,
+        opens_stage: bool,
+        act: Activation,
+        style: Style,
+    ) -> None:
+        super().__init__()
+        half = out_channels // 2
+        taken = in_channels if opens_stage else half
+        self.opens_stage = opens_stage
+        self.passed = nn.Sequential()
+        if opens_stage:
+            self.passed.add_module(
+                "depthwise",
+                ConvNormAct(
+                    in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=None, style=style
+                ),
+            )
+            self.passed.add_module("project", ConvNormAct(in_channels, half, act=act, style=style))
+        self.worked = nn.Sequential()
+        self.worked.add_module("first", ConvNormAct(taken, half, act=act, style=style))
+        self.worked.add_module(
+            "depthwise", ConvNormAct(half, half, 3, stride, dilation=dilation, groups=half, act=None, style=style)
+        )
+        self.worked.add_module("last", ConvNormAct(half, half, act=act, style=style))
+
+    def forward(self, x: Tensor) -> Tensor:
+        passed, worked = (x, x) if self.opens_stage else x.chunk(2, dim=1)
+        # the library's shuffle keeps channels-last memory, where reshaping by hand would leave it
+        return F.channel_shuffle(torch.cat((self.passed(passed), self.worked(worked)), dim=1), 2)
+
+
+class ShuffleNetV2(Chain):
+    """ShuffleNetV2 at its four published widths.
+
+    Maps at width 1: c1 and c2 24, c3 116, c4 232, c5 464, final 1024 channels. c2 is the pooled stem.
+
+    Args:
+        width: 0.5, 1, 1.5 or 2; every width has channels of its own (table 5).
+        output_stride: 32, 16 or 8; strides beyond it become dilation.
+        in_channels: channels of the images.
+        activation: after every convolution but the depthwise ones.
+        norm_eps: epsilon of the batch norms.
+        norm_momentum: momentum of the batch norms.
+
+    Raises:
+        ValueError: a value is not on offer.
+    """
+
+    shape_arguments = ("width", "in_channels")
+    variants: ClassVar = VARIANTS
+    published: ClassVar = WEIGHTS
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        output_stride: int = 32,
+        in_channels: int = 3,
+        activation: Activation = "relu",
+        norm_eps: float = 1e-5,
+        norm_momentum: float = 0.1,
+    ) -> None:
+        super().__init__(width, in_channels)
+        if width not in CHANNELS:
+            raise ValueError(f"ShuffleNetV2 has no width {width}: choose one of {', '.join(map(str, CHANNELS))}.")
+        style = Style("symmetric", norm_eps, norm_momentum)
+        strides = Strides(output_stride)
+        stem = ConvNormAct(in_channels, STEM, 3, strides.take(2)[0], act=activation, style=style)
+        self.append(stem, sequential_names("conv1"))
+        self.mark(strides.position, STEM, strides.actual)
+        self.append(nn.MaxPool2d(3, strides.take(2)[0], padding=1))
+        self.mark(strides.position, STEM, strides.actual)
+
+        before, channels = STEM, CHANNELS[width].stage_2
+        for stage, repeats in enumerate(REPEATS, start=2):
+            for repeat in range(repeats):
+                stride, dilation = strides.take(2 if repeat == 0 else 1)
+                unit = ShuffleUnit(
+                    before,
+                    channels,
+                    stride=stride,
+                    dilation=dilation,
+                    opens_stage=repeat == 0,
+                    act=activation,
+                    style=style,
+                )
+                self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
+                before = channels
+            self.mark(strides.position, channels, strides.actual)
+            channels *= 2
+        final = CHANNELS[width].final
+        self.append(ConvNormAct(before, final, act=activation, style=style), sequential_names("conv5"))
+        self.mark("final", final, strides.actual)
+        init_convolutions(self)
+        self.taps = {"classification": ("final",), "detection": ("c4", "final"), "segmentation": ("c3", "c5")}
+
+
+def sequential_names(prefix: str, conv: int = 0) -> Aliases:
+    """Modules of a ``ConvNormAct`` → torchvision's names, where the convolution is number ``conv`` of ``prefix``."""
+    return {"conv": f"{prefix}.{conv}", "norm": f"{prefix}.{conv + 1}"}
+
+
+def unit_names(prefix: str, opens_stage: bool) -> Aliases:
+    """Modules of a unit → torchvision's names."""
+    positions = {"worked.first": 0, "worked.depthwise": 3, "worked.last": 5}
+    if opens_stage:
+        positions |= {"passed.depthwise": 0, "passed.project": 2}
+    return {
+        f"{part}.{ours}": theirs
+        for part, conv in positions.items()
+        for ours, theirs in sequential_names(f"{prefix}.branch{1 if part.startswith('passed') else 2}", conv).items()
+    }
