@@ -93,9 +93,14 @@ class Chain(Backbone):
         return next((name for name in self.published if not self._misfits(name)), "")
 
     def nearest_weights(self) -> str:
+        def distance(name: str) -> tuple[int, int]:
+            misfits = self._misfits(name)
+            of_shape = [x for x in misfits if x.partition("=")[0] in self.shape_arguments]
+            return len(of_shape), len(misfits)
+
         if not self.published:
             return ""
-        name = min(self.published, key=lambda name: len(self._misfits(name)))
+        name = min(self.published, key=distance)
         return f"{name} would fit with {', '.join(self._misfits(name))}; "
 
     def check_published(self, name: str) -> None:

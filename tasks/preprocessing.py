@@ -8,6 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from ..backbones.published import Normalisation
 from ..heads.predictions import Frame
 from .images import Image
 
@@ -38,6 +39,11 @@ class Preprocessing:
             raise ValueError(
                 f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}."
             )
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Mean and std together."""
+        return Normalisation(self.mean, self.std)
 
     def frame(self, height: int, width: int) -> Frame:
         """Where an image of ``height``×``width`` pixels lies in the input."""

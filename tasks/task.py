@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -164,9 +164,21 @@ class Task(LightningModule, ABC):
         backbone_weights, weights = self._starts
         self._starts = (None, None)
         if self.trainer.ckpt_path is None and backbone_weights is not None:
-            rank_zero_info(f"Backbone: {load_weights(self.network.backbone, backbone_weights)}.")
+            report = load_weights(self.network.backbone, backbone_weights)
+            rank_zero_info(f"Backbone: {report}.")
+            self._compare_normalisation(report.source)
         if self.trainer.ckpt_path is None and weights is not None:
             rank_zero_info(f"Network: {load_start(self.network, weights)}.")
+
+    def _compare_normalisation(self, weights: str) -> None:
+        """Warns where published weights were trained on images normalised otherwise than this network's."""
+        theirs, ours = self.network.backbone.normalisation(weights), self.preprocessing.normalisation
+        if theirs is not None and theirs != ours:
+            flags = (f"--model.preprocessing.{name}=[{', '.join(map(str, x))}]" for name, x in theirs._asdict().items())
+            rank_zero_warn(
+                f"{weights} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, and this "
+                f"network normalises by {ours.mean} and {ours.std}: give {' '.join(flags)} to start where it ended."
+            )
 
     def on_train_start(self) -> None:
         if "random" in self._resumed:

@@ -13,24 +13,42 @@ import timm
 import torch
 import torchvision
 from timm.models import get_pretrained_cfg
-from torch import Tensor
+from torch import Tensor, nn
 
-import litmobile.backbones
-from litmobile.backbones import MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
+from litmobile.backbones import (
+    EffNet,
+    MobileNetV1,
+    MobileNetV2,
+    MobileNetV3,
+    MobileViT,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    TimmBackbone,
+    WeightsError,
+    load_weights,
+)
 from litmobile.backbones.chain import Chain
 from litmobile.backbones.weights import fetch
+from support.families import FAMILIES, name_of
 
 State = dict[str, Tensor]
+NORMS = nn.modules.batchnorm._BatchNorm
 
 # --------------------------------------------------------------------------------------------------- published weights
 
-SHIPPED = [getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__]
-FAMILIES = [cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Chain)]
-PUBLISHED = [pytest.param(family, name, id=name) for family in FAMILIES for name in family.published]
+NAMES = [(family, name) for family in FAMILIES for name in family.published]
+PUBLISHED = [pytest.param(family, name, id=name) for family, name in NAMES]
+IN_TORCHVISION = [pytest.param(family, name, id=name) for family, name in NAMES if "_Weights." in name]
+IN_TIMM = [pytest.param(family, name, id=name) for family, name in NAMES if "_Weights." not in name]
+
+
+def arguments_for(family: type[Chain], name: str) -> dict[str, Any]:
+    """What to build ``family`` with for its weights ``name``."""
+    return {key: values[0] for key, values in family.published[name].fits.items()}
 
 
 def fitting(family: type[Chain], name: str) -> Chain:
-    return family(**{key: values[0] for key, values in family.published[name].items()})
+    return family(**arguments_for(family, name))
 
 
 @pytest.fixture
@@ -68,8 +86,25 @@ def torchvision_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], lis
     return serve
 
 
-@pytest.mark.parametrize(("family", "name"), PUBLISHED)
-def test_published_weights_load_completely_into_the_network_they_are_listed_for(
+@pytest.fixture
+def timm_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]:
+    """Has timm's download give a state instead; returns what was asked for."""
+
+    def serve(state: State) -> list[str]:
+        asked: list[str] = []
+
+        def download(name: str, *args: object, **kwargs: object) -> State:
+            asked.append(name)
+            return dict(state)
+
+        monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
+        return asked
+
+    return serve
+
+
+@pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
+def test_torchvisions_weights_load_completely_into_the_network_they_are_listed_for(
     family: type[Chain], name: str, torchvision_serves: Callable[[State], list[str]]
 ) -> None:
     builder = getattr(torchvision.models, name.partition("_Weights.")[0].lower())
@@ -80,7 +115,47 @@ def test_published_weights_load_completely_into_the_network_they_are_listed_for(
     assert asked == [torchvision.models.get_weight(name).url]
 
 
-@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+@pytest.mark.parametrize(("family", "name"), IN_TIMM)
+def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whose_norms_have_its_epsilon(
+    family: type[Chain], name: str, timm_serves: Callable[[State], list[str]]
+) -> None:
+    theirs = timm.create_model(name)
+    asked = timm_serves(theirs.state_dict())
+    ours = fitting(family, name)
+    report = load_weights(ours, name)
+    assert report.missing == ()
+    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "head", "conv_head"}
+    assert asked == [f"timm/{name}"]
+    first, second = ({m.eps for m in network.modules() if isinstance(m, NORMS)} for network in (ours, theirs))
+    assert first == second
+
+
+@pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
+def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[Chain], name: str) -> None:
+    said, weights = family.published[name], torchvision.models.get_weight(name)
+    assert said.top1 == pytest.approx(weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], abs=0.005)
+    transforms = weights.transforms()
+    assert said.normalisation == (tuple(transforms.mean), tuple(transforms.std))
+    assert fitting(family, name).normalisation(name) == said.normalisation
+
+
+@pytest.mark.parametrize(("family", "name"), IN_TIMM)
+def test_what_is_said_of_timms_weights_is_what_it_says(family: type[Chain], name: str) -> None:
+    config = get_pretrained_cfg(name)
+    assert family.published[name].normalisation == (config.mean, config.std)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_all_weights_that_are_published_for_a_network_are_listed(family: type[Chain]) -> None:
+    builders = {name.partition("_Weights.")[0] for name in family.published if "_Weights." in name}
+    enums = [getattr(torchvision.models, f"{builder}_Weights") for builder in builders]
+    published = {str(weights) for enum in enums for weights in enum}
+    for network in {name.partition(".")[0] for name in family.published if "_Weights." not in name}:
+        published |= set(timm.list_pretrained(f"{network}.*"))
+    assert set(family.published) == published
+
+
+@pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
 def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(family: type[Chain], name: str) -> None:
     stands_for = fitting(family, name).imagenet_weights_name()
     best = type(torchvision.models.get_weight(name)).DEFAULT
@@ -91,15 +166,16 @@ def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(family: ty
 def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_stride(
     family: type[Chain], name: str
 ) -> None:
-    arguments = {key: values[0] for key, values in family.published[name].items()}
+    arguments = arguments_for(family, name)
     expected = family(**arguments).imagenet_weights_name()
+    assert expected
     dilated = family(**arguments, output_stride=16, norm_momentum=0.03)
     dilated.select([next(iter(dilated.features))])
     assert dilated.imagenet_weights_name() == expected
 
 
 @pytest.mark.parametrize("source", ["imagenet", "by name"])
-@pytest.mark.parametrize(("family", "name"), PUBLISHED)
+@pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
 def test_without_a_network_published_weights_are_refused_naming_them_and_the_way_out(
     family: type[Chain], name: str, source: str, offline: list[str], assert_one_sentence
 ) -> None:
@@ -196,27 +272,41 @@ def test_names_that_neither_torchvision_nor_timm_publish_are_refused(name: str, 
     assert offline == []
 
 
-UNPUBLISHED = {
-    "V2 at another width": (MobileNetV2, {"width": 0.5}),
-    "V2 of other images": (MobileNetV2, {"in_channels": 1}),
-    "V3 at another width": (MobileNetV3, {"width": 0.75}),
-    "Small at another width": (MobileNetV3, {"variant": "small", "width": 1.25}),
-    "minimalistic": (MobileNetV3, {"minimalistic": True}),
-    "reduced": (MobileNetV3, {"tail": "segmentation"}),
-}
+UNPUBLISHED = (
+    (MobileNetV1, {"width": 0.5, "activation": "relu6"}, "width=1.0"),
+    (MobileNetV1, {}, "activation='relu6'"),
+    (MobileNetV2, {"width": 0.75}, "width=1.0"),
+    (MobileNetV2, {"width": 0.5, "padding": "same"}, "padding='symmetric'"),
+    (MobileNetV2, {"in_channels": 1}, "in_channels=3"),
+    (MobileNetV2, {"norm_eps": 1e-3}, "norm_eps=1e-05"),
+    (MobileNetV3, {"width": 0.75}, "padding='same'"),
+    (MobileNetV3, {"width": 0.5}, "width=1.0"),
+    (MobileNetV3, {"variant": "small", "width": 1.25}, "width=1.0"),
+    (MobileNetV3, {"minimalistic": True}, "padding='same'"),
+    (MobileNetV3, {"tail": "segmentation"}, "tail='full'"),
+    (ShuffleNetV2, {"activation": "silu"}, "activation='relu'"),
+    (MobileViT, {"variant": "xs", "in_channels": 1}, "in_channels=3"),
+)
 
 
-@pytest.mark.parametrize(("family", "arguments"), UNPUBLISHED.values(), ids=UNPUBLISHED)
-def test_imagenet_is_refused_for_a_network_that_nobody_published_weights_of(
-    family: type[Chain], arguments: dict[str, Any], offline: list[str], assert_one_sentence
+@pytest.mark.parametrize(("family", "arguments", "nearest"), UNPUBLISHED, ids=name_of)
+def test_imagenet_is_refused_where_nobody_published_fitting_weights_naming_the_nearest(
+    family: type[Chain], arguments: dict[str, Any], nearest: str, offline: list[str], assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(family(**arguments), "imagenet")
     described = [f"{key}={value!r}" for key, value in arguments.items()]
-    assert_one_sentence(caught.value, [family.__name__, *described, "pass a file"])
-    needed = {key: family().arguments[key] for key in arguments if key != "variant"}
-    assert_one_sentence(caught.value, [f"{key}={value!r}" for key, value in needed.items()])
+    assert_one_sentence(caught.value, [family.__name__, *described, nearest, "pass a file"])
     assert offline == []
+
+
+@pytest.mark.parametrize("family", [ShuffleNetV1, EffNet], ids=name_of)
+def test_imagenet_is_refused_by_a_family_that_nobody_published_weights_of(
+    family: type[Chain], assert_one_sentence
+) -> None:
+    with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
+        load_weights(family(), "imagenet")
+    assert_one_sentence(caught.value, [family.__name__, "pass a file"])
 
 
 def test_imagenet_is_refused_for_a_timm_network_that_nobody_published_weights_of(offline: list[str]) -> None:
@@ -227,12 +317,18 @@ def test_imagenet_is_refused_for_a_timm_network_that_nobody_published_weights_of
         load_weights(backbone, "imagenet")
 
 
+V1_NAME, VIT_NAME = "mobilenetv1_100.ra4_e3600_r224_in1k", "mobilevit_s.cvnets_in1k"
 V2_NAME, V3_NAME = "MobileNet_V2_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V1"
+TF_NAME, SHUFFLE_NAME = "tf_mobilenetv3_large_100.in1k", "ShuffleNet_V2_X1_0_Weights.IMAGENET1K_V1"
 OTHERWISE = (
+    (MobileNetV1, V1_NAME, {}, "activation='relu6'"),
+    (MobileNetV1, V1_NAME, {"activation": "relu6", "width": 0.5}, "width=1.0"),
+    (MobileNetV1, V1_NAME, {"activation": "relu6", "padding": "same"}, "padding='symmetric'"),
     (MobileNetV2, V2_NAME, {"width": 0.5}, "width=1.0"),
     (MobileNetV2, V2_NAME, {"in_channels": 1}, "in_channels=3"),
     (MobileNetV2, V2_NAME, {"activation": "relu"}, "activation='relu6'"),
     (MobileNetV2, V2_NAME, {"padding": "same"}, "padding='symmetric'"),
+    (MobileNetV2, V2_NAME, {"norm_eps": 1e-3}, "norm_eps=1e-05"),
     (MobileNetV3, V3_NAME, {"variant": "small"}, "variant='large'"),
     (MobileNetV3, V3_NAME, {"width": 0.75}, "width=1.0"),
     (MobileNetV3, V3_NAME, {"tail": "detection"}, "tail='full'"),
@@ -241,13 +337,18 @@ OTHERWISE = (
     (MobileNetV3, V3_NAME, {"in_channels": 1}, "in_channels=3"),
     (MobileNetV3, V3_NAME, {"activation": "relu"}, "activation='hardswish'"),
     (MobileNetV3, V3_NAME, {"padding": "same"}, "padding='symmetric'"),
+    (MobileNetV3, TF_NAME, {}, "padding='same'"),
+    (ShuffleNetV2, SHUFFLE_NAME, {"width": 2.0}, "width=1.0"),
+    (ShuffleNetV2, SHUFFLE_NAME, {"activation": "relu6"}, "activation='relu'"),
+    (MobileViT, VIT_NAME, {"variant": "xxs"}, "variant='s'"),
+    (MobileViT, VIT_NAME, {"in_channels": 1}, "in_channels=3"),
 )
 
 
 @pytest.mark.parametrize(
     ("family", "name", "arguments", "named"),
     OTHERWISE,
-    ids=lambda x: ",".join(f"{k}={v}" for k, v in x.items()) if isinstance(x, dict) else getattr(x, "__name__", None),
+    ids=name_of,
 )
 def test_published_weights_are_refused_by_a_network_built_otherwise_naming_the_argument(
     family: type[Chain], name: str, arguments: dict[str, Any], named: str, offline: list[str], assert_one_sentence

@@ -1,0 +1,128 @@
+"""Every family that torchvision or timm has as well computes the same there, with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone
+from litmobile.backbones.weights import load_state
+from support.families import TOLERANCES, name_of
+from support.twins import TWINS, Twin, reference_maps
+
+Perturb = Callable[[nn.Module], nn.Module]
+Deviation = Callable[[Tensor, Tensor], float]
+
+NORMS = nn.modules.batchnorm._BatchNorm
+CLASSIFIERS = {"classifier", "fc", "head", "conv_head"}
+
+
+def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn.Module]:
+    """Ours and theirs with the same weights, which came under their names."""
+    torch.manual_seed(0)
+    theirs = perturb(twin.theirs())
+    ours = twin.ours()
+    report = load_state(ours, theirs.state_dict(), "the twin")
+    assert report.missing == ()
+    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+    momentum = next(m.momentum for m in theirs.modules() if isinstance(m, NORMS))
+    for module in ours.modules():
+        if isinstance(module, NORMS):
+            module.momentum = momentum  # a recipe's choice, which timm makes otherwise
+    return ours.to(dtype), theirs.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=name_of)
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
+def test_every_map_and_every_gradient_equals_the_references(
+    twin: Twin, training: bool, dtype: torch.dtype, as_if_trained: Perturb, deviation: Deviation
+) -> None:
+    ours, theirs = pair(twin, as_if_trained, dtype)
+    for network in (ours, theirs):
+        network.train(training)
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+    images = torch.randn(2, 3, 49, 65, dtype=dtype)
+    our_images, their_images = images.clone().requires_grad_(), images.clone().requires_grad_()
+    found, expected = ours(our_images), reference_maps(theirs, twin.paths, their_images)
+    assert set(found) == set(expected) == set(ours.features)
+    tolerance = TOLERANCES[dtype]
+    for name, x in found.items():
+        assert deviation(x, expected[name]) <= tolerance, name
+
+    directions = {name: torch.randn_like(x) for name, x in found.items()}
+    for maps in (found, expected):
+        torch.stack([(maps[name] * direction).sum() for name, direction in directions.items()]).sum().backward()
+    assert deviation(our_images.grad, their_images.grad) <= tolerance
+    gradients = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}
+    renamed, _ = ours.translate(gradients)
+    assert set(renamed) == {name for name, _ in ours.named_parameters()}
+    rounding = 100 * torch.finfo(dtype).eps * max(float(gradient.abs().max()) for gradient in renamed.values())
+    for name, parameter in ours.named_parameters():
+        if max(parameter.grad.abs().max(), renamed[name].abs().max()) > rounding:  # else a norm behind it cancels it
+            assert deviation(parameter.grad, renamed[name]) <= tolerance, name
+    # and in training the norms have counted alike
+    buffers, _ = ours.translate(dict(theirs.named_buffers()))
+    for name, buffer in ours.named_buffers():
+        torch.testing.assert_close(buffer, buffers[name], rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (33, 79)], ids=str)
+@pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
+def test_every_map_equals_the_references_at_even_odd_and_small_sizes(
+    twin: Twin, size: tuple[int, int], as_if_trained: Perturb, deviation: Deviation
+) -> None:
+    ours, theirs = pair(twin, as_if_trained, torch.float64)
+    images = torch.randn(1, 3, *size, dtype=torch.float64)
+    with torch.no_grad():
+        found, expected = ours.eval()(images), reference_maps(theirs.eval(), twin.paths, images)
+    for name, x in found.items():
+        assert deviation(x, expected[name]) <= 1e-10, name
+
+
+def dilate(network: nn.Module, output_stride: int) -> None:
+    """Turns the strides of another library's network beyond ``output_stride`` into dilation, layer by layer."""
+    nominal = 1
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
+            # two branches share a stride in ShuffleNetV2; what fuses MobileViT's views is not dilated there either
+            nominal *= 1 if "branch2" in name and module.stride != (1, 1) else module.stride[0]
+            factor = nominal // output_stride
+            if factor > 1 and "conv_fusion" not in name:
+                module.stride = (1, 1)
+                module.dilation = (factor, factor)
+                module.padding = tuple(k // 2 * factor for k in module.kernel_size)
+        if isinstance(module, nn.MaxPool2d):
+            nominal *= 2
+
+
+DILATED = (
+    "mobilenet_v2 at width 1.0",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "shufflenet_v2_x0_5",
+    "mobilenetv1_100",
+    "mobilevit_xxs",
+)
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("name", DILATED)
+def test_output_stride_dilates_the_layer_whose_stride_it_takes_and_all_behind(
+    name: str, output_stride: int, as_if_trained: Perturb, deviation: Deviation
+) -> None:
+    twin = TWINS[name]
+    ours, theirs = pair(
+        twin._replace(ours=lambda: twin.ours(output_stride=output_stride)), as_if_trained, torch.float64
+    )
+    dilate(theirs, output_stride)
+    images = torch.randn(1, 3, 65, 97, dtype=torch.float64)
+    with torch.no_grad():
+        found, expected = ours.eval()(images), reference_maps(theirs.eval(), twin.paths, images)
+    for key, x in found.items():
+        assert deviation(x, expected[key]) <= 1e-10, key

@@ -1,0 +1,83 @@
+"""Every published variant of every family is the network that the papers count, tap and measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from litmobile.backbones.chain import Chain
+from litmobile.backbones.published import Variant
+from litmobile.heads import Classifier
+from support.families import ROLES, VARIANTS, on_meta, parameters_of
+
+
+def with_classifier(family: type[Chain], variant: Variant) -> tuple[Chain, Classifier]:
+    """The variant narrowed to what its published classifier takes, and that classifier."""
+    backbone = on_meta(family, **variant.arguments)
+    maps = backbone.tap("classification")
+    features = {name: backbone.features[name] for name in maps}
+    backbone.select(maps)
+    with torch.device("meta"):
+        return backbone, Classifier(features, variant.classes, backbone.width, **variant.classifier)
+
+
+COUNTED = [case for case in VARIANTS if case.values[1].parameters is not None]
+
+
+@pytest.mark.parametrize(("family", "variant"), COUNTED)
+def test_with_its_classifier_a_variant_has_exactly_the_published_parameters_and_multiply_adds(
+    family: type[Chain], variant: Variant
+) -> None:
+    backbone, classifier = with_classifier(family, variant)
+    assert parameters_of(backbone) + parameters_of(classifier) == variant.parameters
+    images = torch.zeros(1, 3, variant.size, variant.size, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        classifier.eval()(backbone.eval()(images), (variant.size, variant.size))
+    assert counter.get_total_flops() / 2e6 == pytest.approx(variant.multiply_adds, rel=1e-3)
+
+
+@pytest.mark.parametrize("output_stride", [32, 16, 8])
+@pytest.mark.parametrize(("family", "variant"), VARIANTS)
+def test_maps_have_the_recorded_channels_and_the_input_size_divided_by_their_stride_rounded_up(
+    family: type[Chain], variant: Variant, output_stride: int
+) -> None:
+    backbone = on_meta(family, **variant.arguments, output_stride=output_stride).eval()
+    nominal = on_meta(family, **variant.arguments).features
+    assert backbone.features == {
+        name: feature._replace(stride=min(feature.stride, output_stride)) for name, feature in nominal.items()
+    }
+    strides = [feature.stride for feature in nominal.values()]
+    assert strides == sorted(strides)
+    for height, columns in ((32, 32), (65, 97), (33, 224)):
+        maps = backbone(torch.zeros(1, 3, height, columns, device="meta"))
+        assert tuple(maps) == tuple(backbone.features)
+        for name, (channels, stride) in backbone.features.items():
+            assert maps[name].shape == (1, channels, -(-height // stride), -(-columns // stride)), name
+
+
+@pytest.mark.parametrize(("family", "variant"), VARIANTS)
+def test_maps_are_named_by_nominal_stride(family: type[Chain], variant: Variant) -> None:
+    features = on_meta(family, **variant.arguments).features
+    by_position = {name: feature.stride for name, feature in features.items() if name in ("c1", "c2", "c3", "c4", "c5")}
+    assert by_position == {f"c{k}": 2**k for k in range(1, len(by_position) + 1)}
+    own = {"c3_first": 8, "c4_expansion": 16, "final": 32}
+    assert all(feature.stride == own[name] for name, feature in features.items() if name not in by_position)
+
+
+@pytest.mark.parametrize(("family", "variant"), VARIANTS)
+def test_every_role_taps_maps_on_offer_finest_first_at_the_strides_that_its_head_needs(
+    family: type[Chain], variant: Variant
+) -> None:
+    backbone = on_meta(family, **variant.arguments)
+    ends_at_8 = max(feature.stride for feature in backbone.features.values()) == 8
+    assert set(backbone.taps) == ({"classification"} if ends_at_8 else set(ROLES))
+    strides: Mapping[str, tuple[int, ...]] = {
+        "classification": (8,) if ends_at_8 else (32,),
+        "detection": (16, 32),
+        "segmentation": (8, 32),
+    }
+    for role, maps in backbone.taps.items():
+        assert tuple(backbone.features[name].stride for name in maps) == strides[role]

@@ -1,0 +1,166 @@
+"""Networks of ours, the same networks in torchvision and timm, and where those have our maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import timm
+import torchvision
+from timm.models.efficientnet import _gen_mobilenet_v1, _gen_mobilenet_v2
+from timm.models.mobilenetv3 import _gen_mobilenet_v3
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone, MobileNetV1, MobileNetV2, MobileNetV3, MobileViT, ShuffleNetV2
+
+Maps = dict[str, Tensor]
+
+
+class Twin(NamedTuple):
+    """One of our networks, the same network elsewhere, and the path of the layer there that puts out each map."""
+
+    ours: Callable[..., Backbone]
+    theirs: Callable[[], nn.Module]
+    paths: dict[str, str]
+
+
+def blocks(expansion: str, **paths: int) -> dict[str, str]:
+    """Paths in torchvision's MobileNets, whose layers are numbered throughout."""
+    return {name: f"features.{index}" for name, index in paths.items()} | {"c4_expansion": f"features.{expansion}"}
+
+
+TORCHVISION_V2 = blocks("14.conv.0", c1=1, c2=3, c3_first=4, c3=6, c4=13, c5=17, final=18)
+TORCHVISION_LARGE = blocks("13.block.0", c1=1, c2=3, c3_first=4, c3=6, c4=12, c5=15, final=16)
+TORCHVISION_SMALL = blocks("9.block.0", c1=0, c2=1, c3_first=2, c3=3, c4=8, c5=11, final=12)
+SHUFFLENET = {"c1": "conv1", "c2": "maxpool", "c3": "stage2", "c4": "stage3", "c5": "stage4", "final": "conv5"}
+
+
+def rows(*stages: int, **paths: str) -> dict[str, str]:
+    """Paths in timm's networks: the stages that put out c1 … c5, and those of further maps."""
+    return {f"c{k}": f"blocks.{stage}" for k, stage in enumerate(stages, start=1)} | paths
+
+
+TIMM_V1 = rows(0, 1, 2, 3, 4)
+TIMM_V2 = rows(0, 1, 2, 4, 6, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="bn2")
+TIMM_LARGE = rows(0, 1, 2, 4, 5, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="blocks.6")
+TIMM_SMALL = {
+    "c1": "bn1",
+    "c2": "blocks.0",
+    "c3_first": "blocks.1.0",
+    "c3": "blocks.1",
+    "c4": "blocks.3",
+    "c4_expansion": "blocks.4.0.bn1",
+    "c5": "blocks.4",
+    "final": "blocks.5",
+}
+MOBILEVIT = {f"c{k}": f"stages.{k - 1}" for k in range(1, 6)} | {"final": "final_conv"}
+
+
+def torchvision_v3(variant: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Twin:
+    """MobileNetV3 in torchvision."""
+    make = getattr(torchvision.models, f"mobilenet_v3_{variant}")
+    paths = TORCHVISION_LARGE if variant == "large" else TORCHVISION_SMALL
+    return Twin(partial(MobileNetV3, variant, **ours), partial(make, **theirs), paths)
+
+
+def timm_v3(name: str, variant: str, **ours: Any) -> Twin:
+    """MobileNetV3 in timm, whose norms have another epsilon unless TensorFlow trained them."""
+    eps = {} if name.startswith("tf_") else {"norm_eps": 1e-5}
+    paths = TIMM_LARGE if variant == "large" else TIMM_SMALL
+    return Twin(partial(MobileNetV3, variant, **ours, **eps), partial(timm.create_model, name), paths)
+
+
+TORCHVISION = {
+    **{
+        f"mobilenet_v2 at width {width}": Twin(
+            partial(MobileNetV2, width=width),
+            partial(torchvision.models.mobilenet_v2, width_mult=width),
+            TORCHVISION_V2,
+        )
+        for width in (1.0, 0.3, 1.1)
+    },
+    **{
+        f"mobilenet_v3_{variant}{label}": torchvision_v3(variant, ours, theirs)
+        for variant in ("large", "small")
+        for label, ours, theirs in (
+            ("", {}, {}),
+            (" dilated", {"output_stride": 16}, {"dilated": True}),
+            (" with reduced tail", {"tail": "detection"}, {"reduced_tail": True}),
+            (
+                " with reduced tail, dilated",
+                {"tail": "detection", "output_stride": 16},
+                {"reduced_tail": True, "dilated": True},
+            ),
+        )
+    },
+    **{
+        name: Twin(partial(ShuffleNetV2, width), getattr(torchvision.models, name), SHUFFLENET)
+        for width, name in (
+            (0.5, "shufflenet_v2_x0_5"),
+            (1.0, "shufflenet_v2_x1_0"),
+            (1.5, "shufflenet_v2_x1_5"),
+            (2.0, "shufflenet_v2_x2_0"),
+        )
+    },
+}
+
+TIMM = {
+    "mobilenetv1_100": Twin(
+        partial(MobileNetV1, activation="relu6"), partial(timm.create_model, "mobilenetv1_100"), TIMM_V1
+    ),
+    **{
+        f"mobilenetv1 at width {width}": Twin(
+            partial(MobileNetV1, width, activation="relu6"),
+            partial(_gen_mobilenet_v1, "mobilenetv1_100", width),
+            TIMM_V1,
+        )
+        for width in (0.75, 0.5, 0.25)
+    },
+    **{
+        f"mobilenetv2 at width {width}": Twin(
+            partial(MobileNetV2, width), partial(_gen_mobilenet_v2, "mobilenetv2_100", width), TIMM_V2
+        )
+        for width in (1.4, 1.0, 0.75, 0.5, 0.35)
+    },
+    "mobilenetv3_large_100": timm_v3("mobilenetv3_large_100", "large"),
+    "mobilenetv3_large_075": timm_v3("mobilenetv3_large_075", "large", width=0.75),
+    "mobilenetv3_small_100": timm_v3("mobilenetv3_small_100", "small"),
+    "mobilenetv3_small_075": timm_v3("mobilenetv3_small_075", "small", width=0.75),
+    **{
+        f"mobilenetv3_{variant} at width 1.25": Twin(
+            partial(MobileNetV3, variant, 1.25, norm_eps=1e-5),
+            partial(_gen_mobilenet_v3, f"mobilenetv3_{variant}_100", 1.25),
+            paths,
+        )
+        for variant, paths in (("large", TIMM_LARGE), ("small", TIMM_SMALL))
+    },
+    **{
+        f"tf_mobilenetv3_{variant}_{label}": timm_v3(
+            f"tf_mobilenetv3_{variant}_{label}", variant, padding="same", **ours
+        )
+        for variant in ("large", "small")
+        for label, ours in (("100", {}), ("075", {"width": 0.75}), ("minimal_100", {"minimalistic": True}))
+    },
+    **{
+        f"mobilevit_{variant}": Twin(
+            partial(MobileViT, variant), partial(timm.create_model, f"mobilevit_{variant}"), MOBILEVIT
+        )
+        for variant in ("xxs", "xs", "s")
+    },
+}
+
+TWINS = TORCHVISION | TIMM
+
+
+def reference_maps(network: nn.Module, paths: dict[str, str], images: Tensor) -> Maps:
+    """What the layers of another library's network put out, under the contract's names."""
+    taken: Maps = {}
+    hooks = [
+        network.get_submodule(path).register_forward_hook(lambda _m, _i, out, name=name: taken.update({name: out}))
+        for name, path in paths.items()
+    ]
+    network(images)
+    for hook in hooks:
+        hook.remove()
+    return taken
