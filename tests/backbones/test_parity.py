@@ -72,6 +72,17 @@ def test_every_map_and_every_gradient_equals_the_references(
         torch.testing.assert_close(buffer, buffers[name], rtol=tolerance, atol=tolerance, msg=name)
 
 
+@pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
+def test_a_narrowed_network_takes_what_it_needs_from_the_reference_and_only_the_classifier_is_left_over(
+    twin: Twin,
+) -> None:
+    ours = twin.ours()
+    ours.select(["c2"])
+    report = load_state(ours, twin.theirs().state_dict(), "the twin")
+    assert report.missing == ()
+    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+
+
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (33, 79)], ids=str)
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
 def test_every_map_equals_the_references_at_even_odd_and_small_sizes(

@@ -11,7 +11,9 @@ import timm
 import torch
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
-from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_zip
+from litmobile.backbones.chain import Chain
+from support.families import FAMILIES, name_of
+from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
 
 # ------------------------------------------------------------------------------------------------------- local files
 
@@ -49,6 +51,19 @@ def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Pat
     before = maps_of(backbone)
     backbone.select(["c3"])
     assert_equal_maps(maps_of(backbone), before)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_a_narrowed_network_finds_all_that_it_needs_in_a_file_of_the_whole_and_leaves_nothing_over(
+    family: type[Chain], tmp_path: Path
+) -> None:
+    whole = family()
+    path = write_safetensors(whole.state_dict(), tmp_path / "whole.safetensors")
+    narrow = family()
+    narrow.select(list(narrow.features)[:2])
+    report = load_weights(narrow, path)
+    assert (report.missing, report.left_over) == ((), ())
+    assert_equal_maps(maps_of(narrow), maps_of(whole))
 
 
 def test_a_path_may_be_a_string(twin: Twin, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torchvision.models import mobilenet_v2
 
 from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError
 from litmobile.heads import LRASPP, SSDLite
@@ -25,7 +27,7 @@ def trainer(folder: Path, **options: object) -> Trainer:
 
 
 def small_task(**options: object) -> DetectionTask:
-    return DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), **options)
+    return DetectionTask(**({"backbone": MobileNetV2(0.35), "preprocessing": Preprocessing((64, 64))} | options))
 
 
 def small_data(shapes: Path) -> CocoDetection:
@@ -91,6 +93,24 @@ def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes:
     trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
     own, theirs = dict(task.network.backbone.named_parameters()), dict(pretrained.named_parameters())
     assert all(torch.equal(own[name], theirs[name]) for name in own)
+
+
+def test_weights_that_were_trained_on_images_normalised_otherwise_are_warned_of(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "MobileNet_V2_Weights.IMAGENET1K_V2"
+    served = mobilenet_v2().state_dict()
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *args, **kwargs: served)
+    flags = r"mean=\[0.485, 0.456, 0.406\] --model.preprocessing.std=\[0.229, 0.224, 0.225\]"
+    task = small_task(backbone=MobileNetV2(), backbone_weights="imagenet")
+    with pytest.warns(UserWarning, match=f"{name} was trained on images normalised by .*{flags}"):
+        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+
+    preprocessing = Preprocessing((64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    task = small_task(backbone=MobileNetV2(), backbone_weights="imagenet", preprocessing=preprocessing)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*was trained on images normalised")
+        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
 
 
 def save_network(classes: str, path: Path) -> dict[str, Tensor]:
