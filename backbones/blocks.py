@@ -53,6 +53,15 @@ def activation(name: Activation) -> nn.Module:
     return ACTIVATIONS[name](inplace=True)
 
 
+def global_average(x: Tensor) -> Tensor:
+    """Mean of every channel over a map: ``[N, C, H, W]`` → ``[N, C]``.
+
+    Taken over cells with their channels last: the gradient of ``x.mean((2, 3))`` lies in memory channels first, and the
+    layers before would have to turn it, which took some six times as long.
+    """
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
 class SamePadConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, which depends on the input's size."""
 

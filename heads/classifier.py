@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..backbones.blocks import global_average
 from .contract import ClassRows, Features, Head, full_precision
 from .predictions import Classification
 
@@ -59,7 +60,7 @@ class Classifier(Head):
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes]``."""
         x = maps[self.map]
-        pooled = x.mean((2, 3)) if self.cells == 1 else F.adaptive_avg_pool2d(x, self.cells).flatten(1)
+        pooled = global_average(x) if self.cells == 1 else F.adaptive_avg_pool2d(x, self.cells).flatten(1)
         return self.layers(pooled)
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:

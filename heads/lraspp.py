@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_weight
 
-from ..backbones.blocks import ConvNormAct, Style
+from ..backbones.blocks import ConvNormAct, Style, global_average
 from .contract import ClassRows, Features, Head, Origin, full_precision, nameless_classes
 from .predictions import IGNORED, Segmentation
 
@@ -66,7 +66,7 @@ class LRASPP(Head):
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""
         fine, coarse = maps[self.fine], maps[self.coarse]
-        gated = self.project(coarse) * self.gate(coarse.mean((2, 3), keepdim=True)).sigmoid()
+        gated = self.project(coarse) * self.gate(global_average(coarse)[:, :, None, None]).sigmoid()
         gated = F.interpolate(gated, size=fine.shape[-2:], mode="bilinear", align_corners=False)
         logits = self.fine_classifier(fine) + self.coarse_classifier(gated)
         return F.interpolate(logits, size=image_size, mode="bilinear", align_corners=False)
