@@ -19,6 +19,7 @@ commands:
   test         evaluate on the test split
   predict      use a run on pictures, folders and videos: drawn results and a JSON file
   inspect      look at the data of a training: objects, broken pictures, anchors that suit
+  backbones    look at the networks on offer: what they cost, their maps and weights; or at one layer by layer
   sample-data  generate a small detection data set to try things on
 
 examples:
@@ -27,6 +28,7 @@ examples:
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco
   litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.width=0.5
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
+  litmobile backbones MobileNetV2 --width 0.5 --size 320
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
 
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             predict(words[1:])
         elif command == "inspect":
             inspect(words[1:])
+        elif command == "backbones":
+            backbones(words[1:])
         elif command in TRAINING:
             train(command, words[1:])
         else:
@@ -146,6 +150,17 @@ def inspect(words: list[str]) -> None:
     from .inspect_data import inspect
 
     inspect(words)
+
+
+def backbones(words: list[str]) -> None:
+    """``litmobile backbones``."""
+    from .backbones import show
+
+    try:
+        show(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # head, say, has read enough of the JSON; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def announce_imports(words: Sequence[str]) -> None:

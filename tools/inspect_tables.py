@@ -15,9 +15,9 @@ from ..tasks.detection.statistics import (
 from ..tasks.preprocessing import Preprocessing
 from .inspect_anchors import AnchorFigures, AnchorReport, ClassReach
 from .inspect_detection import Inspection
+from .text_tables import NOTHING, figure, table
 
 MOST_SIZES = 5  # sizes of images that are shown
-NOTHING = "–"
 RANKS = [f"{rank} %" for rank in PERCENTILES]
 
 
@@ -137,16 +137,6 @@ def reach_row(both: Sequence[ClassReach]) -> list[str]:
     return row
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as they need, the first to the left and the others to the right."""
-    lines = [list(header), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
-
-
 def listed(what: str, lines: Iterable[str]) -> str:
     """Every one of ``lines`` under its headline, or that there are none."""
     lines = list(lines)
@@ -156,8 +146,3 @@ def listed(what: str, lines: Iterable[str]) -> str:
 def percent(share: float | None) -> str:
     """A share as 12.3 %."""
     return NOTHING if share is None else f"{100 * share:.1f} %"
-
-
-def figure(value: float | None, digits: int) -> str:
-    """A number, or a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,385 @@
+"""`litmobile backbones` says what papers say, and the same as tables and as JSON, layer by layer as in total."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from litmobile.backbones import Backbone, WeightsError
+from litmobile.backbones.chain import Chain
+from litmobile.tools import backbones
+from litmobile.tools.backbone_facts import shipped
+from litmobile.tools.cli import main
+from litmobile.tools.complexity import without_values
+
+Facts = dict[str, Any]
+
+FAMILIES = {name: family for name, family in shipped().items() if family.variants}
+#: one network of each family, and some whose layers are not as usual
+NETWORKS = [
+    *FAMILIES,
+    "MobileNetV2 --width=0.5 --output_stride=16 --size=320x240",
+    "MobileNetV3 --variant=small --padding=same --in_channels=1 --size=97",
+    "MobileViT --variant=xxs --size=288",
+    "EffNet --extended=true",
+    "TimmBackbone --name=resnet18",
+    "TimmBackbone --name=mobilenetv4_conv_small --size=64",
+]
+OWN = """
+from litmobile.backbones.chain import Chain
+from torch import nn
+
+class Steps(Chain):
+    def __init__(self, depth: int, width: float = 1.0):
+        super().__init__(width)
+        if depth > 5:
+            raise ValueError(f"depth ends at 5, not at {depth}.")
+        for k in range(depth):
+            self.append(nn.Conv2d(3 if k == 0 else 16, 16, 3, 2, 1))
+            self.mark(f"c{k + 1}", 16, 2 ** (k + 1))
+
+class Sized(Steps):
+    def __init__(self, size: int = 1):
+        super().__init__(size)
+
+class Broken(Steps):
+    def __init__(self):
+        super().__init__(2)
+        self.layers[1] = nn.Conv2d(3, 3, 1)
+"""
+
+
+def printed(*words: str) -> str:
+    """What the command prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main(["backbones", *words])
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Facts, str]:
+    """All variants as JSON, by family, and as they are printed, counted once for both."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backbones, "family_facts", functools.cache(backbones.family_facts))
+        facts = json.loads(printed("--json"))
+        return {family["name"]: family for family in facts["families"]}, printed()
+
+
+@pytest.fixture(scope="module")
+def overview(both: tuple[Facts, str]) -> Facts:
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def table(both: tuple[Facts, str]) -> str:
+    return both[1]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> tuple[Facts, str]:
+    """One network as JSON and as it is printed."""
+    words = shlex.split(request.param)
+    return json.loads(printed(*words, "--json")), printed(*words)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module ``own_steps`` with backbones of a user's."""
+    (tmp_path / "own_steps.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def build(facts: Facts) -> Backbone:
+    """The network that is told of."""
+    with torch.device("meta"):
+        return shipped()[facts["name"]](**facts["arguments"]).eval()
+
+
+def text_of(arguments: Facts) -> str:
+    return " ".join(f"{name}={value}" for name, value in arguments.items())
+
+
+# -------------------------------------------------------------------------------------------------------- all networks
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_counted_is_what_papers_and_their_reference_networks_have(name: str, overview: Facts) -> None:
+    told = overview[name]["variants"]
+    assert len(told) == len(FAMILIES[name].variants)
+    for found, variant in zip(told, FAMILIES[name].variants, strict=True):
+        assert found["arguments"] == dict(variant.arguments)
+        assert found["size"] == [variant.size, variant.size]
+        assert found["top1"] == variant.top1
+        if variant.parameters is None:
+            assert found["classified"] is None
+        else:
+            assert found["classified"]["parameters"] == variant.parameters
+            assert found["classified"]["multiply_adds"] == pytest.approx(variant.multiply_adds * 1e6, abs=60_000)
+            assert found["parameters"] < variant.parameters
+
+
+def test_the_table_says_what_the_json_says(overview: Facts, table: str) -> None:
+    lines = [line.split() for line in table.splitlines()]
+    for family in overview.values():
+        for variant in family["variants"]:
+            whole = variant["classified"] or {"parameters": None, "multiply_adds": None}
+            figures = [(whole["parameters"], 2), (variant["parameters"], 2)]
+            figures += [(whole["multiply_adds"], 1), (variant["multiply_adds"], 1)]
+            row = [
+                *(text_of(variant["arguments"]) or "defaults").split(),
+                str(variant["size"][0]),
+                "–" if variant["top1"] is None else f"{variant['top1']:.1f}",
+                *("–" if value is None else f"{value / 1e6:.{digits}f}" for value, digits in figures),
+                *(str(found["channels"]) for found in variant["maps"]),
+            ]
+            assert row in [line[: len(row)] for line in lines], row
+        for weights in family["weights"]:
+            top1 = "–" if weights["top1"] is None else f"{weights['top1']:.2f}"
+            assert [weights["name"], top1, *(text_of(weights["arguments"]) or "nothing").split()] in lines
+
+
+def test_tables_fit_a_terminal_of_120_columns(table: str, network: tuple[Facts, str]) -> None:
+    assert max(map(len, table.splitlines())) <= 120
+    assert max(map(len, network[1].splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overview: Facts) -> None:
+    family = FAMILIES[name]
+    assert issubclass(family, Chain)
+    of_variants = [
+        (found, variant["arguments"]) for variant in overview[name]["variants"] for found in variant["weights"]
+    ]
+    for found, arguments in [*((found, {}) for found in overview[name]["weights"]), *of_variants]:
+        with without_values():
+            family(**arguments | found["arguments"]).check_published(found["name"])
+        for missing in found["arguments"]:
+            given = {key: value for key, value in found["arguments"].items() if key != missing}
+            with without_values(), pytest.raises(WeightsError, match=missing):
+                family(**arguments | given).check_published(found["name"])
+    assert {found["name"] for found in overview[name]["weights"]} == set(family.published)
+    shapes = set(family.shape_arguments)
+    for variant in overview[name]["variants"]:  # whose own are those that need no other shapes
+        of_variant = {found["name"] for found in variant["weights"]}
+        for found in overview[name]["weights"]:
+            own = {key: value for key, value in found["arguments"].items() if key in shapes}
+            assert (found["name"] in of_variant) == (own == variant["arguments"])
+
+
+# --------------------------------------------------------------------------------------------------------- one network
+
+
+def test_layers_add_up_to_totals_which_are_those_that_pytorch_counts(network: tuple[Facts, str]) -> None:
+    facts, _ = network
+    backbone = build(facts)
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as flops:
+        maps = backbone(torch.empty(1, facts["arguments"].get("in_channels", 3), *facts["size"]))
+    layers = facts["layers"]
+    assert facts["multiply_adds"] == sum(layer["multiply_adds"] for layer in layers) == flops.get_total_flops() // 2
+    assert facts["memory_access"] == sum(layer["memory_access"] for layer in layers)
+    assert facts["parameters"] == sum(parameter.numel() for parameter in backbone.parameters())
+    assert facts["parameters"] == sum(layer["parameters"] for layer in layers) + facts["other_parameters"]
+    for found in facts["maps"]:
+        assert (found["channels"], found["stride"]) == backbone.features[found["name"]]
+        assert [found["channels"], *found["size"]] == list(maps[found["name"]].shape[1:])
+        assert found["roles"] == [role for role, taps in backbone.taps.items() if found["name"] in taps]
+    assert list(maps) == [found["name"] for found in facts["maps"]]
+
+
+def test_the_tables_of_a_network_say_what_the_json_says(network: tuple[Facts, str]) -> None:
+    facts, text = network
+    lines = [line.split() for line in text.splitlines()]
+    for layer in facts["layers"]:
+        shapes = ["×".join(map(str, layer[key])) for key in ("input", "output")]
+        figures = [f"{layer[key]:,}" for key in ("parameters", "multiply_adds", "memory_access")]
+        assert [layer["layer"], *layer["kind"].split(), *shapes, *figures] in lines
+    assert ["all", *(f"{facts[key]:,}" for key in ("parameters", "multiply_adds", "memory_access"))] in lines
+    for found in facts["maps"]:
+        row = [found["name"], str(found["channels"]), str(found["stride"]), "×".join(map(str, found["size"]))]
+        assert row in [line[:4] for line in lines]
+    for found in facts["weights"]:
+        assert found["name"] in text
+    for row in facts["activations"]:
+        shown = "×".join(map(str, row["resolution"]))
+        told = next(line for line in lines if line and line[0] == shown)
+        assert {str(row["anywhere"]["channels"]), row["anywhere"]["layer"]} <= set(told)
+
+
+def test_no_activation_between_layers_is_larger_than_the_largest_anywhere(network: tuple[Facts, str]) -> None:
+    rows = network[0]["activations"]
+    assert [row for row in rows if row["anywhere"]["kilobytes"] > 0] == rows
+    for row in rows:
+        assert row["between"] is None or row["between"]["channels"] <= row["anywhere"]["channels"]
+
+
+def test_mobilenets_hold_between_their_layers_and_inside_what_their_shapes_say() -> None:
+    def table_3(name: str, where: str) -> list[tuple[int, int, int]]:
+        facts = json.loads(printed(name, "--json"))
+        held = [(row["resolution"][0], row[where]) for row in facts["activations"]]
+        return [(side, row["channels"], round(row["kilobytes"])) for side, row in held]
+
+    # height × width × channels × 2 bytes; for MobileNetV1 the figures of MobileNetV2's table 3
+    assert table_3("MobileNetV1", "between") == [
+        (112, 64, 1606),
+        (56, 128, 803),
+        (28, 256, 401),
+        (14, 512, 201),
+        (7, 1024, 100),
+    ]
+    # the block that opens a stage widens at the resolution of the stage before
+    assert table_3("MobileNetV2", "anywhere") == [
+        (112, 96, 2408),
+        (56, 144, 903),
+        (28, 192, 301),
+        (14, 576, 226),
+        (7, 1280, 125),
+    ]
+    assert table_3("MobileNetV2", "between")[:3] == [(112, 32, 803), (56, 24, 151), (28, 32, 50)]
+
+
+def test_shufflenet_v2s_formula_is_that_of_its_paper() -> None:
+    facts = json.loads(printed("ShuffleNetV1", "--groups=8", "--json"))
+    grouped = [layer for layer in facts["layers"] if layer["kind"] == "conv 1×1 g8"]
+    assert len(grouped) == 2 * 16 - 1  # two a unit, and the first of all is not grouped
+    for layer in grouped:
+        (c1, h, w), (c2, *_) = layer["input"], layer["output"]
+        assert layer["memory_access"] == h * w * (c1 + c2) + c1 * c2 // 8
+        assert layer["multiply_adds"] == h * w * c1 * c2 // 8
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        ("MobileViT --variant=xs", [256, 256]),
+        ("EffNet", [32, 32]),
+        ("EffNet --width=0.5", [32, 32]),
+        ("EffNet --extended=true --width=0.5", [224, 224]),
+        ("TimmBackbone --name=resnet18", [224, 224]),
+        ("EffNet --size 320", [320, 320]),
+        ("EffNet --size 320 240", [320, 240]),
+        ("EffNet --size=320x240", [320, 240]),
+        ("EffNet --size 320×240", [320, 240]),
+    ],
+)
+def test_the_size_is_the_published_one_or_any_other(words: str, size: list[int]) -> None:
+    assert json.loads(printed(*shlex.split(words), "--json"))["size"] == size
+
+
+def test_a_published_network_is_told_with_its_classifier_and_accuracy() -> None:
+    facts = json.loads(printed("MobileNetV3", "--variant=small", "--json"))
+    assert facts["classified"]["parameters"] == 2_542_856
+    assert facts["classified"]["options"] == {"hidden": 1024}
+    assert (facts["top1"], facts["published_size"]) == (67.5, 224)
+    otherwise = json.loads(printed("MobileNetV3", "--variant=small", "--padding=same", "--json"))
+    assert otherwise["classified"] == facts["classified"]
+    assert otherwise["top1"] is None
+    assert json.loads(printed("MobileNetV3", "--width=0.9", "--json"))["classified"] is None
+
+
+def test_weights_of_one_network_are_told_with_what_they_need_or_the_nearest() -> None:
+    facts = json.loads(printed("MobileNetV3", "--variant=small", "--width=0.75", "--json"))
+    needs = {found["name"]: found["arguments"] for found in facts["weights"]}
+    assert needs["mobilenetv3_small_075.lamb_in1k"] == {"norm_eps": 1e-5}
+    assert needs["tf_mobilenetv3_small_075.in1k"] == {"padding": "same"}
+    assert "tf_mobilenetv3_small_100.in1k" not in needs
+    assert "_V2 would fit with width=1.0" in printed("MobileNetV2", "--width=0.6")
+    assert "weights: none are published" in printed("ShuffleNetV1")
+    assert "resnet18.a1_in1k" in printed("TimmBackbone", "--name=resnet18")
+
+
+@pytest.mark.usefixtures("own")
+def test_a_backbone_of_the_users_own_is_shown_by_its_import_path() -> None:
+    facts = json.loads(printed("own_steps.Steps", "--depth=2", "--size=64", "--json"))
+    assert facts["arguments"] == {"depth": 2}
+    assert [layer["multiply_adds"] for layer in facts["layers"]] == [32 * 32 * 27 * 16, 16 * 16 * 144 * 16]
+    assert [found["layer"] for found in facts["maps"]] == ["layers.0", "layers.1"]
+    assert "Steps(depth=2)" in printed("own_steps.Steps", "--depth=2", "--size=64")
+
+
+# --------------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("MobilNetV2", "There is no backbone 'MobilNetV2': did you mean MobileNetV2? choose one of EffNet, "),
+        ("Backbone", "There is no backbone 'Backbone'"),
+        ("nowhere.Mine", "nowhere.Mine cannot be imported: No module named 'nowhere'"),
+        ("own_steps.Mine", "own_steps.Mine cannot be imported: "),
+        ("torch.nn.Conv2d", "torch.nn.Conv2d is no backbone"),
+        ("litmobile.backbones.Backbone", "litmobile.backbones.Backbone is no backbone"),
+        ("own_steps.Sized", "Sized has an argument 'size'"),
+        ("own_steps.Steps", "Steps needs --depth, a whole number"),
+        ("own_steps.Steps --depth=6", "depth ends at 5, not at 6."),
+        ("own_steps.Broken", "Broken() takes no image of 224×224 pixels: "),
+        ("MobileNetV2 --widht=0.5", "MobileNetV2 has no option --widht: it takes --width, --output_stride, "),
+        ("MobileNetV2 --wid 0.5", "MobileNetV2 has no option --wid: it takes --width"),
+        ("MobileNetV2 320", "MobileNetV2 has no option 320: it takes --width"),
+        ("MobileNetV2 --width=wide", "--width takes a number, not wide."),
+        ("MobileNetV2 --width", "--width needs a value, a number."),
+        ("MobileNetV2 --width=0", "width must be positive, not 0"),
+        ("MobileNetV2 --output_stride=4", "output_stride must be 8, 16 or 32, not 4."),
+        ("MobileNetV3 --variant=huge", "--variant takes large or small, not huge."),
+        ("MobileNetV3 --activation=gelu", "or leaky_relu or null, not gelu."),
+        ("MobileNetV3 --minimalistic=maybe", "--minimalistic takes true or false, not maybe."),
+        ("ShuffleNetV1 --groups=8 --width=0.25", "give stem=8 or stem=16"),
+        ("TimmBackbone", "TimmBackbone needs --name, text."),
+        ("TimmBackbone --name=resnet", "did you mean resnet"),
+        ("MobileNetV2 --size=31", "--size must be at least 32 pixels, the stride of the coarsest maps, not 31."),
+        ("MobileNetV2 --size 320 16", "--size must be at least 32 pixels"),
+        ("MobileNetV2 --size=big", "such as 320 or 320x240, not 'big'."),
+        ("MobileNetV2 --size 1 2 3", "such as 320 or 320x240, not '1 2 3'."),
+        ("MobileNetV2 --size", "--size needs a value, one number, or height and width in pixels."),
+        ("--jsn", "takes --json, or first a family and then its options, but no '--jsn' here."),
+        ("--json MobileNetV2", "first a family and then its options, but no 'MobileNetV2' here."),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_one_sentence(words: str, sentence: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        printed(*shlex.split(words))
+    said = refused.value.code
+    assert isinstance(said, str)  # which exits with status 1
+    assert sentence in said
+    assert said.startswith("litmobile: ")
+    assert "\n" not in said
+
+
+def test_help_lists_the_options_of_a_family(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, options in (([], ["--json"]), (["MobileNetV3"], ["--variant", "--width", "--size", "--json"])):
+        with pytest.raises(SystemExit) as done:
+            main(["backbones", *words, "--help"])
+        assert done.value.code == 0
+        text = capsys.readouterr().out
+        assert all(option in text for option in options)
+    main(["--help"])
+    assert "litmobile backbones MobileNetV2 --width 0.5 --size 320" in capsys.readouterr().out
+
+
+def test_examples_that_the_table_closes_with_work(table: str) -> None:
+    examples = [
+        line.partition("litmobile backbones ")[2] for line in table.splitlines() if "litmobile backbones " in line
+    ]
+    assert len(examples) == 3
+    for example in examples[:2]:  # the third names a class of the reader's own
+        assert "Layer by layer" in printed(*shlex.split(example))
+
+
+def test_lightning_is_not_imported() -> None:
+    script = (
+        "import sys; from litmobile.tools.cli import main; main(['backbones', 'EffNet']); "
+        "assert not any(name.startswith('lightning') for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
