@@ -78,8 +78,8 @@ class EffNet(Chain):
     Args:
         width: multiplies the channels of every layer.
         extended: two more blocks, strides 16 and 32. They are an addition of this library and in no paper.
-        closing_kernel: "1x2" looks at the two columns that the stride spans, as the paper says and PyTorch ports do;
-            "2x1" looks at two rows and leaves out every other column, as the authors' Keras code does.
+        closing_kernel: "1x2" looks at the two columns that the stride spans, as PyTorch ports do; "2x1" looks at two
+            rows and leaves out every other column, as the Keras code does that they come from.
         output_stride: 32, 16 or 8; strides beyond it become dilation.
         in_channels: channels of the images.
         activation: after every convolution; "leaky_relu" has EffNet's slope of 0.3.
