@@ -77,7 +77,7 @@ def pairs(x: Tensor, dim: int, beyond: float) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-# ---------------------------------------------------------------------------------------------------- the published
+# ------------------------------------------------------------------------------------------------------ the published
 
 
 @TRAINING
@@ -173,7 +173,7 @@ def test_with_a_global_pool_the_published_network_takes_images_of_any_size() -> 
         assert classifier(network(torch.zeros(2, 3, *size)), size).shape == (2, 10)
 
 
-# ------------------------------------------------------------------------------------------------------ what a block has
+# --------------------------------------------------------------------------------------------------- what a block has
 
 
 def layers_of(block: nn.Module) -> list[str]:

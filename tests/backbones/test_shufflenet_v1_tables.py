@@ -137,7 +137,7 @@ def test_every_variant_has_the_accuracy_of_the_papers_tables() -> None:
     assert len(measured) == sum(map(len, ERRORS.values()))
 
 
-# -------------------------------------------------------------------------------------------- channels that do not fit
+# ------------------------------------------------------------------------------------------- channels that do not fit
 
 IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"groups": 4, "width": 0.25},
