@@ -29,8 +29,8 @@ class Chain(Backbone):
 
     def __init__(self, width: float, in_channels: int = 3) -> None:
         super().__init__()
-        if not width > 0:
-            raise ValueError(f"width must be positive, not {width}.")
+        if not 0 < width < float("inf"):
+            raise ValueError(f"width must be positive and finite, not {width}.")
         if in_channels < 1:
             raise ValueError(f"in_channels must be at least 1, not {in_channels}.")
         self.width = width
@@ -73,6 +73,11 @@ class Chain(Backbone):
         self._selected = tuple(names)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        if images.ndim != 4:
+            raise ValueError(
+                f"{type(self).__name__} takes a batch of images [N, {self._in_channels}, H, W], not a tensor "
+                f"{list(images.shape)}."
+            )
         if images.shape[1] != self._in_channels:
             raise ValueError(
                 f"{type(self).__name__} takes images of {self._in_channels} channels, not of {images.shape[1]}: give "

@@ -43,7 +43,12 @@ class Part(nn.Module):
         part = super().__new__(cls)
         # copy and pickle call __new__ without the arguments and restore the attributes afterwards
         signature = inspect.signature(cls.__init__)
-        arguments = dict(list(signature.bind_partial(part, *args, **kwargs).arguments.items())[1:])
+        try:
+            bound = signature.bind_partial(part, *args, **kwargs)
+        except TypeError as error:  # which names neither the class nor what it takes
+            offer = ", ".join(list(signature.parameters)[1:])
+            raise TypeError(f"{cls.__name__} cannot be built: {error}; it takes {offer}.") from None
+        arguments = dict(list(bound.arguments.items())[1:])
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(name, {})

@@ -17,6 +17,7 @@ ClosingKernel = Literal["1x2", "2x1"]
 # what enters the first block's depthwise convolutions … what leaves the last block (table 1, the network for CIFAR-10)
 CHANNELS = (32, 64, 128, 256)
 EXTENSION = (512, 1024)
+EXTENDED_TAPS = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
 
 # counted as published for 32×32 px and ten classes: the 4×4 cells of the last map each have weights of their own
 VARIANTS = (
@@ -78,8 +79,8 @@ class EffNet(Chain):
     Args:
         width: multiplies the channels of every layer.
         extended: two more blocks, strides 16 and 32. They are an addition of this library and in no paper.
-        closing_kernel: "1x2" looks at the two columns that the stride spans, as the paper says and PyTorch ports do;
-            "2x1" looks at two rows and leaves out every other column, as the authors' Keras code does.
+        closing_kernel: "1x2" looks at the two columns that the stride spans, as PyTorch ports do; "2x1" looks at two
+            rows and leaves out every other column, as the Keras code does that they come from.
         output_stride: 32, 16 or 8; strides beyond it become dilation.
         in_channels: channels of the images.
         activation: after every convolution; "leaky_relu" has EffNet's slope of 0.3.
@@ -131,6 +132,12 @@ class EffNet(Chain):
             self.mark(strides.position, after, strides.actual)
             before, dilated = after, dilation
         init_convolutions(self)
-        self.taps = {"classification": ("c3",)}
-        if extended:
-            self.taps = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
+        self.taps = dict(EXTENDED_TAPS) if extended else {"classification": ("c3",)}
+
+    def tap(self, role: str) -> tuple[str, ...]:
+        try:
+            return super().tap(role)
+        except ValueError as error:
+            if role not in EXTENDED_TAPS or self.arguments["extended"]:
+                raise
+            raise ValueError(f"{str(error).rstrip('.')}, or extended=True for the maps of {role}.") from None

@@ -80,7 +80,7 @@ class ShuffleUnit(nn.Module):
         style: Style,
     ) -> None:
         super().__init__()
-        squeezed = -(-(out_channels // 4) // groups) * groups  # a quarter, or the next multiple of the groups
+        squeezed = -(-max(1, out_channels // 4) // groups) * groups  # a quarter, or the next multiple of the groups
         added = out_channels - in_channels if opens_stage else out_channels
         self.groups = groups
         self.squeeze = ConvNormAct(in_channels, squeezed, groups=groups_of_first, act=act, style=style)
@@ -135,9 +135,11 @@ class ShuffleNetV1(Chain):
         super().__init__(width, in_channels)
         if groups not in CHANNELS:
             raise ValueError(f"ShuffleNetV1 has {', '.join(map(str, CHANNELS))} groups to choose from, not {groups}.")
-        stem = published_stem(groups, width) if stem is None else stem
+        if stem is not None and stem < 1:
+            raise ValueError(f"stem must be at least 1, not {stem}.")
         if not fits(groups, width, stem):
             raise ValueError(misfit(groups, width, stem))
+        stem = stem or published_stem(groups, width)
         style = Style("symmetric", norm_eps, norm_momentum)
         strides = Strides(output_stride)
         self.append(ConvNormAct(in_channels, stem, 3, strides.take(2)[0], act=activation, style=style))
@@ -175,26 +177,28 @@ def stage_2(groups: int, width: float) -> int:
 
 def published_stem(groups: int, width: float) -> int:
     """Channels of the first convolution in the authors' release; in proportion to the width where that has none."""
-    return (STEMS_OF_8_GROUPS if groups == 8 else STEMS).get(width, round(24 * width))
+    return (STEMS_OF_8_GROUPS if groups == 8 else STEMS).get(width, max(1, round(24 * width)))
 
 
-def fits(groups: int, width: float, stem: int) -> bool:
+def fits(groups: int, width: float, stem: int | None) -> bool:
     """Whether ``groups`` divide what each stage puts out, and what its first unit adds to its pooled input."""
     channels = stage_2(groups, width)
-    return 0 < stem < channels and channels % groups == 0 and (channels - stem) % groups == 0
+    added = channels - (stem or published_stem(groups, width))
+    return added > 0 and channels % groups == added % groups == 0
 
 
-def misfit(groups: int, width: float, stem: int) -> str:
-    """Why the groups do not divide the channels, and the nearest that would do."""
-    channels = stage_2(groups, width)
-    near = sorted(range(1, channels), key=lambda other: (abs(other - stem), other))
-    remedies = [f"stem={other}" for other in near if fits(groups, width, other)][:2]
-    widths = [other for other in WIDTHS if fits(groups, other, published_stem(groups, other))]
-    remedies += [f"width={other}" for other in sorted(widths, key=lambda other: abs(other - width))[:1]]
-    counts = [other for other in CHANNELS if fits(other, width, published_stem(other, width))]
-    remedies += [f"groups={other}" for other in sorted(counts, key=lambda other: abs(other - groups))[:1]]
+def misfit(groups: int, width: float, stem: int | None) -> str:
+    """Why the groups do not divide the channels, and the nearest that would do if all else is kept."""
+    channels, taken = stage_2(groups, width), stem or published_stem(groups, width)
+    near = sorted(range(1, channels), key=lambda other: (abs(other - taken), other))
+    near_widths = sorted(WIDTHS, key=lambda other: abs(other - width))
+    near_counts = sorted(CHANNELS, key=lambda other: abs(other - groups))
+    stems = [f"stem={other}" for other in near if fits(groups, width, other)]
+    widths = [f"width={other}" for other in near_widths if fits(groups, other, stem)]
+    counts = [f"groups={other}" for other in near_counts if fits(other, width, stem)]
+    remedies = [*stems[:2], *widths[:1], *counts[:1]] or ["width=1.0 without a stem"]  # where all groups are published
     return (
-        f"ShuffleNetV1 with groups={groups}, width={width} and stem={stem} cannot be built, because {groups} groups "
-        f"cannot share the {channels} channels of its first stage and the {channels - stem} that are added to its "
-        f"stem: give {' or '.join(remedies)}."
+        f"ShuffleNetV1 with groups={groups}, width={width} and stem={taken} cannot be built: the first stage would "
+        f"have {channels} channels, and both they and their excess over the stem have to be positive multiples of "
+        f"{groups}: give {' or '.join(remedies)}."
     )

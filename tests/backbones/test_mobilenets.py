@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
-from litmobile.backbones.blocks import ACTIVATIONS, Strides, activation, round_channels
+from litmobile.backbones.blocks import ACTIVATIONS, activation, round_channels
 from support.mobilenets import CONFIGURATIONS, MAPS, ROLES, name_of, on_meta, parameters_of
 
 ACTIVATION_TYPES = tuple(type(activation(name)) for name in ACTIVATIONS)
@@ -157,93 +157,3 @@ def test_after_selecting_only_what_is_still_computed_is_on_offer(
     assert tuple(backbone.features) == ("c1", "c2")
     with pytest.raises(ValueError, match="c3"):
         backbone.select(["c3"])
-
-
-# -------------------------------------------------------------------------------------------------------------- errors
-
-FAMILIES = (MobileNetV2, MobileNetV3)
-
-
-@pytest.mark.parametrize("arguments", [{"variant": "medium"}, {"variant": "Large"}, {"variant": ""}], ids=name_of)
-def test_an_unknown_variant_is_refused_naming_those_there_are(arguments: dict[str, Any], assert_one_sentence) -> None:
-    with pytest.raises(ValueError, match="variant") as caught:
-        MobileNetV3(**arguments)
-    assert_one_sentence(caught.value, [repr(arguments["variant"]), "large", "small"])
-
-
-@pytest.mark.parametrize("tail", ["reduced", "Full", ""])
-def test_an_unknown_tail_is_refused_naming_those_there_are(tail: str, assert_one_sentence) -> None:
-    with pytest.raises(ValueError, match="tail") as caught:
-        MobileNetV3(tail=tail)
-    assert_one_sentence(caught.value, [repr(tail), "full", "detection", "segmentation"])
-
-
-@pytest.mark.parametrize("width", [0, -1, -0.5, float("nan")])
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_a_width_that_is_not_positive_is_refused(family: type[Backbone], width: float, assert_one_sentence) -> None:
-    with pytest.raises(ValueError, match="width") as caught:
-        family(width=width)
-    assert_one_sentence(caught.value, ["positive", str(width)])
-
-
-@pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
-    family: type[Backbone], output_stride: int, assert_one_sentence
-) -> None:
-    with pytest.raises(ValueError, match="output_stride") as caught:
-        family(output_stride=output_stride)
-    assert_one_sentence(caught.value, ["8", "16", "32", str(output_stride)])
-    with pytest.raises(ValueError, match="output_stride"):
-        Strides(output_stride)
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_an_unknown_activation_is_refused_naming_those_there_are(family: type[Backbone], assert_one_sentence) -> None:
-    with pytest.raises(ValueError, match="activation") as caught:
-        family(activation="gelu")
-    assert_one_sentence(caught.value, ["'gelu'", *ACTIVATIONS])
-
-
-@pytest.mark.parametrize("padding", ["valid", "SAME", ""])
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_an_unknown_padding_is_refused_naming_those_there_are(
-    family: type[Backbone], padding: str, assert_one_sentence
-) -> None:
-    with pytest.raises(ValueError, match="padding") as caught:
-        on_meta(family, padding=padding)
-    assert_one_sentence(caught.value, [repr(padding), "symmetric", "same"])
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_a_misspelt_argument_is_refused_by_its_name(family: type[Backbone]) -> None:
-    with pytest.raises(TypeError, match="widht"):
-        family(widht=1.0)
-
-
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
-def test_an_unknown_map_is_refused_naming_those_on_offer(
-    family: type[Backbone], arguments: dict[str, Any], assert_one_sentence
-) -> None:
-    backbone = on_meta(family, **arguments)
-    with pytest.raises(ValueError, match="no map") as caught:
-        backbone.select(["c3", "c6"])
-    assert_one_sentence(caught.value, [family.__name__, "'c6'", *MAPS])
-    assert tuple(backbone.features) == MAPS  # and nothing was dropped
-
-
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
-def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(
-    family: type[Backbone], arguments: dict[str, Any], assert_one_sentence
-) -> None:
-    with pytest.raises(ValueError, match="no maps for depth") as caught:
-        on_meta(family, **arguments).tap("depth")
-    assert_one_sentence(caught.value, [family.__name__, *MAPS])
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_selecting_no_map_at_all_is_refused_naming_those_on_offer(family: type[Backbone], assert_one_sentence) -> None:
-    backbone = on_meta(family)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is checked below
-        backbone.select([])
-    assert_one_sentence(caught.value, MAPS)

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 
-from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError, load_weights
+from litmobile.backbones import TimmBackbone, WeightsError, load_weights
 from litmobile.backbones.chain import Chain
 from support.families import FAMILIES, name_of
 from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
@@ -117,37 +117,6 @@ def test_files_without_batch_counters_miss_nothing(twin: Twin, tmp_path: Path) -
 
 
 # --------------------------------------------------------------------------------------------- weights that do not fit
-
-MISFITS = {
-    "another width of V2": (lambda: MobileNetV2(width=0.5), lambda: MobileNetV2(width=0.35), "width"),
-    "another width of V3": (lambda: MobileNetV3("small"), lambda: MobileNetV3("small", width=0.75), "width"),
-    "another tail": (lambda: MobileNetV3("small", tail="detection"), lambda: MobileNetV3("small"), "tail"),
-    "other images": (lambda: MobileNetV2(width=0.35, in_channels=1), lambda: MobileNetV2(width=0.35), "in_channels"),
-    "minimalistic": (lambda: MobileNetV3("small", minimalistic=True), lambda: MobileNetV3("small"), "minimalistic"),
-    "another variant": (lambda: MobileNetV3("large"), lambda: MobileNetV3("small"), "variant"),
-}
-
-
-@pytest.mark.parametrize(("ours", "source", "argument"), MISFITS.values(), ids=MISFITS)
-def test_weights_of_another_shape_are_refused_naming_the_tensor_both_shapes_and_the_argument(
-    ours: Callable[[], Backbone],
-    source: Callable[[], Backbone],
-    argument: str,
-    tmp_path: Path,
-    assert_one_sentence,
-) -> None:
-    backbone, other = ours(), source()
-    path = write_zip(other.state_dict(), tmp_path / "other.pth")
-    before = copy_of(backbone)
-    own, there = backbone.state_dict(), other.state_dict()
-    tensor = next(name for name in own if name in there and own[name].shape != there[name].shape)
-    with pytest.raises(WeightsError) as caught:
-        load_weights(backbone, path)
-    shapes = [str(list(state[tensor].shape)) for state in (own, there)]
-    assert_one_sentence(caught.value, [str(path), type(backbone).__name__, tensor, *shapes, argument])
-    after = backbone.state_dict()
-    for name, tensor_before in before.items():  # a refused load leaves no half-loaded network
-        assert torch.equal(after[name], tensor_before), name
 
 
 def test_a_timm_network_for_other_images_is_told_so_by_the_arguments_name(tmp_path: Path, assert_one_sentence) -> None:

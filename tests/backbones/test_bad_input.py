@@ -1,0 +1,255 @@
+"""Whatever a family cannot build, take or load is refused in one sentence that says what is on offer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from litmobile.backbones import (
+    EffNet,
+    MobileNetV1,
+    MobileNetV2,
+    MobileNetV3,
+    MobileViT,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    WeightsError,
+    load_weights,
+)
+from litmobile.backbones.blocks import ACTIVATIONS, Strides
+from litmobile.backbones.chain import Chain
+from support.families import FAMILIES, name_of, on_meta
+from support.weights import copy_of, write_zip
+
+EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+
+
+def families_with(argument: str) -> pytest.MarkDecorator:
+    """Runs a test for every family whose constructor has ``argument``."""
+    having = [family for family in FAMILIES if argument in family.defaults()]
+    return pytest.mark.parametrize("family", having, ids=name_of)
+
+
+# ---------------------------------------------------------------------------------------------------------- arguments
+
+CHOICES: tuple[tuple[type[Chain], str, tuple[Any, ...], tuple[Any, ...]], ...] = (
+    (MobileNetV3, "variant", ("medium", "Large", ""), ("large", "small")),
+    (MobileNetV3, "tail", ("reduced", "Full", ""), ("full", "detection", "segmentation")),
+    (MobileViT, "variant", ("m", "XS", ""), ("xxs", "xs", "s")),
+    (ShuffleNetV1, "groups", (0, 5, 16, -1), (1, 2, 3, 4, 8)),
+    (ShuffleNetV2, "width", (0.25, 0.75, 3.0), (0.5, 1.0, 1.5, 2.0)),
+    (EffNet, "closing_kernel", ("2x2", "1×2", ""), ("1x2", "2x1")),
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "argument", "value", "offer"),
+    [(family, name, value, offer) for family, name, values, offer in CHOICES for value in values],
+    ids=name_of,
+)
+def test_an_unknown_variant_is_refused_naming_those_there_are(
+    family: type[Chain], argument: str, value: object, offer: tuple[object, ...], assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match=argument) as caught:
+        on_meta(family, **{argument: value})
+    assert_one_sentence(caught.value, repr(value), offer)
+
+
+@pytest.mark.parametrize("width", [0, -1, -0.5, float("nan"), float("inf")])
+@families_with("width")
+def test_a_width_that_is_no_positive_number_is_refused(family: type[Chain], width: float, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="width") as caught:
+        on_meta(family, width=width)
+    assert_one_sentence(caught.value, "positive", width)
+
+
+@pytest.mark.parametrize("in_channels", [0, -3])
+@EVERY_FAMILY
+def test_images_without_channels_are_refused(family: type[Chain], in_channels: int, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="in_channels") as caught:
+        on_meta(family, in_channels=in_channels)
+    assert_one_sentence(caught.value, "at least 1", in_channels)
+
+
+@pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
+@EVERY_FAMILY
+def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
+    family: type[Chain], output_stride: int, assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="output_stride") as caught:
+        on_meta(family, output_stride=output_stride)
+    assert_one_sentence(caught.value, "8, 16 or 32", output_stride)
+    with pytest.raises(ValueError, match="output_stride"):
+        Strides(output_stride)
+
+
+@EVERY_FAMILY
+def test_an_unknown_activation_is_refused_naming_those_there_are(family: type[Chain], assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="activation") as caught:
+        on_meta(family, activation="gelu")
+    assert_one_sentence(caught.value, "'gelu'", list(ACTIVATIONS))
+
+
+@pytest.mark.parametrize("padding", ["valid", "SAME", ""])
+@families_with("padding")
+def test_an_unknown_padding_is_refused_naming_those_there_are(
+    family: type[Chain], padding: str, assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="padding") as caught:
+        on_meta(family, padding=padding)
+    assert_one_sentence(caught.value, repr(padding), "symmetric", "same")
+
+
+@EVERY_FAMILY
+def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(family: type[Chain], assert_one_sentence) -> None:
+    with pytest.raises(TypeError, match="widht") as caught:
+        family(widht=1.0)  # type: ignore[call-arg]
+    assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
+
+
+@pytest.mark.parametrize(
+    ("family", "argument"),
+    [(ShuffleNetV1, "padding"), (ShuffleNetV2, "padding"), (EffNet, "padding"), (MobileViT, "width")],
+    ids=name_of,
+)
+def test_an_argument_that_only_other_families_have_is_refused_naming_those_there_are(
+    family: type[Chain], argument: str, assert_one_sentence
+) -> None:
+    with pytest.raises(TypeError, match=argument) as caught:
+        family(**{argument: 1.0})
+    assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
+
+
+@EVERY_FAMILY
+def test_more_arguments_than_there_are_are_refused_naming_those_there_are(
+    family: type[Chain], assert_one_sentence
+) -> None:
+    with pytest.raises(TypeError, match="too many") as caught:
+        family(*[1] * 20)
+    assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
+
+
+# ------------------------------------------------------------------------------------------------------------- images
+
+
+@pytest.mark.parametrize(("taken", "given"), [(3, 1), (3, 4), (1, 3), (4, 3)])
+@EVERY_FAMILY
+def test_images_of_another_number_of_channels_are_refused_naming_the_argument(
+    family: type[Chain], taken: int, given: int, assert_one_sentence
+) -> None:
+    backbone = on_meta(family, in_channels=taken)
+    with pytest.raises(ValueError, match="in_channels") as caught:
+        backbone(torch.zeros(1, given, 32, 32, device="meta"))
+    assert_one_sentence(caught.value, family.__name__, f"images of {taken} channels, not of {given}")
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (32, 32), (2, 1, 3, 32, 32)], ids=str)
+@EVERY_FAMILY
+def test_a_tensor_that_is_no_batch_of_images_is_refused_with_its_shape(
+    family: type[Chain], shape: tuple[int, ...], assert_one_sentence
+) -> None:
+    with pytest.raises(ValueError, match="batch of images") as caught:
+        on_meta(family)(torch.zeros(shape, device="meta"))
+    assert_one_sentence(caught.value, family.__name__, "[N, 3, H, W]", list(shape))
+
+
+# ----------------------------------------------------------------------------------------------------- maps and roles
+
+
+@EVERY_FAMILY
+def test_an_unknown_map_is_refused_naming_those_on_offer_and_nothing_is_dropped(
+    family: type[Chain], assert_one_sentence
+) -> None:
+    backbone = on_meta(family)
+    before = dict(backbone.features)
+    with pytest.raises(ValueError, match="no map") as caught:
+        backbone.select(["c3", "c6"])
+    assert_one_sentence(caught.value, family.__name__, "'c6'", list(before))
+    assert backbone.features == before
+
+
+@EVERY_FAMILY
+def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(family: type[Chain], assert_one_sentence) -> None:
+    backbone = on_meta(family)
+    with pytest.raises(ValueError, match="no maps for depth") as caught:
+        backbone.tap("depth")
+    offer = [f"{name} (stride {feature.stride})" for name, feature in backbone.features.items()]
+    assert_one_sentence(caught.value, family.__name__, offer, "maps=[…]")
+
+
+@pytest.mark.parametrize("names", [[], "c1"], ids=["none", "a bare name"])
+@EVERY_FAMILY
+def test_what_is_no_list_of_maps_is_refused_naming_those_on_offer(
+    family: type[Chain], names: Any, assert_one_sentence
+) -> None:
+    backbone = on_meta(family)
+    with pytest.raises(ValueError, match="needs a list of maps") as caught:
+        backbone.select(names)
+    assert_one_sentence(caught.value, family.__name__, list(backbone.features))
+
+
+# ------------------------------------------------------------------------------------------------------------ weights
+
+Arguments = Mapping[str, Any]
+MISFITS: tuple[tuple[type[Chain], Arguments, Arguments], ...] = (
+    (MobileNetV1, {"width": 0.25}, {"width": 0.5}),
+    (MobileNetV1, {"width": 0.25, "in_channels": 1}, {"width": 0.25}),
+    (MobileNetV2, {"width": 0.5}, {"width": 0.35}),
+    (MobileNetV2, {"width": 0.35, "in_channels": 1}, {"width": 0.35}),
+    (MobileNetV3, {"variant": "small"}, {"variant": "small", "width": 0.75}),
+    (MobileNetV3, {"variant": "small", "tail": "detection"}, {"variant": "small"}),
+    (MobileNetV3, {"variant": "small", "minimalistic": True}, {"variant": "small"}),
+    (MobileNetV3, {"variant": "large"}, {"variant": "small"}),
+    (ShuffleNetV1, {"width": 0.25}, {"width": 0.5}),
+    (ShuffleNetV1, {"width": 0.25}, {"width": 0.25, "groups": 2}),
+    (ShuffleNetV1, {"width": 0.25}, {"width": 0.25, "stem": 9}),
+    (ShuffleNetV1, {"width": 0.25, "in_channels": 4}, {"width": 0.25}),
+    (ShuffleNetV2, {"width": 0.5}, {"width": 1.0}),
+    (ShuffleNetV2, {"width": 0.5, "in_channels": 1}, {"width": 0.5}),
+    (EffNet, {"width": 0.5}, {}),
+    (EffNet, {"closing_kernel": "2x1"}, {}),
+    (EffNet, {"in_channels": 1}, {}),
+    (MobileViT, {"variant": "xxs"}, {"variant": "xs"}),
+    (MobileViT, {"variant": "xxs", "in_channels": 1}, {"variant": "xxs"}),
+)
+
+
+@pytest.mark.parametrize(("family", "built", "trained"), MISFITS, ids=name_of)
+def test_a_file_of_other_shapes_is_refused_naming_the_tensor_both_shapes_and_the_arguments(
+    family: type[Chain], built: Arguments, trained: Arguments, tmp_path: Path, assert_one_sentence
+) -> None:
+    backbone = family(**built)
+    own, there = copy_of(backbone), zeros_shaped_like(on_meta(family, **trained))
+    path = write_zip(there, tmp_path / "other.pth")
+    tensor = next(name for name in own if name in there and own[name].shape != there[name].shape)
+    with pytest.raises(WeightsError, match="does not fit") as caught:
+        load_weights(backbone, path)
+    differing = [name for name in {*built, *trained} if built.get(name) != trained.get(name)]
+    advice = str(caught.value).rpartition("; ")[2]
+    assert all(name in advice for name in differing)
+    shapes = [str(list(state[tensor].shape)) for state in (own, there)]
+    assert_one_sentence(caught.value, str(path), family.__name__, tensor, shapes)
+    for name, before in own.items():  # a refused load leaves no half-loaded network
+        assert torch.equal(backbone.state_dict()[name], before), name
+
+
+def zeros_shaped_like(backbone: nn.Module) -> dict[str, Tensor]:
+    """Zeros of the shapes of the network's tensors, which may be on no device."""
+    return {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in backbone.state_dict().items()}
+
+
+@pytest.mark.parametrize("source", ["imagenett", "weights.bin", "MobileNet_V4_Weights.IMAGENET1K_V1", "resnet18"])
+@EVERY_FAMILY
+def test_a_name_that_nobody_published_for_the_family_is_refused_naming_what_is(
+    family: type[Chain], source: str, assert_one_sentence
+) -> None:
+    with pytest.raises(WeightsError, match=re.escape(repr(source))) as caught:
+        load_weights(on_meta(family), source)
+    # the dots of published names are not ends of sentences
+    assert_one_sentence(caught.value, family.__name__, list(family.published) or "published are none")
