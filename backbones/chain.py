@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -95,18 +95,17 @@ class Chain(Backbone):
     # weights
 
     def imagenet_weights_name(self) -> str:
-        return next((name for name in self.published if not self._misfits(name)), "")
+        return next((name for name in self.published if not self.misfits(name, self.arguments)), "")
 
     def nearest_weights(self) -> str:
         def distance(name: str) -> tuple[int, int]:
-            misfits = self._misfits(name)
-            of_shape = [x for x in misfits if x.partition("=")[0] in self.shape_arguments]
-            return len(of_shape), len(misfits)
+            misfits = self.misfits(name, self.arguments)
+            return len(misfits.keys() & set(self.shape_arguments)), len(misfits)
 
         if not self.published:
             return ""
         name = min(self.published, key=distance)
-        return f"{name} would fit with {', '.join(self._misfits(name))}; "
+        return f"{name} would fit with {listed(self.misfits(name, self.arguments))}; "
 
     def check_published(self, name: str) -> None:
         if name not in self.published:
@@ -114,22 +113,19 @@ class Chain(Backbone):
             raise WeightsError(
                 f"{name!r} is neither a file nor weights of {type(self).__name__}: published are {offer}."
             )
-        misfits = self._misfits(name)
+        misfits = self.misfits(name, self.arguments)
         if misfits:
-            raise WeightsError(f"{name} does not fit: build {type(self).__name__} with {', '.join(misfits)} for it.")
+            raise WeightsError(f"{name} does not fit: build {type(self).__name__} with {listed(misfits)} for it.")
 
     def normalisation(self, name: str) -> Normalisation | None:
         return self.published[name].normalisation if name in self.published else None
 
-    def _misfits(self, name: str) -> list[str]:
-        """Arguments of the published weights that this network was built otherwise than, as ``name=value``."""
-        arguments, defaults, fits = self.arguments, self.defaults(), self.published[name].fits
-        misfits: list[str] = []
-        for key in (*self.shape_arguments, *self.bound_arguments):
-            fitting = fits.get(key, (defaults.get(key),))
-            if arguments.get(key) not in fitting:
-                misfits.append(f"{key}={fitting[0]!r}")
-        return misfits
+    @classmethod
+    def misfits(cls, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What a network of ``arguments`` has to be built with instead for the published weights ``name`` to fit."""
+        defaults, fits = cls.defaults(), cls.published[name].fits
+        fitting = {key: fits.get(key, (defaults.get(key),)) for key in (*cls.shape_arguments, *cls.bound_arguments)}
+        return {key: values[0] for key, values in fitting.items() if arguments.get(key) not in values}
 
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         own = self.state_dict()
@@ -143,3 +139,8 @@ class Chain(Backbone):
             elif name not in self._tensors:  # else it was dropped by select
                 left_over.append(key)
         return renamed, left_over
+
+
+def listed(arguments: Mapping[str, Any]) -> str:
+    """Arguments as they are written in a call."""
+    return ", ".join(f"{key}={value!r}" for key, value in arguments.items())

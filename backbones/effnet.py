@@ -12,7 +12,7 @@ from .blocks import Activation, SamePadConv2d, Strides, activation, init_convolu
 from .chain import Chain
 from .published import Variant
 
-ClosingKernel = Literal["1x2", "2x1"]
+ClosingKernel = Literal["2x1", "1x2"]
 
 # what enters the first block's depthwise convolutions … what leaves the last block (table 1, the network for CIFAR-10)
 CHANNELS = (32, 64, 128, 256)
@@ -79,8 +79,8 @@ class EffNet(Chain):
     Args:
         width: multiplies the channels of every layer.
         extended: two more blocks, strides 16 and 32. They are an addition of this library and in no paper.
-        closing_kernel: "1x2" looks at the two columns that the stride spans, as PyTorch ports do; "2x1" looks at two
-            rows and leaves out every other column, as the Keras code does that they come from.
+        closing_kernel: "2x1" looks at two rows and, with its stride of two columns, leaves out every other column, as
+            the published Keras code does; "1x2" looks at the two columns that the stride spans, as PyTorch ports do.
         output_stride: 32, 16 or 8; strides beyond it become dilation.
         in_channels: channels of the images.
         activation: after every convolution; "leaky_relu" has EffNet's slope of 0.3.
@@ -98,7 +98,7 @@ class EffNet(Chain):
         self,
         width: float = 1.0,
         extended: bool = False,
-        closing_kernel: ClosingKernel = "1x2",
+        closing_kernel: ClosingKernel = "2x1",
         output_stride: int = 32,
         in_channels: int = 3,
         activation: Activation = "leaky_relu",
@@ -106,7 +106,7 @@ class EffNet(Chain):
         norm_momentum: float = 0.01,
     ) -> None:
         super().__init__(width, in_channels)
-        kernels = {"1x2": (1, 2), "2x1": (2, 1)}
+        kernels = {"2x1": (2, 1), "1x2": (1, 2)}
         if closing_kernel not in kernels:
             raise ValueError(f"closing_kernel must be {' or '.join(kernels)}, not {closing_kernel!r}.")
 

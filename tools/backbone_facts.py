@@ -314,16 +314,7 @@ def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[tupl
     """Every published set of weights: name, top-1, and what they need otherwise than ``arguments``."""
     if not issubclass(family, Chain):
         return []
-    defaults = family.defaults()
-    found: list[tuple[str, float | None, dict[str, Any]]] = []
-    for name, weights in family.published.items():
-        needs: dict[str, Any] = {}
-        for key in (*family.shape_arguments, *family.bound_arguments):
-            fitting = weights.fits.get(key, (defaults.get(key),))
-            if arguments.get(key) not in fitting:
-                needs[key] = fitting[0]
-        found.append((name, weights.top1, needs))
-    return found
+    return [(name, weights.top1, family.misfits(name, arguments)) for name, weights in family.published.items()]
 
 
 def fitting_weights(backbone: Backbone) -> list[WeightsFacts]:

@@ -213,7 +213,7 @@ MISFITS: tuple[tuple[type[Chain], Arguments, Arguments], ...] = (
     (ShuffleNetV2, {"width": 0.5}, {"width": 1.0}),
     (ShuffleNetV2, {"width": 0.5, "in_channels": 1}, {"width": 0.5}),
     (EffNet, {"width": 0.5}, {}),
-    (EffNet, {"closing_kernel": "2x1"}, {}),
+    (EffNet, {"closing_kernel": "1x2"}, {}),
     (EffNet, {"in_channels": 1}, {}),
     (MobileViT, {"variant": "xxs"}, {"variant": "xs"}),
     (MobileViT, {"variant": "xxs", "in_channels": 1}, {"variant": "xxs"}),

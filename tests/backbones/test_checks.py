@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import litmobile.backbones
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, TimmBackbone, check_backbone
-from support.mobilenets import name_of
+from support.families import name_of
 
 # ---------------------------------------------------------------------------------------------- backbones that keep it
 
