@@ -1,4 +1,4 @@
-"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, initial weights."""
+"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, initial values."""
 
 from __future__ import annotations
 
