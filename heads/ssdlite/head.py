@@ -227,4 +227,5 @@ class PredictionBlock(nn.Module):
 
 def flatten(x: Tensor, values: int) -> Tensor:
     """``[N, anchors·values, H, W]`` → ``[N, H·W·anchors, values]``; a view where memory is channels-last."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+    # not len(x): a length is a plain number, and an exported network would take batches of the example's size alone
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)

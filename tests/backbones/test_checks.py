@@ -11,18 +11,44 @@ import torch
 from torch import Tensor, nn
 
 import litmobile.backbones
-from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, TimmBackbone, check_backbone
+from litmobile.backbones import (
+    Backbone,
+    EffNet,
+    Feature,
+    MobileNetV1,
+    MobileNetV2,
+    MobileNetV3,
+    MobileViT,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    TimmBackbone,
+    check_backbone,
+)
+from litmobile.backbones.chain import Chain
 from support.families import name_of
+from support.small import SMALL
 
 # ---------------------------------------------------------------------------------------------- backbones that keep it
 
-DILATED = {"output_stride": 8, "padding": "same", "in_channels": 1}
+DILATED = {"output_stride": 8, "in_channels": 1}
+SAME = {"padding": "same"}
 NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
+    (MobileNetV1, {"width": 0.25}),
+    (MobileNetV1, {"width": 0.25} | DILATED | SAME),
     (MobileNetV2, {"width": 0.35}),
-    (MobileNetV2, {"width": 0.35} | DILATED),
+    (MobileNetV2, {"width": 0.35} | DILATED | SAME),
     (MobileNetV3, {"width": 0.35}),
     (MobileNetV3, {"variant": "small", "tail": "detection", "minimalistic": True}),
-    (MobileNetV3, {"variant": "small", "tail": "segmentation"} | DILATED),
+    (MobileNetV3, {"variant": "small", "tail": "segmentation"} | DILATED | SAME),
+    (ShuffleNetV1, {"width": 0.25}),
+    (ShuffleNetV1, {"groups": 8, "width": 0.25, "stem": 8} | DILATED),
+    (ShuffleNetV2, {"width": 0.5}),
+    (ShuffleNetV2, {"width": 0.5} | DILATED),
+    (EffNet, {"width": 0.25}),
+    (EffNet, {"width": 0.25, "extended": True}),
+    (EffNet, {"width": 0.25, "extended": True, "closing_kernel": "2x1"} | DILATED),
+    (MobileViT, {"variant": "xxs"}),
+    (MobileViT, {"variant": "xxs"} | DILATED),
     (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
     (TimmBackbone, {"name": "mobilenetv4_conv_small"}),
     (TimmBackbone, {"name": "mobilenetv3_small_050"}),
@@ -38,6 +64,29 @@ def test_every_backbone_that_ships_is_checked_below() -> None:
 @pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=name_of)
 def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict[str, Any]) -> None:
     check_backbone(lambda: family(**arguments))
+
+
+def every_variant() -> list[Any]:
+    """The networks that papers measure, at all three output strides in turn, and the small ones at each of them."""
+    strides = (32, 16, 8)
+    cases: dict[str, tuple[type[Chain], dict[str, Any]]] = {}
+    for small in SMALL.values():
+        family = type(small())
+        assert issubclass(family, Chain)
+        networks = [
+            *((dict(variant.arguments), strides[k % 3]) for k, variant in enumerate(family.variants)),
+            *((small().init_args, stride) for stride in strides),
+        ]
+        for arguments, stride in networks:
+            arguments = arguments | {"output_stride": stride}
+            cases[f"{family.__name__}-{name_of(arguments)}"] = (family, arguments)
+    return [pytest.param(*case, id=name) for name, case in cases.items()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "arguments"), every_variant())
+def test_every_published_variant_keeps_the_contract(family: type[Chain], arguments: dict[str, Any]) -> None:
+    check_backbone(lambda: family(**arguments), sizes=[(33, 47)])
 
 
 def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_rounding() -> None:

@@ -17,7 +17,17 @@ import torch
 from torch import nn
 
 import litmobile.backbones
-from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone
+from litmobile.backbones import (
+    Backbone,
+    EffNet,
+    MobileNetV1,
+    MobileNetV2,
+    MobileNetV3,
+    MobileViT,
+    ShuffleNetV1,
+    ShuffleNetV2,
+    TimmBackbone,
+)
 from litmobile.backbones.contract import build
 
 # ------------------------------------------------------------------------------------------- every backbone that ships
@@ -37,10 +47,23 @@ OTHERWISE: dict[str, Any] = {
     "norm_eps": 1e-4,
     "norm_momentum": 0.03,
     "name": "resnet18",
+    "stem": 30,
 }
 UNTRIED = "an argument that this test knows no value for: add one to OTHERWISE"
 # all arguments at once, for the backbones where any combination will do
 ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
+    (
+        MobileNetV1,
+        {
+            "width": 0.25,
+            "output_stride": 8,
+            "in_channels": 1,
+            "activation": "relu6",
+            "padding": "same",
+            "norm_eps": 1e-3,
+            "norm_momentum": 0.03,
+        },
+    ),
     (
         MobileNetV2,
         {
@@ -64,6 +87,54 @@ ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
             "in_channels": 2,
             "activation": "leaky_relu",
             "padding": "same",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.03,
+        },
+    ),
+    (
+        ShuffleNetV1,
+        {
+            "groups": 4,
+            "width": 0.25,
+            "stem": 8,
+            "output_stride": 8,
+            "in_channels": 2,
+            "activation": "hardswish",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.03,
+        },
+    ),
+    (
+        ShuffleNetV2,
+        {
+            "width": 0.5,
+            "output_stride": 16,
+            "in_channels": 2,
+            "activation": "silu",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.03,
+        },
+    ),
+    (
+        EffNet,
+        {
+            "width": 0.25,
+            "extended": True,
+            "closing_kernel": "2x1",
+            "output_stride": 8,
+            "in_channels": 1,
+            "activation": "relu",
+            "norm_eps": 1e-4,
+            "norm_momentum": 0.1,
+        },
+    ),
+    (
+        MobileViT,
+        {
+            "variant": "xxs",
+            "output_stride": 16,
+            "in_channels": 1,
+            "activation": "relu",
             "norm_eps": 1e-4,
             "norm_momentum": 0.03,
         },
@@ -126,6 +197,15 @@ def test_a_backbone_is_built_again_from_its_spec(
     assert again.width == backbone.width
     assert shapes(again) == shapes(backbone)
     assert repr(again) == repr(backbone)  # strides, padding, activations, epsilon and momentum
+
+
+def test_every_argument_of_every_family_is_tried_together_with_the_others() -> None:
+    tried = dict(ALL_OTHERWISE)
+    assert set(tried) == set(SHIPPED)
+    for cls, arguments in tried.items():
+        changed = cls.defaults() | REQUIRED.get(cls, {})
+        assert set(arguments) == set(changed), cls
+        assert all(arguments[name] != changed[name] for name in changed), cls
 
 
 @pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)

@@ -1,17 +1,18 @@
-"""What the tests of the heads share: one thread, backbones to sit on, and what a readable error is."""
+"""What the tests of the heads share: backbones to sit on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone
+from litmobile.backbones import Backbone, TimmBackbone
+from support.small import SMALL, small_for
 
-# by name: for the role of the head (the reduced tails of MobileNetV3 differ), a fresh backbone
+# by name: for the role of the head, a fresh backbone
 BACKBONES: dict[str, Callable[[str], Backbone]] = {
-    "MobileNetV2-0.35": lambda role: MobileNetV2(0.35),
-    "MobileNetV3-small": lambda role: MobileNetV3("small", tail="full" if role == "classification" else role),
+    **{family: partial(small_for, family) for family in SMALL},
     "resnet18": lambda role: TimmBackbone("resnet18"),
 }
 

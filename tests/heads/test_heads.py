@@ -61,6 +61,7 @@ HEADS = {
     "LRASPP": Kind(LRASPP, "segmentation", label_maps),
     "Classifier": Kind(Classifier, "classification", lambda size: torch.tensor([1, 3])),
     "Classifier-hidden": Kind(partial(Classifier, hidden=24), "classification", lambda size: torch.tensor([0, 2])),
+    "Classifier-cells": Kind(partial(Classifier, cells=4), "classification", lambda size: torch.tensor([2, 1])),
 }
 
 

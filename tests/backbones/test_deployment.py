@@ -1,0 +1,227 @@
+"""What is trained can be compiled, exported and run by others: every family, and every head on top, at any batch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.utils._pytree import tree_leaves
+
+import litmobile.backbones
+from litmobile.backbones import Backbone, EffNet, TimmBackbone
+from litmobile.heads import LRASPP, Classifier, SSDLite
+from litmobile.heads.contract import HeadFactory
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from support.small import SMALL
+
+Perturb = Callable[[nn.Module], nn.Module]
+Deviation = Callable[[Tensor, Tensor], float]
+
+ODD = (33, 47)
+EXAMPLE, OTHERS = 2, (1, 5)  # images in the batch that a network is exported with, and in those that it then meets
+TOLERANCE = 1e-4  # of the largest value
+
+
+def images_of(count: int, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    if dtype is torch.uint8:
+        return torch.randint(256, (count, 3, *size), generator=generator, dtype=dtype)
+    return torch.randn(count, 3, *size, generator=generator, dtype=dtype)
+
+
+def export(network: nn.Module, example: Tensor) -> ExportedProgram:
+    return torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch")},))
+
+
+def run_onnx(program: ExportedProgram) -> Callable[[Tensor], list[Tensor]]:
+    """The network as ONNX Runtime computes it."""
+    converted = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert converted is not None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # no remarks on constants among the outputs, which anchors are
+    session = onnxruntime.InferenceSession(
+        converted.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    (taken,) = session.get_inputs()
+    return lambda images: [torch.from_numpy(x) for x in session.run(None, {taken.name: images.numpy()})]
+
+
+def slow_unless(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
+    """Names as parameters; those that are not ``quick`` are left to the slow tests."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
+# ------------------------------------------------------------------------------------------------------- the backbones
+
+
+def with_the_maps_of_every_role(family: str, as_if_trained: Perturb) -> Backbone:
+    torch.manual_seed(0)
+    backbone = SMALL[family]()
+    names = {name for taps in backbone.taps.values() for name in taps}
+    backbone.select([name for name in backbone.features if name in names])
+    as_if_trained(backbone)
+    return backbone
+
+
+def test_every_family_that_ships_is_deployed_below() -> None:
+    shipped = {getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__}
+    families = {cls for cls in shipped if isinstance(cls, type) and issubclass(cls, Backbone)}
+    assert {type(make()) for make in SMALL.values()} == families - {Backbone, TimmBackbone}
+
+
+@pytest.mark.parametrize("mode", slow_unless(("train",), ("train", "eval")))
+@pytest.mark.parametrize("family", SMALL)
+def test_a_family_compiles_in_one_graph_that_gives_and_learns_the_same(
+    family: str, mode: str, as_if_trained: Perturb
+) -> None:
+    backbone = with_the_maps_of_every_role(family, as_if_trained).train(mode == "train")
+    twin = copy.deepcopy(backbone)
+    torch.compiler.reset()
+    # without symbolic sizes, which take many times as long
+    compiled = torch.compile(backbone, backend="eager", fullgraph=True, dynamic=False)
+    found, expected = compiled(images_of(EXAMPLE, ODD)), twin(images_of(EXAMPLE, ODD))
+    assert list(found) == list(expected)
+    for name, x in expected.items():
+        assert torch.equal(found[name], x), name
+    for network, maps in ((backbone, found), (twin, expected)):
+        torch.stack([x.square().mean() for x in maps.values()]).sum().backward()
+        assert all(p.grad is not None for p in network.parameters())
+    for (name, ours), theirs in zip(backbone.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, msg=lambda said, name=name: f"{name}: {said}")
+    for name, tensor in twin.state_dict().items():  # the running statistics are there
+        assert torch.equal(backbone.state_dict()[name], tensor), name
+
+
+@pytest.fixture(scope="module")
+def exported(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Backbone, ExportedProgram]:
+    """A family, and what it is exported to from an example of two images of odd sides."""
+    backbone = with_the_maps_of_every_role(request.param, as_if_trained).eval()
+    return backbone, export(backbone, images_of(EXAMPLE, ODD))
+
+
+@pytest.mark.parametrize("exported", SMALL, indirect=True)
+def test_an_exported_family_takes_batches_of_any_size(
+    exported: tuple[Backbone, ExportedProgram], deviation: Deviation
+) -> None:
+    backbone, program = exported
+    run = program.module()
+    for count in OTHERS:
+        images = images_of(count, ODD)
+        with torch.no_grad():
+            found, expected = run(images), backbone(images)
+        assert list(found) == list(expected)
+        assert max(deviation(found[name], x) for name, x in expected.items()) <= TOLERANCE
+
+
+@pytest.mark.parametrize("exported", slow_unless(("EffNet",), SMALL), indirect=True)
+def test_a_family_in_onnx_gives_the_same_maps_for_batches_of_any_size(
+    exported: tuple[Backbone, ExportedProgram], deviation: Deviation
+) -> None:
+    backbone, program = exported
+    run = run_onnx(program)
+    for count in OTHERS:
+        images = images_of(count, ODD)
+        with torch.no_grad():
+            expected = backbone(images)
+        for found, x in zip(run(images), expected.values(), strict=True):
+            assert deviation(found, x) <= TOLERANCE
+
+
+# -------------------------------------------------------------------------------------------------- with heads on them
+
+
+class Whole(NamedTuple):
+    """A network with its head, the role that it has, and what its images are."""
+
+    backbone: Callable[[], Backbone]
+    head: HeadFactory
+    role: str
+    size: tuple[int, int] = (64, 64)
+    dtype: torch.dtype = torch.float32
+
+
+WHOLE = {
+    "SSDLite on MobileNetV1": Whole(SMALL["MobileNetV1"], SSDLite, "detection"),
+    "SSDLite on EffNet, focal": Whole(
+        SMALL["EffNet"], partial(SSDLite, loss="focal", layout="tensorflow"), "detection", (65, 97)
+    ),
+    "LRASPP on ShuffleNetV2": Whole(SMALL["ShuffleNetV2"], LRASPP, "segmentation", (65, 97)),
+    "LRASPP on EffNet, of bytes": Whole(SMALL["EffNet"], LRASPP, "segmentation", dtype=torch.uint8),
+    "Classifier on EffNet, of 4×4 cells": Whole(
+        partial(EffNet, 0.25), partial(Classifier, cells=4), "classification", (33, 47)
+    ),
+    "Classifier on MobileNetV3, with a hidden layer": Whole(
+        SMALL["MobileNetV3"], partial(Classifier, hidden=24), "classification", dtype=torch.uint8
+    ),
+}
+
+
+def network_of(made: Whole, as_if_trained: Perturb) -> Network:
+    torch.manual_seed(0)
+    network = Network(made.backbone(), made.head, ["a", "b", "c"], Preprocessing(made.size), role=made.role)
+    as_if_trained(network)
+    return network
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("made", WHOLE.values(), ids=WHOLE)
+def test_a_network_compiles_in_one_graph_that_answers_the_same(made: Whole, mode: str, as_if_trained: Perturb) -> None:
+    network = network_of(made, as_if_trained).train(mode == "train")
+    for layer in network.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    twin = copy.deepcopy(network)
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager", fullgraph=True, dynamic=False)
+    images = images_of(EXAMPLE, made.size, made.dtype)
+    found, expected = compiled(images), twin(images)
+    assert type(found) is type(expected)
+    for ours, theirs in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Whole, Network, ExportedProgram]:
+    """A network with its head, and what it is exported to from an example of two images."""
+    made = WHOLE[request.param]
+    network = network_of(made, as_if_trained).eval()
+    return made, network, export(network, images_of(EXAMPLE, made.size, made.dtype))
+
+
+@pytest.mark.parametrize("whole", WHOLE, indirect=True)
+def test_an_exported_network_takes_batches_of_any_size(
+    whole: tuple[Whole, Network, ExportedProgram], deviation: Deviation
+) -> None:
+    made, network, program = whole
+    run = program.module()
+    for count in OTHERS:
+        images = images_of(count, made.size, made.dtype)
+        with torch.no_grad():
+            found, expected = run(images), network(images)
+        assert type(found) is type(expected)
+        for ours, theirs in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+            assert deviation(ours, theirs) <= TOLERANCE
+
+
+@pytest.mark.parametrize("whole", slow_unless(("Classifier on EffNet, of 4×4 cells",), WHOLE), indirect=True)
+def test_a_network_in_onnx_answers_the_same_for_batches_of_any_size(
+    whole: tuple[Whole, Network, ExportedProgram], deviation: Deviation
+) -> None:
+    made, network, program = whole
+    run = run_onnx(program)
+    for count in OTHERS:
+        images = images_of(count, made.size, made.dtype)
+        with torch.no_grad():
+            expected = network(images)
+        for found, x in zip(run(images), tree_leaves(expected), strict=True):
+            assert deviation(found, x) <= TOLERANCE

@@ -1,0 +1,39 @@
+"""Two processes train every head on every family in step, and no parameter is left out."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.pair import COMBINATIONS, PROCESSES, train
+
+Outcome = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    """What each of the processes found, after one start for all combinations, which takes longer than the steps."""
+    folder = tmp_path_factory.mktemp("pair")
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=train, args=(str(folder), rank)) for rank in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+    return [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(PROCESSES)]
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_a_step_of_two_processes_moves_both_alike_with_every_parameter(
+    combination: str, outcomes: list[Outcome]
+) -> None:
+    for outcome in outcomes:
+        found = outcome[combination]
+        assert found["without gradient"] == []
+        assert found["alike"] and found["finite"] and found["moved"]
