@@ -120,7 +120,7 @@ ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
         {
             "width": 0.25,
             "extended": True,
-            "closing_kernel": "2x1",
+            "closing_kernel": "1x2",
             "output_stride": 8,
             "in_channels": 1,
             "activation": "relu",
