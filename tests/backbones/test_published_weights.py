@@ -239,6 +239,13 @@ def test_imagenet_stands_for_timms_own_choice_of_weights(network: str) -> None:
     assert TimmBackbone(network).imagenet_weights_name() == f"{network}.{get_pretrained_cfg(network).tag}"
 
 
+@pytest.mark.parametrize("name", ["resnet18.a1_in1k", "mobilevit_s.cvnets_in1k", "mobilenetv4_conv_small"])
+def test_what_timms_images_are_normalised_by_is_known(name: str) -> None:
+    config = get_pretrained_cfg(name)
+    assert TimmBackbone(name).normalisation(name) == (config.mean, config.std)
+    assert TimmBackbone(name).normalisation("some/file.pth") is None
+
+
 def test_a_timm_name_with_a_tag_stands_for_itself() -> None:
     name = "mobilenetv3_large_100.ra_in1k"
     assert TimmBackbone(name).imagenet_weights_name() == name

@@ -11,8 +11,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from litmobile.backbones import Feature, TimmBackbone
+from litmobile.backbones import Feature, TimmBackbone, WeightsError
 from litmobile.backbones.checks import check_selection
+from litmobile.backbones.timm_backbone import trained_by
 from litmobile.backbones.weights import LoadReport, load_state
 
 Loaded = dict[str, tuple[TimmBackbone, LoadReport]]
@@ -153,7 +154,84 @@ def test_maps_go_by_the_contracts_names_only_at_the_contracts_strides(name: str)
     assert {position: f.stride for position, f in features.items()} == {p: strides.get(p) for p in features}
 
 
+def test_a_deeper_map_than_timm_gives_unasked_is_on_offer() -> None:
+    with torch.device("meta"):
+        assert timm.create_model("sedarknet21", features_only=True).feature_info.reduction()[-1] == 16
+        backbone = TimmBackbone("sedarknet21")
+        assert backbone.features["c5"].stride == 32
+        assert backbone(torch.zeros(1, 3, 64, 96))["c5"].shape == (1, backbone.features["c5"].channels, 2, 3)
+
+
+# ---------------------------------------------------------------------------------------------------------- image size
+
+
+def test_a_network_for_one_size_takes_the_size_that_it_is_built_for() -> None:
+    torch.manual_seed(0)
+    backbone = TimmBackbone(NHWC, image_size=(64, 96)).eval()
+    assert backbone.image_size == (64, 96)
+    backbone.select(["c3", "c5"])
+    maps = backbone(torch.randn(1, 3, 64, 96))
+    assert {name: list(x.shape[2:]) for name, x in maps.items()} == {"c3": [8, 12], "c5": [2, 3]}
+    with pytest.raises(AssertionError, match="224"):
+        backbone(torch.randn(1, 3, 224, 224))
+
+
+def test_weights_that_do_not_hang_on_the_size_load_into_another(whole_networks: dict[str, nn.Module]) -> None:
+    report = load_state(TimmBackbone(NHWC, image_size=(256, 320)), whole_networks[NHWC].state_dict(), NHWC)
+    assert report.missing == ()
+
+
+def test_weights_for_another_size_are_refused_naming_the_argument() -> None:
+    with torch.device("meta"):
+        published = timm.create_model("vit_tiny_patch16_224").state_dict()
+        backbone = TimmBackbone("vit_tiny_patch16_224", image_size=[320, 320])
+    with pytest.raises(WeightsError, match=r"pos_embed .* give .*image_size"):
+        load_state(backbone, published, "the published weights")
+
+
+def test_without_an_image_size_it_is_the_published_one() -> None:
+    with torch.device("meta"):
+        assert TimmBackbone("resnet18").image_size == (224, 224)
+        assert TimmBackbone("inception_v3").image_size == (299, 299)
+
+
+def test_an_image_size_is_refused_where_any_will_do(assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="leave it out") as caught:
+        TimmBackbone("resnet18", image_size=(320, 320))
+    assert_one_sentence(caught.value, ["resnet18", "image_size"])
+
+
+def test_an_image_size_is_height_and_width(assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="height, width") as caught:
+        TimmBackbone(NHWC, image_size=(3, 224, 224))
+    assert_one_sentence(caught.value, ["image_size", "(3, 224, 224)"])
+
+
 # ----------------------------------------------------------------------------------------------------------- selection
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [("hrnet_w18_small", ("c3",)), ("hrnet_w18_small", ("c5", "c4")), ("pit_ti_224", ("c5", "c4"))],
+)
+def test_what_timm_keeps_although_no_selected_map_needs_it_is_frozen(name: str, positions: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    backbone = TimmBackbone(name)
+    check_selection(lambda: copy.deepcopy(backbone), positions, torch.randn(1, 3, 224, 224))
+    assert all(p.requires_grad for p in backbone.parameters())  # nothing is frozen before select
+    backbone.select(positions)
+    assert not all(p.requires_grad for p in backbone.parameters())
+
+
+def test_nothing_is_frozen_that_a_selected_map_needs(narrowed: Narrowed) -> None:
+    assert all(p.requires_grad for p in narrowed.backbone.parameters())
+
+
+def test_the_parameters_that_outputs_train_are_those_that_backward_reaches() -> None:
+    used, unused = nn.Linear(2, 3), nn.Linear(2, 3)
+    frozen = nn.Linear(3, 4).requires_grad_(False)
+    outputs = [frozen(used(torch.ones(1, 2))), unused(torch.ones(1, 2)).detach(), torch.ones(1)]
+    assert trained_by(outputs) == {used.weight, used.bias}
 
 
 @pytest.mark.parametrize("positions", [("c2",), ("c4",), ("c5", "c3")], ids="+".join)
