@@ -12,7 +12,7 @@ from timm.models import FeatureInfo
 from torch import Tensor, nn
 
 from .contract import Backbone, Feature
-from .published import Normalisation
+from .published import Normalisation, Triple
 from .weights import State
 
 POSITIONS = {2: "c1", 4: "c2", 8: "c3", 16: "c4", 32: "c5"}
@@ -202,7 +202,7 @@ class TimmBackbone(Backbone):
 
     def normalisation(self, name: str) -> Normalisation | None:
         config = timm.get_pretrained_cfg(name) if timm.is_model(name.partition(".")[0]) else None
-        return None if config is None else Normalisation(config.mean, config.std)
+        return None if config is None else Normalisation(cast(Triple, config.mean), cast(Triple, config.std))
 
     def translate(self, state: State) -> tuple[State, list[str]]:
         """Timm's feature extractors join the first two parts of some names, or put ``model.`` before all of them."""
