@@ -46,7 +46,7 @@ NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     (ShuffleNetV2, {"width": 0.5} | DILATED),
     (EffNet, {"width": 0.25}),
     (EffNet, {"width": 0.25, "extended": True}),
-    (EffNet, {"width": 0.25, "extended": True, "closing_kernel": "2x1"} | DILATED),
+    (EffNet, {"width": 0.25, "extended": True, "closing_kernel": "1x2"} | DILATED),
     (MobileViT, {"variant": "xxs"}),
     (MobileViT, {"variant": "xxs"} | DILATED),
     (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
