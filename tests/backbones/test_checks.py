@@ -24,9 +24,7 @@ from litmobile.backbones import (
     TimmBackbone,
     check_backbone,
 )
-from litmobile.backbones.chain import Chain
 from support.families import name_of
-from support.small import SMALL
 
 # ---------------------------------------------------------------------------------------------- backbones that keep it
 
@@ -64,29 +62,6 @@ def test_every_backbone_that_ships_is_checked_below() -> None:
 @pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=name_of)
 def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict[str, Any]) -> None:
     check_backbone(lambda: family(**arguments))
-
-
-def every_variant() -> list[Any]:
-    """The networks that papers measure, at all three output strides in turn, and the small ones at each of them."""
-    strides = (32, 16, 8)
-    cases: dict[str, tuple[type[Chain], dict[str, Any]]] = {}
-    for small in SMALL.values():
-        family = type(small())
-        assert issubclass(family, Chain)
-        networks = [
-            *((dict(variant.arguments), strides[k % 3]) for k, variant in enumerate(family.variants)),
-            *((small().init_args, stride) for stride in strides),
-        ]
-        for arguments, stride in networks:
-            arguments = arguments | {"output_stride": stride}
-            cases[f"{family.__name__}-{name_of(arguments)}"] = (family, arguments)
-    return [pytest.param(*case, id=name) for name, case in cases.items()]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("family", "arguments"), every_variant())
-def test_every_published_variant_keeps_the_contract(family: type[Chain], arguments: dict[str, Any]) -> None:
-    check_backbone(lambda: family(**arguments), sizes=[(33, 47)])
 
 
 def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_rounding() -> None:
