@@ -204,8 +204,8 @@ def extra_block(in_channels: int, out_channels: int, style: Style) -> nn.Sequent
 def run_extra(block: nn.Module, x: Tensor) -> Tensor:
     """Runs an extra block, on a CPU always in float32.
 
-    There the bfloat16 gradient of a strided depthwise convolution may hold undefined values where the map has one pixel
-    and the channels are no multiple of 16 (seen with PyTorch 2.15); maps so small cost nothing.
+    There the bfloat16 gradient of a strided depthwise convolution may hold undefined values where the map has a single
+    column and lies channels last (seen with PyTorch 2.15); maps so small cost nothing.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
