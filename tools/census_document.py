@@ -82,11 +82,16 @@ def why(trial: Trial) -> str:
 
 
 def called(trials: Sequence[Trial], everyone: dict[str, list[Trial]]) -> str:
-    """Names of networks; a family stands for its networks where all of them are meant."""
+    """Names of networks; of a family that is meant whole, or offers the three strides nowhere, only how many."""
     parts = []
     for family, members in grouped(trials, lambda t: t.family).items():
-        whole = len(members) == len(everyone[family]) and len(members) > 1
-        parts.append(f"all {len(members)} of *{family}*" if whole else ", ".join(t.name for t in members))
+        count, all_of_it = len(members), everyone[family]
+        if count == len(all_of_it) > 1:
+            parts.append(f"all {count} of *{family}*")
+        elif count > 1 and not any(t.offers for t in all_of_it):
+            parts.append(f"{count} of *{family}*")
+        else:
+            parts.append(", ".join(t.name for t in members))
     return ", ".join(parts)
 
 
@@ -178,21 +183,21 @@ def header(minutes: float) -> list[str]:
         "goes under the classifier, LR-ASPP and SSDLite, at the image size that timm publishes it for. It works where",
         "all three heads give a loss, every map has the channels and the size that it promises, and every parameter",
         "that is not frozen gets a gradient. Of every family, the smallest network that works is also run with random",
-        f"weights, unless it has more than {LARGEST / 1e6:.0f} M parameters: the maps keep their values when the",
-        "network is narrowed to them, gradients are finite, predictions are decoded. Accuracy is not looked at.",
+        "weights: the maps keep their values when the network is narrowed to them, gradients are finite, predictions",
+        f"are decoded. Those of more than {LARGEST / 1e6:.0f} M parameters are left out. Accuracy is not looked at.",
         "",
     ]
 
 
 def its_size(trial: Trial) -> str:
     """The size that a network was tried at."""
-    return f"takes {'×'.join(map(str, trial.size))}"
+    return f"tried at {'×'.join(map(str, trial.size))}"
 
 
 def share_frozen(trial: Trial) -> str:
-    """How much of a network is frozen, in steps that put alike ones together."""
+    """How much of a network is frozen."""
     part = trial.frozen / trial.parameters
-    return "less than 1 % of the parameters" if part < 0.01 else "1 % to 10 % of them" if part < 0.1 else "more"
+    return f"{'less than 1' if part < 0.01 else 'about ' + format(100 * part, '.0f')} % of the parameters"
 
 
 def offered(trial: Trial) -> str:

@@ -178,8 +178,8 @@ def test_the_document_names_every_network_that_does_not_work_by_reason(written: 
         f"| segmentation, detection: {SHORT} | 1 | inception_v3 |",
         "| stride 16 only | 2 | all 2 of *vit* |",
         "| backbone: it cannot be built | 1 | broken |",
-        "| takes 224×224 | 1 | resnet34 |",
-        "| 1 % to 10 % of them | 1 | resnet34 |",
+        "| tried at 224×224 | 1 | resnet34 |",
+        "| about 5 % of the parameters | 1 | resnet34 |",
     ):
         assert line in written.splitlines()
 
@@ -201,10 +201,13 @@ def test_reasons_that_several_heads_share_are_said_once() -> None:
     assert why(found) == "detection, classification: x; segmentation: y"
 
 
-def test_a_family_stands_for_its_networks_only_where_all_are_meant() -> None:
-    everyone = grouped([trial("a", "f"), trial("b", "f"), trial("c", "g")], lambda t: t.family)
+def test_networks_are_named_where_others_of_their_family_fare_otherwise() -> None:
+    listed = [trial("a", "f"), trial("b", "f"), trial("c", "g"), *(trial(f"v{k}", "h", (k,)) for k in (14, 16, 16))]
+    everyone = grouped(listed, lambda t: t.family)
     assert called([*everyone["f"], *everyone["g"]], everyone) == "all 2 of *f*, c"
     assert called(everyone["f"][:1], everyone) == "a"
+    assert called(everyone["h"][1:], everyone) == "2 of *h*"
+    assert called(everyone["h"][:1], everyone) == "v14"
 
 
 def test_nothing_has_no_share() -> None:
