@@ -188,7 +188,15 @@ class TimmBackbone(Backbone):
         return {name for name, parameter in twin.named_parameters() if parameter not in trained}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        maps: dict[int, Tensor] = dict(zip(feature_info(self.net).out_indices, self.net(images), strict=True))
+        try:
+            outputs = self.net(images)
+        except AssertionError as error:  # how timm's networks of one size refuse another
+            height, width = images.shape[2:]
+            raise ValueError(
+                f"timm's {self.name} takes no images of {height}×{width} pixels: give it image_size=[{height}, {width}], "
+                f"or images of {self.image_size[0]}×{self.image_size[1]}, which it was published for."
+            ) from error
+        maps: dict[int, Tensor] = dict(zip(feature_info(self.net).out_indices, outputs, strict=True))
         if str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC"):
             maps = {index: x.permute(0, 3, 1, 2) for index, x in maps.items()}
         return {name: maps[self._indices[name]] for name in self._selected}

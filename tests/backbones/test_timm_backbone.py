@@ -131,6 +131,14 @@ def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
     assert backbone.width == 1.0
 
 
+def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_sentence) -> None:
+    with torch.device("meta"):
+        backbone = TimmBackbone(NHWC).eval()
+        with pytest.raises(ValueError, match="takes no images of 64×96 pixels") as caught:
+            backbone(torch.empty(1, 3, 64, 96))
+    assert_one_sentence(caught.value, [NHWC, "image_size=[64, 96]", "224×224"])
+
+
 @pytest.mark.parametrize("role", ["detection", "segmentation"])
 def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_one_sentence) -> None:
     backbone = TimmBackbone("vit_tiny_patch16_224")
