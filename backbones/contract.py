@@ -182,4 +182,7 @@ class Backbone(Part, ABC):
             raise ValueError(f"{type(self).__name__} needs a list of maps, some of {', '.join(self.features)}.")
         for name in names:
             if name not in self.features:
-                raise ValueError(f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}.")
+                raise ValueError(
+                    f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}; choose among "
+                    "them with maps=[…]."
+                )

@@ -36,7 +36,11 @@ VARIANTS = (
     Variant({"width": 0.25}, 470_072, 41.03, top1=50.6),
 )
 
-WEIGHTS = {"mobilenetv1_100.ra4_e3600_r224_in1k": Weights(75.39, {"activation": ("relu6",)}, INCEPTION)}
+RELU6 = {"activation": ("relu6",)}
+WEIGHTS = {
+    "mobilenetv1_100.ra4_e3600_r224_in1k": Weights(75.39, RELU6, INCEPTION),
+    "mobilenetv1_125.ra4_e3600_r224_in1k": Weights(None, RELU6 | {"width": (1.25,)}, INCEPTION),
+}
 
 
 class DepthwiseSeparable(nn.Sequential):

@@ -11,7 +11,7 @@ import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
-from .contract import Backbone, Feature
+from .contract import Backbone, Feature, WeightsError
 from .published import Normalisation, Triple
 from .weights import State
 
@@ -192,9 +192,10 @@ class TimmBackbone(Backbone):
             outputs = self.net(images)
         except AssertionError as error:  # how timm's networks of one size refuse another
             height, width = images.shape[2:]
+            own = "×".join(map(str, self.image_size))
             raise ValueError(
-                f"timm's {self.name} takes no images of {height}×{width} pixels: give it image_size=[{height}, {width}], "
-                f"or images of {self.image_size[0]}×{self.image_size[1]}, which it was published for."
+                f"timm's {self.name} is built for images of {own} pixels and takes none of {height}×{width}: give it "
+                f"image_size=[{height}, {width}]."
             ) from error
         maps: dict[int, Tensor] = dict(zip(feature_info(self.net).out_indices, outputs, strict=True))
         if str(getattr(self.net, "output_fmt", "NCHW")).endswith("NHWC"):
@@ -207,6 +208,11 @@ class TimmBackbone(Backbone):
             return self.name
         published = timm.get_pretrained_cfg(self.name)
         return f"{self.name}.{published.tag}" if published is not None and published.has_weights else ""
+
+    def check_published(self, name: str) -> None:
+        network, own = name.partition(".")[0], self.name.partition(".")[0]
+        if timm.is_model(network) and network != own:
+            raise WeightsError(f"{name} are weights of timm's {network}, not of {own}: build that for them.")
 
     def normalisation(self, name: str) -> Normalisation | None:
         config = timm.get_pretrained_cfg(name) if timm.is_model(name.partition(".")[0]) else None

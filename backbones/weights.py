@@ -19,6 +19,8 @@ State = dict[str, Tensor]
 
 # where checkpoints of timm, Lightning and torchvision's references keep their tensors; averaged ones are preferred
 WRAPPERS = ("state_dict_ema", "state_dict", "model")
+# what stands before a backbone's names in a run of ours, in a network of ours, and in what was trained in parallel
+PREFIXES = ("network.backbone.", "backbone.", "module.")
 
 
 class LoadReport(NamedTuple):
@@ -108,9 +110,12 @@ def read_state(path: Path) -> State:
         WeightsError: the file is absent, unsafe or no checkpoint.
     """
     state = tensors_of(read_checkpoint(path), path)
-    # a checkpoint of a run of ours holds the whole network; its head is nothing for a backbone
-    own = "network.backbone."
-    return {k.removeprefix(own): v for k, v in state.items() if k.startswith(own)} or state
+    # the first two hold a head as well, which is nothing for a backbone
+    for prefix in PREFIXES:
+        inside = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        if inside:
+            return inside
+    return state
 
 
 def read_checkpoint(path: Path) -> object:
@@ -119,6 +124,8 @@ def read_checkpoint(path: Path) -> object:
     Raises:
         WeightsError: the file is absent, unsafe or no checkpoint.
     """
+    if path.is_dir():
+        raise WeightsError(f"There is no weights file {path}, which is a folder: name a file in it.")
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
     if path.suffix == ".safetensors":

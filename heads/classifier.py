@@ -24,6 +24,7 @@ class Classifier(Head):
             pool; EffNet's published classifier has the 4×4 cells of a 32×32 image.
     """
 
+    role = "classification"
     shape_arguments = ("hidden", "cells")
 
     def __init__(

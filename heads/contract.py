@@ -60,9 +60,12 @@ class Head(Part, ABC):
     number of foreground classes, and the backbone's width multiplier. The rest are options with defaults.
 
     Attributes:
+        role: what it answers, "classification", "detection" or "segmentation"; tasks refuse heads of another role, and
+            take those that name none.
         published: exact names of the weights of whole networks under this head that torchvision publishes.
     """
 
+    role: ClassVar[str] = ""
     published: ClassVar[tuple[str, ...]] = ()
 
     #: constructor arguments that come from the backbone and the data, not from the user

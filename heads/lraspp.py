@@ -34,6 +34,7 @@ class LRASPP(Head):
         ValueError: not two maps of falling resolution, or no class.
     """
 
+    role = "segmentation"
     published = ("LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",)
     shape_arguments = ("channels",)
 

@@ -131,7 +131,13 @@ class Task(LightningModule, ABC):
     def build(self, classes: Sequence[str]) -> Network:
         """The network for ``classes``, with weights drawn at random; it takes this task's backbone."""
         backbone, head = self._parts
-        return Network(backbone, head, classes, self.preprocessing, role=self.role, maps=self._maps)
+        network = Network(backbone, head, classes, self.preprocessing, role=self.role, maps=self._maps)
+        if network.head.role not in ("", self.role):
+            raise TaskError(
+                f"{type(self).__name__} trains heads for {self.role}, and {type(network.head).__name__} is one for "
+                f"{network.head.role}: give another head, or another task."
+            )
+        return network
 
     def _class_names(self) -> tuple[str, ...]:
         data = getattr(self._trainer, "datamodule", None)

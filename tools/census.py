@@ -288,6 +288,9 @@ def main() -> None:
     names = timm.list_models(options.patterns)
     if not names:
         parser.error(f"timm has no network called {' or '.join(options.patterns)}")
+    for path in filter(None, (options.out, options.json)):
+        if not path.parent.is_dir():  # better known now than after the work
+            parser.error(f"there is no folder {path.parent} to write {path.name} into")
     trials = census(names, options.limit)
     text = document(trials, minutes=sum(os.times()[:4]) / 60)  # this process and its workers
     if options.json:

@@ -66,6 +66,7 @@ class SSDLite(Head):
         ValueError: the maps do not fall in resolution, or scales, ratios, ``layout`` or ``loss`` do not fit.
     """
 
+    role = "detection"
     published = (PUBLISHED,)
     shape_arguments = ("layout", "extras", "ratios")
 
@@ -116,7 +117,10 @@ class SSDLite(Head):
         self.anchors = AnchorGenerator(default_scales(len(channels)) if scales is None else scales, ratios, layout)
         per_cell = self.anchors.per_cell
         if len(per_cell) != len(channels):
-            raise ValueError(f"{len(channels)} maps need {len(channels) + 1} scales, not {len(per_cell) + 1}.")
+            raise ValueError(
+                f"{len(channels)} maps need {len(channels) + 1} scales, not {len(per_cell) + 1}: give the head other "
+                "scales, or other maps=[…]."
+            )
         self.outputs = self.classification.outputs(num_classes)
         self.classifiers = nn.ModuleList(
             PredictionBlock(c, n * self.outputs, style) for c, n in zip(channels, per_cell, strict=True)
@@ -188,7 +192,10 @@ def check_pyramid(features: Features) -> None:
     strides = [feature.stride for feature in features.values()]
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"
-        raise ValueError(f"SSDLite needs maps of falling resolution, finest first, but was given {named}.")
+        raise ValueError(
+            f"SSDLite needs maps of falling resolution, finest first, but was given {named}: choose others with "
+            "maps=[…], or a larger output_stride."
+        )
 
 
 def extra_block(in_channels: int, out_channels: int, style: Style) -> nn.Sequential:

@@ -246,6 +246,14 @@ def test_what_timms_images_are_normalised_by_is_known(name: str) -> None:
     assert TimmBackbone(name).normalisation("some/file.pth") is None
 
 
+def test_weights_of_another_timm_network_are_refused_before_they_are_fetched(
+    offline: list[str], assert_one_sentence
+) -> None:
+    with pytest.raises(WeightsError) as caught:
+        load_weights(TimmBackbone("resnet18"), "resnet34.a1_in1k")
+    assert_one_sentence(caught.value, ["resnet34.a1_in1k", "resnet18"])
+
+
 def test_a_timm_name_with_a_tag_stands_for_itself() -> None:
     name = "mobilenetv3_large_100.ra_in1k"
     assert TimmBackbone(name).imagenet_weights_name() == name

@@ -134,7 +134,7 @@ def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
 def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_sentence) -> None:
     with torch.device("meta"):
         backbone = TimmBackbone(NHWC).eval()
-        with pytest.raises(ValueError, match="takes no images of 64×96 pixels") as caught:
+        with pytest.raises(ValueError, match="takes none of 64×96") as caught:
             backbone(torch.empty(1, 3, 64, 96))
     assert_one_sentence(caught.value, [NHWC, "image_size=[64, 96]", "224×224"])
 
@@ -180,7 +180,7 @@ def test_a_network_for_one_size_takes_the_size_that_it_is_built_for() -> None:
     backbone.select(["c3", "c5"])
     maps = backbone(torch.randn(1, 3, 64, 96))
     assert {name: list(x.shape[2:]) for name, x in maps.items()} == {"c3": [8, 12], "c5": [2, 3]}
-    with pytest.raises(AssertionError, match="224"):
+    with pytest.raises(ValueError, match=r"built for images of 64×96 pixels .* image_size=\[224, 224\]"):
         backbone(torch.randn(1, 3, 224, 224))
 
 

@@ -58,6 +58,16 @@ FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
         ".pth",
         lambda state, path: write_zip({"model": dict(state), "optimizer": {"state": {}}, "epoch": 3}, path),
     ),
+    "a network of ours": (
+        ".pth",
+        lambda state, path: write_zip(
+            {f"backbone.{k}": v for k, v in state.items()} | {"head.weight": torch.zeros(3)}, path
+        ),
+    ),
+    "what was trained in parallel": (
+        ".pth",
+        lambda state, path: write_zip({f"module.{k}": v for k, v in state.items()}, path),
+    ),
     "a run of ours": (
         ".ckpt",
         lambda state, path: write_zip(

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
 from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError
-from litmobile.heads import LRASPP, SSDLite
+from litmobile.heads import LRASPP, Classifier, SSDLite
+from litmobile.heads.contract import Head
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
@@ -77,6 +78,13 @@ def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None
     backbone.select(["c3"])
     with pytest.raises(ValueError, match=r"MobileNetV2 has no maps for detection: it offers c1 \(stride 2\)"):
         DetectionTask(backbone)
+
+
+@pytest.mark.parametrize("head", [LRASPP, Classifier])
+def test_a_head_of_another_role_is_refused_before_training(head: type[Head], shapes: Path, tmp_path: Path) -> None:
+    maps = ["c3", "c5"]
+    with pytest.raises(TaskError, match=f"trains heads for detection, and {head.__name__} is one for {head.role}"):
+        trainer(tmp_path, max_steps=1).fit(small_task(head=head, maps=maps), small_data(shapes))
 
 
 def test_a_head_that_cannot_sit_on_the_maps_says_so(shapes: Path, tmp_path: Path) -> None:
