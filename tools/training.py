@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import warnings
+from argparse import ArgumentError
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,7 @@ from ..tasks.restart import Stopped
 from ..tasks.task import Task
 from . import configurations
 from .memory import keep_freed_memory
+from .parser_errors import sentence
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
@@ -82,16 +84,20 @@ def quieten() -> None:
 
 def cli(run_at: Path, held: ExitStack) -> None:
     """Parses ``sys.argv`` and runs the command that it asks for in the folder ``run_at``, which ``held`` locks."""
-    RunCLI(
-        run_at,
-        held,
-        **KINDS,
-        save_config_callback=SaveRunConfig,
-        save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
-        # an abbreviated option is a typo until proved otherwise
-        parser_kwargs={name: {"allow_abbrev": False} for name in RunCLI.subcommands()},
-        trainer_defaults=run_folder.TRAINER_DEFAULTS,
-    )
+    # an abbreviated option is a typo until proved otherwise
+    strict = {"allow_abbrev": False, "exit_on_error": False}
+    try:
+        RunCLI(
+            run_at,
+            held,
+            **KINDS,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
+            parser_kwargs={"exit_on_error": False} | dict.fromkeys(RunCLI.subcommands(), strict),
+            trainer_defaults=run_folder.TRAINER_DEFAULTS,
+        )
+    except ArgumentError as error:
+        raise ValueError(sentence(str(error), f"litmobile {sys.argv[1]}")) from error
 
 
 def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]:

@@ -17,6 +17,8 @@ from litmobile.tools.cli import main
 from litmobile.tools.configurations import shipped
 from support.cli import SHAPES, fit, refusal
 
+FIT = ("fit", "--config", SHAPES)
+
 
 @pytest.fixture(scope="module")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -170,6 +172,21 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be positive"),
         (["fit", "--config", SHAPES, "--model.maps=[c9]"], "has no map 'c9'"),
         (["train"], "there is no command 'train'"),
+        (
+            [*FIT, "--model.backbone=MobileViT", "--model.backbone.variant=m"],
+            "backbone.variant takes xxs or xs or s, not m.",
+        ),
+        (
+            [*FIT, "--model.backbone=ShuffleNetV1", "--model.backbone.groups=5"],
+            "groups takes 1 or 2 or 3 or 4 or 8, not 5.",
+        ),
+        ([*FIT, "--model.backbone=MobileViT", "--model.backbone.width=1"], "backbone.width is no option of MobileViT:"),
+        ([*FIT, "--model.backbone=MobileNetV4"], "--model.backbone knows no class MobileNetV4: give its name"),
+        ([*FIT, "--model.backbone=nope.Nope"], "nope.Nope cannot be imported: No module named 'nope'."),
+        ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number, not abc."),
+        ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
+        ([*FIT, "--trainer.max_epochs=x"], "--trainer.max_epochs takes a whole number, not x."),
+        ([*FIT, "--data=Nothing"], "--data knows no class Nothing"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(

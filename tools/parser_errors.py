@@ -1,0 +1,54 @@
+"""What the parser of options refuses, in one sentence that names the option and what it takes."""
+
+from __future__ import annotations
+
+import re
+
+# the parser's own words, nested as the options are: from outside the keys, innermost what is wrong
+KEY = re.compile(r'Parser key "([\w.]+)"')
+CLASS = re.compile(r"given class_path '([\w.]+)'")
+VALUE = re.compile(r"Expected a (.*?)\. Got value: (.*)")
+UNION = re.compile(r"Subtypes: \[(.*)\]")
+GIVEN = re.compile(r"Given value: (.*)")
+NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+NO_MODULE = re.compile(r"given class_path '([\w.]+)':\s+(No module named .*|module .* has no attribute .*)")
+STRAY = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)|Unrecognized arguments: (\S+)")
+PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+
+
+def sentence(report: str, command: str) -> str:
+    """The parser's ``report``, which may have many lines, as one sentence.
+
+    Args:
+        report: what the parser said.
+        command: such as "litmobile fit", for where to read on.
+    """
+    keys = ".".join(KEY.findall(report))
+    classes = CLASS.findall(report)
+    if stray := STRAY.search(report):
+        name = (stray[1] or stray[2]).lstrip("-").partition("=")[0]
+        name = name if not keys or name.startswith(keys) else f"{keys}.{name}"
+        owner = classes[-1].rpartition(".")[2] if classes else command
+        return f"--{name} is no option of {owner}: {command} --help tells how to list them."
+    if values := VALUE.findall(report):
+        kind, given = values[-1]
+        return f"--{keys} takes {kind_text(kind)}, not {given}."
+    if unions := UNION.findall(report):
+        plain = [PLAIN[name] for name in re.findall(r"<class '(\w+)'>", unions[-1]) if name in PLAIN]
+        if plain:
+            return f"--{keys} takes {' or '.join(plain)}, not {GIVEN.findall(report)[0].partition('. Got')[0]}."
+    if failed := NO_MODULE.search(report):
+        return f"--{keys}={failed[1]} cannot be imported: {failed[2].rstrip('.')}."
+    if missing := NO_CLASS.search(report):
+        there = "; litmobile backbones lists those there are" if keys.endswith("backbone") else ""
+        return f"--{keys} knows no class {missing[1]}: give its name, or the path that it is imported by{there}."
+    first = next((line.strip() for line in report.splitlines() if line.strip()), "the options are wrong").rstrip(".:")
+    return f"{first}: {command} --help lists the options."
+
+
+def kind_text(kind: str) -> str:
+    """A type in the parser's words as a user would say it: a literal as its values, a class by what it stands for."""
+    if literal := re.fullmatch(r"typing\.Literal\[(.*)\]", kind):
+        return " or ".join(value.strip().strip("'") for value in literal[1].split(","))
+    name = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind)
+    return PLAIN.get(name, name)
