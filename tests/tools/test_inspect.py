@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import yaml
 
-from litmobile.heads import LRASPP
 from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord
 from litmobile.tools.cli import main
 from support.cli import SHAPES, TINY, refusal
@@ -254,9 +253,9 @@ def test_of_many_objects_some_are_measured(shapes: Path, inspect: Inspect, monke
 
 
 def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspect) -> None:
-    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=LRASPP", "--no-pictures"]
+    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=support.own.Plain", "--no-pictures"]
     text, report = inspect(*words, "--model.maps=[c3,c4]")
-    assert report["anchors"] == f"{LRASPP.__name__} lays no anchors." and report["anchors"] in text
+    assert report["anchors"] == "Plain lays no anchors." and report["anchors"] in text
 
 
 @pytest.mark.parametrize(
