@@ -42,7 +42,8 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
         assert len(list(loader)) == 10
         levels.append(private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
     # a batch on its way to the main process counts now and then: the least of some epochs is what the worker holds
-    assert min(levels[-5:]) - min(levels[2:7]) < 2 * MEGABYTE, levels
+    # (on a busy machine in most of them)
+    assert min(levels[-9:]) - min(levels[2:11]) < 2 * MEGABYTE, levels
 
 
 def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
