@@ -184,7 +184,7 @@ def family_facts(family: type[Backbone]) -> FamilyFacts:
         summary=(inspect.getdoc(family) or "").partition("\n")[0],
         defaults={key: value for key, value in defaults.items() if key in varied},
         variants=[variant_facts(family, variant) for variant in family.variants],
-        weights=[WeightsFacts(name, top1, needs) for name, top1, needs in published(family, defaults)],
+        weights=published(family, defaults),
     )
 
 
@@ -310,11 +310,13 @@ def map_facts(backbone: Backbone, counted: Complexity) -> list[MapFacts]:
     ]
 
 
-def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[tuple[str, float | None, dict[str, Any]]]:
-    """Every published set of weights: name, top-1, and what they need otherwise than ``arguments``."""
+def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[WeightsFacts]:
+    """Every published set of weights, with what they need otherwise than ``arguments``."""
     if not issubclass(family, Chain):
         return []
-    return [(name, weights.top1, family.misfits(name, arguments)) for name, weights in family.published.items()]
+    return [
+        WeightsFacts(name, weights.top1, family.misfits(name, arguments)) for name, weights in family.published.items()
+    ]
 
 
 def fitting_weights(backbone: Backbone) -> list[WeightsFacts]:
@@ -323,7 +325,7 @@ def fitting_weights(backbone: Backbone) -> list[WeightsFacts]:
         name = backbone.imagenet_weights_name()
         return [WeightsFacts(name, None, {})] if name else []
     everything = published(type(backbone), backbone.arguments)
-    fitting = [WeightsFacts(*found) for found in everything if found[2].keys().isdisjoint(backbone.shape_arguments)]
+    fitting = [weights for weights in everything if weights.arguments.keys().isdisjoint(backbone.shape_arguments)]
     return sorted(fitting, key=lambda weights: len(weights.arguments))
 
 
