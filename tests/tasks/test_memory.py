@@ -37,13 +37,13 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
     data.setup("fit")
     loader = data.train_dataloader()
     levels: list[int] = []
-    for epoch in range(20):
+    for epoch in range(30):
         loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         assert len(list(loader)) == 10
         levels.append(private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
     # a batch on its way to the main process counts now and then: the least of some epochs is what the worker holds
-    # (on a busy machine in most of them)
-    assert min(levels[-9:]) - min(levels[2:11]) < 2 * MEGABYTE, levels
+    # once it has touched, in some eight epochs, all that it shared with the main process at first
+    assert min(levels[-5:]) - min(levels[10:15]) < 2 * MEGABYTE, levels
 
 
 def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
