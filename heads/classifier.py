@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..backbones.blocks import global_average
 from .contract import ClassRows, Features, Head, full_precision
 from .predictions import Classification
+
+LOSSES = ("cross_entropy", "binary")
 
 
 class Classifier(Head):
@@ -22,6 +26,9 @@ class Classifier(Head):
         dropout: share of the features dropped while training.
         cells: the map is pooled to as many rows and columns, each cell with weights of its own. 1 is the usual global
             pool; EffNet's published classifier has the 4×4 cells of a 32×32 image.
+        loss: "cross_entropy" of the softmax, or "binary" cross-entropy of a sigmoid for each class, its mean over
+            images and classes (Wightman et al. 2021, arXiv 2110.00476, section 4.1).
+        label_smoothing: share of the truth that is spread evenly over all classes (arXiv 1512.00567, section 7).
     """
 
     role = "classification"
@@ -36,6 +43,8 @@ class Classifier(Head):
         hidden: int = 0,
         dropout: float = 0.2,
         cells: int = 1,
+        loss: Literal["cross_entropy", "binary"] = "cross_entropy",
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         del width
@@ -45,6 +54,12 @@ class Classifier(Head):
             raise ValueError("Classifier needs a map, but was given none.")
         if cells < 1:
             raise ValueError(f"Classifier needs at least one cell, not {cells}.")
+        if loss not in LOSSES:
+            raise ValueError(f"Classifier's loss must be {' or '.join(LOSSES)}, not {loss!r}.")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
+        self.binary = loss == "binary"
+        self.label_smoothing = label_smoothing
         self.map, feature = list(features.items())[-1]
         self.cells = cells
         pooled = feature.channels * cells**2
@@ -65,12 +80,18 @@ class Classifier(Head):
         return self.layers(pooled)
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy of logits ``[N, num_classes]`` with classes ``[N]``."""
-        return {"classification": F.cross_entropy(full_precision(output), targets)}
+        """Loss of logits ``[N, num_classes]`` for classes ``[N]``, or for shares of classes ``[N, num_classes]``."""
+        logits = full_precision(output)
+        if not self.binary:
+            return {"classification": F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)}
+        shares = targets if targets.is_floating_point() else F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+        shares = shares * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
+        return {"classification": F.binary_cross_entropy_with_logits(logits, shares)}
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
-        """Softmax scores, image by image."""
-        return [Classification(scores) for scores in full_precision(output).softmax(-1)]
+        """Softmax scores, image by image; those of a sigmoid where the head is trained on one."""
+        logits = full_precision(output)
+        return [Classification(scores) for scores in (logits.sigmoid() if self.binary else logits.softmax(-1))]
 
     def class_rows(self) -> dict[str, ClassRows]:
         return {f"layers.{len(self.layers) - 1}.{leaf}": ClassRows() for leaf in ("weight", "bias")}

@@ -101,7 +101,7 @@ class Segmentation(NamedTuple):
 
 
 class Classification(NamedTuple):
-    """The class of one image: ``scores`` ``[num_classes]`` in 0 … 1, summing to 1."""
+    """The class of one image: ``scores`` ``[num_classes]`` in 0 … 1, which sum to 1 where they come from a softmax."""
 
     scores: Tensor
 

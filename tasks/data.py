@@ -8,8 +8,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 import cv2
 import torch
@@ -17,38 +16,13 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
+from .broken import without_broken
 from .errors import DataError
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
+from .split import Policy, Split
 
 MOST_NOTES = 10  # that are printed one by one
-
-
-class Split(Protocol):
-    """Annotated images of one split."""
-
-    @property
-    def source(self) -> Path:
-        """File or folder that messages name."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the foreground classes."""
-        ...
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was mended or left out while reading, a sentence each."""
-        ...
-
-    def __len__(self) -> int:
-        """Number of images."""
-        ...
-
-    def path(self, index: int) -> Path:
-        """File of image ``index``."""
-        ...
 
 
 S = TypeVar("S", bound=Split)
@@ -60,6 +34,8 @@ class Data(LightningDataModule, ABC, Generic[S]):
     Args:
         batch_size: images a step and process.
         workers: processes that read and augment; 0 reads in the training process.
+        broken: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
+            "skip" reads all pictures before training begins, names those and leaves them out.
         seed: of the order and the augmentation; None takes the run's.
 
     Attributes:
@@ -67,14 +43,17 @@ class Data(LightningDataModule, ABC, Generic[S]):
         splits: what has been read, by "train", "val" and "test".
     """
 
-    def __init__(self, batch_size: int, workers: int, seed: int | None) -> None:
+    def __init__(self, batch_size: int, workers: int, broken: Policy, seed: int | None) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
         if workers < 0:
             raise ValueError(f"workers must be 0 or more, not {workers}.")
+        if broken not in ("raise", "skip"):
+            raise ValueError(f"broken must be raise or skip, not {broken!r}.")
         self.batch_size = batch_size
         self.workers = workers
+        self.broken: Policy = broken
         self.seed = seed
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
@@ -89,7 +68,7 @@ class Data(LightningDataModule, ABC, Generic[S]):
 
     @abstractmethod
     def dataset(self, split: str, training: bool) -> Dataset[Any]:
-        """Samples of ``split``, augmented for ``training``; asked for by (index, seed), see :mod:`.sampling`."""
+        """Samples of ``split``, augmented for ``training``; asked for by a :class:`.sampling.Key`."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> Any:
@@ -108,6 +87,9 @@ class Data(LightningDataModule, ABC, Generic[S]):
             if split not in self.splits:
                 self.splits[split] = self.read(split)
                 tell(self.splits[split].notes)
+                if self.broken == "skip":
+                    self.splits[split], faults = without_broken(self.splits[split])
+                    tell(faults)
         if self.splits:
             self.check()
 

@@ -60,6 +60,11 @@ class Network(nn.Module):
         backbone.select(maps)
         self.backbone = backbone
         self.head = head(features, len(classes), backbone.width)
+        if preprocessing.fit == "crop" and self.head.role not in ("", "classification"):
+            raise ValueError(
+                f"preprocessing.fit is crop, which cuts off image borders that {type(self.head).__name__} needs: "
+                "give stretch or pad."
+            )
         self.maps = tuple(maps)
         self.classes = tuple(classes)
         self.preprocessing = preprocessing

@@ -20,21 +20,26 @@ class Preprocessing:
     Attributes:
         size: (height, width) of the input in pixels.
         fit: "stretch" fills the input and lets the aspect ratio go, as SSDLite is trained; "pad" keeps it and fills
-            what is left at the right and bottom with the mean colour.
+            what is left at the right and bottom with the mean colour; "crop" keeps it, too, and lets go what is beyond
+            the middle, as classifiers are evaluated.
+        crop_share: with "crop", the input's share of what the shorter side is resized to: 224 of 256 pixels.
         mean: of the channels, in 0 … 1. Weights are bound to the mean and std that they were trained with.
         std: of the channels, in 0 … 1.
     """
 
     size: tuple[int, int] = (320, 320)
-    fit: Literal["stretch", "pad"] = "stretch"
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    crop_share: float = 0.875
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 32:
             raise ValueError(f"preprocessing.size must be (height, width) of at least 32 pixels each, not {self.size}.")
-        if self.fit not in ("stretch", "pad"):
-            raise ValueError(f"preprocessing.fit must be stretch or pad, not {self.fit!r}.")
+        if self.fit not in ("stretch", "pad", "crop"):
+            raise ValueError(f"preprocessing.fit must be stretch, pad or crop, not {self.fit!r}.")
+        if not 0 < self.crop_share <= 1:
+            raise ValueError(f"preprocessing.crop_share must be in 0 … 1, 0 not included, not {self.crop_share}.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(
                 f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}."
@@ -50,8 +55,12 @@ class Preprocessing:
         rows, columns = self.size
         if self.fit == "stretch":
             return Frame(height, width, 0, 0, rows, columns)
-        scale = min(rows / height, columns / width)
-        return Frame(height, width, 0, 0, max(1, round(height * scale)), max(1, round(width * scale)))
+        if self.fit == "pad":
+            scale = min(rows / height, columns / width)
+            return Frame(height, width, 0, 0, max(1, round(height * scale)), max(1, round(width * scale)))
+        scale = max(rows / height, columns / width) / self.crop_share
+        high, wide = max(rows, round(height * scale)), max(columns, round(width * scale))
+        return Frame(height, width, -round((high - rows) / 2), -round((wide - columns) / 2), high, wide)
 
     @property
     def fill(self) -> tuple[int, int, int]:
@@ -68,10 +77,19 @@ class Preprocessing:
         """Lays ``image`` into the input where ``frame`` says."""
         shown = image
         if image.shape[:2] != (frame.rows, frame.columns):
-            shown = cv2.resize(image, (frame.columns, frame.rows), interpolation=cv2.INTER_LINEAR)
+            shown = cv2.resize(image, (frame.columns, frame.rows), interpolation=interpolation(image, frame))
         if (frame.rows, frame.columns) == self.size:
             return np.asarray(shown, dtype=np.uint8)
+        if frame.top < 0 or frame.left < 0:
+            rows, columns = self.size
+            return np.ascontiguousarray(shown[-frame.top :, -frame.left :][:rows, :columns], dtype=np.uint8)
         canvas = np.empty((*self.size, 3), dtype=np.uint8)
         canvas[:] = self.fill
         canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = shown
         return canvas
+
+
+def interpolation(image: Image, frame: Frame) -> int:
+    """How to resize ``image`` to ``frame``: bilinear, unless that would skip pixels, of which it looks at 2×2."""
+    shrunk = image.shape[0] > 2 * frame.rows or image.shape[1] > 2 * frame.columns
+    return cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR

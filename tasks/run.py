@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities import rank_zero_only
 
+from .drawing import save_picture
 from .errors import TaskError
 from .processes import first_process
 from .restart import Checkpoints
@@ -128,8 +129,9 @@ class CpuThreads(Callback):
 class Reports(Callback):
     """Writes what every evaluation found.
 
-    ``val.json`` and ``val.txt`` (or ``test``) hold the last report, ``metrics.json`` the figures over time,
-    ``pictures/val-STEP.jpg`` the first batch of each validation, truth beside prediction.
+    ``val.json`` and ``val.txt`` (or ``test``) hold the last report, ``val-NAME.csv`` and ``pictures/val-NAME.png`` what
+    belongs to it, ``metrics.json`` the figures over time, ``pictures/val-STEP.jpg`` the first batch of each validation,
+    truth beside prediction.
 
     Args:
         folder: the run's.
@@ -167,6 +169,12 @@ class Reports(Callback):
         where = {"split": split, "epoch": trainer.current_epoch, "step": trainer.global_step}
         (self.folder / f"{split}.json").write_text(json.dumps(where | task.report.values, indent=1) + "\n")
         (self.folder / f"{split}.txt").write_text(task.report.table + "\n")
+        for name, rows in task.report.sheets.items():
+            with (self.folder / f"{split}-{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(rows)
+        for name, picture in task.report.pictures.items():
+            (self.folder / PICTURES).mkdir(exist_ok=True)
+            save_picture(picture, self.folder / PICTURES / f"{split}-{name}.png")
         if split == "val" and trainer.state.fn == "fit":
             history = self.folder / "metrics.json"
             entries = json.loads(history.read_text()) if history.is_file() else []

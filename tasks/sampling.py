@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import Sampler
 
-#: what a data set is asked for: which sample, and the seed of all that is random about it this time
-Key = tuple[int, int]
+
+class Key(NamedTuple):
+    """What a data set is asked for.
+
+    Attributes:
+        image: which one, by index.
+        seed: of all that is random about it this time.
+        size: (height, width) of the input this time; None takes the preprocessing's.
+    """
+
+    image: int
+    seed: int
+    size: tuple[int, int] | None = None
 
 
 class ShuffledSampler(Sampler[Key]):
@@ -49,7 +61,7 @@ class ShuffledSampler(Sampler[Key]):
         order = torch.randperm(self.size, generator=generator)
         seeds = torch.randint(2**62, (self.size,), generator=generator)
         mine = slice(self.rank + self.start * self.world, len(self) * self.world, self.world)
-        yield from zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)
+        yield from map(Key, order[mine].tolist(), seeds[mine].tolist())
 
 
 class ShardSampler(Sampler[Key]):
@@ -69,4 +81,4 @@ class ShardSampler(Sampler[Key]):
         return len(self.indices)
 
     def __iter__(self) -> Iterator[Key]:
-        return ((index, 0) for index in self.indices[self.start :])
+        return (Key(index, 0) for index in self.indices[self.start :])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,6 +22,7 @@ from .averaging import WeightAverage
 from .checkpoints import check_same_network
 from .data import Data, ResumableLoader
 from .errors import TaskError
+from .images import Image
 from .loss_watch import LossWatch
 from .network import Network
 from .preprocessing import Preprocessing
@@ -31,10 +32,19 @@ from .starts import load_start
 
 
 class Report(NamedTuple):
-    """Result of one evaluation: plain ``values`` for a JSON file, and the same as a ``table`` to read."""
+    """Result of one evaluation.
+
+    Attributes:
+        values: plain values for a JSON file.
+        table: the same to read.
+        sheets: tables for files of their own, ``[rows, columns]`` by name, header included.
+        pictures: ``[H, W, 3]`` uint8 by name.
+    """
 
     values: dict[str, Any]
     table: str
+    sheets: Mapping[str, Sequence[Sequence[object]]] = {}
+    pictures: Mapping[str, Image] = {}
 
 
 class Task(LightningModule, ABC):
@@ -196,13 +206,17 @@ class Task(LightningModule, ABC):
         self._resumed = {}
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        terms = self.network.head.loss(self.network(batch.images), batch.targets)
+        terms = self.losses(batch)
         loss = torch.stack(list(terms.values())).sum()
         step = self.global_step
         self._watch.note(step, batch.indices, loss)
         if (step + 1) % self._log_every() == 0:
             self._log_training(loss, terms)
         return loss
+
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """The terms by name whose sum a training step minimises."""
+        return self.network.head.loss(self.network(batch.images), batch.targets)
 
     def _log_training(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         """Hands the losses to the loggers, past ``self.log``, which takes some 0.2 ms for each of them."""

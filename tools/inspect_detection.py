@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from ..tasks.broken import broken_pictures
 from ..tasks.detection import Annotations, DetectionData
-from ..tasks.detection.broken import broken_pictures
 from ..tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
 from ..tasks.errors import DataError
 from ..tasks.preprocessing import Preprocessing

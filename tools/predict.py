@@ -18,7 +18,8 @@ from tqdm import tqdm
 from ..heads.predictions import Detections, Prediction
 from ..tasks.detection.annotations import read_json
 from ..tasks.detection.coco import column, records
-from ..tasks.detection.pictures import draw_detections, save_picture
+from ..tasks.detection.pictures import draw_detections
+from ..tasks.drawing import save_picture
 from ..tasks.images import Image
 from ..tasks.network import Network, load
 from . import sources

@@ -6,15 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-
-#: what to do with pictures and annotation files that cannot be used
-Policy = Literal["raise", "skip"]
+from ..images import Image, read_image
+from ..split import Policy
 
 
 class ImageRecord(NamedTuple):
@@ -122,6 +121,10 @@ class Annotations:
     def path(self, index: int) -> Path:
         """File of image ``index``."""
         return self.folder / str(self.names[index])
+
+    def image(self, index: int) -> Image:
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, in the size that its boxes refer to."""
+        return read_image(self.path(index), self.size(index))
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of image ``index`` in pixels."""

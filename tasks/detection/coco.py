@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .annotations import Annotations, Policy, clean_boxes, missing_files, read_json
+from ..split import Policy
+from .annotations import Annotations, clean_boxes, missing_files, read_json
 
 
 def read_coco(file: Path, folder: Path, broken: Policy = "raise") -> Annotations:

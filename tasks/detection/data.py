@@ -13,13 +13,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...heads.predictions import BoxTargets
-from ..data import Data, tell
+from ..data import Data
 from ..errors import DataError
-from ..images import read_image
 from ..preprocessing import Preprocessing
 from ..sampling import Key
-from .annotations import Annotations, Policy
-from .broken import without_broken
+from ..split import Policy
+from .annotations import Annotations
 from .coco import read_coco
 from .metrics import CocoEvaluator
 from .transforms import Augmentation, Resize, Sample, SSDAugmentation
@@ -47,7 +46,7 @@ class DetectionBatch(NamedTuple):
 class DetectionDataset(Dataset[tuple[Sample, int]]):
     """Images of one split with their objects, augmented and laid into the network's input.
 
-    Items are asked for by (index, seed); all that is random about an item follows from its seed.
+    All that is random about an item follows from its key's seed.
     """
 
     def __init__(self, annotations: Annotations, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
@@ -59,8 +58,8 @@ class DetectionDataset(Dataset[tuple[Sample, int]]):
         return len(self.annotations)
 
     def __getitem__(self, key: Key) -> tuple[Sample, int]:
-        index, seed = key
-        image = read_image(self.annotations.path(index), self.annotations.size(index))
+        index, seed, _ = key
+        image = self.annotations.image(index)
         boxes, labels = self.annotations.objects(index)
         random = np.random.default_rng(seed)
         return self.augmentation(Sample(image, boxes, labels), self.preprocessing, random), index
@@ -88,8 +87,7 @@ class DetectionData(Data[Annotations]):
         batch_size: images a step and process.
         workers: processes that read and augment; 0 reads in the training process.
         augmentation: while training; None takes SSD's crop and flip.
-        broken: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
-            "skip" reads all pictures before training begins, names those and leaves them out.
+        broken: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.Data`.
         seed: of the order and the augmentation; None takes the run's.
     """
 
@@ -101,19 +99,8 @@ class DetectionData(Data[Annotations]):
         broken: Policy = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, seed)
-        if broken not in ("raise", "skip"):
-            raise ValueError(f"broken must be raise or skip, not {broken!r}.")
+        super().__init__(batch_size, workers, broken, seed)
         self.augmentation = augmentation or SSDAugmentation()
-        self.broken: Policy = broken
-
-    def setup(self, stage: str) -> None:
-        known = set(self.splits)
-        super().setup(stage)
-        if self.broken == "skip":
-            for split in set(self.splits) - known:
-                self.splits[split], broken = without_broken(self.splits[split])
-                tell(broken)
 
     def evaluator(self, split: str) -> CocoEvaluator:
         """What measures detections on ``split``."""

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import colorsys
-import functools
 from collections.abc import Sequence
-from pathlib import Path
 
-import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageFont
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from ...heads.predictions import BoxTargets, Detections
+from ..drawing import font, palette
 from ..images import Image
 
 MOST_IMAGES = 8
 LEAST_SCORE = 0.3
 CELL = 320  # pixels of the longer side of a drawn image
 LUMA = (0.299, 0.587, 0.114)
-
-Colour = tuple[int, int, int]
-
-
-def palette(count: int) -> list[Colour]:
-    """That many colours, told apart by hue."""
-    # the checker takes a tuple of a generator for one of any length
-    hues = [(0.05 + k * 0.61803) % 1 for k in range(count)]  # the golden ratio keeps neighbours apart
-    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, 1.0)) for hue in hues]  # pyright: ignore[reportReturnType]
-
-
-@functools.cache
-def font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
-    """Pillow's own font, the same on every machine."""
-    return PIL.ImageFont.load_default(size)
 
 
 def draw_boxes(image: Image, boxes: Tensor, labels: Tensor, texts: Sequence[str], classes: Sequence[str]) -> Image:
@@ -103,13 +84,3 @@ def contact_sheet(
         seen = draw_detections(canvas, found._replace(boxes=found.boxes.float() * scale), classes, LEAST_SCORE)
         pairs.append(torch.from_numpy(np.concatenate((truth, seen), axis=1)).permute(2, 0, 1))
     return make_grid(pairs, nrow=2, padding=8, pad_value=255).permute(1, 2, 0).numpy()
-
-
-def save_picture(picture: Image, path: Path) -> None:
-    """Writes ``picture`` ``[H, W, 3]`` uint8 RGB as a file.
-
-    Raises:
-        OSError: the format cannot hold it, or the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} cannot be written as a picture of {picture.shape[1]}×{picture.shape[0]} pixels.")

@@ -13,13 +13,14 @@ from ...backbones.contract import Backbone
 from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
+from ..drawing import save_picture
 from ..errors import TaskError
 from ..preprocessing import Preprocessing
 from ..processes import several
 from ..task import Report, Task
 from .data import DetectionBatch, DetectionData
 from .metrics import CocoEvaluator, CocoResult
-from .pictures import contact_sheet, save_picture
+from .pictures import contact_sheet
 
 
 class DetectionTask(Task):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
-from .annotations import Annotations, ImageRecord, Policy
+from ..split import Policy
+from .annotations import Annotations, ImageRecord
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 

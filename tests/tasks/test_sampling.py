@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from litmobile.tasks.sampling import ShardSampler, ShuffledSampler
+from litmobile.tasks.sampling import Key, ShardSampler, ShuffledSampler
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 2, 7, 12, 100])
 WORLDS = pytest.mark.parametrize("world", [1, 2, 3])
 
 
-def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[tuple[int, int]]]:
+def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[Key]]:
     """What each process is given in one epoch."""
-    parts: list[list[tuple[int, int]]] = []
+    parts: list[list[Key]] = []
     for rank in range(world):
         sampler = ShuffledSampler(size, seed, rank, world)
         sampler.set_epoch(epoch)
@@ -25,7 +25,7 @@ def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[
 @WORLDS
 def test_an_epoch_has_every_sample_at_most_once_and_leaves_out_only_what_does_not_divide(size: int, world: int) -> None:
     parts = epoch_of(size, world)
-    indices = [index for part in parts for index, _ in part]
+    indices = [index for part in parts for index, *_ in part]
     assert len({len(part) for part in parts}) == 1
     assert len(set(indices)) == len(indices) == size - size % world
     assert set(indices) <= set(range(size))
@@ -33,7 +33,7 @@ def test_an_epoch_has_every_sample_at_most_once_and_leaves_out_only_what_does_no
 
 @WORLDS
 def test_what_is_left_out_is_not_the_same_in_every_epoch(world: int) -> None:
-    seen = {index for epoch in range(30) for part in epoch_of(8, world, epoch=epoch) for index, _ in part}
+    seen = {index for epoch in range(30) for part in epoch_of(8, world, epoch=epoch) for index, *_ in part}
     assert seen == set(range(8))
 
 
@@ -43,32 +43,32 @@ def test_the_seed_repeats_an_epoch_and_epochs_differ(world: int) -> None:
     first, others = epoch_of(100, world), [epoch_of(100, world, epoch=1), epoch_of(100, world, seed=4)]
     for other in others:
         for mine, theirs in zip(first, other, strict=True):
-            assert [index for index, _ in mine] != [index for index, _ in theirs]
-            assert not {seed for _, seed in mine} & {seed for _, seed in theirs}
+            assert [key.image for key in mine] != [key.image for key in theirs]
+            assert not {seed for _, seed, _ in mine} & {seed for _, seed, _ in theirs}
 
 
 @WORLDS
 def test_the_samples_and_their_seeds_do_not_hang_on_the_number_of_processes(world: int) -> None:
-    alone = dict(epoch_of(12, 1)[0])
-    assert {key: seed for part in epoch_of(12, world) for key, seed in part} == alone
+    alone = set(epoch_of(12, 1)[0])
+    assert {key for part in epoch_of(12, world) for key in part} == alone
 
 
 def test_every_sample_has_a_seed_of_its_own() -> None:
-    seeds = [seed for _, seed in epoch_of(1000, 1)[0]]
+    seeds = [seed for _, seed, _ in epoch_of(1000, 1)[0]]
     assert len(set(seeds)) == 1000
     assert min(seeds) >= 0
 
 
 @pytest.mark.parametrize("seed", [0, -5, 2**63, 2**64 - 1, 10**30])
 def test_any_whole_number_is_a_seed(seed: int) -> None:
-    assert sorted(index for index, _ in epoch_of(5, 1, seed=seed)[0]) == list(range(5))
+    assert sorted(index for index, *_ in epoch_of(5, 1, seed=seed)[0]) == list(range(5))
 
 
 @SIZES
 @WORLDS
 def test_evaluation_shards_hold_every_sample_exactly_once_and_in_order(size: int, world: int) -> None:
     shards = [ShardSampler(size, rank, world) for rank in range(world)]
-    indices = [[index for index, _ in shard] for shard in shards]
+    indices = [[index for index, *_ in shard] for shard in shards]
     assert sorted(index for shard in indices for index in shard) == list(range(size))
     assert indices == [sorted(shard) for shard in indices]
     assert [len(shard) for shard in shards] == [len(shard) for shard in indices]

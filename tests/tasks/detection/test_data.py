@@ -21,6 +21,7 @@ from litmobile.tasks.detection.transforms import Resize, Sample
 from litmobile.tasks.errors import DataError
 from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.sampling import Key
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]
@@ -151,7 +152,7 @@ def test_grey_pictures_become_colour_ones(content: Content, write_coco: WriteCoc
     grey = np.random.default_rng(0).integers(256, size=(40, 60), dtype=np.uint8)
     cv2.imwrite(str(folder / "a.png"), grey)
     dataset = DetectionDataset(read_coco(file, folder), Preprocessing((40, 60)), Resize())
-    image = dataset[0, 0][0].image
+    image = dataset[Key(0, 0)][0].image
     assert image.shape == (40, 60, 3)
     assert all(np.array_equal(image[:, :, channel], grey) for channel in range(3))
 
@@ -285,7 +286,7 @@ def test_a_picture_that_is_not_what_the_file_says_is_named(
     dataset = DetectionDataset(read_coco(file, folder), Preprocessing(SIZE), Resize())
     spoil(folder / "a.png")
     with pytest.raises(ValueError, match=r"a\.png") as caught:
-        dataset[0, 0]
+        dataset[Key(0, 0)]
     assert_one_sentence(caught.value, folder / "a.png", mentioned)
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from litmobile.heads.predictions import BoxTargets, Detections
-from litmobile.tasks.detection.pictures import contact_sheet, draw_detections, palette, save_picture
+from litmobile.tasks.detection.pictures import contact_sheet, draw_detections
+from litmobile.tasks.drawing import palette, save_picture
 
 CLASSES = ("dog", "cat")
 

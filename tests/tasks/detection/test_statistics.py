@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from litmobile.tasks.broken import broken_pictures
 from litmobile.tasks.detection import Annotations, ImageRecord
-from litmobile.tasks.detection.broken import broken_pictures
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.statistics import (
     Duplicate,

@@ -1,0 +1,42 @@
+"""Finding pictures that cannot be used before a training trips over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from .images import ImageError
+from .split import Split
+
+AnySplit = TypeVar("AnySplit", bound=Split)
+
+
+def broken_pictures(split: Split, progress: Callable[[Iterable[str]], Iterable[str]] = iter) -> dict[int, str]:
+    """Reads every picture: what is wrong, by index, with those that cannot be read or are not as annotated.
+
+    Args:
+        split: its pictures are read.
+        progress: sees every picture's fault pass by, an empty one for a whole picture, such as a progress bar does.
+    """
+
+    def fault(index: int) -> str:
+        try:
+            split.image(index)
+        except ImageError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
+        faults = progress(threads.map(fault, range(len(split))))
+        return {index: text for index, text in enumerate(faults) if text}
+
+
+def without_broken(split: AnySplit) -> tuple[AnySplit, tuple[str, ...]]:
+    """The split without the pictures that cannot be used, and a sentence for each of those."""
+    faults = broken_pictures(split)
+    whole = np.ones(len(split), dtype=bool)
+    whole[list(faults)] = False
+    return split.keep(whole), tuple(faults.values())

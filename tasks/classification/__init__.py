@@ -1,0 +1,16 @@
+"""Classification: labelled images, crops and policies, accuracy and calibration, and the task for a network."""
+
+from .data import ClassificationData, FolderClassification
+from .labelled import LabelledImages
+from .task import ClassificationTask
+from .transforms import CropAugmentation, Resize, ShiftAugmentation
+
+__all__ = [
+    "ClassificationData",
+    "ClassificationTask",
+    "CropAugmentation",
+    "FolderClassification",
+    "LabelledImages",
+    "Resize",
+    "ShiftAugmentation",
+]

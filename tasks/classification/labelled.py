@@ -1,0 +1,91 @@
+"""Labelled images of a split in flat arrays, which workers share without copies, whatever they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..images import Image, read_image
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of one split, each of one class.
+
+    Attributes:
+        source: file or folder that the labels come from, which messages name.
+        folder: where the images are.
+        names: file names relative to ``folder``, ``[I]``.
+        labels: ``[I]`` int64 from 0, in the order of ``classes``.
+        classes: names of the classes.
+        notes: what was mended or left out while reading, a sentence each.
+        pixels: ``[I, H, W, 3]`` uint8 RGB, where the source holds pixels and no files of pictures; ``names`` then say
+            where in it.
+    """
+
+    source: Path
+    folder: Path
+    names: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    pixels: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.labels):
+            raise DataError(f"{self.source} holds no pictures.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> Path:
+        """File of image ``index``."""
+        return self.folder / str(self.names[index])
+
+    def image(self, index: int) -> Image:
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, turned as the camera noted."""
+        return read_image(self.path(index)) if self.pixels is None else self.pixels[index]
+
+    def keep(self, images: NDArray[np.bool_]) -> LabelledImages:
+        """The same with some ``images`` ``[I]`` alone."""
+        pixels = None if self.pixels is None else self.pixels[images]
+        return replace(self, names=self.names[images], labels=self.labels[images], pixels=pixels)
+
+    def counts(self) -> NDArray[np.int64]:
+        """How many images each class has, ``[C]``."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+
+def check_classes(classes: Sequence[str], source: Path) -> None:
+    """Raises DataError unless there are two classes at least, each named once."""
+    if len(classes) < 2:
+        found = f"one class alone, {classes[0]}" if classes else "no classes"
+        raise DataError(f"{source} holds {found}: a classifier needs two at least.")
+    twice = next((name for k, name in enumerate(classes) if name in classes[:k]), None)
+    if twice is not None:
+        raise DataError(f"{source} names the class {twice} twice.")
+
+
+def split_off(whole: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """Parts ``whole`` in two, the second with about ``share`` of every class, by ``seed`` alone.
+
+    Raises:
+        DataError: a class has too few images for both.
+    """
+    random = np.random.default_rng(seed)
+    second = np.zeros(len(whole), dtype=bool)
+    for label, name in enumerate(whole.classes):
+        rows = np.flatnonzero(whole.labels == label)
+        if len(rows) < 2:
+            raise DataError(
+                f"{whole.source} holds {len(rows)} pictures of {name}, too few to split some off for validation."
+            )
+        count = min(max(1, round(share * len(rows))), len(rows) - 1)
+        second[random.permutation(rows)[:count]] = True
+    said = f"{whole.source}: {int(second.sum())} of {len(whole)} pictures, drawn by seed {seed}, are for validation."
+    return whole.keep(~second), replace(whole.keep(second), notes=(said,))

@@ -1,0 +1,85 @@
+"""Image classification: any backbone under a classifier, measured by accuracy and calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+
+from ...backbones.contract import Backbone
+from ...heads.classifier import Classifier
+from ...heads.contract import HeadFactory
+from ..drawing import save_picture
+from ..preprocessing import Preprocessing
+from ..task import Report, Task
+from .data import ClassificationBatch
+from .metrics import ClassificationEvaluator
+from .pictures import contact_sheet, draw_matrix
+
+
+class ClassificationTask(Task):
+    """Trains a classifier and measures accuracy and calibration; see :class:`litmobile.tasks.task.Task`."""
+
+    role = "classification"
+    monitor = "val/top1"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: HeadFactory = Classifier,
+        preprocessing: Preprocessing = Preprocessing((224, 224), "crop"),  # noqa: B008 — frozen
+        num_classes: int | None = None,
+        maps: list[str] | None = None,
+        backbone_weights: str | None = None,
+        weights: str | None = None,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
+            parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
+        ),
+        reference_batch: int | None = None,
+        warmup_steps: int = 1000,
+        average_decay: float | None = None,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__(
+            backbone,
+            head,
+            preprocessing,
+            num_classes=num_classes,
+            maps=maps,
+            backbone_weights=backbone_weights,
+            weights=weights,
+            optimizer=optimizer,
+            reference_batch=reference_batch,
+            warmup_steps=warmup_steps,
+            average_decay=average_decay,
+            channels_last=channels_last,
+        )
+        self.last_scores = torch.empty(0)
+
+    def start_evaluation(self, split: str) -> None:
+        self._evaluator = ClassificationEvaluator(self.network.classes, self.device)
+
+    def evaluate(self, batch: ClassificationBatch) -> None:
+        self.last_scores = self._scores(batch.images)
+        self._evaluator.add(self.last_scores, batch.targets)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        image_size = (images.shape[2], images.shape[3])
+        found = self.network.head.decode(self.network(images), image_size)
+        return torch.stack([prediction.scores for prediction in found])  # pyright: ignore[reportAttributeAccessIssue] — classifications
+
+    def draw(self, batch: ClassificationBatch, path: Path) -> None:
+        save_picture(contact_sheet(batch.images, batch.targets, self.last_scores, self.network.classes), path)
+
+    def finish_evaluation(self) -> tuple[dict[str, float], Report]:
+        result = self._evaluator.compute()
+        figures = {name: value for name, value in result.figures.items() if value is not None}
+        report = Report(
+            result.as_json(),
+            str(result),
+            sheets={"confusion": result.sheet()},
+            pictures={"confusion": draw_matrix(result.matrix, result.classes)},
+        )
+        return figures, report
