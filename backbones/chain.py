@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -71,6 +72,11 @@ class Chain(Backbone):
         self.features = {name: feature for name, feature in self.features.items() if self._ends[name] <= end}
         self.taps = {role: taps for role, taps in self.taps.items() if set(taps) <= set(self.features)}
         self._selected = tuple(names)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers up to the first map, between neighbouring ones, and behind the last."""
+        ends = sorted({0, len(self.layers), *(self._ends[name] for name in self.features)})
+        return [list(self.layers)[start:end] for start, end in itertools.pairwise(ends)]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         if images.ndim != 4:

@@ -145,6 +145,10 @@ class Backbone(Part, ABC):
             ValueError: a name is not on offer.
         """
 
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers in groups that can be frozen apart, from the image to the coarsest map; here one of them all."""
+        return [[self]]
+
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Normalised images ``[N, in_channels, H, W]`` → selected maps ``[N, channels, ⌈H/stride⌉, ⌈W/stride⌉]``.

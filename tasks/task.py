@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
@@ -22,6 +23,7 @@ from .averaging import WeightAverage
 from .checkpoints import check_same_network
 from .data import Data, ResumableLoader
 from .errors import TaskError
+from .freezing import Epochs, Freezing
 from .images import Image
 from .loss_watch import LossWatch
 from .network import Network
@@ -66,6 +68,9 @@ class Task(LightningModule, ABC):
         reference_batch: how many images a step the optimiser's learning rate is meant for; where all processes together
             and accumulated batches make k times as many, it is multiplied by k. None takes it as it is.
         warmup_steps: steps of linear warm-up, a tenth of the run at most; a cosine follows.
+        frozen_epochs: epochs at the beginning in which the backbone does not learn; "all" trains the head alone.
+        stage_epochs: epochs from the thawing of a stage of the backbone to that of the next finer one, the coarsest
+            first; 0 thaws all of it together.
         average_decay: evaluate, save and export an exponential moving average of the weights, of which a late step
             keeps this share (0.999, say); None trains without one.
         channels_last: lay tensors out in memory with the channels last, which convolutions on CPUs and tensor cores
@@ -95,6 +100,8 @@ class Task(LightningModule, ABC):
         optimizer: OptimizerCallable,
         reference_batch: int | None,
         warmup_steps: int,
+        frozen_epochs: Epochs,
+        stage_epochs: int,
         average_decay: float | None,
         channels_last: bool,
     ) -> None:
@@ -113,6 +120,7 @@ class Task(LightningModule, ABC):
         self._optimizer = optimizer
         self._reference_batch = reference_batch
         self._warmup_steps = warmup_steps
+        self._freeze = (frozen_epochs, stage_epochs)
         self._average_decay = average_decay
         self._resumed: dict[str, Any] = {}  # what a checkpoint holds beside what Lightning restores
         self._channels_last = channels_last
@@ -135,6 +143,9 @@ class Task(LightningModule, ABC):
             return
         self.network = self.build(self._class_names())
         del self._parts
+        # before processes agree on which gradients to share
+        self._freezing = Freezing(self.network.backbone, *self._freeze)
+        self._freezing.apply(0)
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
 
@@ -205,6 +216,13 @@ class Task(LightningModule, ABC):
             loader.load_state_dict(self._resumed["position"])
         self._resumed = {}
 
+    def on_train_epoch_start(self) -> None:
+        if self._freezing.apply(self.current_epoch):
+            rank_zero_info(f"Epoch {self.current_epoch}: {self._freezing.thawed} of the backbone's stages learn.")
+            if isinstance(strategy := self.trainer.strategy, DDPStrategy):
+                strategy.model = self  # processes share the gradients of what learnt when they were joined
+                strategy.configure_ddp()
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.losses(batch)
         loss = torch.stack(list(terms.values())).sum()
@@ -248,7 +266,10 @@ class Task(LightningModule, ABC):
             self._average = None
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(parameter_groups(self.network))
+        late = set(self._freezing.learn)
+        optimizer = self._optimizer(
+            parameter_groups(p for p in self.network.parameters() if p.requires_grad or p in late)
+        )
         clipped = self.trainer.gradient_clip_val is not None
         if clipped and optimizer.defaults.get("fused") and str(self.trainer.precision).endswith("mixed"):
             raise TaskError(

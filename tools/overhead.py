@@ -144,7 +144,7 @@ def loss_of(network: Network, batch: DetectionBatch) -> Tensor:
 
 def optimizer_of(network: Network) -> tuple[torch.optim.Optimizer, Any]:
     """Those of a task."""
-    optimizer = torch.optim.SGD(parameter_groups(network), lr=0.05, momentum=0.9, weight_decay=4e-5)
+    optimizer = torch.optim.SGD(parameter_groups(network.parameters()), lr=0.05, momentum=0.9, weight_decay=4e-5)
     return optimizer, warmup_cosine(optimizer, 100_000, 10)
 
 

@@ -73,6 +73,7 @@ def quieten() -> None:
         "It is recommended to use .*sync_dist=True",  # all processes know the same figures
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning's own affair
         "Precision .* is not supported by the model summary",
+        "Found .* in eval mode at the start of training",  # those of a frozen backbone
     )
     for message in known:
         warnings.filterwarnings("ignore", message=message)

@@ -3,6 +3,7 @@
 from .data import ClassificationData, FolderClassification
 from .labelled import LabelledImages
 from .task import ClassificationTask
+from .teachers import RunTeacher, Teacher, TimmTeacher
 from .transforms import CropAugmentation, Resize, ShiftAugmentation
 
 __all__ = [
@@ -12,5 +13,8 @@ __all__ = [
     "FolderClassification",
     "LabelledImages",
     "Resize",
+    "RunTeacher",
     "ShiftAugmentation",
+    "Teacher",
+    "TimmTeacher",
 ]

@@ -12,15 +12,24 @@ from ...backbones.contract import Backbone
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ..drawing import save_picture
+from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..task import Report, Task
 from .data import ClassificationBatch
 from .metrics import ClassificationEvaluator
+from .mixing import Mixing
 from .pictures import contact_sheet, draw_matrix
+from .teachers import Teacher
 
 
 class ClassificationTask(Task):
-    """Trains a classifier and measures accuracy and calibration; see :class:`litmobile.tasks.task.Task`."""
+    """Trains a classifier and measures accuracy and calibration; see :class:`litmobile.tasks.task.Task` for the rest.
+
+    Args:
+        mixup: α of mixup, see :class:`.mixing.Mixing`; 0 for none.
+        cutmix: α of CutMix; 0 for none.
+        teacher: a trained classifier to learn from beside the true classes.
+    """
 
     role = "classification"
     monitor = "val/top1"
@@ -39,8 +48,13 @@ class ClassificationTask(Task):
         ),
         reference_batch: int | None = None,
         warmup_steps: int = 1000,
+        frozen_epochs: Epochs = 0,
+        stage_epochs: int = 0,
         average_decay: float | None = None,
         channels_last: bool = True,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__(
             backbone,
@@ -53,10 +67,25 @@ class ClassificationTask(Task):
             optimizer=optimizer,
             reference_batch=reference_batch,
             warmup_steps=warmup_steps,
+            frozen_epochs=frozen_epochs,
+            stage_epochs=stage_epochs,
             average_decay=average_decay,
             channels_last=channels_last,
         )
+        self._mixing = Mixing(mixup, cutmix)
+        self._teacher = teacher
         self.last_scores = torch.empty(0)
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if self._teacher is not None:
+            self._teacher.prepare(self.network.classes, self.device)
+
+    def losses(self, batch: ClassificationBatch) -> dict[str, Tensor]:
+        images, targets = self._mixing(batch.images, batch.targets, len(self.network.classes))
+        output = self.network(images)
+        terms = self.network.head.loss(output, targets)
+        return terms if self._teacher is None else self._teacher.terms(terms, output, self._teacher.answer(images))
 
     def start_evaluation(self, split: str) -> None:
         self._evaluator = ClassificationEvaluator(self.network.classes, self.device)

@@ -15,6 +15,7 @@ from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..drawing import save_picture
 from ..errors import TaskError
+from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..processes import several
 from ..task import Report, Task
@@ -43,6 +44,8 @@ class DetectionTask(Task):
         ),
         reference_batch: int | None = None,
         warmup_steps: int = 1000,
+        frozen_epochs: Epochs = 0,
+        stage_epochs: int = 0,
         average_decay: float | None = None,
         channels_last: bool = True,
     ) -> None:
@@ -57,6 +60,8 @@ class DetectionTask(Task):
             optimizer=optimizer,
             reference_batch=reference_batch,
             warmup_steps=warmup_steps,
+            frozen_epochs=frozen_epochs,
+            stage_epochs=stage_epochs,
             average_decay=average_decay,
             channels_last=channels_last,
         )

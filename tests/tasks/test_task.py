@@ -37,7 +37,7 @@ def small_data(shapes: Path) -> CocoDetection:
 
 def test_norms_and_biases_are_not_decayed() -> None:
     network = nn.Sequential(MobileNetV2(0.35), nn.Linear(4, 2))
-    decayed, others = parameter_groups(network)
+    decayed, others = parameter_groups(network.parameters())
     assert all(p.ndim > 1 for p in decayed["params"])
     assert others["weight_decay"] == 0
     assert all(p.ndim == 1 for p in others["params"])
@@ -187,7 +187,7 @@ def test_a_network_learns_one_batch_by_heart(loss: str, shapes: Path) -> None:
     batch = next(iter(data.val_dataloader()))
     task = DetectionTask(MobileNetV2(0.35), head=partial(SSDLite, loss=loss), num_classes=6)
     task.configure_model()
-    optimizer = torch.optim.AdamW(parameter_groups(task.network), lr=3e-3)
+    optimizer = torch.optim.AdamW(parameter_groups(task.network.parameters()), lr=3e-3)
     losses = []
     for _ in range(25):
         terms = task.network.head.loss(task.network.train()(batch.images), batch.targets)
