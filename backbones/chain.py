@@ -12,6 +12,7 @@ from .contract import Backbone, Feature, WeightsError
 from .published import Normalisation, Weights
 
 Aliases = Mapping[str, str]
+POSITIONS = ("c1", "c2", "c3", "c4", "c5", "final")
 
 
 class Chain(Backbone):
@@ -74,8 +75,8 @@ class Chain(Backbone):
         self._selected = tuple(names)
 
     def stages(self) -> list[list[nn.Module]]:
-        """The layers up to the first map, between neighbouring ones, and behind the last."""
-        ends = sorted({0, len(self.layers), *(self._ends[name] for name in self.features)})
+        """The layers up to c1, from there to c2, and so on; what a family marks within a stage does not part it."""
+        ends = sorted({0, len(self.layers), *(self._ends[name] for name in self.features if name in POSITIONS)})
         return [list(self.layers)[start:end] for start, end in itertools.pairwise(ends)]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

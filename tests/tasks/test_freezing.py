@@ -1,0 +1,138 @@
+"""Frozen backbones: who learns when, with whose norm statistics, in one process and in two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from litmobile.backbones import Backbone, MobileNetV2, TimmBackbone
+from litmobile.backbones.chain import POSITIONS
+from litmobile.tasks.classification import ClassificationTask, FolderClassification
+from litmobile.tasks.freezing import Epochs, Freezing
+from litmobile.tasks.preprocessing import Preprocessing
+from support.families import FAMILIES, name_of, on_meta
+from support.labelled import write_folders
+
+CLASSES = ("ant", "bee", "cat")
+STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("pictures") / "pictures", CLASSES, count=6)
+
+
+class Watch(Callback):
+    """Notes, epoch by epoch, which tensors of the backbone changed, and how the optimiser began."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Tensor] = {}
+        self.changed: list[set[str]] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.before = {name: value.clone() for name, value in pl_module.network.state_dict().items()}
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        after = pl_module.network.state_dict()
+        self.changed.append({name for name in after if not torch.equal(after[name], self.before[name])})
+
+
+def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: Any) -> ClassificationTask:
+    task = ClassificationTask(
+        MobileNetV2(0.35),
+        preprocessing=Preprocessing((32, 32)),
+        warmup_steps=0,
+        **{"optimizer": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)} | options,
+    )
+    trainer = Trainer(
+        default_root_dir=folder, logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
+        use_distributed_sampler=False, max_epochs=epochs, callbacks=[watch], num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(task, FolderClassification(str(pictures), batch_size=5, workers=0))
+    return task
+
+
+@pytest.mark.parametrize(("frozen", "thawed"), [(0, 0), (1, 1), (2, 2), ("all", 3)], ids=str)
+def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
+    pictures: Path, tmp_path: Path, frozen: Epochs, thawed: int
+) -> None:
+    watch = Watch()
+    task = train(pictures, tmp_path, watch, 3, frozen_epochs=frozen)
+    everything = set(task.network.state_dict())
+    head = {name for name in everything if name.startswith("head.")}
+    for epoch, changed in enumerate(watch.changed):
+        assert changed == (head if epoch < thawed else everything), epoch
+
+
+def test_stages_thaw_one_after_the_other_the_coarsest_first(pictures: Path, tmp_path: Path) -> None:
+    watch = Watch()
+    task = train(pictures, tmp_path, watch, STAGES + 2, frozen_epochs=1, stage_epochs=1)
+    learning = [
+        {int(name.split(".")[2]) for name in changed if name.startswith("backbone.")} for changed in watch.changed
+    ]
+    layers = len(task.network.backbone.layers)
+    starts = [0, 2, 4, 7, 14, 19, layers]  # the first layer of each stage, and none
+    assert learning == [set(range(start, layers)) for start in (*starts[::-1], 0)]
+    assert all(p.requires_grad for p in task.network.parameters())
+
+
+def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(pictures: Path, tmp_path: Path) -> None:
+    for frozen, optimised in (("all", "head"), (1, "network")):
+        given: list[int] = []
+
+        def optimizer(groups: Any, given: list[int] = given) -> torch.optim.Optimizer:
+            given.append(sum(len(group["params"]) for group in groups))
+            return torch.optim.SGD(groups, lr=0.1)
+
+        task = train(pictures, tmp_path, Watch(), 1, frozen_epochs=frozen, optimizer=optimizer)
+        module = task.network if optimised == "network" else task.network.head
+        assert given == [len(list(module.parameters()))]
+
+
+def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
+    backbone = MobileNetV2(0.35)
+    backbone.layers[0].requires_grad_(False)
+    freezing = Freezing(backbone, 1, 0)
+    for epoch in (0, 1, 5):
+        freezing.apply(epoch)
+        assert not any(p.requires_grad for p in backbone.layers[0].parameters())
+    assert all(p.requires_grad for p in backbone.layers[1].parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Backbone]) -> None:
+    backbone = on_meta(family)
+    parameters = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
+    assert [id(p) for p in parameters] == [id(p) for p in backbone.parameters()]
+    assert len(backbone.stages()) == sum(name in POSITIONS for name in backbone.features)
+    backbone.select(["c3"])
+    assert sum(len(stage) for stage in backbone.stages()) == len(backbone.layers)
+
+
+def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
+    backbone = TimmBackbone("resnet18")
+    freezing = Freezing(backbone, 1, 1)
+    freezing.apply(0)
+    assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
+    assert freezing.apply(1) and backbone.training and all(p.requires_grad for p in backbone.parameters())
+
+
+@pytest.mark.parametrize(
+    ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "frozen_epochs=all")], ids=str
+)
+def test_impossible_freezing_is_refused(frozen: Epochs, stages: int, mentioned: str, assert_one_sentence: Any) -> None:
+    with pytest.raises(ValueError, match="epochs") as caught:
+        Freezing(MobileNetV2(0.35), frozen, stages)
+    assert_one_sentence(caught.value, mentioned)
+
+
+def test_norms_of_a_frozen_backbone_use_the_statistics_that_they_have() -> None:
+    backbone = MobileNetV2(0.35)
+    Freezing(backbone, "all", 0).apply(0)
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms and not any(norm.training for norm in norms)
