@@ -68,11 +68,11 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
 def decode(path: str | Path, data: bytes, turned: bool) -> Image:
     """The picture that ``data``, the content of ``path``, holds; ``turned`` as the camera noted, or as stored."""
     if quick_is_right(data):
-        flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = cv2.IMREAD_COLOR_RGB if turned else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         with contextlib.suppress(cv2.error):  # raised for pictures beyond OpenCV's limits
             image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
             if image is not None:
-                return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), dtype=np.uint8)
+                return np.asarray(image, dtype=np.uint8)
     return decode_with_care(path, data, turned)
 
 
