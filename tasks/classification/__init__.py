@@ -2,6 +2,7 @@
 
 from .data import ClassificationData, FolderClassification
 from .labelled import LabelledImages
+from .policies import Policy, RandAugment, TrivialAugment
 from .task import ClassificationTask
 from .transforms import CropAugmentation, Resize, ShiftAugmentation
 
@@ -11,6 +12,9 @@ __all__ = [
     "CropAugmentation",
     "FolderClassification",
     "LabelledImages",
+    "Policy",
+    "RandAugment",
     "Resize",
     "ShiftAugmentation",
+    "TrivialAugment",
 ]
