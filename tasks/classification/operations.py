@@ -21,7 +21,7 @@ from ..images import Image
 Operation = Callable[[Image, float, Colour], Image]
 
 LEVELS = np.arange(256)
-# torchvision and Pillow cut off weighted sums, which OpenCV rounds: nearly a half is taken away, not all of it, or whole
+# torchvision and Pillow cut off weighted sums, OpenCV rounds them: nearly a half is taken away, not all of it, or whole
 # numbers would be rounded down
 CUT_OFF = -0.499
 # a 3×3 mean whose middle counts five times, as in Pillow
