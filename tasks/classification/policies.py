@@ -57,7 +57,7 @@ MODERATE = (
     Choice(op.identity),
     Choice(op.shear_x, 0.0, 0.3, signed=True),
     Choice(op.shear_y, 0.0, 0.3, signed=True),
-    Choice(op.translate_x_by_share, 0.0, 150 / 331, signed=True),  # 150 of the 331 pixels that NASNet was trained at
+    Choice(op.translate_x_by_share, 0.0, 150 / 331, signed=True),  # AutoAugment's 150 of 331 pixels
     Choice(op.translate_y_by_share, 0.0, 150 / 331, signed=True),
     Choice(op.rotate, 0.0, 30.0, signed=True),
     Choice(op.brightness, 0.0, 0.9, signed=True),
@@ -70,7 +70,7 @@ MODERATE = (
     Choice(op.equalize),
 )
 
-#: arXiv 2103.10158, table 1 (wide), with the ranges of torchvision's TrivialAugmentWide
+#: the wide space of arXiv 2103.10158, with the ranges of torchvision's TrivialAugmentWide
 WIDE = (
     Choice(op.identity),
     Choice(op.shear_x, 0.0, 0.99, signed=True),
