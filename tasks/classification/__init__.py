@@ -2,6 +2,7 @@
 
 from .data import ClassificationData, FolderClassification
 from .labelled import LabelledImages
+from .policies import Policy, RandAugment, TrivialAugment
 from .task import ClassificationTask
 from .teachers import RunTeacher, Teacher, TimmTeacher
 from .transforms import CropAugmentation, Resize, ShiftAugmentation
@@ -12,9 +13,12 @@ __all__ = [
     "CropAugmentation",
     "FolderClassification",
     "LabelledImages",
+    "Policy",
+    "RandAugment",
     "Resize",
     "RunTeacher",
     "ShiftAugmentation",
     "Teacher",
     "TimmTeacher",
+    "TrivialAugment",
 ]

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from ..drawing import Colour
 from ..images import Image
 from ..preprocessing import Preprocessing
+from .policies import Policy
+
+# the ranges of torchvision's RandomErasing
+ERASED_SCALE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
+
+
+class Window(NamedTuple):
+    """A part of an image, in whole pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 class Augmentation(ABC):
@@ -31,13 +46,43 @@ class Resize(Augmentation):
         return preprocessing.apply(image)
 
 
-class CropAugmentation(Augmentation):
-    """A random part of the image, resized to the input; then a flip (Inception, arXiv 1409.4842, section 6).
+class View(Augmentation):
+    """A part of the image as the input; then flip, policy and erasing, in this order.
+
+    Args:
+        flip: probability of mirroring left and right.
+        policy: operations on colours and geometry; None for none.
+        erasing: probability of hiding a rectangle, see :func:`erased`.
+    """
+
+    def __init__(self, flip: float, policy: Policy | None, erasing: float) -> None:
+        for name, probability in (("flip", flip), ("erasing", erasing)):
+            if not 0 <= probability <= 1:
+                raise ValueError(f"{name} must be a probability in 0 … 1, not {probability}.")
+        self.flip = flip
+        self.policy = policy
+        self.erasing = erasing
+
+    @abstractmethod
+    def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+        """Image ``[h, w, 3]`` uint8 → the part that is shown, ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
+
+    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+        shown = flipped(self.part(image, preprocessing, random), self.flip, random)
+        if self.policy is not None:
+            shown = self.policy(shown, preprocessing.fill, random)
+        return erased(shown, self.erasing, preprocessing.fill, random)
+
+
+class CropAugmentation(View):
+    """A random part of the image, resized to the input (Inception, arXiv 1409.4842, section 6); see :class:`View`.
 
     Args:
         scale: least and greatest share of the image's area that is shown.
         ratio: least and greatest width over height of that part, drawn evenly by their logarithm.
         flip: probability of mirroring left and right.
+        policy: operations on colours and geometry, such as :class:`.policies.TrivialAugment`; None for none.
+        erasing: probability of hiding a rectangle under the mean colour.
     """
 
     def __init__(
@@ -45,61 +90,97 @@ class CropAugmentation(Augmentation):
         scale: tuple[float, float] = (0.08, 1.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
+        policy: Policy | None = None,
+        erasing: float = 0.0,
     ) -> None:
+        super().__init__(flip, policy, erasing)
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"scale must be two rising shares in 0 … 1, not {scale}.")
         if not 0 < ratio[0] <= ratio[1]:
             raise ValueError(f"ratio must be two rising positive numbers, not {ratio}.")
         self.scale = scale
         self.ratio = ratio
-        self.flip = flip
 
-    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         top, left, height, width = self.window(image.shape[0], image.shape[1], random)
         rows, columns = preprocessing.size
         part = image[top : top + height, left : left + width]
         shrunk = height > 2 * rows or width > 2 * columns
         shown = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
-        return flipped(np.asarray(shown, dtype=np.uint8), self.flip, random)
+        return np.asarray(shown, dtype=np.uint8)
 
-    def window(self, height: int, width: int, random: Generator) -> tuple[int, int, int, int]:
-        """Top, left, height and width of a part of ``height``×``width`` pixels; the middle where ten draws fail."""
-        low, high = (math.log(ratio) for ratio in self.ratio)
-        for _ in range(10):
-            area = height * width * random.uniform(*self.scale)
-            ratio = math.exp(random.uniform(low, high))
-            wide, tall = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-            if 0 < wide <= width and 0 < tall <= height:
-                top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
-                return int(top), int(left), tall, wide
+    def window(self, height: int, width: int, random: Generator) -> Window:
+        """A part of ``height``×``width`` pixels; the middle where none of scale and ratio can be found."""
+        found = drawn_window(height, width, self.scale, self.ratio, random)
+        if found is not None:
+            return found
         ratio = min(max(width / height, self.ratio[0]), self.ratio[1])
-        wide, tall = min(width, round(height * ratio)), min(height, round(width / ratio))
-        return (height - tall) // 2, (width - wide) // 2, tall, wide
+        wide, tall = max(1, min(width, round(height * ratio))), max(1, min(height, round(width / ratio)))
+        return Window((height - tall) // 2, (width - wide) // 2, tall, wide)
 
 
-class ShiftAugmentation(Augmentation):
-    """The whole image as in validation, moved by some pixels; then a flip, as CIFAR is trained (arXiv 1512.03385, 4.2).
+class ShiftAugmentation(View):
+    """The whole image as in validation, moved by some pixels (CIFAR in arXiv 1512.03385, 4.2); see :class:`View`.
 
     Args:
         pixels: most that the input is moved in either direction; what comes in from outside has the mean colour.
         flip: probability of mirroring left and right.
+        policy: operations on colours and geometry, such as :class:`.policies.TrivialAugment`; None for none.
+        erasing: probability of hiding a rectangle under the mean colour.
     """
 
-    def __init__(self, pixels: int = 4, flip: float = 0.5) -> None:
+    def __init__(self, pixels: int = 4, flip: float = 0.5, policy: Policy | None = None, erasing: float = 0.0) -> None:
+        super().__init__(flip, policy, erasing)
         if pixels < 0:
             raise ValueError(f"pixels must be 0 or more, not {pixels}.")
         self.pixels = pixels
-        self.flip = flip
 
-    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         shown, margin = preprocessing.apply(image), self.pixels
         rows, columns = preprocessing.size
         down, right = random.integers(2 * margin + 1, size=2)
         wider = cv2.copyMakeBorder(shown, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=preprocessing.fill)
-        part = np.asarray(wider[down : down + rows, right : right + columns], dtype=np.uint8)
-        return flipped(part, self.flip, random)
+        return np.asarray(wider[down : down + rows, right : right + columns], dtype=np.uint8)
+
+
+def drawn_window(
+    height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float], random: Generator
+) -> Window | None:
+    """A part of ``height``×``width`` pixels somewhere in them; None where ten draws do not fit in.
+
+    Args:
+        height: of the whole.
+        width: of the whole.
+        scale: least and greatest share of its area.
+        ratio: least and greatest width over height, drawn evenly by their logarithm.
+        random: where all draws come from.
+    """
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    for _ in range(10):
+        area = height * width * random.uniform(*scale)
+        shape = math.exp(random.uniform(low, high))
+        wide, tall = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
+        if 0 < wide <= width and 0 < tall <= height:
+            top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
+            return Window(int(top), int(left), tall, wide)
+    return None
 
 
 def flipped(image: Image, probability: float, random: Generator) -> Image:
     """``image`` mirrored left and right with some ``probability``; contiguous either way."""
     return np.ascontiguousarray(image[:, ::-1] if random.random() < probability else image)
+
+
+def erased(image: Image, probability: float, fill: Colour, random: Generator) -> Image:
+    """``image`` with a rectangle of ``fill`` on it with some ``probability`` (random erasing, arXiv 1708.04896).
+
+    The rectangle has 0.02 to 0.33 of the image's area and a ratio of 0.3 to 3.3.
+    """
+    if random.random() >= probability:
+        return image
+    window = drawn_window(image.shape[0], image.shape[1], ERASED_SCALE, ERASED_RATIO, random)
+    if window is None:
+        return image
+    hidden = image.copy()
+    hidden[window.top : window.top + window.height, window.left : window.left + window.width] = fill
+    return hidden

@@ -1,0 +1,136 @@
+"""Policies: which operations an image goes through, and how strongly; by few numbers or none, nothing is learned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from numpy.random import Generator
+
+from ..drawing import Colour
+from ..images import Image
+from . import operations as op
+
+
+class Policy(ABC):
+    """Random operations on the network's input, after crop and flip.
+
+    All randomness comes from ``random``, so that a seed repeats and workers differ.
+    """
+
+    @abstractmethod
+    def __call__(self, image: Image, fill: Colour, random: Generator) -> Image:
+        """Image ``[H, W, 3]`` uint8 → another of the same size, contiguous.
+
+        Args:
+            image: contiguous; it is left as it is, and may be what is given back.
+            fill: colour of what comes in from outside the image.
+            random: where all draws come from.
+        """
+
+
+class Choice(NamedTuple):
+    """An operation and how strongly it may be applied.
+
+    Attributes:
+        operation: what is done.
+        weakest: its magnitude in the first bin; 0 where it has none.
+        strongest: its magnitude in the last bin.
+        signed: whether the magnitude is negated half of the times.
+    """
+
+    operation: op.Operation
+    weakest: float = 0.0
+    strongest: float = 0.0
+    signed: bool = False
+
+    def apply(self, image: Image, share: float, fill: Colour, random: Generator) -> Image:
+        """Does it with the magnitude at a ``share`` of the way from the weakest to the strongest."""
+        magnitude = self.weakest + share * (self.strongest - self.weakest)
+        if self.signed and random.random() < 0.5:
+            magnitude = -magnitude
+        return self.operation(image, magnitude, fill)
+
+
+#: arXiv 1909.13719, figure 2, with the ranges of torchvision's RandAugment
+MODERATE = (
+    Choice(op.identity),
+    Choice(op.shear_x, 0.0, 0.3, signed=True),
+    Choice(op.shear_y, 0.0, 0.3, signed=True),
+    Choice(op.translate_x_by_share, 0.0, 150 / 331, signed=True),  # AutoAugment's 150 of 331 pixels
+    Choice(op.translate_y_by_share, 0.0, 150 / 331, signed=True),
+    Choice(op.rotate, 0.0, 30.0, signed=True),
+    Choice(op.brightness, 0.0, 0.9, signed=True),
+    Choice(op.colour, 0.0, 0.9, signed=True),
+    Choice(op.contrast, 0.0, 0.9, signed=True),
+    Choice(op.sharpness, 0.0, 0.9, signed=True),
+    Choice(op.posterize, 8, 4),
+    Choice(op.solarize, 255, 0),
+    Choice(op.autocontrast),
+    Choice(op.equalize),
+)
+
+#: the wide space of arXiv 2103.10158, with the ranges of torchvision's TrivialAugmentWide
+WIDE = (
+    Choice(op.identity),
+    Choice(op.shear_x, 0.0, 0.99, signed=True),
+    Choice(op.shear_y, 0.0, 0.99, signed=True),
+    Choice(op.translate_x, 0.0, 32.0, signed=True),
+    Choice(op.translate_y, 0.0, 32.0, signed=True),
+    Choice(op.rotate, 0.0, 135.0, signed=True),
+    Choice(op.brightness, 0.0, 0.99, signed=True),
+    Choice(op.colour, 0.0, 0.99, signed=True),
+    Choice(op.contrast, 0.0, 0.99, signed=True),
+    Choice(op.sharpness, 0.0, 0.99, signed=True),
+    Choice(op.posterize, 8, 2),
+    Choice(op.solarize, 255, 0),
+    Choice(op.autocontrast),
+    Choice(op.equalize),
+)
+
+
+class RandAugment(Policy):
+    """Some operations one after the other, each drawn from 14, all of one magnitude (arXiv 1909.13719).
+
+    Args:
+        operations: how many an image goes through; the paper's N.
+        magnitude: bin of their magnitude, from 0, the weakest, to ``bins`` − 1; the paper's M.
+        bins: number of magnitudes that each range is divided into.
+    """
+
+    def __init__(self, operations: int = 2, magnitude: int = 9, bins: int = 31) -> None:
+        check_bins(bins)
+        if operations < 1:
+            raise ValueError(f"operations must be at least 1, not {operations}.")
+        if not 0 <= magnitude < bins:
+            raise ValueError(f"magnitude must be in 0 … {bins - 1}, one of {bins} bins, not {magnitude}.")
+        self.operations = operations
+        self.magnitude = magnitude
+        self.bins = bins
+
+    def __call__(self, image: Image, fill: Colour, random: Generator) -> Image:
+        for number in random.integers(len(MODERATE), size=self.operations):
+            image = MODERATE[number].apply(image, self.magnitude / (self.bins - 1), fill, random)
+        return image
+
+
+class TrivialAugment(Policy):
+    """One operation of 14, of a magnitude drawn from a wide range; nothing to tune (arXiv 2103.10158).
+
+    Args:
+        bins: number of magnitudes that each range is divided into.
+    """
+
+    def __init__(self, bins: int = 31) -> None:
+        check_bins(bins)
+        self.bins = bins
+
+    def __call__(self, image: Image, fill: Colour, random: Generator) -> Image:
+        choice, magnitude = WIDE[int(random.integers(len(WIDE)))], int(random.integers(self.bins))
+        return choice.apply(image, magnitude / (self.bins - 1), fill, random)
+
+
+def check_bins(bins: int) -> None:
+    """Raises ValueError where there is no way from a weakest to a strongest bin."""
+    if bins < 2:
+        raise ValueError(f"bins must be at least 2, not {bins}.")
