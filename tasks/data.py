@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .broken import without_broken
 from .errors import DataError
+from .multi_scale import MultiScaleBatches
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
 from .split import Policy, Split
@@ -37,13 +38,17 @@ class Data(LightningDataModule, ABC, Generic[S]):
         broken: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
             "skip" reads all pictures before training begins, names those and leaves them out.
         seed: of the order and the augmentation; None takes the run's.
+        sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
+            ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
 
     Attributes:
         preprocessing: how images become the input; None takes that of the network which the trainer trains.
         splits: what has been read, by "train", "val" and "test".
     """
 
-    def __init__(self, batch_size: int, workers: int, broken: Policy, seed: int | None) -> None:
+    def __init__(
+        self, batch_size: int, workers: int, broken: Policy, seed: int | None, sizes: list[int] | None = None
+    ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
@@ -51,10 +56,13 @@ class Data(LightningDataModule, ABC, Generic[S]):
             raise ValueError(f"workers must be 0 or more, not {workers}.")
         if broken not in ("raise", "skip"):
             raise ValueError(f"broken must be raise or skip, not {broken!r}.")
+        if sizes is not None and (not sizes or min(sizes) < 32):
+            raise ValueError(f"sizes must be sides of at least 32 pixels each, not {sizes}.")
         self.batch_size = batch_size
         self.workers = workers
         self.broken: Policy = broken
         self.seed = seed
+        self.sizes = sizes
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
 
@@ -115,8 +123,12 @@ class Data(LightningDataModule, ABC, Generic[S]):
 
     def train_dataloader(self) -> DataLoader[Any]:
         seed = torch.initial_seed() if self.seed is None else self.seed
-        size = len(self.splits["train"])
-        sampler = ShuffledSampler(size, seed, *self._rank_and_world("train"))
+        images, (rank, world) = len(self.splits["train"]), self._rank_and_world("train")
+        if self.sizes is not None:
+            squares = [(side, side) for side in self.sizes]
+            batches = MultiScaleBatches(images, seed, squares, self.input.size, self.batch_size, rank, world)
+            return self._loader("train", batches)
+        sampler = ShuffledSampler(images, seed, rank, world)
         return self._loader("train", sampler, drop_last=len(sampler) >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -131,12 +143,16 @@ class Data(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{world} processes cannot share the {len(self.splits[split])} images of {split}.")
         return rank, world
 
-    def _loader(self, split: str, sampler: ShuffledSampler | ShardSampler, drop_last: bool = False) -> ResumableLoader:
+    def _loader(
+        self, split: str, sampler: ShuffledSampler | ShardSampler | MultiScaleBatches, drop_last: bool = False
+    ) -> ResumableLoader:
+        if isinstance(sampler, MultiScaleBatches):
+            batches: dict[str, Any] = {"batch_sampler": sampler}
+        else:
+            batches = {"batch_size": self.batch_size, "sampler": sampler, "drop_last": drop_last}
         return ResumableLoader(
             self.dataset(split, training=split == "train"),
-            self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
+            **batches,
             num_workers=self.workers,
             collate_fn=self.collate,
             worker_init_fn=start_worker,
@@ -165,12 +181,13 @@ class ResumableLoader(DataLoader[Any]):
     resume_at: Position | None = None
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — narrower than needed
-        sampler = self.sampler
-        assert isinstance(sampler, ShuffledSampler | ShardSampler)
+        sampler = self.batch_sampler if isinstance(self.batch_sampler, MultiScaleBatches) else self.sampler
+        assert isinstance(sampler, ShuffledSampler | ShardSampler | MultiScaleBatches)
         self.position = Position(epoch=sampler.epoch, batches=0)
         if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
             self.position = self.resume_at
         self.resume_at = None
+        # a sampler of batches counts those; the loader has no batch_size then
         sampler.start = self.position["batches"] * (self.batch_size or 1)
         for batch in super().__iter__():
             self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)

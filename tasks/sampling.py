@@ -23,6 +23,11 @@ class Key(NamedTuple):
     size: tuple[int, int] | None = None
 
 
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Draws all that is random about the order of an epoch; ``seed`` may be any whole number."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
 class ShuffledSampler(Sampler[Key]):
     """Every sample once an epoch, in an order and with seeds that follow from (``seed``, epoch) alone.
 
@@ -57,7 +62,7 @@ class ShuffledSampler(Sampler[Key]):
         return self.size // self.world
 
     def __iter__(self) -> Iterator[Key]:
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        generator = epoch_generator(self.seed, self.epoch)
         order = torch.randperm(self.size, generator=generator)
         seeds = torch.randint(2**62, (self.size,), generator=generator)
         mine = slice(self.rank + self.start * self.world, len(self) * self.world, self.world)

@@ -82,6 +82,8 @@ class ClassificationData(Data[LabelledImages]):
         augmentation: while training; None takes random crops and flips.
         broken: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.Data`.
         seed: of the order and the augmentation; None takes the run's.
+        sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
+            ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
     """
 
     def __init__(
@@ -91,8 +93,9 @@ class ClassificationData(Data[LabelledImages]):
         augmentation: Augmentation | None = None,
         broken: Policy = "raise",
         seed: int | None = None,
+        sizes: list[int] | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, broken, seed)
+        super().__init__(batch_size, workers, broken, seed, sizes)
         self.augmentation = augmentation or CropAugmentation()
 
     def dataset(self, split: str, training: bool) -> ClassificationDataset:
@@ -118,6 +121,7 @@ class FolderClassification(ClassificationData):
         augmentation: while training.
         broken: "raise" or "skip" pictures that cannot be read.
         seed: of the order and the augmentation.
+        sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -137,8 +141,9 @@ class FolderClassification(ClassificationData):
         augmentation: Augmentation | None = None,
         broken: Policy = "raise",
         seed: int | None = None,
+        sizes: list[int] | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
+        super().__init__(batch_size, workers, augmentation, broken, seed, sizes)
         if not 0 < val_share < 1:
             raise ValueError(f"val_share must be in 0 … 1, neither included, not {val_share}.")
         self.root = Path(root).expanduser()

@@ -9,26 +9,40 @@ import torch
 
 from litmobile.tasks.run import checkpoint
 
-#: words for ``litmobile fit``; the data's root and the run's folder are missing
-SMALL = [
-    "--model=DetectionTask",
+_SMALL = [
     "--model.backbone=MobileNetV2",
     "--model.backbone.width=0.35",
     "--model.backbone.norm_momentum=0.1",
-    "--model.preprocessing.size=[64,64]",
     "--model.average_decay=0.99",
-    "--data=CocoDetection",
-    "--data.train=train",
-    "--data.val=val",
-    "--data.batch_size=2",
     "--data.workers=1",
-    "--data.augmentation=SSDAugmentation",
-    "--data.augmentation.photometric=true",
     "--trainer.max_epochs=3",
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
+]
+#: words for ``litmobile fit``; the data's root and the run's folder are missing
+SMALL = [
+    "--model=DetectionTask",
+    "--model.preprocessing.size=[64,64]",
+    "--data=CocoDetection",
+    "--data.train=train",
+    "--data.val=val",
+    "--data.batch_size=2",
+    "--data.augmentation=SSDAugmentation",
+    "--data.augmentation.photometric=true",
+    *_SMALL,
+]
+#: the same for a classifier that trains on several sizes: 11, 5 and 2 images a step
+SMALL_IN_SIZES = [
+    "--model=ClassificationTask",
+    "--model.preprocessing.size=[48,48]",
+    "--model.optimizer=SGD",
+    "--model.optimizer.lr=0.01",
+    "--data=FolderClassification",
+    "--data.batch_size=5",
+    "--data.sizes=[32,48,64]",
+    *_SMALL,
 ]
 
 

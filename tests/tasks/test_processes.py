@@ -19,8 +19,11 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.errors import DataError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_rate
-from support.training import SMALL, last
+from support.folders import write_folders
+from support.recording import recorded
+from support.training import SMALL, SMALL_IN_SIZES, last
 
+TESTS = Path(__file__).resolve().parents[1]
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
 
 
@@ -95,6 +98,26 @@ def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: P
     process = start("fit", *SMALL, f"--data.root={shapes}", f"--run={tmp_path / 'run'}", *DDP, "--trainer.devices=2",
                     "--trainer.sync_batchnorm=true")  # fmt: skip
     assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
+
+
+def test_two_processes_train_on_the_same_size_at_each_step_and_on_every_image_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folders(tmp_path / "data", train=45, val=4)  # steps of 22, 10, 4, 4 and 5 images
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    finish(
+        start("fit", *SMALL_IN_SIZES, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
+              "--trainer.devices=2", "--trainer.max_epochs=2", "--data.workers=0",
+              "--trainer.callbacks=support.recording.Recorder", f"--trainer.callbacks.folder={tmp_path}")
+    )  # fmt: skip
+    ours, theirs = recorded(tmp_path, 0), recorded(tmp_path, 1)
+    assert [step[:2] for step in ours] == [step[:2] for step in theirs]
+    assert last(tmp_path / "run")["global_step"] == len(ours) == 10
+    for epoch in range(2):
+        steps = [step for step in ours + theirs if step.epoch == epoch]
+        assert sorted(image for step in steps for image in step.images) == list(range(45))
+        assert {step.side for step in steps} == {32, 48, 64}
+    assert {len(mine.images) - len(other.images) for mine, other in zip(ours, theirs, strict=True)} == {0, 1}
 
 
 def test_more_processes_than_images_are_refused(shapes: Path) -> None:

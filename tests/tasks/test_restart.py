@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -19,7 +19,8 @@ import torch
 from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
 from litmobile.tasks.run import checkpoint
 from litmobile.tools.cli import main
-from support.training import SMALL, last
+from support.folders import write_folders
+from support.training import SMALL, SMALL_IN_SIZES, last
 
 OneSentence = Callable[..., None]
 
@@ -48,10 +49,17 @@ def fit(shapes: Path, run: Path, *words: str) -> None:
     main(["fit", *SMALL, f"--data.root={shapes}", "--run", str(run), *words])
 
 
-def interrupt(shapes: Path, run: Path, name: str, step: int) -> int:
+class Training(NamedTuple):
+    """Words for ``litmobile fit``, and a run of three epochs of five steps that nothing interrupted."""
+
+    words: list[str]
+    whole: Path
+
+
+def interrupt(words: list[str], run: Path, name: str, step: int) -> int:
     """Trains in a process that gets signal ``name`` behind optimiser step ``step``; gives its exit status."""
-    words = ["fit", *SMALL, f"--data.root={shapes}", "--run", str(run)]
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, name, str(step), *words], capture_output=True, text=True)
+    command = [sys.executable, "-c", INTERRUPTED, name, str(step), "fit", *words, "--run", str(run)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
@@ -67,6 +75,21 @@ def whole(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
     fit(shapes, run)
     return run
+
+
+@pytest.fixture(scope="module")
+def one_size(whole: Path, shapes: Path) -> Training:
+    return Training([*SMALL, f"--data.root={shapes}"], whole)
+
+
+@pytest.fixture(scope="module")
+def several_sizes(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
+    folder = tmp_path_factory.mktemp("sizes")
+    write_folders(folder / "data", train=22, val=4)
+    words = [*SMALL_IN_SIZES, f"--data.root={folder / 'data'}"]
+    main(["fit", *words, "--run", str(folder / "run")])
+    return Training(words, folder / "run")
 
 
 def assert_same_end(run: Path, other: Path) -> None:
@@ -92,27 +115,30 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "step", "kept"),
+    ("kind", "name", "step", "kept"),
     [
-        ("SIGTERM", 2, 2),  # within the first epoch
-        pytest.param("SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
-        pytest.param("SIGTERM", 10, 10, marks=pytest.mark.slow),  # at the end of the second: behind its validation
-        ("SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
-        pytest.param("SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
+        ("one_size", "SIGTERM", 2, 2),  # within the first epoch
+        pytest.param("one_size", "SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
+        pytest.param("one_size", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: behind its validation
+        ("one_size", "SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
+        pytest.param("one_size", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
+        ("several_sizes", "SIGTERM", 8, 8),
+        pytest.param("several_sizes", "SIGKILL", 7, 5, marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(
-    name: str, step: int, kept: int | None, whole: Path, shapes: Path, tmp_path: Path
+    kind: str, name: str, step: int, kept: int | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    training: Training = request.getfixturevalue(kind)
     run = tmp_path / "run"
     number = getattr(signal, name)
-    assert interrupt(shapes, run, name, step) == (-number if name == "SIGKILL" else 128 + number)
+    assert interrupt(training.words, run, name, step) == (-number if name == "SIGKILL" else 128 + number)
     if kept is None:
         assert not checkpoint(run, "last").exists()
     else:
         assert last(run)["global_step"] == kept
     main(["fit", "--run", str(run)])
-    assert_same_end(run, whole)
+    assert_same_end(run, training.whole)
 
 
 def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
