@@ -21,7 +21,7 @@ from .errors import DataError
 from .multi_scale import MultiScaleBatches
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
-from .split import Policy, Split
+from .split import Broken, Split
 
 MOST_NOTES = 10  # that are printed one by one
 
@@ -47,7 +47,7 @@ class Data(LightningDataModule, ABC, Generic[S]):
     """
 
     def __init__(
-        self, batch_size: int, workers: int, broken: Policy, seed: int | None, sizes: list[int] | None = None
+        self, batch_size: int, workers: int, broken: Broken, seed: int | None, sizes: list[int] | None = None
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -60,7 +60,7 @@ class Data(LightningDataModule, ABC, Generic[S]):
             raise ValueError(f"sizes must be sides of at least 32 pixels each, not {sizes}.")
         self.batch_size = batch_size
         self.workers = workers
-        self.broken: Policy = broken
+        self.broken: Broken = broken
         self.seed = seed
         self.sizes = sizes
         self.preprocessing: Preprocessing | None = None

@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..sampling import Key
-from ..split import Policy
+from ..split import Broken
 from .folders import class_folders, read_folders
 from .labelled import LabelledImages, split_off
 from .transforms import Augmentation, CropAugmentation, Resize
@@ -91,7 +91,7 @@ class ClassificationData(Data[LabelledImages]):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Policy = "raise",
+        broken: Broken = "raise",
         seed: int | None = None,
         sizes: list[int] | None = None,
     ) -> None:
@@ -139,7 +139,7 @@ class FolderClassification(ClassificationData):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Policy = "raise",
+        broken: Broken = "raise",
         seed: int | None = None,
         sizes: list[int] | None = None,
     ) -> None:

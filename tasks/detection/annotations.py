@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
 from ..images import Image, read_image
-from ..split import Policy
+from ..split import Broken
 
 
 class ImageRecord(NamedTuple):
@@ -76,7 +76,7 @@ class Annotations:
         classes: Sequence[str],
         records: Sequence[ImageRecord],
         notes: Sequence[str] = (),
-        broken: Policy = "raise",
+        broken: Broken = "raise",
     ) -> Annotations:
         """Annotations of any origin; boxes are clipped to their image, those of no area dropped.
 

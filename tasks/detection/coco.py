@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..split import Policy
+from ..split import Broken
 from .annotations import Annotations, clean_boxes, missing_files, read_json
 
 
-def read_coco(file: Path, folder: Path, broken: Policy = "raise") -> Annotations:
+def read_coco(file: Path, folder: Path, broken: Broken = "raise") -> Annotations:
     """Reads a COCO detection file.
 
     Crowd objects are left to the evaluation. Boxes are clipped to their image; those of no area are dropped. Where

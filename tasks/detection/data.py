@@ -17,7 +17,7 @@ from ..data import Data
 from ..errors import DataError
 from ..preprocessing import Preprocessing
 from ..sampling import Key
-from ..split import Policy
+from ..split import Broken
 from .annotations import Annotations
 from .coco import read_coco
 from .metrics import CocoEvaluator
@@ -96,7 +96,7 @@ class DetectionData(Data[Annotations]):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Policy = "raise",
+        broken: Broken = "raise",
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, workers, broken, seed)
@@ -147,7 +147,7 @@ class CocoDetection(DetectionData):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Policy = "raise",
+        broken: Broken = "raise",
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, workers, augmentation, broken, seed)
@@ -192,7 +192,7 @@ class VocDetection(DetectionData):
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Policy = "raise",
+        broken: Broken = "raise",
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, workers, augmentation, broken, seed)

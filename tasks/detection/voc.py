@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
-from ..split import Policy
+from ..split import Broken
 from .annotations import Annotations, ImageRecord
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -30,7 +30,7 @@ class VocImage(NamedTuple):
     objects: list[VocObject]
 
 
-def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broken: Policy = "raise") -> Annotations:
+def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broken: Broken = "raise") -> Annotations:
     """Reads ``root/ImageSets/Main/SPLIT.txt``, ``root/Annotations/*.xml`` and finds ``root/JPEGImages/*``.
 
     Args:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 
-def write_folders(root: Path, train: int, val: int) -> None:
-    """Write noisy pictures of two classes, of which each split has ``train`` and ``val`` in all."""
+def write_folders(root: Path, images: int, classes: Sequence[str] = ("dark", "light")) -> Path:
+    """Write noisy pictures into ``root/CLASS``, ``images`` in all, whose brightness tells the class; gives ``root``."""
     random = np.random.default_rng(0)
-    for split, count in (("train", train), ("val", val)):
-        for number in range(count):
-            name, brightness = (("dark", 90), ("light", 160))[number % 2]
-            (root / split / name).mkdir(parents=True, exist_ok=True)
-            pixels = random.normal(brightness, 40, size=(40 + number % 3, 50, 3)).clip(0, 255).astype(np.uint8)
-            cv2.imwrite(str(root / split / name / f"{number}.png"), pixels)
+    for number in range(images):
+        label = number % len(classes)
+        (root / classes[label]).mkdir(parents=True, exist_ok=True)
+        brightness = 255 * (label + 1) / (len(classes) + 1)
+        pixels = random.normal(brightness, 40, size=(40 + number % 3, 50, 3)).clip(0, 255).astype(np.uint8)
+        cv2.imwrite(str(root / classes[label] / f"{number}.png"), pixels)
+    return root

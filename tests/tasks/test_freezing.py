@@ -16,7 +16,7 @@ from litmobile.tasks.classification import ClassificationTask, FolderClassificat
 from litmobile.tasks.freezing import Epochs, Freezing
 from litmobile.tasks.preprocessing import Preprocessing
 from support.families import FAMILIES, name_of, on_meta
-from support.labelled import write_folders
+from support.folders import write_folders
 
 CLASSES = ("ant", "bee", "cat")
 STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
@@ -24,7 +24,7 @@ STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folders(tmp_path_factory.mktemp("pictures") / "pictures", CLASSES, count=6)
+    return write_folders(tmp_path_factory.mktemp("pictures") / "pictures", 18, CLASSES)
 
 
 class Watch(Callback):

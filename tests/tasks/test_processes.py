@@ -103,7 +103,8 @@ def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: P
 def test_two_processes_train_on_the_same_size_at_each_step_and_on_every_image_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_folders(tmp_path / "data", train=45, val=4)  # steps of 22, 10, 4, 4 and 5 images
+    write_folders(tmp_path / "data" / "val", 4)
+    write_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     finish(
         start("fit", *SMALL_IN_SIZES, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,

@@ -86,7 +86,8 @@ def one_size(whole: Path, shapes: Path) -> Training:
 def several_sizes(tmp_path_factory: pytest.TempPathFactory) -> Training:
     """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
     folder = tmp_path_factory.mktemp("sizes")
-    write_folders(folder / "data", train=22, val=4)
+    write_folders(folder / "data" / "train", 22)
+    write_folders(folder / "data" / "val", 4)
     words = [*SMALL_IN_SIZES, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")

@@ -28,7 +28,8 @@ IMAGES = 22
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures that make steps of 11, 5, 2, 2 and 2."""
     root = tmp_path_factory.mktemp("folders")
-    write_folders(root, train=IMAGES, val=3)
+    write_folders(root / "train", IMAGES)
+    write_folders(root / "val", 3)
     return root
 
 
@@ -131,7 +132,8 @@ def test_sides_that_networks_do_not_take_are_refused(
 
 
 def test_a_single_image_is_refused_in_several_sizes(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    write_folders(tmp_path, train=2, val=2)
+    for split in ("train", "val"):
+        write_folders(tmp_path / split, 2)
     data = data_of(tmp_path)
     data.splits["train"] = data.splits["train"].keep(data.splits["train"].labels == 0)
     with pytest.raises(DataError) as caught:

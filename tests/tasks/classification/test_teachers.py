@@ -20,7 +20,7 @@ from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.labelled import write_folders
+from support.folders import write_folders
 
 CPU = torch.device("cpu")
 CLASSES = ("ant", "bee", "cat")
@@ -145,7 +145,7 @@ def test_impossible_values_are_refused(options: dict[str, Any], mentioned: str, 
 
 
 def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> None:
-    pictures = write_folders(tmp_path / "pictures", CLASSES, count=6)
+    pictures = write_folders(tmp_path / "pictures", 18, CLASSES)
     save(tmp_path / "teacher.ckpt", CLASSES)
     main([
         "fit", "--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.backbone.width=0.35",
