@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,11 @@ from ..preprocessing import Preprocessing
 from ..sampling import Key
 from ..split import Policy
 from .folders import class_folders, read_folders
-from .labelled import LabelledImages, split_off
+from .labelled import LabelledImages, check_classes, split_off
 from .transforms import Augmentation, CropAugmentation, Resize
+
+#: what folders of the splits are called, the first that is there is taken
+SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
 class ClassificationBatch(NamedTuple):
@@ -102,14 +106,73 @@ class ClassificationData(Data[LabelledImages]):
         return collate(items)
 
 
-class FolderClassification(ClassificationData):
+class HoldoutData(ClassificationData):
+    """Data that validates on a share of training's images where there are no others for it.
+
+    A data set implements :attr:`has_val` and :meth:`stored`.
+
+    Args:
+        val_share: share of every class that is split off.
+        split_seed: what decides which images these are; the same for every run unless it is given.
+        batch_size: see :class:`ClassificationData`, as for the rest.
+        workers: processes that read and augment.
+        augmentation: while training.
+        broken: "raise" or "skip" pictures that cannot be read.
+        seed: of the order and the augmentation.
+    """
+
+    def __init__(
+        self,
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        batch_size: int = 32,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Policy = "raise",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size=batch_size, workers=workers, augmentation=augmentation, broken=broken, seed=seed)
+        if not 0 < val_share < 1:
+            raise ValueError(f"val_share must be in 0 … 1, neither included, not {val_share}.")
+        if split_seed < 0:
+            raise ValueError(f"split_seed must be 0 or more, not {split_seed}.")
+        self.val_share = val_share
+        self.split_seed = split_seed
+        # parts of training's images that have not been asked for yet: reading them again would take as long again
+        self._parts: dict[str, LabelledImages] = {}
+
+    @property
+    @abstractmethod
+    def has_val(self) -> bool:
+        """Whether there are images for validation alone."""
+
+    @abstractmethod
+    def stored(self, split: str) -> LabelledImages:
+        """All that is stored as "train", "val" or "test"; "val" is asked for only where :attr:`has_val`.
+
+        Raises:
+            DataError: it is not there, or not what it should be.
+        """
+
+    def read(self, split: str) -> LabelledImages:
+        if split == "test" or self.has_val:
+            return self.stored(split)
+        if split not in self._parts:
+            parts = split_off(self.stored("train"), self.val_share, self.split_seed)
+            self._parts = dict(zip(("train", "val"), parts, strict=True))
+        return self._parts.pop(split)
+
+
+class FolderClassification(HoldoutData):
     """A folder for each class; ``root/train``, ``root/val`` and ``root/test`` hold them, or ``root`` alone.
 
     Args:
         root: the folder.
-        train: folder in ``root`` to train on, "." for ``root`` itself; None takes "train" if there is one, else ".".
-        val: folder to validate on; None takes "val" if there is one, and else splits a share off training's.
-        test: folder that ``litmobile test`` reads; None takes "test".
+        train: folder in ``root`` to train on, "." for ``root`` itself; None takes "train" or "training" if there is
+            one, else ".".
+        val: folder to validate on; None takes "val", "valid" or "validation" if there is one, and else splits a share
+            off training's.
+        test: folder that ``litmobile test`` reads; None takes "test" or "testing".
         val_share: share of every class that is split off where there is nothing to validate on.
         split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
@@ -138,31 +201,53 @@ class FolderClassification(ClassificationData):
         broken: Policy = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
-        if not 0 < val_share < 1:
-            raise ValueError(f"val_share must be in 0 … 1, neither included, not {val_share}.")
+        super().__init__(
+            val_share=val_share,
+            split_seed=split_seed,
+            batch_size=batch_size,
+            workers=workers,
+            augmentation=augmentation,
+            broken=broken,
+            seed=seed,
+        )
+        if classes is not None:
+            check_classes(classes, "classes")
         self.root = Path(root).expanduser()
         self.folders = {"train": train, "val": val, "test": test}
-        self.val_share = val_share
-        self.split_seed = split_seed
         self.class_names = classes
 
+    @property
+    def has_val(self) -> bool:
+        return self.folder("val") is not None
+
     def folder(self, split: str) -> Path | None:
-        """Where the pictures of ``split`` are; None where "val" has no folder of its own."""
+        """Where the pictures of ``split`` are; None where there is no folder for "val" or "test"."""
         given = self.folders[split]
         if given is not None:
             return self.root / given
-        if (self.root / split).is_dir():
-            return self.root / split
-        return self.root if split == "train" else None
+        found = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
+        return found[0] if found else self.root if split == "train" else None
 
-    def read(self, split: str) -> LabelledImages:
-        train, folder = self.folder("train"), self.folder(split)
-        assert train is not None
-        classes = self.class_names or class_folders(train)
-        if folder is None and split == "test":
-            raise DataError(f"{self.root} has no folder test: name another with --data.test=FOLDER.")
-        if folder is not None and (split != "train" or self.folder("val") is not None):
-            return read_folders(folder, classes, every_class=split == "train")
-        parts = split_off(read_folders(train, classes, every_class=True), self.val_share, self.split_seed)
-        return parts[("train", "val").index(split)]
+    def stored(self, split: str) -> LabelledImages:
+        folder = self.folder(split)
+        if folder is None:
+            raise DataError(f"{self.root} has no folder {split}: name another with --data.{split}=FOLDER.")
+        return read_folders(folder, self.class_names or self.classes_of_training(), every_class=split == "train")
+
+    def classes_of_training(self) -> tuple[str, ...]:
+        """Names of the folders that training has.
+
+        Raises:
+            DataError: they are not there, too few, or no classes but splits.
+        """
+        folder = self.folder("train")
+        assert folder is not None
+        classes = class_folders(folder)
+        splits = sorted({name for names in SPLIT_FOLDERS.values() for name in names} & set(classes))
+        if splits and self.folders["train"] is None and folder == self.root:
+            raise DataError(
+                f"{folder} has no folder train, but {' and '.join(splits)}, which are called as splits are: "
+                "name the folder to train on with --data.train=FOLDER."
+            )
+        check_classes(classes, folder)
+        return classes
