@@ -48,6 +48,12 @@ def test_every_form_is_read_from_its_folder_or_archive(tmp_path: Path, form: str
                 assert image[row, column, channel] == pixel(batch, number, row, column, channel)
 
 
+def test_an_archive_beside_what_it_was_unpacked_to_is_left_alone(tmp_path: Path) -> None:
+    folder = write_cifar(tmp_path, "cifar-100-binary")
+    pack_cifar(folder).write_bytes(b"damaged")
+    assert read_cifar(tmp_path, "train").source == folder
+
+
 @pytest.mark.parametrize("form", ["cifar-100-binary", "cifar-100-python"])
 def test_the_coarse_classes_can_be_asked_for(tmp_path: Path, form: str) -> None:
     images = read_cifar(write_cifar(tmp_path, form), "train", "coarse")
