@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .errors import DataError
 from .images import ImageError
 from .split import Split
 
@@ -40,3 +44,31 @@ def without_broken(split: AnySplit) -> tuple[AnySplit, tuple[str, ...]]:
     whole = np.ones(len(split), dtype=bool)
     whole[list(faults)] = False
     return split.keep(whole), tuple(faults.values())
+
+
+def missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
+    """Those of ``names`` that are no file in ``folder`` or in the folders within it that they name.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no image folder {folder}.")
+    # one listing a folder: asking for each file takes minutes on a network
+    there: dict[str, set[str]] = {}
+    missing: list[str] = []
+    for name in names.tolist():
+        inner, file = os.path.split(name)
+        if inner not in there:
+            there[inner] = listed(folder / inner)
+        if file not in there[inner]:
+            missing.append(name)
+    return missing
+
+
+def listed(folder: Path) -> set[str]:
+    """Names of what is in ``folder``, none where there is no such folder."""
+    if not folder.is_dir():
+        return set()
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}

@@ -1,4 +1,4 @@
-"""Errors that more than one module of the tasks raises."""
+"""Errors that more than one module of the tasks raises, and names as their messages hold them."""
 
 
 class TaskError(ValueError):
@@ -7,3 +7,8 @@ class TaskError(ValueError):
 
 class DataError(ValueError):
     """Data that cannot be trained or evaluated on; the message names the file and what is wrong in it."""
+
+
+def readable(name: str) -> str:
+    """``name``, in quotes and escaped where it could not be printed on one line."""
+    return name if name.isprintable() else repr(name)

@@ -25,7 +25,13 @@ from lightning.pytorch.utilities import rank_zero_info
 from .. import backbones, heads  # noqa: F401
 from ..tasks import run as run_folder
 from ..tasks.checkpoints import WholeCheckpointIO
-from ..tasks.classification import ClassificationTask, FolderClassification  # noqa: F401
+from ..tasks.classification import (  # noqa: F401
+    CifarClassification,
+    ClassificationTask,
+    FolderClassification,
+    ImageNetClassification,
+    ListClassification,
+)
 from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
 from ..tasks.errors import TaskError
 from ..tasks.processes import first_process

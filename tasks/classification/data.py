@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import Data
-from ..errors import DataError
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..sampling import Key
 from ..split import Broken
-from .folders import class_folders, read_folders
 from .labelled import LabelledImages, split_off
 from .transforms import Augmentation, CropAugmentation, Resize
 
@@ -105,37 +103,26 @@ class ClassificationData(Data[LabelledImages]):
         return collate(items)
 
 
-class FolderClassification(ClassificationData):
-    """A folder for each class; ``root/train``, ``root/val`` and ``root/test`` hold them, or ``root`` alone.
+class HoldoutData(ClassificationData):
+    """Data that validates on a share of training's images where there are no others for it.
+
+    A data set implements :attr:`has_val` and :meth:`stored`.
 
     Args:
-        root: the folder.
-        train: folder in ``root`` to train on, "." for ``root`` itself; None takes "train" if there is one, else ".".
-        val: folder to validate on; None takes "val" if there is one, and else splits a share off training's.
-        test: folder that ``litmobile test`` reads; None takes "test".
-        val_share: share of every class that is split off where there is nothing to validate on.
+        val_share: share of every class that is split off.
         split_seed: what decides which images these are; the same for every run unless it is given.
-        classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
         batch_size: see :class:`ClassificationData`, as for the rest.
         workers: processes that read and augment.
         augmentation: while training.
         broken: "raise" or "skip" pictures that cannot be read.
         seed: of the order and the augmentation.
         sizes: sides of square inputs to train on in turn.
-
-    Raises:
-        DataError: in ``setup``, if the data is not there or contradicts itself.
     """
 
     def __init__(
         self,
-        root: str,
-        train: str | None = None,
-        val: str | None = None,
-        test: str | None = None,
         val_share: float = 0.1,
         split_seed: int = 0,
-        classes: list[str] | None = None,
         batch_size: int = 32,
         workers: int = 4,
         augmentation: Augmentation | None = None,
@@ -146,28 +133,30 @@ class FolderClassification(ClassificationData):
         super().__init__(batch_size, workers, augmentation, broken, seed, sizes)
         if not 0 < val_share < 1:
             raise ValueError(f"val_share must be in 0 … 1, neither included, not {val_share}.")
-        self.root = Path(root).expanduser()
-        self.folders = {"train": train, "val": val, "test": test}
+        if split_seed < 0:
+            raise ValueError(f"split_seed must be 0 or more, not {split_seed}.")
         self.val_share = val_share
         self.split_seed = split_seed
-        self.class_names = classes
+        # parts of training's images that have not been asked for yet: reading them again would take as long again
+        self._parts: dict[str, LabelledImages] = {}
 
-    def folder(self, split: str) -> Path | None:
-        """Where the pictures of ``split`` are; None where "val" has no folder of its own."""
-        given = self.folders[split]
-        if given is not None:
-            return self.root / given
-        if (self.root / split).is_dir():
-            return self.root / split
-        return self.root if split == "train" else None
+    @property
+    @abstractmethod
+    def has_val(self) -> bool:
+        """Whether there are images for validation alone."""
+
+    @abstractmethod
+    def stored(self, split: str) -> LabelledImages:
+        """All that is stored as "train", "val" or "test"; "val" is asked for only where :attr:`has_val`.
+
+        Raises:
+            DataError: it is not there, or not what it should be.
+        """
 
     def read(self, split: str) -> LabelledImages:
-        train, folder = self.folder("train"), self.folder(split)
-        assert train is not None
-        classes = self.class_names or class_folders(train)
-        if folder is None and split == "test":
-            raise DataError(f"{self.root} has no folder test: name another with --data.test=FOLDER.")
-        if folder is not None and (split != "train" or self.folder("val") is not None):
-            return read_folders(folder, classes, every_class=split == "train")
-        parts = split_off(read_folders(train, classes, every_class=True), self.val_share, self.split_seed)
-        return parts[("train", "val").index(split)]
+        if split == "test" or self.has_val:
+            return self.stored(split)
+        if split not in self._parts:
+            parts = split_off(self.stored("train"), self.val_share, self.split_seed)
+            self._parts = dict(zip(("train", "val"), parts, strict=True))
+        return self._parts.pop(split)

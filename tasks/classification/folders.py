@@ -2,35 +2,145 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, readable
 from ..images import SUFFIXES
+from ..split import Broken
+from .data import HoldoutData
 from .labelled import LabelledImages, check_classes
+from .transforms import Augmentation
 
 MOST_NAMED = 5  # of the files that are no pictures
+#: what unpacking, Python, and the systems of servers and desktops leave behind
+STRAY_FOLDERS = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "lost+found")
+#: what folders of the splits are called, the first that is there is taken
+SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+
+
+class FolderClassification(HoldoutData):
+    """A folder for each class; ``root/train``, ``root/val`` and ``root/test`` hold them, or ``root`` alone.
+
+    Args:
+        root: the folder.
+        train: folder in ``root`` to train on, "." for ``root`` itself; None takes "train" or "training" if there is
+            one, else ".".
+        val: folder to validate on; None takes "val", "valid" or "validation" if there is one, and else splits a share
+            off training's.
+        test: folder that ``litmobile test`` reads; None takes "test" or "testing".
+        val_share: share of every class that is split off where there is nothing to validate on.
+        split_seed: what decides which images these are; the same for every run unless it is given.
+        classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
+        batch_size: see :class:`ClassificationData`, as for the rest.
+        workers: processes that read and augment.
+        augmentation: while training.
+        broken: "raise" or "skip" pictures that cannot be read.
+        seed: of the order and the augmentation.
+        sizes: sides of square inputs to train on in turn.
+
+    Raises:
+        DataError: in ``setup``, if the data is not there or contradicts itself.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: str | None = None,
+        val: str | None = None,
+        test: str | None = None,
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        classes: list[str] | None = None,
+        batch_size: int = 32,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Broken = "raise",
+        seed: int | None = None,
+        sizes: list[int] | None = None,
+    ) -> None:
+        super().__init__(
+            val_share=val_share,
+            split_seed=split_seed,
+            batch_size=batch_size,
+            workers=workers,
+            augmentation=augmentation,
+            broken=broken,
+            seed=seed,
+            sizes=sizes,
+        )
+        if classes is not None:
+            check_classes(classes, "classes")
+        self.root = Path(root).expanduser()
+        self.folders = {"train": train, "val": val, "test": test}
+        self.class_names = classes
+
+    @property
+    def has_val(self) -> bool:
+        return self.folder("val") is not None
+
+    def folder(self, split: str) -> Path | None:
+        """Where the pictures of ``split`` are; None where there is no folder for "val" or "test"."""
+        given = self.folders[split]
+        if given is not None:
+            return self.root / given
+        found = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
+        return found[0] if found else self.root if split == "train" else None
+
+    def stored(self, split: str) -> LabelledImages:
+        folder = self.folder(split)
+        if folder is None:
+            raise DataError(f"{self.root} has no folder {split}: name another with --data.{split}=FOLDER.")
+        return read_folders(folder, self.class_names or self.classes_of_training(), every_class=split == "train")
+
+    def classes_of_training(self) -> tuple[str, ...]:
+        """Names of the folders that training has.
+
+        Raises:
+            DataError: they are not there, too few, or no classes but splits.
+        """
+        folder = self.folder("train")
+        assert folder is not None
+        classes = class_folders(folder)
+        splits = sorted({name for names in SPLIT_FOLDERS.values() for name in names} & set(classes))
+        if splits and self.folders["train"] is None and folder == self.root:
+            raise DataError(
+                f"{folder} has no folder train, but {' and '.join(splits)}, which are called as splits are: "
+                "name the folder to train on with --data.train=FOLDER."
+            )
+        check_classes(classes, folder)
+        return classes
+
+
+def check_root(folder: Path) -> None:
+    """Raises DataError where there is no such ``folder``."""
+    if not folder.is_dir():
+        raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Names of the folders in ``folder``, sorted; hidden ones are nobody's classes.
 
     Raises:
-        DataError: there is no such folder, or there are not two of them.
+        DataError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not stray_folder(entry.name))
-    check_classes(names, folder)
-    return tuple(names)
+    check_root(folder)
+    with os.scandir(folder) as entries:
+        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not stray_folder(entry.name)))
 
 
 def stray_folder(name: str) -> bool:
     """Whether a folder is one that programs leave behind, as .ipynb_checkpoints and __MACOSX are."""
-    return name.startswith((".", "__"))
+    return name.startswith(".") or name in STRAY_FOLDERS
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is called as pictures are."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> LabelledImages:
@@ -44,27 +154,27 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
     Raises:
         DataError: there is a folder that is no class, none for a class that must have one, or no picture in it.
     """
-    strange = [name for name in class_folders(folder) if name not in classes]
+    known = set(classes)
+    strange = [name for name in class_folders(folder) if name not in known]
     if strange:
         raise DataError(
-            f"{folder} holds the class {strange[0]}, which training does not know: its classes are "
-            f"{', '.join(classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}."
+            f"{folder} holds the class {readable(strange[0])}, which training does not know: its classes are "
+            f"{listed(classes)}."
         )
     names: list[str] = []
     labels: list[int] = []
     stray: list[str] = []
     for label, name in enumerate(classes):
-        before = len(names)
-        for path in sorted(files_below(folder / name)):
-            relative = path.relative_to(folder).as_posix()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                names.append(relative)
-                labels.append(label)
-            else:
-                stray.append(relative)
-        if every_class and len(names) == before:
-            raise DataError(f"{folder / name} holds no pictures: fill the folder, or remove it.")
-    stray += [entry.name for entry in sorted(folder.iterdir()) if entry.is_file()]
+        files = sorted(files_below(folder / name))
+        pictures = [file for file in files if is_picture(file.rpartition("/")[2])]
+        if every_class and not pictures:
+            raise DataError(f"{folder}/{readable(name)} holds no pictures: fill the folder, or remove it.")
+        names += [f"{name}/{file}" for file in pictures]
+        labels += [label] * len(pictures)
+        if len(pictures) < len(files):
+            stray += [f"{name}/{file}" for file in files if not is_picture(file.rpartition("/")[2])]
+    with os.scandir(folder) as entries:
+        stray += sorted(entry.name for entry in entries if entry.is_file())
     return LabelledImages(
         source=folder,
         folder=folder,
@@ -75,26 +185,45 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
     )
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All files in ``folder`` and in folders within it, except in stray ones."""
-    if not folder.is_dir():
-        return []
-    found: list[Path] = []
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            found += [] if stray_folder(entry.name) else files_below(entry)
-        else:
-            found.append(entry)
-    return found
+def files_below(folder: Path | str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Files in ``folder`` and in folders within it, except in stray ones, in the order of the file system.
+
+    Asks nothing about single files but what the listing says: a data set may have a million. Links to a folder that
+    holds them are not followed.
+
+    Args:
+        folder: where to look; nothing is found where there is no such folder.
+        prefix: of the names that are given.
+        above: folders that hold this one and have been looked into.
+    """
+    if not Path(folder).is_dir():
+        return
+    held_by = (*above, str(folder))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                yield prefix + entry.name
+            elif not stray_folder(entry.name) and not (entry.is_symlink() and is_one_of(entry.path, held_by)):
+                yield from files_below(entry.path, f"{prefix}{entry.name}/", held_by)
+
+
+def is_one_of(folder: str, others: Sequence[str]) -> bool:
+    """Whether ``folder`` is another name of one of the ``others``."""
+    return any(Path(folder).samefile(other) for other in others)
+
+
+def listed(classes: Sequence[str]) -> str:
+    """The first few of ``classes``, for messages."""
+    return f"{', '.join(readable(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
 
 
 def no_pictures(folder: Path, stray: Sequence[str]) -> str:
     """Counts and names the files in ``folder`` that are no pictures."""
     count = f"{len(stray)} file{'' if len(stray) == 1 else 's'} that {'is' if len(stray) == 1 else 'are'} no picture"
     if len(stray) <= MOST_NAMED:
-        named = ", ".join(stray)
+        named = ", ".join(readable(name) for name in stray)
     else:
         kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
-        most = ", ".join(f"{number} × {kind}" for kind, number in kinds.most_common(MOST_NAMED))
-        named = f"{', '.join(stray[:MOST_NAMED])}, …; {most}"
+        most = ", ".join(f"{number} × {readable(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
+        named = f"{', '.join(readable(name) for name in stray[:MOST_NAMED])}, …; {most}"
     return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."

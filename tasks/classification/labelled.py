@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, readable
 from ..images import Image, read_image
 
 
@@ -48,8 +49,8 @@ class LabelledImages:
         return self.folder / str(self.names[index])
 
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB, turned as the camera noted."""
-        return read_image(self.path(index)) if self.pixels is None else self.pixels[index]
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, turned as the camera noted; the caller's own."""
+        return read_image(self.path(index)) if self.pixels is None else self.pixels[index].copy()
 
     def keep(self, images: NDArray[np.bool_]) -> LabelledImages:
         """The same with some ``images`` ``[I]`` alone."""
@@ -61,29 +62,31 @@ class LabelledImages:
         return np.bincount(self.labels, minlength=len(self.classes))
 
 
-def check_classes(classes: Sequence[str], source: Path) -> None:
+def check_classes(classes: Sequence[str], source: Path | str) -> None:
     """Raises DataError unless there are two classes at least, each named once."""
     if len(classes) < 2:
-        found = f"one class alone, {classes[0]}" if classes else "no classes"
+        found = f"one class alone, {readable(classes[0])}" if classes else "no classes"
         raise DataError(f"{source} holds {found}: a classifier needs two at least.")
-    twice = next((name for k, name in enumerate(classes) if name in classes[:k]), None)
-    if twice is not None:
-        raise DataError(f"{source} names the class {twice} twice.")
+    twice = [name for name, count in Counter(classes).items() if count > 1]
+    if twice:
+        raise DataError(f"{source} names the class {readable(twice[0])} twice.")
 
 
 def split_off(whole: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Parts ``whole`` in two, the second with about ``share`` of every class, by ``seed`` alone.
 
     Raises:
-        DataError: a class has too few images for both.
+        DataError: a class has one image alone, too few for both.
     """
     random = np.random.default_rng(seed)
     second = np.zeros(len(whole), dtype=bool)
-    for label, name in enumerate(whole.classes):
-        rows = np.flatnonzero(whole.labels == label)
-        if len(rows) < 2:
+    by_class = np.split(np.argsort(whole.labels, kind="stable"), np.cumsum(whole.counts())[:-1])
+    for name, rows in zip(whole.classes, by_class, strict=True):
+        if not len(rows):
+            continue
+        if len(rows) == 1:
             raise DataError(
-                f"{whole.source} holds {len(rows)} pictures of {name}, too few to split some off for validation."
+                f"{whole.source} holds 1 picture of {readable(name)}, too few to split some off for validation."
             )
         count = min(max(1, round(share * len(rows))), len(rows) - 1)
         second[random.permutation(rows)[:count]] = True

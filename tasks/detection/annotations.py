@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..broken import missing_files
 from ..errors import DataError
 from ..images import Image, read_image
 from ..split import Broken
@@ -202,18 +203,6 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{file} is no COCO file: it holds a {type(content).__name__}, not a dictionary.")
     return content
-
-
-def missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
-    """Those of ``names`` that are no file in ``folder``.
-
-    Raises:
-        DataError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise DataError(f"There is no image folder {folder}.")
-    there = {entry.name for entry in folder.iterdir()}  # one listing: asking for each file takes minutes on a network
-    return [str(name) for name in names if name not in there and not (name and (folder / str(name)).is_file())]
 
 
 def clean_boxes(

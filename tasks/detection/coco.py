@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..broken import missing_files
 from ..errors import DataError
 from ..split import Broken
-from .annotations import Annotations, clean_boxes, missing_files, read_json
+from .annotations import Annotations, clean_boxes, read_json
 
 
 def read_coco(file: Path, folder: Path, broken: Broken = "raise") -> Annotations:

@@ -1,0 +1,333 @@
+"""A folder for each class: what is read, what is left out by name, what is refused, and what is split off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.classification import FolderClassification, LabelledImages
+from litmobile.tasks.classification.folders import STRAY_FOLDERS, read_folders
+from litmobile.tasks.errors import DataError
+from support.pictures import write_empty, write_picture
+
+OneSentence = Callable[..., None]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """A data set of two classes with three pictures to train on and one to validate on."""
+    root = tmp_path / "set"
+    for name in ("cat", "dog"):
+        for number in range(3):
+            write_picture(root / "train" / name / f"{number}.png", number)
+        write_picture(root / "val" / name / "0.png")
+    return root
+
+
+def names(images: LabelledImages) -> list[str]:
+    return images.names.tolist()
+
+
+def test_the_folders_are_the_classes_and_their_pictures_are_read(folders: Path) -> None:
+    images = FolderClassification(str(folders)).read("train")
+    assert images.classes == ("cat", "dog")
+    assert names(images) == ["cat/0.png", "cat/1.png", "cat/2.png", "dog/0.png", "dog/1.png", "dog/2.png"]
+    assert images.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert [int(images.image(k).max()) for k in range(6)] == [0, 1, 2] * 2
+    assert images.notes == ()
+
+
+def test_classes_can_be_given_in_another_order(folders: Path) -> None:
+    data = FolderClassification(str(folders), classes=["dog", "cat"])
+    data.setup("fit")
+    assert data.classes == ("dog", "cat")
+    assert [int(split.labels[0]) for split in data.splits.values()] == [0, 0]
+    assert names(data.splits["train"])[0] == "dog/0.png"
+
+
+@pytest.mark.parametrize(
+    "name", ["A.JPG", "b.Jpeg", "with blank.png", "grün-ß.png", "two\nlines.png", "a.b.png", "deep/er/c.png", "日.png"]
+)
+def test_pictures_are_found_whatever_they_are_called(folders: Path, name: str) -> None:
+    write_picture(folders / "train" / "cat" / name, 200)
+    images = FolderClassification(str(folders)).read("train")
+    assert images.notes == ()
+    index = names(images).index(f"cat/{name}")
+    assert images.labels[index] == 0
+    assert images.image(index).shape == (8, 8, 3)
+    assert abs(int(images.image(index).mean()) - 200) < 3
+
+
+def test_names_that_are_no_utf_8_are_read(folders: Path) -> None:
+    odd = os.fsencode(folders / "train" / "cat") + b"/\xff.png"
+    try:
+        Path(os.fsdecode(odd)).write_bytes((folders / "train" / "cat" / "0.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    images = FolderClassification(str(folders)).read("train")
+    assert len(images) == 7
+    assert all(images.image(k).shape == (8, 8, 3) for k in range(7))
+
+
+@pytest.mark.parametrize("name", [".hidden", ".ipynb_checkpoints", *STRAY_FOLDERS])
+def test_folders_that_programs_leave_behind_are_no_classes_and_are_not_looked_into(folders: Path, name: str) -> None:
+    write_picture(folders / "train" / name / "x.png")
+    write_picture(folders / "train" / "cat" / name / "x.png")
+    images = FolderClassification(str(folders)).read("train")
+    assert images.classes == ("cat", "dog")
+    assert len(images) == 6
+    assert images.notes == ()
+
+
+def test_other_folders_with_underscores_are_classes(folders: Path) -> None:
+    write_picture(folders / "train" / "__background__" / "x.png")
+    assert "__background__" in FolderClassification(str(folders)).read("train").classes
+
+
+def test_files_that_are_no_pictures_are_counted_and_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+    train = folders / "train"
+    write_empty(train / ".DS_Store", train / "cat" / "._0.png", train / "cat" / "Thumbs.db", train / "cat" / "a\nb.txt")
+    (note,) = FolderClassification(str(folders)).read("train").notes
+    assert_one_sentence(ValueError(note), train, "4 files", ".DS_Store", "cat/._0.png", "cat/Thumbs.db", "'cat/a\\nb.t")
+    for number in range(7):
+        write_empty(train / "dog" / f"{number}.json")
+    images = FolderClassification(str(folders)).read("train")
+    assert_one_sentence(ValueError(images.notes[0]), "11 files", "7 × .json", "1 × .db")
+    assert len(images) == 6
+
+
+def test_one_file_that_is_no_picture_is_one(folders: Path) -> None:
+    write_empty(folders / "train" / "list.txt")
+    (note,) = FolderClassification(str(folders)).read("train").notes
+    assert note == f"{folders / 'train'} holds 1 file that is no picture, left out: list.txt."
+
+
+def test_links_to_pictures_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
+    elsewhere = write_picture(tmp_path / "elsewhere" / "far.png", 9).parent
+    (folders / "train" / "emu").symlink_to(elsewhere)
+    (folders / "train" / "cat" / "link.png").symlink_to(elsewhere / "far.png")
+    (folders / "train" / "dog" / "more").symlink_to(elsewhere)
+    images = FolderClassification(str(folders)).read("train")
+    assert images.classes == ("cat", "dog", "emu")
+    assert {"emu/far.png", "cat/link.png", "dog/more/far.png"} <= set(names(images))
+
+
+def test_links_that_lead_back_are_not_followed(folders: Path) -> None:
+    (folders / "train" / "cat" / "again").symlink_to(folders / "train" / "cat")
+    inner = folders / "train" / "dog" / "inner"
+    inner.mkdir()
+    (inner / "up").symlink_to(folders / "train" / "dog")
+    assert len(FolderClassification(str(folders)).read("train")) == 6
+
+
+def refused(data: FolderClassification, stage: str = "fit") -> DataError:
+    with pytest.raises(DataError) as caught:
+        data.setup(stage)
+    return caught.value
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    assert_one_sentence(refused(FolderClassification(str(tmp_path / "no"))), tmp_path / "no", "--data.root")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
+    file = tmp_path / "set.zip"
+    file.touch()
+    assert_one_sentence(refused(FolderClassification(str(file))), file)
+
+
+def test_a_folder_of_pictures_without_classes_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_picture(tmp_path / "a.png")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
+
+
+def test_one_class_alone_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_picture(tmp_path / "train" / "cat" / "a.png")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path / "train", "one class alone, cat")
+
+
+@pytest.mark.parametrize("left", ["nothing", "notes.txt", ".hidden.png"])
+def test_a_class_without_pictures_is_refused_in_training(
+    folders: Path, left: str, assert_one_sentence: OneSentence
+) -> None:
+    (folders / "train" / "emu").mkdir()
+    if left != "nothing":
+        write_empty(folders / "train" / "emu" / left)
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "train" / "emu", "no pictures")
+
+
+def test_validation_may_lack_a_class(folders: Path) -> None:
+    write_picture(folders / "train" / "emu" / "a.png")
+    data = FolderClassification(str(folders))
+    data.setup("fit")
+    assert data.splits["val"].counts().tolist() == [1, 1, 0]
+
+
+def test_validation_may_hold_one_class_but_not_nothing(folders: Path, assert_one_sentence: OneSentence) -> None:
+    (folders / "val" / "cat" / "0.png").unlink()
+    (folders / "val" / "cat").rmdir()
+    assert len(FolderClassification(str(folders)).read("val")) == 1
+    (folders / "val" / "dog" / "0.png").unlink()
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "no pictures")
+
+
+def test_a_class_that_training_lacks_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+    write_picture(folders / "val" / "emu" / "a.png")
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "emu", "cat, dog")
+
+
+def test_a_folder_that_the_given_classes_lack_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+    data = FolderClassification(str(folders), classes=["cat", "emu"])
+    assert_one_sentence(refused(data), folders / "train", "dog", "cat, emu")
+
+
+@pytest.mark.parametrize(
+    ("options", "mentioned"),
+    [
+        ({"val_share": 0.0}, "val_share"),
+        ({"val_share": 1.0}, "val_share"),
+        ({"split_seed": -1}, "split_seed"),
+        ({"classes": ["cat"]}, "one class alone, cat"),
+        ({"classes": ["cat", "dog", "cat"]}, "cat twice"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict, mentioned: str, assert_one_sentence: OneSentence) -> None:
+    with pytest.raises(ValueError, match=mentioned) as caught:
+        FolderClassification("set", **options)
+    assert_one_sentence(caught.value, mentioned)
+
+
+def test_files_that_are_no_pictures_inside_are_named_when_met(folders: Path, assert_one_sentence: OneSentence) -> None:
+    fake = folders / "train" / "cat" / "fake.jpg"
+    fake.write_bytes(b"<html>404</html>")
+    data = FolderClassification(str(folders), workers=0, batch_size=7)
+    data.setup("fit")
+    with pytest.raises(ValueError, match=r"fake\.jpg") as caught:
+        list(data.train_dataloader())
+    assert_one_sentence(caught.value, fake)
+
+
+def test_files_that_are_no_pictures_inside_can_be_left_out(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folders / "train" / "cat" / "fake.jpg").write_bytes(b"<html>404</html>")
+    write_empty(folders / "train" / "dog" / "empty.png")
+    (folders / "train" / "dog" / "gone.png").symlink_to(folders / "nowhere.png")
+    data = FolderClassification(str(folders), workers=0, broken="skip", batch_size=6)
+    data.setup("fit")
+    assert [caplog.text.count(f"/{name} ") for name in ("fake.jpg", "empty.png", "gone.png")] == [1, 1, 1]
+    assert data.splits["train"].counts().tolist() == [3, 3]
+    (batch,) = data.train_dataloader()
+    assert sorted(batch.targets.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+def many(root: Path, count: int = 20) -> None:
+    """Classes of ``count`` and twice as many files that are called as pictures are."""
+    for name, number in (("cat", count), ("dog", 2 * count)):
+        write_empty(*(root / name / f"{k}.jpg" for k in range(number)))
+
+
+def test_where_there_is_nothing_to_validate_on_a_share_of_every_class_is_split_off(tmp_path: Path) -> None:
+    many(tmp_path)
+    data = FolderClassification(str(tmp_path), val_share=0.2)
+    train, val = data.read("train"), data.read("val")
+    assert val.counts().tolist() == [4, 8]
+    assert not set(names(train)) & set(names(val))
+    whole = read_folders(tmp_path, ("cat", "dog"), every_class=True)
+    assert sorted(names(train) + names(val)) == sorted(names(whole))
+    for part in (train, val):
+        assert all(name.startswith(part.classes[label]) for name, label in zip(part.names, part.labels, strict=True))
+    assert "12 of 60 pictures, drawn by seed 0" in val.notes[0]
+
+
+@pytest.mark.parametrize("order", [("train", "val"), ("val", "train"), ("val",), ("val", "val")])
+def test_the_split_is_the_same_in_every_run_and_follows_from_its_seed(tmp_path: Path, order: tuple[str, ...]) -> None:
+    many(tmp_path)
+    fresh = {split: names(FolderClassification(str(tmp_path)).read(split)) for split in ("train", "val")}
+    data = FolderClassification(str(tmp_path), seed=5)
+    for split in order:
+        assert names(data.read(split)) == fresh[split]
+    assert names(FolderClassification(str(tmp_path), split_seed=1).read("val")) != fresh["val"]
+
+
+def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(tmp_path)
+    before = names(FolderClassification(str(tmp_path)).read("val"))
+    listed = os.scandir
+
+    class Shuffled:
+        def __init__(self, folder: str) -> None:
+            with listed(folder) as entries:
+                self.entries = sorted(entries, key=lambda entry: hash((entry.name, "other")))
+
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            return iter(self.entries)
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(os, "scandir", Shuffled)
+    assert names(FolderClassification(str(tmp_path)).read("val")) == before
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_every_class_keeps_a_picture_on_both_sides(tmp_path: Path, share: float) -> None:
+    many(tmp_path, count=2)
+    data = FolderClassification(str(tmp_path), val_share=share)
+    assert min(*data.read("train").counts(), *data.read("val").counts()) >= 1
+
+
+def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    many(tmp_path)
+    write_empty(tmp_path / "emu" / "a.jpg")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "1 picture of emu")
+
+
+def test_a_split_of_pixels_takes_them_along() -> None:
+    pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(3, axis=3)
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    whole = LabelledImages(Path("a"), Path("a"), np.array([*"abcdef"]), labels, ("x", "y"), pixels=pixels)
+    part = whole.keep(labels == 1)
+    assert [int(part.image(k).max()) for k in range(3)] == [1, 3, 5]
+    whole.image(2)[:] = 99  # an image is the caller's own
+    assert whole.image(2).max() == 2
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"), [("train", "valid", "testing"), ("training", "validation", "test"), ("a", "b", "c/d")]
+)
+def test_splits_are_found_by_name_or_given(tmp_path: Path, train: str, val: str, test: str) -> None:
+    for place, count in ((train, 3), (val, 2), (test, 1)):
+        for name in ("cat", "dog"):
+            write_empty(*(tmp_path / place / name / f"{k}.jpg" for k in range(count)))
+    data = FolderClassification(str(tmp_path), **({"train": "a", "val": "b", "test": "c/d"} if train == "a" else {}))
+    assert [len(data.read(split)) for split in ("train", "val", "test")] == [6, 4, 2]
+
+
+def test_without_a_test_folder_there_is_no_test(folders: Path, assert_one_sentence: OneSentence) -> None:
+    assert_one_sentence(refused(FolderClassification(str(folders)), "test"), folders, "--data.test=FOLDER")
+
+
+def test_splits_are_not_taken_for_classes(folders: Path, assert_one_sentence: OneSentence) -> None:
+    (folders / "train").rename(folders / "learn")
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders, "val", "--data.train=FOLDER")
+    assert len(FolderClassification(str(folders), train="learn").read("train")) == 6
+    assert FolderClassification(str(folders), train=".").read("train").classes == ("learn", "val")
+
+
+def test_a_home_folder_is_understood(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folders.parent))
+    assert len(FolderClassification("~/set").read("train")) == 6
+
+
+def test_real_folders_are_read_whole(real_data: Path, assert_one_sentence: OneSentence) -> None:
+    data = FolderClassification(str(real_data / "ants_bees"))
+    data.setup("fit")
+    for split, counts in (("train", [124, 121]), ("val", [70, 83])):
+        images = data.splits[split]
+        assert images.counts().tolist() == counts
+        assert_one_sentence(ValueError(images.notes[0]), "1 file that is no picture", ".DS_Store")
+    train = data.splits["train"]
+    for name in ("ants/formica.jpeg", "ants/imageNotFound.gif"):
+        assert min(train.image(names(train).index(name)).shape[:2]) > 100
