@@ -1,4 +1,4 @@
-"""A run of a detector that the tests of `litmobile predict` share, and the command on it."""
+"""Commands that several files of tests give: `litmobile predict` on a detector's run, and `litmobile inspect`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from litmobile.tools.cli import main
-from support.cli import fit, refusal
+from support.cli import Inspect, Report, fit, refusal
 from support.predicting import Rows
 
 
@@ -36,3 +36,15 @@ def predict(run: Path, tmp_path: Path) -> Callable[..., Rows]:
 def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What the command says when it refuses."""
     return lambda *words: refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+
+
+@pytest.fixture
+def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
+    """What the command prints, and what it writes as JSON."""
+
+    def inspect(*words: object) -> tuple[str, Report]:
+        capsys.readouterr()
+        main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
+        return capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+
+    return inspect
