@@ -88,8 +88,10 @@ def test_a_class_without_images_gives_no_ratio(root: Path, inspect: Inspect) -> 
         ([], [224, 224], 3),  # the shorter side becomes 256
         (["--size", "80", "80"], [80, 80], 0),
         (["--size", "260", "350"], [260, 350], 5),  # 300×400 just suffices
-        (["--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.preprocessing.size=[224,224]",
-          "--model.preprocessing.fit=stretch"], [224, 224], 1),
+        (["--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.preprocessing.size=[260,200]",
+          "--model.preprocessing.fit=stretch"], [260, 200], 3),
+        (["--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.preprocessing.size=[64,260]",
+          "--model.preprocessing.fit=stretch"], [64, 260], 4),
         (["--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.preprocessing.size=[64,240]",
           "--model.preprocessing.fit=pad"], [64, 240], 0),
     ],
