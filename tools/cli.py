@@ -17,8 +17,8 @@ commands:
   fit          train a network, or go on with a run
   validate     evaluate on the validation split
   test         evaluate on the test split
-  predict      use a run on pictures, folders and videos: drawn results and a JSON file
-  inspect      look at the data of a training: objects, broken pictures, anchors that suit
+  predict      use a run on pictures, folders and videos: drawn results and a file of them
+  inspect      look at the data of a training: objects, classes, copies, broken pictures, anchors that suit
   backbones    look at the networks on offer: what they cost, their maps and weights; or at one layer by layer
   sample-data  generate a small detection data set to try things on
 
@@ -107,24 +107,29 @@ def predict(words: Sequence[str]) -> None:
     """``litmobile predict``."""
     parser = argparse.ArgumentParser(
         "litmobile predict",
-        description="Uses a run on pictures and videos. Leaves predictions.json, a list in COCO's result format, and "
-        "drawn pictures and videos.",
+        description="Uses a run on pictures and videos. Leaves drawn pictures and videos, and a file: of a detector "
+        "predictions.json, a list in COCO's result format; of a classifier predictions.csv, the five most probable "
+        "classes of every picture or frame with their scores.",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, a video, or a folder of them")
     parser.add_argument("--run", required=True, type=Path, help="a run's folder, or a checkpoint file")
     parser.add_argument("--out", type=Path, help="folder for the results (default: predictions in the run's folder)")
     parser.add_argument(
-        "--score", type=float, default=0.3, help="least score of what is drawn; JSON has all (default: %(default)s)"
+        "--score",
+        type=float,
+        default=0.3,
+        help="least score of boxes that are drawn, or of classes that are written below a picture; the file holds "
+        "lower ones as well (default: %(default)s)",
     )
     parser.add_argument(
         "--annotations",
         type=Path,
-        help="a COCO file with these pictures: image ids are taken from it by file name, category ids by class name, "
-        "so that the results can be evaluated against it; without it images are numbered from 1 in the order of "
-        "reading, and category ids are 1 + the place of the class in the network's",
+        help="for a detector: a COCO file with these pictures; image ids are taken from it by file name, category ids "
+        "by class name, so that the results can be evaluated against it; without it images are numbered from 1 in the "
+        "order of reading, and category ids are 1 + the place of the class in the network's",
     )
-    parser.add_argument("--no-pictures", action="store_true", help="write the JSON file only")
+    parser.add_argument("--no-pictures", action="store_true", help="draw nothing, write the file only")
     parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
     options = parser.parse_args(words)
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from ..tasks.classification import ClassificationData
 from ..tasks.detection import DetectionData
 from ..tasks.errors import DataError, TaskError
 from ..tasks.preprocessing import Preprocessing
 from ..tasks.task import Task
-from . import configurations
-from .inspect_detection import inspect_detection
-from .inspect_tables import tables
+from . import configurations, inspect_classification_tables, inspect_detection_tables
+from .inspect_classification import ClassificationInspection, inspect_classification
+from .inspect_detection import Inspection, inspect_detection
 from .training import KINDS, RunCLI, stored_config, take_option
 
 DESCRIPTION = (
-    "Looks at the data of a training: objects, sizes, what is there twice, broken pictures, and anchors that suit. The "
-    "options are those of litmobile fit; --run FOLDER takes the configuration of a run, and --data alone will do."
+    "Looks at the data of a training: objects or classes, sizes, what is there twice, broken pictures, and anchors "
+    "that suit. The options are those of litmobile fit; --run FOLDER takes the configuration of a run, and --data "
+    "alone will do."
 )
 
 
@@ -45,7 +47,11 @@ class InspectCLI(LightningCLI):
             "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where no model says it"
         )
         parser.add_argument("--json", type=str, metavar="FILE", help="write the same figures for programs")
-        parser.add_argument("--no-pictures", action="store_true", help="do not read the pictures to find broken ones")
+        parser.add_argument(
+            "--no-pictures",
+            action="store_true",
+            help="do not read the pictures to find broken ones, and of classification data their sizes and copies",
+        )
 
     def instantiate_classes(self) -> None:
         """Leaves the Trainer alone."""
@@ -71,14 +77,11 @@ def inspect(words: Sequence[str]) -> None:
         parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION, "allow_abbrev": False},
     )
     data, task, options = asked.datamodule, asked.model, asked.config
-    if not isinstance(data, DetectionData):
-        raise TaskError(f"litmobile inspect looks at detection data, which {type(data).__name__} is not.")
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
         raise ValueError(f"--json has to name a file, and {target} is a folder.")
-    preprocessing = data.preprocessing or input_of(task, options.size)
-    inspection = inspect_detection(data, task, preprocessing, pictures=not options.no_pictures)
-    print(tables(inspection))
+    inspection, text = look(data, task, options.size, pictures=not options.no_pictures)
+    print(text)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(asdict(inspection), indent=1, allow_nan=False) + "\n")
@@ -87,10 +90,32 @@ def inspect(words: Sequence[str]) -> None:
         raise DataError(f"A training would stop: {' and '.join(needed)} could not be read.")
 
 
-def input_of(task: Task | None, size: Sequence[int] | None) -> Preprocessing:
-    """How images become the input of ``task``'s network, or one of ``size`` where there is no task."""
+def look(
+    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, pictures: bool
+) -> tuple[Inspection | ClassificationInspection, str]:
+    """What is found in ``data``, and the same to read.
+
+    Raises:
+        TaskError: this is data of another kind, or ``size`` contradicts ``task``.
+        DataError: there is no split that can be read.
+    """
+    if isinstance(data, DetectionData):
+        preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
+        objects = inspect_detection(data, task, preprocessing, pictures)
+        return objects, inspect_detection_tables.tables(objects)
+    if isinstance(data, ClassificationData):
+        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
+        labelled = inspect_classification(data, preprocessing, pictures)
+        return labelled, inspect_classification_tables.tables(labelled)
+    raise TaskError(
+        f"litmobile inspect looks at detection and classification data, which {type(data).__name__} is not."
+    )
+
+
+def input_of(task: Task | None, size: Sequence[int] | None, usual: Preprocessing) -> Preprocessing:
+    """How images become the input of ``task``'s network; without a task what is ``usual``, or that of ``size``."""
     if task is None:
-        return Preprocessing() if size is None else Preprocessing((size[0], size[1]))
+        return usual if size is None else replace(usual, size=(size[0], size[1]))
     if size is not None:
         raise TaskError("--size is for data without a model, which takes --model.preprocessing.size=[HEIGHT,WIDTH].")
     return task.preprocessing

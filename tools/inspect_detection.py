@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
-from ..tasks.broken import broken_pictures
-from ..tasks.detection import Annotations, DetectionData
+from ..tasks.detection import DetectionData
 from ..tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
-from ..tasks.errors import DataError
 from ..tasks.preprocessing import Preprocessing
 from ..tasks.task import Task
 from .inspect_anchors import AnchorReport, anchor_report
-
-SPLITS = ("train", "val", "test")
+from .inspect_splits import contradiction, faults, read_splits
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,6 @@ def inspect_detection(
     Raises:
         DataError: there is no split that can be read.
     """
-    data.broken = "skip"
     splits, not_read = read_splits(data)
     first = next(iter(splits))
     return Inspection(
@@ -67,36 +60,3 @@ def inspect_detection(
         broken={name: faults(name, split) for name, split in splits.items()} if pictures else None,
         anchors=anchor_report(task, first, splits[first], preprocessing),
     )
-
-
-def read_splits(data: DetectionData) -> tuple[dict[str, Annotations], dict[str, str]]:
-    """The splits that can be read, and why the others cannot."""
-    splits: dict[str, Annotations] = {}
-    errors: dict[str, DataError | OSError] = {}
-    for name in SPLITS:
-        try:
-            splits[name] = data.read(name)
-        except (DataError, OSError) as error:  # data of one's own may have no file for one of them
-            errors[name] = error
-    if not splits:
-        raise errors[SPLITS[0]]
-    return splits, {name: str(error) for name, error in errors.items()}
-
-
-def contradiction(data: DetectionData, splits: dict[str, Annotations]) -> str | None:
-    """How ``splits`` contradict each other, if they do."""
-    data.splits = dict(splits)
-    try:
-        data.check()
-    except DataError as error:
-        return str(error)
-    return None
-
-
-def faults(name: str, split: Annotations) -> list[str]:
-    """What is wrong with the pictures of a split, with a progress bar."""
-
-    def progress(passing: Iterable[str]) -> Iterable[str]:
-        return tqdm(passing, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
-
-    return list(broken_pictures(split, progress).values())

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any
 
-import cv2
-import torch
 from tqdm import tqdm
 
-from ..heads.predictions import Detections, Prediction
+from ..heads.predictions import Detections
 from ..tasks.detection.annotations import read_json
 from ..tasks.detection.coco import column, records
-from ..tasks.detection.pictures import draw_detections
-from ..tasks.drawing import save_picture
-from ..tasks.images import Image
 from ..tasks.network import Network, load
 from . import sources
-from .sources import Moment, Shot, Source, Unreadable
-
-
-class Name(NamedTuple):
-    """What a picture is called in a file of results."""
-
-    image_id: int
-    file_name: str
+from .drawings import Drawings
+from .results import Name, kind_of, open_results
+from .sources import Shot, Source, Unreadable
 
 
 def predict(
@@ -49,8 +37,8 @@ def predict(
         paths: pictures, videos and folders of them.
         out: folder for the results; None takes ``run/predictions``.
         least_score: what is drawn has at least this score; the file of results holds everything.
-        annotations: a COCO file whose ids are taken, and whose sizes say whether a picture is to be turned, as in
-            training; None counts pictures and classes from 1 and turns pictures as the camera noted.
+        annotations: for detections, a COCO file whose ids are taken, and whose sizes say whether a picture is to be
+            turned, as in training; None counts pictures and classes from 1 and turns pictures as the camera noted.
         draw: whether to write pictures and videos.
         device: where the network runs.
 
@@ -61,6 +49,9 @@ def predict(
     if not 0 <= least_score <= 1:
         raise ValueError(f"--score must be between 0 and 1, not {least_score}.")
     network = placed(load(run), device)
+    kind = kind_of(network)
+    if annotations is not None and kind is not Detections:
+        raise ValueError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
     folder = result_folder(run, out)
     found = sources.find(paths, leave_out=folder)
     names, category_ids = {}, list(range(1, len(network.classes) + 1))
@@ -80,9 +71,9 @@ def predict(
             if isinstance(shot, Unreadable):
                 tally.skip(shot)
                 continue
-            prediction: Any = network.predict(shot.image)  # its kind decides who writes it
+            prediction = network.predict(shot.image)
             if results is None:
-                results = stack.enter_context(kind_of(prediction)(folder, network.classes, category_ids))
+                results = stack.enter_context(open_results(kind, folder, network.classes, category_ids))
             path = shot.source.path
             name = names.get(path) or Name(next(counted), path.as_posix())
             results.add(prediction, name, shot.moment)
@@ -159,97 +150,6 @@ def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -
     if lost is not None:
         raise ValueError(f"{file} has no category {lost!r}, which the network predicts.")
     return [by_name[name] for name in classes]
-
-
-class DetectionResults:
-    """Detections in COCO's result format, ``predictions.json``, written as they come.
-
-    Args:
-        folder: made if it is not there.
-        classes: names of the network's classes.
-        category_ids: their ids in the file.
-    """
-
-    def __init__(self, folder: Path, classes: Sequence[str], category_ids: Sequence[int]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.classes = classes
-        self.category_ids = category_ids
-        self._file = (folder / "predictions.json").open("w", encoding="utf-8")
-        self._before = "[\n"
-
-    def add(self, found: Detections, name: Name, moment: Moment | None) -> None:
-        """Writes one picture's detections, ``bbox`` as x, y, width, height in its pixels."""
-        where = name._asdict() | ({} if moment is None else {"frame": moment.frame, "timestamp": moment.seconds})
-        boxes = torch.cat((found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]), dim=1)
-        rows = [
-            json.dumps(where | {"category_id": self.category_ids[label], "bbox": box, "score": score})
-            for box, score, label in zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
-        ]
-        if rows:
-            self._file.write(self._before + ",\n".join(rows))  # at once: an interruption leaves no half row
-            self._before = ",\n"
-
-    def drawn(self, image: Image, found: Detections, least_score: float) -> Image:
-        """The picture ``[H, W, 3]`` with boxes, classes and scores."""
-        return draw_detections(image, found, self.classes, least_score)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Ends the file, after an interruption as well."""
-        self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
-        self._file.close()
-
-
-#: what writes and draws each kind of prediction
-RESULTS = {Detections: DetectionResults}
-
-
-def kind_of(prediction: Prediction) -> type[DetectionResults]:
-    """What writes and draws predictions such as this one."""
-    kind = type(prediction)
-    if kind not in RESULTS:
-        known = ", ".join(kind.__name__ for kind in RESULTS)
-        raise ValueError(f"litmobile predict can write {known}, but this network predicts {kind.__name__}.")
-    return RESULTS[kind]
-
-
-class Drawings:
-    """Writes drawn pictures, and drawn frames as videos, of which one at a time is open."""
-
-    def __init__(self) -> None:
-        self._target: Path | None = None
-        self._film: cv2.VideoWriter | None = None
-
-    def write(self, image: Image, target: Path, moment: Moment | None) -> None:
-        """Writes ``image`` ``[H, W, 3]`` as the picture ``target``, or as the next frame of the video ``target``.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if moment is None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            save_picture(image, target)
-            return
-        if target != self._target:
-            self._open(target, (image.shape[1], image.shape[0]), moment.rate)
-        assert self._film is not None
-        self._film.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-
-    def _open(self, target: Path, size: tuple[int, int], rate: float) -> None:
-        self.close()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # of MP4's codecs, the one that every build of OpenCV can write
-        self._film = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-        self._target = target
-        if not self._film.isOpened():
-            raise OSError(f"{target} cannot be written as a video of {size[0]}×{size[1]} pixels.")
-
-    def close(self) -> None:
-        """Ends the video that is open, without which it could not be played."""
-        if self._film is not None:
-            self._film.release()
 
 
 class Tally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+import PIL.ImageFont
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,32 +19,62 @@ from ..images import Image
 MOST_IMAGES = 24
 COLUMNS = 6
 CELL = 192  # pixels of the longer side of a picture on a sheet
+GAP = 4  # pixels between pictures on a sheet
 RIGHT, WRONG, PLAIN = (30, 120, 50), (190, 40, 40), (40, 40, 40)
+LEAST_WIDTH = 128  # pixels of a caption, in which a score and most names can be read
 MOST_NAMES = 60  # classes whose names and counts are written beside a matrix
 LETTERS = 13
+LONGEST = 200  # pixels of a name beside a matrix
+SIDE = 1200  # pixels of a matrix without names
+AXES = ("down: class", "across: taken for")
+
+Letters = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
 
 
 def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Image:
-    """``image`` ``[H, W, 3]`` with ``lines`` of white letters on ``colour`` below it, as wide as the picture."""
-    letters = font(max(11, round(max(image.shape[:2]) / 22)))
-    height = letters.getbbox("Äg")[3] + 3
-    canvas = PIL.Image.new("RGB", (image.shape[1], image.shape[0] + round(height * len(lines)) + 3), colour)
+    """``image`` ``[H, W, 3]`` with ``lines`` of white letters on ``colour`` below it.
+
+    The result has the width of the picture, or more where that is too narrow for letters; what is too long is cut.
+    """
+    height, width = image.shape[:2]
+    letters = font(max(11, round(min(width, 2 * height) / 22)))
+    step = round(letters.getbbox("Äg")[3]) + 3
+    canvas = PIL.Image.new("RGB", (max(width, LEAST_WIDTH), height + step * len(lines) + 3), colour)
     canvas.paste(PIL.Image.fromarray(np.ascontiguousarray(image)))
     pen = PIL.ImageDraw.Draw(canvas)
     for k, line in enumerate(lines):
-        pen.text((4, image.shape[0] + 1 + k * height), line, fill="white", font=letters)
+        text = shortened(line, letters, canvas.width - 8)
+        pen.text((4, height + 1 + k * step), text, fill="white", font=letters)
     return np.array(canvas)
 
 
-def draw_classes(image: Image, scores: Tensor, classes: Sequence[str], count: int = 3) -> Image:
-    """``image`` with its ``count`` most probable classes below it."""
+def shortened(text: str, letters: Letters, width: float) -> str:
+    """``text``, its end cut off where it is wider than ``width`` pixels."""
+    if letters.getlength(text) <= width:
+        return text
+    end = bisect.bisect_right(range(len(text)), width, key=lambda end: letters.getlength(text[:end] + "…"))
+    return text[: max(0, end - 1)] + "…"
+
+
+def draw_classes(
+    image: Image, scores: Tensor, classes: Sequence[str], least_score: float = 0.0, count: int = 3
+) -> Image:
+    """``image`` with its most probable classes below it.
+
+    Args:
+        image: ``[H, W, 3]`` uint8.
+        scores: ``[C]`` in 0 … 1.
+        classes: names of the classes.
+        least_score: classes below it are not written; their place stays, so that frames of a video keep one size.
+        count: how many classes there is place for.
+    """
     best = scores.topk(min(count, len(classes)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return captioned(image, [f"{classes[k]} {score:.2f}" for k, score in pairs])
+    return captioned(image, [f"{score:.2f} {classes[k]}" if score >= least_score else "" for k, score in pairs])
 
 
 def contact_sheet(images: Tensor, labels: Tensor, scores: Tensor, classes: Sequence[str]) -> Image:
-    """Pictures as one, each with its class and what it was taken for, red where these differ.
+    """Pictures as one, each above its class and what it was taken for, red where these differ and green elsewhere.
 
     Args:
         images: ``[N, 3, H, W]`` uint8; the first 24 are drawn.
@@ -56,49 +88,52 @@ def contact_sheet(images: Tensor, labels: Tensor, scores: Tensor, classes: Seque
         size = (round(image.shape[2] * scale), round(image.shape[1] * scale))
         picture = np.asarray(cv2.resize(image.permute(1, 2, 0).numpy(), size, interpolation=cv2.INTER_AREA), np.uint8)
         taken, score = int(row.argmax()), float(row.max())
-        lines = [classes[label], f"→ {classes[taken]} {score:.2f}"]
-        cells.append(captioned(picture, lines, RIGHT if taken == label else WRONG))
+        lines = [classes[label], f"{score:.2f} {classes[taken]}"]
+        cell = captioned(picture, lines, RIGHT if taken == label else WRONG)
+        cells.append(np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS if len(cells) > COLUMNS else 0)
     rows = [np.concatenate(cells[k : k + COLUMNS], axis=1) for k in range(0, len(cells), COLUMNS)]
     return np.concatenate(rows, axis=0)
 
 
 def draw_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> Image:
-    """The confusion matrix ``[C, C]`` as ``[H, W, 3]``: classes down, predictions across, shares of the row as shades.
+    """The confusion matrix ``[C, C]`` as ``[H, W, 3]``: classes down, predictions across.
 
-    Names and counts are written where there are 60 classes or fewer.
+    Shades are square roots of the shares of a row, since the few that are mistaken are what one looks for. Names and
+    counts are written where there are 60 classes or fewer.
     """
-    shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+    shares = np.sqrt(matrix / np.maximum(1, matrix.sum(1, keepdims=True)))
     shades = (255 * (1 - shares[:, :, None] * (1 - np.array([0.05, 0.25, 0.55])))).astype(np.uint8)
     if len(classes) > MOST_NAMES:
-        side = max(2, 1200 // len(classes))
+        side = max(1, SIDE // len(classes))
         return np.ascontiguousarray(shades.repeat(side, axis=0).repeat(side, axis=1))
     letters = font(LETTERS)
+    names = [shortened(name, letters, LONGEST) for name in classes]
     digits = max(len(str(matrix.max())), 2)
     side = max(24, round(digits * LETTERS * 0.62) + 8)
-    margin = round(max(letters.getlength(name) for name in classes)) + 16
+    margin = round(max(letters.getlength(text) for text in (*names, *AXES))) + 16
     extent = margin + side * len(classes)
     canvas = PIL.Image.new("RGB", (extent + 8, extent + 8), "white")
     canvas.paste(PIL.Image.fromarray(shades.repeat(side, axis=0).repeat(side, axis=1)), (margin, margin))
     pen = PIL.ImageDraw.Draw(canvas)
-    for i, name in enumerate(classes):
+    for k, text in enumerate(reversed(AXES)):
+        pen.text((8, margin - 8 - 18 * k), text, fill="grey", font=letters, anchor="ls")
+    for i, name in enumerate(names):
         middle = margin + side * i + side // 2
         pen.text((margin - 8, middle), name, fill="black", font=letters, anchor="rm")
-        for j in range(len(classes)):
+        for j in range(len(names)):
             if matrix[i, j]:
-                dark = shares[i, j] > 0.5
                 where = (margin + side * j + side // 2, middle)
-                pen.text(where, str(matrix[i, j]), fill="white" if dark else "black", font=letters, anchor="mm")
-    return np.array(with_names_across(canvas, classes, margin, side))
+                fill = "white" if shares[i, j] > 0.6 else "black"
+                pen.text(where, str(matrix[i, j]), fill=fill, font=letters, anchor="mm")
+    return np.array(with_names_across(canvas, names, margin, side))
 
 
-def with_names_across(canvas: PIL.Image.Image, classes: Sequence[str], margin: int, side: int) -> PIL.Image.Image:
-    """Writes the names of ``classes`` upwards above their columns of ``side`` pixels."""
-    letters = font(LETTERS)
+def with_names_across(canvas: PIL.Image.Image, names: Sequence[str], margin: int, side: int) -> PIL.Image.Image:
+    """Writes ``names`` upwards above their columns of ``side`` pixels."""
     turned = canvas.rotate(-90, expand=True)
     pen = PIL.ImageDraw.Draw(turned)
-    for k, name in enumerate(classes):
-        pen.text(
-            (turned.width - margin + 8, margin + side * k + side // 2), name, fill="black", font=letters, anchor="lm"
-        )
+    for k, name in enumerate(names):
+        where = (turned.width - margin + 8, margin + side * k + side // 2)
+        pen.text(where, name, fill="black", font=font(LETTERS), anchor="lm")
     return turned.rotate(90, expand=True)

@@ -6,21 +6,18 @@ import filecmp
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..preprocessing import Preprocessing
+from ..statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .annotations import Annotations
 from .transforms import Boxes, iou
 
-PERCENTILES = (1, 10, 50, 90, 99)
 #: areas in pixels of the picture from which COCO calls an object medium, and large
 MEDIUM, LARGE = 32**2, 96**2
 SAME = 0.9  # IoU of boxes that hold the same object
-
-Percentiles = dict[str, float]  # by "1" … "99"; nothing where there is nothing to measure
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,6 @@ class ObjectStatistics:
     height: Percentiles
     size: Percentiles
     aspect: Percentiles
-
-
-@dataclass(frozen=True)
-class ImageSize:
-    """How many images have this height and width in pixels."""
-
-    height: int
-    width: int
-    images: int
 
 
 @dataclass(frozen=True)
@@ -129,7 +117,7 @@ def statistics(annotations: Annotations, preprocessing: Preprocessing) -> SplitS
         empty=int((counts == 0).sum()),
         objects_an_image=share(len(boxes), len(annotations)),
         most_objects=int(counts.max(initial=0)),
-        image_sizes=image_sizes(annotations),
+        image_sizes=image_sizes(annotations.sizes),
         image_aspect=percentiles(sizes[:, 1] / sizes[:, 0]),
         below_a_pixel=int((~visible(boxes)).sum()),
         overall=object_statistics("all", every, annotations, boxes),
@@ -166,19 +154,6 @@ def object_statistics(name: str, chosen: NDArray[np.bool_], annotations: Annotat
     )
 
 
-def share(part: int, whole: int) -> float:
-    """``part`` by ``whole``, 0 where there is nothing."""
-    return part / whole if whole else 0.0
-
-
-def percentiles(values: NDArray[Any]) -> Percentiles:
-    """The percentiles of ``values`` that are reported."""
-    if not len(values):
-        return {}
-    found = np.percentile(values, PERCENTILES).tolist()
-    return {str(name): value for name, value in zip(PERCENTILES, found, strict=True)}
-
-
 def input_boxes(annotations: Annotations, preprocessing: Preprocessing) -> Boxes:
     """Boxes ``[B, 4]`` in pixels of the network's input, as they are when nothing is augmented."""
     sizes, which = np.unique(annotations.sizes[annotations.owners], axis=0, return_inverse=True)
@@ -192,13 +167,6 @@ def input_boxes(annotations: Annotations, preprocessing: Preprocessing) -> Boxes
 def visible(boxes: Boxes) -> NDArray[np.bool_]:
     """``[B]``, which of the ``boxes`` ``[B, 4]`` in the network's input training keeps: a pixel and more a side."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2] >= 1).all(1))
-
-
-def image_sizes(annotations: Annotations) -> list[ImageSize]:
-    """Distinct sizes of images, the commonest first."""
-    sizes, counts = np.unique(annotations.sizes, axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return [ImageSize(*sizes[k].tolist(), images=int(counts[k])) for k in order]
 
 
 def duplicates(annotations: Annotations) -> list[Duplicate]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,10 @@ TINY = [
     "--trainer.enable_model_summary=false",
 ]
 SHAPES = "detection/ssdlite_shapes"
+
+#: what `litmobile inspect` writes as JSON, and the command with words of its options: what it prints and writes
+Report = dict[str, Any]
+Inspect = Callable[..., tuple[str, Report]]
 
 
 def fit(shapes: Path, *words: str) -> None:

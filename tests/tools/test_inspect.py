@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,7 @@ import yaml
 
 from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord
 from litmobile.tools.cli import main
-from support.cli import SHAPES, TINY, refusal
-
-Report = dict[str, Any]
-Inspect = Callable[..., tuple[str, Report]]
+from support.cli import SHAPES, TINY, Inspect, Report, refusal
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult>"
@@ -50,18 +46,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture
-def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
-    """What the command prints, and what it writes as JSON."""
-
-    def inspect(*words: object) -> tuple[str, Report]:
-        capsys.readouterr()
-        main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
-        return capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
-
-    return inspect
 
 
 @pytest.fixture
@@ -267,7 +251,7 @@ def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspe
         (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
         (["--data=VocDetection", "--data.root=."], "litmobile: There is no list"),
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json has to name a file"),
-        (["--data=LightningDataModule"], "litmobile: litmobile inspect looks at detection data"),
+        (["--data=LightningDataModule"], "litmobile: litmobile inspect looks at detection and classification data"),
         (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
         (["--config", SHAPES, "--data.rot=x"], "rot"),

@@ -1,9 +1,7 @@
-"""`litmobile predict` finds what Python's predict finds, draws it, and leaves a file that COCO's tools take."""
+"""`litmobile predict` finds what Python's predict finds, draws it, and leaves a file of it."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 import subprocess
@@ -17,85 +15,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import LRASPP
-from litmobile.heads.predictions import Detections
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.cli import fit, refusal
-
-Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch: it finds much, and hardly anything right."""
-    folder = tmp_path_factory.mktemp("runs") / "first"
-    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
-    return folder
-
-
-@pytest.fixture
-def predict(run: Path, tmp_path: Path) -> Callable[..., Rows]:
-    """Predicts into ``tmp_path / "out"`` and gives what the file of results holds."""
-
-    def predict(*words: object) -> Rows:
-        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
-        return json.loads((tmp_path / "out" / "predictions.json").read_text())
-
-    return predict
-
-
-@pytest.fixture
-def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What the command says when it refuses."""
-    return lambda *words: refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
-
-
-def pictures(shapes: Path) -> list[Path]:
-    return sorted((shapes / "val").glob("*.jpg"))
-
-
-def as_rows(found: Detections) -> Rows:
-    """What a file of results should hold of ``found``."""
-    assert len(found.boxes) > 0
-    sizes = found.boxes[:, 2:] - found.boxes[:, :2]
-    boxes = torch.cat((found.boxes[:, :2], sizes), dim=1).tolist()
-    return [
-        {"category_id": label + 1, "bbox": box, "score": score}
-        for box, score, label in zip(boxes, found.scores.tolist(), found.labels.tolist(), strict=True)
-    ]
-
-
-def without(rows: Rows, *keys: str) -> Rows:
-    return [{key: value for key, value in row.items() if key not in keys} for row in rows]
-
-
-def size_of(path: Path) -> tuple[int, ...]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    assert image is not None, path
-    return image.shape[:2]
-
-
-def drawn(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.suffix != ".json")
-
-
-def film(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> Path:
-    """A video of moving noise."""
-    noise = np.random.default_rng(0).integers(256, size=(size[1], size[0], 3), dtype=np.uint8)
-    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 12.5, size)
-    for k in range(frames):
-        writer.write(np.roll(noise, 5 * k, axis=1))
-    writer.release()
-    return path
-
+from support.cli import refusal
+from support.predicting import Rows, as_rows, drawn, film, pictures, size_of, without
 
 # what is found
 
@@ -246,7 +174,7 @@ def test_an_interruption_leaves_what_was_found(
 
     def interrupted(self: Network, image: Any) -> Any:
         calls.append(image)
-        if len(calls) > 2:
+        if len(calls) > 3:  # the first one asks what the network predicts
             raise KeyboardInterrupt
         return whole(self, image)
 
@@ -257,94 +185,6 @@ def test_an_interruption_leaves_what_was_found(
     assert "Predicted 2 pictures." in capsys.readouterr().out
     rows = json.loads((tmp_path / "predictions.json").read_text())
     assert {row["image_id"] for row in rows} == {1, 2}
-
-
-# ids of an annotation file
-
-
-@pytest.fixture(scope="module")
-def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set whose truth is what the run finds best, moved a little, under ids of every kind."""
-    root = tmp_path_factory.mktemp("data") / "annotated"
-    shutil.copytree(shapes / "val", root / "val")
-    network = litmobile.load(run)
-    random = np.random.default_rng(0)
-    content: dict[str, Rows] = {
-        "images": [],
-        "annotations": [],
-        "categories": [{"id": 10 + 3 * k, "name": name} for k, name in enumerate(network.classes)],
-    }
-    for number, path in enumerate(reversed(pictures(shapes))):
-        height, width = size_of(path)
-        image = {"id": 100 + 7 * number, "file_name": path.name, "height": height, "width": width}
-        content["images"].append(image)
-        for row in as_rows(network.predict(path))[:40:8]:
-            x, y, w, h = (np.array(row["bbox"]) + random.uniform(0, 3, 4)).tolist()
-            truth = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": 7 + 3 * row["category_id"]}
-            content["annotations"].append({"id": len(content["annotations"]) + 1, "image_id": image["id"], **truth})
-    (root / "annotations").mkdir()
-    (root / "annotations" / "instances_val.json").write_text(json.dumps(content))
-    return root
-
-
-def test_with_annotations_pycocotools_gives_the_figures_of_validate(
-    run: Path, annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
-) -> None:
-    file = annotated / "annotations" / "instances_val.json"
-    rows = predict(annotated / "val", "--annotations", file)
-    assert {row["file_name"] for row in rows} == {path.name for path in pictures(annotated)}
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(file))
-        evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    copy = tmp_path / "run"
-    shutil.copytree(run, copy)
-    main(["validate", "--run", str(copy), f"--data.root={annotated}"])
-    figures = json.loads((copy / "val.json").read_text())["figures"]
-    assert figures["AP"] > 0.1
-    expected = [-1 if value is None else value for value in figures.values()]
-    assert evaluation.stats.tolist() == pytest.approx(expected, abs=1e-6)
-
-
-def test_with_annotations_a_picture_is_read_with_the_size_that_they_say(
-    annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
-) -> None:
-    content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
-    record = content["images"][0]
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    with Image.open(annotated / "val" / record["file_name"]) as image:
-        image.save(tmp_path / record["file_name"], exif=exif)
-    predict(tmp_path / record["file_name"], "--annotations", annotated / "annotations" / "instances_val.json")
-    assert size_of(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda content: content["images"].pop(), "000001.jpg is none of the images of "),
-        (lambda content: content["categories"].pop(2), "has no category 'square', which the network predicts."),
-        (lambda content: content.pop("images"), "it needs a list of records under 'images'"),
-    ],
-)
-def test_annotations_that_do_not_fit_are_refused(
-    change: Callable[[Any], Any], sentence: str, annotated: Path, tmp_path: Path, refuse: Callable[..., str]
-) -> None:
-    content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
-    change(content)
-    (tmp_path / "mine.json").write_text(json.dumps(content))
-    answer = refuse("--out", tmp_path / "out", annotated / "val", "--annotations", tmp_path / "mine.json")
-    assert sentence in answer
-    assert not (tmp_path / "out").exists()
-
-
-def test_two_files_cannot_be_one_image(annotated: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
-    shutil.copy(annotated / "val" / "000001.jpg", tmp_path)
-    file = annotated / "annotations" / "instances_val.json"
-    answer = refuse(annotated / "val", tmp_path, "--annotations", file, "--out", tmp_path / "out")
-    assert f"{tmp_path / '000001.jpg'} are both the image 000001.jpg of " in answer
 
 
 # wrong input
@@ -388,7 +228,7 @@ def test_a_network_of_another_kind_is_refused(shapes: Path, tmp_path: Path, refu
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
     torch.save({"network": network.spec(), "state_dict": state}, tmp_path / "other.ckpt")
     answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
-    assert "litmobile predict can write Detections, but this network predicts Segmentation." in answer
+    assert "can write Detections and Classification, but this network predicts Segmentation." in answer
     assert not (tmp_path / "out").exists()
 
 

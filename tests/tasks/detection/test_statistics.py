@@ -14,7 +14,6 @@ from litmobile.tasks.detection import Annotations, ImageRecord
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.statistics import (
     Duplicate,
-    ImageSize,
     SharedPicture,
     input_boxes,
     shared_pictures,
@@ -22,6 +21,7 @@ from litmobile.tasks.detection.statistics import (
 )
 from litmobile.tasks.detection.transforms import Resize, Sample
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.statistics import ImageSize
 
 
 def split_of(

@@ -1,38 +1,25 @@
-"""What `litmobile inspect` found, as tables to read."""
+"""What `litmobile inspect` found in detection data, as tables to read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from ..tasks.detection.statistics import (
-    PERCENTILES,
-    Duplicate,
-    ObjectStatistics,
-    Percentiles,
-    SharedPicture,
-    SplitStatistics,
-)
+from ..tasks.detection.statistics import Duplicate, ObjectStatistics, SharedPicture, SplitStatistics
 from ..tasks.preprocessing import Preprocessing
+from ..tasks.statistics import PERCENTILES
 from .inspect_anchors import AnchorFigures, AnchorReport, ClassReach
 from .inspect_detection import Inspection
+from .inspect_text import RANKS, broken_text, listed, percent, ranked, sizes_text, stops
 from .text_tables import NOTHING, figure, table
-
-MOST_SIZES = 5  # sizes of images that are shown
-RANKS = [f"{rank} %" for rank in PERCENTILES]
 
 
 def tables(found: Inspection) -> str:
     """The whole report."""
     parts = [split_text(name, split, found.input) for name, split in found.splits.items()]
-    parts += [f"{name} was not read: {why}" for name, why in found.not_read.items()]
-    if found.contradiction is not None:
-        parts.append(f"A training would stop: {found.contradiction}")
+    parts += stops(found.not_read, found.contradiction)
     if len(found.splits) > 1:
         parts.append(listed("pictures in two splits", map(shared_text, found.shared)))
-    if found.broken is None:
-        parts.append("Pictures were not read.")
-    else:
-        parts += [listed(f"broken pictures in {name}", faults) for name, faults in found.broken.items()]
+    parts += broken_text(found.broken)
     parts.append(found.anchors if isinstance(found.anchors, str) else anchors_text(found.anchors))
     return "\n\n".join(parts)
 
@@ -41,14 +28,11 @@ def split_text(name: str, split: SplitStatistics, preprocessing: Preprocessing) 
     """One split: its images, objects by class, their sizes and shapes, and what is odd about them."""
     rows = [*split.classes, split.overall]
     height, width = preprocessing.size
-    sizes = [f"{size.width}×{size.height} ({size.images})" for size in split.image_sizes[:MOST_SIZES]]
-    if len(split.image_sizes) > MOST_SIZES:
-        sizes.append(f"and {len(split.image_sizes) - MOST_SIZES} more sizes")
     lines = [
         f"{name}: {split.source}",
         f"{split.images} images, {split.empty} of them without objects; "
         f"{split.overall.objects} objects, {split.objects_an_image:.1f} an image, {split.most_objects} at most",
-        f"images, width×height: {', '.join(sizes) or NOTHING}",
+        f"images, width×height: {sizes_text(split.image_sizes)}",
         f"images, width by height: {ranked(split.image_aspect)}",
         "",
         table(["class", "objects", "share", "images", "difficult", "small", "medium", "large"], map(counts, rows)),
@@ -77,13 +61,6 @@ def measures(row: ObjectStatistics) -> list[str]:
     sizes = [figure(row.size.get(str(rank)), 1) for rank in PERCENTILES]
     aspects = [figure(row.aspect.get(str(rank)), 2) for rank in PERCENTILES]
     return [row.name, median, *sizes, "", *aspects]
-
-
-def ranked(values: Percentiles) -> str:
-    """Percentiles on a line, the lone value where all are the same."""
-    if len(set(values.values())) == 1:
-        return f"{values['50']:.2f}"
-    return ", ".join(f"{values[str(rank)]:.2f} ({rank} %)" for rank in PERCENTILES if values) or NOTHING
 
 
 def duplicate_text(found: Duplicate) -> str:
@@ -135,14 +112,3 @@ def reach_row(both: Sequence[ClassReach]) -> list[str]:
         row += [""] if found is not both[0] else []
         row += [percent(found.reached), figure(found.iou, 3), figure(found.positives, 1)]
     return row
-
-
-def listed(what: str, lines: Iterable[str]) -> str:
-    """Every one of ``lines`` under its headline, or that there are none."""
-    lines = list(lines)
-    return "\n".join([f"{what}: {len(lines) or 'none'}", *(f"  {line}" for line in lines)])
-
-
-def percent(share: float | None) -> str:
-    """A share as 12.3 %."""
-    return NOTHING if share is None else f"{100 * share:.1f} %"

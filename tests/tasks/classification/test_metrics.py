@@ -1,0 +1,205 @@
+"""Accuracy, confusions and calibration against plain loops and torchmetrics, however images come in."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from litmobile.tasks.classification.metrics import BINS, ClassificationEvaluator, ClassificationResult
+from support.measured import WORLDS, answers, measure, measured
+
+COUNTS = (2, 3, 5, 6, 10, 30)  # of classes
+
+
+def evaluated(scores: Tensor, labels: Tensor, batch: int = 7) -> ClassificationResult:
+    evaluator = ClassificationEvaluator([f"class {k}" for k in range(scores.shape[1])])
+    for some, of_some in zip(scores.split(batch), labels.split(batch), strict=True):
+        evaluator.add(some, of_some)
+    return evaluator.compute()
+
+
+def random_answers(classes: int, images: int = 200) -> tuple[Tensor, Tensor]:
+    """Scores that are right more often than chance, of images of all classes."""
+    generator = torch.Generator().manual_seed(classes)
+    labels = torch.cat((torch.arange(classes), torch.randint(classes, (images - classes,), generator=generator)))
+    logits = torch.randn(images, classes, generator=generator) + 2 * torch.nn.functional.one_hot(labels, classes)
+    return logits.mul(1.5).softmax(1), labels
+
+
+def ranked(row: list[float]) -> list[int]:
+    """Classes, that of the greatest score first."""
+    return sorted(range(len(row)), key=lambda k: -row[k])
+
+
+def calibration_error(scores: Tensor, labels: Tensor) -> float:
+    """The sum over bins of images' share times the difference of accuracy and mean confidence."""
+    bins: list[list[tuple[bool, float]]] = [[] for _ in range(BINS)]
+    for row, label in zip(scores.tolist(), labels.tolist(), strict=True):
+        confidence = max(row)
+        bin_of = next(k for k in range(BINS) if Fraction(confidence) <= Fraction(k + 1, BINS))
+        bins[bin_of].append((ranked(row)[0] == label, confidence))
+    total = 0.0
+    for held in filter(None, bins):
+        accuracy = sum(right for right, _ in held) / len(held)
+        confidence = sum(confidence for _, confidence in held) / len(held)
+        total += len(held) / len(labels) * abs(accuracy - confidence)
+    return total
+
+
+@pytest.mark.parametrize("classes", COUNTS)
+def test_figures_are_those_of_plain_loops(classes: int) -> None:
+    scores, labels = random_answers(classes)
+    found = evaluated(scores, labels)
+    matrix = np.zeros((classes, classes), dtype=int)
+    near = 0
+    for row, label in zip(scores.tolist(), labels.tolist(), strict=True):
+        matrix[label, ranked(row)[0]] += 1
+        near += label in ranked(row)[:5]
+    assert (found.matrix == matrix).all() and found.images == 200
+    assert found.top1 == sum(matrix[k, k] for k in range(classes)) / 200
+    assert found.top5 == (near / 200 if classes > 5 else None)
+    assert found.mean_recall == pytest.approx(sum(matrix[k, k] / matrix[k].sum() for k in range(classes)) / classes)
+    assert found.calibration_error == pytest.approx(calibration_error(scores, labels), abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", COUNTS)
+def test_figures_are_those_of_torchmetrics(classes: int) -> None:
+    torchmetrics = pytest.importorskip("torchmetrics.classification")
+    scores, labels = random_answers(classes)
+    found = evaluated(scores, labels)
+    arguments: dict[str, Any] = {"num_classes": classes}
+    expected = {
+        "top1": torchmetrics.MulticlassAccuracy(average="micro", **arguments),
+        "mean_recall": torchmetrics.MulticlassAccuracy(average="macro", **arguments),
+        "calibration_error": torchmetrics.MulticlassCalibrationError(n_bins=15, norm="l1", **arguments),
+    }
+    if classes > 5:
+        expected["top5"] = torchmetrics.MulticlassAccuracy(average="micro", top_k=5, **arguments)
+    for name, metric in expected.items():
+        assert found.figures[name] == pytest.approx(float(metric(scores, labels)), abs=1e-6), name
+    matrix = torchmetrics.MulticlassConfusionMatrix(**arguments)(scores, labels)
+    assert (found.matrix == matrix.numpy()).all()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64, 200])
+def test_batches_cut_otherwise_give_the_same_counts(batch: int) -> None:
+    scores, labels = random_answers(10)
+    found, expected = evaluated(scores, labels, batch), evaluated(scores, labels, 7)
+    assert (found.matrix == expected.matrix).all()
+    assert (found.top1, found.top5, found.mean_recall) == (expected.top1, expected.top5, expected.mean_recall)
+    assert found.calibration_error == pytest.approx(expected.calibration_error, abs=1e-12)
+
+
+def test_classes_without_images_do_not_count_in_the_mean() -> None:
+    scores, labels = torch.eye(3)[[0, 1, 0, 2]], torch.tensor([0, 0, 0, 1])
+    found = evaluated(scores, labels)
+    assert found.mean_recall == pytest.approx((2 / 3 + 0) / 2)
+    assert found.per_class() == {
+        "class 0": {"images": 3, "recall": 2 / 3, "precision": 1.0},
+        "class 1": {"images": 1, "recall": 0.0, "precision": 0.0},
+        "class 2": {"images": 0, "recall": None, "precision": 0.0},
+    }
+    assert "–" in next(line for line in str(found).splitlines() if line.startswith("class 2"))
+
+
+def test_no_images_at_all_are_no_error() -> None:
+    found = ClassificationEvaluator(("a", "b")).compute()
+    assert (found.images, found.top1, found.mean_recall, found.calibration_error) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("border", range(BINS + 1))
+def test_a_bin_holds_its_upper_bound(border: int) -> None:
+    at = torch.tensor(border / BINS)
+    around = [torch.nextafter(at, torch.tensor(-1.0)), at, torch.nextafter(at, torch.tensor(2.0))]
+    values = torch.stack([*around, torch.tensor(border / BINS, dtype=torch.float64)]).clamp(0, 1)
+    evaluator = ClassificationEvaluator(("a", "b"))
+    evaluator.add(torch.stack((values, torch.zeros_like(values)), dim=1), torch.zeros(4, dtype=torch.int64))
+    counts = [0] * BINS
+    for value in values.tolist():
+        counts[next(k for k in range(BINS) if value <= (k + 1) / BINS)] += 1
+    assert evaluator.bins[0].tolist() == counts
+    assert evaluator.bins[2].sum().item() == pytest.approx(values.sum().item())
+
+
+def test_certainty_is_calibrated_where_it_is_right() -> None:
+    scores = torch.eye(4)
+    assert evaluated(scores, torch.arange(4)).calibration_error == 0
+    assert evaluated(scores, torch.arange(4).flip(0)).calibration_error == 1
+    nothing = torch.zeros(4, 4)  # as sigmoids may say
+    found = evaluated(nothing, torch.full((4,), int(nothing.topk(1).indices[0, 0])))
+    assert (found.top1, found.calibration_error) == (1, 1)
+
+
+@pytest.mark.parametrize(("classes", "there"), [(2, False), (5, False), (6, True)])
+def test_five_classes_or_fewer_have_no_top5(classes: int, there: bool) -> None:
+    found = evaluated(*random_answers(classes))
+    assert (found.top5 is not None) == there
+    assert (found.as_json()["figures"]["top5"] is not None) == there
+
+
+def test_what_was_confused_comes_with_the_most_frequent_first() -> None:
+    found = evaluated(torch.eye(3)[[1, 1, 2, 0, 0, 2]], torch.tensor([0, 0, 0, 0, 1, 2]))
+    assert found.confusions() == [("class 0", "class 1", 2), ("class 0", "class 2", 1), ("class 1", "class 0", 1)]
+    assert found.sheet() == [
+        ["class \\ predicted", "class 0", "class 1", "class 2"],
+        ["class 0", 1, 2, 1],
+        ["class 1", 1, 0, 0],
+        ["class 2", 0, 0, 1],
+    ]
+    assert "     2 × class 0 taken for class 1" in str(found)
+
+
+def test_a_table_of_many_classes_shows_those_that_are_recognised_worst() -> None:
+    labels = torch.arange(30)
+    found = evaluated(torch.eye(30)[labels.where(labels != 7, torch.tensor(8))], labels)
+    lines = str(found).splitlines()
+    assert "(the 20 of 30 classes that are recognised worst)" in str(found)
+    rows = [line for line in lines if line.startswith("class ")]
+    assert len(rows) == 20 and rows[0].split()[:3] == ["class", "7", "0.0000"]
+
+
+def test_what_is_kept_does_not_grow() -> None:
+    evaluator = ClassificationEvaluator([str(k) for k in range(10)])
+
+    def kept() -> list[int]:
+        return [value.nbytes if isinstance(value, Tensor) else len(value) for value in vars(evaluator).values()]
+
+    before = kept()
+    for _ in range(50):
+        evaluator.add(*random_answers(10))
+    assert kept() == before and evaluator.compute().images == 50 * 200
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which real processes wrote what each of them found."""
+    folder = tmp_path_factory.mktemp("together")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.measured"])  # imports once what takes longer than all the rest
+    processes = [context.Process(target=measure, args=(str(folder), rank)) for rank in range(max(WORLDS))]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+    return folder
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_several_processes_find_what_one_does(world: int, together: Path) -> None:
+    alone = measured(0, 1)
+    assert alone["images"] == len(answers()[1]) == np.sum(alone["matrix"])
+    assert len(alone["matrix"]) > 5, "top5 is among the figures"
+    for rank in range(world):
+        found = json.loads((together / f"{world}-{rank}.json").read_text())
+        assert found["matrix"] == alone["matrix"] and found["per_class"] == alone["per_class"]
+        assert found["figures"] == pytest.approx(alone["figures"], abs=1e-12)

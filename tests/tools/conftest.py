@@ -1,0 +1,50 @@
+"""Commands that several files of tests give: `litmobile predict` on a detector's run, and `litmobile inspect`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from litmobile.tools.cli import main
+from support.cli import Inspect, Report, fit, refusal
+from support.predicting import Rows
+
+
+@pytest.fixture(scope="session")
+def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector's run of one epoch: it finds much, and hardly anything right."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    return folder
+
+
+@pytest.fixture
+def predict(run: Path, tmp_path: Path) -> Callable[..., Rows]:
+    """Predicts into ``tmp_path / "out"`` and gives what the file of results holds."""
+
+    def predict(*words: object) -> Rows:
+        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
+        return json.loads((tmp_path / "out" / "predictions.json").read_text())
+
+    return predict
+
+
+@pytest.fixture
+def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command says when it refuses."""
+    return lambda *words: refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+
+
+@pytest.fixture
+def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
+    """What the command prints, and what it writes as JSON."""
+
+    def inspect(*words: object) -> tuple[str, Report]:
+        capsys.readouterr()
+        main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
+        return capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+
+    return inspect

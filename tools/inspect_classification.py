@@ -1,0 +1,275 @@
+"""All that is looked at in classification data before a training: classes, sizes, copies, pictures that are broken."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tasks.classification import ClassificationData, LabelledImages
+from ..tasks.images import Image
+from ..tasks.preprocessing import Preprocessing
+from ..tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
+from .inspect_splits import contradiction, faults, read_splits
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many images a class has, and their share of the split."""
+
+    name: str
+    images: int
+    share: float
+
+
+@dataclass(frozen=True)
+class PictureSizes:
+    """Sizes in pixels of the pictures of a split that can be read.
+
+    Attributes:
+        sizes: distinct ones, the commonest first.
+        width: by percentile, as height.
+        height: see ``width``.
+        enlarged: how many pictures are smaller than what they are resized to for the network, in width or height.
+    """
+
+    sizes: list[ImageSize]
+    width: Percentiles
+    height: Percentiles
+    enlarged: int
+
+
+@dataclass(frozen=True)
+class LabelledStatistics:
+    """One split.
+
+    Attributes:
+        source: file or folder that the labels come from.
+        images: how many there are.
+        classes: the same class by class.
+        fewest: class that has the fewest.
+        most: class that has the most.
+        ratio: images of the latter by those of the former; None where that has none.
+        pictures: their sizes; None where pictures were not read.
+        notes: what was mended or left out while reading, a sentence each.
+    """
+
+    source: str
+    images: int
+    classes: list[ClassCount]
+    fewest: str
+    most: str
+    ratio: float | None
+    pictures: PictureSizes | None
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Where one of several equal pictures is: its split, file name and class."""
+
+    split: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Pictures of a split that an earlier one has as well: what is measured on them was learnt by heart.
+
+    Attributes:
+        split: "val" or "test".
+        earlier: "train" or "val".
+        images: how many images of ``split`` are in ``earlier``, too.
+        share: of the images of ``split``.
+        relabelled: how many of them ``earlier`` has under another class.
+    """
+
+    split: str
+    earlier: str
+    images: int
+    share: float
+    relabelled: int
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Pictures that one split has more than once, and how many of them under different classes."""
+
+    split: str
+    pictures: int
+    relabelled: int
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What is there more than once.
+
+    Attributes:
+        shared: across splits, by pair of splits.
+        repeated: within splits, by split.
+        groups: all pictures that there are several of, each with its copies.
+    """
+
+    shared: list[Shared]
+    repeated: list[Repeated]
+    groups: list[list[Copy]]
+
+
+@dataclass(frozen=True)
+class ClassificationInspection:
+    """What is known of the data.
+
+    Attributes:
+        input: how images become the network's input.
+        splits: what was read, by "train", "val" and "test".
+        not_read: why other splits were not.
+        contradiction: how splits contradict each other; a training would stop there.
+        copies: equal pictures; None where pictures were not read.
+        broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
+    """
+
+    input: Preprocessing
+    splits: dict[str, LabelledStatistics]
+    not_read: dict[str, str]
+    contradiction: str | None
+    copies: Copies | None
+    broken: dict[str, list[str]] | None
+
+
+class Pictures(NamedTuple):
+    """What reading the pictures of a split tells.
+
+    Attributes:
+        sizes: ``[I, 2]``, height and width; 0 for those that cannot be read.
+        digests: of the pixels, equal for equal pictures; empty for those that cannot be read.
+        faults: what is wrong with those.
+    """
+
+    sizes: NDArray[np.int64]
+    digests: list[bytes]
+    faults: list[str]
+
+
+def inspect_classification(
+    data: ClassificationData, preprocessing: Preprocessing, pictures: bool
+) -> ClassificationInspection:
+    """Reads all splits and looks at them.
+
+    Args:
+        data: whose labels are read.
+        preprocessing: how images become the input.
+        pictures: whether to read every picture; what is known of sizes, copies and faults comes from there.
+
+    Raises:
+        DataError: there is no split that can be read.
+    """
+    splits, not_read = read_splits(data)
+    read = {name: read_pictures(name, split) for name, split in splits.items()} if pictures else {}
+    return ClassificationInspection(
+        input=preprocessing,
+        splits={name: labelled_statistics(split, read.get(name), preprocessing) for name, split in splits.items()},
+        not_read=not_read,
+        contradiction=contradiction(data, splits),
+        copies=copies(splits, {name: found.digests for name, found in read.items()}) if pictures else None,
+        broken={name: found.faults for name, found in read.items()} if pictures else None,
+    )
+
+
+def read_pictures(name: str, split: LabelledImages) -> Pictures:
+    """Reads every picture of a split, with a progress bar."""
+    sizes = np.zeros((len(split), 2), dtype=np.int64)
+    digests = [b""] * len(split)
+
+    def seen(index: int, image: Image) -> None:
+        sizes[index] = image.shape[:2]
+        digests[index] = digest(image)
+
+    return Pictures(sizes, digests, faults(name, split, seen))
+
+
+def digest(image: Image) -> bytes:
+    """The same for the same pixels, whatever format and name they are stored under."""
+    found = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
+    found.update(np.ascontiguousarray(image).data)
+    return found.digest()
+
+
+def labelled_statistics(
+    split: LabelledImages, read: Pictures | None, preprocessing: Preprocessing
+) -> LabelledStatistics:
+    """Counts a split, and measures its pictures if they were ``read``."""
+    counts = split.counts()
+    fewest, most = int(counts.argmin()), int(counts.argmax())
+    return LabelledStatistics(
+        source=str(split.source),
+        images=len(split),
+        classes=[
+            ClassCount(name, int(count), share(int(count), len(split)))
+            for name, count in zip(split.classes, counts, strict=True)
+        ],
+        fewest=split.classes[fewest],
+        most=split.classes[most],
+        ratio=float(counts[most] / counts[fewest]) if counts[fewest] else None,
+        pictures=None if read is None else picture_sizes(read.sizes[read.sizes.all(axis=1)], preprocessing),
+        notes=list(split.notes),
+    )
+
+
+def picture_sizes(sizes: NDArray[np.int64], preprocessing: Preprocessing) -> PictureSizes:
+    """Measures pictures of ``sizes`` ``[I, 2]``, height and width."""
+    distinct = image_sizes(sizes)
+    return PictureSizes(
+        sizes=distinct,
+        width=percentiles(sizes[:, 1]),
+        height=percentiles(sizes[:, 0]),
+        enlarged=sum(size.images for size in distinct if enlarges(preprocessing, size)),
+    )
+
+
+def enlarges(preprocessing: Preprocessing, size: ImageSize) -> bool:
+    """Whether an image of this ``size`` gets more rows or columns than it has."""
+    frame = preprocessing.frame(size.height, size.width)
+    return frame.rows > size.height or frame.columns > size.width
+
+
+def copies(splits: Mapping[str, LabelledImages], digests: Mapping[str, Sequence[bytes]]) -> Copies:
+    """Finds equal pictures within and across ``splits`` by the ``digests`` of their pixels, split by split."""
+    places: dict[bytes, list[Copy]] = defaultdict(list)
+    for split, found in digests.items():
+        images = splits[split]
+        for index, key in enumerate(found):
+            if key:
+                label = images.classes[images.labels[index]]
+                places[key].append(Copy(split, str(images.names[index]), label))
+    groups = [group for group in places.values() if len(group) > 1]
+    pairs = itertools.combinations(splits, 2)
+    return Copies(
+        shared=[shared(groups, split, earlier, len(splits[split])) for earlier, split in pairs],
+        repeated=[repeated(groups, split) for split in splits],
+        groups=groups,
+    )
+
+
+def shared(groups: Sequence[Sequence[Copy]], split: str, earlier: str, images: int) -> Shared:
+    """Counts what ``split``, of so many ``images``, has in common with an ``earlier`` one."""
+    common = relabelled = 0
+    for group in groups:
+        labels = {copy.label for copy in group if copy.split == earlier}
+        mine = [copy for copy in group if copy.split == split] if labels else []
+        common += len(mine)
+        relabelled += sum(labels != {copy.label} for copy in mine)
+    return Shared(split, earlier, common, share(common, images), relabelled)
+
+
+def repeated(groups: Sequence[Sequence[Copy]], split: str) -> Repeated:
+    """Counts what ``split`` has more than once."""
+    inside = [[copy.label for copy in group if copy.split == split] for group in groups]
+    several = [labels for labels in inside if len(labels) > 1]
+    return Repeated(split, len(several), sum(len(set(labels)) > 1 for labels in several))

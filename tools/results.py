@@ -1,0 +1,151 @@
+"""The files that `litmobile predict` leaves: detections as COCO's JSON, classes as CSV, both written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+
+from ..heads.predictions import Classification, Detections
+from ..tasks.classification.pictures import draw_classes
+from ..tasks.detection.pictures import draw_detections
+from ..tasks.images import Image
+from ..tasks.network import Network
+from .sources import Moment
+
+MOST_CLASSES = 5  # that are written of a picture
+
+
+class Name(NamedTuple):
+    """What a picture is called in a file of results."""
+
+    image_id: int
+    file_name: str
+
+
+class Results(ABC):
+    """A file of results, open as long as the context; an interruption leaves whole rows."""
+
+    @abstractmethod
+    def add(self, prediction: Any, name: Name, moment: Moment | None) -> None:
+        """Writes what was predicted for a picture, or for a frame at its ``moment``."""
+
+    @abstractmethod
+    def drawn(self, image: Image, prediction: Any, least_score: float) -> Image:
+        """The picture ``[H, W, 3]`` with what was predicted; pictures of one size give drawings of one size."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the file, after an interruption as well."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class DetectionResults(Results):
+    """Detections in COCO's result format, ``predictions.json``.
+
+    Args:
+        folder: made if it is not there.
+        classes: names of the network's classes.
+        category_ids: their ids in the file.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str], category_ids: Sequence[int]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.classes = classes
+        self.category_ids = category_ids
+        self._file = (folder / "predictions.json").open("w", encoding="utf-8")
+        self._before = "[\n"
+
+    def add(self, prediction: Detections, name: Name, moment: Moment | None) -> None:
+        """Writes one picture's detections, ``bbox`` as x, y, width, height in its pixels."""
+        found = prediction
+        where = name._asdict() | ({} if moment is None else {"frame": moment.frame, "timestamp": moment.seconds})
+        boxes = torch.cat((found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]), dim=1)
+        rows = [
+            json.dumps(where | {"category_id": self.category_ids[label], "bbox": box, "score": score})
+            for box, score, label in zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+        ]
+        if rows:
+            self._file.write(self._before + ",\n".join(rows))  # at once: an interruption leaves no half row
+            self._before = ",\n"
+
+    def drawn(self, image: Image, prediction: Detections, least_score: float) -> Image:
+        return draw_detections(image, prediction, self.classes, least_score)
+
+    def close(self) -> None:
+        self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
+        self._file.close()
+
+
+class ClassificationResults(Results):
+    """The most probable classes of every picture, ``predictions.csv``, a row each.
+
+    The columns are file_name, frame, seconds, then class_1, score_1 … class_5, score_5, the most probable class first;
+    fewer where there are fewer classes. Frame, counted from 0, and seconds are always there and empty for a picture.
+    Scores have six significant digits.
+
+    Args:
+        folder: made if it is not there.
+        classes: names of the network's classes.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.classes = classes
+        self.count = min(MOST_CLASSES, len(classes))
+        path = folder / "predictions.csv"
+        # every row leaves at once; a file name that is no text keeps its bytes
+        self._file = path.open("w", buffering=1, encoding="utf-8", errors="surrogateescape", newline="")
+        self._rows = csv.writer(self._file, lineterminator="\n")
+        columns = [f"{what}_{rank}" for rank in range(1, self.count + 1) for what in ("class", "score")]
+        self._rows.writerow(["file_name", "frame", "seconds", *columns])
+
+    def add(self, prediction: Classification, name: Name, moment: Moment | None) -> None:
+        where = ["", ""] if moment is None else [str(moment.frame), str(moment.seconds)]
+        best = prediction.scores.topk(self.count)
+        row = [name.file_name, *where]
+        for label, score in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+            row += [self.classes[label], f"{score:.6g}"]
+        self._rows.writerow(row)
+
+    def drawn(self, image: Image, prediction: Classification, least_score: float) -> Image:
+        return draw_classes(image, prediction.scores, self.classes, least_score)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+#: what networks predict that can be written
+KINDS = (Detections, Classification)
+
+
+def kind_of(network: Network) -> type:
+    """What ``network`` predicts, as a blank picture tells: a head of one's own may be of no role.
+
+    Raises:
+        ValueError: nothing here writes it.
+    """
+    kind = type(network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8)))
+    if kind not in KINDS:
+        known = " and ".join(kind.__name__ for kind in KINDS)
+        raise ValueError(f"litmobile predict can write {known}, but this network predicts {kind.__name__}.")
+    return kind
+
+
+def open_results(kind: type, folder: Path, classes: Sequence[str], category_ids: Sequence[int]) -> Results:
+    """Begins the file for predictions of a ``kind``; ``category_ids`` are those of detections."""
+    if kind is Classification:
+        return ClassificationResults(folder, classes)
+    return DetectionResults(folder, classes, category_ids)
