@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,8 +21,73 @@ def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]
     return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
 
 
-def warmup_cosine(optimizer: Optimizer, steps: int, warmup: int) -> LambdaLR:
-    """Linear warm-up over ``warmup`` steps, then half a cosine down to nothing at ``steps``.
+class Schedule(ABC):
+    """How the learning rate falls once it has warmed up."""
+
+    @abstractmethod
+    def factor(self, progress: float, epoch: float) -> float:
+        """What the rate is multiplied by.
+
+        Args:
+            progress: share of the steps behind the warm-up that are done, in 0 … 1.
+            epoch: epochs that are done, the warm-up's among them, with fractions.
+        """
+
+
+class Cosine(Schedule):
+    """Half a cosine down to a share of the rate (Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts).
+
+    Args:
+        end: that share.
+    """
+
+    def __init__(self, end: float = 0.0) -> None:
+        if not 0 <= end < 1:
+            raise ValueError(f"end must be in 0 … 1, 1 not included, not {end}.")
+        self.end = end
+
+    def factor(self, progress: float, epoch: float) -> float:
+        return self.end + (1 - self.end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Poly(Schedule):
+    """A power of what is left, down to nothing; a straight line with power 1.
+
+    Args:
+        power: 0.9 is segmentation's (DeepLab, arXiv 1606.00915, section 4.1).
+    """
+
+    def __init__(self, power: float = 0.9) -> None:
+        if not 0 < power < float("inf"):
+            raise ValueError(f"power must be positive and finite, not {power}.")
+        self.power = power
+
+    def factor(self, progress: float, epoch: float) -> float:
+        return (1 - progress) ** self.power
+
+
+class Exponential(Schedule):
+    """Multiplied by one factor every few epochs, in steps.
+
+    Args:
+        rate: the factor, such as MobileNetV2's 0.98 (arXiv 1801.04381, section 6.1).
+        epochs: how many epochs lie between two steps.
+    """
+
+    def __init__(self, rate: float = 0.98, epochs: float = 1.0) -> None:
+        if not 0 < rate < 1:
+            raise ValueError(f"rate must be in 0 … 1, neither included, not {rate}.")
+        if not 0 < epochs < float("inf"):
+            raise ValueError(f"epochs must be positive and finite, not {epochs}.")
+        self.rate = rate
+        self.epochs = epochs
+
+    def factor(self, progress: float, epoch: float) -> float:
+        return self.rate ** int(epoch / self.epochs)
+
+
+def warmed_up(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
+    """Linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which ``epochs`` consist of.
 
     The warm-up takes a tenth of all steps at most, so that short runs have a peak, too.
     """
@@ -30,8 +96,8 @@ def warmup_cosine(optimizer: Optimizer, steps: int, warmup: int) -> LambdaLR:
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
-        progress = (step - warmup) / max(1, steps - warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return schedule.factor(progress, epochs * step / max(1, steps))
 
     return LambdaLR(optimizer, factor)
 

@@ -29,7 +29,7 @@ from .loss_watch import LossWatch
 from .network import Network
 from .preprocessing import Preprocessing
 from .processes import share_norm_statistics
-from .schedule import parameter_groups, scale_rate, warmup_cosine
+from .schedule import Cosine, Schedule, parameter_groups, scale_rate, warmed_up
 from .starts import load_start
 
 
@@ -67,7 +67,8 @@ class Task(LightningModule, ABC):
         optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
         reference_batch: how many images a step the optimiser's learning rate is meant for; where all processes together
             and accumulated batches make k times as many, it is multiplied by k. None takes it as it is.
-        warmup_steps: steps of linear warm-up, a tenth of the run at most; a cosine follows.
+        warmup_steps: steps of linear warm-up, a tenth of the run at most.
+        schedule: how the learning rate falls after it; None takes a cosine to nothing.
         frozen_epochs: epochs at the beginning in which the backbone does not learn; "all" trains the head alone.
         stage_epochs: epochs from the thawing of a stage of the backbone to that of the next finer one, the coarsest
             first; 0 thaws all of it together.
@@ -100,6 +101,7 @@ class Task(LightningModule, ABC):
         optimizer: OptimizerCallable,
         reference_batch: int | None,
         warmup_steps: int,
+        schedule: Schedule | None,
         frozen_epochs: Epochs,
         stage_epochs: int,
         average_decay: float | None,
@@ -120,6 +122,7 @@ class Task(LightningModule, ABC):
         self._optimizer = optimizer
         self._reference_batch = reference_batch
         self._warmup_steps = warmup_steps
+        self._schedule = schedule or Cosine()
         self._freeze = (frozen_epochs, stage_epochs)
         self._average_decay = average_decay
         self._resumed: dict[str, Any] = {}  # what a checkpoint holds beside what Lightning restores
@@ -279,8 +282,9 @@ class Task(LightningModule, ABC):
             accumulated = self.trainer.accumulate_grad_batches
             scale_rate(optimizer, self._reference_batch, self._data().batch_size, self.trainer.world_size, accumulated)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_cosine(optimizer, steps, self._warmup_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        epochs = steps * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches
+        rates = warmed_up(optimizer, self._schedule, steps, epochs, self._warmup_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def _log_every(self) -> int:
         # Lightning sets the attribute in a connector, where its types do not show it

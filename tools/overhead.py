@@ -27,7 +27,7 @@ from ..tasks import run
 from ..tasks.detection import Annotations, DetectionData, DetectionTask
 from ..tasks.detection.data import DetectionBatch
 from ..tasks.network import Network
-from ..tasks.schedule import parameter_groups, warmup_cosine
+from ..tasks.schedule import Cosine, parameter_groups, warmed_up
 
 WARMUP = 100  # steps that are not counted
 QUIET: dict[str, Any] = {"max_epochs": 1, "accelerator": "cpu", "enable_model_summary": False}
@@ -145,7 +145,7 @@ def loss_of(network: Network, batch: DetectionBatch) -> Tensor:
 def optimizer_of(network: Network) -> tuple[torch.optim.Optimizer, Any]:
     """Those of a task."""
     optimizer = torch.optim.SGD(parameter_groups(network.parameters()), lr=0.05, momentum=0.9, weight_decay=4e-5)
-    return optimizer, warmup_cosine(optimizer, 100_000, 10)
+    return optimizer, warmed_up(optimizer, Cosine(), 100_000, 1, 10)
 
 
 def task(average: bool) -> DetectionTask:

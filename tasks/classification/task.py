@@ -14,6 +14,7 @@ from ...heads.contract import HeadFactory
 from ..drawing import save_picture
 from ..freezing import Epochs
 from ..preprocessing import Preprocessing
+from ..schedule import Schedule
 from ..task import Report, Task
 from .data import ClassificationBatch
 from .metrics import ClassificationEvaluator
@@ -48,6 +49,7 @@ class ClassificationTask(Task):
         ),
         reference_batch: int | None = None,
         warmup_steps: int = 1000,
+        schedule: Schedule | None = None,
         frozen_epochs: Epochs = 0,
         stage_epochs: int = 0,
         average_decay: float | None = None,
@@ -67,6 +69,7 @@ class ClassificationTask(Task):
             optimizer=optimizer,
             reference_batch=reference_batch,
             warmup_steps=warmup_steps,
+            schedule=schedule,
             frozen_epochs=frozen_epochs,
             stage_epochs=stage_epochs,
             average_decay=average_decay,

@@ -18,6 +18,7 @@ from ..errors import TaskError
 from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..processes import several
+from ..schedule import Schedule
 from ..task import Report, Task
 from .data import DetectionBatch, DetectionData
 from .metrics import CocoEvaluator, CocoResult
@@ -44,6 +45,7 @@ class DetectionTask(Task):
         ),
         reference_batch: int | None = None,
         warmup_steps: int = 1000,
+        schedule: Schedule | None = None,
         frozen_epochs: Epochs = 0,
         stage_epochs: int = 0,
         average_decay: float | None = None,
@@ -60,6 +62,7 @@ class DetectionTask(Task):
             optimizer=optimizer,
             reference_batch=reference_batch,
             warmup_steps=warmup_steps,
+            schedule=schedule,
             frozen_epochs=frozen_epochs,
             stage_epochs=stage_epochs,
             average_decay=average_decay,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.schedule import parameter_groups, warmup_cosine
+from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, parameter_groups, warmed_up
 
 
 def trainer(folder: Path, **options: object) -> Trainer:
@@ -45,11 +47,12 @@ def test_norms_and_biases_are_not_decayed() -> None:
 
 
 @pytest.mark.parametrize(("steps", "warmup", "peak"), [(100, 10, 10), (100, 1000, 10), (5, 1000, 0), (100, 0, 0)])
+@pytest.mark.parametrize("falling", [Cosine(), Poly(), Poly(1.0)], ids=["cosine", "poly", "line"])
 def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
-    steps: int, warmup: int, peak: int
+    falling: Schedule, steps: int, warmup: int, peak: int
 ) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = warmup_cosine(optimizer, steps, warmup)
+    schedule = warmed_up(optimizer, falling, steps, 1.0, warmup)
     rates = []
     for _ in range(steps + 1):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -60,6 +63,50 @@ def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert min(rates[:-1]) > 0
+
+
+SCHEDULES = {
+    "cosine": (Cosine(0.1), lambda progress, epoch: 0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2),
+    "poly": (Poly(0.9), lambda progress, epoch: (1 - progress) ** 0.9),
+    "exponential": (Exponential(0.9, 2.0), lambda progress, epoch: 0.9 ** (epoch // 2)),
+}
+
+
+@pytest.mark.parametrize(("schedule", "expected"), SCHEDULES.values(), ids=SCHEDULES)
+def test_schedules_follow_their_formulas(schedule: Schedule, expected: Callable[[float, float], float]) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    steps, epochs, warmup = 120, 6, 12
+    rates = warmed_up(optimizer, schedule, steps, epochs, warmup)
+    for step in range(steps):
+        if step >= warmup:
+            rate = expected((step - warmup) / (steps - warmup), step * epochs / steps)
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(rate), step
+        optimizer.step()
+        rates.step()
+
+
+IMPOSSIBLE = {
+    "end": lambda: Cosine(1.0),
+    "power": lambda: Poly(0.0),
+    "rate": lambda: Exponential(1.5),
+    "epochs": lambda: Exponential(0.9, 0.0),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), IMPOSSIBLE.items(), ids=IMPOSSIBLE)
+def test_impossible_schedules_are_refused(
+    name: str, make: Callable[[], Schedule], assert_one_sentence: Callable[..., None]
+) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be") as caught:
+        make()
+    assert_one_sentence(caught.value, name)
+
+
+def test_epochs_are_counted_for_the_schedule(shapes: Path, tmp_path: Path) -> None:
+    task = small_task(schedule=Exponential(0.5), warmup_steps=0)
+    trained = trainer(tmp_path, max_epochs=3, limit_val_batches=0)
+    trained.fit(task, small_data(shapes))  # ten images, two steps of four an epoch
+    assert trained.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.05 * 0.5**3)
 
 
 def test_classes_come_from_the_data(shapes: Path, tmp_path: Path) -> None:
