@@ -2,7 +2,8 @@
 
 Each side lives in a process of its own and the two step in turn, so that what slows the machine slows both. The ratio
 of each pair of neighbouring steps is taken; the median of the ratios is quoted with its 90 % interval. SSDLite's peer
-runs as it ships, with its own memory settings; backbones run with channels last and the same settings on both sides.
+runs as it ships, with its own memory settings; backbones and classification's training steps run with channels last and
+the same settings on both sides. Reading pictures is timed in one process, as one worker does it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from collections.abc import Sequence
 
 import torch
 
-from .benchmark_sides import PRECISIONS, SIDES, Setting
+from .benchmark_classification import CLASSIFICATION
+from .benchmark_sides import PRECISIONS, Setting, Side, sides
+
+SIDES: dict[str, tuple[Side, Side | None]] = sides() | CLASSIFICATION
+#: comparisons that one word stands for
+GROUPS = {
+    "backbones": [name for name in sides() if name != "ssdlite-step"],
+    "classification": list(CLASSIFICATION),
+}
 
 
 def serve(name: str, side: int, setting: Setting, threads: int) -> None:
@@ -84,8 +93,8 @@ def main() -> None:
     """Runs comparisons and prints medians, ratios and their intervals."""
     parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", default=["ssdlite-step"], choices=[*SIDES, "backbones"], metavar="NAME",
-        help=f"what to compare: {', '.join(SIDES)}, or backbones for all of those (default: ssdlite-step)",
+        "names", nargs="*", default=["ssdlite-step"], choices=[*SIDES, *GROUPS], metavar="NAME",
+        help=f"what to compare: {', '.join(SIDES)}, or all {' or '.join(GROUPS)} (default: ssdlite-step)",
     )  # fmt: skip
     parser.add_argument("--batch", type=int, default=32, help="images a step (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each side (default: %(default)s)")
@@ -99,8 +108,7 @@ def main() -> None:
     if options.serve is not None:
         serve(options.names[0], options.serve, setting, options.threads)
         return
-    backbones = [name for name in SIDES if name != "ssdlite-step"]
-    names = [name for given in options.names for name in (backbones if given == "backbones" else [given])]
+    names = [name for given in options.names for name in GROUPS.get(given, [given])]
     words = [word for word in sys.argv[1:] if word not in options.names]
     print(f"litmobile, then its peer: {setting}, {options.threads} threads, {options.steps} steps each, in turn")
     for name in names:

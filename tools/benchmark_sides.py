@@ -186,6 +186,3 @@ def sides() -> dict[str, tuple[Side, Side | None]]:
             theirs = None if pair.theirs is None else partial(backbone_side, pair.theirs, training)
             found[f"{name}-{what}"] = (partial(backbone_side, pair.ours, training), theirs)
     return found
-
-
-SIDES = sides()

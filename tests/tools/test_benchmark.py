@@ -8,8 +8,9 @@ import statistics
 import pytest
 import torch
 
-from litmobile.tools.benchmark import interval, measure, report
-from litmobile.tools.benchmark_sides import BACKBONES, SIDES
+from litmobile.tools.benchmark import SIDES, interval, measure, report
+from litmobile.tools.benchmark_classification import CLASSIFICATION
+from litmobile.tools.benchmark_sides import BACKBONES, Setting
 from support.families import parameters_of
 
 PEERS = {name: pair for name, pair in BACKBONES.items() if pair.theirs is not None}
@@ -53,4 +54,11 @@ def test_sides_step_in_turn_in_processes_of_their_own() -> None:
 
 
 def test_every_family_can_be_compared_forward_and_in_training() -> None:
-    assert set(SIDES) == {"ssdlite-step"} | {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
+    compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
+    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION)
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_both_sides_of_classification_take_a_step(name: str) -> None:
+    for make in CLASSIFICATION[name]:
+        make(Setting(batch=2, device="cpu", precision="32", compiled=False))()

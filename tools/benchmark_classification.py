@@ -1,0 +1,152 @@
+"""Classification's share of the benchmark: reading pictures, and training steps, against torchvision's reference."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from ..backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
+from ..heads import Classifier
+from ..tasks.classification.data import ClassificationBatch, ClassificationDataset, collate
+from ..tasks.classification.folders import read_folders
+from ..tasks.classification.task import ClassificationTask
+from ..tasks.classification.transforms import CropAugmentation
+from ..tasks.preprocessing import Preprocessing
+from ..tasks.sampling import Key
+from .benchmark_sides import Setting, Side, Step, stepper
+from .memory import keep_freed_memory
+
+SIZE = 224
+CLASSES = 1000
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", MEAN, STD)
+PICTURES = 96
+PICTURE_SIZE = (375, 500)
+
+
+# reading: one process, as one worker does
+
+
+def pictures() -> Path:
+    """A folder for each of two classes with photograph-like JPEG files of 500×375 pixels and some 110 kB."""
+    root = Path(tempfile.mkdtemp(prefix="litmobile-benchmark-"))
+    random = np.random.default_rng(0)
+    height, width = PICTURE_SIZE
+    for number in range(PICTURES):
+        scales = [random.normal(0, 60 / 2**k, (height >> (6 - k), width >> (6 - k), 3)) for k in range(6)]
+        scene = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in scales)
+        scene = np.clip(128 + scene + random.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
+        folder = root / ("even", "odd")[number % 2]
+        folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"{number}.jpg"), scene, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return root
+
+
+def reading_ours(setting: Setting) -> Step:
+    """A batch as a worker makes it: uint8."""
+    cv2.setNumThreads(0)
+    keep_freed_memory()
+    split = read_folders(pictures(), ("even", "odd"), every_class=True)
+    dataset, seeds = ClassificationDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
+
+    def read() -> ClassificationBatch:
+        return collate([dataset[Key(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)])
+
+    return read
+
+
+def reading_torchvision(setting: Setting) -> Step:
+    """A batch as a worker of torchvision's reference makes it, with its transforms of version 2: normalised floats."""
+    from torchvision.transforms import v2
+
+    dataset = torchvision.datasets.ImageFolder(
+        str(pictures()),
+        v2.Compose(
+            [
+                v2.RandomResizedCrop(SIZE, antialias=True),
+                v2.RandomHorizontalFlip(0.5),
+                v2.PILToTensor(),
+                v2.ToDtype(torch.float, scale=True),
+                v2.Normalize(MEAN, STD),
+                v2.ToPureTensor(),
+            ]
+        ),
+    )
+    assert isinstance(dataset[0][0], Tensor) and not isinstance(dataset[0][0], Image.Image)
+    numbers = itertools.count()
+    return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(numbers, setting.batch)])
+
+
+# training: the same network, layout and optimiser
+
+
+def batch_of(setting: Setting) -> tuple[Tensor, Tensor]:
+    """Images ``[N, H, W, 3]`` uint8 and classes ``[N]``."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (setting.batch, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
+    return images.to(setting.device), torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
+
+
+def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
+    """A training step as `litmobile fit` takes it: images arrive as bytes and are normalised where the network is."""
+    keep_freed_memory()
+    task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
+    task.network = task.build([str(k) for k in range(CLASSES)]).train()
+    network = task.network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
+    if setting.compiled:
+        network.compile()
+    images, labels = batch_of(setting)
+    batch = ClassificationBatch(images.permute(0, 3, 1, 2), labels, torch.arange(len(labels)))
+    return stepper(network, setting, lambda: torch.stack(list(task.losses(batch).values())).sum())
+
+
+def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
+    """A step of the loop in torchvision's references/classification/train.py, its accuracies and meters included."""
+    keep_freed_memory()
+    network = make().train().to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
+    images, labels = batch_of(setting)
+    floats = (images.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
+    outputs: list[Tensor] = []
+    losses: list[Tensor] = []
+
+    def loss() -> Tensor:
+        outputs[:] = [network(floats)]
+        losses[:] = [F.cross_entropy(outputs[0], labels)]
+        return losses[0]
+
+    step = stepper(network, setting, loss)
+
+    def measured() -> list[float]:
+        step()
+        right = outputs[0].detach().topk(5, 1).indices.t().eq(labels[None])
+        accuracies = [right[:k].flatten().sum(dtype=torch.float32).item() / len(labels) for k in (1, 5)]
+        return [losses[0].item(), *accuracies]
+
+    return measured
+
+
+MODELS = torchvision.models
+CLASSIFICATION: dict[str, tuple[Side, Side]] = {
+    "reading": (reading_ours, reading_torchvision),
+    "mobilenet_v2-loop": (partial(loop_ours, MobileNetV2, {}), partial(loop_torchvision, MODELS.mobilenet_v2)),
+    "mobilenet_v3_large-loop": (
+        partial(loop_ours, MobileNetV3, {"hidden": 1280}),
+        partial(loop_torchvision, MODELS.mobilenet_v3_large),
+    ),
+    "shufflenet_v2-loop": (
+        partial(loop_ours, ShuffleNetV2, {"dropout": 0.0}),
+        partial(loop_torchvision, MODELS.shufflenet_v2_x1_0),
+    ),
+}
