@@ -211,6 +211,7 @@ class Task(LightningModule, ABC):
             )
 
     def on_train_start(self) -> None:
+        self._freeze_and_thaw()  # a run that goes on within an epoch does not start it
         if "random" in self._resumed:
             torch.set_rng_state(self._resumed["random"])
         loader = self.trainer.train_dataloader
@@ -220,6 +221,10 @@ class Task(LightningModule, ABC):
         self._resumed = {}
 
     def on_train_epoch_start(self) -> None:
+        self._freeze_and_thaw()
+
+    def _freeze_and_thaw(self) -> None:
+        """Lets those stages learn that do in this epoch."""
         if self._freezing.apply(self.current_epoch):
             rank_zero_info(f"Epoch {self.current_epoch}: {self._freezing.thawed} of the backbone's stages learn.")
             if isinstance(strategy := self.trainer.strategy, DDPStrategy):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 
@@ -18,7 +19,7 @@ class Seen(NamedTuple):
 
 
 class Recorder(Callback):
-    """Writes the steps of a training into ``folder``, a file for each process."""
+    """Writes the steps of a training and the parameters at its end into ``folder``, a file for each process."""
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
@@ -31,6 +32,7 @@ class Recorder(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         (self.folder / f"{trainer.global_rank}.json").write_text(json.dumps(self.steps))
+        torch.save(dict(pl_module.named_parameters()), self.folder / f"{trainer.global_rank}.pt")
 
 
 def recorded(folder: Path, rank: int) -> list[Seen]:

@@ -33,15 +33,25 @@ SMALL = [
     "--data.augmentation.photometric=true",
     *_SMALL,
 ]
-#: the same for a classifier that trains on several sizes: 11, 5 and 2 images a step
-SMALL_IN_SIZES = [
+#: the same for a classifier that trains in every way at once, on several sizes: 11, 5 and 2 images a step
+SMALL_CLASSIFIER = [
     "--model=ClassificationTask",
     "--model.preprocessing.size=[48,48]",
     "--model.optimizer=SGD",
     "--model.optimizer.lr=0.01",
+    "--model.head=Classifier",
+    "--model.head.loss=binary",
+    "--model.head.label_smoothing=0.1",
+    "--model.mixup=0.2",
+    "--model.cutmix=1.0",
+    "--model.frozen_epochs=1",
+    "--model.stage_epochs=1",
     "--data=FolderClassification",
     "--data.batch_size=5",
     "--data.sizes=[32,48,64]",
+    "--data.augmentation=CropAugmentation",
+    "--data.augmentation.policy=TrivialAugment",
+    "--data.augmentation.erasing=0.5",
     *_SMALL,
 ]
 

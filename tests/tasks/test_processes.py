@@ -21,7 +21,7 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_rate
 from support.folders import write_folders
 from support.recording import recorded
-from support.training import SMALL, SMALL_IN_SIZES, last
+from support.training import SMALL, SMALL_CLASSIFIER, last
 
 TESTS = Path(__file__).resolve().parents[1]
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
@@ -100,14 +100,14 @@ def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: P
     assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
 
 
-def test_two_processes_train_on_the_same_size_at_each_step_and_on_every_image_once(
+def test_two_processes_train_on_the_same_size_at_each_step_on_every_image_once_and_thaw_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_folders(tmp_path / "data" / "val", 4)
     write_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     finish(
-        start("fit", *SMALL_IN_SIZES, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
+        start("fit", *SMALL_CLASSIFIER, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
               "--trainer.devices=2", "--trainer.max_epochs=2", "--data.workers=0",
               "--trainer.callbacks=support.recording.Recorder", f"--trainer.callbacks.folder={tmp_path}")
     )  # fmt: skip
@@ -119,6 +119,9 @@ def test_two_processes_train_on_the_same_size_at_each_step_and_on_every_image_on
         assert sorted(image for step in steps for image in step.images) == list(range(45))
         assert {step.side for step in steps} == {32, 48, 64}
     assert {len(mine.images) - len(other.images) for mine, other in zip(ours, theirs, strict=True)} == {0, 1}
+    ends = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    for name, parameter in ends[0].items():  # the last stage learns in the second epoch
+        assert torch.equal(parameter, ends[1][name]), name
 
 
 def test_more_processes_than_images_are_refused(shapes: Path) -> None:

@@ -20,7 +20,7 @@ from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
 from litmobile.tasks.run import checkpoint
 from litmobile.tools.cli import main
 from support.folders import write_folders
-from support.training import SMALL, SMALL_IN_SIZES, last
+from support.training import SMALL, SMALL_CLASSIFIER, last
 
 OneSentence = Callable[..., None]
 
@@ -78,17 +78,17 @@ def whole(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def one_size(whole: Path, shapes: Path) -> Training:
+def detector(whole: Path, shapes: Path) -> Training:
     return Training([*SMALL, f"--data.root={shapes}"], whole)
 
 
 @pytest.fixture(scope="module")
-def several_sizes(tmp_path_factory: pytest.TempPathFactory) -> Training:
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
     """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
     folder = tmp_path_factory.mktemp("sizes")
     write_folders(folder / "data" / "train", 22)
     write_folders(folder / "data" / "val", 4)
-    words = [*SMALL_IN_SIZES, f"--data.root={folder / 'data'}"]
+    words = [*SMALL_CLASSIFIER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
 
@@ -118,13 +118,13 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "name", "step", "kept"),
     [
-        ("one_size", "SIGTERM", 2, 2),  # within the first epoch
-        pytest.param("one_size", "SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
-        pytest.param("one_size", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: behind its validation
-        ("one_size", "SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
-        pytest.param("one_size", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
-        ("several_sizes", "SIGTERM", 8, 8),
-        pytest.param("several_sizes", "SIGKILL", 7, 5, marks=pytest.mark.slow),
+        ("detector", "SIGTERM", 2, 2),  # within the first epoch
+        pytest.param("detector", "SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
+        pytest.param("detector", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: behind its validation
+        ("detector", "SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
+        pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
+        ("classifier", "SIGTERM", 8, 8),
+        pytest.param("classifier", "SIGKILL", 7, 5, marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(

@@ -1,0 +1,111 @@
+"""A classifier from the command line: it learns, says how well, and leaves tables and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+
+import litmobile
+from litmobile.backbones import MobileNetV2
+from litmobile.heads import SSDLite
+from litmobile.tasks.classification import ClassificationTask
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.cli import main
+from support.folders import write_folders
+
+CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox")
+WORDS = [
+    "--model=ClassificationTask",
+    "--model.backbone=MobileNetV2",
+    "--model.backbone.width=0.35",
+    "--model.backbone.norm_momentum=0.3",
+    "--model.preprocessing.size=[32,32]",
+    "--model.optimizer=AdamW",
+    "--model.optimizer.lr=1e-2",
+    "--model.warmup_steps=2",
+    "--data=FolderClassification",
+    "--data.batch_size=12",
+    "--data.workers=0",
+    "--data.augmentation=ShiftAugmentation",
+    "--data.augmentation.pixels=2",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.check_val_every_n_epoch=12",
+]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "pictures"
+    for split, images in (("train", 72), ("val", 24), ("test", 12)):
+        write_folders(root / split, images, CLASSES)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tells six grey tones apart."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    main(["fit", *WORDS, f"--data.root={pictures}", f"--run={folder}", "--trainer.max_epochs=12"])
+    return folder
+
+
+def test_it_learns(run: Path) -> None:
+    figures = json.loads((run / "val.json").read_text())["figures"]
+    assert figures["top1"] > 0.7
+    assert figures["top1"] <= figures["top5"] <= 1
+    assert figures["mean_recall"] == pytest.approx(figures["top1"])  # as many pictures of each class
+    assert 0 <= figures["calibration_error"] < 1
+
+
+def test_the_table_the_sheet_and_the_figures_agree(run: Path) -> None:
+    report = json.loads((run / "val.json").read_text())
+    with (run / "val-confusion.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[1:] == list(CLASSES) == [row[0] for row in rows]
+    counts = torch.tensor([[int(cell) for cell in row[1:]] for row in rows])
+    assert counts.sum(1).tolist() == [4] * 6
+    assert counts.diagonal().sum().item() / 24 == pytest.approx(report["figures"]["top1"])
+    for k, name in enumerate(CLASSES):
+        assert report["per_class"][name]["recall"] == pytest.approx(counts[k, k].item() / 4)
+    assert f"{report['figures']['top1']:.4f}" in (run / "val.txt").read_text()
+
+
+def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
+    names = {path.name for path in (run / "pictures").iterdir()}
+    assert "val-confusion.png" in names and any(name.startswith("val-0000072") for name in names)
+    for name in names:
+        picture = cv2.imread(str(run / "pictures" / name))
+        assert picture is not None and picture.std() > 5
+
+
+def test_the_stored_network_predicts_what_was_measured(run: Path, pictures: Path) -> None:
+    network = litmobile.load(run)
+    files = sorted((pictures / "val").glob("*/*.png"))
+    right = sum(network.classes[int(network.predict(file).scores.argmax())] == file.parent.name for file in files)
+    assert right / len(files) == json.loads((run / "val.json").read_text())["figures"]["top1"]
+
+
+def test_test_reads_the_test_split(run: Path) -> None:
+    main(["test", "--run", str(run)])
+    report = json.loads((run / "test.json").read_text())
+    assert report["images"] == 12
+    assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
+
+
+def test_preprocessing_crops_unless_another_is_asked_for() -> None:
+    assert ClassificationTask(MobileNetV2(0.35)).preprocessing == Preprocessing((224, 224), "crop")
+
+
+def test_cropped_images_are_for_classifiers_alone(assert_one_sentence: Any) -> None:
+    with pytest.raises(ValueError, match="crop") as caught:
+        Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing((64, 64), "crop"), role="detection")
+    assert_one_sentence(caught.value, "SSDLite", "stretch or pad")
