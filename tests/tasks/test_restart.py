@@ -190,7 +190,7 @@ def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp
     finally:
         first.kill()
         first.wait()
-    main(["fit", "--run", str(run), "--trainer.max_epochs=1"])  # the lock went with the process
+    main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock went with the process
 
 
 def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
