@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,56 @@ import yaml
 import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find, shipped
+from support.folders import write_folders
 from support.voc import write_voc
+
+LARGEST = 64  # pixels of the inputs that steps are taken on
+TINY = [
+    "--data.workers=0",
+    "--data.batch_size=4",
+    "--trainer.max_steps=1",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.limit_val_batches=1",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_progress_bar=false",
+]
+
+
+def stored(name: str) -> dict[str, Any]:
+    """What the configuration ``name`` says."""
+    return yaml.safe_load(find(name).read_text())
+
+
+def write_classes(root: Path) -> Path:
+    """Two classes in a folder each, of which some are split off for validation."""
+    return write_folders(root, 12)
+
+
+def write_imagenet(root: Path) -> Path:
+    """ImageNet's layout with two of its classes."""
+    for split, images in (("train", 8), ("val", 4)):
+        write_folders(root / split, images, classes=("n01440764", "n01443537"))
+    return root
+
+
+@pytest.fixture
+def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+    """The words that name generated data for a data module, whose name is given."""
+
+    def detection(root: Path) -> list[str]:
+        return [f"--data.root={root}", "--data.train=train", "--data.val=val"]
+
+    def voc() -> Path:
+        write_voc(tmp_path / "data", shapes)
+        return tmp_path / "data"
+
+    layouts: dict[str, Callable[[], list[str]]] = {
+        "CocoDetection": lambda: detection(shapes),
+        "VocDetection": lambda: detection(voc()),
+        "FolderClassification": lambda: [f"--data.root={write_classes(tmp_path / 'data')}"],
+        "ImageNetClassification": lambda: [f"--data.root={write_imagenet(tmp_path / 'data')}"],
+    }
+    return lambda module: layouts[module]()
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -22,25 +73,18 @@ def test_the_header_says_what_is_reproduced_and_measured(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_it_takes_a_training_step_and_validates(name: str, shapes: Path, tmp_path: Path) -> None:
-    stored = yaml.safe_load(find(name).read_text())
-    layouts = {"CocoDetection": shapes, "VocDetection": tmp_path / "voc"}
-    write_voc(tmp_path / "voc", shapes)
-    root = layouts[stored["data"]["class_path"].rpartition(".")[2]]
-    small = [64, 64] if "size" in stored["model"]["init_args"]["preprocessing"] else None
-    words = [
-        f"--data.root={root}",
-        "--data.train=train",
-        "--data.val=val",
-        "--data.workers=0",
-        "--data.batch_size=4",
-        f"--model.preprocessing.size={small}",
-        "--trainer.max_steps=1",
-        "--trainer.check_val_every_n_epoch=1",
-        "--trainer.limit_val_batches=1",
-        "--trainer.accelerator=cpu",
-        "--trainer.enable_progress_bar=false",
-    ]
+def test_it_takes_a_training_step_and_validates(
+    name: str, words_for_data: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    config = stored(name)
+    model, data = config["model"]["init_args"], config["data"]
+    size = [min(side, LARGEST) for side in model["preprocessing"]["size"]]
+    words = [*words_for_data(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
+    if "sizes" in data["init_args"]:
+        words.append(f"--data.sizes=[{LARGEST // 2},{LARGEST}]")
+    if "backbone_weights" in model:
+        words.append("--model.backbone_weights=null")  # they would be downloaded
     main(["fit", "--config", name, *words, "--run", str(tmp_path / "run")])
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
     network = litmobile.load(tmp_path / "run")
     assert all(torch.isfinite(p).all() for p in network.parameters())

@@ -1,0 +1,154 @@
+"""The tables above the ImageNet recipes name every published network once, and say of each what is so."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+from litmobile import backbones
+from litmobile.backbones.chain import Chain
+from litmobile.backbones.published import Variant
+from litmobile.heads import Classifier
+from litmobile.heads.contract import nameless_classes
+from litmobile.tasks.task import Task
+from litmobile.tools.configurations import find, shipped
+from support.families import FAMILIES, on_meta, parameters_of
+
+RECIPES = [name for name in shipped() if name.startswith("classification/imagenet_")]
+HEADING = "#   words to add"
+PLAIN = "as below"  # the row of the network that the recipe trains without further words
+WORD = r"--model\.backbone\.\w+=\S+"
+COLUMNS = r"(?P<top1>\d+\.\d) +(?:\d+\.\d+|–) +(?:\d+|–) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
+ROW = re.compile(rf"#   (?P<words>{PLAIN}|{WORD}(?: {WORD})*) +{COLUMNS}")
+
+#: values of the arguments that tell the networks of a family apart
+Shape = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A line of a recipe's table.
+
+    Attributes:
+        recipe: name of the configuration.
+        words: what is added on the command line.
+        top1: published, in %.
+        parameters: of the network with its classifier.
+        multiply_adds: in M.
+    """
+
+    recipe: str
+    words: tuple[str, ...]
+    top1: float
+    parameters: int
+    multiply_adds: float
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The backbone's, with the words taken in."""
+        pairs = (word.removeprefix("--model.backbone.").split("=") for word in self.words)
+        return model(self.recipe)["backbone"].get("init_args", {}) | {k: yaml.safe_load(v) for k, v in pairs}
+
+
+@cache
+def model(recipe: str) -> dict[str, Any]:
+    """The task's arguments in a recipe."""
+    return yaml.safe_load(find(recipe).read_text())["model"]["init_args"]
+
+
+def family_of(recipe: str) -> type[Chain]:
+    """The backbone's class in a recipe."""
+    return getattr(backbones, model(recipe)["backbone"]["class_path"].rpartition(".")[2])
+
+
+def table(recipe: str) -> list[Row]:
+    """The lines between the heading and the next empty comment."""
+    lines = find(recipe).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
+    rows: list[Row] = []
+    for line in lines[start : lines.index("#", start)]:
+        found = ROW.fullmatch(line)
+        assert found, f"{recipe}: {line!r} is no row of the table"
+        words = () if found["words"] == PLAIN else tuple(found["words"].split())
+        parameters = int(found["parameters"].replace(",", ""))
+        rows.append(Row(recipe, words, float(found["top1"]), parameters, float(found["multiply_adds"])))
+    return rows
+
+
+ROWS = [row for recipe in RECIPES for row in table(recipe)]
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.words)))
+
+
+def shape(family: type[Chain], arguments: Mapping[str, Any]) -> Shape:
+    """Which network of ``family`` these arguments, and the defaults of the others, make."""
+    bound = inspect.signature(family).bind_partial(**arguments)
+    bound.apply_defaults()
+    return {name: bound.arguments[name] for name in family.shape_arguments}
+
+
+def in_order(shapes: Iterable[Shape]) -> list[Shape]:
+    """Sorted, which dictionaries alone cannot be."""
+    return sorted(shapes, key=repr)
+
+
+def published(row: Row) -> Variant:
+    """What the family's own table says about the network of ``row``."""
+    family = family_of(row.recipe)
+    wanted = shape(family, row.arguments)
+    return next(variant for variant in family.variants if shape(family, variant.arguments) == wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_network_with_a_published_accuracy_has_one_row_and_no_other_has(family: type[Chain]) -> None:
+    rows = [shape(family, row.arguments) for row in ROWS if family_of(row.recipe) is family]
+    variants = [shape(family, variant.arguments) for variant in family.variants if variant.top1 is not None]
+    assert in_order(rows) == in_order(variants)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
+    assert [row.words for row in table(recipe)].count(()) == 1
+
+
+@each_row
+def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
+    variant = published(row)
+    assert row.top1 == variant.top1
+    assert variant.multiply_adds is not None
+    assert abs(row.multiply_adds - variant.multiply_adds) < 0.0501  # a digit is rounded away
+
+
+@each_row
+def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
+    backbone = on_meta(family_of(row.recipe), **row.arguments)
+    maps = backbone.tap("classification")
+    features = {name: backbone.features[name] for name in maps}
+    backbone.select(maps)
+    with torch.device("meta"):
+        head = Classifier(features, published(row).classes, backbone.width, **model(row.recipe)["head"]["init_args"])
+    assert parameters_of(backbone) + parameters_of(head) == row.parameters
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_validation_has_the_size_that_the_accuracy_was_published_for(recipe: str) -> None:
+    sizes = {published(row).size for row in table(recipe)}
+    assert {*model(recipe)["preprocessing"]["size"]} == sizes
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> None:
+    row = max(table(recipe), key=lambda row: len(row.words))
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_lightning_class_args(Task, "model", subclass_mode=True)
+    stored = yaml.safe_dump(yaml.safe_load(find(recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    options = parser.parse_args([f"--model={stored}", *row.words])
+    with torch.device("meta"):
+        network = parser.instantiate_classes(options).model.build(nameless_classes(1000))
+    assert parameters_of(network) == row.parameters
