@@ -54,8 +54,19 @@ class LabelledImages:
 
     def keep(self, images: NDArray[np.bool_]) -> LabelledImages:
         """The same with some ``images`` ``[I]`` alone."""
-        pixels = None if self.pixels is None else self.pixels[images]
-        return replace(self, names=self.names[images], labels=self.labels[images], pixels=pixels)
+        return self._taken(images)
+
+    def by_turns(self) -> LabelledImages:
+        """The same with the first image of each class in front, then the second of each, and so on."""
+        turns = np.empty(len(self), dtype=np.int64)
+        order = np.argsort(self.labels, kind="stable")
+        counts = self.counts()
+        turns[order] = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self._taken(np.lexsort((self.labels, turns)))
+
+    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> LabelledImages:
+        pixels = None if self.pixels is None else self.pixels[rows]
+        return replace(self, names=self.names[rows], labels=self.labels[rows], pixels=pixels)
 
     def counts(self) -> NDArray[np.int64]:
         """How many images each class has, ``[C]``."""

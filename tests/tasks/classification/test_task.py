@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
 import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import SSDLite
-from litmobile.tasks.classification import ClassificationTask
+from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
@@ -99,6 +100,17 @@ def test_test_reads_the_test_split(run: Path) -> None:
     report = json.loads((run / "test.json").read_text())
     assert report["images"] == 12
     assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
+
+
+def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
+    data = FolderClassification(str(pictures), workers=0)
+    data.setup("fit")
+    assert data.splits["val"].labels.tolist() == list(range(6)) * 4
+    assert sorted(data.splits["val"].names.tolist()) == sorted(data.read("val").names.tolist())
+    uneven = data.splits["val"].keep(data.splits["val"].labels < 3)
+    uneven = uneven.keep((uneven.labels != 1) | (np.arange(len(uneven)) < 3)).by_turns()
+    assert uneven.labels.tolist() == [0, 1, 2, 0, 2, 0, 2, 0, 2]
+    assert [name.split("/")[0] for name in uneven.names] == [CLASSES[k] for k in uneven.labels]
 
 
 def test_preprocessing_crops_unless_another_is_asked_for() -> None:
