@@ -89,7 +89,7 @@ def test_what_kaggle_packs_is_read_as_it_is(kaggle: Path, inside: str) -> None:
     data = ImageNetClassification(str(kaggle / inside))
     data.setup("fit")
     assert data.classes == NAMES
-    val = data.splits["val"]
+    val = data.read("val")
     assert val.names.tolist() == [f"ILSVRC2012_val_0000000{k}.JPEG" for k in (1, 2, 3)]
     assert val.labels.tolist() == [1, 2, 0]
     assert abs(int(val.image(1).mean()) - 140) < 3
