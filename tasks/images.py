@@ -76,6 +76,16 @@ def decode(path: str | Path, data: bytes, turned: bool) -> Image:
     return decode_with_care(path, data, turned)
 
 
+def resized(image: Image, rows: int, columns: int) -> Image:
+    """``image`` ``[h, w, 3]`` in another size: bilinearly, unless that would skip pixels, of which it looks at 2×2."""
+    height, width = image.shape[:2]
+    if (height, width) == (rows, columns):
+        return image
+    skips = height > 2 * rows or width > 2 * columns
+    shown = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA if skips else cv2.INTER_LINEAR)
+    return np.asarray(shown, dtype=np.uint8)
+
+
 def quick_is_right(data: bytes) -> bool:
     """Whether OpenCV, which is twice as quick as Pillow, either reads ``data`` right or says that it cannot.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from ..backbones.published import Normalisation
 from ..heads.predictions import Frame
-from .images import Image
+from .images import Image, resized
 
 
 @dataclass(frozen=True)
@@ -75,21 +74,13 @@ class Preprocessing:
 
     def place(self, image: Image, frame: Frame) -> Image:
         """Lays ``image`` into the input where ``frame`` says."""
-        shown = image
-        if image.shape[:2] != (frame.rows, frame.columns):
-            shown = cv2.resize(image, (frame.columns, frame.rows), interpolation=interpolation(image, frame))
+        shown = resized(image, frame.rows, frame.columns)
         if (frame.rows, frame.columns) == self.size:
-            return np.asarray(shown, dtype=np.uint8)
+            return shown
         if frame.top < 0 or frame.left < 0:
             rows, columns = self.size
-            return np.ascontiguousarray(shown[-frame.top :, -frame.left :][:rows, :columns], dtype=np.uint8)
+            return np.ascontiguousarray(shown[-frame.top :, -frame.left :][:rows, :columns])
         canvas = np.empty((*self.size, 3), dtype=np.uint8)
         canvas[:] = self.fill
         canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = shown
         return canvas
-
-
-def interpolation(image: Image, frame: Frame) -> int:
-    """How to resize ``image`` to ``frame``: bilinear, unless that would skip pixels, of which it looks at 2×2."""
-    shrunk = image.shape[0] > 2 * frame.rows or image.shape[1] > 2 * frame.columns
-    return cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR

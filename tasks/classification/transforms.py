@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..drawing import Colour
-from ..images import Image
+from ..images import Image, resized
 from ..preprocessing import Preprocessing
 from .policies import Policy
 
@@ -104,10 +104,7 @@ class CropAugmentation(View):
     def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         top, left, height, width = self.window(image.shape[0], image.shape[1], random)
         rows, columns = preprocessing.size
-        part = image[top : top + height, left : left + width]
-        shrunk = height > 2 * rows or width > 2 * columns
-        shown = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
-        return np.asarray(shown, dtype=np.uint8)
+        return resized(image[top : top + height, left : left + width], rows, columns)
 
     def window(self, height: int, width: int, random: Generator) -> Window:
         """A part of ``height``×``width`` pixels; the middle where none of scale and ratio can be found."""
