@@ -95,7 +95,7 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
             raise WeightsError(
                 f"{source} does not fit {describe(backbone)}: {name} is {list(own[name].shape)} here and "
                 f"{list(tensor.shape)} there; give {' and '.join(backbone.shape_arguments) or 'the arguments'} as the "
-                "weights were trained with."
+                "weights were trained with, unless they are another network's."
             )
     backbone.load_state_dict(fitting, strict=False)
     counters = "num_batches_tracked"  # older files lack it, and nothing but an unset momentum needs it

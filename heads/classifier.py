@@ -52,6 +52,10 @@ class Classifier(Head):
             raise ValueError(f"Classifier needs at least two classes, not {num_classes}.")
         if not features:
             raise ValueError("Classifier needs a map, but was given none.")
+        if hidden < 0:
+            raise ValueError(f"Classifier's hidden must be 0 or a number of channels, not {hidden}.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"Classifier's dropout must be in 0 … 1, 1 not included, not {dropout}.")
         if cells < 1:
             raise ValueError(f"Classifier needs at least one cell, not {cells}.")
         if loss not in LOSSES:

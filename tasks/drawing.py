@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,10 @@ import PIL.ImageFont
 from .images import Image
 
 Colour = tuple[int, int, int]
+Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
+#: of Linux, macOS and Windows, those with most letters first
+SYSTEM_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "msyh.ttc", "DejaVuSans.ttf", "arial.ttf")
+NO_LETTER = "\ufffe"
 
 
 def palette(count: int) -> list[Colour]:
@@ -22,9 +28,31 @@ def palette(count: int) -> list[Colour]:
 
 
 @functools.cache
-def font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
-    """Pillow's own font, the same on every machine."""
-    return PIL.ImageFont.load_default(size)
+def font(size: int, letters: str = "") -> Font:
+    """Pillow's own font, the same on every machine; one of the system's where that one lacks ``letters``.
+
+    It has those of ASCII alone. Where no font has all letters, Pillow's own draws boxes for them.
+    """
+    own = PIL.ImageFont.load_default(size)
+    if letters.isascii():
+        return own
+    return next((found for found in system_fonts(size) if has_all(found, letters)), own)
+
+
+def system_fonts(size: int) -> Iterator[Font]:
+    """Those of :data:`SYSTEM_FONTS` that this machine has."""
+    for name in SYSTEM_FONTS:
+        with contextlib.suppress(OSError):
+            yield PIL.ImageFont.truetype(name, size)
+
+
+def has_all(font: Font, letters: str) -> bool:
+    """Whether ``font`` has all ``letters``: what a font lacks it draws as it draws what is no letter."""
+
+    def drawn(letter: str) -> bytes:
+        return bytes(font.getmask(letter))  # pyright: ignore[reportArgumentType] — Pillow's stub does not say it can
+
+    return drawn(NO_LETTER) not in map(drawn, set(letters))
 
 
 def save_picture(picture: Image, path: Path) -> None:

@@ -81,6 +81,8 @@ class Task(LightningModule, ABC):
     role: ClassVar[str]
     #: the figure that the best checkpoint has most of
     monitor: ClassVar[str]
+    #: what it trains and evaluates on
+    data_class: ClassVar[type[Data[Any]]]
 
     network: Network
     report: Report | None = None
@@ -110,6 +112,8 @@ class Task(LightningModule, ABC):
         super().__init__()
         if average_decay is not None and not 0 <= average_decay < 1:
             raise ValueError(f"average_decay must be in 0 … 1, 1 not included, not {average_decay}.")
+        if warmup_steps < 0:
+            raise ValueError(f"warmup_steps must be 0 or more, not {warmup_steps}.")
         if reference_batch is not None and reference_batch < 1:
             raise ValueError(f"reference_batch must be a number of images, not {reference_batch}.")
         self.preprocessing = preprocessing
@@ -275,9 +279,11 @@ class Task(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         late = set(self._freezing.learn)
-        optimizer = self._optimizer(
-            parameter_groups(p for p in self.network.parameters() if p.requires_grad or p in late)
-        )
+        groups = parameter_groups(p for p in self.network.parameters() if p.requires_grad or p in late)
+        try:
+            optimizer = self._optimizer(groups)
+        except ValueError as error:  # PyTorch's own, of a rate below nothing, say
+            raise TaskError(f"The optimiser cannot be built: {str(error).rstrip('.')}.") from error
         clipped = self.trainer.gradient_clip_val is not None
         if clipped and optimizer.defaults.get("fused") and str(self.trainer.precision).endswith("mixed"):
             raise TaskError(
@@ -297,8 +303,11 @@ class Task(LightningModule, ABC):
 
     def _data(self) -> Data[Any]:
         data = getattr(self.trainer, "datamodule", None)
-        if not isinstance(data, Data):
-            raise TaskError("A task trains and evaluates a data module of litmobile's kind, such as CocoDetection.")
+        if not isinstance(data, self.data_class):
+            raise TaskError(
+                f"{type(self).__name__} trains and evaluates data of the kind {self.data_class.__name__}, which "
+                f"{'nothing' if data is None else type(data).__name__} is not: give another --data, or another --model."
+            )
         return data
 
     # evaluation

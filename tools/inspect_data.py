@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..tasks.task import Task
 from . import configurations, inspect_classification_tables, inspect_detection_tables
 from .inspect_classification import ClassificationInspection, inspect_classification
 from .inspect_detection import Inspection, inspect_detection
+from .parser_errors import sentence
 from .training import KINDS, RunCLI, stored_config, take_option
 
 DESCRIPTION = (
@@ -70,12 +72,16 @@ def inspect(words: Sequence[str]) -> None:
     if run is not None:
         words = ["--config", str(stored_config(Path(run))), *words]
     sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
-    asked = InspectCLI(
-        **KINDS,
-        save_config_callback=None,
-        run=False,
-        parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION, "allow_abbrev": False},
-    )
+    strict = {"allow_abbrev": False, "exit_on_error": False}
+    try:
+        asked = InspectCLI(
+            **KINDS,
+            save_config_callback=None,
+            run=False,
+            parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION, **strict},
+        )
+    except ArgumentError as error:
+        raise ValueError(sentence(str(error), "litmobile inspect")) from error
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():

@@ -7,13 +7,16 @@ import re
 # the parser's own words, nested as the options are: from outside the keys, innermost what is wrong
 KEY = re.compile(r'Parser key "([\w.]+)"')
 CLASS = re.compile(r"given class_path '([\w.]+)'")
-VALUE = re.compile(r"Expected a (.*?)\. Got value: (.*)")
+VALUE = re.compile(r"Expected a (.*?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 UNION = re.compile(r"Subtypes: \[(.*)\]")
 GIVEN = re.compile(r"Given value: (.*)")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_MODULE = re.compile(r"given class_path '([\w.]+)':\s+(No module named .*|module .* has no attribute .*)")
 STRAY = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)|Unrecognized arguments: (\S+)")
+REQUIRED = re.compile(r"Option '([\w.]+)' is required")
+LIST = re.compile(r"list\[(\w+)\]")
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+LISTS = {"int": "[160,192]", "float": "[0.5,1.0]", "str": "[one,two]"}
 
 
 def sentence(report: str, command: str) -> str:
@@ -29,12 +32,18 @@ def sentence(report: str, command: str) -> str:
         name = (stray[1] or stray[2]).lstrip("-").partition("=")[0]
         name = name if not keys or name.startswith(keys) else f"{keys}.{name}"
         owner = classes[-1].rpartition(".")[2] if classes else command
+        if owner == "LightningDataModule":
+            return f"--{name} is an option of data that is not named: add --data=FolderClassification, say."
         return f"--{name} is no option of {owner}: {command} --help tells how to list them."
     if values := VALUE.findall(report):
         kind, given = values[-1]
         return f"--{keys} takes {kind_text(kind)}, not {given}."
+    if required := REQUIRED.search(report):
+        owner = f"--{keys}" if keys else command
+        return f"{owner} needs --{f'{keys}.{required[1]}'.lstrip('.')} as well."
     if unions := UNION.findall(report):
         plain = [PLAIN[name] for name in re.findall(r"<class '(\w+)'>", unions[-1]) if name in PLAIN]
+        plain += [f"a list such as {LISTS[name]}" for name in LIST.findall(unions[-1]) if name in LISTS]
         if plain:
             return f"--{keys} takes {' or '.join(plain)}, not {GIVEN.findall(report)[0].partition('. Got')[0]}."
     if failed := NO_MODULE.search(report):

@@ -53,6 +53,8 @@ def predict(
     if annotations is not None and kind is not Detections:
         raise ValueError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
     folder = result_folder(run, out)
+    if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
+        raise ValueError(f"--out {folder} holds the pictures, among which drawings do not belong: name another.")
     found = sources.find(paths, leave_out=folder)
     names, category_ids = {}, list(range(1, len(network.classes) + 1))
     if annotations is not None:

@@ -75,7 +75,7 @@ def find(paths: Iterable[Path], leave_out: Path) -> list[Source]:
     sources: dict[Path, Source] = {}
     for path in paths:
         if path.is_dir():
-            inside = leave_out.resolve() if leave_out.resolve() != path.resolve() else None
+            inside = leave_out.resolve()
             found = [
                 Source(file, file.relative_to(path).as_posix())
                 for file in sorted(path.rglob("*"))

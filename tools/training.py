@@ -19,7 +19,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 # imported for their names: --model.backbone=MobileNetV2 finds what has been imported
 from .. import backbones, heads  # noqa: F401
@@ -239,15 +239,20 @@ class RunCLI(LightningCLI):
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Writes the resolved configuration into the run's folder when it trains."""
+    """Writes the resolved configuration into the run's folder once nothing that it asks for was refused."""
 
     def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.folder = folder
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Nothing yet: a run that goes on must not lose its configuration to one that is refused."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.save_config(trainer, pl_module, "fit")
+
+    @rank_zero_only
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
         self.folder.mkdir(parents=True, exist_ok=True)
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):

@@ -149,7 +149,8 @@ def find(root: Path) -> tuple[Layout, Path]:
     if not found:
         raise DataError(
             f"{root} is and holds none of {', '.join(layout.folder for layout in LAYOUTS)}: unpack one of "
-            "CIFAR's archives and pass the folder with --data.root=FOLDER, or pass the archive."
+            "CIFAR's archives and pass the folder with --data.root=FOLDER, or pass the archive; a folder for each "
+            "class is for --data=FolderClassification."
         )
     if len(found) > 1:
         raise DataError(

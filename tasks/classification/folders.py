@@ -92,6 +92,7 @@ class FolderClassification(HoldoutData):
         return found[0] if found else self.root if split == "train" else None
 
     def stored(self, split: str) -> LabelledImages:
+        check_root(self.root)
         folder = self.folder(split)
         if folder is None:
             raise DataError(f"{self.root} has no folder {split}: name another with --data.{split}=FOLDER.")
@@ -164,11 +165,14 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
     names: list[str] = []
     labels: list[int] = []
     stray: list[str] = []
+    empty: list[str] = []
     for label, name in enumerate(classes):
         files = sorted(files_below(folder / name))
         pictures = [file for file in files if is_picture(file.rpartition("/")[2])]
         if every_class and not pictures:
             raise DataError(f"{folder}/{readable(name)} holds no pictures: fill the folder, or remove it.")
+        if not pictures:
+            empty.append(name)
         names += [f"{name}/{file}" for file in pictures]
         labels += [label] * len(pictures)
         if len(pictures) < len(files):
@@ -181,7 +185,10 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
         names=np.array(names, dtype=np.str_),
         labels=np.array(labels, dtype=np.int64),
         classes=tuple(classes),
-        notes=(no_pictures(folder, stray),) if stray else (),
+        notes=(
+            *([no_pictures(folder, stray)] if stray else []),
+            *([f"{folder} holds no pictures of {listed(empty)}, about which it says nothing."] if empty else []),
+        ),
     )
 
 

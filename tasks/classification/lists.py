@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def read_rows(file: Path, image_column: str, label_column: str) -> Rows:
         if not image or not label:
             raise DataError(f"{file}, line {line}: there is no {label_column if image else image_column}.")
         rows.lines.append(line)
-        rows.images.append(image)
+        rows.images.append(os.path.normpath(image))  # one spelling of each, so that no image comes twice
         rows.labels.append(label)
     if not rows.lines:
         raise DataError(f"{file} lists no images.")

@@ -13,7 +13,7 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..drawing import Colour, font
+from ..drawing import Colour, Font, font
 from ..images import Image
 
 MOST_IMAGES = 24
@@ -28,8 +28,6 @@ LONGEST = 200  # pixels of a name beside a matrix
 SIDE = 1200  # pixels of a matrix without names
 AXES = ("down: class", "across: taken for")
 
-Letters = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
-
 
 def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Image:
     """``image`` ``[H, W, 3]`` with ``lines`` of white letters on ``colour`` below it.
@@ -37,7 +35,7 @@ def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Ima
     The result has the width of the picture, or more where that is too narrow for letters; what is too long is cut.
     """
     height, width = image.shape[:2]
-    letters = font(max(11, round(min(width, 2 * height) / 22)))
+    letters = font(max(11, round(min(width, 2 * height) / 22)), "".join(lines))
     step = round(letters.getbbox("Äg")[3]) + 3
     canvas = PIL.Image.new("RGB", (max(width, LEAST_WIDTH), height + step * len(lines) + 3), colour)
     canvas.paste(PIL.Image.fromarray(np.ascontiguousarray(image)))
@@ -48,7 +46,7 @@ def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Ima
     return np.array(canvas)
 
 
-def shortened(text: str, letters: Letters, width: float) -> str:
+def shortened(text: str, letters: Font, width: float) -> str:
     """``text``, its end cut off where it is wider than ``width`` pixels."""
     if letters.getlength(text) <= width:
         return text
@@ -107,7 +105,7 @@ def draw_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> Image:
     if len(classes) > MOST_NAMES:
         side = max(1, SIDE // len(classes))
         return np.ascontiguousarray(shades.repeat(side, axis=0).repeat(side, axis=1))
-    letters = font(LETTERS)
+    letters = font(LETTERS, "".join(classes))
     names = [shortened(name, letters, LONGEST) for name in classes]
     digits = max(len(str(matrix.max())), 2)
     side = max(24, round(digits * LETTERS * 0.62) + 8)
@@ -126,14 +124,16 @@ def draw_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> Image:
                 where = (margin + side * j + side // 2, middle)
                 fill = "white" if shares[i, j] > 0.6 else "black"
                 pen.text(where, str(matrix[i, j]), fill=fill, font=letters, anchor="mm")
-    return np.array(with_names_across(canvas, names, margin, side))
+    return np.array(with_names_across(canvas, names, letters, margin, side))
 
 
-def with_names_across(canvas: PIL.Image.Image, names: Sequence[str], margin: int, side: int) -> PIL.Image.Image:
+def with_names_across(
+    canvas: PIL.Image.Image, names: Sequence[str], letters: Font, margin: int, side: int
+) -> PIL.Image.Image:
     """Writes ``names`` upwards above their columns of ``side`` pixels."""
     turned = canvas.rotate(-90, expand=True)
     pen = PIL.ImageDraw.Draw(turned)
     for k, name in enumerate(names):
         where = (turned.width - margin + 8, margin + side * k + side // 2)
-        pen.text(where, name, fill="black", font=font(LETTERS), anchor="lm")
+        pen.text(where, name, fill="black", font=letters, anchor="lm")
     return turned.rotate(90, expand=True)

@@ -16,7 +16,7 @@ from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..schedule import Schedule
 from ..task import Report, Task
-from .data import ClassificationBatch
+from .data import ClassificationBatch, ClassificationData
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
 from .pictures import contact_sheet, draw_matrix
@@ -34,6 +34,7 @@ class ClassificationTask(Task):
 
     role = "classification"
     monitor = "val/top1"
+    data_class = ClassificationData
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class ClassificationTask(Task):
         return terms if self._teacher is None else self._teacher.terms(terms, output, self._teacher.answer(images))
 
     def start_evaluation(self, split: str) -> None:
+        self._data()  # refuses what is no classification data
         self._evaluator = ClassificationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> None:

@@ -36,7 +36,8 @@ def draw_boxes(image: Image, boxes: Tensor, labels: Tensor, texts: Sequence[str]
     """
     canvas = PIL.Image.fromarray(np.ascontiguousarray(image)).copy()
     pen = PIL.ImageDraw.Draw(canvas)
-    line, letters = max(2, round(max(canvas.size) / 400)), font(max(11, round(max(canvas.size) / 55)))
+    line = max(2, round(max(canvas.size) / 400))
+    letters = font(max(11, round(max(canvas.size) / 55)), "".join(texts))
     height = pen.textbbox((0, 0), "Äg", font=letters)[3]  # one for all texts
     colours = palette(len(classes))
     for (x1, y1, x2, y2), label, text in zip(boxes.tolist(), labels.tolist(), texts, strict=True):

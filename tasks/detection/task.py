@@ -14,7 +14,6 @@ from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..drawing import save_picture
-from ..errors import TaskError
 from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..processes import several
@@ -30,6 +29,7 @@ class DetectionTask(Task):
 
     role = "detection"
     monitor = "val/AP"
+    data_class = DetectionData
 
     def __init__(
         self,
@@ -72,9 +72,7 @@ class DetectionTask(Task):
         self.last_detections: list[Detections] = []
 
     def start_evaluation(self, split: str) -> None:
-        data = self._data()
-        if not isinstance(data, DetectionData):
-            raise TaskError("DetectionTask evaluates a DetectionData module such as CocoDetection: pass one to fit.")
+        data = cast(DetectionData, self._data())
         self._annotations = data.splits[split]
         if split not in self._evaluators:
             self._evaluators[split] = data.evaluator(split)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from litmobile.backbones import Feature
 from litmobile.heads import Classifier
+from support.families import name_of
 
 FEATURES = {"final": Feature(8, 32)}
 SMOOTHING = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -81,10 +82,12 @@ def test_scores_are_those_that_the_loss_is_about(loss: Any) -> None:
         torch.testing.assert_close(found, logits().sigmoid())
 
 
-@pytest.mark.parametrize(
-    ("options", "mentioned"), [({"loss": "hinge"}, "hinge"), ({"label_smoothing": 1.0}, "label_smoothing")], ids=str
-)
-def test_impossible_options_are_refused(options: dict[str, Any], mentioned: str, assert_one_sentence: Any) -> None:
-    with pytest.raises(ValueError, match=mentioned) as caught:
+IMPOSSIBLE: tuple[dict[str, Any], ...] = ({"loss": "hinge"}, {"label_smoothing": 1.0}, {"hidden": -3}, {"dropout": 3.0})
+
+
+@pytest.mark.parametrize("options", IMPOSSIBLE, ids=name_of)
+def test_impossible_options_are_refused(options: dict[str, Any], assert_one_sentence: Any) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=name) as caught:
         Classifier(FEATURES, 5, **options)
-    assert_one_sentence(caught.value, mentioned)
+    assert_one_sentence(caught.value, name, value)

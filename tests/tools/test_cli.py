@@ -18,6 +18,13 @@ from litmobile.tools.configurations import shipped
 from support.cli import SHAPES, fit, refusal
 
 FIT = ("fit", "--config", SHAPES)
+CLASSIFY = (
+    "fit",
+    "--model=ClassificationTask",
+    "--model.backbone=EffNet",
+    "--data=FolderClassification",
+    "--data.root=x",
+)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +192,13 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         ([*FIT, "--model.backbone=nope.Nope"], "nope.Nope cannot be imported: No module named 'nope'."),
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
+        ([*CLASSIFY, "--data.sizes=64"], "--data.sizes takes a list such as [160,192], not 64."),
+        ([*CLASSIFY, "--data.classes=ants"], "--data.classes takes a list such as [one,two], not ants."),
+        ([*CLASSIFY, "--model.teacher=RunTeacher"], "--model.teacher needs --model.teacher.run as well."),
+        (
+            [*CLASSIFY, "--model.head=Classifier", "--model.head.loss=foo"],
+            "--model.head.loss takes cross_entropy or binary, not foo.",
+        ),
         ([*FIT, "--trainer.max_epochs=x"], "--trainer.max_epochs takes a whole number, not x."),
         ([*FIT, "--data=Nothing"], "--data knows no class Nothing"),
     ],

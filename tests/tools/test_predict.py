@@ -129,6 +129,15 @@ def test_a_picture_is_never_drawn_over(run: Path, shapes: Path, tmp_path: Path) 
     assert size_of(tmp_path / "mine-2.jpg") == size_of(path)
 
 
+def test_drawings_do_not_go_among_the_pictures(
+    run: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(pictures(shapes)[0], tmp_path / "mine.jpg")
+    with pytest.raises(SystemExit, match="name another"):
+        main(["predict", "--run", str(run), str(tmp_path), "--out", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]
+
+
 def test_a_checkpoint_file_is_as_good_as_a_run(run: Path, shapes: Path, tmp_path: Path) -> None:
     checkpoint, path = run / "checkpoints" / "best.ckpt", pictures(shapes)[0]
     main(["predict", "--run", str(checkpoint), str(path), "--out", str(tmp_path / "out")])

@@ -152,6 +152,10 @@ BROKEN = {
     "an open quote": ('image,label\n"a.png,cat\nb.png,dog\n', ["no CSV"]),
     "text after a quote": ('image,label\n"a".png,cat\n', ["line 2", "no CSV"]),
     "twice alike": ("image,label\na.png,cat\nb.png,dog\na.png,cat\n", ["a.png", "line 2", "line 4", "the same label"]),
+    "twice, spelled otherwise": (
+        "image,label\na.png,cat\nb.png,dog\n./x/../a.png,dog\n",
+        ["a.png", "line 2", "line 4", "labels cat and dog"],
+    ),
     "twice otherwise": ("image,label\na.png,cat\nb.png,dog\na.png,dog\n", ["line 2", "line 4", "labels cat and dog"]),
     "one class": ("image,label\na.png,cat\nb.png,cat\n", ["one class alone, cat"]),
     "no such files": ("image,label\na.png,cat\nx.png,dog\ninner/y.png,cat\n", ["2 of 3", "x.png of line 3"]),

@@ -121,3 +121,41 @@ def test_cropped_images_are_for_classifiers_alone(assert_one_sentence: Any) -> N
     with pytest.raises(ValueError, match="crop") as caught:
         Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing((64, 64), "crop"), role="detection")
     assert_one_sentence(caught.value, "SSDLite", "stretch or pad")
+
+
+def test_a_run_that_goes_on_keeps_its_configuration_where_other_words_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "config.yaml").read_text()
+    write_folders(tmp_path / "other", 12, ("ant", "bee"))
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", "--run", str(run), "--trainer.max_epochs=20", f"--data.root={tmp_path / 'other'}"])
+    assert "classes" in str(caught.value)
+    assert (run / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("model", ["ClassificationTask", "DetectionTask"])
+def test_data_of_another_task_is_refused(model: str, pictures: Path, shapes: Path, tmp_path: Path) -> None:
+    data = {
+        "ClassificationTask": ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val"],
+        "DetectionTask": ["--data=FolderClassification", f"--data.root={pictures}"],
+    }[model]
+    kinds = {"ClassificationTask": "ClassificationData", "DetectionTask": "DetectionData"}
+    words = ["--model.backbone=MobileNetV2", "--model.backbone.width=0.35", "--trainer.max_steps=1"]
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", f"--model={model}", *words, *data, "--data.workers=0", f"--run={tmp_path / 'run'}"])
+    assert f"{model} trains and evaluates data of the kind {kinds[model]}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model.optimizer.lr=-1"], "The optimiser cannot be built: Invalid learning rate"),
+        (["--model.warmup_steps=-4"], "warmup_steps must be 0 or more, not -4."),
+    ],
+    ids=["rate", "warm-up"],
+)
+def test_impossible_values_are_one_sentence(words: list[str], said: str, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", *WORDS, f"--data.root={pictures}", f"--run={tmp_path / 'run'}", *words])
+    assert said in str(caught.value)
