@@ -46,6 +46,7 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
     assert min(levels[-5:]) - min(levels[10:15]) < 2 * MEGABYTE, levels
 
 
+@pytest.mark.slow
 def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes", train=1, val=120)
     taken: list[tuple[int, int]] = []
