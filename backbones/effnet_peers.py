@@ -7,6 +7,8 @@ which is what EffNet's paper finds fault with, and the channels grow as EffNet's
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from torch import nn
 
 from .blocks import ConvNormAct, Style, init_convolutions
@@ -41,9 +43,9 @@ class Peer(Chain):
         init_convolutions(self)
         self.taps = {"classification": ("c3",)}
 
+    @abstractmethod
     def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
         """Units that halve a map's sides."""
-        raise NotImplementedError
 
 
 class PeerMobileNet(Peer):
@@ -54,7 +56,7 @@ class PeerMobileNet(Peer):
 
 
 class PeerShuffleNet(Peer):
-    """Shuffle units of four groups, two in the first stage and one in the second; 4.62 M FLOPs, as above."""
+    """Shuffle units of four groups, two in the first stage and one in the second; 4.63 M FLOPs, as above."""
 
     def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
         repeats = 2 if channels == 128 else 1

@@ -22,9 +22,8 @@ NO_LETTER = "\ufffe"
 
 def palette(count: int) -> list[Colour]:
     """That many colours, told apart by hue."""
-    # the checker takes a tuple of a generator for one of any length
     hues = [(0.05 + k * 0.61803) % 1 for k in range(count)]  # the golden ratio keeps neighbours apart
-    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, 1.0)) for hue in hues]  # pyright: ignore[reportReturnType]
+    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, 1.0)) for hue in hues]  # pyright: ignore[reportReturnType] — a tuple of a generator is one of any length to it
 
 
 @functools.cache

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
-from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
@@ -84,7 +83,6 @@ def reading_torchvision(setting: Setting) -> Step:
             ]
         ),
     )
-    assert isinstance(dataset[0][0], Tensor) and not isinstance(dataset[0][0], Image.Image)
     numbers = itertools.count()
     return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(numbers, setting.batch)])
 
