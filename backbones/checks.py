@@ -215,7 +215,7 @@ def check_evaluation(make: Make, images: Tensor) -> None:
             "once more": maps_of(backbone, images),
             "alone": maps_of(backbone, images[:1]),
             "laid out with channels last": maps_of(
-                copy.deepcopy(backbone).to(memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
+                copy.deepcopy(backbone).to(memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue] — torch's stub
                 images.to(memory_format=torch.channels_last),
             ),
         }

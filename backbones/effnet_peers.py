@@ -8,6 +8,7 @@ which is what EffNet's paper finds fault with, and the channels grow as EffNet's
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -56,10 +57,12 @@ class PeerMobileNet(Peer):
 
 
 class PeerShuffleNet(Peer):
-    """Shuffle units of four groups, two in the first stage and one in the second; 4.63 M FLOPs, as above."""
+    """Shuffle units of four groups; 4.63 M FLOPs, as above."""
+
+    #: units of the stage that ends with as many channels
+    units: ClassVar = {128: 2, 256: 1}
 
     def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
-        repeats = 2 if channels == 128 else 1
         return [
             ShuffleUnit(
                 before if repeat == 0 else channels,
@@ -72,5 +75,5 @@ class PeerShuffleNet(Peer):
                 act="relu",
                 style=style,
             )
-            for repeat in range(repeats)
+            for repeat in range(self.units[channels])
         ]

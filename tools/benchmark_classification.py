@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -38,26 +39,27 @@ PICTURE_SIZE = (375, 500)
 # reading: one process, as one worker does
 
 
-def pictures() -> Path:
-    """A folder for each of two classes with photograph-like JPEG files of 500×375 pixels and some 110 kB."""
-    root = Path(tempfile.mkdtemp(prefix="litmobile-benchmark-"))
-    random = np.random.default_rng(0)
+@functools.cache
+def pictures() -> tempfile.TemporaryDirectory[str]:
+    """A folder for each of two classes with photograph-like JPEG files of 500×375 pixels; it goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="litmobile-benchmark-")
+    root, random = Path(folder.name), np.random.default_rng(0)
     height, width = PICTURE_SIZE
     for number in range(PICTURES):
         scales = [random.normal(0, 60 / 2**k, (height >> (6 - k), width >> (6 - k), 3)) for k in range(6)]
         scene = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in scales)
         scene = np.clip(128 + scene + random.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
-        folder = root / ("even", "odd")[number % 2]
-        folder.mkdir(exist_ok=True)
-        cv2.imwrite(str(folder / f"{number}.jpg"), scene, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return root
+        of_class = root / ("even", "odd")[number % 2]
+        of_class.mkdir(exist_ok=True)
+        cv2.imwrite(str(of_class / f"{number}.jpg"), scene, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return folder
 
 
 def reading_ours(setting: Setting) -> Step:
     """A batch as a worker makes it: uint8."""
     cv2.setNumThreads(0)
     keep_freed_memory()
-    split = read_folders(pictures(), ("even", "odd"), every_class=True)
+    split = read_folders(Path(pictures().name), ("even", "odd"), every_class=True)
     dataset, seeds = ClassificationDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
 
     def read() -> ClassificationBatch:
@@ -71,7 +73,7 @@ def reading_torchvision(setting: Setting) -> Step:
     from torchvision.transforms import v2
 
     dataset = torchvision.datasets.ImageFolder(
-        str(pictures()),
+        pictures().name,
         v2.Compose(
             [
                 v2.RandomResizedCrop(SIZE, antialias=True),

@@ -20,8 +20,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import weight_init
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..backbones import TimmBackbone
 from ..backbones.checks import check_selection
@@ -31,6 +30,7 @@ from ..heads import LRASPP, BoxTargets, Classifier, SSDLite
 from ..tasks.network import Network
 from ..tasks.preprocessing import Preprocessing
 from .census_document import LARGEST, RECIPE_SIZE, WORKS, Trial, document
+from .complexity import without_values
 
 HEADS = {"classification": Classifier, "segmentation": LRASPP, "detection": SSDLite}
 CLASSES = ("one", "two")
@@ -123,9 +123,9 @@ def takes_recipe_size(backbone: TimmBackbone) -> str:
 
 
 def try_shapes(name: str) -> Trial:
-    """Tries a network on the meta device."""
+    """Tries a network without values."""
     trial = Trial(name, family(name))
-    with torch.device("meta"):
+    with without_values():
         try:
             backbone = TimmBackbone(name)
         except Exception as error:  # a foreign network can fail in any way
@@ -183,21 +183,9 @@ def check_training(network: Network, role: str, size: tuple[int, int]) -> None:
 # ----------------------------------------------------------------------------------------------------- all the networks
 
 
-def draw_nothing_without_values() -> None:
-    """Leaves networks on the meta device undrawn in this process, since drawing nothing is a third of the work."""
-
-    def unless_meta(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda tensor, *args, **kwargs: tensor if tensor.is_meta else draw(tensor, *args, **kwargs)
-
-    for name in ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "ones_", "zeros_"):
-        setattr(nn.init, name, unless_meta(getattr(nn.init, name)))
-    weight_init._trunc_normal_ = unless_meta(weight_init._trunc_normal_)  # behind timm's own truncated normals
-
-
 def serve(connection: Connection) -> None:
     """The worker's process: answers every (function, argument) that comes in with the function's result."""
     torch.set_num_threads(1)
-    draw_nothing_without_values()
     connection.send("ready")
     while True:
         try:

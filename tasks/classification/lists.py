@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..broken import missing_files
+from ..data import tell
 from ..errors import DataError, readable
 from ..split import Broken
 from .data import HoldoutData
@@ -244,6 +246,10 @@ class ListClassification(HoldoutData):
             notes=tuple(unseen(file, labels, classes)) if split == "train" else (),
         )
 
+    def check(self) -> None:
+        super().check()
+        tell(tuple(shared_images(self.splits)))
+
     def rows(self, split: str) -> Rows:
         """What the list of ``split`` says."""
         file = self.list_file(split)
@@ -254,6 +260,19 @@ class ListClassification(HoldoutData):
                 f"There is no list {file}: {self.root} has {there}; name the one to take with --data.{split}=FILE."
             )
         return read_rows(file, self.image_column, self.label_column)
+
+
+def shared_images(splits: Mapping[str, LabelledImages]) -> list[str]:
+    """A sentence for every two of ``splits`` whose lists name the same images."""
+    told = []
+    for one, two in itertools.combinations(splits.values(), 2):
+        twice = np.intersect1d(one.names, two.names)
+        if len(twice):
+            told.append(
+                f"{len(twice)} of the {len(two)} images of {two.source} are in {one.source}, too, the first being "
+                f"{readable(str(twice[0]))}: what is measured on them was learnt by heart."
+            )
+    return told
 
 
 def unseen(file: Path, labels: Sequence[int], classes: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -24,19 +24,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, name, refuse)
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, refuse)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_drawn_on_meta() -> Iterator[None]:
-    """Networks that are built for their shapes alone need no weights, and drawing them on that device takes long."""
-
-    def unless_meta(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda tensor, *args, **kwargs: tensor if tensor.is_meta else draw(tensor, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "ones_", "zeros_"):
-            patch.setattr(nn.init, name, unless_meta(getattr(nn.init, name)))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from torch import nn
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
 from litmobile.backbones.blocks import ACTIVATIONS, activation, round_channels
+from litmobile.tools.complexity import without_values
 from support.families import name_of, on_meta, parameters_of
 
 CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
@@ -30,7 +31,7 @@ ACTIVATION_TYPES = tuple(type(activation(name)) for name in ACTIVATIONS)
 
 @pytest.mark.parametrize("width", [0.3, 0.35, 0.5, 0.75, 1.0, 1.1, 1.4, 2.0])
 def test_mobilenet_v2_has_as_many_parameters_as_torchvisions_at_any_width(width: float) -> None:
-    with torch.device("meta"):
+    with without_values():
         reference = torchvision.models.mobilenet_v2(width_mult=width)
     assert parameters_of(on_meta(MobileNetV2, width=width)) == parameters_of(reference.features)
 

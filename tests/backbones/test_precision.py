@@ -72,7 +72,7 @@ def test_a_family_errs_no_more_than_its_reference(
     ours = twin.ours()
     assert load_state(ours, theirs.state_dict(), "the reference").missing == ()
     for network in (ours, theirs):
-        network.train(mode == "train").to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+        network.train(mode == "train").to(memory_format=layout)
     images = images_of((65, 96), layout)
     deepest = list(ours.features)[-1]
     path = {deepest: twin.paths[deepest]}
@@ -104,7 +104,7 @@ def test_a_training_step_has_finite_gradients_however_small_the_maps(
     family: str, size: tuple[int, int], layout: torch.memory_format
 ) -> None:
     torch.manual_seed(0)
-    backbone = SMALL[family]().to(memory_format=layout).train()  # pyright: ignore[reportCallIssue]
+    backbone = SMALL[family]().to(memory_format=layout).train()
     with torch.autocast("cpu", torch.bfloat16):
         maps = backbone(images_of(size, layout))
     torch.stack([x.float().square().mean() for x in maps.values()]).sum().backward()

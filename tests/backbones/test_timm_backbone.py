@@ -15,6 +15,7 @@ from litmobile.backbones import Feature, TimmBackbone, WeightsError
 from litmobile.backbones.checks import check_selection
 from litmobile.backbones.timm_backbone import trained_by
 from litmobile.backbones.weights import LoadReport, load_state
+from litmobile.tools.complexity import without_values
 
 Loaded = dict[str, tuple[TimmBackbone, LoadReport]]
 
@@ -132,7 +133,7 @@ def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
 
 
 def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_sentence) -> None:
-    with torch.device("meta"):
+    with without_values():
         backbone = TimmBackbone(NHWC).eval()
         with pytest.raises(ValueError, match="takes none of 64×96") as caught:
             backbone(torch.empty(1, 3, 64, 96))
@@ -150,20 +151,20 @@ def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_on
 
 
 def test_a_network_without_any_of_the_contracts_strides_is_refused() -> None:
-    with torch.device("meta"), pytest.raises(ValueError, match="has no maps at strides 2, 4, 8, 16, 32"):
+    with without_values(), pytest.raises(ValueError, match="has no maps at strides 2, 4, 8, 16, 32"):
         TimmBackbone("vit_small_patch14_dinov2")
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "vgg11"])
 def test_maps_go_by_the_contracts_names_only_at_the_contracts_strides(name: str) -> None:
-    with torch.device("meta"):
+    with without_values():
         features = TimmBackbone(name).features
     strides = {"c1": 2, "c2": 4, "c3": 8, "c4": 16, "c5": 32}
     assert {position: f.stride for position, f in features.items()} == {p: strides.get(p) for p in features}
 
 
 def test_a_deeper_map_than_timm_gives_unasked_is_on_offer() -> None:
-    with torch.device("meta"):
+    with without_values():
         assert timm.create_model("sedarknet21", features_only=True).feature_info.reduction()[-1] == 16
         backbone = TimmBackbone("sedarknet21")
         assert backbone.features["c5"].stride == 32
@@ -190,7 +191,7 @@ def test_weights_that_do_not_hang_on_the_size_load_into_another(whole_networks: 
 
 
 def test_weights_for_another_size_are_refused_naming_the_argument() -> None:
-    with torch.device("meta"):
+    with without_values():
         published = timm.create_model("vit_tiny_patch16_224").state_dict()
         backbone = TimmBackbone("vit_tiny_patch16_224", image_size=[320, 320])
     with pytest.raises(WeightsError, match=r"pos_embed .* give .*image_size"):
@@ -198,7 +199,7 @@ def test_weights_for_another_size_are_refused_naming_the_argument() -> None:
 
 
 def test_without_an_image_size_it_is_the_published_one() -> None:
-    with torch.device("meta"):
+    with without_values():
         assert TimmBackbone("resnet18").image_size == (224, 224)
         assert TimmBackbone("inception_v3").image_size == (299, 299)
 

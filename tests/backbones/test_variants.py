@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from litmobile.backbones.chain import Chain
 from litmobile.backbones.published import Variant
 from litmobile.heads import Classifier
+from litmobile.tools.complexity import without_values
 from support.families import ROLES, VARIANTS, on_meta, parameters_of
 
 
@@ -20,7 +21,7 @@ def with_classifier(family: type[Chain], variant: Variant) -> tuple[Chain, Class
     maps = backbone.tap("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
-    with torch.device("meta"):
+    with without_values():
         return backbone, Classifier(features, variant.classes, backbone.width, **variant.classifier)
 
 

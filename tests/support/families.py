@@ -20,6 +20,7 @@ from litmobile.backbones import (
 )
 from litmobile.backbones.chain import Chain
 from litmobile.backbones.published import Variant
+from litmobile.tools.complexity import without_values
 
 ROLES = ("classification", "detection", "segmentation")
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
@@ -57,7 +58,7 @@ VARIANTS = [
 
 def on_meta(family: type[Backbone], **arguments: Any) -> Backbone:
     """A network without values, for its shapes alone."""
-    with torch.device("meta"):
+    with without_values():
         return family(**arguments)
 
 

@@ -9,25 +9,12 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from torch import nn
 
 from litmobile.tools import census
 from litmobile.tools.census import check_training, family, in_worker, smallest_of_each_family, try_for_real, try_shapes
 from litmobile.tools.census_document import WORKS, Trial, called, document, grouped, offered, share, why
 
 SHORT = "the head runs, but a map is not of the image's size over its stride"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_drawn_on_meta() -> Iterator[None]:
-    """As in a worker, undone afterwards."""
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, name in ((nn.init, "kaiming_normal_"), (census.weight_init, "_trunc_normal_")):
-            patch.setattr(owner, name, getattr(owner, name))
-        for name in ("kaiming_uniform_", "uniform_", "normal_", "ones_", "zeros_"):
-            patch.setattr(nn.init, name, getattr(nn.init, name))
-        census.draw_nothing_without_values()
-        yield
 
 
 def trial(name: str, family: str = "resnet", strides: tuple[int, ...] = (8, 16, 32), **rest: object) -> Trial:

@@ -224,3 +224,15 @@ def test_missing_images_can_be_left_out(lists: Lists, caplog: pytest.LogCaptureF
     data.setup("fit")
     assert len(data.splits["train"]) == 4
     assert f"{root / 'x.png'} does not exist." in caplog.text
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2])
+def test_images_to_train_and_to_validate_on_alike_are_told(
+    lists: Lists, shared: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = ["a.png,cat", "./b.png,dog"][:shared]
+    root = lists(train=FOUR, val="\n".join(["image,label", *known, "ü.png,cat"]))
+    ListClassification(str(root)).setup("fit")
+    told = f"{shared} of the {shared + 1} images of {root / 'val.csv'} are in {root / 'train.csv'}, too"
+    assert (told in caplog.text) is (shared > 0)
+    assert ("learnt by heart" in caplog.text) is (shared > 0)
