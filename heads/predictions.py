@@ -89,15 +89,22 @@ class Detections(NamedTuple):
 
 
 class Segmentation(NamedTuple):
-    """The class of every pixel of one image: ``labels`` ``[H, W]``, int64."""
+    """The classes of every pixel of one image: ``scores`` ``[num_classes, H, W]``, of which the greatest counts."""
 
-    labels: Tensor
+    scores: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """The class of every pixel, ``[H, W]`` int64."""
+        return self.scores.argmax(0)
 
     def to_image(self, frame: Frame) -> Segmentation:
-        """See :meth:`Prediction.to_image`; labels are enlarged or shrunk by the nearest pixel."""
-        shown = self.labels[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
-        resized = F.interpolate(shown[None, None].float(), size=(frame.height, frame.width), mode="nearest-exact")
-        return Segmentation(resized[0, 0].long())
+        """See :meth:`Prediction.to_image`; scores are enlarged or shrunk bilinearly, which keeps edges finer."""
+        shown = self.scores[:, frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+        if shown.shape[1:] == (frame.height, frame.width):
+            return Segmentation(shown)
+        resized = F.interpolate(shown[None], size=(frame.height, frame.width), mode="bilinear", align_corners=False)
+        return Segmentation(resized[0])
 
 
 class Classification(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import colorsys
 import contextlib
 import functools
@@ -52,6 +53,14 @@ def has_all(font: Font, letters: str) -> bool:
         return bytes(font.getmask(letter))  # pyright: ignore[reportArgumentType] — Pillow's stub does not say it can
 
     return drawn(NO_LETTER) not in map(drawn, set(letters))
+
+
+def shortened(text: str, letters: Font, width: float) -> str:
+    """``text``, its end cut off where it is wider than ``width`` pixels."""
+    if letters.getlength(text) <= width:
+        return text
+    end = bisect.bisect_right(range(len(text)), width, key=lambda end: letters.getlength(text[:end] + "…"))
+    return text[: max(0, end - 1)] + "…"
 
 
 def save_picture(picture: Image, path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data import Data
+from ..holdout import Holdout
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..sampling import Key
@@ -138,14 +139,7 @@ class HoldoutData(ClassificationData):
         sizes: list[int] | None = None,
     ) -> None:
         super().__init__(batch_size, workers, augmentation, broken, seed, sizes)
-        if not 0 < val_share < 1:
-            raise ValueError(f"val_share must be in 0 … 1, neither included, not {val_share}.")
-        if split_seed < 0:
-            raise ValueError(f"split_seed must be 0 or more, not {split_seed}.")
-        self.val_share = val_share
-        self.split_seed = split_seed
-        # parts of training's images that have not been asked for yet: reading them again would take as long again
-        self._parts: dict[str, LabelledImages] = {}
+        self.holdout = Holdout(val_share, split_seed, split_off)
 
     @property
     @abstractmethod
@@ -163,7 +157,4 @@ class HoldoutData(ClassificationData):
     def read(self, split: str) -> LabelledImages:
         if split == "test" or self.has_val:
             return self.stored(split)
-        if split not in self._parts:
-            parts = split_off(self.stored("train"), self.val_share, self.split_seed)
-            self._parts = dict(zip(("train", "val"), parts, strict=True))
-        return self._parts.pop(split)
+        return self.holdout.part(split, lambda: self.stored("train"))

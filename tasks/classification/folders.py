@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError, readable
-from ..images import SUFFIXES
+from ..files import SPLIT_FOLDERS, check_root, files_below, is_picture, listed, no_pictures, stray_folder
 from ..split import Broken
 from .data import HoldoutData
 from .labelled import LabelledImages, check_classes
 from .transforms import Augmentation
-
-MOST_NAMED = 5  # of the files that are no pictures
-#: what unpacking, Python, and the systems of servers and desktops leave behind
-STRAY_FOLDERS = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "lost+found")
-#: what folders of the splits are called, the first that is there is taken
-SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
 class FolderClassification(HoldoutData):
@@ -117,12 +110,6 @@ class FolderClassification(HoldoutData):
         return classes
 
 
-def check_root(folder: Path) -> None:
-    """Raises DataError where there is no such ``folder``."""
-    if not folder.is_dir():
-        raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
-
-
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Names of the folders in ``folder``, sorted; hidden ones are nobody's classes.
 
@@ -132,16 +119,6 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     check_root(folder)
     with os.scandir(folder) as entries:
         return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not stray_folder(entry.name)))
-
-
-def stray_folder(name: str) -> bool:
-    """Whether a folder is one that programs leave behind, as .ipynb_checkpoints and __MACOSX are."""
-    return name.startswith(".") or name in STRAY_FOLDERS
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is called as pictures are."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> LabelledImages:
@@ -190,47 +167,3 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
             *([f"{folder} holds no pictures of {listed(empty)}, about which it says nothing."] if empty else []),
         ),
     )
-
-
-def files_below(folder: Path | str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Files in ``folder`` and in folders within it, except in stray ones, in the order of the file system.
-
-    Asks nothing about single files but what the listing says: a data set may have a million. Links to a folder that
-    holds them are not followed.
-
-    Args:
-        folder: where to look; nothing is found where there is no such folder.
-        prefix: of the names that are given.
-        above: folders that hold this one and have been looked into.
-    """
-    if not Path(folder).is_dir():
-        return
-    held_by = (*above, str(folder))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.is_dir():
-                yield prefix + entry.name
-            elif not stray_folder(entry.name) and not (entry.is_symlink() and is_one_of(entry.path, held_by)):
-                yield from files_below(entry.path, f"{prefix}{entry.name}/", held_by)
-
-
-def is_one_of(folder: str, others: Sequence[str]) -> bool:
-    """Whether ``folder`` is another name of one of the ``others``."""
-    return any(Path(folder).samefile(other) for other in others)
-
-
-def listed(classes: Sequence[str]) -> str:
-    """The first few of ``classes``, for messages."""
-    return f"{', '.join(readable(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
-
-
-def no_pictures(folder: Path, stray: Sequence[str]) -> str:
-    """Counts and names the files in ``folder`` that are no pictures."""
-    count = f"{len(stray)} file{'' if len(stray) == 1 else 's'} that {'is' if len(stray) == 1 else 'are'} no picture"
-    if len(stray) <= MOST_NAMED:
-        named = ", ".join(readable(name) for name in stray)
-    else:
-        kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
-        most = ", ".join(f"{number} × {readable(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
-        named = f"{', '.join(readable(name) for name in stray[:MOST_NAMED])}, …; {most}"
-    return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, readable
+from ..files import check_root, is_picture, listed
 from ..split import Broken
 from .data import ClassificationData
-from .folders import check_root, class_folders, is_picture, listed, read_folders
+from .folders import class_folders, read_folders
 from .labelled import LabelledImages, check_classes
 from .lists import read_rows, read_text
 from .transforms import Augmentation

@@ -16,9 +16,9 @@ import numpy as np
 from ..broken import missing_files
 from ..data import tell
 from ..errors import DataError, readable
+from ..files import check_root, listed
 from ..split import Broken
 from .data import HoldoutData
-from .folders import check_root, listed
 from .labelled import LabelledImages, check_classes
 from .transforms import Augmentation
 

@@ -1,19 +1,16 @@
-"""Drawn classes: a caption on a picture, contact sheets of a batch, and the confusion matrix as a map."""
+"""Drawn classes: a caption on a picture, and contact sheets of a batch."""
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageFont
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ..drawing import Colour, Font, font
+from ..drawing import Colour, font, shortened
 from ..images import Image
 
 MOST_IMAGES = 24
@@ -22,11 +19,6 @@ CELL = 192  # pixels of the longer side of a picture on a sheet
 GAP = 4  # pixels between pictures on a sheet
 RIGHT, WRONG, PLAIN = (30, 120, 50), (190, 40, 40), (40, 40, 40)
 LEAST_WIDTH = 128  # pixels of a caption, in which a score and most names can be read
-MOST_NAMES = 60  # classes whose names and counts are written beside a matrix
-LETTERS = 13
-LONGEST = 200  # pixels of a name beside a matrix
-SIDE = 1200  # pixels of a matrix without names
-AXES = ("down: class", "across: taken for")
 
 
 def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Image:
@@ -44,14 +36,6 @@ def captioned(image: Image, lines: Sequence[str], colour: Colour = PLAIN) -> Ima
         text = shortened(line, letters, canvas.width - 8)
         pen.text((4, height + 1 + k * step), text, fill="white", font=letters)
     return np.array(canvas)
-
-
-def shortened(text: str, letters: Font, width: float) -> str:
-    """``text``, its end cut off where it is wider than ``width`` pixels."""
-    if letters.getlength(text) <= width:
-        return text
-    end = bisect.bisect_right(range(len(text)), width, key=lambda end: letters.getlength(text[:end] + "…"))
-    return text[: max(0, end - 1)] + "…"
 
 
 def draw_classes(
@@ -92,48 +76,3 @@ def contact_sheet(images: Tensor, labels: Tensor, scores: Tensor, classes: Seque
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS if len(cells) > COLUMNS else 0)
     rows = [np.concatenate(cells[k : k + COLUMNS], axis=1) for k in range(0, len(cells), COLUMNS)]
     return np.concatenate(rows, axis=0)
-
-
-def draw_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> Image:
-    """The confusion matrix ``[C, C]`` as ``[H, W, 3]``: classes down, predictions across.
-
-    Shades are square roots of the shares of a row, since the few that are mistaken are what one looks for. Names and
-    counts are written where there are 60 classes or fewer.
-    """
-    shares = np.sqrt(matrix / np.maximum(1, matrix.sum(1, keepdims=True)))
-    shades = (255 * (1 - shares[:, :, None] * (1 - np.array([0.05, 0.25, 0.55])))).astype(np.uint8)
-    if len(classes) > MOST_NAMES:
-        side = max(1, SIDE // len(classes))
-        return np.ascontiguousarray(shades.repeat(side, axis=0).repeat(side, axis=1))
-    letters = font(LETTERS, "".join(classes))
-    names = [shortened(name, letters, LONGEST) for name in classes]
-    digits = max(len(str(matrix.max())), 2)
-    side = max(24, round(digits * LETTERS * 0.62) + 8)
-    margin = round(max(letters.getlength(text) for text in (*names, *AXES))) + 16
-    extent = margin + side * len(classes)
-    canvas = PIL.Image.new("RGB", (extent + 8, extent + 8), "white")
-    canvas.paste(PIL.Image.fromarray(shades.repeat(side, axis=0).repeat(side, axis=1)), (margin, margin))
-    pen = PIL.ImageDraw.Draw(canvas)
-    for k, text in enumerate(reversed(AXES)):
-        pen.text((8, margin - 8 - 18 * k), text, fill="grey", font=letters, anchor="ls")
-    for i, name in enumerate(names):
-        middle = margin + side * i + side // 2
-        pen.text((margin - 8, middle), name, fill="black", font=letters, anchor="rm")
-        for j in range(len(names)):
-            if matrix[i, j]:
-                where = (margin + side * j + side // 2, middle)
-                fill = "white" if shares[i, j] > 0.6 else "black"
-                pen.text(where, str(matrix[i, j]), fill=fill, font=letters, anchor="mm")
-    return np.array(with_names_across(canvas, names, letters, margin, side))
-
-
-def with_names_across(
-    canvas: PIL.Image.Image, names: Sequence[str], letters: Font, margin: int, side: int
-) -> PIL.Image.Image:
-    """Writes ``names`` upwards above their columns of ``side`` pixels."""
-    turned = canvas.rotate(-90, expand=True)
-    pen = PIL.ImageDraw.Draw(turned)
-    for k, name in enumerate(names):
-        where = (turned.width - margin + 8, margin + side * k + side // 2)
-        pen.text(where, name, fill="black", font=letters, anchor="lm")
-    return turned.rotate(90, expand=True)

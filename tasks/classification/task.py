@@ -13,13 +13,14 @@ from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ..drawing import save_picture
 from ..freezing import Epochs
+from ..matrices import draw_matrix
 from ..preprocessing import Preprocessing
 from ..schedule import Schedule
 from ..task import Report, Task
 from .data import ClassificationBatch, ClassificationData
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
-from .pictures import contact_sheet, draw_matrix
+from .pictures import contact_sheet
 from .teachers import Teacher
 
 

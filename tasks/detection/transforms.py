@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..albumentation import albumentation, photometric_distortion, seed
 from ..images import Image
 from ..preprocessing import Preprocessing
 
@@ -201,8 +201,6 @@ def mirror(sample: Sample, axis: int) -> Sample:
 class Albumentations:
     """Runs transforms of albumentations on a sample, with this project's randomness.
 
-    albumentations keeps its own generators, which are alike in every worker: they are seeded anew for each sample.
-
     Args:
         transforms: albumentations transforms, in order.
     """
@@ -220,9 +218,7 @@ class Albumentations:
 
     def __call__(self, sample: Sample, random: Generator) -> Sample:
         """Transforms ``sample``; geometric transforms must keep the size of the image."""
-        # seeding the whole would give each transform the same stream: two flips would go together or not at all
-        for part in (self.compose, *self.compose.transforms):
-            part.set_random_seed(int(random.integers(2**31)))
+        seed(self.compose, random)
         if not self.geometric:
             return sample._replace(image=self.compose(image=sample.image)["image"])
         done = self.compose(image=sample.image, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))
@@ -231,27 +227,3 @@ class Albumentations:
         rows = np.asarray(done["rows"], dtype=np.int64)
         boxes = np.asarray(done["bboxes"], dtype=np.float32).reshape(-1, 4)
         return Sample(done["image"], boxes, sample.labels[rows])
-
-
-def photometric_distortion() -> list[Any]:
-    """SSD's ranges: brightness ±32 of 255, contrast and saturation ½ to 1½, hue ±18 of 360 degrees."""
-    import albumentations as A
-
-    return [
-        A.RandomBrightnessContrast(brightness_limit=32 / 255, contrast_limit=0.5, p=0.5),
-        A.ColorJitter(brightness=(1, 1), contrast=(1, 1), saturation=(0.5, 1.5), hue=(-0.05, 0.05), p=0.5),
-    ]
-
-
-def albumentation(spec: dict[str, Any]) -> Any:
-    """Builds the transform that ``spec`` names by ``class_path`` and ``init_args``."""
-    import albumentations as A
-
-    module, _, name = str(spec.get("class_path", "")).rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module or "albumentations"), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"augmentation.extra: there is no {spec.get('class_path')!r}.") from error
-    if not (isinstance(found, type) and issubclass(found, A.BasicTransform)):
-        raise ValueError(f"augmentation.extra: {spec['class_path']} is no transform of albumentations.")
-    return found(**spec.get("init_args", {}))

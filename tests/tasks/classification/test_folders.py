@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from litmobile.tasks.classification import FolderClassification, LabelledImages
-from litmobile.tasks.classification.folders import STRAY_FOLDERS, read_folders
+from litmobile.tasks.classification.folders import read_folders
 from litmobile.tasks.errors import DataError
+from litmobile.tasks.files import STRAY_FOLDERS
 from support.pictures import write_empty, write_picture
 
 OneSentence = Callable[..., None]

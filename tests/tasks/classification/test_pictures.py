@@ -17,11 +17,10 @@ from litmobile.tasks.classification.pictures import (
     captioned,
     contact_sheet,
     draw_classes,
-    draw_matrix,
-    shortened,
 )
-from litmobile.tasks.drawing import font
+from litmobile.tasks.drawing import font, shortened
 from litmobile.tasks.images import Image
+from litmobile.tasks.matrices import draw_matrix
 
 LONG = "great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias"
 CLASSES = ("ant", "bee", LONG)

@@ -1,0 +1,87 @@
+"""Cityscapes as it unpacks: leftImg8bit and gtFine, city by city, 34 label ids of which 19 are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DataError
+from ..files import check_root
+from ..split import Broken
+from .data import SegmentationData
+from .masked import MaskedImages
+from .masks import ByValue
+from .pairs import find_pairs
+from .transforms import Augmentation
+
+#: label ids of the classes that are evaluated, in the order of their train ids (arXiv 1604.01685, table 1)
+LABEL_IDS = {
+    "road": 7,
+    "sidewalk": 8,
+    "building": 11,
+    "wall": 12,
+    "fence": 13,
+    "pole": 17,
+    "traffic light": 19,
+    "traffic sign": 20,
+    "vegetation": 21,
+    "terrain": 22,
+    "sky": 23,
+    "person": 24,
+    "rider": 25,
+    "car": 26,
+    "truck": 27,
+    "bus": 28,
+    "train": 31,
+    "motorcycle": 32,
+    "bicycle": 33,
+}
+ALL_IDS = range(34)
+
+
+class Cityscapes(SegmentationData):
+    """Cityscapes with fine annotations: ``root/leftImg8bit/SPLIT/CITY/*.png`` and ``root/gtFine/SPLIT/CITY/*.png``.
+
+    Masks are the files *_gtFine_labelIds.png. Those of the published test set hold nothing to evaluate on: its figures
+    come from the benchmark server, to which ``litmobile predict --label-ids cityscapes`` writes.
+
+    Args:
+        root: the folder.
+        train: name of the split to train on.
+        val: name of the split to validate on.
+        test: name of the split that ``litmobile test`` reads, if there is one.
+        batch_size: see :class:`SegmentationData`, as for the rest.
+        workers: processes that read and augment.
+        augmentation: while training.
+        broken: "raise" or "skip" pictures and masks that cannot be used.
+        seed: of the order and the augmentation.
+
+    Raises:
+        DataError: in ``setup``, if the data is not there or not Cityscapes.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: str = "train",
+        val: str = "val",
+        test: str | None = None,
+        batch_size: int = 16,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Broken = "raise",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, workers, augmentation, broken, seed)
+        self.root = Path(root).expanduser()
+        self.names = {"train": train, "val": val, "test": test}
+
+    def read(self, split: str) -> MaskedImages:
+        name = self.names[split]
+        check_root(self.root)
+        if name is None:
+            raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+        images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
+        pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.broken)
+        values = list(LABEL_IDS.values())
+        reader = ByValue(values, set(ALL_IDS) - set(values))
+        return MaskedImages(images, images, pairs.images, masks, pairs.masks, tuple(LABEL_IDS), reader, pairs.notes)

@@ -1,0 +1,103 @@
+"""From images to scores of every pixel: at once, by windows, and over several scales and mirrored."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...heads.contract import full_precision
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How scores are computed in an evaluation; the default is what the network says of the whole input.
+
+    Where there are several views of a pixel, its scores are the mean of their softmax.
+
+    Attributes:
+        window: (height, width) of windows that are slid over the input, in pixels; None shows all of it at once.
+        overlap: least share of a window's side that the next one shows again.
+        scales: factors of the input's size.
+        flip: whether to look at the mirror image as well.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    window: tuple[int, int] | None = None
+    overlap: float = 1 / 3
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.window is not None and min(self.window) < 32:
+            raise ValueError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"overlap must be a share in 0 … 1, 1 not included, not {self.overlap}.")
+        if not self.scales or min(self.scales) <= 0:
+            raise ValueError(f"scales must be positive factors, one at least, not {self.scales}.")
+
+    def __call__(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1 → scores ``[N, C, H, W]``.
+
+        Args:
+            network: gives logits of the size of its input.
+            images: of one size.
+        """
+        if self.window is None and tuple(self.scales) == (1,) and not self.flip:
+            return full_precision(network(images))
+        size = (images.shape[2], images.shape[3])
+        views = [view for scale in self.scales for view in self._views(network, scaled(images, scale))]
+        return torch.stack([resized(view, size) for view in views]).mean(0)
+
+    def _views(self, network: nn.Module, images: Tensor) -> Iterator[Tensor]:
+        """Probabilities ``[N, C, H, W]`` of images at one scale, and of their mirror images turned back."""
+        yield self._probabilities(network, images)
+        if self.flip:
+            yield self._probabilities(network, images.flip(3)).flip(3)
+
+    def _probabilities(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Softmax of the whole, or the mean of the windows that show a pixel."""
+        if self.window is None:
+            return full_precision(network(images)).softmax(1)
+        height, width = (min(side, whole) for side, whole in zip(self.window, images.shape[2:], strict=True))
+        total, count = None, images.new_zeros(images.shape[2:], dtype=torch.float32)
+        downs = starts(images.shape[2], height, self.overlap)
+        for top, left in itertools.product(downs, starts(images.shape[3], width, self.overlap)):
+            place = (slice(top, top + height), slice(left, left + width))
+            found = full_precision(network(images[:, :, *place])).softmax(1)
+            if total is None:
+                total = found.new_zeros(*found.shape[:2], *images.shape[2:])
+            total[:, :, *place] += found
+            count[place] += 1
+        assert total is not None
+        return total / count
+
+
+def starts(whole: int, window: int, overlap: float) -> list[int]:
+    """Where windows begin that cover ``whole`` pixels evenly, each showing ``overlap`` of the one before or more."""
+    steps = math.ceil((whole - window) / max(1.0, window * (1 - overlap)))
+    return [round(k * (whole - window) / max(1, steps)) for k in range(steps + 1)]
+
+
+def scaled(images: Tensor, scale: float) -> Tensor:
+    """Images at ``scale`` times their size, 32 pixels a side at least, as floats in 0 … 1 unless nothing changes."""
+    size = (max(32, round(images.shape[2] * scale)), max(32, round(images.shape[3] * scale)))
+    if size == tuple(images.shape[2:]):
+        return images
+    values = images if images.is_floating_point() else images.float() / 255
+    # smoothed where it shrinks, as pictures are when they are read
+    return F.interpolate(values, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+
+
+def resized(probabilities: Tensor, size: tuple[int, int]) -> Tensor:
+    """``probabilities`` at another size."""
+    if tuple(probabilities.shape[2:]) == size:
+        return probabilities
+    return F.interpolate(probabilities, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,186 @@
+"""What a segmentation training minimises: cross-entropy, weighted or of the hardest pixels, Dice and Lovász."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...heads.contract import full_precision
+from ...heads.predictions import IGNORED
+from ..errors import TaskError
+
+Frequency = Literal["median_frequency", "log_frequency"]
+#: weights of classes from their shares of the labelled pixels, all above 0
+WEIGHTS_OF: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "median_frequency": lambda shares: np.median(shares) / shares,
+    "log_frequency": lambda shares: 1 / np.log(1.02 + shares),
+}
+
+
+class PixelLoss:
+    """Cross-entropy over labelled pixels, and terms beside it; each is a mean, and 0 where no pixel is labelled.
+
+    Args:
+        class_weights: factors of the pixels of each class, in the classes' order; or from their share of the pixels of
+            training: "median_frequency", the median of all shares by a class's (Eigen and Fergus, arXiv 1411.4734,
+            section 6.3.2), or "log_frequency", 1 / ln(1.02 + share) (ENet, arXiv 1606.02147, section 4). None weighs
+            all alike.
+        label_smoothing: share of the truth that is spread evenly over all classes.
+        hardest: online hard example mining (arXiv 1604.03540): pixels whose true class has this probability or more
+            do not count, such as 0.7; None takes all.
+        hardest_least: share of the pixels of a batch that count at least.
+        dice: factor of 1 − the mean Dice coefficient of the classes that a batch shows (arXiv 1606.04797, without its
+            squares).
+        lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, equation 9). It sorts
+            all pixels for every class.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        class_weights: list[float] | Frequency | None = None,
+        label_smoothing: float = 0.0,
+        hardest: float | None = None,
+        hardest_least: float = 1 / 16,
+        dice: float = 0.0,
+        lovasz: float = 0.0,
+    ) -> None:
+        if isinstance(class_weights, str) and class_weights not in WEIGHTS_OF:
+            raise ValueError(f"class_weights must be numbers, {' or '.join(WEIGHTS_OF)}, not {class_weights!r}.")
+        if isinstance(class_weights, list) and (not class_weights or min(class_weights) < 0 or not any(class_weights)):
+            raise ValueError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
+        if hardest is not None and not 0 < hardest <= 1:
+            raise ValueError(f"hardest must be a probability in 0 … 1, 0 not included, not {hardest}.")
+        if not 0 < hardest_least <= 1:
+            raise ValueError(f"hardest_least must be a share in 0 … 1, 0 not included, not {hardest_least}.")
+        for name, factor in (("dice", dice), ("lovasz", lovasz)):
+            if factor < 0:
+                raise ValueError(f"{name} must be 0 or more, not {factor}.")
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+        self.hardest = hardest
+        self.hardest_least = hardest_least
+        self.dice = dice
+        self.lovasz = lovasz
+        self.weights: Tensor | None = None
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether :meth:`prepare` has to be told how many pixels each class has."""
+        return isinstance(self.class_weights, str)
+
+    def prepare(self, classes: Sequence[str], device: torch.device, pixels: NDArray[np.int64] | None = None) -> None:
+        """Finds the weights of the classes.
+
+        Args:
+            classes: their names.
+            device: of the logits.
+            pixels: ``[C]`` of training, where :attr:`needs_pixels`.
+
+        Raises:
+            TaskError: there are not as many weights as classes.
+        """
+        if self.class_weights is None:
+            return
+        if isinstance(self.class_weights, str):
+            assert pixels is not None
+            self.weights = frequency_weights(self.class_weights, pixels).to(device)
+            return
+        if len(self.class_weights) != len(classes):
+            raise TaskError(
+                f"loss.class_weights has {len(self.class_weights)} numbers, but there are {len(classes)} classes: "
+                f"{', '.join(classes)}."
+            )
+        self.weights = torch.tensor(self.class_weights, device=device)
+
+    def __call__(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Named scalar terms of logits ``[N, C, H, W]`` and labels ``[N, H, W]``, whole numbers, 255 for none."""
+        logits, labels = full_precision(output), targets.long()
+        terms = {"cross_entropy": self._cross_entropy(logits, labels)}
+        if self.dice or self.lovasz:
+            probabilities, truth, labelled = flattened(logits, labels)
+            if self.dice:
+                terms["dice"] = self.dice * dice_loss(probabilities, truth)
+            if self.lovasz:
+                terms["lovasz"] = self.lovasz * lovasz_loss(probabilities, truth, labelled)
+        return terms
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over the pixels that count, each as much as its class weighs."""
+        each = F.cross_entropy(
+            logits,
+            labels,
+            self.weights,
+            ignore_index=IGNORED,
+            reduction="none" if self.hardest is not None else "sum",
+            label_smoothing=self.label_smoothing,
+        )
+        weights = (labels != IGNORED).to(logits.dtype)
+        if self.weights is not None:
+            weights = weights * self.weights[labels.clamp(max=len(self.weights) - 1)]
+        if self.hardest is not None:
+            hard = self._hard(logits.detach(), labels)
+            each, weights = (each * hard).sum(), weights * hard
+        return each / weights.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+
+    def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
+        assert self.hardest is not None
+        surprise = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+        kept = max(1, math.ceil(self.hardest_least * surprise.numel()))
+        least = surprise.flatten().kthvalue(surprise.numel() - kept + 1).values
+        return (surprise >= least.clamp(max=-math.log(self.hardest))).to(logits.dtype)
+
+
+def frequency_weights(rule: str, pixels: NDArray[np.int64]) -> Tensor:
+    """Weights ``[C]`` of classes with so many ``pixels``; 0 for those with none."""
+    there = pixels > 0
+    weights = np.zeros(len(pixels))
+    weights[there] = WEIGHTS_OF[rule](pixels[there] / pixels.sum())
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def flattened(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Probabilities ``[C, P]`` and truth ``[C, P]``, 0 or 1, both 0 for unlabelled pixels; and which are labelled."""
+    classes = logits.shape[1]
+    labelled = (labels != IGNORED).flatten()
+    probabilities = logits.softmax(1).transpose(0, 1).flatten(1) * labelled
+    known = labels.flatten().clamp(max=classes - 1)
+    truth = torch.zeros_like(probabilities).scatter_(0, known[None], labelled.to(logits.dtype)[None])
+    return probabilities, truth, labelled
+
+
+def mean_of_shown(losses: Tensor, truth: Tensor) -> Tensor:
+    """The mean of ``losses`` ``[C]`` over the classes that ``truth`` ``[C, P]`` shows; 0 where there are none."""
+    shown = truth.amax(1)
+    return (losses * shown).sum() / shown.sum().clamp(min=1)
+
+
+def dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """1 − the mean Dice coefficient; arguments as :func:`flattened` gives them."""
+    both = 2 * (probabilities * truth).sum(1)
+    return mean_of_shown(1 - both / (probabilities.sum(1) + truth.sum(1)).clamp(min=1), truth)
+
+
+def lovasz_loss(probabilities: Tensor, truth: Tensor, labelled: Tensor) -> Tensor:
+    """Lovász-Softmax over all pixels together; arguments as :func:`flattened` gives them."""
+    errors, order = (truth - probabilities).abs().sort(dim=1, descending=True)
+    found = truth.gather(1, order)
+    count = truth.sum(1, keepdim=True)
+    # the Jaccard loss of the first k pixels being wrong; unlabelled ones have no error and change no sum before them
+    missed = found.cumsum(1)
+    others = (labelled.to(truth.dtype)[order] - found).cumsum(1)
+    jaccard = 1 - (count - missed) / (count + others).clamp(min=1)
+    steps = torch.cat((jaccard[:, :1], jaccard[:, 1:] - jaccard[:, :-1]), dim=1)
+    return mean_of_shown((errors * steps).sum(1), truth)

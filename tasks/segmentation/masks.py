@@ -1,0 +1,177 @@
+"""Masks on disk to label maps: by the values of one channel or by colours, with every strange value named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from ...heads.predictions import IGNORED
+from ..errors import DataError
+
+Labels = NDArray[np.uint8]
+Codes = NDArray[np.int32]
+
+STRANGE = IGNORED - 1  # marks values that are no class's
+MOST_CLASSES = STRANGE
+ONE_CHANNEL = ("1", "L", "P")
+
+
+class MaskReader(Protocol):
+    """Reads masks of a data set."""
+
+    def __call__(self, file: Path) -> Labels:
+        """Labels ``[H, W]`` of a mask, 255 where a pixel counts as no class.
+
+        Raises:
+            DataError: the file is no mask, or holds a value that is no class's.
+        """
+        ...
+
+
+class ByValue:
+    """Masks of one channel, eight or sixteen bits, whose values stand for classes; palettes are left aside.
+
+    Args:
+        values: of the classes in the order of their labels, 0 … 255.
+        ignored: values of pixels that count as no class.
+
+    Raises:
+        ValueError: two classes share a value, or one of them is ignored.
+    """
+
+    def __init__(self, values: Sequence[int], ignored: Collection[int] = (IGNORED,)) -> None:
+        check_distinct(values, ignored, "values")
+        if any(not 0 <= value <= 255 for value in (*values, *ignored)):
+            raise ValueError(f"values and ignored must be whole numbers in 0 … 255, not {values} and {list(ignored)}.")
+        self.values = tuple(values)
+        self.table = np.full(256, STRANGE, dtype=np.uint8)
+        self.table[list(ignored)] = IGNORED
+        self.table[list(values)] = np.arange(len(values))
+
+    def __call__(self, file: Path) -> Labels:
+        raw = read_values(file)
+        if raw.dtype != np.uint8:
+            raw = np.where(raw > 255, 256, raw)
+            labels = np.append(self.table, np.uint8(STRANGE))[raw]
+        else:
+            labels = np.asarray(cv2.LUT(raw, self.table), dtype=np.uint8)
+        if labels.size and labels.max() >= STRANGE and (labels == STRANGE).any():
+            row, column = np.argwhere(labels == STRANGE)[0]
+            raise DataError(
+                f"{file} holds the value {read_values(file)[row, column]} (row {row}, column {column}), which is none "
+                f"of the {len(self.values)} classes' {spelled(self.values)} and not ignored."
+            )
+        return labels
+
+
+class ByColour:
+    """Masks in colours that stand for classes; palettes are colours, too.
+
+    Args:
+        colours: (red, green, blue) of the classes in the order of their labels, 0 … 255 each.
+        ignored: colours of pixels that count as no class.
+
+    Raises:
+        ValueError: something is no colour, two classes share one, or one of them is ignored.
+    """
+
+    def __init__(self, colours: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = ()) -> None:
+        for colour in (*colours, *ignored):
+            if len(colour) != 3 or any(not 0 <= channel <= 255 for channel in colour):
+                raise ValueError(f"a colour is three whole numbers in 0 … 255, not {list(colour)}.")
+        codes = [code_of(colour) for colour in colours]
+        none = [code_of(colour) for colour in ignored]
+        check_distinct(codes, none, "colours")
+        known = np.array([*codes, *none], dtype=np.int32)
+        labels = np.array([*range(len(codes)), *[IGNORED] * len(none)], dtype=np.uint8)
+        order = np.argsort(known)
+        self.known, self.labels = known[order], labels[order]
+
+    def __call__(self, file: Path) -> Labels:
+        codes = read_colours(file)
+        places = np.minimum(np.searchsorted(self.known, codes), len(self.known) - 1)
+        strange = self.known[places] != codes
+        if strange.any():
+            row, column = np.argwhere(strange)[0]
+            code = int(codes[row, column])
+            raise DataError(
+                f"{file} holds the colour [{code >> 16}, {code >> 8 & 255}, {code & 255}] (row {row}, column {column}),"
+                " which is no class's: add it to --data.colours or to --data.ignored_colours."
+            )
+        return self.labels[places]
+
+
+def check_distinct(classes: Sequence[int], ignored: Collection[int], what: str) -> None:
+    """Raises ValueError unless there are classes, not too many, all apart from each other and from what is ignored."""
+    if not 1 <= len(classes) <= MOST_CLASSES:
+        raise ValueError(f"{what} must be of 1 to {MOST_CLASSES} classes, not {len(classes)}.")
+    if len(set(classes)) < len(classes) or set(classes) & set(ignored):
+        raise ValueError(f"{what} must differ from class to class, and from what is ignored.")
+
+
+def code_of(colour: Sequence[int]) -> int:
+    """A colour as one number."""
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
+
+
+def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """The values of a mask of one channel, ``[H, W]``.
+
+    Raises:
+        DataError: it cannot be read, has colours, or was stored with loss.
+    """
+    with opened(file) as picture:
+        if picture.mode in ONE_CHANNEL:
+            return np.asarray(picture, dtype=np.uint8)
+        if picture.mode.startswith("I"):
+            return np.asarray(picture, dtype=np.int32)
+        raise DataError(
+            f"{file} is a picture of {len(picture.getbands())} channels ({picture.mode}), where one of class numbers "
+            "is expected: name the colour of each class with --data.colours=[[R,G,B],…], or store class numbers in "
+            "one channel."
+        )
+
+
+def read_colours(file: Path) -> Codes:
+    """The colours of a mask as numbers, see :func:`code_of`, ``[H, W]``.
+
+    Raises:
+        DataError: it cannot be read, or was stored with loss.
+    """
+    with opened(file) as picture:
+        colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
+    return colours[:, :, 0] << 16 | colours[:, :, 1] << 8 | colours[:, :, 2]
+
+
+def opened(file: Path) -> PIL.Image.Image:
+    """The picture in ``file``, its pixels read.
+
+    Raises:
+        DataError: it cannot be read, or was stored with loss.
+    """
+    try:
+        picture = PIL.Image.open(file)
+        if picture.format == "JPEG":
+            raise DataError(f"{file} is a JPEG, which alters the values that stand for classes: store masks as PNG.")
+        picture.load()
+    except FileNotFoundError as error:
+        raise DataError(f"The mask {file} does not exist.") from error
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way: syntax, structures, ends, sizes
+        raise DataError(f"{file} cannot be read as a mask: {str(error).rstrip('.')}.") from error
+    return picture
+
+
+def spelled(values: Sequence[int]) -> str:
+    """``values`` for messages, as a range where they are one."""
+    if len(values) > 2 and list(values) == list(range(values[0], values[0] + len(values))):
+        return f"{values[0]} … {values[-1]}"
+    return ", ".join(map(str, values))

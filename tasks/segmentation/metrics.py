@@ -1,0 +1,151 @@
+"""IoU and accuracy from one table of counts over a whole set, as the Cityscapes benchmark computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, distributed
+
+from ...heads.predictions import IGNORED
+from ..processes import several
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """Figures of one evaluation, 0 … 1.
+
+    A class that is nowhere, neither in the masks nor in the predictions, has no IoU and does not count. One that is
+    only predicted has an IoU of 0, as with the Cityscapes benchmark.
+
+    Attributes:
+        classes: names.
+        matrix: ``[C, C]`` pixels by class, down, and prediction, across; those that count as no class are left out.
+    """
+
+    classes: tuple[str, ...]
+    matrix: NDArray[np.int64]
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """Intersection over union of every class ``[C]``; NaN for what is nowhere."""
+        right = self.matrix.diagonal()
+        return shares(right, self.matrix.sum(0) + self.matrix.sum(1) - right)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of every class's pixels that were recognised ``[C]``; NaN for classes that no mask holds."""
+        return shares(self.matrix.diagonal(), self.matrix.sum(1))
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of the pixels taken for a class that are of it ``[C]``; NaN for classes that are nowhere predicted."""
+        return shares(self.matrix.diagonal(), self.matrix.sum(0))
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures by name: means over classes, and the share of all labelled pixels that are right."""
+        pixels = int(self.matrix.sum())
+        return {
+            "miou": mean(self.iou),
+            "pixel_accuracy": float(self.matrix.trace() / pixels) if pixels else float("nan"),
+            "mean_recall": mean(self.recall),
+        }
+
+    def per_class(self) -> dict[str, dict[str, float | int | None]]:
+        """Of every class: IoU, recall, precision, labelled pixels; None for what no pixel says anything about."""
+        pixels, said = self.matrix.sum(1), self.matrix.sum(0)
+        return {
+            name: {
+                "iou": known(self.iou[k]),
+                "recall": known(self.recall[k]),
+                "precision": known(self.precision[k]),
+                "pixels": int(pixels[k]),
+                "predicted_pixels": int(said[k]),
+            }
+            for k, name in enumerate(self.classes)
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        figures = {name: known(value) for name, value in self.figures.items()}
+        return {"pixels": int(self.matrix.sum()), "figures": figures, "per_class": self.per_class()}
+
+    def sheet(self) -> list[list[object]]:
+        """The table of counts as rows with names."""
+        header: list[object] = ["class \\ predicted", *self.classes]
+        return [header, *([name, *row] for name, row in zip(self.classes, self.matrix.tolist(), strict=True))]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name in (*self.classes, *self.figures))
+        lines = [f"{name:<{width}}  {shown(known(value))}" for name, value in self.figures.items()]
+        lines += ["", f"{'':<{width}}     IoU  recall  precision       pixels"]
+        for name, row in self.per_class().items():
+            absent = "  absent" if row["iou"] is None else "  in no mask" if not row["pixels"] else ""
+            lines.append(
+                f"{name:<{width}}  {shown(row['iou']):>6}  {shown(row['recall']):>6}  {shown(row['precision']):>9}"
+                f"  {row['pixels']:>11}{absent}"
+            )
+        return "\n".join(lines)
+
+
+def shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """``part`` of ``whole``, NaN of nothing."""
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """The mean of those ``values`` that there are; NaN where there are none."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def known(value: float) -> float | None:
+    """A plain number, None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def shown(value: float | int | None) -> str:
+    """A figure to four digits, or a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+class SegmentationEvaluator:
+    """Counts pixels by class and prediction; what it keeps does not grow with the number of images.
+
+    Args:
+        classes: names of the classes.
+        device: where the counts are kept.
+    """
+
+    def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
+        self.classes = tuple(classes)
+        self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
+
+    def add(self, predicted: Tensor, truth: Tensor) -> None:
+        """Takes an image, or several.
+
+        Args:
+            predicted: classes from 0, of any shape and whole type.
+            truth: the same shape, 255 where a pixel counts as no class.
+        """
+        self.matrix += pixel_counts(predicted, truth, len(self.classes))
+
+    def compute(self) -> SegmentationResult:
+        """The figures over all images of all processes."""
+        matrix = self.matrix.clone()
+        if several():
+            distributed.all_reduce(matrix)
+        return SegmentationResult(self.classes, matrix.cpu().numpy())
+
+
+def pixel_counts(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """Pixels by class, down, and prediction, across, ``[C, C]`` int64; those that count as no class are left out."""
+    # what counts as no class has rows of its own, which are cut off: looking for it first would take longer
+    pairs = truth.long().mul_(classes).add_(predicted)
+    counts = torch.bincount(pairs.flatten(), minlength=(IGNORED + 1) * classes)
+    return counts.view(-1, classes)[:classes]

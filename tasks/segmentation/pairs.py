@@ -1,0 +1,91 @@
+"""Images and masks that belong together by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, readable
+from ..files import check_root, files_below, is_picture, listed
+from ..split import Broken
+
+
+class Pairs(NamedTuple):
+    """File names of images and of their masks, ``[I]`` each, and a sentence for what has no partner."""
+
+    images: NDArray[np.str_]
+    masks: NDArray[np.str_]
+    notes: tuple[str, ...]
+
+
+def find_pairs(
+    images: Path, masks: Path, image_suffix: str = "", mask_suffix: str = "", broken: Broken = "raise"
+) -> Pairs:
+    """Pairs the pictures in ``images``, and in folders within it, with those of the same names in ``masks``.
+
+    Args:
+        images: folder of images.
+        masks: folder of masks.
+        image_suffix: how an image's name ends beside what a pair shares, such as "_leftImg8bit".
+        mask_suffix: the same of a mask's, such as "_gtFine_labelIds"; other files are passed over.
+        broken: "skip" leaves out what has no partner.
+
+    Raises:
+        DataError: a folder is missing, there is no picture, two have one name, or one has no partner.
+    """
+    by_name = pictures(images, image_suffix)
+    masks_by_name = pictures(masks, mask_suffix)
+    if not by_name:
+        raise DataError(f"{images} holds no pictures{ending(image_suffix)}.")
+    without_mask = sorted(by_name.keys() - masks_by_name.keys())
+    without_image = sorted(masks_by_name.keys() - by_name.keys())
+    lost = [
+        f"{len(names)} {what}{'' if len(names) == 1 else 's'} in {here} without {partner} in {there}: "
+        f"{listed([files[name] for name in names])}"
+        for names, what, here, partner, there, files in (
+            (without_mask, "image", images, "a mask", masks, by_name),
+            (without_image, "mask", masks, "an image", images, masks_by_name),
+        )
+        if names
+    ]
+    if lost and broken == "raise":
+        raise DataError(f"There {'is' if lost[0].startswith('1 ') else 'are'} {'; and '.join(lost)}.")
+    both = sorted(by_name.keys() & masks_by_name.keys())
+    return Pairs(
+        np.array([by_name[name] for name in both], dtype=np.str_),
+        np.array([masks_by_name[name] for name in both], dtype=np.str_),
+        tuple(f"Left out: {sentence}." for sentence in lost),
+    )
+
+
+def pictures(folder: Path, suffix: str) -> dict[str, str]:
+    """Pictures in ``folder`` and in folders within it, by name without ``suffix`` and kind of file.
+
+    Raises:
+        DataError: there is no such folder, or two pictures have one name.
+    """
+    check_root(folder)
+    return by_stem(folder, (file for file in files_below(folder) if is_picture(file.rpartition("/")[2])), suffix)
+
+
+def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
+    """``files`` of ``folder`` by their names without ``suffix`` and kind of file, those that end so alone."""
+    found: dict[str, str] = {}
+    for file in files:
+        stem = file.rpartition(".")[0]
+        if not stem.endswith(suffix):
+            continue
+        name = stem.removesuffix(suffix)
+        if name in found:
+            raise DataError(f"{folder} holds both {readable(found[name])} and {readable(file)}: remove one.")
+        found[name] = file
+    return found
+
+
+def ending(suffix: str) -> str:
+    """How files have to end, for messages."""
+    return f" whose names end in {suffix!r} before the dot" if suffix else ""

@@ -1,0 +1,118 @@
+"""Semantic segmentation: any backbone under LR-ASPP or R-ASPP, measured by IoU over the whole set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+
+from ...backbones.contract import Backbone
+from ...heads.contract import HeadFactory
+from ...heads.lraspp import LRASPP
+from ...heads.predictions import Segmentation
+from ..drawing import save_picture
+from ..errors import DataError
+from ..freezing import Epochs
+from ..matrices import draw_matrix
+from ..preprocessing import Preprocessing
+from ..schedule import Poly, Schedule
+from ..task import Report, Task
+from .data import SegmentationBatch, SegmentationData
+from .inference import Inference
+from .losses import PixelLoss
+from .metrics import SegmentationEvaluator
+from .pictures import contact_sheet
+
+
+class SegmentationTask(Task):
+    """Trains a label map's network and measures IoU; see :class:`litmobile.tasks.task.Task` for the rest.
+
+    Args:
+        loss: what a training minimises; None takes the head's own, cross-entropy.
+        inference: how an evaluation computes scores: windows, scales, mirror images.
+    """
+
+    role = "segmentation"
+    monitor = "val/miou"
+    data_class = SegmentationData
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: HeadFactory = LRASPP,
+        preprocessing: Preprocessing = Preprocessing((512, 512), "pad"),  # noqa: B008 — frozen
+        num_classes: int | None = None,
+        maps: list[str] | None = None,
+        backbone_weights: str | None = None,
+        weights: str | None = None,
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
+            parameters, lr=0.01, momentum=0.9, weight_decay=5e-4
+        ),
+        reference_batch: int | None = None,
+        warmup_steps: int = 500,
+        schedule: Schedule | None = None,
+        frozen_epochs: Epochs = 0,
+        stage_epochs: int = 0,
+        average_decay: float | None = None,
+        channels_last: bool = True,
+        loss: PixelLoss | None = None,
+        inference: Inference = Inference(),  # noqa: B008 — frozen
+    ) -> None:
+        super().__init__(
+            backbone,
+            head,
+            preprocessing,
+            num_classes=num_classes,
+            maps=maps,
+            backbone_weights=backbone_weights,
+            weights=weights,
+            optimizer=optimizer,
+            reference_batch=reference_batch,
+            warmup_steps=warmup_steps,
+            schedule=schedule or Poly(),
+            frozen_epochs=frozen_epochs,
+            stage_epochs=stage_epochs,
+            average_decay=average_decay,
+            channels_last=channels_last,
+        )
+        self._loss = loss
+        self._inference = inference
+        self.last_scores = torch.empty(0)
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if self._loss is not None:
+            split = self._data().splits["train"]
+            pixels = split.pixels() if self._loss.needs_pixels else None  # pyright: ignore[reportAttributeAccessIssue] — masked images
+            self._loss.prepare(self.network.classes, self.device, pixels)
+
+    def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:
+        output = self.network(batch.images)
+        return (self._loss or self.network.head.loss)(output, batch.targets)
+
+    def start_evaluation(self, split: str) -> None:
+        self._data()  # refuses what is no segmentation data
+        self._evaluator = SegmentationEvaluator(self.network.classes, self.device)
+
+    def evaluate(self, batch: SegmentationBatch) -> None:
+        scores = self._inference(self.network, batch.images)
+        for of_one, truth in zip(scores, batch.truths, strict=True):
+            self._evaluator.add(Segmentation(of_one).to_image(truth.frame).labels, truth.labels)
+        self.last_scores = scores
+
+    def draw(self, batch: SegmentationBatch, path: Path) -> None:
+        save_picture(contact_sheet(batch.images, batch.targets, self.last_scores.argmax(1), self.network.classes), path)
+
+    def finish_evaluation(self) -> tuple[dict[str, float], Report]:
+        result = self._evaluator.compute()
+        if not result.matrix.any() and not self.trainer.sanity_checking:
+            raise DataError("No pixel of what is evaluated has a class: there is nothing to measure.")
+        report = Report(
+            result.as_json(),
+            str(result),
+            sheets={"confusion": result.sheet()},
+            pictures={"confusion": draw_matrix(result.matrix, result.classes)},
+        )
+        return result.figures, report

@@ -1,0 +1,205 @@
+"""Augmentation for segmentation: a scale and a window, one resize of image and mask, flip, colours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from ...heads.predictions import IGNORED, Frame
+from ..albumentation import albumentation, photometric_distortion, seed
+from ..images import resized
+from ..preprocessing import Preprocessing
+from .masked import Masked
+from .masks import Labels
+
+TRIALS = 10  # windows that are drawn to find one that no class fills
+
+
+class Augmentation(ABC):
+    """What a data set does to an image and its labels while training: from those as read to what a step takes.
+
+    All randomness comes from ``random``, so that a seed repeats and workers differ.
+    """
+
+    @abstractmethod
+    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+        """Gives a sample of one size for every sample."""
+
+
+class Resize(Augmentation):
+    """No augmentation: the preprocessing alone, as in validation."""
+
+    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+        """See :class:`Augmentation`."""
+        frame = preprocessing.frame(*sample.labels.shape)
+        return Masked(preprocessing.place(sample.image, frame), placed_labels(sample.labels, frame, preprocessing.size))
+
+
+class Albumentations:
+    """Runs transforms of albumentations on image and labels, with this project's randomness.
+
+    Args:
+        transforms: albumentations transforms, in order; they must keep the size of the image.
+    """
+
+    def __init__(self, transforms: Sequence[Any]) -> None:
+        import albumentations as A
+
+        self.compose = A.Compose(list(transforms))
+
+    def __call__(self, sample: Masked, random: Generator) -> Masked:
+        """Transforms ``sample``."""
+        seed(self.compose, random)
+        done = self.compose(image=sample.image, mask=sample.labels)
+        if done["image"].shape != sample.image.shape:
+            raise ValueError(f"augmentation made an image of {sample.image.shape} one of {done['image'].shape}.")
+        return Masked(done["image"], done["mask"])
+
+
+class Window(NamedTuple):
+    """A part of an image in whole pixels, and where it lies in the crop, in pixels of that."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    frame: Frame
+
+
+class ScaleCropAugmentation(Augmentation):
+    """A crop of the image at a random scale; then flip and colours (DeepLab, arXiv 1606.00915, section 4.1).
+
+    The image is thought of as the preprocessing lays it into the input, times the scale. What a crop shows beyond the
+    image has the mean colour, and counts as no class.
+
+    Args:
+        crop: (height, width) that a step takes; None takes the network's input.
+        scale: least and greatest of the factors.
+        most_of_one: a crop is drawn again where one class has more than this share of its labelled pixels, up to ten
+            times (0.75 in mmsegmentation's recipes); 1 takes the first.
+        flip: probability of mirroring left and right.
+        photometric: random brightness, contrast, saturation and hue in SSD's ranges.
+        extra: transforms of albumentations that run last, each as ``{class_path: albumentations.GaussianBlur,
+            init_args: {p: 0.1}}``; what they bring in from outside counts as no class.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        crop: tuple[int, int] | None = None,
+        scale: tuple[float, float] = (0.5, 2.0),
+        most_of_one: float = 1.0,
+        flip: float = 0.5,
+        photometric: bool = False,
+        extra: list[dict[str, Any]] | None = None,
+    ) -> None:
+        if crop is not None and min(crop) < 32:
+            raise ValueError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"scale must be two rising positive factors, not {scale}.")
+        if not 0 < most_of_one <= 1:
+            raise ValueError(f"most_of_one must be a share in 0 … 1, 0 not included, not {most_of_one}.")
+        if not 0 <= flip <= 1:
+            raise ValueError(f"flip must be a probability in 0 … 1, not {flip}.")
+        self.crop = crop
+        self.scale = scale
+        self.most_of_one = most_of_one
+        self.flip = flip
+        transforms = [
+            *(photometric_distortion() if photometric else []),
+            *(albumentation(spec, {"fill_mask": IGNORED}) for spec in extra or []),
+        ]
+        self.last = Albumentations(transforms) if transforms else None
+
+    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+        """See :class:`Augmentation`."""
+        crop = self.crop or preprocessing.size
+        frame = preprocessing.frame(*sample.labels.shape)
+        scale = random.uniform(*self.scale)
+        window = self.window(sample.labels, frame, scale, crop, random)
+        shown = Masked(
+            sample.image[window.top : window.top + window.height, window.left : window.left + window.width],
+            sample.labels[window.top : window.top + window.height, window.left : window.left + window.width],
+        )
+        shown = placed(shown, window.frame, crop, preprocessing.fill)
+        if random.random() < self.flip:
+            shown = Masked(*(np.ascontiguousarray(array[:, ::-1]) for array in shown))
+        return shown if self.last is None else self.last(shown, random)
+
+    def window(self, labels: Labels, frame: Frame, scale: float, crop: tuple[int, int], random: Generator) -> Window:
+        """Draws the window of a crop, again where one class fills it."""
+        height, width = labels.shape
+        rows = spans(height, frame.rows * scale / height, crop[0])
+        columns = spans(width, frame.columns * scale / width, crop[1])
+        trials = TRIALS if self.most_of_one < 1 else 1
+        while True:
+            top, down = rows.draw(random)
+            left, right = columns.draw(random)
+            trials -= 1
+            shown = labels[top : top + rows.length, left : left + columns.length]
+            if not trials or largest_share(shown) <= self.most_of_one:
+                break
+        place = Frame(rows.length, columns.length, down, right, rows.shown, columns.shown)
+        return Window(top, left, rows.length, columns.length, place)
+
+
+class Span(NamedTuple):
+    """One side of a crop: ``length`` of ``whole`` pixels of the image fill ``shown`` of ``crop``."""
+
+    whole: int
+    length: int
+    shown: int
+    crop: int
+
+    def draw(self, random: Generator) -> tuple[int, int]:
+        """Where it begins in the image, and where in the crop; one of them is free."""
+        return int(random.integers(self.whole - self.length + 1)), int(random.integers(self.crop - self.shown + 1))
+
+
+def spans(whole: int, scale: float, crop: int) -> Span:
+    """What of ``whole`` pixels a crop shows at a scale: a part that fills it, or all of them."""
+    length = max(1, round(crop / scale))
+    if length <= whole:
+        return Span(whole, length, crop, crop)
+    return Span(whole, whole, min(crop, max(1, round(whole * scale))), crop)
+
+
+def largest_share(labels: Labels) -> float:
+    """Share of the labelled pixels that are of their most frequent class; 1 where none is labelled."""
+    counts = np.bincount(labels.ravel(), minlength=IGNORED + 1)[:IGNORED]
+    return float(counts.max() / counts.sum()) if counts.any() else 1.0
+
+
+def placed(shown: Masked, frame: Frame, size: tuple[int, int], fill: tuple[int, int, int]) -> Masked:
+    """Lays image and labels into a crop of ``size``, each on its own ground."""
+    image = resized(shown.image, frame.rows, frame.columns)
+    if (frame.rows, frame.columns) != size:
+        canvas = np.empty((*size, 3), dtype=np.uint8)
+        canvas[:] = fill
+        canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = image
+        image = canvas
+    return Masked(image, placed_labels(shown.labels, frame, size))
+
+
+def placed_labels(labels: Labels, frame: Frame, size: tuple[int, int]) -> Labels:
+    """Lays ``labels`` into ``size`` as ``frame`` says; what is beside them counts as no class.
+
+    Takes the pixel whose centre is nearest. OpenCV's older INTER_NEAREST rounds down, which shifts labels against the
+    image by up to half a pixel.
+    """
+    if labels.shape != (frame.rows, frame.columns):
+        labels = np.asarray(
+            cv2.resize(labels, (frame.columns, frame.rows), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
+        )
+    if labels.shape == size:
+        return labels
+    canvas = np.full(size, IGNORED, dtype=np.uint8)
+    canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = labels
+    return canvas

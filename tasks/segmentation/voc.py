@@ -1,0 +1,87 @@
+"""Pascal VOC's segmentation: lists in ImageSets/Segmentation, masks with a palette in SegmentationClass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...heads.predictions import IGNORED
+from ..broken import missing_files
+from ..errors import DataError
+from ..files import check_root, is_picture, listed
+from ..split import Broken
+from .data import SegmentationData
+from .masked import MaskedImages
+from .masks import ByValue
+from .pairs import by_stem
+from .transforms import Augmentation
+
+VOC = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+
+
+class VocSegmentation(SegmentationData):
+    """Pascal VOC: ``JPEGImages``, ``SegmentationClass/*.png`` and ``ImageSets/Segmentation/SPLIT.txt``.
+
+    The value 255, borders of objects and what is hard to tell, is no class.
+
+    Args:
+        root: the folder, such as VOCdevkit/VOC2012.
+        train: name of the list to train on ("trainaug" with SBD's masks unpacked into SegmentationClass, say).
+        val: name of the list to validate on.
+        test: name of the list that ``litmobile test`` reads, if there is one.
+        classes: names of the classes in the order of their values; None takes VOC's twenty and the background.
+        batch_size: see :class:`SegmentationData`, as for the rest.
+        workers: processes that read and augment.
+        augmentation: while training.
+        broken: "raise" or "skip" pictures and masks that cannot be used.
+        seed: of the order and the augmentation.
+
+    Raises:
+        DataError: in ``setup``, if the data is not there or not VOC's.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: str = "train",
+        val: str = "val",
+        test: str | None = None,
+        classes: list[str] | None = None,
+        batch_size: int = 16,
+        workers: int = 4,
+        augmentation: Augmentation | None = None,
+        broken: Broken = "raise",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, workers, augmentation, broken, seed)
+        self.root = Path(root).expanduser()
+        self.names = {"train": train, "val": val, "test": test}
+        self.class_names = tuple(classes or VOC)
+
+    def read(self, split: str) -> MaskedImages:
+        check_root(self.root)
+        name = self.names[split]
+        if name is None:
+            raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+        listing = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
+        if not listing.is_file():
+            there = listed(sorted(file.stem for file in listing.parent.glob("*.txt"))) or "no lists"
+            raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
+        stems = [line.split()[0] for line in listing.read_text().splitlines() if line.split()]
+        images, masks = self.root / "JPEGImages", self.root / "SegmentationClass"
+        pictures = by_stem(images, (file.name for file in images.glob("*") if is_picture(file.name)), "")
+        names = np.array([pictures.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
+        mask_names = np.array([f"{stem}.png" for stem in stems], dtype=np.str_)
+        if self.broken == "raise":
+            for folder, wanted in ((images, names), (masks, mask_names)):
+                lost = missing_files(wanted, folder)
+                if lost:
+                    raise DataError(
+                        f"{listing}: {len(lost)} of {len(stems)} files are not in {folder}: {listed(lost)}."
+                    )
+        reader = ByValue(range(len(self.class_names)), [IGNORED])
+        return MaskedImages(listing, images, names, masks, mask_names, self.class_names, reader)
