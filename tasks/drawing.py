@@ -18,13 +18,20 @@ Colour = tuple[int, int, int]
 Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
 #: of Linux, macOS and Windows, those with most letters first
 SYSTEM_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "msyh.ttc", "DejaVuSans.ttf", "arial.ttf")
+#: saturation and value of colours
+DEPTHS = ((0.85, 1.0), (0.9, 0.6), (0.4, 1.0), (0.45, 0.65))
 NO_LETTER = "\ufffe"
 
 
 def palette(count: int) -> list[Colour]:
-    """That many colours, told apart by hue."""
-    hues = [(0.05 + k * 0.61803) % 1 for k in range(count)]  # the golden ratio keeps neighbours apart
-    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, 1.0)) for hue in hues]  # pyright: ignore[reportReturnType] — a tuple of a generator is one of any length to it
+    """That many colours, told apart by hue, and after every eight of them by depth."""
+    colours: list[Colour] = []
+    for k in range(count):
+        hue = (0.05 + k * 0.61803) % 1  # the golden ratio keeps neighbours apart, and brings the ninth near the first
+        saturation, value = DEPTHS[k // 8 % len(DEPTHS)]
+        red, green, blue = (round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, value))
+        colours.append((red, green, blue))
+    return colours
 
 
 @functools.cache
