@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from .blocks import Activation, Padding, Style, round_channels
 from .chain import Aliases
 from .inverted_residual import InvertedResidualChain
 from .published import Variant, Weights
+
+Tail = Literal["full", "segmentation"]
 
 
 class Row(NamedTuple):
@@ -19,16 +21,18 @@ class Row(NamedTuple):
     stride: int
 
 
-ROWS = (
+BODY = (
     Row(1, 16, 1, 1),
     Row(6, 24, 2, 2),
     Row(6, 32, 3, 2),
     Row(6, 64, 4, 2),
     Row(6, 96, 3, 1),
-    Row(6, 160, 3, 2),
-    Row(6, 320, 1, 1),
 )
-
+#: the rows at stride 32; halved ones are what MobileNetV3's paper segments with (RF2, table 7)
+TAILS: dict[str, tuple[Row, Row]] = {
+    "full": (Row(6, 160, 3, 2), Row(6, 320, 1, 1)),
+    "segmentation": (Row(6, 80, 3, 2), Row(6, 160, 1, 1)),
+}
 
 VARIANTS = (
     Variant({"width": 1.4}, 6_108_776, 582.20, top1=74.7),
@@ -36,6 +40,7 @@ VARIANTS = (
     Variant({"width": 0.75}, 2_636_424, 209.07, top1=69.8),
     Variant({"width": 0.5}, 1_968_680, 97.13, top1=65.4),
     Variant({"width": 0.35}, 1_677_128, 59.29, top1=60.3),
+    Variant({"tail": "segmentation"}),
 )
 
 WEIGHTS = {
@@ -54,6 +59,7 @@ class MobileNetV2(InvertedResidualChain):
 
     Args:
         width: multiplies the channels of every layer but the last, which only grows with it (section 6.1).
+        tail: "full", or "segmentation" with half the channels at stride 32.
         output_stride: 32, 16 or 8; strides beyond it become dilation.
         in_channels: channels of the images.
         activation: after every convolution but the linear ones.
@@ -62,16 +68,17 @@ class MobileNetV2(InvertedResidualChain):
         norm_momentum: momentum of the batch norms; detection recipes use 0.03.
 
     Raises:
-        ValueError: ``width`` is not positive, or ``output_stride`` or ``activation`` is not on offer.
+        ValueError: ``width`` is not positive, or ``tail``, ``output_stride`` or ``activation`` is not on offer.
     """
 
-    shape_arguments = ("width", "in_channels")
+    shape_arguments = ("width", "tail", "in_channels")
     variants: ClassVar = VARIANTS
     published: ClassVar = WEIGHTS
 
     def __init__(
         self,
         width: float = 1.0,
+        tail: Tail = "full",
         output_stride: int = 32,
         in_channels: int = 3,
         activation: Activation = "relu6",
@@ -80,9 +87,11 @@ class MobileNetV2(InvertedResidualChain):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels, output_stride, Style(padding, norm_eps, norm_momentum))
+        if tail not in TAILS:
+            raise ValueError(f"There is no MobileNetV2 tail {tail!r}: choose one of {', '.join(TAILS)}.")
         channels = round_channels(32 * width)
         self.add_stem(channels, activation)
-        for row in ROWS:
+        for row in (*BODY, *TAILS[tail]):
             for repeat in range(row.repeats):
                 expanded = channels * row.expansion
                 channels = round_channels(row.channels * width)

@@ -4,10 +4,12 @@ from .classifier import Classifier
 from .contract import Head, HeadFactory
 from .lraspp import LRASPP
 from .predictions import BoxTargets, Classification, Detections, Segmentation
+from .raspp import RASPP
 from .ssdlite import SSDLite
 
 __all__ = [
     "LRASPP",
+    "RASPP",
     "BoxTargets",
     "Classification",
     "Classifier",

@@ -61,7 +61,7 @@ class LRASPP(PixelHead):
         norm_momentum: momentum of the batch norm.
 
     Raises:
-        ValueError: not two maps of falling resolution, no class, or more classes than a byte can tell apart.
+        ValueError: not two maps, the finer first; no class, or too many for a byte; no channel; no such pool.
     """
 
     class_layers = ("fine_classifier", "coarse_classifier")
@@ -85,7 +85,7 @@ class LRASPP(PixelHead):
         if pool not in POOLS:
             raise ValueError(f"LRASPP's pool must be {' or '.join(POOLS)}, not {pool!r}.")
         strides = [feature.stride for feature in features.values()]
-        if len(strides) != 2 or strides[0] >= strides[1]:
+        if len(strides) != 2 or strides[0] > strides[1]:
             raise ValueError(
                 f"LRASPP needs two maps, the finer first, but was given {', '.join(features)} at strides {strides}."
             )

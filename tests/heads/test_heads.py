@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
-from litmobile.heads import LRASPP, BoxTargets, Classifier, SSDLite
+from litmobile.heads import LRASPP, RASPP, BoxTargets, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
@@ -59,6 +59,8 @@ HEADS = {
     "SSDLite": Kind(SSDLite, "detection", boxes_of_all_sizes),
     "SSDLite-focal": Kind(partial(SSDLite, loss="focal", layout="tensorflow"), "detection", boxes_of_all_sizes),
     "LRASPP": Kind(LRASPP, "segmentation", label_maps),
+    "LRASPP-large": Kind(partial(LRASPP, pool="large"), "segmentation", label_maps),
+    "RASPP": Kind(RASPP, "segmentation", label_maps),
     "Classifier": Kind(Classifier, "classification", lambda size: torch.tensor([1, 3])),
     "Classifier-hidden": Kind(partial(Classifier, hidden=24), "classification", lambda size: torch.tensor([0, 2])),
     "Classifier-cells": Kind(partial(Classifier, cells=4), "classification", lambda size: torch.tensor([2, 1])),
@@ -230,11 +232,12 @@ def dense_heads() -> list[tuple[Head, tuple[int, ...], Tensor]]:
     """The heads without boxes: a head, the shape of its logits, and targets."""
     return [
         (LRASPP(FEATURES, NUM_CLASSES), (BATCH, NUM_CLASSES, 9, 11), label_maps((9, 11))),
+        (RASPP(FEATURES, NUM_CLASSES), (BATCH, NUM_CLASSES, 9, 11), label_maps((9, 11))),
         (Classifier(FEATURES, NUM_CLASSES), (BATCH, NUM_CLASSES), torch.tensor([0, 3])),
     ]
 
 
-@pytest.mark.parametrize(("head", "shape", "targets"), dense_heads(), ids=["LRASPP", "Classifier"])
+@pytest.mark.parametrize(("head", "shape", "targets"), dense_heads(), ids=["LRASPP", "RASPP", "Classifier"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_losses_of_half_precision_are_finite(
     head: Head, shape: tuple[int, ...], targets: Tensor, dtype: torch.dtype
@@ -246,7 +249,7 @@ def test_losses_of_half_precision_are_finite(
     assert loss.isfinite() and logits.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(("head", "shape", "targets"), dense_heads(), ids=["LRASPP", "Classifier"])
+@pytest.mark.parametrize(("head", "shape", "targets"), dense_heads(), ids=["LRASPP", "RASPP", "Classifier"])
 def test_losses_of_double_precision_stay_so(head: Head, shape: tuple[int, ...], targets: Tensor) -> None:
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     (loss,) = head.loss(logits, targets).values()
@@ -275,9 +278,27 @@ CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     ),
     "LRASPP on one map": (lambda: LRASPP({"c5": Feature(8, 32)}, 3), ("LRASPP", "c5", "32")),
     "LRASPP on three maps": (lambda: LRASPP({f"c{k}": Feature(8, 2**k) for k in (3, 4, 5)}, 3), ("LRASPP", "c4")),
-    "LRASPP on maps of one stride": (lambda: Pair(MobileNetV2(output_stride=8), LRASPP, "segmentation"), ("8, 8",)),
+    "LRASPP on maps in the wrong order": (
+        lambda: LRASPP({"c5": Feature(8, 32), "c3": Feature(8, 8)}, 3),
+        ("LRASPP", "c5, c3", "32, 8"),
+    ),
     "LRASPP on nothing": (lambda: LRASPP({}, 3), ("LRASPP",)),
     "LRASPP without classes": (lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 0), ("LRASPP", "0")),
+    "LRASPP with more classes than a byte": (
+        lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 255),
+        ("LRASPP", "254", "255"),
+    ),
+    "LRASPP without channels": (
+        lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, channels=0),
+        ("LRASPP", "channel", "0"),
+    ),
+    "LRASPP with another pool": (
+        lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, pool="average"),
+        ("LRASPP", "global or large", "average"),
+    ),
+    "RASPP on nothing": (lambda: RASPP({}, 3), ("RASPP",)),
+    "RASPP without classes": (lambda: RASPP({"a": Feature(8, 8)}, 0), ("RASPP", "0")),
+    "RASPP without channels": (lambda: RASPP({"a": Feature(8, 8)}, 3, channels=-1), ("RASPP", "-1")),
     "Classifier on nothing": (lambda: Classifier({}, 3), ("Classifier",)),
     "Classifier with one class": (lambda: Classifier({"final": Feature(8, 32)}, 1), ("Classifier", "1")),
 }
