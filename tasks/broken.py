@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .images import Image, ImageError
+from .images import ImageError
 from .split import Split
 
 AnySplit = TypeVar("AnySplit", bound=Split)
@@ -21,23 +21,23 @@ AnySplit = TypeVar("AnySplit", bound=Split)
 def broken_pictures(
     split: Split,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-    seen: Callable[[int, Image], None] | None = None,
+    look: Callable[[int], object] | None = None,
 ) -> dict[int, str]:
     """Reads every picture: what is wrong, by index, with those that cannot be read or are not as annotated.
 
     Args:
         split: its pictures are read.
         progress: sees every picture's fault pass by, an empty one for a whole picture, such as a progress bar does.
-        seen: is given every whole picture with its index, from several threads.
+        look: reads what belongs to an index, and looks at it, in several threads; its DataError or ImageError is the
+            fault. None takes ``split.image``.
     """
+    read = look or split.image
 
     def fault(index: int) -> str:
         try:
-            image = split.image(index)
-        except ImageError as error:
+            read(index)
+        except (DataError, ImageError) as error:
             return str(error)
-        if seen is not None:
-            seen(index, image)
         return ""
 
     with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others

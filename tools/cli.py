@@ -18,7 +18,7 @@ commands:
   validate     evaluate on the validation split
   test         evaluate on the test split
   predict      use a run on pictures, folders and videos: drawn results and a file of them
-  inspect      look at the data of a training: objects, classes, copies, broken pictures, anchors that suit
+  inspect      look at the data of a training: objects, classes, pixels, copies, broken files, anchors that suit
   backbones    look at the networks on offer: what they cost, their maps and weights; or at one layer by layer
   sample-data  generate a small detection data set to try things on
 

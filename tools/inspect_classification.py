@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tasks.classification import ClassificationData, LabelledImages
-from ..tasks.images import Image
 from ..tasks.preprocessing import Preprocessing
 from ..tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
+from .inspect_copies import Copies, Identified, copies, digest
 from .inspect_splits import contradiction, faults, read_splits
 
 
@@ -71,58 +67,6 @@ class LabelledStatistics:
 
 
 @dataclass(frozen=True)
-class Copy:
-    """Where one of several equal pictures is: its split, file name and class."""
-
-    split: str
-    name: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Shared:
-    """Pictures of a split that an earlier one has as well: what is measured on them was learnt by heart.
-
-    Attributes:
-        split: "val" or "test".
-        earlier: "train" or "val".
-        images: how many images of ``split`` are in ``earlier``, too.
-        share: of the images of ``split``.
-        relabelled: how many of them ``earlier`` has under another class.
-    """
-
-    split: str
-    earlier: str
-    images: int
-    share: float
-    relabelled: int
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """Pictures that one split has more than once, and how many of them under different classes."""
-
-    split: str
-    pictures: int
-    relabelled: int
-
-
-@dataclass(frozen=True)
-class Copies:
-    """What is there more than once.
-
-    Attributes:
-        shared: across splits, by pair of splits.
-        repeated: within splits, by split.
-        groups: all pictures that there are several of, each with its copies.
-    """
-
-    shared: list[Shared]
-    repeated: list[Repeated]
-    groups: list[list[Copy]]
-
-
-@dataclass(frozen=True)
 class ClassificationInspection:
     """What is known of the data.
 
@@ -153,7 +97,7 @@ class Pictures(NamedTuple):
     """
 
     sizes: NDArray[np.int64]
-    digests: list[bytes]
+    digests: list[str]
     faults: list[str]
 
 
@@ -177,7 +121,7 @@ def inspect_classification(
         splits={name: labelled_statistics(split, read.get(name), preprocessing) for name, split in splits.items()},
         not_read=not_read,
         contradiction=contradiction(data, splits),
-        copies=copies(splits, {name: found.digests for name, found in read.items()}) if pictures else None,
+        copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
         broken={name: found.faults for name, found in read.items()} if pictures else None,
     )
 
@@ -185,20 +129,20 @@ def inspect_classification(
 def read_pictures(name: str, split: LabelledImages) -> Pictures:
     """Reads every picture of a split, with a progress bar."""
     sizes = np.zeros((len(split), 2), dtype=np.int64)
-    digests = [b""] * len(split)
+    digests = [""] * len(split)
 
-    def seen(index: int, image: Image) -> None:
+    def look(index: int) -> None:
+        image = split.image(index)
         sizes[index] = image.shape[:2]
         digests[index] = digest(image)
 
-    return Pictures(sizes, digests, faults(name, split, seen))
+    return Pictures(sizes, digests, faults(name, split, look))
 
 
-def digest(image: Image) -> bytes:
-    """The same for the same pixels, whatever format and name they are stored under."""
-    found = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
-    found.update(np.ascontiguousarray(image).data)
-    return found.digest()
+def identified(split: LabelledImages, read: Pictures) -> Identified:
+    """What tells whether pictures of ``split`` are copies."""
+    labels = [split.classes[label] for label in split.labels]
+    return Identified([str(name) for name in split.names], labels, read.digests)
 
 
 def labelled_statistics(
@@ -237,39 +181,3 @@ def enlarges(preprocessing: Preprocessing, size: ImageSize) -> bool:
     """Whether an image of this ``size`` gets more rows or columns than it has."""
     frame = preprocessing.frame(size.height, size.width)
     return frame.rows > size.height or frame.columns > size.width
-
-
-def copies(splits: Mapping[str, LabelledImages], digests: Mapping[str, Sequence[bytes]]) -> Copies:
-    """Finds equal pictures within and across ``splits`` by the ``digests`` of their pixels, split by split."""
-    places: dict[bytes, list[Copy]] = defaultdict(list)
-    for split, found in digests.items():
-        images = splits[split]
-        for index, key in enumerate(found):
-            if key:
-                label = images.classes[images.labels[index]]
-                places[key].append(Copy(split, str(images.names[index]), label))
-    groups = [group for group in places.values() if len(group) > 1]
-    pairs = itertools.combinations(splits, 2)
-    return Copies(
-        shared=[shared(groups, split, earlier, len(splits[split])) for earlier, split in pairs],
-        repeated=[repeated(groups, split) for split in splits],
-        groups=groups,
-    )
-
-
-def shared(groups: Sequence[Sequence[Copy]], split: str, earlier: str, images: int) -> Shared:
-    """Counts what ``split``, of so many ``images``, has in common with an ``earlier`` one."""
-    common = relabelled = 0
-    for group in groups:
-        labels = {copy.label for copy in group if copy.split == earlier}
-        mine = [copy for copy in group if copy.split == split] if labels else []
-        common += len(mine)
-        relabelled += sum(labels != {copy.label} for copy in mine)
-    return Shared(split, earlier, common, share(common, images), relabelled)
-
-
-def repeated(groups: Sequence[Sequence[Copy]], split: str) -> Repeated:
-    """Counts what ``split`` has more than once."""
-    inside = [[copy.label for copy in group if copy.split == split] for group in groups]
-    several = [labels for labels in inside if len(labels) > 1]
-    return Repeated(split, len(several), sum(len(set(labels)) > 1 for labels in several))

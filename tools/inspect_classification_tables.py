@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..tasks.preprocessing import Preprocessing
 from ..tasks.statistics import PERCENTILES, Percentiles
-from .inspect_classification import (
-    ClassificationInspection,
-    Copies,
-    Copy,
-    LabelledStatistics,
-    PictureSizes,
-    Repeated,
-    Shared,
-)
+from .inspect_classification import ClassificationInspection, LabelledStatistics, PictureSizes
+from .inspect_copies_tables import CLASSES, copies_text
 from .inspect_text import RANKS, broken_text, listed, percent, sizes_text, stops
 from .text_tables import NOTHING, figure, table
-
-MOST_COPIES = 8  # of one picture that are named
 
 
 def tables(found: ClassificationInspection) -> str:
@@ -26,7 +17,7 @@ def tables(found: ClassificationInspection) -> str:
     parts = [classes_table(found.splits)]
     parts += [split_text(name, split, found.input) for name, split in found.splits.items()]
     parts += stops(found.not_read, found.contradiction)
-    parts += [] if found.copies is None else [copies_text(found.copies)]
+    parts += [] if found.copies is None else [copies_text(found.copies, CLASSES)]
     return "\n\n".join([*parts, *broken_text(found.broken)])
 
 
@@ -76,40 +67,3 @@ def pictures_text(found: PictureSizes, preprocessing: Preprocessing) -> list[str
 def ranks(values: Percentiles) -> list[str]:
     """Percentiles of pixels."""
     return [figure(values.get(str(rank)), 0) for rank in PERCENTILES]
-
-
-def copies_text(found: Copies) -> str:
-    """What is there more than once: across splits, within, and where."""
-    lines = [*map(shared_text, found.shared), *map(repeated_text, found.repeated)]
-    return "\n".join([*lines, listed("pictures that are there more than once, by their pixels", groups(found.groups))])
-
-
-def shared_text(found: Shared) -> str:
-    """How many images a split has in common with an earlier one."""
-    if not found.images:
-        return f"pictures of {found.split} that {found.earlier} has as well: none"
-    return (
-        f"pictures of {found.split} that {found.earlier} has as well: {found.images} ({percent(found.share)}), "
-        f"{found.relabelled} of them under another class"
-    )
-
-
-def repeated_text(found: Repeated) -> str:
-    """How many pictures a split has more than once."""
-    if not found.pictures:
-        return f"pictures that {found.split} has more than once: none"
-    return (
-        f"pictures that {found.split} has more than once: {found.pictures}, "
-        f"{found.relabelled} of them under different classes"
-    )
-
-
-def groups(found: Sequence[Sequence[Copy]]) -> list[str]:
-    """A line for every picture that there are several of."""
-    lines = []
-    for group in found:
-        named = [f"{copy.split} {copy.name} ({copy.label})" for copy in group[:MOST_COPIES]]
-        if len(group) > MOST_COPIES:
-            named.append(f"and {len(group) - MOST_COPIES} more")
-        lines.append(" = ".join(named))
-    return lines

@@ -16,17 +16,24 @@ from ..tasks.classification import ClassificationData
 from ..tasks.detection import DetectionData
 from ..tasks.errors import DataError, TaskError
 from ..tasks.preprocessing import Preprocessing
+from ..tasks.segmentation import SegmentationData
 from ..tasks.task import Task
-from . import configurations, inspect_classification_tables, inspect_detection_tables
+from . import (
+    configurations,
+    inspect_classification_tables,
+    inspect_detection_tables,
+    inspect_segmentation_tables,
+)
 from .inspect_classification import ClassificationInspection, inspect_classification
 from .inspect_detection import Inspection, inspect_detection
+from .inspect_segmentation import SegmentationInspection, inspect_segmentation
 from .parser_errors import sentence
 from .training import KINDS, RunCLI, stored_config, take_option
 
 DESCRIPTION = (
-    "Looks at the data of a training: objects or classes, sizes, what is there twice, broken pictures, and anchors "
-    "that suit. The options are those of litmobile fit; --run FOLDER takes the configuration of a run, and --data "
-    "alone will do."
+    "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
+    "and masks, and anchors that suit. The options are those of litmobile fit; --run FOLDER takes the configuration "
+    "of a run, and --data alone will do."
 )
 
 
@@ -52,7 +59,8 @@ class InspectCLI(LightningCLI):
         parser.add_argument(
             "--no-pictures",
             action="store_true",
-            help="do not read the pictures to find broken ones, and of classification data their sizes and copies",
+            help="do not read the pictures to find broken ones, of classification data their sizes and copies, and of "
+            "segmentation data copies; masks are read",
         )
 
     def instantiate_classes(self) -> None:
@@ -98,7 +106,7 @@ def inspect(words: Sequence[str]) -> None:
 
 def look(
     data: LightningDataModule, task: Task | None, size: Sequence[int] | None, pictures: bool
-) -> tuple[Inspection | ClassificationInspection, str]:
+) -> tuple[Inspection | ClassificationInspection | SegmentationInspection, str]:
     """What is found in ``data``, and the same to read.
 
     Raises:
@@ -113,8 +121,13 @@ def look(
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
         labelled = inspect_classification(data, preprocessing, pictures)
         return labelled, inspect_classification_tables.tables(labelled)
+    if isinstance(data, SegmentationData):
+        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
+        masked = inspect_segmentation(data, preprocessing, pictures)
+        return masked, inspect_segmentation_tables.tables(masked)
     raise TaskError(
-        f"litmobile inspect looks at detection and classification data, which {type(data).__name__} is not."
+        f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
+        "not."
     )
 
 

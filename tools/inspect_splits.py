@@ -10,7 +10,6 @@ from tqdm import tqdm
 from ..tasks.broken import broken_pictures
 from ..tasks.data import Data
 from ..tasks.errors import DataError
-from ..tasks.images import Image
 from ..tasks.split import Split
 
 SPLITS = ("train", "val", "test")
@@ -47,10 +46,10 @@ def contradiction(data: Data[S], splits: dict[str, S]) -> str | None:
     return None
 
 
-def faults(name: str, split: Split, seen: Callable[[int, Image], None] | None = None) -> list[str]:
-    """What is wrong with the pictures of a split, with a progress bar; the others are ``seen`` with their index."""
+def faults(name: str, split: Split, look: Callable[[int], object] | None = None) -> list[str]:
+    """What is wrong with the pictures of a split, with a progress bar; see :func:`.broken.broken_pictures`."""
 
     def progress(passing: Iterable[str]) -> Iterable[str]:
         return tqdm(passing, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
 
-    return list(broken_pictures(split, progress, seen).values())
+    return list(broken_pictures(split, progress, look).values())

@@ -251,7 +251,10 @@ def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspe
         (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
         (["--data=VocDetection", "--data.root=."], "litmobile: There is no list"),
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json has to name a file"),
-        (["--data=LightningDataModule"], "litmobile: litmobile inspect looks at detection and classification data"),
+        (
+            ["--data=LightningDataModule"],
+            "litmobile: litmobile inspect looks at detection, classification and segmentation data",
+        ),
         (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
         (["--config", SHAPES, "--data.rot=x"], "rot"),
