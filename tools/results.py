@@ -143,7 +143,7 @@ class SegmentationResults(Results):
         values: what label maps hold for them.
         targets: for the path of every picture its label map, and of every video the folder of its frames'.
         palette: whether label maps carry the colours of the classes, by which viewers show them. What reads the numbers
-            themselves leaves it aside: Pillow, litmobile, cityscapesScripts. OpenCV reads the colours.
+            themselves leaves it aside: Pillow, torchvision, cityscapesScripts. OpenCV reads the colours.
 
     Raises:
         ValueError: there are too many classes.
