@@ -173,7 +173,7 @@ class SegmentationResults(Results):
         if self.palette is not None:
             picture.putpalette(self.palette)
         encoded = io.BytesIO()  # so that the file is written at once
-        picture.save(encoded, "PNG", bits=8, compress_level=PNG_LEVEL)
+        picture.save(encoded, "PNG", compress_level=PNG_LEVEL)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encoded.getvalue())
 

@@ -29,7 +29,6 @@ def test_a_legend_counts_the_classes_that_it_does_not_name() -> None:
     drawn = legend(names_of(150), 640)
     assert set(palette(150)[:64]) <= colours_in(drawn)
     assert not set(palette(150)[64:]) & colours_in(drawn)
-    assert drawn.shape[0] <= legend(names_of(64), 640).shape[0] + 30
     assert not np.array_equal(drawn, legend(names_of(151), 640))
 
 
