@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple, Protocol, Self
 
 import torch
@@ -88,23 +89,51 @@ class Detections(NamedTuple):
         return self._replace(boxes=frame.to_image(self.boxes))
 
 
-class Segmentation(NamedTuple):
-    """The classes of every pixel of one image: ``scores`` ``[num_classes, H, W]``, of which the greatest counts."""
+class Segmentation:
+    """The classes of every pixel of one image.
 
-    scores: Tensor
+    It keeps the scores as the network gave them and resizes them, bilinearly, which keeps edges finer, when they are
+    asked for: those of a photo of 12 megapixels and 21 classes take a gigabyte.
+
+    Args:
+        scores: ``[num_classes, h, w]``, of which the greatest counts.
+        frame: the part of them that shows the image, and the image's size; None takes all of them as they are.
+    """
+
+    def __init__(self, scores: Tensor, frame: Frame | None = None) -> None:
+        self._scores = scores
+        self._frame = frame
 
     @property
+    def scores(self) -> Tensor:
+        """The scores of every pixel, ``[num_classes, H, W]``."""
+        return self._scores if self._frame is None else torch.stack([self._plane(k) for k in range(len(self._scores))])
+
+    @functools.cached_property
     def labels(self) -> Tensor:
-        """The class of every pixel, ``[H, W]`` int64."""
-        return self.scores.argmax(0)
+        """The class of every pixel, ``[H, W]`` int64, the first of equals; holds the scores of two classes at most."""
+        best = self._plane(0)
+        labels = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
+        for k in range(1, len(self._scores)):
+            plane = self._plane(k)
+            labels.masked_fill_(plane > best, k)
+            best = torch.maximum(best, plane)
+        return labels
 
     def to_image(self, frame: Frame) -> Segmentation:
-        """See :meth:`Prediction.to_image`; scores are enlarged or shrunk bilinearly, which keeps edges finer."""
-        shown = self.scores[:, frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
-        if shown.shape[1:] == (frame.height, frame.width):
-            return Segmentation(shown)
-        resized = F.interpolate(shown[None], size=(frame.height, frame.width), mode="bilinear", align_corners=False)
-        return Segmentation(resized[0])
+        """See :meth:`Prediction.to_image`."""
+        return Segmentation(self.scores, frame)
+
+    def _plane(self, k: int) -> Tensor:
+        """The scores of class ``k``, ``[H, W]``: class by class, so that labels and scores agree to the last bit."""
+        plane, frame = self._scores[k], self._frame
+        if frame is None:
+            return plane
+        shown = plane[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+        size = (frame.height, frame.width)
+        if shown.shape == size:
+            return shown
+        return F.interpolate(shown[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
 
 
 class Classification(NamedTuple):

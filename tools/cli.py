@@ -17,7 +17,7 @@ commands:
   fit          train a network, or go on with a run
   validate     evaluate on the validation split
   test         evaluate on the test split
-  predict      use a run on pictures, folders and videos: drawn results and a file of them
+  predict      use a run on pictures, folders and videos: drawn results and files of them
   inspect      look at the data of a training: objects, classes, pixels, copies, broken files, anchors that suit
   backbones    look at the networks on offer: what they cost, their maps and weights; or at one layer by layer
   sample-data  generate a small detection data set to try things on
@@ -107,9 +107,10 @@ def predict(words: Sequence[str]) -> None:
     """``litmobile predict``."""
     parser = argparse.ArgumentParser(
         "litmobile predict",
-        description="Uses a run on pictures and videos. Leaves drawn pictures and videos, and a file: of a detector "
+        description="Uses a run on pictures and videos. Leaves drawn pictures and videos, and files: of a detector "
         "predictions.json, a list in COCO's result format; of a classifier predictions.csv, the five most probable "
-        "classes of every picture or frame with their scores.",
+        "classes of every picture or frame with their scores; of a segmentation network labels/, a PNG file with the "
+        "class of every pixel for each picture or frame, and classes.csv, what its values and colours stand for.",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, a video, or a folder of them")
@@ -120,7 +121,7 @@ def predict(words: Sequence[str]) -> None:
         type=float,
         default=0.3,
         help="least score of boxes that are drawn, or of classes that are written below a picture; the file holds "
-        "lower ones as well (default: %(default)s)",
+        "lower ones as well, and label maps do not heed it (default: %(default)s)",
     )
     parser.add_argument(
         "--annotations",
@@ -129,14 +130,30 @@ def predict(words: Sequence[str]) -> None:
         "by class name, so that the results can be evaluated against it; without it images are numbered from 1 in the "
         "order of reading, and category ids are 1 + the place of the class in the network's",
     )
-    parser.add_argument("--no-pictures", action="store_true", help="draw nothing, write the file only")
+    parser.add_argument(
+        "--label-ids",
+        choices=("cityscapes",),
+        help="for a segmentation network of Cityscapes' classes: label maps hold Cityscapes' label ids, as its "
+        "benchmark server takes them, and no palette; without it they hold the place of the class in the network's, "
+        "from 0",
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="draw nothing, write the files only")
     parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
     options = parser.parse_args(words)
 
     from .predict import predict
 
     draw = not options.no_pictures
-    predict(options.run, options.paths, options.out, options.score, options.annotations, draw, options.device)
+    predict(
+        options.run,
+        options.paths,
+        options.out,
+        options.score,
+        options.annotations,
+        options.label_ids,
+        draw,
+        options.device,
+    )
 
 
 def train(command: str, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`litmobile predict`: a run's network on pictures and videos, leaving drawn pictures and a file of what was found."""
+"""`litmobile predict`: a run's network on pictures and videos, leaving drawn pictures and files of what was found."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..heads.predictions import Detections
+from ..heads.predictions import Classification, Detections, Segmentation
 from ..tasks.detection.annotations import read_json
 from ..tasks.detection.coco import column, records
 from ..tasks.network import Network, load
+from ..tasks.segmentation.cityscapes import LABEL_IDS
 from . import sources
 from .drawings import Drawings
-from .results import Name, kind_of, open_results
+from .results import ClassificationResults, DetectionResults, Name, Results, SegmentationResults, kind_of
 from .sources import Shot, Source, Unreadable
 
 
@@ -27,6 +28,7 @@ def predict(
     out: Path | None,
     least_score: float,
     annotations: Path | None,
+    label_ids: str | None,
     draw: bool,
     device: str,
 ) -> None:
@@ -36,9 +38,12 @@ def predict(
         run: a run's folder or a checkpoint file.
         paths: pictures, videos and folders of them.
         out: folder for the results; None takes ``run/predictions``.
-        least_score: what is drawn has at least this score; the file of results holds everything.
+        least_score: boxes and names of classes that are drawn have at least this score; the file of results holds
+            everything.
         annotations: for detections, a COCO file whose ids are taken, and whose sizes say whether a picture is to be
             turned, as in training; None counts pictures and classes from 1 and turns pictures as the camera noted.
+        label_ids: for label maps, whose numbers they hold: "cityscapes" for its label ids by class name, without a
+            palette, as its benchmark server takes them; None counts classes from 0.
         draw: whether to write pictures and videos.
         device: where the network runs.
 
@@ -52,6 +57,9 @@ def predict(
     kind = kind_of(network)
     if annotations is not None and kind is not Detections:
         raise ValueError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
+    if label_ids is not None and kind is not Segmentation:
+        raise ValueError(f"--label-ids is for label maps, and {run} predicts none.")
+    values = label_values(network.classes, label_ids, run)
     folder = result_folder(run, out)
     if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
         raise ValueError(f"--out {folder} holds the pictures, among which drawings do not belong: name another.")
@@ -62,6 +70,15 @@ def predict(
         found, names = match_images(found, content, annotations)
         category_ids = match_classes(network.classes, content, annotations)
     targets = sources.targets(found, folder) if draw else {}
+    maps = sources.map_targets(found, folder / "labels", targets.values()) if kind is Segmentation else {}
+
+    def opened() -> Results:
+        if kind is Segmentation:
+            return SegmentationResults(folder, network.classes, values, maps, palette=label_ids is None)
+        if kind is Classification:
+            return ClassificationResults(folder, network.classes)
+        return DetectionResults(folder, network.classes, category_ids)
+
     counted = itertools.count(1)
     tally = Tally(folder)
     with contextlib.ExitStack() as stack:
@@ -75,7 +92,7 @@ def predict(
                 continue
             prediction = network.predict(shot.image)
             if results is None:
-                results = stack.enter_context(open_results(kind, folder, network.classes, category_ids))
+                results = stack.enter_context(opened())
             path = shot.source.path
             name = names.get(path) or Name(next(counted), path.as_posix())
             results.add(prediction, name, shot.moment)
@@ -152,6 +169,22 @@ def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -
     if lost is not None:
         raise ValueError(f"{file} has no category {lost!r}, which the network predicts.")
     return [by_name[name] for name in classes]
+
+
+def label_values(classes: Sequence[str], label_ids: str | None, run: Path) -> list[int]:
+    """What label maps hold for ``classes``.
+
+    Raises:
+        ValueError: the classes are not those that ``label_ids`` numbers.
+    """
+    if label_ids is None:
+        return list(range(len(classes)))
+    unknown = [name for name in classes if name not in LABEL_IDS]
+    lacking = [name for name in LABEL_IDS if name not in classes]
+    if unknown or lacking:
+        wrong = f"has {unknown[0]!r}" if unknown else f"lacks {lacking[0]!r}"
+        raise ValueError(f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but {run} {wrong}.")
+    return [LABEL_IDS[name] for name in classes]
 
 
 class Tally:

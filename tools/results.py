@@ -1,26 +1,31 @@
-"""The files that `litmobile predict` leaves: detections as COCO's JSON, classes as CSV, both written as they come."""
+"""The files that `litmobile predict` leaves: COCO's JSON, CSV, label maps, all of them written as they come."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import PIL.Image
 import torch
 
-from ..heads.predictions import Classification, Detections
+from ..heads.predictions import Classification, Detections, Segmentation
 from ..tasks.classification.pictures import draw_classes
 from ..tasks.detection.pictures import draw_detections
 from ..tasks.images import Image
 from ..tasks.network import Network
+from ..tasks.segmentation.masks import MOST_CLASSES as MOST_LABELS
+from ..tasks.segmentation.pictures import colour_table, draw_labels
 from .sources import Moment
 
 MOST_CLASSES = 5  # that are written of a picture
+PNG_LEVEL = 3  # a third of the usual level's time, for files a quarter larger
 
 
 class Name(NamedTuple):
@@ -31,7 +36,7 @@ class Name(NamedTuple):
 
 
 class Results(ABC):
-    """A file of results, open as long as the context; an interruption leaves whole rows."""
+    """Results in files, open as long as the context; an interruption leaves whole rows and whole label maps."""
 
     @abstractmethod
     def add(self, prediction: Any, name: Name, moment: Moment | None) -> None:
@@ -127,8 +132,60 @@ class ClassificationResults(Results):
         self._file.close()
 
 
+class SegmentationResults(Results):
+    """A label map of every picture and frame, and ``classes.csv`` with value, name, red, green and blue of each class.
+
+    Label maps are PNG files of one channel of eight bits, of the picture's size.
+
+    Args:
+        folder: of classes.csv; made if it is not there.
+        classes: names of the network's classes.
+        values: what label maps hold for them.
+        targets: for the path of every picture its label map, and of every video the folder of its frames'.
+        palette: whether label maps carry the colours of the classes, by which viewers show them. What reads the numbers
+            themselves leaves it aside: Pillow, torchvision, cityscapesScripts. OpenCV reads the colours.
+
+    Raises:
+        ValueError: there are too many classes.
+    """
+
+    def __init__(
+        self, folder: Path, classes: Sequence[str], values: Sequence[int], targets: Mapping[Path, Path], palette: bool
+    ) -> None:
+        if len(classes) > MOST_LABELS:
+            raise ValueError(f"label maps can hold {MOST_LABELS} classes, not {len(classes)}.")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.classes = classes
+        self.targets = targets
+        self.values = np.array(values, dtype=np.uint8)
+        table = colour_table(len(classes))
+        self.palette = table.tobytes() if palette else None
+        with (folder / "classes.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["value", "name", "red", "green", "blue"])
+            for value, name, colour in zip(values, classes, table[: len(classes)].tolist(), strict=True):
+                rows.writerow([value, name, *colour])
+
+    def add(self, prediction: Segmentation, name: Name, moment: Moment | None) -> None:
+        target = self.targets[Path(name.file_name)]
+        file = target if moment is None else target / f"{moment.frame:06}.png"
+        picture = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
+        if self.palette is not None:
+            picture.putpalette(self.palette)
+        encoded = io.BytesIO()  # so that the file is written at once
+        picture.save(encoded, "PNG", compress_level=PNG_LEVEL)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encoded.getvalue())
+
+    def drawn(self, image: Image, prediction: Segmentation, least_score: float) -> Image:
+        return draw_labels(image, prediction.labels.cpu().numpy().astype(np.uint8), self.classes)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 #: what networks predict that can be written
-KINDS = (Detections, Classification)
+KINDS = (Detections, Classification, Segmentation)
 
 
 def kind_of(network: Network) -> type:
@@ -139,13 +196,8 @@ def kind_of(network: Network) -> type:
     """
     kind = type(network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8)))
     if kind not in KINDS:
-        known = " and ".join(kind.__name__ for kind in KINDS)
-        raise ValueError(f"litmobile predict can write {known}, but this network predicts {kind.__name__}.")
+        known = ", ".join(kind.__name__ for kind in KINDS[:-1])
+        raise ValueError(
+            f"litmobile predict can write {known} and {KINDS[-1].__name__}, but this network predicts {kind.__name__}."
+        )
     return kind
-
-
-def open_results(kind: type, folder: Path, classes: Sequence[str], category_ids: Sequence[int]) -> Results:
-    """Begins the file for predictions of a ``kind``; ``category_ids`` are those of detections."""
-    if kind is Classification:
-        return ClassificationResults(folder, classes)
-    return DetectionResults(folder, classes, category_ids)

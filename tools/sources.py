@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -79,7 +79,9 @@ def find(paths: Iterable[Path], leave_out: Path) -> list[Source]:
             found = [
                 Source(file, file.relative_to(path).as_posix())
                 for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in (*SUFFIXES, *VIDEOS) and inside not in file.resolve().parents
+                if file.suffix.lower() in (*SUFFIXES, *VIDEOS)
+                and inside not in file.resolve().parents
+                and not file.is_dir()
             ]
             if not found:
                 raise ValueError(f"{path} holds no pictures and no videos.")
@@ -149,18 +151,42 @@ def targets(sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
     JPEG and PNG pictures stay what they are, others become JPEG; videos become MP4. No source is ever written to.
     """
 
+    def name(source: Source) -> str:
+        kept, other = ((".mp4",), ".mp4") if source.is_video else ((".jpg", ".jpeg", ".png"), ".jpg")
+        return source.name if source.path.suffix.lower() in kept else source.name + other
+
+    return apart(sources, [folder / name(source) for source in sources], ())
+
+
+def map_targets(sources: Sequence[Source], folder: Path, drawings: Collection[Path]) -> dict[Path, Path]:
+    """For every source a place in ``folder`` of its own for label maps: by its name, numbered where that is taken.
+
+    Pictures have a PNG file, videos a folder for those of their frames; none of them is one of ``drawings``.
+    """
+
+    def name(source: Source) -> str:
+        # as data sets pair masks with images, by the name but for the kind of file
+        return source.name if source.is_video else Path(source.name).with_suffix(".png").as_posix()
+
+    return apart(sources, [folder / name(source) for source in sources], drawings)
+
+
+def apart(sources: Sequence[Source], wanted: Sequence[Path], taken: Collection[Path]) -> dict[Path, Path]:
+    """For every source the place that is wanted for it, numbered where it is ``taken``, a source's or a folder's."""
+
     def key(path: Path) -> str:
         return str(path.resolve()).casefold()  # some file systems do not tell a.JPG from A.jpg
 
-    taken = {key(source.path) for source in sources}
+    files = [*taken, *(source.path for source in sources)]
+    direct = {path.parent for path in (*wanted, *files)}
+    folders = {folder for path in direct for folder in (path, *path.parents)}
+    occupied = {key(path) for path in (*files, *folders)}
     chosen: dict[Path, Path] = {}
-    for source in sources:
-        kept, other = ((".mp4",), ".mp4") if source.is_video else ((".jpg", ".jpeg", ".png"), ".jpg")
-        target = folder / (source.name if source.path.suffix.lower() in kept else source.name + other)
+    for source, target in zip(sources, wanted, strict=True):
         first, number = target, 1
-        while key(target) in taken:
+        while key(target) in occupied:
             number += 1
             target = first.with_stem(f"{first.stem}-{number}")
-        taken.add(key(target))
+        occupied.add(key(target))
         chosen[source.path] = target
     return chosen

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...heads.predictions import IGNORED
-from ..drawing import Colour, font, palette
+from ..drawing import font, palette, shortened
 from ..images import Image
 from .masks import Labels
 
@@ -21,16 +21,24 @@ CELL = 480  # pixels of the longer side of a picture on a sheet
 GAP = 8
 OPACITY = 0.55  # of the colours over a picture
 GREY = (90, 90, 90)  # of what counts as no class
-LETTERS = 14
-MOST_NAMES = 64  # that a legend below a picture has
+LETTERS = 14  # pixels of those of a legend
+LEAST_LETTERS = 12  # below a small picture
+LEAST_WIDTH = 160  # pixels of a legend, in which most names can be read
+MOST_NAMES = 64  # that a legend has
+
+
+def colour_table(classes: int) -> NDArray[np.uint8]:
+    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is grey."""
+    table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
+    table[:] = GREY
+    table[:classes] = palette(classes)
+    return table
 
 
 def coloured(labels: Labels, classes: int) -> Image:
     """Labels ``[H, W]`` as colours ``[H, W, 3]``; what counts as no class is grey."""
-    table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
-    table[:] = GREY
-    table[:classes] = palette(classes)
-    return table[labels]
+    channels = cv2.merge([labels] * 3)  # a look-up by OpenCV takes a quarter of NumPy's time
+    return np.asarray(cv2.LUT(channels, colour_table(classes)[None]), dtype=np.uint8)
 
 
 def overlaid(image: Image, labels: Labels, classes: int) -> Image:
@@ -39,42 +47,47 @@ def overlaid(image: Image, labels: Labels, classes: int) -> Image:
     return np.asarray(cv2.addWeighted(image, 1 - OPACITY, colours, OPACITY, 0), dtype=np.uint8)
 
 
-def legend(classes: Sequence[str], width: int) -> Image:
-    """Names beside their colours in rows, ``[h, width, 3]``: the same for every picture of one width."""
-    letters = font(LETTERS, "".join(classes))
-    side, line = LETTERS, LETTERS + 10
-    places: list[Place] = []
-    x, y = GAP, GAP // 2
-    for name, colour in zip(classes, palette(len(classes)), strict=True):
-        extent = round(side + 6 + letters.getlength(name) + 2 * GAP)
-        if x > GAP and x + extent > width:
-            x, y = GAP, y + line
-        places.append(Place(x, y, name, colour))
-        x += extent
-    canvas = PIL.Image.new("RGB", (width, y + line + GAP // 2), "white")
+def legend(classes: Sequence[str], width: int, size: int = LETTERS) -> Image:
+    """Names beside their colours in columns, ``[h, width, 3]``: the same for every picture of one width.
+
+    Args:
+        classes: their names, of which those that are too long for the width are cut; beyond 64 they are counted.
+        width: in pixels.
+        size: of the letters, in pixels.
+    """
+    more = len(classes) - MOST_NAMES
+    names = [*classes[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])]
+    letters = font(size, "".join(names))
+    gap, line = size // 2, round(1.5 * size)
+    taken = size + 3 * gap  # by a colour and what is left free around a name
+    widest = max((letters.getlength(name) for name in names), default=0)
+    columns = min(len(names), max(1, int((width - gap) // (widest + taken))))
+    step = min((width - gap) / columns, widest + taken + 2 * size)
+    colours = palette(len(classes))
+    canvas = PIL.Image.new("RGB", (width, line * -(-len(names) // columns) + gap), "white")
     pen = PIL.ImageDraw.Draw(canvas)
-    for place in places:
-        middle = place.y + line // 2
-        pen.rectangle(
-            (place.x, middle - side // 2, place.x + side, middle + side // 2), fill=place.colour, outline="black"
-        )
-        pen.text((place.x + side + 6, middle), place.name, fill="black", font=letters, anchor="lm")
+    for k, name in enumerate(names):
+        row, column = divmod(k, columns)
+        x, middle = gap + round(column * step), gap // 2 + row * line + line // 2
+        if k < MOST_NAMES:
+            box = (x, middle - size // 2, x + size, middle - size // 2 + size)
+            pen.rectangle(box, fill=colours[k], outline="black")
+        text = shortened(name, letters, width - x - size - 2 * gap)
+        pen.text((x + size + gap, middle), text, fill="black", font=letters, anchor="lm")
     return np.array(canvas)
 
 
-class Place(NamedTuple):
-    """Where an entry of a legend stands."""
-
-    x: int
-    y: int
-    name: str
-    colour: Colour
-
-
 def draw_labels(image: Image, labels: Labels, classes: Sequence[str]) -> Image:
-    """``image`` under the colours of its labels, above a legend of the first 64 classes."""
+    """``image`` under the colours of its labels, above a legend whose letters grow with it.
+
+    The result has the width of the picture, or more where that is too narrow for a legend.
+    """
+    height, width = image.shape[:2]
     drawn = overlaid(image, labels, len(classes))
-    return np.concatenate((drawn, legend(classes[:MOST_NAMES], drawn.shape[1])), axis=0)
+    if width < LEAST_WIDTH:
+        drawn = np.pad(drawn, ((0, 0), (0, LEAST_WIDTH - width), (0, 0)), constant_values=255)
+    names = legend(classes, drawn.shape[1], max(LEAST_LETTERS, round(min(width, 2 * height) / 55)))
+    return np.concatenate((drawn, names), axis=0)
 
 
 def contact_sheet(images: Tensor, truths: Tensor, predicted: Tensor, classes: Sequence[str]) -> Image:
@@ -99,4 +112,4 @@ def contact_sheet(images: Tensor, truths: Tensor, predicted: Tensor, classes: Se
     cells += [np.full_like(cells[0], 255)] * (len(cells) % 2)
     rows = [np.concatenate(cells[k : k + 2], axis=1) for k in range(0, len(cells), 2)]
     sheet = np.concatenate(rows, axis=0)
-    return np.concatenate((sheet, legend(classes[:MOST_NAMES], sheet.shape[1])), axis=0)
+    return np.concatenate((sheet, legend(classes, sheet.shape[1])), axis=0)

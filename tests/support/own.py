@@ -1,11 +1,13 @@
-"""A head of a user's own, without anchors."""
+"""Heads of a user's own: one without anchors, one whose predictions nobody else knows."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 
 from litmobile.heads.contract import Features, Head
-from litmobile.heads.predictions import Detections
+from litmobile.heads.predictions import Detections, Frame
 
 
 class Plain(Head):
@@ -24,3 +26,17 @@ class Plain(Head):
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Detections]:
         return []
+
+
+class Depth:
+    """A prediction of a kind of its own."""
+
+    def to_image(self, frame: Frame) -> Depth:
+        return self
+
+
+class Deep(Plain):
+    """Predicts what litmobile cannot write."""
+
+    def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Any]:
+        return [Depth() for _ in output]

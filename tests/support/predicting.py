@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from litmobile.heads.predictions import Detections
+from litmobile.tasks.network import Network
 
 Rows = list[dict[str, Any]]
 
@@ -17,6 +18,13 @@ Rows = list[dict[str, Any]]
 def pictures(shapes: Path) -> list[Path]:
     """The pictures of the validation split."""
     return sorted((shapes / "val").glob("*.jpg"))
+
+
+def save(network: Network, path: Path) -> Path:
+    """Writes ``network`` as a checkpoint of a run."""
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"network": network.spec(), "state_dict": state}, path)
+    return path
 
 
 def as_rows(found: Detections) -> Rows:

@@ -67,6 +67,8 @@ def noise(height: int, width: int) -> Picture:
 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:
+    if isinstance(output, Segmentation):
+        return (output.scores, output.labels)
     return (output,) if isinstance(output, Tensor) else tuple(output)
 
 

@@ -13,17 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import litmobile
 from litmobile.backbones import MobileNetV2
-from litmobile.heads import LRASPP
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
 from support.cli import refusal
-from support.predicting import Rows, as_rows, drawn, film, pictures, size_of, without
+from support.own import Deep
+from support.predicting import Rows, as_rows, drawn, film, pictures, save, size_of, without
 
 # what is found
 
@@ -233,11 +232,10 @@ def test_a_checkpoint_file_needs_a_folder_for_the_results(run: Path, refuse: Cal
 
 
 def test_a_network_of_another_kind_is_refused(shapes: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
-    network = Network(MobileNetV2(0.35), LRASPP, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
-    state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"network": network.spec(), "state_dict": state}, tmp_path / "other.ckpt")
+    network = Network(MobileNetV2(0.35), Deep, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
+    save(network, tmp_path / "other.ckpt")
     answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
-    assert "can write Detections and Classification, but this network predicts Segmentation." in answer
+    assert "can write Detections, Classification and Segmentation, but this network predicts Depth." in answer
     assert not (tmp_path / "out").exists()
 
 

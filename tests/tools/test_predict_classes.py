@@ -24,7 +24,7 @@ from litmobile.tools.cli import main
 from litmobile.tools.results import ClassificationResults, Name
 from litmobile.tools.sources import Moment
 from support.cli import refusal
-from support.predicting import drawn, film, pictures, size_of
+from support.predicting import drawn, film, pictures, save, size_of
 
 Rows = list[dict[str, str]]
 CLASSES = ("ant", 'bee, "honey"', "c", "d", "e", "f", "a class with a name that is far too long for a caption")
@@ -37,9 +37,7 @@ def saved(classes: tuple[str, ...], path: Path) -> Path:
     with torch.no_grad():
         logits = network.eval()(torch.rand(1, 3, 64, 64))
         network.head.layers[-1].weight.div_(logits.std())  # type: ignore[index,union-attr]
-    state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"network": network.spec(), "state_dict": state}, path)
-    return path
+    return save(network, path)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""A drawn label map has a legend that names every colour and fits pictures of all sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.drawing import palette
+from litmobile.tasks.segmentation.pictures import GREY, coloured, draw_labels, legend
+
+
+def colours_in(picture: np.ndarray) -> set[tuple[int, ...]]:
+    return {tuple(colour) for colour in np.unique(picture.reshape(-1, 3), axis=0).tolist()}
+
+
+def names_of(count: int) -> list[str]:
+    return [f"class {k}" for k in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 21, 64])
+@pytest.mark.parametrize("width", [160, 480, 2000])
+def test_a_legend_shows_every_class(width: int, count: int) -> None:
+    drawn = legend(names_of(count), width)
+    assert drawn.shape[1:] == (width, 3)
+    assert set(palette(count)) <= colours_in(drawn)
+
+
+def test_a_legend_counts_the_classes_that_it_does_not_name() -> None:
+    drawn = legend(names_of(150), 640)
+    assert set(palette(150)[:64]) <= colours_in(drawn)
+    assert not set(palette(150)[64:]) & colours_in(drawn)
+    assert not np.array_equal(drawn, legend(names_of(151), 640))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "Käfer", ""])
+def test_a_name_of_any_length_stays_in_the_legend(name: str) -> None:
+    drawn = legend([name, "b"], 160)
+    assert (drawn[:, -4:] == 255).all()
+    assert set(palette(2)) <= colours_in(drawn)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (360, 480), (100, 1600), (1500, 200)], ids=str)
+def test_a_drawing_is_the_picture_above_its_legend_whatever_the_labels(size: tuple[int, int]) -> None:
+    image = np.full((*size, 3), 100, np.uint8)
+    labels = np.random.default_rng(0).integers(21, size=size).astype(np.uint8)
+    first, second = draw_labels(image, labels, names_of(21)), draw_labels(image, labels // 2, names_of(21))
+    height, width = size
+    assert first.shape == second.shape, "frames of a video keep one size"
+    assert first.shape[1] == max(width, 160) and first.shape[0] > height
+    assert np.array_equal(first[height:], second[height:])
+    assert (first[:height, width:] == 255).all()
+    nearly = 0.45 * image + 0.55 * coloured(labels, 21)
+    assert np.abs(first[:height, :width] - nearly).max() <= 1
+    assert (image == 100).all()
+
+
+def test_letters_grow_with_the_picture() -> None:
+    heights = []
+    for scale in (1, 4):
+        size = (360 * scale, 480 * scale)
+        drawn = draw_labels(np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), ["a"])
+        heights.append(drawn.shape[0] - size[0])
+    assert heights[1] > 2 * heights[0]
+
+
+def test_what_is_no_class_is_grey() -> None:
+    labels = np.array([[0, 1, 2, 254, 255]], np.uint8)
+    assert coloured(labels, 2).tolist() == [[*map(list, palette(2)), list(GREY), list(GREY), list(GREY)]]

@@ -1,0 +1,375 @@
+"""`litmobile predict` with a segmentation network: label maps of pictures and frames, and colours over them."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import litmobile
+from litmobile.backbones import MobileNetV2
+from litmobile.heads import LRASPP, Segmentation
+from litmobile.tasks.drawing import palette
+from litmobile.tasks.images import read_image
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
+from litmobile.tasks.segmentation.folders import FolderSegmentation
+from litmobile.tasks.segmentation.masks import read_values
+from litmobile.tasks.segmentation.pictures import draw_labels
+from litmobile.tools.cli import main
+from litmobile.tools.results import SegmentationResults
+from support.cli import refusal
+from support.predicting import drawn, film, pictures, save, size_of
+
+CLASSES = ("sky", 'a "wall", wet', "Käfer")
+Labels = NDArray[np.generic]
+Segment = Callable[..., Path]
+
+
+def network_of(classes: tuple[str, ...]) -> Network:
+    """A small network whose label maps show every class somewhere."""
+    torch.manual_seed(0)
+    network = Network(MobileNetV2(0.35), LRASPP, classes, Preprocessing((64, 64), "pad"), role="segmentation").eval()
+    head = network.head
+    assert isinstance(head, LRASPP)
+    with torch.no_grad():  # at random, one class is the greatest everywhere
+        logits = network(torch.from_numpy(noise(64, 64)).permute(2, 0, 1)[None])
+        head.get_submodule(head.class_layers[0]).bias.sub_(logits.mean((0, 2, 3)))
+    return network
+
+
+def noise(height: int, width: int) -> NDArray[np.uint8]:
+    """A picture of blots of all colours."""
+    rough = np.random.default_rng(0).integers(256, size=(8, 8, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def saved(classes: tuple[str, ...], path: Path) -> Path:
+    """The checkpoint of :func:`network_of`."""
+    return save(network_of(classes), path)
+
+
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(CLASSES, tmp_path_factory.mktemp("runs") / "segmenter.ckpt")
+
+
+@pytest.fixture(scope="module")
+def of_cityscapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its classes are Cityscapes' in another order."""
+    return saved(tuple(sorted(LABEL_IDS)), tmp_path_factory.mktemp("runs") / "cityscapes.ckpt")
+
+
+@pytest.fixture
+def segment(segmenter: Path, tmp_path: Path) -> Segment:
+    """Predicts into ``tmp_path / "out"`` and gives that folder."""
+
+    def segment(*words: object, run: Path = segmenter) -> Path:
+        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
+        return tmp_path / "out"
+
+    return segment
+
+
+def expected(run: Path, picture: Path | Any) -> Labels:
+    """The labels that Python predicts."""
+    found = litmobile.load(run).predict(picture)
+    assert isinstance(found, Segmentation)
+    return found.labels.numpy()
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def rows_of(folder: Path) -> list[list[str]]:
+    with (folder / "classes.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.reader(file))
+
+
+# label maps
+
+
+def test_label_maps_are_those_of_python(segmenter: Path, shapes: Path, segment: Segment) -> None:
+    out = segment(shapes / "val")
+    maps = [read_values(out / "labels" / f"{path.stem}.png") for path in pictures(shapes)]
+    for path, labels in zip(pictures(shapes), maps, strict=True):
+        assert np.array_equal(labels, expected(segmenter, path))
+    assert {value for labels in maps for value in np.unique(labels)} == {0, 1, 2}, "there is something to tell"
+    assert files(out / "labels") == [f"{path.stem}.png" for path in pictures(shapes)]
+    assert drawn(out) == sorted(
+        [*(path.name for path in pictures(shapes)), *(f"labels/{f}" for f in files(out / "labels"))]
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 200])
+def test_label_maps_have_one_channel_of_eight_bits_and_the_colours_of_the_classes(
+    count: int, shapes: Path, tmp_path: Path, segment: Segment
+) -> None:
+    run = saved(tuple(f"c{k}" for k in range(count)), tmp_path / "run.ckpt")
+    source = pictures(shapes)[0]
+    file = segment(source, run=run) / "labels" / f"{source.stem}.png"
+    header = file.read_bytes()[:33]
+    assert header[12:16] == b"IHDR" and header[24:26] == bytes([8, 3]), "eight bits, a palette"
+    with PIL.Image.open(file) as picture:
+        assert picture.mode == "P"
+        values, colours = np.asarray(picture), np.asarray(picture.convert("RGB"))
+    assert np.array_equal(values, expected(run, source))
+    assert np.array_equal(colours, np.array(palette(count))[values])
+
+
+def test_what_values_and_colours_stand_for_is_in_a_table(shapes: Path, segment: Segment) -> None:
+    out = segment(pictures(shapes)[0])
+    assert rows_of(out) == [
+        ["value", "name", "red", "green", "blue"],
+        *([str(k), name, *map(str, palette(3)[k])] for k, name in enumerate(CLASSES)),
+    ]
+
+
+def test_label_maps_are_masks_that_litmobile_trains_on(
+    segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment
+) -> None:
+    for k, path in enumerate(pictures(shapes)):
+        (tmp_path / "data" / "images" / str(k % 2)).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "data" / "images" / str(k % 2))
+    out = segment(tmp_path / "data" / "images")
+    shutil.copytree(out / "labels", tmp_path / "data" / "masks")
+    images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).stored("train")
+    assert len(images) == len(pictures(shapes))
+    for k in range(len(images)):
+        image, labels = images.masked(k)
+        assert np.array_equal(labels, expected(segmenter, image))
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("grey.png", PIL.Image.fromarray(noise(50, 70)[:, :, 0])),
+        ("deep.png", PIL.Image.fromarray(noise(50, 70)[:, :, 0].astype(np.uint16) * 257)),
+        ("clear.png", PIL.Image.fromarray(np.dstack((noise(50, 70), noise(50, 70)[:, :, 0])))),
+        ("palette.gif", PIL.Image.fromarray(noise(50, 70)).quantize(8)),
+        ("black and white.png", PIL.Image.fromarray(noise(50, 70)).convert("1")),
+        ("cmyk.jpg", PIL.Image.fromarray(noise(50, 70)).convert("CMYK")),
+        ("wide.png", PIL.Image.fromarray(noise(3, 300))),
+        ("dot.png", PIL.Image.fromarray(noise(1, 1))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_pictures_of_every_kind_have_label_maps_of_their_size(
+    name: str, picture: PIL.Image.Image, segmenter: Path, tmp_path: Path, segment: Segment
+) -> None:
+    picture.save(tmp_path / name)
+    labels = read_values(segment(tmp_path / name) / "labels" / f"{Path(name).stem}.png")
+    assert labels.shape == (picture.height, picture.width)
+    assert np.array_equal(labels, expected(segmenter, tmp_path / name))
+
+
+def test_pictures_are_turned_as_the_camera_noted(segmenter: Path, tmp_path: Path, segment: Segment) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(noise(40, 70)).save(tmp_path / "turned.jpg", exif=exif)
+    out = segment(tmp_path / "turned.jpg")
+    labels = read_values(out / "labels" / "turned.png")
+    assert labels.shape == (70, 40)
+    assert np.array_equal(labels, expected(segmenter, tmp_path / "turned.jpg"))
+    assert size_of(out / "turned.jpg")[0] > 70, "a legend is below"
+
+
+@pytest.mark.parametrize("size", [(96, 64), (47, 41), (200, 30)])
+def test_videos_have_a_label_map_for_every_frame_and_stay_playable(
+    size: tuple[int, int], segmenter: Path, tmp_path: Path, segment: Segment
+) -> None:
+    path = film(tmp_path / "film.avi", size=size)
+    out = segment(path)
+    assert files(out / "labels") == [f"film.avi/{k:06}.png" for k in range(6)]
+    video = cv2.VideoCapture(str(path))
+    for k in range(6):
+        image = np.ascontiguousarray(video.read()[1][:, :, ::-1])
+        assert np.array_equal(read_values(out / "labels" / "film.avi" / f"{k:06}.png"), expected(segmenter, image))
+    result = cv2.VideoCapture(str(out / "film.avi.mp4"))
+    assert [result.read()[0] for _ in range(7)] == [True] * 6 + [False]
+    assert result.get(cv2.CAP_PROP_FRAME_HEIGHT) > size[1]
+
+
+# names
+
+
+def test_no_label_map_overwrites_another(segmenter: Path, tmp_path: Path, segment: Segment) -> None:
+    names = ["x.jpg", "x.png", "X.bmp", "deep/x.jpg", "film.avi/000000.png", "y.png/z.jpg", "y.jpg"]
+    for k, name in enumerate(names):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / name), np.roll(noise(40 + k, 50), 9 * k, axis=1))
+    (tmp_path / "other").mkdir()
+    film(tmp_path / "other" / "film.avi", frames=2)
+    out = segment(tmp_path / "in", tmp_path / "other")
+    maps = {size_of(out / "labels" / name): name for name in files(out / "labels")}
+    of = {name: maps.get((40 + k, 50)) for k, name in enumerate(names)}
+    assert of == {
+        "X.bmp": "X.png",
+        "x.jpg": "x-2.png",
+        "x.png": "x-3.png",
+        "deep/x.jpg": "deep/x.png",
+        "film.avi/000000.png": "film.avi/000000.png",
+        "y.png/z.jpg": "y.png/z.png",
+        "y.jpg": "y-2.png",
+    }
+    assert maps[(64, 96)].startswith("film-2.avi/")
+    for name, where in of.items():
+        assert np.array_equal(read_values(out / "labels" / str(where)), expected(segmenter, tmp_path / "in" / name))
+
+
+def test_no_label_map_overwrites_a_drawing_or_a_picture(tmp_path: Path, segment: Segment) -> None:
+    out = tmp_path / "out"
+    for name, height in (("in/x.png", 40), ("in/labels/x.png", 41), ("out/labels/y.png", 42), ("in/y.png", 43)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), noise(height, 180))
+    before = (out / "labels" / "y.png").read_bytes()
+    segment(tmp_path / "in", out / "labels" / "y.png")
+    assert (out / "labels" / "y.png").read_bytes() == before
+    assert size_of(out / "labels" / "x.png")[0] > 41, "the drawing of labels/x.png"
+    assert size_of(out / "labels" / "x-2.png") == (40, 180)
+    assert size_of(out / "labels" / "labels" / "x.png") == (41, 180)
+
+
+@pytest.mark.parametrize(
+    "name", ["a, b.jpg", "two\nlines.jpg", "Käfer.jpg", "v1.2.jpg", ".jpg", "no suffix", "a..jpg", " .jpg"]
+)
+def test_odd_names_are_kept(name: str, segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment) -> None:
+    shutil.copy(pictures(shapes)[0], tmp_path / name)
+    out = segment(tmp_path / name)
+    (file,) = files(out / "labels")
+    stem = Path(name).stem
+    assert file == f"{stem}.png"
+    assert np.array_equal(read_values(out / "labels" / file), expected(segmenter, pictures(shapes)[0]))
+
+
+# drawings
+
+
+def test_drawings_are_the_colours_over_the_picture_above_a_legend(
+    segmenter: Path, tmp_path: Path, segment: Segment
+) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), noise(90, 200))
+    out = segment(tmp_path / "x.png")
+    image = read_image(tmp_path / "x.png")
+    labels = read_values(out / "labels" / "x.png").astype(np.uint8)
+    result = read_image(out / "x.png")
+    assert np.array_equal(result, draw_labels(image, labels, CLASSES))
+    assert result.shape[0] > 90 and result.shape[1] == 200
+
+
+def test_without_pictures_label_maps_are_written(shapes: Path, tmp_path: Path, segment: Segment) -> None:
+    out = segment(pictures(shapes)[0], film(tmp_path / "film.avi", frames=2), "--no-pictures")
+    stem = pictures(shapes)[0].stem
+    assert files(out) == [
+        "classes.csv",
+        *sorted([f"labels/{stem}.png", *(f"labels/film.avi/{k:06}.png" for k in (0, 1))]),
+    ]
+
+
+# Cityscapes' server
+
+
+def test_label_ids_are_those_of_cityscapes(of_cityscapes: Path, tmp_path: Path, segment: Segment) -> None:
+    city = tmp_path / "leftImg8bit" / "test" / "berlin"
+    city.mkdir(parents=True)
+    names = [f"berlin_{k:06}_000019_leftImg8bit" for k in range(3)]
+    for k, name in enumerate(names):
+        cv2.imwrite(str(city / f"{name}.png"), np.roll(noise(64, 128), 20 * k, axis=1))
+    out = segment(tmp_path / "leftImg8bit" / "test", "--label-ids", "cityscapes", run=of_cityscapes)
+    assert files(out / "labels") == [f"berlin/{name}.png" for name in names]
+    ids = np.array([LABEL_IDS[name] for name in sorted(LABEL_IDS)])
+    for name in names:
+        with PIL.Image.open(out / "labels" / "berlin" / f"{name}.png") as picture:
+            assert picture.mode == "L"
+            assert np.array_equal(np.asarray(picture), ids[expected(of_cityscapes, city / f"{name}.png")])
+    assert {row[1]: int(row[0]) for row in rows_of(out)[1:]} == LABEL_IDS
+
+
+def test_drawings_do_not_heed_label_ids(of_cityscapes: Path, tmp_path: Path, segment: Segment) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), noise(64, 128))
+    plain = read_image(segment(tmp_path / "x.png", run=of_cityscapes) / "x.png")
+    rows = rows_of(tmp_path / "out")
+    out = segment(tmp_path / "x.png", "--label-ids=cityscapes", run=of_cityscapes)
+    assert np.array_equal(read_image(out / "x.png"), plain)
+    assert [row[1:] for row in rows_of(out)] == [row[1:] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (("sky, wet", "b"), "has 'sky, wet'."),
+        ((*LABEL_IDS, "dog"), "has 'dog'."),
+        (tuple(LABEL_IDS)[:-1], "lacks 'bicycle'."),
+    ],
+    ids=["others", "one more", "one less"],
+)
+def test_label_ids_need_the_classes_of_cityscapes(
+    classes: tuple[str, ...], said: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = saved(classes, tmp_path / "run.ckpt")
+    words = [pictures(shapes)[0], "--label-ids", "cityscapes", "--out", tmp_path / "out"]
+    answer = refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+    assert f"--label-ids cityscapes needs a network of its 19 classes, but {run} {said}" in answer
+    assert not (tmp_path / "out").exists()
+
+
+# wrong input
+
+
+def test_label_ids_are_for_label_maps(shapes: Path, tmp_path: Path, refuse: Callable[..., str], run: Path) -> None:
+    answer = refuse(pictures(shapes)[0], "--label-ids=cityscapes", "--out", tmp_path / "out")
+    assert f"--label-ids is for label maps, and {run} predicts none." in answer
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_label_ids_are_not_known(shapes: Path, refuse: Callable[..., str]) -> None:
+    assert "invalid choice: 'camvid'" in refuse(pictures(shapes)[0], "--label-ids=camvid")
+
+
+def test_annotations_are_for_detections(
+    segmenter: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = shapes / "annotations" / "instances_val.json"
+    words = [shapes / "val", "--annotations", file, "--out", tmp_path / "out"]
+    said = refusal("predict", "--run", str(segmenter), *map(str, words), capsys=capsys)
+    assert f"--annotations names detections by the ids of a COCO file, and {segmenter} predicts none." in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_unreadable_pictures_are_named_and_the_others_are_written(
+    shapes: Path, tmp_path: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = pictures(shapes)[1].read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    out = segment(tmp_path / "a.jpg", pictures(shapes)[1])
+    assert files(out / "labels") == [f"{pictures(shapes)[1].stem}.png"]
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'a.jpg'} cannot be read as a picture" in said.err
+    assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
+
+
+def test_where_nothing_can_be_read_nothing_is_written(
+    segmenter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jpg").write_text("no picture")
+    words = ("predict", "--run", segmenter, tmp_path / "a.jpg", "--out", tmp_path / "out")
+    assert "None of the 1 files could be read." in refusal(*map(str, words), capsys=capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_classes_than_a_byte_holds_are_refused(tmp_path: Path, assert_one_sentence: Callable[..., None]) -> None:
+    with pytest.raises(ValueError, match="label maps") as refused:
+        SegmentationResults(tmp_path / "out", [str(k) for k in range(255)], range(255), {}, palette=True)
+    assert_one_sentence(refused.value, "254 classes, not 255")
+    assert not (tmp_path / "out").exists()
