@@ -170,16 +170,17 @@ class FolderSegmentation(SegmentationData):
             DataError: masks hold other values, or there is another number of names.
         """
         names = self.class_names or read_names(self.root / CLASSES_FILE)
+        masks = self.mask_files(split, pairs)
         if self.reader is not None:
             if names is not None and len(names) != self.count:
                 raise DataError(f"{self.root / CLASSES_FILE} names {len(names)} classes, not {self.count}.")
-            return names or nameless_classes(self.count), self.reader
-        masks = self.mask_files(split, pairs)
-        if names is None:
-            names = nameless_classes(self.count_classes(masks if split == "train" else None))
+            names, reader = names or nameless_classes(self.count), self.reader
         else:
-            check_not_binary(masks, self.ignored, self.broken == "skip")
-        reader = ByValue(numbers(len(names), self.ignored), self.ignored)
+            if names is None:
+                names = nameless_classes(self.count_classes(masks if split == "train" else None))
+            elif split == "train":
+                check_not_binary(masks, self.ignored, self.broken == "skip")
+            reader = ByValue(numbers(len(names), self.ignored), self.ignored)
         if self.broken == "raise":
             for mask in some_of(masks):
                 reader(mask)

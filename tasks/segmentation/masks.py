@@ -151,6 +151,7 @@ def read_colours(file: Path) -> Codes:
                 f"{file} holds {kind(picture)}, where colours are expected: name what it holds for each class with "
                 "--data.values instead of --data.colours."
             )
+        picture.info.pop("transparency", None)  # Pillow would warn of it
         colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
     return colours[:, :, 0] << 16 | colours[:, :, 1] << 8 | colours[:, :, 2]
 

@@ -72,7 +72,7 @@ class Window(NamedTuple):
 
 
 class ScaleCropAugmentation(Augmentation):
-    """A crop of the image at a random scale; then flip and colours (DeepLab, arXiv 1606.00915, section 4.1).
+    """A crop of the image at a random scale; then flip and colours (DeepLabv3, arXiv 1706.05587, section 4.1).
 
     The image is thought of as the preprocessing lays it into the input, times the scale. What a crop shows beyond the
     image has the mean colour, and counts as no class.
