@@ -162,7 +162,12 @@ def test_usual_names_of_splits_are_known(tmp_path: Path, train: str, val: str, t
 
 @pytest.mark.parametrize(
     ("images", "masks"),
-    [("{split}/images", "{split}/masks"), ("{split}", "{split}annot"), ("x/{split}_im/y", "{split}-gt"), ("{split}",) * 2],
+    [
+        ("{split}/images", "{split}/masks"),
+        ("{split}", "{split}annot"),
+        ("x/{split}_im/y", "{split}-gt"),
+        ("{split}",) * 2,
+    ],
     ids=str,
 )
 def test_templates_say_where_splits_are(tmp_path: Path, images: str, masks: str) -> None:
@@ -273,7 +278,9 @@ def test_without_names_gaps_between_values_are_refused(
     write_split(tmp_path, "", 3, values)
     shown = str([value for value in values if value != 255]).replace(" ", "")
     last = tmp_path / "masks" / "0.png"
-    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", last, "gaps", shown, "classes.t")
+    assert_one_sentence(
+        refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", last, "gaps", shown, "classes.t"
+    )
     data = FolderSegmentation(str(tmp_path), values=[value for value in values if value != 255])
     data.setup("fit")
     assert len(data.classes) == len(values) - (255 in values)

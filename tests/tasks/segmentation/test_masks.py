@@ -131,7 +131,9 @@ def test_masks_with_colours_are_refused_where_numbers_are_expected(
 ) -> None:
     file = tmp_path / ("mask.tif" if mode == "CMYK" else "mask.png")
     PIL.Image.new(mode, (4, 3)).save(file)
-    assert_one_sentence(refused(READ, file), file, f"{channels} channels ({mode})", "one channel", "--data.colours=[[R,")
+    assert_one_sentence(
+        refused(READ, file), file, f"{channels} channels ({mode})", "one channel", "--data.colours=[[R,"
+    )
 
 
 def test_fractions_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
