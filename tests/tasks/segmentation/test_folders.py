@@ -264,7 +264,7 @@ def test_files_that_name_no_classes_are_refused(
 
 def test_without_names_classes_are_counted_in_all_masks_of_training(tmp_path: Path) -> None:
     write_split(write_split(tmp_path, "train", 40, (0, 1)), "val", 2, (0, 255))
-    write_mask(tmp_path / "masks" / "train" / "17.png", blocks((2, 255)))
+    write_mask(tmp_path / "masks" / "train" / "18.png", blocks((2, 255)))
     for stage in ("fit", "validate"):
         data = FolderSegmentation(str(tmp_path))
         data.setup(stage)
@@ -335,7 +335,7 @@ def test_values_and_colours_must_be_as_many_as_names(folders: Path, assert_one_s
 def test_arguments_that_contradict_themselves_are_refused(
     arguments: dict[str, Any], assert_one_sentence: OneSentence
 ) -> None:
-    with pytest.raises(ValueError, match="class|values|colour|images|val_share|split_seed") as caught:
+    with pytest.raises(ValueError, match=r"class|values|colour|images|val_share|split_seed") as caught:
         FolderSegmentation("somewhere", **arguments)
     assert_one_sentence(caught.value)
 
@@ -379,7 +379,7 @@ def test_masks_of_0_and_255_are_two_classes_where_that_is_said(tmp_path: Path) -
 
 def test_one_mask_with_a_class_in_it_is_enough(tmp_path: Path) -> None:
     write_split(tmp_path, "", 40, (0, 255))
-    write_mask(tmp_path / "masks" / "17.png", blocks([1]))
+    write_mask(tmp_path / "masks" / "18.png", blocks([1]))
     assert len(FolderSegmentation(str(tmp_path), classes=["nothing", "tissue"]).stored("train")) == 40
     assert FolderSegmentation(str(tmp_path)).stored("train").classes == ("class_0", "class_1")
 
