@@ -81,9 +81,13 @@ def resized(image: Image, rows: int, columns: int) -> Image:
     height, width = image.shape[:2]
     if (height, width) == (rows, columns):
         return image
-    skips = height > 2 * rows or width > 2 * columns
-    shown = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA if skips else cv2.INTER_LINEAR)
-    return np.asarray(shown, dtype=np.uint8)
+    if height > 2 * rows or width > 2 * columns:
+        # means alone first: where the other side grows, OpenCV takes single pixels instead, which shifts the picture
+        smaller = min(columns, width), min(rows, height)
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        if smaller == (columns, rows):
+            return image
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def quick_is_right(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Cityscapes as it unpacks: leftImg8bit and gtFine, city by city, 34 label ids of which 19 are trained on."""
+"""Cityscapes (arXiv 1604.01685) as it unpacks: leftImg8bit and gtFine, by cities, 34 label ids of which 19 count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .masks import ByValue
 from .pairs import find_pairs
 from .transforms import Augmentation
 
-#: label ids of the classes that are evaluated, in the order of their train ids (arXiv 1604.01685, table 1)
+#: label ids of the classes that are evaluated, in the order of their train ids, as the data's own scripts number them
 LABEL_IDS = {
     "road": 7,
     "sidewalk": 8,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import numpy as np
 
 from ...heads.contract import nameless_classes
 from ...heads.predictions import IGNORED
@@ -13,15 +10,15 @@ from ..errors import DataError
 from ..files import SPLIT_FOLDERS, check_root
 from ..holdout import Holdout
 from ..split import Broken
+from .classes import check_names, check_not_binary, count_classes, numbers, read_names, some_of, values_in
 from .data import SegmentationData
 from .masked import MaskedImages, split_off
-from .masks import ByColour, ByValue, MaskReader, read_values, spelled
-from .pairs import find_pairs
+from .masks import ByColour, ByValue, MaskReader
+from .pairs import Pairs, find_pairs
 from .transforms import Augmentation
 
 CLASSES_FILE = "classes.txt"
 PLACE = "{split}"
-LOOKED_AT = 16  # masks that tell whether classes fit the data
 CAMVID = (
     *("Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist"),
 )
@@ -40,7 +37,7 @@ class FolderSegmentation(SegmentationData):
         image_suffix: how an image's name ends beside what it shares with its mask's, before the dot.
         mask_suffix: the same of a mask's.
         train: name of the split to train on; None takes "train" or "training", and else the pictures that are in the
-            folder itself.
+            folder itself, and in folders within it that are not called as splits are.
         val: name of the split to validate on; None takes "val", "valid" or "validation" if there is one, and else
             splits a share off training's.
         test: name of the split that ``litmobile test`` reads; None takes "test" or "testing".
@@ -48,8 +45,8 @@ class FolderSegmentation(SegmentationData):
         split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes; None takes the lines of ``root/classes.txt``, and without that file looks through
             all masks of training for their number.
-        values: what masks hold for the classes, in their order; None takes 0, 1, …
-        ignored: values of pixels that count as no class.
+        values: what masks hold for the classes, in their order; None takes 0, 1, … but for what is ignored.
+        ignored: values of pixels that count as no class; None takes 255 unless it is one of ``values``.
         colours: colours for the classes, in their order, where masks are coloured; instead of ``values``.
         ignored_colours: colours of pixels that count as no class.
         batch_size: see :class:`SegmentationData`, as for the rest.
@@ -92,19 +89,26 @@ class FolderSegmentation(SegmentationData):
         self.folders = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)
         self.names = {"train": train, "val": val, "test": test}
+        if PLACE not in images and any(name is not None for name in self.names.values()):
+            raise ValueError(f"train, val and test name folders: images needs {PLACE!r} in it, not {images!r}.")
+        if colours is not None and (values is not None or ignored is not None):
+            raise ValueError("classes have values or colours: give values and ignored, or colours and ignored_colours.")
+        if colours is None and ignored_colours is not None:
+            raise ValueError("ignored_colours needs colours.")
         self.class_names = None if classes is None else tuple(classes)
-        self.ignored = [IGNORED] if ignored is None else ignored
-        if colours is not None and values is not None:
-            raise ValueError("classes have values or colours: give one of them.")
+        self.ignored = [value for value in (IGNORED,) if value not in (values or ())] if ignored is None else ignored
         self.reader: MaskReader | None = None
         if colours is not None:
             self.reader = ByColour(colours, ignored_colours or [])
         elif values is not None:
-            self.reader = ByValue(values, set(self.ignored) - set(values))
-        count = len(colours or values or [])
-        if classes is not None and count not in (0, len(classes)):
-            raise ValueError(f"there are {len(classes)} classes, but {'colours' if colours else 'values'} of {count}.")
-        self.count = count
+            self.reader = ByValue(values, self.ignored)
+        self.count = len(colours or values or [])
+        if classes is not None:
+            check_names(classes, "classes")
+            if self.reader is not None and len(classes) != self.count:
+                what = "colours" if colours else "values"
+                raise ValueError(f"there are {len(classes)} classes, but {what} of {self.count}.")
+        self.counted: int | None = None  # how many classes training's masks have, once they have been looked through
 
     def read(self, split: str) -> MaskedImages:
         check_root(self.root)
@@ -121,8 +125,10 @@ class FolderSegmentation(SegmentationData):
 
     def folder(self, kind: str, name: str | None) -> Path:
         """Where the "images" or "masks" of a split are; with no name, those of no split."""
-        where = self.folders[kind]
-        return self.root / (where.replace(f"/{PLACE}", "") if name is None else where.replace(PLACE, name))
+        parts = self.folders[kind].split("/")
+        if name is None:
+            return self.root / "/".join(part for part in parts if part != PLACE)
+        return self.root / "/".join(part.replace(PLACE, name) for part in parts)
 
     def stored(self, split: str) -> MaskedImages:
         """All that is stored as "train", "val" or "test".
@@ -130,62 +136,75 @@ class FolderSegmentation(SegmentationData):
         Raises:
             DataError: it is not there, or not what it should be.
         """
-        name = self.named(split)
-        if name is None and split != "train":
-            raise DataError(f"{self.folder('images', None)} has no folder {split}: name one with --data.{split}=NAME.")
-        images, masks = self.folder("images", name), self.folder("masks", name)
-        pairs = find_pairs(images, masks, *self.suffixes, broken=self.broken)
-        paths = [masks / mask for mask in pairs.masks.tolist()]
-        classes, reader = self.classes_and_reader(paths if split == "train" else None)
+        pairs = self.pairs(split)
+        images, masks = (self.folder(kind, self.named(split)) for kind in ("images", "masks"))
+        classes, reader = self.classes_and_reader(split, pairs)
         return MaskedImages(images, images, pairs.images, masks, pairs.masks, classes, reader, pairs.notes)
 
-    def classes_and_reader(self, masks: list[Path] | None) -> tuple[tuple[str, ...], MaskReader]:
-        """Names of the classes and what reads masks; ``masks`` are training's, None looks for them.
+    def pairs(self, split: str) -> Pairs:
+        """The files of "train", "val" or "test".
 
         Raises:
-            DataError: masks hold other values.
+            DataError: they are not there, or have no partners.
+        """
+        name = self.named(split)
+        folders = images, masks = self.folder("images", name), self.folder("masks", name)
+        if name is None and (split != "train" or any(PLACE in str(folder) for folder in folders)):
+            if PLACE not in self.folders["images"]:
+                raise DataError(f"There is no {split} split, for which --data.images needs {PLACE!r} in it.")
+            usual = " or ".join(str(self.folder("images", usual)) for usual in SPLIT_FOLDERS[split])
+            raise DataError(f"There is no folder {usual}: say what {split} is called with --data.{split}=NAME.")
+        apart = set() if name is not None else self.folders_of_splits(folders)
+        return find_pairs(images, masks, *self.suffixes, broken=self.broken, apart=apart)
+
+    def folders_of_splits(self, folders: tuple[Path, Path]) -> set[str]:
+        """Folders in ``folders`` that are called as splits are: their pictures are not everybody's to train on."""
+        usual = {name for names in SPLIT_FOLDERS.values() for name in names} | {*filter(None, self.names.values())}
+        inner = (path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_dir())
+        return {path.name for path in inner if path.name in usual or path.name.lower() in usual}
+
+    def classes_and_reader(self, split: str, pairs: Pairs) -> tuple[tuple[str, ...], MaskReader]:
+        """Names of the classes, and what reads masks.
+
+        Raises:
+            DataError: masks hold other values, or there is another number of names.
         """
         names = self.class_names or read_names(self.root / CLASSES_FILE)
+        masks = self.mask_files(split, pairs)
         if self.reader is not None:
             if names is not None and len(names) != self.count:
                 raise DataError(f"{self.root / CLASSES_FILE} names {len(names)} classes, not {self.count}.")
-            return names or nameless_classes(self.count), self.reader
-        if masks is None:
-            name = self.named("train")
-            folder = self.folder("masks", name)
-            pairs = find_pairs(self.folder("images", name), folder, *self.suffixes, broken=self.broken)
-            masks = [folder / mask for mask in pairs.masks.tolist()]
-        some = masks if names is None else masks[:: -(-len(masks) // LOOKED_AT)]
-        found = values_in(some)
-        if found <= {0, IGNORED} and IGNORED in found and IGNORED in self.ignored:
-            raise DataError(
-                f"{masks[0].parent} has masks of the values {spelled(sorted(found))} alone, and {IGNORED} counts as no "
-                "class: name the values of the classes, such as --data.values=[0,255]."
+            names, reader = names or nameless_classes(self.count), self.reader
+        else:
+            if names is None:
+                names = nameless_classes(self.count_classes(masks if split == "train" else None))
+            elif split == "train":
+                check_not_binary(masks, self.ignored, self.broken == "skip")
+            reader = ByValue(numbers(len(names), self.ignored), self.ignored)
+        if self.broken == "raise":
+            for mask in some_of(masks):
+                reader(mask)
+        return names, reader
+
+    def count_classes(self, masks: list[Path] | None) -> int:
+        """How many classes training has, from all of its ``masks``; None looks for them.
+
+        Raises:
+            DataError: they are not there, or hold values that are no numbers of classes.
+        """
+        if self.counted is None:
+            skip = self.broken == "skip"
+            masks = self.mask_files("train", self.pairs("train")) if masks is None else masks
+            check_not_binary(masks, self.ignored, skip)
+            self.counted = count_classes(
+                values_in(masks, skip), self.ignored, self.folder("masks", self.named("train"))
             )
-        if names is None:
-            names = nameless_classes(max(found - set(self.ignored), default=0) + 1)
-        return names, ByValue(range(len(names)), [value for value in self.ignored if value >= len(names)])
+        return self.counted
 
-
-def values_in(masks: list[Path]) -> set[int]:
-    """All values that occur in ``masks``.
-
-    Raises:
-        DataError: a mask cannot be read.
-    """
-    with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
-        return {
-            value
-            for values in threads.map(lambda mask: np.unique(read_values(mask)), masks)
-            for value in values.tolist()
-        }
-
-
-def read_names(file: Path) -> tuple[str, ...] | None:
-    """Names of classes, a line each; None where there is no such file."""
-    if not file.is_file():
-        return None
-    return tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    def mask_files(self, split: str, pairs: Pairs) -> list[Path]:
+        """The masks of ``pairs``, which are those of a split."""
+        folder = self.folder("masks", self.named(split))
+        return [folder / mask for mask in pairs.masks.tolist()]
 
 
 class CamVid(FolderSegmentation):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, readable
-from ..files import check_root, files_below, is_picture, listed
+from ..files import files_below, is_picture, listed
 from ..split import Broken
 
 
@@ -23,7 +23,12 @@ class Pairs(NamedTuple):
 
 
 def find_pairs(
-    images: Path, masks: Path, image_suffix: str = "", mask_suffix: str = "", broken: Broken = "raise"
+    images: Path,
+    masks: Path,
+    image_suffix: str = "",
+    mask_suffix: str = "",
+    broken: Broken = "raise",
+    apart: Collection[str] = (),
 ) -> Pairs:
     """Pairs the pictures in ``images``, and in folders within it, with those of the same names in ``masks``.
 
@@ -33,14 +38,17 @@ def find_pairs(
         image_suffix: how an image's name ends beside what a pair shares, such as "_leftImg8bit".
         mask_suffix: the same of a mask's, such as "_gtFine_labelIds"; other files are passed over.
         broken: "skip" leaves out what has no partner.
+        apart: folders in ``images`` and ``masks`` that are not looked into.
 
     Raises:
         DataError: a folder is missing, there is no picture, two have one name, or one has no partner.
     """
-    by_name = pictures(images, image_suffix)
-    masks_by_name = pictures(masks, mask_suffix)
+    one_folder = images == masks
+    by_name = pictures(images, image_suffix, apart, mask_suffix if one_folder else "")
+    masks_by_name = pictures(masks, mask_suffix, apart, image_suffix if one_folder else "")
     if not by_name:
-        raise DataError(f"{images} holds no pictures{ending(image_suffix)}.")
+        beside = f" beside {listed(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
+        raise DataError(f"{images} holds no pictures{ending(image_suffix)}{beside}.")
     without_mask = sorted(by_name.keys() - masks_by_name.keys())
     without_image = sorted(masks_by_name.keys() - by_name.keys())
     lost = [
@@ -62,18 +70,38 @@ def find_pairs(
     )
 
 
-def pictures(folder: Path, suffix: str) -> dict[str, str]:
+def pictures(folder: Path, suffix: str, apart: Collection[str], partner: str) -> dict[str, str]:
     """Pictures in ``folder`` and in folders within it, by name without ``suffix`` and kind of file.
+
+    Args:
+        folder: where to look.
+        suffix: how the names end, before the dot.
+        apart: folders in it that are not looked into.
+        partner: how the names of partners end that lie in the same folder; none of theirs is given.
 
     Raises:
         DataError: there is no such folder, or two pictures have one name.
     """
-    check_root(folder)
-    return by_stem(folder, (file for file in files_below(folder) if is_picture(file.rpartition("/")[2])), suffix)
+    if not folder.is_dir():
+        above = next(parent for parent in folder.parents if parent.is_dir())
+        there = listed(sorted(entry.name for entry in above.iterdir())) or "nothing"
+        raise DataError(f"There is no folder {folder}: {above} holds {there}.")
+    files = (
+        file
+        for file in files_below(folder)
+        if is_picture(file.rpartition("/")[2])
+        and file.partition("/")[0] not in apart
+        and (len(partner) <= len(suffix) or not file.rpartition(".")[0].endswith(partner))
+    )
+    return by_stem(folder, files, suffix)
 
 
 def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
-    """``files`` of ``folder`` by their names without ``suffix`` and kind of file, those that end so alone."""
+    """``files`` of ``folder`` by their names without ``suffix`` and kind of file, those that end so alone.
+
+    Raises:
+        DataError: two of them have one name.
+    """
     found: dict[str, str] = {}
     for file in files:
         stem = file.rpartition(".")[0]

@@ -76,12 +76,12 @@ class VocSegmentation(SegmentationData):
         pictures = by_stem(images, (file.name for file in images.glob("*") if is_picture(file.name)), "")
         names = np.array([pictures.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
         mask_names = np.array([f"{stem}.png" for stem in stems], dtype=np.str_)
-        if self.broken == "raise":
-            for folder, wanted in ((images, names), (masks, mask_names)):
-                lost = missing_files(wanted, folder)
-                if lost:
-                    raise DataError(
-                        f"{listing}: {len(lost)} of {len(stems)} files are not in {folder}: {listed(lost)}."
-                    )
+        lost = [
+            f"{len(missing)} of {len(stems)} files are not in {folder}: {listed(missing)}"
+            for folder, wanted in ((images, names), (masks, mask_names))
+            if self.broken == "raise" and (missing := missing_files(wanted, folder))
+        ]
+        if lost:
+            raise DataError(f"{listing}: {'; and '.join(lost)}.")
         reader = ByValue(range(len(self.class_names)), [IGNORED])
         return MaskedImages(listing, images, names, masks, mask_names, self.class_names, reader)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from litmobile.tasks.images import SUFFIXES, ImageError, quick_is_right, read_image
+from litmobile.tasks.images import SUFFIXES, ImageError, quick_is_right, read_image, resized
 
 OneSentence = Callable[..., None]
 
@@ -253,3 +253,13 @@ def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path, ass
 def test_common_files_take_the_quick_way(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "open", None)
     read(encoded(scene(), kind), tmp_path)
+
+
+@pytest.mark.parametrize("size", [(4, 40), (40, 4), (9, 21), (4, 16)], ids=str)
+def test_a_picture_that_shrinks_one_way_and_grows_the_other_stays_in_its_place(size: tuple[int, int]) -> None:
+    steps = np.arange(16, dtype=np.uint8) * 15
+    for axis, side in enumerate(size):
+        picture = np.repeat(np.expand_dims(steps, 1 - axis), 16, axis=1 - axis)
+        shown = resized(np.repeat(picture[:, :, None], 3, axis=2), *size)[:, :, 0]
+        expected = ((np.arange(side) + 0.5) * 16 / side - 0.5).clip(0, 15) * 15
+        assert np.abs(np.moveaxis(shown, axis, 1) - expected).max() <= 1

@@ -1,0 +1,81 @@
+"""Small trees of images and masks, in every layout that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from numpy.typing import ArrayLike
+
+WIDTH, HEIGHT = 12, 8
+
+
+def write_mask(path: Path, values: ArrayLike, mode: str | None = None) -> Path:
+    """Write ``values`` as they are, ``[H, W]`` or ``[H, W, C]``; ``mode`` "P" or "1" as Pillow calls them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.asarray(values)
+    if mode == "1":
+        picture = PIL.Image.fromarray(array.astype(bool))
+    else:
+        picture = PIL.Image.fromarray(array if array.dtype in (np.uint16, np.float32) else array.astype(np.uint8))
+    if mode == "P":
+        picture = PIL.Image.frombytes("P", picture.size, picture.tobytes())
+        picture.putpalette(np.random.default_rng(1).permutation(768).astype(np.uint8).tobytes())
+    picture.save(path)
+    return path
+
+
+def write_image(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Path:
+    """Write a noisy picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(256, size=(height, width, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(path)
+    return path
+
+
+def blocks(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """A mask that holds all ``values``, side by side."""
+    columns = np.arange(width) * len(values) // width
+    return np.tile(np.asarray(values)[columns], (height, 1))
+
+
+def write_pairs(
+    images: Path, masks: Path, count: int, values: Sequence[int] = (0, 1, 2), suffixes: tuple[str, str] = ("", "")
+) -> None:
+    """Write ``count`` images 0, 1, … and their masks, all of which hold ``values``."""
+    for number in range(count):
+        write_image(images / f"{number}{suffixes[0]}.png", number)
+        write_mask(masks / f"{number}{suffixes[1]}.png", blocks(values))
+
+
+def write_split(root: Path, split: str, count: int, values: Sequence[int] = (0, 1, 2)) -> Path:
+    """Write a split of ``root/images`` and ``root/masks``; gives ``root``."""
+    write_pairs(root / "images" / split, root / "masks" / split, count, values)
+    return root
+
+
+def write_cityscapes(root: Path, cities: Sequence[str] = ("aachen", "ulm"), values: Sequence[int] = range(34)) -> Path:
+    """Write "train" and "val" of Cityscapes with an image a city, beside the mask what else is published."""
+    for split in ("train", "val"):
+        for city in cities:
+            stem = f"{city}_000000_000019"
+            write_image(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", height=4, width=34)
+            truth = root / "gtFine" / split / city
+            write_mask(truth / f"{stem}_gtFine_labelIds.png", blocks(values, 4, 34))
+            write_mask(truth / f"{stem}_gtFine_instanceIds.png", blocks(range(24000, 24034), 4, 34).astype(np.uint16))
+            write_image(truth / f"{stem}_gtFine_color.png", height=4, width=34)
+            (truth / f"{stem}_gtFine_polygons.json").write_text("{}")
+    return root
+
+
+def write_voc_segmentation(root: Path, stems: Sequence[str], split: str, values: Sequence[int] = (0, 15, 255)) -> Path:
+    """Write a split of Pascal VOC with palette masks."""
+    for number, stem in enumerate(stems):
+        write_image(root / "JPEGImages" / f"{stem}.jpg", number)
+        write_mask(root / "SegmentationClass" / f"{stem}.png", blocks(values), "P")
+    listing = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    listing.write_text("".join(f"{stem}\n" for stem in stems))
+    return root

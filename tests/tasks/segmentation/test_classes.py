@@ -1,0 +1,183 @@
+"""Classes of a folder of masks: names, numbers, values and colours that agree, or say where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.errors import DataError
+from litmobile.tasks.segmentation import FolderSegmentation
+from support.segmentation import blocks, write_image, write_mask, write_split
+
+OneSentence = Callable[..., None]
+NAMES = ["sky", "road", "car"]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three pictures to train on and two to validate on, of three classes and pixels of none."""
+    return write_split(write_split(tmp_path / "set", "train", 3, (0, 1, 2, 255)), "val", 2)
+
+
+def refused(data: FolderSegmentation, stage: str = "fit") -> DataError:
+    with pytest.raises(DataError) as caught:
+        data.setup(stage)
+    return caught.value
+
+
+# classes
+
+
+def test_names_of_classes_are_read_from_a_file(folders: Path) -> None:
+    (folders / "classes.txt").write_text("\ufeffHimmel\n\n Straße \r\nAuto\n", encoding="utf-8")
+    data = FolderSegmentation(str(folders))
+    data.setup("fit")
+    assert data.classes == ("Himmel", "Straße", "Auto")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\n \n", "names 0 classes"),
+        (b"a\nb\na\n", "names the class a twice"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        ("\n".join(map(str, range(255))).encode(), "names 255 classes"),
+    ],
+    ids=["none", "twice", "encoding", "too many"],
+)
+def test_files_that_name_no_classes_are_refused(
+    folders: Path, content: bytes, said: str, assert_one_sentence: OneSentence
+) -> None:
+    (folders / "classes.txt").write_bytes(content)
+    assert_one_sentence(refused(FolderSegmentation(str(folders))), folders / "classes.txt", said)
+
+
+def test_without_names_classes_are_counted_in_all_masks_of_training(tmp_path: Path) -> None:
+    write_split(write_split(tmp_path, "train", 40, (0, 1)), "val", 2, (0, 255))
+    write_mask(tmp_path / "masks" / "train" / "18.png", blocks((2, 255)))
+    for stage in ("fit", "validate"):
+        data = FolderSegmentation(str(tmp_path))
+        data.setup(stage)
+        assert data.classes == ("class_0", "class_1", "class_2")
+
+
+@pytest.mark.parametrize("values", [(0, 128), (0, 1, 3), (1, 2), (0, 17, 255)], ids=str)
+def test_without_names_gaps_between_values_are_refused(
+    tmp_path: Path, values: Sequence[int], assert_one_sentence: OneSentence
+) -> None:
+    write_split(tmp_path, "", 3, values)
+    shown = str([value for value in values if value != 255]).replace(" ", "")
+    last = tmp_path / "masks" / "0.png"
+    assert_one_sentence(
+        refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", last, "gaps", shown, "classes.t"
+    )
+    data = FolderSegmentation(str(tmp_path), values=[value for value in values if value != 255])
+    data.setup("fit")
+    assert len(data.classes) == len(values) - (255 in values)
+
+
+def test_photographs_are_no_masks(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_image(tmp_path / "images" / "0.png", 0, 1, 256)
+    write_mask(tmp_path / "masks" / "0.png", np.arange(255)[None])
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.png", "255 values", "254 classes")
+    write_mask(tmp_path / "masks" / "0.png", np.array([[0, 40_000]], np.uint16))
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.png", "40000", "gaps")
+
+
+@pytest.mark.parametrize("given", ["names", "file"])
+def test_a_wrong_number_of_classes_is_refused_at_once(
+    folders: Path, given: str, assert_one_sentence: OneSentence
+) -> None:
+    if given == "file":
+        (folders / "classes.txt").write_text("sky\nroad\n")
+    error = refused(FolderSegmentation(str(folders), classes=NAMES[:2] if given == "names" else None))
+    assert_one_sentence(error, folders / "masks" / "train" / "0.png", "value 2", "2 classes' 0, 1")
+
+
+def test_values_and_colours_must_be_as_many_as_names(folders: Path, assert_one_sentence: OneSentence) -> None:
+    colours = [[k, k, k] for k in range(2)]
+    for given in ({"values": [0, 1]}, {"colours": colours}):
+        with pytest.raises(ValueError, match="3 classes") as caught:
+            FolderSegmentation(str(folders), classes=NAMES, **given)  # pyright: ignore[reportArgumentType]
+        assert_one_sentence(caught.value, next(iter(given)), "of 2")
+        (folders / "classes.txt").write_text("\n".join(NAMES))
+        error = refused(FolderSegmentation(str(folders), **given))  # pyright: ignore[reportArgumentType]
+        assert_one_sentence(error, folders / "classes.txt", "3 classes, not 2")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"values": [0, 1], "colours": [[0, 0, 0]]},
+        {"ignored": [0], "colours": [[0, 0, 0]]},
+        {"ignored_colours": [[0, 0, 0]]},
+        {"values": [0, 255], "ignored": [255]},
+        {"values": [0, 0]},
+        {"colours": [[0, 0]]},
+        {"classes": ["a", "a"]},
+        {"classes": []},
+        {"images": "images", "val": "val"},
+        {"val_share": 0.0},
+        {"split_seed": -1},
+    ],
+    ids=str,
+)
+def test_arguments_that_contradict_themselves_are_refused(
+    arguments: dict[str, Any], assert_one_sentence: OneSentence
+) -> None:
+    with pytest.raises(ValueError, match=r"class|values|colour|images|val_share|split_seed") as caught:
+        FolderSegmentation("somewhere", **arguments)
+    assert_one_sentence(caught.value)
+
+
+def test_values_that_are_ignored_are_passed_over_when_classes_are_numbered(folders: Path) -> None:
+    for arguments in ({"ignored": [0, 255]}, {"ignored": [0, 255], "classes": NAMES[:2]}):
+        split = FolderSegmentation(str(folders), **arguments).read("train")  # pyright: ignore[reportArgumentType]
+        assert len(split.classes) == 2
+        assert np.unique(split.labels(0)).tolist() == [0, 1, 255]
+        assert (split.labels(0) == 0).sum() == (blocks((0, 1, 2, 255)) == 1).sum()
+
+
+def test_masks_in_colours_are_read(tmp_path: Path) -> None:
+    colours = [[0, 0, 0], [128, 64, 128], [255, 0, 0]]
+    write_split(tmp_path, "", 3)
+    for number in range(3):
+        write_mask(tmp_path / "masks" / f"{number}.png", np.array(colours)[blocks((0, 1, 2))])
+    train = FolderSegmentation(str(tmp_path), colours=colours[:2], ignored_colours=colours[2:]).stored("train")
+    assert train.classes == ("class_0", "class_1")
+    assert np.array_equal(train.labels(0), blocks((0, 1, 255)))
+
+
+# masks of 0 and 255
+
+
+@pytest.mark.parametrize("classes", [None, ["nothing", "tissue"], NAMES])
+def test_masks_of_0_and_255_alone_are_refused_with_the_way_to_read_them(
+    tmp_path: Path, classes: list[str] | None, assert_one_sentence: OneSentence
+) -> None:
+    write_split(tmp_path, "", 20, (0, 255))
+    error = refused(FolderSegmentation(str(tmp_path), classes=classes))
+    assert_one_sentence(error, tmp_path / "masks", "0, 255", "--data.values=[0,255]")
+
+
+def test_masks_of_0_and_255_are_two_classes_where_that_is_said(tmp_path: Path) -> None:
+    write_split(tmp_path, "", 3, (0, 255))
+    split = FolderSegmentation(str(tmp_path), values=[0, 255]).stored("train")
+    assert split.classes == ("class_0", "class_1")
+    assert np.array_equal(split.labels(0), blocks((0, 1)))
+
+
+def test_one_mask_with_a_class_in_it_is_enough(tmp_path: Path) -> None:
+    write_split(tmp_path, "", 40, (0, 255))
+    write_mask(tmp_path / "masks" / "18.png", blocks([1]))
+    assert len(FolderSegmentation(str(tmp_path), classes=["nothing", "tissue"]).stored("train")) == 40
+    assert FolderSegmentation(str(tmp_path)).stored("train").classes == ("class_0", "class_1")
+
+
+def test_masks_where_nothing_counts_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_split(tmp_path, "", 3, (255,))
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", "nothing to learn")

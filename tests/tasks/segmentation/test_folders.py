@@ -1,0 +1,327 @@
+"""Folders of images and masks: which belong together, which split they are of, which classes they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import pytest
+
+from litmobile.tasks.errors import DataError
+from litmobile.tasks.images import ImageError
+from litmobile.tasks.segmentation import CamVid, FolderSegmentation, MaskedImages
+from litmobile.tasks.segmentation.folders import CAMVID
+from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_pairs, write_split
+
+OneSentence = Callable[..., None]
+NAMES = ["sky", "road", "car"]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Three pictures to train on and two to validate on, of three classes and pixels of none."""
+    return write_split(write_split(tmp_path / "set", "train", 3, (0, 1, 2, 255)), "val", 2)
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """Twenty pictures of no split."""
+    return write_split(tmp_path / "flat", ".", 20)
+
+
+def names(split: MaskedImages) -> list[str]:
+    return split.names.tolist()
+
+
+def refused(data: FolderSegmentation, stage: str = "fit") -> DataError:
+    with pytest.raises(DataError) as caught:
+        data.setup(stage)
+    return caught.value
+
+
+# what belongs together
+
+
+def test_images_and_masks_are_read_in_pairs(folders: Path) -> None:
+    split = FolderSegmentation(str(folders), classes=NAMES).read("train")
+    assert (len(split), split.classes, split.notes) == (3, tuple(NAMES), ())
+    assert names(split) == split.mask_names.tolist() == ["0.png", "1.png", "2.png"]
+    for index in range(3):
+        sample = split.masked(index)
+        with PIL.Image.open(split.path(index)) as picture:
+            assert np.array_equal(sample.image, np.asarray(picture))
+        assert np.array_equal(sample.labels, blocks((0, 1, 2, 255)))
+
+
+def test_files_that_are_no_pictures_and_folders_that_programs_leave_behind_are_passed_over(folders: Path) -> None:
+    for kind in ("images", "masks"):
+        (folders / kind / "train" / ".DS_Store").touch()
+        (folders / kind / "train" / "notes.json").touch()
+    write_image(folders / "images" / "train" / "__MACOSX" / "9.png")
+    assert len(FolderSegmentation(str(folders), classes=NAMES).read("train")) == 3
+
+
+def test_kinds_of_files_may_differ_and_folders_may_be_deep(folders: Path) -> None:
+    write_image(folders / "images" / "train" / "a" / "b.c" / "x.y.jpg")
+    write_mask(folders / "masks" / "train" / "a" / "b.c" / "x.y.PNG", blocks([1]))
+    split = FolderSegmentation(str(folders), classes=NAMES).read("train")
+    assert names(split)[-1] == "a/b.c/x.y.jpg"
+    assert split.masked(3).labels.max() == 1
+
+
+def test_names_may_end_differently(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "images", tmp_path / "masks", 3, suffixes=("_rgb", "_label"))
+    write_mask(tmp_path / "masks" / "0_instances.png", blocks([9]))
+    split = FolderSegmentation(str(tmp_path), image_suffix="_rgb", mask_suffix="_label", classes=NAMES).stored("train")
+    assert split.mask_names.tolist() == [f"{k}_label.png" for k in range(3)]
+
+
+@pytest.mark.parametrize("suffixes", [("", "_mask"), ("_img", ""), ("_img", "_mask")], ids=str)
+def test_images_and_masks_may_lie_in_one_folder(tmp_path: Path, suffixes: tuple[str, str]) -> None:
+    write_pairs(tmp_path / "both" / "train", tmp_path / "both" / "train", 3, suffixes=suffixes)
+    data = FolderSegmentation(
+        str(tmp_path), "both/{split}", "both/{split}", *suffixes, classes=NAMES, train="train", val="train"
+    )
+    split = data.read("train")
+    assert names(split) == [f"{k}{suffixes[0]}.png" for k in range(3)]
+    assert split.mask_names.tolist() == [f"{k}{suffixes[1]}.png" for k in range(3)]
+
+
+def lose(folders: Path) -> None:
+    (folders / "masks" / "train" / "1.png").unlink()
+    write_mask(folders / "masks" / "train" / "extra.png", blocks([0]))
+    write_mask(folders / "masks" / "train" / "other.png", blocks([0]))
+
+
+def test_what_has_no_partner_is_named_on_both_sides(folders: Path, assert_one_sentence: OneSentence) -> None:
+    lose(folders)
+    images, masks = folders / "images" / "train", folders / "masks" / "train"
+    assert_one_sentence(
+        refused(FolderSegmentation(str(folders), classes=NAMES)),
+        f"There is 1 image in {images} without a mask in {masks}: 1.png",
+        f"2 masks in {masks} without an image in {images}: extra.png, other.png",
+    )
+
+
+def test_what_has_no_partner_can_be_left_out(folders: Path, assert_one_sentence: OneSentence) -> None:
+    lose(folders)
+    split = FolderSegmentation(str(folders), classes=NAMES, broken="skip").read("train")
+    assert names(split) == ["0.png", "2.png"]
+    assert_one_sentence(ValueError(split.notes[0]), "Left out", "1.png")
+    assert_one_sentence(ValueError(split.notes[1]), "Left out", "extra.png", "other.png")
+
+
+def test_two_pictures_of_one_name_are_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
+    write_image(folders / "images" / "train" / "1.jpg")
+    assert_one_sentence(refused(FolderSegmentation(str(folders), classes=NAMES)), "1.jpg", "1.png", "remove one")
+
+
+@pytest.mark.parametrize("broken", ["raise", "skip"])
+def test_no_pairs_at_all_are_refused(tmp_path: Path, broken: Any, assert_one_sentence: OneSentence) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    write_mask(tmp_path / "masks" / "b.png", blocks([0]))
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, broken=broken)
+    assert_one_sentence(refused(data), tmp_path / "images")
+
+
+def test_folders_that_are_not_there_are_named_with_what_is(
+    folders: Path, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    def of(**arguments: Any) -> FolderSegmentation:
+        return FolderSegmentation(**{"root": str(folders), "classes": NAMES} | arguments)
+
+    assert_one_sentence(refused(of(root=str(tmp_path / "no"))), tmp_path / "no", "--data.root")
+    assert_one_sentence(refused(of(images="imgs/{split}")), folders / "imgs", "holds images, masks")
+    assert_one_sentence(refused(of(masks="labels/{split}")), folders / "labels/train", "holds images, masks")
+    assert_one_sentence(refused(of(train="dev")), folders / "images/dev", "holds train, val")
+    assert_one_sentence(refused(of(images="{split}_im")), folders / "train_im or", "training_im", "--data.train=NAME")
+    assert_one_sentence(refused(of(), "test"), "images/test or", "images/testing", "--data.test=NAME")
+    assert_one_sentence(refused(of(images="images/val", masks="masks/val"), "test"), "no test split", "{split}")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    assert_one_sentence(refused(of(root=str(tmp_path))), tmp_path / "images", "holds no pictures")
+    assert_one_sentence(refused(of(root=str(tmp_path), image_suffix="_x")), "whose names end in '_x'")
+
+
+# splits
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"), [("train", "val", "test"), ("training", "validation", "testing"), ("train", "valid", "")]
+)
+def test_usual_names_of_splits_are_known(tmp_path: Path, train: str, val: str, test: str) -> None:
+    for count, split in enumerate((train, val, test), start=1):
+        write_split(tmp_path, split or "tests", count)
+    data = FolderSegmentation(str(tmp_path), test=test or "tests", classes=NAMES)
+    assert [len(data.read(split)) for split in ("train", "val", "test")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("{split}/images", "{split}/masks"),
+        ("{split}", "{split}annot"),
+        ("x/{split}_im/y", "{split}-gt"),
+        ("{split}",) * 2,
+    ],
+    ids=str,
+)
+def test_templates_say_where_splits_are(tmp_path: Path, images: str, masks: str) -> None:
+    suffix = "_mask" if images == masks else ""
+    for count, split in enumerate(("train", "dev"), start=2):
+        places = (tmp_path / where.replace("{split}", split) for where in (images, masks))
+        write_pairs(*places, count, suffixes=("", suffix))
+    data = FolderSegmentation(str(tmp_path), images, masks, mask_suffix=suffix, val="dev", classes=NAMES)
+    assert [len(data.read(split)) for split in ("train", "val")] == [2, 3]
+
+
+def test_folders_may_lie_elsewhere(folders: Path, tmp_path: Path) -> None:
+    data = FolderSegmentation(str(tmp_path), f"{folders}/images/{{split}}", f"{folders}/masks/{{split}}", classes=NAMES)
+    assert len(data.read("train")) == 3
+
+
+def test_a_share_is_split_off_where_there_is_nothing_to_validate_on(
+    flat: Path, assert_one_sentence: OneSentence
+) -> None:
+    data = FolderSegmentation(str(flat), classes=NAMES, val_share=0.3)
+    train, val = data.read("train"), data.read("val")
+    assert (len(train), len(val)) == (14, 6)
+    assert sorted(names(train) + names(val)) == sorted(f"{k}.png" for k in range(20))
+    assert_one_sentence(ValueError(val.notes[0]), flat / "images", "6 of 20", "seed 0")
+    assert names(val) != sorted(names(val) + names(train))[:6], "the first ones are not drawn"
+    for split in (train, val):
+        assert split.names.tolist() == split.mask_names.tolist(), "masks stay with their images"
+
+
+def test_the_share_depends_on_its_seed_alone(flat: Path) -> None:
+    def val(**arguments: Any) -> list[str]:
+        return names(FolderSegmentation(str(flat), classes=NAMES, **arguments).read("val"))
+
+    assert val() == val(seed=5) == val(split_seed=0)
+    assert len({tuple(val(split_seed=seed)) for seed in range(5)}) > 1
+    assert [len(val(val_share=share)) for share in (0.001, 0.1, 0.999)] == [1, 2, 19]
+
+
+def test_a_share_of_training_is_split_off(tmp_path: Path) -> None:
+    write_split(write_split(tmp_path, "train", 4), "test", 2)
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, val_share=0.5)
+    assert [len(data.read(split)) for split in ("train", "val", "test")] == [2, 2, 2]
+
+
+def test_one_picture_is_too_few_to_split(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_split(tmp_path, "", 1)
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path), classes=NAMES)), tmp_path / "images", "1 picture")
+
+
+@pytest.mark.parametrize("other", ["val", "test", "Test", "testing", "dev"])
+def test_pictures_of_other_splits_are_not_trained_on(flat: Path, other: str) -> None:
+    write_split(flat, other, 3)
+    write_split(flat, "city", 1)
+    named = {"val": "dev"} if other == "dev" else {}
+    train = FolderSegmentation(str(flat), classes=NAMES, **named).stored("train")
+    assert len(train) == 21
+    assert not [name for name in names(train) if name.startswith(other)]
+
+
+def test_folders_called_in_capitals_are_no_share_of_training(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_split(write_split(tmp_path, "Train", 3), "Val", 2)
+    error = refused(FolderSegmentation(str(tmp_path), classes=NAMES))
+    assert_one_sentence(error, tmp_path / "images", "Train, Val", "--data.train=NAME")
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, train="Train", val="Val")
+    assert [len(data.read(split)) for split in ("train", "val")] == [3, 2]
+
+
+# masks that do not fit
+
+
+def test_masks_of_another_size_are_refused_by_both_files(folders: Path, assert_one_sentence: OneSentence) -> None:
+    write_mask(folders / "masks" / "train" / "1.png", blocks([0], 5, 7))
+    split = FolderSegmentation(str(folders), classes=NAMES).read("train")
+    with pytest.raises(DataError) as caught:
+        split.masked(1)
+    assert_one_sentence(caught.value, split.path(1), f"{WIDTH}×{HEIGHT}", split.mask_path(1), "7×5")
+    with pytest.raises(ImageError):
+        split.image(1)
+
+
+def test_pairs_that_cannot_be_used_can_be_left_out(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train = folders / "masks" / "train"
+    write_mask(train / "0.png", blocks([0], 5, 7))
+    (train / "1.png").write_bytes((train / "1.png").read_bytes()[:50])
+    for number, values in enumerate(([7], [1]), start=3):
+        write_image(folders / "images" / "train" / f"{number}.png")
+        write_mask(train / f"{number}.png", blocks(values))
+    (folders / "images" / "train" / "4.png").write_bytes(b"no picture")
+    data = FolderSegmentation(str(folders), classes=NAMES, broken="skip")
+    data.setup("fit")
+    assert names(data.splits["train"]) == ["2.png"]
+    for name in ("masks/train/0.png", "masks/train/1.png", "masks/train/3.png", "images/train/4.png"):
+        assert name in caplog.text
+
+
+def test_damaged_masks_do_not_hinder_counting_where_they_are_left_out(folders: Path) -> None:
+    (folders / "masks" / "train" / "0.png").write_bytes(b"")
+    data = FolderSegmentation(str(folders), broken="skip")
+    data.setup("fit")
+    assert (data.classes, len(data.splits["train"])) == (("class_0", "class_1", "class_2"), 2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_masks_may_be_of_the_picture_as_stored_or_as_the_camera_noted(tmp_path: Path, orientation: int) -> None:
+    # red at the top of what the sensor saw, which is stored as 10×16 pixels
+    stored = np.zeros((10, 16, 3), np.uint8)
+    stored[:5, :, 0] = 255
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    file = tmp_path / "images" / "a.png"
+    file.parent.mkdir()
+    PIL.Image.fromarray(stored).save(file, exif=exif)
+    turned = PIL.Image.open(file)
+    turned = np.asarray(PIL.ImageOps.exif_transpose(turned))
+    for shown in (stored, turned) if orientation > 4 else (turned,):
+        write_mask(tmp_path / "masks" / "a.png", shown[:, :, 0] > 0)
+        sample = FolderSegmentation(str(tmp_path), classes=NAMES).stored("train").masked(0)
+        assert np.array_equal(sample.image[:, :, 0] > 0, sample.labels > 0)
+
+
+def test_pixels_are_counted_by_class(folders: Path) -> None:
+    write_mask(folders / "masks" / "train" / "1.png", blocks([1]))
+    split = FolderSegmentation(str(folders), classes=[*NAMES, "never"]).read("train")
+    quarter = WIDTH * HEIGHT // 4
+    assert split.pixels().tolist() == [2 * quarter, 6 * quarter, 2 * quarter, 0]
+    assert split.keep(np.array([False, True, False])).pixels().tolist() == [0, 4 * quarter, 0, 0]
+
+
+# CamVid
+
+
+def test_camvid_is_read_as_it_was_published(tmp_path: Path) -> None:
+    for count, split in enumerate(("train", "val", "test"), start=1):
+        write_pairs(tmp_path / split, tmp_path / f"{split}annot", count, range(12))
+    data = CamVid(str(tmp_path))
+    data.setup("fit")
+    data.setup("test")
+    assert data.classes == CAMVID
+    assert [len(split) for split in data.splits.values()] == [1, 2, 3]
+    assert np.array_equal(data.splits["val"].labels(0), blocks([*range(11), 255]))
+
+
+def test_camvid_has_no_other_values(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    for split in ("train", "val"):
+        write_pairs(tmp_path / split, tmp_path / f"{split}annot", 1, (0, 12))
+    assert_one_sentence(refused(CamVid(str(tmp_path))), tmp_path / "trainannot/0.png", "value 12", "11 classes' 0 … 10")
+
+
+def test_the_real_camvid_is_whole(real_data: Path) -> None:
+    data = CamVid(str(real_data / "camvid"))
+    data.setup("fit")
+    assert [len(split) for split in data.splits.values()] == [367, 101]
+    for split in data.splits.values():
+        pixels = split.pixels()  # which reads all masks, and refuses other values
+        assert (pixels > 0).all()
+        assert 0.8 < pixels.sum() / (len(split) * 360 * 480) < 1, "some pixels are of no class"
+        assert split.masked(len(split) - 1).image.shape == (360, 480, 3)
