@@ -40,7 +40,7 @@ def confusion_ours(setting: Setting) -> Step:
 
 
 def confusion_torchmetrics(setting: Setting) -> Step:
-    """The same by torchmetrics, with its defaults; it refuses masks that are bytes."""
+    """The same by torchmetrics with its defaults, given masks of eight bytes a pixel, as its documentation has them."""
     from torchmetrics.classification import MulticlassJaccardIndex
 
     predicted, truth = label_maps(setting)

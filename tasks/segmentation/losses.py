@@ -51,8 +51,12 @@ class PixelLoss:
         lovasz: float = 0.0,
     ) -> None:
         if isinstance(class_weights, str) and class_weights not in get_args(Frequency):
-            raise ValueError(f"class_weights must be numbers, {' or '.join(get_args(Frequency))}, not {class_weights!r}.")
-        if isinstance(class_weights, list) and not (any(class_weights) and all(0 <= w < math.inf for w in class_weights)):
+            raise ValueError(
+                f"class_weights must be numbers, {' or '.join(get_args(Frequency))}, not {class_weights!r}."
+            )
+        if isinstance(class_weights, list) and not (
+            any(class_weights) and all(0 <= w < math.inf for w in class_weights)
+        ):
             raise ValueError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
@@ -63,7 +67,7 @@ class PixelLoss:
         for name, factor in (("dice", dice), ("lovasz", lovasz)):
             if not 0 <= factor < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {factor}.")
-        self.class_weights = class_weights
+        self.class_weights: list[float] | Frequency | None = class_weights
         self.label_smoothing = label_smoothing
         self.hardest = hardest
         self.hardest_least = hardest_least
@@ -138,7 +142,7 @@ class PixelLoss:
         """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
         assert self.hardest is not None
         surprise = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
-        # unlabelled pixels have no surprise and come last; their number stays on the device, which need not be waited for
+        # unlabelled pixels have no surprise and come last; the number stays on its device, which nobody waits for
         kept = ((labels != IGNORED).sum() * self.hardest_least).ceil().long().clamp(min=1)
         least = surprise.flatten().sort(descending=True).values[kept - 1]
         return (surprise >= least.clamp(max=-math.log(self.hardest))).to(logits.dtype)

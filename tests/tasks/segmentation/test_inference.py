@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,7 @@ def pictures(height: int = 70, width: int = 90, count: int = 2) -> Tensor:
 def test_windows_cover_every_pixel_and_overlap_as_asked(whole: int, window: int, overlap: float) -> None:
     begin = starts(whole, window, overlap)
     assert begin[0] == 0 and begin[-1] + window == whole
-    steps = [later - earlier for earlier, later in zip(begin, begin[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(begin)]
     assert all(0 < step <= window * (1 - overlap) + 1e-9 for step in steps)
     if len(steps) > 1:
         assert (whole - window) / (len(steps) - 1) > int(window * (1 - overlap) + 1e-9), "fewer would overlap less"

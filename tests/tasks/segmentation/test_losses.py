@@ -217,9 +217,7 @@ def test_lovasz_of_certain_answers_is_the_mean_jaccard_loss_of_the_classes_there
         labels = torch.tensor([[[0, 0, 1, 1]]])
         certain = torch.nn.functional.one_hot(torch.tensor(answer), 3).double()
         logits = (200 * certain).T[None, :, None]
-        expected = np.mean(
-            [jaccard_loss([t == k for t in (0, 0, 1, 1)], [a == k for a in answer]) for k in (0, 1)]
-        )
+        expected = np.mean([jaccard_loss([t == k for t in (0, 0, 1, 1)], [a == k for a in answer]) for k in (0, 1)])
         assert lovasz_loss(*flattened(logits, labels)).item() == pytest.approx(expected, abs=1e-12)
 
 

@@ -93,7 +93,9 @@ def test_figures_are_of_every_pixel_at_the_masks_own_size(run: Path, root: Path)
         header, *rows = csv.reader(file)
     assert header[1:] == list(CLASSES) == [row[0] for row in rows]
     stored = np.array([[int(cell) for cell in row[1:]] for row in rows])
-    assert np.abs(stored - found.matrix).sum() <= 4, "single images are summed up in another order, which may tip a pixel"
+    assert np.abs(stored - found.matrix).sum() <= 4, (
+        "one image alone is added up in another order, which may tip a pixel"
+    )
     assert said["figures"]["miou"] == pytest.approx(found.figures["miou"], abs=1e-3)
 
 
@@ -101,7 +103,8 @@ def test_validate_finds_what_the_training_measured(run: Path) -> None:
     before = report(run)
     trained = json.loads((run / "metrics.json").read_text())[-1]
     main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint(run, "last"))])
-    assert report(run) == before
+    for what in ("pixels", "figures", "per_class"):
+        assert report(run)[what] == before[what]
     for name, value in before["figures"].items():
         assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6)
 
@@ -174,11 +177,11 @@ def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: 
         file = root / "masks" / "val" / f"{number}.png"
         cv2.imwrite(str(file), np.full_like(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 255))
     trained = task(PixelLoss(hardest=0.7, dice=1.0, lovasz=1.0))
-    before = trainer(tmp_path, max_epochs=1, num_sanity_val_steps=1)
-    before.fit(trained, FolderSegmentation(str(root), batch_size=2, workers=0))
-    assert before.global_step == 2
+    short = trainer(tmp_path, max_epochs=1, num_sanity_val_steps=1)
+    short.fit(trained, FolderSegmentation(str(root), values=[0, 1, 2], batch_size=2, workers=0))
+    assert short.global_step == 2
     assert all(parameter.isfinite().all() for parameter in trained.network.parameters())
-    assert 0 <= before.callback_metrics["val/miou"] <= 1
+    assert 0 <= short.callback_metrics["val/miou"] <= 1
 
 
 @pytest.mark.parametrize("inference", [Inference(), Inference(window=(32, 32)), Inference(flip=True)], ids=str)
