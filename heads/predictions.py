@@ -101,20 +101,29 @@ class Segmentation:
     """
 
     def __init__(self, scores: Tensor, frame: Frame | None = None) -> None:
-        self._scores = scores
-        self._frame = frame
+        if frame is not None:
+            scores = scores[:, frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+        self._shown = scores
+        self._size = tuple(scores.shape[1:]) if frame is None else (frame.height, frame.width)
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the image has another size than the part of the scores that shows it."""
+        return self._shown.shape[1:] != self._size
 
     @property
     def scores(self) -> Tensor:
         """The scores of every pixel, ``[num_classes, H, W]``."""
-        return self._scores if self._frame is None else torch.stack([self._plane(k) for k in range(len(self._scores))])
+        return torch.stack([self._plane(k) for k in range(len(self._shown))]) if self.resizes else self._shown
 
     @functools.cached_property
     def labels(self) -> Tensor:
-        """The class of every pixel, ``[H, W]`` int64, the first of equals; holds the scores of two classes at most."""
+        """The class of every pixel, ``[H, W]`` int64, the first of equals; resizes the scores class by class."""
+        if not self.resizes:
+            return self._shown.max(0).indices  # what argmax finds, in half of its time on a CPU
         best = self._plane(0)
         labels = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
-        for k in range(1, len(self._scores)):
+        for k in range(1, len(self._shown)):
             plane = self._plane(k)
             labels.masked_fill_(plane > best, k)
             best = torch.maximum(best, plane)
@@ -125,15 +134,9 @@ class Segmentation:
         return Segmentation(self.scores, frame)
 
     def _plane(self, k: int) -> Tensor:
-        """The scores of class ``k``, ``[H, W]``: class by class, so that labels and scores agree to the last bit."""
-        plane, frame = self._scores[k], self._frame
-        if frame is None:
-            return plane
-        shown = plane[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
-        size = (frame.height, frame.width)
-        if shown.shape == size:
-            return shown
-        return F.interpolate(shown[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
+        """The resized scores of class ``k``, ``[H, W]``: one way for labels and scores, which agree to the last bit."""
+        plane = self._shown[k][None, None]
+        return F.interpolate(plane, size=self._size, mode="bilinear", align_corners=False)[0, 0]
 
 
 class Classification(NamedTuple):

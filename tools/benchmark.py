@@ -19,13 +19,15 @@ from collections.abc import Sequence
 import torch
 
 from .benchmark_classification import CLASSIFICATION
+from .benchmark_segmentation import SEGMENTATION
 from .benchmark_sides import PRECISIONS, Setting, Side, sides
 
-SIDES: dict[str, tuple[Side, Side | None]] = sides() | CLASSIFICATION
+SIDES: dict[str, tuple[Side, Side | None]] = sides() | CLASSIFICATION | SEGMENTATION
 #: comparisons that one word stands for
 GROUPS = {
     "backbones": [name for name in sides() if name != "ssdlite-step"],
     "classification": list(CLASSIFICATION),
+    "segmentation": list(SEGMENTATION),
 }
 
 

@@ -140,7 +140,7 @@ def inspect_segmentation(
         splits={name: masked_statistics(split, read[name]) for name, split in splits.items()},
         not_read=not_read,
         contradiction=contradiction(data, splits),
-        class_weights=class_weights(read["train"].pixels[:, :-1].sum(0)) if "train" in read else None,
+        class_weights=class_weights(read["train"].pixels[:, :-1]) if "train" in read else None,
         copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
         broken={name: found.faults for name, found in read.items()},
     )
@@ -219,7 +219,7 @@ def class_pixels(name: str, label: int, read: Masks) -> ClassPixels:
 
 
 def class_weights(pixels: NDArray[np.int64]) -> dict[str, list[float]] | None:
-    """What :class:`PixelLoss` weighs classes of so many ``pixels`` ``[C]`` with, by rule; None where all have none."""
+    """What :class:`PixelLoss` weighs classes of so many ``pixels`` ``[I, C]`` with, by rule; None without any."""
     if not pixels.any():
         return None
     return {rule: frequency_weights(rule, pixels).tolist() for rule in get_args(Frequency)}

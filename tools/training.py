@@ -36,6 +36,7 @@ from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa
 from ..tasks.errors import TaskError
 from ..tasks.processes import first_process
 from ..tasks.restart import Stopped
+from ..tasks.segmentation import CamVid, Cityscapes, FolderSegmentation, SegmentationTask, VocSegmentation  # noqa: F401
 from ..tasks.task import Task
 from . import configurations
 from .memory import keep_freed_memory

@@ -50,11 +50,15 @@ class Inference:
             network: gives logits of the size of its input.
             images: of one size.
         """
-        if self.window is None and tuple(self.scales) == (1,) and not self.flip:
-            return full_precision(network(images))
         size = (images.shape[2], images.shape[3])
-        views = [view for scale in self.scales for view in self._views(network, scaled(images, scale))]
-        return torch.stack([resized(view, size) for view in views]).mean(0)
+        at_once = self.window is None or (self.window[0] >= size[0] and self.window[1] >= size[1])
+        if at_once and tuple(self.scales) == (1,) and not self.flip:
+            return full_precision(network(images))
+        views = (view for scale in self.scales for view in self._views(network, scaled(images, scale)))
+        total = resized(next(views), size)
+        for view in views:  # one after the other: all of them would take as many times the memory
+            total += resized(view, size)
+        return total / (len(self.scales) * (1 + self.flip))
 
     def _views(self, network: nn.Module, images: Tensor) -> Iterator[Tensor]:
         """Probabilities ``[N, C, H, W]`` of images at one scale, and of their mirror images turned back."""
@@ -82,7 +86,8 @@ class Inference:
 
 def starts(whole: int, window: int, overlap: float) -> list[int]:
     """Where windows begin that cover ``whole`` pixels evenly, each showing ``overlap`` of the one before or more."""
-    steps = math.ceil((whole - window) / max(1.0, window * (1 - overlap)))
+    # in whole pixels, since places are rounded
+    steps = math.ceil((whole - window) / max(1, window - math.ceil(window * overlap)))
     return [round(k * (whole - window) / max(1, steps)) for k in range(steps + 1)]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -14,28 +14,24 @@ from torch import Tensor
 
 from ...heads.contract import full_precision
 from ...heads.predictions import IGNORED
-from ..errors import TaskError
+from ..errors import DataError, TaskError
 
 Frequency = Literal["median_frequency", "log_frequency"]
-#: weights of classes from their shares of the labelled pixels, all above 0
-WEIGHTS_OF: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "median_frequency": lambda shares: np.median(shares) / shares,
-    "log_frequency": lambda shares: 1 / np.log(1.02 + shares),
-}
 
 
 class PixelLoss:
     """Cross-entropy over labelled pixels, and terms beside it; each is a mean, and 0 where no pixel is labelled.
 
     Args:
-        class_weights: factors of the pixels of each class, in the classes' order; or from their share of the pixels of
-            training: "median_frequency", the median of all shares by a class's (Eigen and Fergus, arXiv 1411.4734,
-            section 6.3.2), or "log_frequency", 1 / ln(1.02 + share) (ENet, arXiv 1606.02147, section 4). None weighs
-            all alike.
+        class_weights: factors of the pixels of each class, in the classes' order; or from how frequent they are in
+            training: "median_frequency", the median of all frequencies by a class's, which is its share of the labelled
+            pixels of those images that show it (Eigen and Fergus, arXiv 1411.4734, section 6.3.2), or "log_frequency",
+            1 / ln(1.02 + its share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2). None weighs all
+            alike.
         label_smoothing: share of the truth that is spread evenly over all classes.
-        hardest: online hard example mining (arXiv 1604.03540): pixels whose true class has this probability or more
-            do not count, such as 0.7; None takes all.
-        hardest_least: share of the pixels of a batch that count at least.
+        hardest: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater probability do
+            not count, such as 0.7; None takes all.
+        hardest_least: share of the labelled pixels of a batch that count at least.
         dice: factor of 1 − the mean Dice coefficient of the classes that a batch shows (arXiv 1606.04797, without its
             squares).
         lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, equation 9). It sorts
@@ -54,9 +50,13 @@ class PixelLoss:
         dice: float = 0.0,
         lovasz: float = 0.0,
     ) -> None:
-        if isinstance(class_weights, str) and class_weights not in WEIGHTS_OF:
-            raise ValueError(f"class_weights must be numbers, {' or '.join(WEIGHTS_OF)}, not {class_weights!r}.")
-        if isinstance(class_weights, list) and (not class_weights or min(class_weights) < 0 or not any(class_weights)):
+        if isinstance(class_weights, str) and class_weights not in get_args(Frequency):
+            raise ValueError(
+                f"class_weights must be numbers, {' or '.join(get_args(Frequency))}, not {class_weights!r}."
+            )
+        if isinstance(class_weights, list) and not (
+            any(class_weights) and all(0 <= w < math.inf for w in class_weights)
+        ):
             raise ValueError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
@@ -65,9 +65,9 @@ class PixelLoss:
         if not 0 < hardest_least <= 1:
             raise ValueError(f"hardest_least must be a share in 0 … 1, 0 not included, not {hardest_least}.")
         for name, factor in (("dice", dice), ("lovasz", lovasz)):
-            if factor < 0:
+            if not 0 <= factor < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {factor}.")
-        self.class_weights = class_weights
+        self.class_weights: list[float] | Frequency | None = class_weights
         self.label_smoothing = label_smoothing
         self.hardest = hardest
         self.hardest_least = hardest_least
@@ -86,15 +86,18 @@ class PixelLoss:
         Args:
             classes: their names.
             device: of the logits.
-            pixels: ``[C]`` of training, where :attr:`needs_pixels`.
+            pixels: ``[I, C]`` of the images of training, where :attr:`needs_pixels`.
 
         Raises:
+            DataError: no pixel of training has a class.
             TaskError: there are not as many weights as classes.
         """
         if self.class_weights is None:
             return
         if isinstance(self.class_weights, str):
             assert pixels is not None
+            if not pixels.any():
+                raise DataError(f"No pixel of training has a class: {self.class_weights} weighs nothing.")
             self.weights = frequency_weights(self.class_weights, pixels).to(device)
             return
         if len(self.class_weights) != len(classes):
@@ -102,7 +105,7 @@ class PixelLoss:
                 f"loss.class_weights has {len(self.class_weights)} numbers, but there are {len(classes)} classes: "
                 f"{', '.join(classes)}."
             )
-        self.weights = torch.tensor(self.class_weights, device=device)
+        self.weights = torch.tensor(self.class_weights, dtype=torch.float32, device=device)
 
     def __call__(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Named scalar terms of logits ``[N, C, H, W]`` and labels ``[N, H, W]``, whole numbers, 255 for none."""
@@ -118,17 +121,18 @@ class PixelLoss:
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean over the pixels that count, each as much as its class weighs."""
+        of_classes = None if self.weights is None else self.weights.to(logits.dtype)
         each = F.cross_entropy(
             logits,
             labels,
-            self.weights,
+            of_classes,
             ignore_index=IGNORED,
             reduction="none" if self.hardest is not None else "sum",
             label_smoothing=self.label_smoothing,
         )
         weights = (labels != IGNORED).to(logits.dtype)
-        if self.weights is not None:
-            weights = weights * self.weights[labels.clamp(max=len(self.weights) - 1)]
+        if of_classes is not None:
+            weights = weights * of_classes[labels.clamp(max=len(of_classes) - 1)]
         if self.hardest is not None:
             hard = self._hard(logits.detach(), labels)
             each, weights = (each * hard).sum(), weights * hard
@@ -138,16 +142,23 @@ class PixelLoss:
         """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
         assert self.hardest is not None
         surprise = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
-        kept = max(1, math.ceil(self.hardest_least * surprise.numel()))
-        least = surprise.flatten().kthvalue(surprise.numel() - kept + 1).values
+        # unlabelled pixels have no surprise and come last; the number stays on its device, which nobody waits for
+        kept = ((labels != IGNORED).sum() * self.hardest_least).ceil().long().clamp(min=1)
+        least = surprise.flatten().sort(descending=True).values[kept - 1]
         return (surprise >= least.clamp(max=-math.log(self.hardest))).to(logits.dtype)
 
 
-def frequency_weights(rule: str, pixels: NDArray[np.int64]) -> Tensor:
-    """Weights ``[C]`` of classes with so many ``pixels``; 0 for those with none."""
-    there = pixels > 0
-    weights = np.zeros(len(pixels))
-    weights[there] = WEIGHTS_OF[rule](pixels[there] / pixels.sum())
+def frequency_weights(rule: Frequency, pixels: NDArray[np.int64]) -> Tensor:
+    """Weights ``[C]`` of classes with so many ``pixels`` ``[I, C]`` in each image; 0 for those with none."""
+    of_class = pixels.sum(0)
+    there = of_class > 0
+    if rule == "median_frequency":
+        frequencies = of_class[there] / (pixels.sum(1, keepdims=True) * (pixels > 0)).sum(0)[there]
+        found = np.median(frequencies) / frequencies
+    else:
+        found = 1 / np.log(1.02 + of_class[there] / of_class.sum())
+    weights = np.zeros(len(there))
+    weights[there] = found
     return torch.tensor(weights, dtype=torch.float32)
 
 

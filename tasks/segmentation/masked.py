@@ -105,17 +105,17 @@ class MaskedImages:
         return replace(self, names=self.names[images], mask_names=self.mask_names[images])
 
     def pixels(self) -> NDArray[np.int64]:
-        """How many pixels each class has, ``[C]``; reads all masks.
+        """How many pixels each class has in each image, ``[I, C]``; reads all masks.
 
         Raises:
             DataError: a mask cannot be read.
         """
 
         def counted(index: int) -> NDArray[np.int64]:
-            return np.bincount(self.labels(index).ravel(), minlength=IGNORED + 1)
+            return np.bincount(self.labels(index).ravel(), minlength=IGNORED + 1)[: len(self.classes)]
 
         with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
-            return sum(threads.map(counted, range(len(self))), np.zeros(IGNORED + 1, np.int64))[: len(self.classes)]
+            return np.stack(list(threads.map(counted, range(len(self)))))
 
 
 def split_off(whole: MaskedImages, share: float, seed: int) -> tuple[MaskedImages, MaskedImages]:

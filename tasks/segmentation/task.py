@@ -97,6 +97,7 @@ class SegmentationTask(Task):
         self._evaluator = SegmentationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> None:
+        self.last_scores = torch.empty(0)  # those of two batches at once would take twice the memory
         scores = self._inference(self.network, batch.images)
         for of_one, truth in zip(scores, batch.truths, strict=True):
             self._evaluator.add(Segmentation(of_one).to_image(truth.frame).labels, truth.labels)
@@ -106,6 +107,7 @@ class SegmentationTask(Task):
         save_picture(contact_sheet(batch.images, batch.targets, self.last_scores.argmax(1), self.network.classes), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
+        self.last_scores = torch.empty(0)  # a training goes on without them
         result = self._evaluator.compute()
         if not result.matrix.any() and not self.trainer.sanity_checking:
             raise DataError("No pixel of what is evaluated has a class: there is nothing to measure.")

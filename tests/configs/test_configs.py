@@ -14,6 +14,7 @@ import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find, shipped
 from support.folders import write_folders
+from support.segmentation import write_camvid, write_cityscapes
 from support.voc import write_voc
 
 LARGEST = 64  # pixels of the inputs that steps are taken on
@@ -60,6 +61,8 @@ def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
         "CocoDetection": lambda: detection(shapes),
         "VocDetection": lambda: detection(voc()),
         "FolderClassification": lambda: [f"--data.root={write_classes(tmp_path / 'data')}"],
+        "CamVid": lambda: [f"--data.root={write_camvid(tmp_path / 'data')}"],
+        "Cityscapes": lambda: [f"--data.root={write_cityscapes(tmp_path / 'data')}"],
         "ImageNetClassification": lambda: [f"--data.root={write_imagenet(tmp_path / 'data')}"],
     }
     return lambda module: layouts[module]()
@@ -82,6 +85,8 @@ def test_it_takes_a_training_step_and_validates(
     words = [*words_for_data(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
     if "sizes" in data["init_args"]:
         words.append(f"--data.sizes=[{LARGEST // 2},{LARGEST}]")
+    if "crop" in data["init_args"].get("augmentation", {}).get("init_args", {}):
+        words.append(f"--data.augmentation.crop=[{LARGEST},{LARGEST}]")
     if "backbone_weights" in model:
         words.append("--model.backbone_weights=null")  # they would be downloaded
     main(["fit", "--config", name, *words, "--run", str(tmp_path / "run")])

@@ -10,6 +10,7 @@ import PIL.Image
 from numpy.typing import ArrayLike
 
 WIDTH, HEIGHT = 12, 8
+CLASSES = ("dark", "middle", "light")
 
 
 def write_mask(path: Path, values: ArrayLike, mode: str | None = None) -> Path:
@@ -78,4 +79,28 @@ def write_voc_segmentation(root: Path, stems: Sequence[str], split: str, values:
     listing = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     listing.parent.mkdir(parents=True, exist_ok=True)
     listing.write_text("".join(f"{stem}\n" for stem in stems))
+    return root
+
+
+def write_masked(root: Path, split: str, images: int, unlabelled: bool = False) -> Path:
+    """Write ``images`` and masks of ``split`` into ``root``, of several sizes; brightness tells the class of a block.
+
+    A row of each mask has no class, and all of them where ``unlabelled``. Gives ``root``.
+    """
+    random = np.random.default_rng(images)
+    for number in range(images):
+        labels = random.integers(len(CLASSES), size=(3, 4)).repeat(16, axis=0).repeat(14, axis=1).astype(np.uint8)
+        labels = labels[: 48 - number % 3]
+        grey = random.normal(50 + 75 * labels[:, :, None], 15, size=(*labels.shape, 3)).clip(0, 255)
+        write_mask(root / "images" / split / f"{number}.png", grey)
+        labels[: None if unlabelled else 1] = 255
+        write_mask(root / "masks" / split / f"{number}.png", labels)
+    (root / "classes.txt").write_text("\n".join(CLASSES))
+    return root
+
+
+def write_camvid(root: Path, images: int = 4) -> Path:
+    """Write "train" and "val" of CamVid's layout, with all classes and pixels of none."""
+    for split in ("train", "val"):
+        write_pairs(root / split, root / f"{split}annot", images, range(12))
     return root

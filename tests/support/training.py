@@ -54,6 +54,22 @@ SMALL_CLASSIFIER = [
     "--data.augmentation.erasing=0.5",
     *_SMALL,
 ]
+#: the same for label maps, with every term of the loss
+SMALL_SEGMENTER = [
+    "--model=SegmentationTask",
+    "--model.preprocessing.size=[48,64]",
+    "--model.optimizer=SGD",
+    "--model.optimizer.lr=0.02",
+    "--model.loss=PixelLoss",
+    "--model.loss.class_weights=median_frequency",
+    "--model.loss.hardest=0.9",
+    "--model.loss.dice=0.5",
+    "--model.loss.lovasz=0.5",
+    "--data=FolderSegmentation",
+    "--data.batch_size=2",
+    "--data.augmentation=ScaleCropAugmentation",
+    *_SMALL,
+]
 
 
 def last(run: Path) -> dict[str, Any]:

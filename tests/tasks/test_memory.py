@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from litmobile.backbones import MobileNetV2
 from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentation
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.segmentation import FolderSegmentation, SegmentationTask
 from litmobile.tools.sample_data import write_shapes
+from support.segmentation import write_masked
 
 MEGABYTE = 2**20
 
@@ -70,3 +73,30 @@ def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Pa
     (early, kept_early), (late, kept_late) = taken[9], taken[29]
     assert kept_late > 2.5 * kept_early
     assert late - early < 1.1 * (kept_late - kept_early) + 0.1 * MEGABYTE
+
+
+@pytest.mark.slow
+def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
+    root = write_masked(write_masked(tmp_path / "data", "train", 1), "val", 120)
+    taken: list[tuple[int, int]] = []
+
+    class Measure(Callback):
+        def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+            gc.collect()
+            tensors = (x for x in gc.get_objects() if issubclass(type(x), torch.Tensor))
+            kept = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}
+            taken.append((tracemalloc.get_traced_memory()[0], sum(kept.values())))
+
+    task = SegmentationTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), num_classes=3)
+    data = FolderSegmentation(str(root), batch_size=4, workers=0)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    tracemalloc.start()
+    try:
+        Trainer(default_root_dir=tmp_path, callbacks=[Measure()], **quiet).validate(task, data, verbose=False)
+    finally:
+        tracemalloc.stop()
+    assert len(taken) == 30
+    (early, kept_early), (late, kept_late) = taken[9], taken[29]
+    assert kept_late - kept_early < 0.01 * MEGABYTE, "a batch of scores takes 0.2"
+    assert late - early < 0.1 * MEGABYTE
+    assert task.last_scores.numel() == 0, "a training does not go on with the scores of its last evaluation"

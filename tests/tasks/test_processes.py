@@ -21,7 +21,8 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_rate
 from support.folders import write_folders
 from support.recording import recorded
-from support.training import SMALL, SMALL_CLASSIFIER, last
+from support.segmentation import write_masked
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
 
 TESTS = Path(__file__).resolve().parents[1]
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
@@ -72,6 +73,28 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
     for name, value in figures[0]["figures"].items():
         if value is not None:
             assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
+
+
+@pytest.mark.slow
+def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> None:
+    data, run = write_masked(tmp_path / "data", "train", 6), tmp_path / "run"
+    write_masked(data, "val", 4)
+    write_masked(data, "test", 1)
+    words = [*SMALL_SEGMENTER, f"--data.root={data}", f"--run={run}", "--trainer.max_epochs=1"]
+    finish(start("fit", *words, *DDP, "--trainer.devices=2"))
+    trained = json.loads((run / "metrics.json").read_text())[-1]
+    reports = []
+    for processes in (1, 2, 3):  # four images: three processes have two, one and one
+        words = ["--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
+        finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
+        reports.append(json.loads((run / "val.json").read_text()))
+    assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
+    # batches of other images are added up in another order, which may tip a pixel
+    for several in reports[1:]:
+        assert several["pixels"] == reports[0]["pixels"]
+        assert several["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
+    for name, value in reports[1]["figures"].items():
+        assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
 
 
 @pytest.mark.slow

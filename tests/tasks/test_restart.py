@@ -20,7 +20,8 @@ from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
 from litmobile.tasks.run import checkpoint
 from litmobile.tools.cli import main
 from support.folders import write_folders
-from support.training import SMALL, SMALL_CLASSIFIER, last
+from support.segmentation import write_masked
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
 
 OneSentence = Callable[..., None]
 
@@ -93,6 +94,15 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
     return Training(words, folder / "run")
 
 
+@pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    folder = tmp_path_factory.mktemp("masks")
+    write_masked(write_masked(folder / "data", "train", 10), "val", 3)
+    words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}"]
+    main(["fit", *words, "--run", str(folder / "run")])
+    return Training(words, folder / "run")
+
+
 def assert_same_end(run: Path, other: Path) -> None:
     """Both runs have the same weights, averages, optimiser and history, to the bit."""
     ours, theirs = last(run), last(other)
@@ -125,6 +135,7 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
         pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
         ("classifier", "SIGTERM", 8, 8),
         pytest.param("classifier", "SIGKILL", 7, 5, marks=pytest.mark.slow),
+        pytest.param("segmenter", "SIGTERM", 8, 8, marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(

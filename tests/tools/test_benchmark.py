@@ -6,9 +6,11 @@ import math
 import statistics
 
 import pytest
+import torch
 
 from litmobile.tools.benchmark import SIDES, interval, measure, report
 from litmobile.tools.benchmark_classification import CLASSIFICATION
+from litmobile.tools.benchmark_segmentation import SEGMENTATION
 from litmobile.tools.benchmark_sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
 from support.families import parameters_of
@@ -55,10 +57,17 @@ def test_sides_step_in_turn_in_processes_of_their_own() -> None:
 
 def test_every_family_can_be_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION)
+    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION)
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
 def test_both_sides_of_classification_take_a_step(name: str) -> None:
     for make in CLASSIFICATION[name]:
         make(Setting(batch=2, device="cpu", precision="32", compiled=False))()
+
+
+def test_both_sides_count_the_same_pixels() -> None:
+    pytest.importorskip("torchmetrics")
+    ours, theirs = (make(Setting(1, "cpu", "32", False))() for make in SEGMENTATION["confusion"])
+    assert isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor)
+    assert torch.equal(ours, theirs) and 0 < ours.sum() < 1024 * 2048

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from litmobile.tasks.classification.metrics import BINS, ClassificationEvaluator, ClassificationResult
-from support.measured import WORLDS, answers, measure, measured
+from support.measured import WORLDS, answers, measure_together, measured
 
 COUNTS = (2, 3, 5, 6, 10, 30)  # of classes
 
@@ -182,15 +181,7 @@ def test_what_is_kept_does_not_grow() -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which real processes wrote what each of them found."""
     folder = tmp_path_factory.mktemp("together")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.measured"])  # imports once what takes longer than all the rest
-    processes = [context.Process(target=measure, args=(str(folder), rank)) for rank in range(max(WORLDS))]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=300)
-        process.kill()
-    assert [process.exitcode for process in processes] == [0] * len(processes)
+    measure_together(folder, measured)
     return folder
 
 

@@ -1,0 +1,212 @@
+"""A segmenter from the command line: it learns, measures at each mask's own size, and says what it cannot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+import litmobile
+from litmobile.backbones import MobileNetV2
+from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.run import checkpoint
+from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
+from litmobile.tasks.segmentation.data import SegmentationBatch, Truth
+from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
+from litmobile.tools.cli import main
+from support.segmentation import CLASSES, write_masked
+from support.training import SMALL_SEGMENTER
+
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "accelerator": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "grey"
+    for split, images in (("train", 12), ("val", 5), ("test", 2)):
+        write_masked(folder, split, images)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tells three grey tones apart."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    words = ["--model.backbone.norm_momentum=0.3", "--model.average_decay=0.5", "--model.optimizer=AdamW",
+             "--model.optimizer.lr=5e-3", "--model.warmup_steps=2", "--data.batch_size=4", "--data.workers=0",
+             "--trainer.max_epochs=12", "--trainer.check_val_every_n_epoch=12"]  # fmt: skip
+    main(["fit", *SMALL_SEGMENTER, *words, f"--data.root={root}", f"--run={folder}"])
+    return folder
+
+
+def report(run: Path, split: str = "val") -> dict[str, Any]:
+    return json.loads((run / f"{split}.json").read_text())
+
+
+def trainer(folder: Path, **options: Any) -> Trainer:
+    return Trainer(default_root_dir=folder, **QUIET, **options)
+
+
+def task(loss: PixelLoss | None = None, **options: Any) -> SegmentationTask:
+    return SegmentationTask(MobileNetV2(0.35), preprocessing=Preprocessing((48, 64)), loss=loss, **options)
+
+
+def test_it_learns(run: Path) -> None:
+    figures = report(run)["figures"]
+    assert figures["miou"] > 0.5 and figures["pixel_accuracy"] > figures["miou"]
+
+
+def test_the_terms_sum_to_the_loss_that_is_minimised(run: Path) -> None:
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["train/loss"]]
+    assert len(rows) == 36
+    for row in rows:
+        terms = [float(row[f"train/{name}"]) for name in ("cross_entropy", "dice", "lovasz")]
+        assert all(term > 0 for term in terms)
+        assert sum(terms) == pytest.approx(float(row["train/loss"]), rel=1e-5)
+
+
+def test_figures_are_of_every_pixel_at_the_masks_own_size(run: Path, root: Path) -> None:
+    network, evaluator = litmobile.load(run), SegmentationEvaluator(CLASSES)
+    for number in range(5):
+        mask = cv2.imread(str(root / "masks" / "val" / f"{number}.png"), cv2.IMREAD_UNCHANGED)
+        assert mask is not None
+        labels = network.predict(root / "images" / "val" / f"{number}.png").labels
+        assert labels.shape == mask.shape == (48 - number % 3, 56)
+        evaluator.add(labels, torch.from_numpy(mask))
+    found, said = evaluator.compute(), report(run)
+    assert said["pixels"] == found.matrix.sum() == sum((47 - k % 3) * 56 for k in range(5))
+    with (run / "val-confusion.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[1:] == list(CLASSES) == [row[0] for row in rows]
+    stored = np.array([[int(cell) for cell in row[1:]] for row in rows])
+    assert np.abs(stored - found.matrix).sum() <= 4, (
+        "one image alone is added up in another order, which may tip a pixel"
+    )
+    assert said["figures"]["miou"] == pytest.approx(found.figures["miou"], abs=1e-3)
+
+
+def test_validate_finds_what_the_training_measured(run: Path) -> None:
+    before = report(run)
+    trained = json.loads((run / "metrics.json").read_text())[-1]
+    main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint(run, "last"))])
+    for what in ("pixels", "figures", "per_class"):
+        assert report(run)[what] == before[what]
+    for name, value in before["figures"].items():
+        assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_test_reads_the_test_split(run: Path) -> None:
+    main(["test", "--run", str(run)])
+    assert report(run, "test")["pixels"] == 56 * (47 + 46)
+    assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
+
+
+def test_an_evaluation_looks_through_windows_and_mirrors_where_asked(run: Path, tmp_path: Path) -> None:
+    before = (run / "val.json").read_text()
+    words = ["--model.inference.window=[48,40]", "--model.inference.scales=[0.75,1.0]", "--model.inference.flip=true"]
+    main(["validate", "--run", str(run), *words])
+    found = report(run)
+    assert found["figures"]["miou"] > 0.4 and found["figures"] != json.loads(before)["figures"]
+    (run / "val.json").write_text(before)
+
+
+def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
+    names = {path.name for path in (run / "pictures").iterdir()}
+    assert "val-confusion.png" in names and "val-0000036.jpg" in names
+    for name in names:
+        picture = cv2.imread(str(run / "pictures" / name))
+        assert picture is not None and picture.std() > 5
+
+
+def test_class_weights_are_found_in_the_masks_when_a_training_starts(root: Path, tmp_path: Path) -> None:
+    counts = np.zeros(3)
+    for file in (root / "masks" / "train").iterdir():
+        mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert mask is not None
+        counts += [(mask == k).sum() for k in range(3)]
+    loss = PixelLoss(class_weights="log_frequency")
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(
+        task(loss), FolderSegmentation(str(root), batch_size=2, workers=0)
+    )
+    assert loss.weights is not None
+    assert loss.weights.numpy() == pytest.approx(1 / np.log(1.02 + counts / counts.sum()), rel=1e-6)
+
+
+def test_each_image_has_its_counts(root: Path) -> None:
+    split = FolderSegmentation(str(root)).read("train")
+    counts = split.pixels()
+    assert counts.shape == (12, 3) and counts.dtype == np.int64
+    for index, row in enumerate(counts):
+        assert row.tolist() == [(split.labels(index) == k).sum() for k in range(3)]
+
+
+def test_another_number_of_weights_than_of_classes_is_one_sentence(root: Path, tmp_path: Path) -> None:
+    words = ["--model.loss.class_weights=[1.0,2.0]", "--trainer.max_steps=1"]
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", *SMALL_SEGMENTER, f"--data.root={root}", f"--run={tmp_path / 'run'}", *words])
+    assert "loss.class_weights has 2 numbers, but there are 3 classes: dark, middle, light." in str(caught.value)
+
+
+def test_nothing_labelled_is_one_sentence_in_an_evaluation(run: Path, tmp_path: Path) -> None:
+    write_masked(tmp_path / "data", "train", 1)
+    write_masked(tmp_path / "data", "val", 2, unlabelled=True)
+    with pytest.raises(SystemExit) as caught:
+        main(["validate", "--run", str(run), f"--data.root={tmp_path / 'data'}"])
+    assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
+
+
+def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_masked(root, "train", 4, unlabelled=True)
+    write_masked(root, "val", 4)
+    for number in (0, 1):  # what a sanity check sees
+        file = root / "masks" / "val" / f"{number}.png"
+        cv2.imwrite(str(file), np.full_like(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 255))
+    trained = task(PixelLoss(hardest=0.7, dice=1.0, lovasz=1.0))
+    short = trainer(tmp_path, max_epochs=1, num_sanity_val_steps=1)
+    short.fit(trained, FolderSegmentation(str(root), values=[0, 1, 2], batch_size=2, workers=0))
+    assert short.global_step == 2
+    assert all(parameter.isfinite().all() for parameter in trained.network.parameters())
+    assert 0 <= short.callback_metrics["val/miou"] <= 1
+
+
+@pytest.mark.parametrize("inference", [Inference(), Inference(window=(32, 32)), Inference(flip=True)], ids=str)
+def test_scores_are_brought_back_to_each_masks_size_and_right_ones_are_all_right(
+    inference: Inference, root: Path
+) -> None:
+    """A network that reads the answer from the picture is right everywhere but where it was resized."""
+
+    class Reading(torch.nn.Module):
+        classes = CLASSES
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            values = images if images.is_floating_point() else images / 255
+            tones = torch.tensor([50, 125, 200]).view(1, 3, 1, 1) / 255
+            return -100 * (values.mean(1, keepdim=True) - tones).square()
+
+    measured = task(inference=inference)
+    measured.network = Reading()  # type: ignore[assignment]
+    data = FolderSegmentation(str(root), batch_size=3, workers=0)
+    data.preprocessing = Preprocessing((96, 80), "pad")
+    data.setup("validate")
+    measured._evaluator = SegmentationEvaluator(CLASSES)
+    for batch in data.val_dataloader():
+        assert isinstance(batch, SegmentationBatch) and isinstance(batch.truths[0], Truth)
+        measured.evaluate(batch)
+    found = measured._evaluator.compute()
+    assert found.matrix.sum() == sum((47 - k % 3) * 56 for k in range(5))
+    assert found.figures["pixel_accuracy"] > 0.97
