@@ -13,6 +13,7 @@ from litmobile.tasks.segmentation.pictures import (
     CELL,
     GAP,
     GREY,
+    LEAST_LETTERS,
     MOST_IMAGES,
     coloured,
     contact_sheet,
@@ -82,7 +83,7 @@ def test_a_picture_stands_above_its_legend() -> None:
     image, labels = noise(50, 300), np.full((50, 300), 2, dtype=np.uint8)
     drawn = draw_labels(image, labels, CLASSES)
     assert np.array_equal(drawn[:50], overlaid(image, labels, 3))
-    assert np.array_equal(drawn[50:], legend(CLASSES, 300))
+    assert np.array_equal(drawn[50:], legend(CLASSES, 300, LEAST_LETTERS))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (360, 480), (64, 1000), (1000, 64), (1, 500)])
