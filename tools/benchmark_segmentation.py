@@ -1,17 +1,72 @@
-"""Segmentation's share of the benchmark: counting pixels, against torchmetrics."""
+"""Segmentation's share of the benchmark: a training step, against torchvision; counting pixels, against torchmetrics."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ..backbones import MobileNetV3
+from ..heads import LRASPP
 from ..heads.predictions import IGNORED
+from ..tasks.network import Network
+from ..tasks.preprocessing import Preprocessing
 from ..tasks.segmentation.metrics import SegmentationEvaluator
-from .benchmark_sides import Setting, Side, Step
+from .benchmark_sides import Setting, Side, Step, stepper
+from .memory import keep_freed_memory
 
+# a training step: CamVid's
+STEP_CLASSES = 11
+STEP_SIZE = (360, 480)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# counting: Cityscapes'
 CLASSES = 19
 SIZE = (1024, 2048)
 BLOCK = 64  # pixels of a side of what is of one class, as masks have it
+
+
+def streets(setting: Setting) -> tuple[Tensor, Tensor]:
+    """Images ``[N, H, W, 3]`` uint8 and labels ``[N, H, W]`` uint8, of which some are of no class."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (setting.batch, *STEP_SIZE, 3), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(STEP_CLASSES + 1, (setting.batch, *STEP_SIZE), dtype=torch.uint8, generator=generator)
+    labels[labels == STEP_CLASSES] = IGNORED
+    return images.to(setting.device), labels.to(setting.device)
+
+
+def lraspp_ours(setting: Setting) -> Step:
+    """A training step as `litmobile fit` takes it."""
+    keep_freed_memory()
+    network = Network(
+        MobileNetV3(output_stride=16),
+        LRASPP,
+        [str(k) for k in range(STEP_CLASSES)],
+        Preprocessing(STEP_SIZE, mean=MEAN, std=STD),
+        maps=["c3_first", "final"],  # where torchvision's head sits
+    ).train()
+    network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
+    if setting.compiled:
+        network.compile()
+    images, labels = streets(setting)
+    images = images.permute(0, 3, 1, 2)
+
+    def loss() -> Tensor:
+        return torch.stack(list(network.head.loss(network(images), labels).values())).sum()
+
+    return stepper(network, setting, loss)
+
+
+def lraspp_torchvision(setting: Setting) -> Step:
+    """A training step of torchvision's reference: normalised floats, labels of eight bytes, its criterion."""
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+    network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=STEP_CLASSES).train()
+    network.to(setting.device)
+    images, labels = streets(setting)
+    mean, std = (torch.tensor(x, device=setting.device).view(3, 1, 1) for x in (MEAN, STD))
+    floats = ((images.permute(0, 3, 1, 2) / 255 - mean) / std).contiguous()
+    targets = labels.long()
+    return stepper(network, setting, lambda: F.cross_entropy(network(floats)["out"], targets, ignore_index=IGNORED))
 
 
 def label_maps(setting: Setting) -> tuple[Tensor, Tensor]:
@@ -55,4 +110,7 @@ def confusion_torchmetrics(setting: Setting) -> Step:
     return count
 
 
-SEGMENTATION: dict[str, tuple[Side, Side]] = {"confusion": (confusion_ours, confusion_torchmetrics)}
+SEGMENTATION: dict[str, tuple[Side, Side]] = {
+    "lraspp-step": (lraspp_ours, lraspp_torchvision),
+    "confusion": (confusion_ours, confusion_torchmetrics),
+}
