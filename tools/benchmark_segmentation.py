@@ -1,4 +1,4 @@
-"""Segmentation's share of the benchmark: a training step, against torchvision; counting pixels, against torchmetrics."""
+"""Segmentation in the benchmark: a training step, against torchvision; counting pixels, against torchmetrics."""
 
 from __future__ import annotations
 
