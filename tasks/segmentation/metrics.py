@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..processes import several
+
+EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,15 @@ class SegmentationEvaluator:
 
 def pixel_counts(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
     """Pixels by class, down, and prediction, across, ``[C, C]`` int64; those that count as no class are left out."""
-    # what counts as no class has rows of its own, which are cut off: looking for it first would take longer
-    rows = IGNORED + 1
-    if truth.device.type == "cpu":  # pairs of two bytes each are quicker to make and to read than torch's of eight
-        pairs = truth.numpy().astype(np.uint16) * np.uint16(classes) + predicted.numpy().astype(np.uint16)
-        counts = torch.from_numpy(np.bincount(pairs.ravel(), minlength=rows * classes))
-    else:
+    if truth.device.type != "cpu":
+        # what counts as no class has rows of its own, which are cut off: looking for it first would take longer
+        rows = IGNORED + 1
         counts = torch.bincount((truth.long() * classes + predicted).flatten(), minlength=rows * classes)
-    return counts.view(rows, classes)[:classes]
+        return counts.view(rows, classes)[:classes]
+    true, said = (labels.to(torch.uint8).flatten().numpy() for labels in (truth, predicted))
+    total = np.zeros((classes, classes), dtype=np.int64)
+    for begin in range(0, len(true), EXACT):
+        part = [true[begin : begin + EXACT], said[begin : begin + EXACT]]
+        # twice as quick as NumPy's and PyTorch's; what is beyond the classes is left out
+        total += cv2.calcHist(part, [0, 1], None, [classes, classes], [0, classes, 0, classes]).astype(np.int64)
+    return torch.from_numpy(total)
