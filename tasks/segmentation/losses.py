@@ -34,7 +34,7 @@ class PixelLoss:
         hardest_least: share of the labelled pixels of a batch that count at least.
         dice: factor of 1 − the mean Dice coefficient of the classes that a batch shows (arXiv 1606.04797, without its
             squares).
-        lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, equation 9). It sorts
+        lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, section 3). It sorts
             all pixels for every class.
 
     Raises:
