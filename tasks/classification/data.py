@@ -97,12 +97,8 @@ class ClassificationData(Data[LabelledImages]):
         super().__init__(batch_size, workers, broken, seed, sizes)
         self.augmentation = augmentation or CropAugmentation()
 
-    def setup(self, stage: str) -> None:
-        known = {"train", *self.splits}
-        super().setup(stage)
-        for split in set(self.splits) - known:
-            # a run draws the first batch that it evaluates, which should not be of one class
-            self.splits[split] = self.splits[split].by_turns()
+    def arranged(self, split: LabelledImages) -> LabelledImages:
+        return split.by_turns()
 
     def dataset(self, split: str, training: bool) -> ClassificationDataset:
         return ClassificationDataset(self.splits[split], self.input, self.augmentation if training else Resize())

@@ -114,6 +114,9 @@ class SegmentationData(Data[MaskedImages]):
         super().__init__(batch_size, workers, broken, seed)
         self.augmentation = augmentation or ScaleCropAugmentation()
 
+    def arranged(self, split: MaskedImages) -> MaskedImages:
+        return split.spread()
+
     def dataset(self, split: str, training: bool) -> SegmentationDataset:
         return SegmentationDataset(self.splits[split], self.input, self.augmentation if training else None)
 

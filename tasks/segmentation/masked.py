@@ -15,6 +15,8 @@ from ..errors import DataError
 from ..images import Image, ImageError, read_image
 from .masks import Labels, MaskReader
 
+PARTS = 8  # as many pictures as a contact sheet has
+
 
 class Masked(NamedTuple):
     """An image ``[H, W, 3]`` uint8 RGB and the labels of its pixels ``[H, W]`` uint8, 255 for none."""
@@ -102,7 +104,18 @@ class MaskedImages:
 
     def keep(self, images: NDArray[np.bool_]) -> MaskedImages:
         """The same with some ``images`` ``[I]`` alone."""
-        return replace(self, names=self.names[images], mask_names=self.mask_names[images])
+        return self._taken(images)
+
+    def spread(self) -> MaskedImages:
+        """The same with eight from all parts of it in front, then the next of each, and so on.
+
+        Neighbours in a folder are often frames of one film, which show the same.
+        """
+        step = -(-len(self) // PARTS)
+        return self._taken(np.concatenate([np.arange(begin, len(self), step) for begin in range(step)]))
+
+    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> MaskedImages:
+        return replace(self, names=self.names[rows], mask_names=self.mask_names[rows])
 
     def pixels(self) -> NDArray[np.int64]:
         """How many pixels each class has in each image, ``[I, C]``; reads all masks.

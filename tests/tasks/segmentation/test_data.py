@@ -14,6 +14,7 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, MaskedImages, ScaleCropAugmentation, SegmentationData
 from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.masked import split_off
+from litmobile.tasks.segmentation.masks import ByValue
 from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_split
 
 COLOURFUL = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]
@@ -131,3 +132,16 @@ def test_no_image_is_kept_and_split_off_both(root: Path) -> None:
     assert len(second) == 3
     with pytest.raises(DataError):
         whole.keep(np.zeros(7, dtype=bool))
+
+
+@pytest.mark.parametrize("images", [1, 5, 8, 9, 20, 101])
+def test_an_evaluation_begins_with_pictures_from_all_parts_of_the_split_and_has_each_once(
+    images: int, tmp_path: Path
+) -> None:
+    names = np.array([f"{k:03d}.png" for k in range(images)])
+    split = MaskedImages(tmp_path, tmp_path, names, tmp_path, names, ("a", "b"), ByValue([0, 1]))
+    order = [int(name[:3]) for name in split.spread().names]
+    assert sorted(order) == list(range(images))
+    assert split.spread().mask_names.tolist() == split.spread().names.tolist()
+    first = order[: min(8, images)]
+    assert max(np.diff([*sorted(first), images])) <= -(-images // 8), "no part of it is passed over"

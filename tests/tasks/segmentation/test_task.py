@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import litmobile
 from litmobile.backbones import MobileNetV2
@@ -210,3 +211,21 @@ def test_scores_are_brought_back_to_each_masks_size_and_right_ones_are_all_right
     found = measured._evaluator.compute()
     assert found.matrix.sum() == sum((47 - k % 3) * 56 for k in range(5))
     assert found.figures["pixel_accuracy"] > 0.97
+
+
+def test_the_shipped_recipe_starts_from_torchvisions_whole_network(root: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    peer = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
+    torch.save(peer, tmp_path / "lraspp.pth")
+    words = ["--data=FolderSegmentation", f"--data.root={root}", "--data.batch_size=4", "--data.workers=0",
+             f"--model.weights={tmp_path / 'lraspp.pth'}", "--model.preprocessing.size=[64,64]",
+             "--model.optimizer.lr=0", "--model.average_decay=null", "--trainer.max_steps=1",
+             "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]  # fmt: skip
+    main(["fit", "--config", "segmentation/lraspp_camvid", *words, f"--run={tmp_path / 'run'}"])
+    network = litmobile.load(tmp_path / "run")
+    assert network.classes == CLASSES
+    assert torch.equal(network.head.gate.weight, peer["classifier.scale.1.weight"])
+    assert torch.equal(network.head.project.conv.weight, peer["classifier.cbr.0.weight"])
+    first = next(network.backbone.parameters())
+    assert torch.equal(first, next(x for x in peer.values() if x.shape == first.shape))
+    assert network.head.coarse_classifier.out_channels == len(CLASSES), "none of its 21 classes is ours"
