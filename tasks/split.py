@@ -45,6 +45,7 @@ class Split(Protocol):
 
         Raises:
             ImageError: it cannot be read, or is not what its annotations say.
+            DataError: what belongs to it cannot be read.
         """
         ...
 

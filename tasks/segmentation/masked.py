@@ -95,12 +95,10 @@ class MaskedImages:
         """Image ``index``, as big as its mask.
 
         Raises:
-            ImageError: it or its mask cannot be read, or they are of two sizes.
+            DataError: its mask cannot be read, or they are of two sizes.
+            ImageError: it cannot be read.
         """
-        try:
-            return self.masked(index).image
-        except DataError as error:
-            raise ImageError(str(error)) from error
+        return self.masked(index).image
 
     def keep(self, images: NDArray[np.bool_]) -> MaskedImages:
         """The same with some ``images`` ``[I]`` alone."""
