@@ -46,10 +46,16 @@ def broken_pictures(
 
 
 def without_broken(split: AnySplit) -> tuple[AnySplit, tuple[str, ...]]:
-    """The split without the pictures that cannot be used, and a sentence for each of those."""
+    """The split without the pictures that cannot be used, and a sentence for each of those.
+
+    Raises:
+        DataError: none is left.
+    """
     faults = broken_pictures(split)
     whole = np.ones(len(split), dtype=bool)
     whole[list(faults)] = False
+    if not whole.any():
+        raise DataError(f"None of {len(split)} pictures of {split.source} can be used: {next(iter(faults.values()))}")
     return split.keep(whole), tuple(faults.values())
 
 

@@ -86,6 +86,8 @@ class Network(nn.Module):
         """
         if isinstance(image, str | Path):
             image = read_image(image)
+        if not isinstance(image, np.ndarray):
+            raise TypeError(f"predict wants a file or an array, not {type(image).__name__}: numpy.asarray makes one.")
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
             raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         frame = self.preprocessing.frame(*image.shape[:2])

@@ -14,9 +14,18 @@ NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_MODULE = re.compile(r"given class_path '([\w.]+)':\s+(No module named .*|module .* has no attribute .*)")
 STRAY = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)|Unrecognized arguments: (\S+)")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
-LIST = re.compile(r"list\[(\w+)\]")
-PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
-LISTS = {"int": "[160,192]", "float": "[0.5,1.0]", "str": "[one,two]"}
+SEVERAL = re.compile(r"(?:list|tuple)\[(?:\w+(?:, (?:\w+|\.\.\.))*|list\[\w+\])\]")
+LITERAL = re.compile(r"typing\.Literal\[(.*?)\]")
+PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "tuple": "values in [ ]"}
+LISTS = {
+    "list[int]": "[160,192]",
+    "list[float]": "[0.5,1.0]",
+    "list[str]": "[one,two]",
+    "list[list[int]]": "[[0,0,0],[255,128,0]]",
+    "tuple[int, int]": "[64,96]",
+    "tuple[float, float]": "[0.5,2.0]",
+    "tuple[float, ...]": "[0.5,1.0]",
+}
 
 
 def sentence(report: str, command: str) -> str:
@@ -43,7 +52,8 @@ def sentence(report: str, command: str) -> str:
         return f"{owner} needs --{f'{keys}.{required[1]}'.lstrip('.')} as well."
     if unions := UNION.findall(report):
         plain = [PLAIN[name] for name in re.findall(r"<class '(\w+)'>", unions[-1]) if name in PLAIN]
-        plain += [f"a list such as {LISTS[name]}" for name in LIST.findall(unions[-1]) if name in LISTS]
+        plain += [f"a list such as {LISTS[name]}" for name in SEVERAL.findall(unions[-1]) if name in LISTS]
+        plain += [choices(values) for values in LITERAL.findall(unions[-1])]
         if plain:
             return f"--{keys} takes {' or '.join(plain)}, not {GIVEN.findall(report)[0].partition('. Got')[0]}."
     if failed := NO_MODULE.search(report):
@@ -57,7 +67,12 @@ def sentence(report: str, command: str) -> str:
 
 def kind_text(kind: str) -> str:
     """A type in the parser's words as a user would say it: a literal as its values, a class by what it stands for."""
-    if literal := re.fullmatch(r"typing\.Literal\[(.*)\]", kind):
-        return " or ".join(value.strip().strip("'") for value in literal[1].split(","))
+    if literal := LITERAL.fullmatch(kind):
+        return choices(literal[1])
     name = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind)
     return PLAIN.get(name, name)
+
+
+def choices(values: str) -> str:
+    """The values of a literal in the parser's words as a user would say them."""
+    return " or ".join(value.strip().strip("'") for value in values.split(","))

@@ -33,7 +33,10 @@ def read_names(file: Path) -> tuple[str, ...] | None:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not encoded as UTF-8: store it so.") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in "\n".join(lines).rstrip().split("\n"))
+    if "" in names[:-1]:
+        raise DataError(f"{file} has no name in line {names.index('') + 1}: each line names the class of its number.")
+    names = tuple(filter(None, names))
     check_names(names, file)
     return names
 

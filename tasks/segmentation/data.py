@@ -15,7 +15,7 @@ from ..data import Data
 from ..preprocessing import Preprocessing
 from ..sampling import Key
 from ..split import Broken
-from .masked import Masked, MaskedImages
+from .masked import Masked, MaskedImages, check_some
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
 
 
@@ -113,6 +113,12 @@ class SegmentationData(Data[MaskedImages]):
     ) -> None:
         super().__init__(batch_size, workers, broken, seed)
         self.augmentation = augmentation or ScaleCropAugmentation()
+
+    def check(self) -> None:
+        super().check()
+        if self.broken == "raise":
+            for split in self.splits.values():
+                check_some(split)
 
     def arranged(self, split: MaskedImages) -> MaskedImages:
         return split.spread()

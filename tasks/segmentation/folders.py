@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..files import SPLIT_FOLDERS, check_root
 from ..holdout import Holdout
 from ..split import Broken
-from .classes import check_names, check_not_binary, count_classes, numbers, read_names, some_of, values_in
+from .classes import check_names, check_not_binary, count_classes, numbers, read_names, values_in
 from .data import SegmentationData
 from .masked import MaskedImages, split_off
 from .masks import ByColour, ByValue, MaskReader
@@ -181,9 +181,6 @@ class FolderSegmentation(SegmentationData):
             elif split == "train":
                 check_not_binary(masks, self.ignored, self.broken == "skip")
             reader = ByValue(numbers(len(names), self.ignored), self.ignored)
-        if self.broken == "raise":
-            for mask in some_of(masks):
-                reader(mask)
         return names, reader
 
     def count_classes(self, masks: list[Path] | None) -> int:

@@ -16,6 +16,7 @@ from ..images import Image, ImageError, read_image
 from .masks import Labels, MaskReader
 
 PARTS = 8  # as many pictures as a contact sheet has
+LOOKED_AT = 16  # pictures of a split that tell whether masks fit it
 
 
 class Masked(NamedTuple):
@@ -127,6 +128,19 @@ class MaskedImages:
 
         with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
             return np.stack(list(threads.map(counted, range(len(self)))))
+
+
+def check_some(split: MaskedImages) -> None:
+    """Looks at a few images of ``split`` and their masks, so that what is wrong with all of them is known at once.
+
+    Raises:
+        DataError: one of them cannot be used, or no pixel of the whole split has a class.
+        ImageError: one of them cannot be read.
+    """
+    with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
+        few = list(threads.map(split.masked, range(0, len(split), -(-len(split) // LOOKED_AT))))
+    if not any((shown.labels != IGNORED).any() for shown in few) and not split.pixels().any():
+        raise DataError(f"No pixel of {split.mask_folder} has a class: all of them hold what counts as none.")
 
 
 def split_off(whole: MaskedImages, share: float, seed: int) -> tuple[MaskedImages, MaskedImages]:

@@ -20,6 +20,7 @@ Codes = NDArray[np.int32]
 
 STRANGE = IGNORED - 1  # marks values that are no class's
 MOST_CLASSES = STRANGE
+VALUES = 1 << 16  # that masks of one channel may hold
 ONE_CHANNEL = ("1", "L", "P")
 WITH_LOSS = ("JPEG", "MPO")  # Pillow's names of them; MPO are several JPEG in one
 
@@ -40,7 +41,7 @@ class ByValue:
     """Masks of one channel, whose values stand for classes; palettes are left aside, and of one bit are 0 and 1.
 
     Args:
-        values: of the classes in the order of their labels, 0 … 255.
+        values: of the classes in the order of their labels, 0 … 65535.
         ignored: values of pixels that count as no class.
 
     Raises:
@@ -49,25 +50,28 @@ class ByValue:
 
     def __init__(self, values: Sequence[int], ignored: Collection[int] = (IGNORED,)) -> None:
         check_distinct(values, ignored, "values")
-        if any(not 0 <= value <= 255 for value in (*values, *ignored)):
-            raise ValueError(f"values and ignored must be whole numbers in 0 … 255, not {values} and {list(ignored)}.")
+        if any(not 0 <= value < VALUES for value in (*values, *ignored)):
+            raise ValueError(
+                f"values and ignored must be whole numbers in 0 … {VALUES - 1}, not {list(values)} and {list(ignored)}."
+            )
         self.values = tuple(values)
-        self.table = np.full(256, STRANGE, dtype=np.uint8)
+        self.table = np.full(VALUES, STRANGE, dtype=np.uint8)
         self.table[list(ignored)] = IGNORED
         self.table[list(values)] = np.arange(len(values))
 
     def __call__(self, file: Path) -> Labels:
         raw = read_values(file)
         if raw.dtype == np.uint8:
-            labels = np.asarray(cv2.LUT(raw, self.table), dtype=np.uint8)
+            labels = np.asarray(cv2.LUT(raw, self.table[:256]), dtype=np.uint8)
         else:
-            labels = np.append(self.table, np.uint8(STRANGE))[np.where((raw < 0) | (raw > 255), 256, raw)]
+            labels = np.append(self.table, np.uint8(STRANGE))[np.where((raw < 0) | (raw >= VALUES), VALUES, raw)]
         strange = labels == STRANGE
         if strange.any():
             row, column = np.argwhere(strange)[0]
             raise DataError(
                 f"{file} holds the value {raw[row, column]} (row {row}, column {column}), which is none of the "
-                f"{len(self.values)} classes' {spelled(self.values)} and not ignored."
+                f"{len(self.values)} classes' {spelled(self.values)}, and not ignored: add it to the classes, or to "
+                "--data.ignored."
             )
         return labels
 

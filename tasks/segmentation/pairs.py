@@ -52,11 +52,11 @@ def find_pairs(
     without_mask = sorted(by_name.keys() - masks_by_name.keys())
     without_image = sorted(masks_by_name.keys() - by_name.keys())
     lost = [
-        f"{len(names)} {what}{'' if len(names) == 1 else 's'} in {here} without {partner} in {there}: "
+        f"{len(names)} {what}{'' if len(names) == 1 else 's'} in {here} without {partner}{ending(other)} in {there}: "
         f"{listed([files[name] for name in names])}"
-        for names, what, here, partner, there, files in (
-            (without_mask, "image", images, "a mask", masks, by_name),
-            (without_image, "mask", masks, "an image", images, masks_by_name),
+        for names, what, here, partner, other, there, files in (
+            (without_mask, "image", images, "a mask", mask_suffix, masks, by_name),
+            (without_image, "mask", masks, "an image", image_suffix, images, masks_by_name),
         )
         if names
     ]
@@ -116,4 +116,4 @@ def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
 
 def ending(suffix: str) -> str:
     """How files have to end, for messages."""
-    return f" whose names end in {suffix!r} before the dot" if suffix else ""
+    return f" ending in {suffix!r}" if suffix else ""

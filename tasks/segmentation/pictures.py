@@ -25,6 +25,7 @@ LETTERS = 14  # pixels of those of a legend
 LEAST_LETTERS = 12  # below a small picture
 LEAST_WIDTH = 160  # pixels of a legend, in which most names can be read
 MOST_NAMES = 64  # that a legend has
+SIDES = "On the left of each pair the mask, on the right what was predicted; grey counts as no class."
 
 
 def colour_table(classes: int) -> NDArray[np.uint8]:
@@ -77,6 +78,14 @@ def legend(classes: Sequence[str], width: int, size: int = LETTERS) -> Image:
     return np.array(canvas)
 
 
+def caption(text: str, width: int) -> Image:
+    """A line of ``text``, ``[h, width, 3]``."""
+    canvas = PIL.Image.new("RGB", (width, 2 * LETTERS), "white")
+    letters = font(LETTERS, text)
+    PIL.ImageDraw.Draw(canvas).text((LETTERS // 2, LETTERS), text, fill="black", font=letters, anchor="lm")
+    return np.array(canvas)
+
+
 def draw_labels(image: Image, labels: Labels, classes: Sequence[str]) -> Image:
     """``image`` under the colours of its labels, above a legend whose letters grow with it.
 
@@ -112,4 +121,4 @@ def contact_sheet(images: Tensor, truths: Tensor, predicted: Tensor, classes: Se
     cells += [np.full_like(cells[0], 255)] * (len(cells) % 2)
     rows = [np.concatenate(cells[k : k + 2], axis=1) for k in range(0, len(cells), 2)]
     sheet = np.concatenate(rows, axis=0)
-    return np.concatenate((sheet, legend(classes, sheet.shape[1])), axis=0)
+    return np.concatenate((sheet, caption(SIDES, sheet.shape[1]), legend(classes, sheet.shape[1])), axis=0)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...backbones.contract import Backbone
 from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
-from ...heads.predictions import Segmentation
+from ...heads.predictions import IGNORED, Segmentation
 from ..drawing import save_picture
 from ..errors import DataError
 from ..freezing import Epochs
@@ -104,17 +108,33 @@ class SegmentationTask(Task):
         self.last_scores = scores
 
     def draw(self, batch: SegmentationBatch, path: Path) -> None:
-        save_picture(contact_sheet(batch.images, batch.targets, self.last_scores.argmax(1), self.network.classes), path)
+        found = self.last_scores.max(1).indices
+        for labels, truth in zip(found, batch.truths, strict=True):  # beside the picture there is nothing to be found
+            labels[truth.frame.rows :], labels[:, truth.frame.columns :] = IGNORED, IGNORED
+        save_picture(contact_sheet(batch.images, batch.targets, found, self.network.classes), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
         self.last_scores = torch.empty(0)  # a training goes on without them
         result = self._evaluator.compute()
-        if not result.matrix.any() and not self.trainer.sanity_checking:
-            raise DataError("No pixel of what is evaluated has a class: there is nothing to measure.")
+        if not result.matrix.any():
+            self._nothing_measured()
+        plain = self._inference == Inference()
         report = Report(
-            result.as_json(),
-            str(result),
+            result.as_json() if plain else {"inference": asdict(self._inference), **result.as_json()},
+            str(result) if plain else f"{self._inference}\n\n{result}",
             sheets={"confusion": result.sheet()},
             pictures={"confusion": draw_matrix(result.matrix, result.classes)},
         )
-        return result.figures, report
+        return {name: 0.0 if math.isnan(value) else value for name, value in result.figures.items()}, report
+
+    def _nothing_measured(self) -> None:
+        """Says that no pixel has a class; a training goes on, since what it has learnt would be lost.
+
+        Raises:
+            DataError: there is nothing to do but to evaluate.
+        """
+        said = "No pixel of what is evaluated has a class: there is nothing to measure."
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            raise DataError(said)
+        if not self.trainer.sanity_checking:
+            rank_zero_warn(said)

@@ -25,6 +25,13 @@ CLASSIFY = (
     "--data=FolderClassification",
     "--data.root=x",
 )
+SEGMENT = (
+    "fit",
+    "--model=SegmentationTask",
+    "--model.backbone=MobileNetV2",
+    "--data=FolderSegmentation",
+    "--data.root=x",
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +200,21 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
         ([*CLASSIFY, "--data.sizes=64"], "--data.sizes takes a list such as [160,192], not 64."),
+        (
+            [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.crop=64"],
+            "--data.augmentation.crop takes a list such as [64,96], not 64.",
+        ),
+        (
+            [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.scale=2"],
+            "--data.augmentation.scale takes values in [ ], not 2.",
+        ),
+        ([*SEGMENT, "--data.colours=red"], "--data.colours takes a list such as [[0,0,0],[255,128,0]], not red."),
+        (
+            [*SEGMENT, "--model.loss=PixelLoss", "--model.loss.class_weights=frequency"],
+            "--model.loss.class_weights takes a list such as [0.5,1.0] or median_frequency or log_frequency, "
+            "not frequency.",
+        ),
+        ([*SEGMENT, "--model.inference.window=64"], "--model.inference.window takes a list such as [64,96], not 64."),
         ([*CLASSIFY, "--data.classes=ants"], "--data.classes takes a list such as [one,two], not ants."),
         ([*CLASSIFY, "--model.teacher=RunTeacher"], "--model.teacher needs --model.teacher.run as well."),
         (

@@ -82,8 +82,8 @@ def test_the_image_of_a_mask_that_is_missing_is_named(root: Path, assert_one_sen
     images, masks = root / "leftImg8bit" / "val", root / "gtFine" / "val"
     assert_one_sentence(
         refused(Cityscapes(str(root))),
-        f"1 image in {images} without a mask in {masks}: ulm/ulm_000000_000019_leftImg8bit.png",
-        f"1 mask in {masks} without an image in {images}: aachen/aachen_000000_000019_gtFine_labelIds.png",
+        f"1 image in {images} without a mask ending in '_gtFine_labelIds' in {masks}: ulm/ulm_000000_000019_",
+        f"1 mask in {masks} without an image ending in '_leftImg8bit' in {images}: aachen/aachen_000000_000019_",
     )
 
 

@@ -33,7 +33,7 @@ def refused(data: FolderSegmentation, stage: str = "fit") -> DataError:
 
 
 def test_names_of_classes_are_read_from_a_file(folders: Path) -> None:
-    (folders / "classes.txt").write_text("\ufeffHimmel\n\n Straße \r\nAuto\n", encoding="utf-8")
+    (folders / "classes.txt").write_text("\ufeffHimmel\n Straße \r\nAuto\n\n", encoding="utf-8")
     data = FolderSegmentation(str(folders))
     data.setup("fit")
     assert data.classes == ("Himmel", "Straße", "Auto")
@@ -43,11 +43,12 @@ def test_names_of_classes_are_read_from_a_file(folders: Path) -> None:
     ("content", "said"),
     [
         (b"\n \n", "names 0 classes"),
+        (b"a\n\nb\n", "no name in line 2"),
         (b"a\nb\na\n", "names the class a twice"),
         (b"\xff\xfe\x00", "UTF-8"),
         ("\n".join(map(str, range(255))).encode(), "names 255 classes"),
     ],
-    ids=["none", "twice", "encoding", "too many"],
+    ids=["none", "gap", "twice", "encoding", "too many"],
 )
 def test_files_that_name_no_classes_are_refused(
     folders: Path, content: bytes, said: str, assert_one_sentence: OneSentence

@@ -143,7 +143,7 @@ def test_folders_that_are_not_there_are_named_with_what_is(
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     assert_one_sentence(refused(of(root=str(tmp_path))), tmp_path / "images", "holds no pictures")
-    assert_one_sentence(refused(of(root=str(tmp_path), image_suffix="_x")), "whose names end in '_x'")
+    assert_one_sentence(refused(of(root=str(tmp_path), image_suffix="_x")), "holds no pictures ending in '_x'")
 
 
 # splits

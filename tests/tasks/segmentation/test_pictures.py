@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from litmobile.tasks.drawing import palette
+from litmobile.tasks.images import Image
 from litmobile.tasks.matrices import draw_matrix
 from litmobile.tasks.segmentation.pictures import (
     CELL,
@@ -15,6 +18,8 @@ from litmobile.tasks.segmentation.pictures import (
     GREY,
     LEAST_LETTERS,
     MOST_IMAGES,
+    SIDES,
+    caption,
     coloured,
     contact_sheet,
     draw_labels,
@@ -86,6 +91,11 @@ def test_a_picture_stands_above_its_legend() -> None:
     assert np.array_equal(drawn[50:], legend(CLASSES, 300, LEAST_LETTERS))
 
 
+def below(classes: Sequence[str], width: int) -> Image:
+    """What stands below the pairs of a sheet."""
+    return np.concatenate((caption(SIDES, width), legend(classes, width)))
+
+
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (360, 480), (64, 1000), (1000, 64), (1, 500)])
 def test_a_sheet_shows_truth_beside_prediction_at_one_size(size: tuple[int, int]) -> None:
     drawn = contact_sheet(*batch(2, *size), CLASSES)
@@ -97,7 +107,7 @@ def test_a_sheet_shows_truth_beside_prediction_at_one_size(size: tuple[int, int]
         truth, found = drawn[:height, column:][:, :width], drawn[:height, column + width :][:, :width]
         assert np.abs(truth - both[0]).max() <= 1 and np.abs(found - both[1]).max() <= 1
     assert (drawn[height : height + GAP] == 255).all()
-    assert np.array_equal(drawn[height + GAP :], legend(CLASSES, drawn.shape[1]))
+    assert np.array_equal(drawn[height + GAP :], below(CLASSES, drawn.shape[1]))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, MOST_IMAGES, MOST_IMAGES + 3])
@@ -107,7 +117,7 @@ def test_a_sheet_has_two_pairs_in_a_row_and_no_more_than_eight(count: int) -> No
     assert drawn.shape[1] == one.shape[1]
     assert len(drawn) - len(one) == (-(-min(count, MOST_IMAGES) // 2) - 1) * cell
     if count % 2 and count < MOST_IMAGES:
-        last = drawn[len(drawn) - len(legend(CLASSES, drawn.shape[1])) - cell :][:cell]
+        last = drawn[len(drawn) - len(below(CLASSES, drawn.shape[1])) - cell :][:cell]
         assert (last[:, drawn.shape[1] // 2 :] == 255).all()
 
 

@@ -162,17 +162,38 @@ def test_another_number_of_weights_than_of_classes_is_one_sentence(root: Path, t
     assert "loss.class_weights has 2 numbers, but there are 3 classes: dark, middle, light." in str(caught.value)
 
 
-def test_nothing_labelled_is_one_sentence_in_an_evaluation(run: Path, tmp_path: Path) -> None:
-    write_masked(tmp_path / "data", "train", 1)
+@pytest.mark.parametrize("command", ["fit", "validate"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_a_label_is_one_sentence_before_anything_is_trained(
+    split: str, command: str, run: Path, tmp_path: Path
+) -> None:
+    for name in ("train", "val"):
+        write_masked(tmp_path / "data", name, 2, unlabelled=name == split)
+    if (command, split) == ("validate", "train"):
+        pytest.skip("an evaluation does not read it")
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}"])
+    assert f"No pixel of {tmp_path / 'data' / 'masks' / split} has a class" in str(caught.value)
+
+
+def test_where_masks_are_not_looked_at_before_an_evaluation_says_so_and_a_training_goes_on(
+    run: Path, tmp_path: Path
+) -> None:
+    write_masked(tmp_path / "data", "train", 2)
     write_masked(tmp_path / "data", "val", 2, unlabelled=True)
     with pytest.raises(SystemExit) as caught:
-        main(["validate", "--run", str(run), f"--data.root={tmp_path / 'data'}"])
+        main(["validate", "--run", str(run), f"--data.root={tmp_path / 'data'}", "--data.broken=skip"])
     assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
+    short = trainer(tmp_path, max_epochs=1)
+    with pytest.warns(UserWarning, match="there is nothing to measure"):
+        short.fit(task(), FolderSegmentation(str(tmp_path / "data"), batch_size=2, workers=0, broken="skip"))
+    assert short.callback_metrics["val/miou"] == 0
 
 
 def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_masked(root, "train", 4, unlabelled=True)
+    write_masked(root, "train", 1)
     write_masked(root, "val", 4)
     for number in (0, 1):  # what a sanity check sees
         file = root / "masks" / "val" / f"{number}.png"
