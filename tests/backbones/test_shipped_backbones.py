@@ -72,6 +72,7 @@ ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
         MobileNetV2,
         {
             "width": 0.35,
+            "tail": "segmentation",
             "output_stride": 16,
             "in_channels": 1,
             "activation": "silu",

@@ -301,7 +301,9 @@ def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_pat
     torch.save(drawn(small("abc", width=0.5)), tmp_path / "state.pth")
     with pytest.raises(WeightsError) as caught:
         load_start(small("abc"), tmp_path / "state.pth")
-    assert_one_sentence(caught.value, "give backbone.width and backbone.in_channels as it was trained with")
+    assert_one_sentence(
+        caught.value, "give backbone.width and backbone.tail and backbone.in_channels as it was trained with"
+    )
 
 
 class Undeclared(Classifier):

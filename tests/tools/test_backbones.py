@@ -325,7 +325,7 @@ def test_a_backbone_of_the_users_own_is_shown_by_its_import_path() -> None:
         ("own_steps.Steps", "Steps needs --depth, a whole number"),
         ("own_steps.Steps --depth=6", "depth ends at 5, not at 6."),
         ("own_steps.Broken", "Broken() takes no image of 224×224 pixels: "),
-        ("MobileNetV2 --widht=0.5", "MobileNetV2 has no option --widht: it takes --width, --output_stride, "),
+        ("MobileNetV2 --widht=0.5", "MobileNetV2 has no option --widht: it takes --width, --tail, --output_stride, "),
         ("MobileNetV2 --wid 0.5", "MobileNetV2 has no option --wid: it takes --width"),
         ("MobileNetV2 320", "MobileNetV2 has no option 320: it takes --width"),
         ("MobileNetV2 --width=wide", "--width takes a number, not wide."),
