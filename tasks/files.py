@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .errors import DataError, readable
@@ -21,6 +21,31 @@ def check_root(folder: Path) -> None:
     """Raises DataError where there is no such ``folder``."""
     if not folder.is_dir():
         raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
+
+
+def named_split(root: Path, names: Mapping[str, str | None], split: str) -> str:
+    """The name of "train", "val" or "test" in the data set.
+
+    Raises:
+        DataError: it has none, or there is no such folder.
+    """
+    name = names[split]
+    if name is None:
+        raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+    check_root(root)
+    return name
+
+
+def read_list(listing: Path) -> list[str]:
+    """The first word of every line of one of Pascal VOC's lists: names of images without their kind of file.
+
+    Raises:
+        DataError: there is no such list.
+    """
+    if not listing.is_file():
+        there = ", ".join(sorted(file.stem for file in listing.parent.glob("*.txt"))[:8]) or "no lists"
+        raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
+    return [line.split()[0] for line in listing.read_text().splitlines() if line.split()]
 
 
 def stray_folder(name: str) -> bool:

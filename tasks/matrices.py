@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""The confusion matrix as a picture and as a table, and how a figure is written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ LETTERS = 13
 LONGEST = 200  # pixels of a name beside a matrix
 SIDE = 1200  # pixels of a matrix without names
 AXES = ("down: class", "across: taken for")
+
+
+def shown(value: float | None) -> str:
+    """A figure to four digits, or a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def matrix_sheet(matrix: NDArray[np.int64], classes: Sequence[str]) -> list[list[object]]:
+    """The confusion matrix ``[C, C]`` as rows of a table with names."""
+    header: list[object] = ["class \\ predicted", *classes]
+    return [header, *([name, *row] for name, row in zip(classes, matrix.tolist(), strict=True))]
 
 
 def draw_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> Image:

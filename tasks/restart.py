@@ -104,7 +104,7 @@ class Checkpoints(Checkpoint):
         if trainer.world_size == 1:
             return own
         # Lightning sets the attribute in a connector, where its types do not show it
-        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+        every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] — see above
         return self._agree(trainer, own) if (batch_idx + 1) % every == 0 else QUIET
 
     def _agree(self, trainer: Trainer, own: int) -> int:

@@ -84,7 +84,7 @@ class NoProfiler(PassThroughProfiler):
     _nothing = nullcontext()
 
     # Lightning types it as the generator that it need not be
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # pyright: ignore[reportIncompatibleMethodOverride] — above
         return self._nothing
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
+from ..matrices import matrix_sheet, shown
 from ..processes import several
 
 TOP = 5
@@ -77,8 +78,7 @@ class ClassificationResult:
 
     def sheet(self) -> list[list[object]]:
         """The confusion matrix as rows of a table with names."""
-        header: list[object] = ["class \\ predicted", *self.classes]
-        return [header, *([name, *row] for name, row in zip(self.classes, self.matrix.tolist(), strict=True))]
+        return matrix_sheet(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
@@ -96,11 +96,6 @@ class ClassificationResult:
             lines += ["", "most often confused"]
             lines += [f"{count:>6} × {truth} taken for {taken}" for truth, taken, count in worst]
         return "\n".join(lines)
-
-
-def shown(value: float | None) -> str:
-    """A figure to four digits, or a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"
 
 
 class ClassificationEvaluator:

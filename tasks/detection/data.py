@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from ...heads.predictions import BoxTargets
 from ..data import Data
 from ..errors import DataError
+from ..files import named_split
 from ..preprocessing import Preprocessing
 from ..sampling import Key
 from ..split import Broken
@@ -210,13 +211,3 @@ class VocDetection(DetectionData):
 
     def evaluator(self, split: str) -> CocoEvaluator:
         return VocEvaluator(self.splits[split].truth())
-
-
-def named_split(root: Path, names: dict[str, str | None], split: str) -> str:
-    """The name of "train", "val" or "test" in the data set."""
-    name = names[split]
-    if name is None:
-        raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
-    if not root.is_dir():
-        raise DataError(f"There is no data folder {root}: pass yours with --data.root=FOLDER.")
-    return name

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
+from ..files import read_list
 from ..split import Broken
 from .annotations import Annotations, ImageRecord
 
@@ -44,10 +45,7 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broke
         DataError: a file or folder is missing, an XML file is broken, or an object's class is none of ``classes``.
     """
     listing = root / "ImageSets" / "Main" / f"{split}.txt"
-    if not listing.is_file():
-        there = ", ".join(sorted(file.stem for file in listing.parent.glob("*.txt"))[:8]) or "no lists"
-        raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
-    stems = [line.split()[0] for line in listing.read_text().splitlines() if line.split()]
+    stems = read_list(listing)
     names = tuple(all_classes(root)) if classes is None else tuple(classes)
     pictures = {
         file.stem: file.name for file in (root / "JPEGImages").glob("*") if file.suffix.lower() in IMAGE_SUFFIXES

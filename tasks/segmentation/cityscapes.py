@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError
-from ..files import check_root
+from ..files import named_split
 from ..split import Broken
 from .data import SegmentationData
 from .masked import MaskedImages
@@ -76,10 +75,7 @@ class Cityscapes(SegmentationData):
         self.names = {"train": train, "val": val, "test": test}
 
     def read(self, split: str) -> MaskedImages:
-        name = self.names[split]
-        check_root(self.root)
-        if name is None:
-            raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+        name = named_split(self.root, self.names, split)
         images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
         pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.broken)
         values = list(LABEL_IDS.values())

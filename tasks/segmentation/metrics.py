@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
+from ..matrices import matrix_sheet, shown
 from ..processes import several
 
 EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
@@ -80,8 +81,7 @@ class SegmentationResult:
 
     def sheet(self) -> list[list[object]]:
         """The table of counts as rows with names."""
-        header: list[object] = ["class \\ predicted", *self.classes]
-        return [header, *([name, *row] for name, row in zip(self.classes, self.matrix.tolist(), strict=True))]
+        return matrix_sheet(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
@@ -110,11 +110,6 @@ def mean(values: NDArray[np.float64]) -> float:
 def known(value: float) -> float | None:
     """A plain number, None for NaN."""
     return None if np.isnan(value) else float(value)
-
-
-def shown(value: float | int | None) -> str:
-    """A figure to four digits, or a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"
 
 
 class SegmentationEvaluator:

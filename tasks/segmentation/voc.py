@@ -9,7 +9,7 @@ import numpy as np
 from ...heads.predictions import IGNORED
 from ..broken import missing_files
 from ..errors import DataError
-from ..files import check_root, is_picture, listed
+from ..files import is_picture, listed, named_split, read_list
 from ..split import Broken
 from .data import SegmentationData
 from .masked import MaskedImages
@@ -63,15 +63,9 @@ class VocSegmentation(SegmentationData):
         self.class_names = tuple(classes or VOC)
 
     def read(self, split: str) -> MaskedImages:
-        check_root(self.root)
-        name = self.names[split]
-        if name is None:
-            raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+        name = named_split(self.root, self.names, split)
         listing = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
-        if not listing.is_file():
-            there = listed(sorted(file.stem for file in listing.parent.glob("*.txt"))) or "no lists"
-            raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
-        stems = [line.split()[0] for line in listing.read_text().splitlines() if line.split()]
+        stems = read_list(listing)
         images, masks = self.root / "JPEGImages", self.root / "SegmentationClass"
         pictures = by_stem(images, (file.name for file in images.glob("*") if is_picture(file.name)), "")
         names = np.array([pictures.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
