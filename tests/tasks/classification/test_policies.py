@@ -147,7 +147,11 @@ def test_an_image_stays_as_it_is_and_so_does_its_size(choice: Choice, image: Ima
         assert np.array_equal(image, before)
 
 
-@pytest.mark.parametrize("choice", [choice for choice in (*MODERATE, *WIDE) if choice.signed], ids=str)
+@pytest.mark.parametrize(
+    "choice",
+    [choice for choice in (*MODERATE, *WIDE) if choice.signed],
+    ids=lambda choice: f"{choice.operation.__name__} up to {choice.strongest:.3g}",
+)
 def test_a_magnitude_of_nothing_changes_nothing(choice: Choice) -> None:
     for image in IMAGES.values():
         assert np.array_equal(choice.operation(image, 0.0, FILL), image)

@@ -206,7 +206,7 @@ def test_a_seed_repeats_an_input_and_every_input_is_sound(
 
 
 @VIEWS
-@pytest.mark.parametrize("options", [{}, {"flip": 0}, {"policy": TrivialAugment()}, {"erasing": 1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"flip": 0}, {"policy": TrivialAugment()}, {"erasing": 1}], ids=" ".join)
 def test_seeds_differ(view: Callable[..., Augmentation], options: dict[str, Any]) -> None:
     image, preprocessing = noise(60, 60), Preprocessing((48, 40))
     assert len({view(**options)(image, preprocessing, seeded(seed)).tobytes() for seed in range(60)}) > 30
