@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .images import Image, read_image
 from .preprocessing import Preprocessing
+
+#: from a network and images ``[N, 3, H, W]`` to its head's output for them
+Inference = Callable[[nn.Module, Tensor], Any]
 
 
 class Network(nn.Module):
@@ -79,10 +82,15 @@ class Network(nn.Module):
         return self.head(self.backbone((images - self.mean) / self.std), image_size)
 
     @torch.inference_mode()
-    def predict(self, image: str | Path | Image) -> Prediction:
+    def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:
         """Predicts for one picture, a file or an RGB array ``[h, w, 3]`` uint8, in pixels of that picture.
 
         The network is put into evaluation mode.
+
+        Args:
+            image: the picture.
+            inference: how the input becomes the head's output, such as
+                :class:`litmobile.tasks.segmentation.Inference` with its windows and scales; None shows all of it once.
         """
         if isinstance(image, str | Path):
             image = read_image(image)
@@ -92,7 +100,9 @@ class Network(nn.Module):
             raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         frame = self.preprocessing.frame(*image.shape[:2])
         placed = np.ascontiguousarray(self.preprocessing.place(image, frame))  # a flipped view cannot become a tensor
-        output = self.eval()(torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device))
+        images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device)
+        network = self.eval()
+        output = network(images) if inference is None else inference(network, images)
         return self.head.decode(output, self.preprocessing.size)[0].to_image(frame)
 
     def spec(self) -> dict[str, Any]:

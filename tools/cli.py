@@ -8,6 +8,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..tasks.segmentation.inference import Inference
 
 TRAINING = ("fit", "validate", "test")
 
@@ -119,9 +123,8 @@ def predict(words: Sequence[str]) -> None:
     parser.add_argument(
         "--score",
         type=float,
-        default=0.3,
         help="least score of boxes that are drawn, or of classes that are written below a picture; the file holds "
-        "lower ones as well, and label maps do not heed it (default: %(default)s)",
+        "lower ones as well (default: 0.3)",
     )
     parser.add_argument(
         "--annotations",
@@ -137,6 +140,15 @@ def predict(words: Sequence[str]) -> None:
         "benchmark server takes them, and no palette; without it they hold the place of the class in the network's, "
         "from 0",
     )
+    maps = parser.add_argument_group("how label maps are computed (default: the whole picture at once)")
+    maps.add_argument(
+        "--window", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="slide windows of that many pixels over it"
+    )
+    maps.add_argument("--overlap", type=float, help="least share of a window that the next shows again (default: 1/3)")
+    maps.add_argument(
+        "--scales", type=factors, metavar="A,B,…", help="look at it at these times its size, 0.75,1,1.25 say"
+    )
+    maps.add_argument("--flip", action="store_true", help="look at its mirror image as well")
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing, write the files only")
     parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
     options = parser.parse_args(words)
@@ -151,9 +163,34 @@ def predict(words: Sequence[str]) -> None:
         options.score,
         options.annotations,
         options.label_ids,
+        inference_of(options),
         draw,
         options.device,
     )
+
+
+def factors(text: str) -> tuple[float, ...]:
+    """Numbers between commas, in brackets or not, as in the options of ``litmobile validate``."""
+    return tuple(map(float, text.strip("[]()").split(",")))
+
+
+def inference_of(options: argparse.Namespace) -> Inference | None:
+    """How label maps are to be computed; None where nothing is said of it."""
+    said = {
+        "window": options.window and tuple(options.window),
+        "overlap": options.overlap,
+        "scales": options.scales,
+        "flip": options.flip or None,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    if "overlap" in given and "window" not in given:
+        raise ValueError("--overlap is of windows: give their size with --window.")
+    if not given:
+        return None
+
+    from ..tasks.segmentation.inference import Inference
+
+    return Inference(**given)
 
 
 def train(command: str, words: list[str]) -> None:

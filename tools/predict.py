@@ -16,19 +16,23 @@ from ..tasks.detection.annotations import read_json
 from ..tasks.detection.coco import column, records
 from ..tasks.network import Network, load
 from ..tasks.segmentation.cityscapes import LABEL_IDS
+from ..tasks.segmentation.inference import Inference
 from . import sources
 from .drawings import Drawings
 from .results import ClassificationResults, DetectionResults, Name, Results, SegmentationResults, kind_of
 from .sources import Shot, Source, Unreadable
+
+LEAST_SCORE = 0.3  # of what is drawn
 
 
 def predict(
     run: Path,
     paths: Sequence[Path],
     out: Path | None,
-    least_score: float,
+    least_score: float | None,
     annotations: Path | None,
     label_ids: str | None,
+    inference: Inference | None,
     draw: bool,
     device: str,
 ) -> None:
@@ -38,12 +42,14 @@ def predict(
         run: a run's folder or a checkpoint file.
         paths: pictures, videos and folders of them.
         out: folder for the results; None takes ``run/predictions``.
-        least_score: boxes and names of classes that are drawn have at least this score; the file of results holds
-            everything.
+        least_score: boxes and names of classes that are drawn have at least this score, 0.3 where it is None; the
+            file of results holds everything.
         annotations: for detections, a COCO file whose ids are taken, and whose sizes say whether a picture is to be
             turned, as in training; None counts pictures and classes from 1 and turns pictures as the camera noted.
         label_ids: for label maps, whose numbers they hold: "cityscapes" for its label ids by class name, without a
             palette, as its benchmark server takes them; None counts classes from 0.
+        inference: for label maps, how scores are computed: windows, scales, mirror images; None shows the network all
+            of a picture once.
         draw: whether to write pictures and videos.
         device: where the network runs.
 
@@ -51,7 +57,7 @@ def predict(
         ValueError: what was asked for contradicts itself or the files, or none of them can be read.
         FileNotFoundError: there is no such run.
     """
-    if not 0 <= least_score <= 1:
+    if least_score is not None and not 0 <= least_score <= 1:
         raise ValueError(f"--score must be between 0 and 1, not {least_score}.")
     network = placed(load(run), device)
     kind = kind_of(network)
@@ -59,6 +65,10 @@ def predict(
         raise ValueError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
     if label_ids is not None and kind is not Segmentation:
         raise ValueError(f"--label-ids is for label maps, and {run} predicts none.")
+    if inference is not None and kind is not Segmentation:
+        raise ValueError(f"--window, --scales and --flip are for label maps, and {run} predicts none.")
+    if least_score is not None and kind is Segmentation:
+        raise ValueError(f"--score is for boxes and names of classes, and {run} predicts label maps.")
     values = label_values(network.classes, label_ids, run)
     folder = result_folder(run, out)
     if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
@@ -90,14 +100,15 @@ def predict(
             if isinstance(shot, Unreadable):
                 tally.skip(shot)
                 continue
-            prediction = network.predict(shot.image)
+            prediction = network.predict(shot.image, inference)
             if results is None:
                 results = stack.enter_context(opened())
             path = shot.source.path
             name = names.get(path) or Name(next(counted), path.as_posix())
             results.add(prediction, name, shot.moment)
             if draw:
-                drawings.write(results.drawn(shot.image, prediction, least_score), targets[path], shot.moment)
+                drawing = results.drawn(shot.image, prediction, LEAST_SCORE if least_score is None else least_score)
+                drawings.write(drawing, targets[path], shot.moment)
             tally.add(shot)
     if results is None:
         raise ValueError(f"None of the {len(found)} files could be read.")

@@ -20,8 +20,9 @@ from ..tasks.classification.pictures import draw_classes
 from ..tasks.detection.pictures import draw_detections
 from ..tasks.images import Image
 from ..tasks.network import Network
+from ..tasks.segmentation.colours import colour_table
 from ..tasks.segmentation.masks import MOST_CLASSES as MOST_LABELS
-from ..tasks.segmentation.pictures import colour_table, draw_labels
+from ..tasks.segmentation.pictures import draw_labels
 from .sources import Moment
 
 MOST_CLASSES = 5  # that are written of a picture
@@ -158,7 +159,7 @@ class SegmentationResults(Results):
         self.classes = classes
         self.targets = targets
         self.values = np.array(values, dtype=np.uint8)
-        table = colour_table(len(classes))
+        table = colour_table(classes)
         self.palette = table.tobytes() if palette else None
         with (folder / "classes.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")

@@ -16,7 +16,7 @@ from ...heads.contract import full_precision
 
 @dataclass(frozen=True)
 class Inference:
-    """How scores are computed in an evaluation; the default is what the network says of the whole input.
+    """How scores are computed; the default is what the network says of the whole input.
 
     Where there are several views of a pixel, its scores are the mean of their softmax.
 

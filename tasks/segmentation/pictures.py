@@ -8,19 +8,17 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ...heads.predictions import IGNORED
-from ..drawing import font, palette, shortened
+from ..drawing import font, shortened
 from ..images import Image
+from .colours import class_colours, colour_table
 from .masks import Labels
 
 MOST_IMAGES = 8
 CELL = 480  # pixels of the longer side of a picture on a sheet
 GAP = 8
 OPACITY = 0.55  # of the colours over a picture
-GREY = (90, 90, 90)  # of what counts as no class
 LETTERS = 14  # pixels of those of a legend
 LEAST_LETTERS = 12  # below a small picture
 LEAST_WIDTH = 160  # pixels of a legend, in which most names can be read
@@ -28,21 +26,13 @@ MOST_NAMES = 64  # that a legend has
 SIDES = "On the left of each pair the mask, on the right what was predicted; grey counts as no class."
 
 
-def colour_table(classes: int) -> NDArray[np.uint8]:
-    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is grey."""
-    table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
-    table[:] = GREY
-    table[:classes] = palette(classes)
-    return table
-
-
-def coloured(labels: Labels, classes: int) -> Image:
+def coloured(labels: Labels, classes: Sequence[str]) -> Image:
     """Labels ``[H, W]`` as colours ``[H, W, 3]``; what counts as no class is grey."""
     channels = cv2.merge([labels] * 3)  # a look-up by OpenCV takes a quarter of NumPy's time
     return np.asarray(cv2.LUT(channels, colour_table(classes)[None]), dtype=np.uint8)
 
 
-def overlaid(image: Image, labels: Labels, classes: int) -> Image:
+def overlaid(image: Image, labels: Labels, classes: Sequence[str]) -> Image:
     """``image`` ``[H, W, 3]`` under the colours of its labels ``[H, W]``."""
     colours = coloured(labels, classes)
     return np.asarray(cv2.addWeighted(image, 1 - OPACITY, colours, OPACITY, 0), dtype=np.uint8)
@@ -64,7 +54,7 @@ def legend(classes: Sequence[str], width: int, size: int = LETTERS) -> Image:
     widest = max((letters.getlength(name) for name in names), default=0)
     columns = min(len(names), max(1, int((width - gap) // (widest + taken))))
     step = min((width - gap) / columns, widest + taken + 2 * size)
-    colours = palette(len(classes))
+    colours = class_colours(classes)
     canvas = PIL.Image.new("RGB", (width, line * -(-len(names) // columns) + gap), "white")
     pen = PIL.ImageDraw.Draw(canvas)
     for k, name in enumerate(names):
@@ -92,7 +82,7 @@ def draw_labels(image: Image, labels: Labels, classes: Sequence[str]) -> Image:
     The result has the width of the picture, or more where that is too narrow for a legend.
     """
     height, width = image.shape[:2]
-    drawn = overlaid(image, labels, len(classes))
+    drawn = overlaid(image, labels, classes)
     if width < LEAST_WIDTH:
         drawn = np.pad(drawn, ((0, 0), (0, LEAST_WIDTH - width), (0, 0)), constant_values=255)
     names = legend(classes, drawn.shape[1], max(LEAST_LETTERS, round(min(width, 2 * height) / 55)))
@@ -114,7 +104,7 @@ def contact_sheet(images: Tensor, truths: Tensor, predicted: Tensor, classes: Se
         scale = CELL / max(picture.shape[:2])
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         pair = [
-            np.asarray(cv2.resize(overlaid(picture, labels.numpy().astype(np.uint8), len(classes)), size), np.uint8)
+            np.asarray(cv2.resize(overlaid(picture, labels.numpy().astype(np.uint8), classes), size), np.uint8)
             for labels in (truth, found)
         ]
         cells.append(np.pad(np.concatenate(pair, axis=1), ((0, GAP), (0, GAP), (0, 0)), constant_values=255))

@@ -11,6 +11,7 @@ import pytest
 from litmobile.tools.cli import main
 from support.cli import Inspect, Report, fit, refusal
 from support.predicting import Rows
+from support.segmenting import CLASSES, Segment, saved
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,22 @@ def predict(run: Path, tmp_path: Path) -> Callable[..., Rows]:
         return json.loads((tmp_path / "out" / "predictions.json").read_text())
 
     return predict
+
+
+@pytest.fixture(scope="session")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(CLASSES, tmp_path_factory.mktemp("runs") / "segmenter.ckpt")
+
+
+@pytest.fixture
+def segment(segmenter: Path, tmp_path: Path) -> Segment:
+    """Predicts into ``tmp_path / "out"`` and gives that folder."""
+
+    def segment(*words: object, run: Path = segmenter) -> Path:
+        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
+        return tmp_path / "out"
+
+    return segment
 
 
 @pytest.fixture

@@ -180,11 +180,11 @@ def test_an_interruption_leaves_what_was_found(
 ) -> None:
     whole, calls = Network.predict, []
 
-    def interrupted(self: Network, image: Any) -> Any:
+    def interrupted(self: Network, image: Any, *views: Any) -> Any:
         calls.append(image)
         if len(calls) > 3:  # the first one asks what the network predicts
             raise KeyboardInterrupt
-        return whole(self, image)
+        return whole(self, image, *views)
 
     monkeypatch.setattr(Network, "predict", interrupted)
     words = ("predict", "--run", str(run), str(shapes / "val"), "--out", str(tmp_path))

@@ -6,86 +6,28 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
-import torch
-from numpy.typing import NDArray
 
-import litmobile
-from litmobile.backbones import MobileNetV2
-from litmobile.heads import LRASPP, Segmentation
 from litmobile.tasks.drawing import palette
 from litmobile.tasks.images import read_image
-from litmobile.tasks.network import Network
-from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.folders import FolderSegmentation
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tasks.segmentation.pictures import draw_labels
-from litmobile.tools.cli import main
 from litmobile.tools.results import SegmentationResults
 from support.cli import refusal
-from support.predicting import drawn, film, pictures, save, size_of
-
-CLASSES = ("sky", 'a "wall", wet', "Käfer")
-Labels = NDArray[np.generic]
-Segment = Callable[..., Path]
-
-
-def network_of(classes: tuple[str, ...]) -> Network:
-    """A small network whose label maps show every class somewhere."""
-    torch.manual_seed(0)
-    network = Network(MobileNetV2(0.35), LRASPP, classes, Preprocessing((64, 64), "pad"), role="segmentation").eval()
-    head = network.head
-    assert isinstance(head, LRASPP)
-    with torch.no_grad():  # at random, one class is the greatest everywhere
-        logits = network(torch.from_numpy(noise(64, 64)).permute(2, 0, 1)[None])
-        head.get_submodule(head.class_layers[0]).bias.sub_(logits.mean((0, 2, 3)))
-    return network
-
-
-def noise(height: int, width: int) -> NDArray[np.uint8]:
-    """A picture of blots of all colours."""
-    rough = np.random.default_rng(0).integers(256, size=(8, 8, 3), dtype=np.uint8)
-    return np.asarray(cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def saved(classes: tuple[str, ...], path: Path) -> Path:
-    """The checkpoint of :func:`network_of`."""
-    return save(network_of(classes), path)
-
-
-@pytest.fixture(scope="module")
-def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(CLASSES, tmp_path_factory.mktemp("runs") / "segmenter.ckpt")
+from support.predicting import drawn, film, pictures, size_of
+from support.segmenting import CLASSES, Segment, expected, noise, saved
 
 
 @pytest.fixture(scope="module")
 def of_cityscapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its classes are Cityscapes' in another order."""
     return saved(tuple(sorted(LABEL_IDS)), tmp_path_factory.mktemp("runs") / "cityscapes.ckpt")
-
-
-@pytest.fixture
-def segment(segmenter: Path, tmp_path: Path) -> Segment:
-    """Predicts into ``tmp_path / "out"`` and gives that folder."""
-
-    def segment(*words: object, run: Path = segmenter) -> Path:
-        main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
-        return tmp_path / "out"
-
-    return segment
-
-
-def expected(run: Path, picture: Path | Any) -> Labels:
-    """The labels that Python predicts."""
-    found = litmobile.load(run).predict(picture)
-    assert isinstance(found, Segmentation)
-    return found.labels.numpy()
 
 
 def files(folder: Path) -> list[str]:

@@ -12,10 +12,10 @@ from torch import Tensor
 from litmobile.tasks.drawing import palette
 from litmobile.tasks.images import Image
 from litmobile.tasks.matrices import draw_matrix
+from litmobile.tasks.segmentation.colours import GREY
 from litmobile.tasks.segmentation.pictures import (
     CELL,
     GAP,
-    GREY,
     LEAST_LETTERS,
     MOST_IMAGES,
     SIDES,
@@ -47,9 +47,9 @@ def batch(count: int, height: int = 40, width: int = 60) -> tuple[Tensor, Tensor
 
 
 def test_labels_have_the_colours_of_their_classes_and_what_is_none_is_grey() -> None:
-    labels = np.array([[0, 1], [2, 255]], dtype=np.uint8)
-    drawn = coloured(labels, 3)
-    assert [tuple(colour) for colour in drawn.reshape(-1, 3).tolist()] == [*palette(3), GREY]
+    labels = np.array([[0, 1, 2, 3, 254, 255]], dtype=np.uint8)
+    drawn = coloured(labels, CLASSES)
+    assert [tuple(colour) for colour in drawn.reshape(-1, 3).tolist()] == [*palette(3), GREY, GREY, GREY]
     assert GREY not in palette(254)
 
 
@@ -62,7 +62,7 @@ def test_a_class_has_one_colour_however_many_there_are_beside_it(classes: int) -
 def test_the_picture_shows_through_its_colours() -> None:
     image, labels = noise(20, 30), np.zeros((20, 30), dtype=np.uint8)
     before = image.copy()
-    drawn = overlaid(image, labels, 3)
+    drawn = overlaid(image, labels, CLASSES)
     expected = 0.45 * image.astype(float) + 0.55 * np.array(palette(1)[0])
     assert np.abs(drawn - expected).max() <= 1 and np.array_equal(image, before)
 
@@ -87,7 +87,7 @@ def test_names_in_other_letters_are_written_too() -> None:
 def test_a_picture_stands_above_its_legend() -> None:
     image, labels = noise(50, 300), np.full((50, 300), 2, dtype=np.uint8)
     drawn = draw_labels(image, labels, CLASSES)
-    assert np.array_equal(drawn[:50], overlaid(image, labels, 3))
+    assert np.array_equal(drawn[:50], overlaid(image, labels, CLASSES))
     assert np.array_equal(drawn[50:], legend(CLASSES, 300, LEAST_LETTERS))
 
 

@@ -1,0 +1,60 @@
+"""Colours of classes in drawn label maps: those that a data set is known by, or else told apart by hue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...heads.predictions import IGNORED
+from ..drawing import Colour, palette
+from .voc import VOC
+
+GREY = (90, 90, 90)  # of what counts as no class
+#: as the data's own scripts draw them
+CITYSCAPES: dict[str, Colour] = {
+    "road": (128, 64, 128),
+    "sidewalk": (244, 35, 232),
+    "building": (70, 70, 70),
+    "wall": (102, 102, 156),
+    "fence": (190, 153, 153),
+    "pole": (153, 153, 153),
+    "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0),
+    "vegetation": (107, 142, 35),
+    "terrain": (152, 251, 152),
+    "sky": (70, 130, 180),
+    "person": (220, 20, 60),
+    "rider": (255, 0, 0),
+    "car": (0, 0, 142),
+    "truck": (0, 0, 70),
+    "bus": (0, 60, 100),
+    "train": (0, 80, 100),
+    "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32),
+}
+
+
+def class_colours(classes: Sequence[str]) -> list[Colour]:
+    """A colour for each of ``classes``: Cityscapes' or Pascal VOC's own where they are exactly those, in any order."""
+    for familiar in (CITYSCAPES, {name: voc_colour(k) for k, name in enumerate(VOC)}):
+        if set(classes) == set(familiar):
+            return [familiar[name] for name in classes]
+    return palette(len(classes))
+
+
+def voc_colour(value: int) -> Colour:
+    """The colour of a value in Pascal VOC's masks: its bits in turn for red, green and blue, the lowest weigh most."""
+    red, green, blue = (
+        sum((value >> (3 * place + channel) & 1) << (7 - place) for place in range(8)) for channel in range(3)
+    )
+    return red, green, blue
+
+
+def colour_table(classes: Sequence[str]) -> NDArray[np.uint8]:
+    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is grey."""
+    table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
+    table[:] = GREY
+    table[: len(classes)] = class_colours(classes)
+    return table

@@ -1,0 +1,63 @@
+"""`litmobile predict` with windows, scales and mirror images: what an evaluation sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import litmobile
+from litmobile.heads import Segmentation
+from litmobile.tasks.segmentation import Inference
+from litmobile.tasks.segmentation.masks import read_values
+from support.cli import refusal
+from support.predicting import pictures
+from support.segmenting import Segment, expected, noise
+
+
+@pytest.mark.parametrize(
+    ("words", "inference"),
+    [
+        (["--flip"], Inference(flip=True)),
+        (["--scales", "0.75,1,1.25"], Inference(scales=(0.75, 1, 1.25))),
+        (["--scales=[2]"], Inference(scales=(2,))),
+        (["--window", "32", "40"], Inference(window=(32, 40))),
+        (["--window", "32", "40", "--overlap", "0.5", "--flip"], Inference((32, 40), 0.5, flip=True)),
+    ],
+    ids=str,
+)
+def test_views_are_those_of_an_evaluation(
+    words: list[str], inference: Inference, segmenter: Path, tmp_path: Path, segment: Segment
+) -> None:
+    cv2.imwrite(str(tmp_path / "x.png"), noise(90, 100))
+    found = litmobile.load(segmenter).predict(tmp_path / "x.png", inference)
+    assert isinstance(found, Segmentation)
+    assert found.scores.sum(0).allclose(torch.ones(90, 100)), "probabilities"
+    labels = read_values(segment(tmp_path / "x.png", *words) / "labels" / "x.png")
+    assert np.array_equal(labels, found.labels)
+    assert not np.array_equal(labels, expected(segmenter, tmp_path / "x.png")), "it makes a difference"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--window", "8", "64"], "window must be (height, width) of at least 32 pixels each, not (8, 64)."),
+        (["--scales", "0"], "scales must be positive factors, one at least, not (0.0,)."),
+        (["--window", "64", "64", "--overlap", "1"], "overlap must be a share in 0 … 1, 1 not included, not 1.0."),
+        (["--overlap", "0.5"], "--overlap is of windows: give their size with --window."),
+        (["--score", "0.5"], "--score is for boxes and names of classes, and"),
+    ],
+)
+def test_impossible_views_are_refused(
+    words: list[str], said: str, shapes: Path, segmenter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal("predict", "--run", str(segmenter), str(pictures(shapes)[0]), *words, capsys=capsys)
+
+
+@pytest.mark.parametrize("word", ["--flip", "--scales=1,2"])
+def test_views_are_for_label_maps(word: str, shapes: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = refusal("predict", "--run", str(run), str(pictures(shapes)[0]), word, capsys=capsys)
+    assert f"--window, --scales and --flip are for label maps, and {run} predicts none." in answer
