@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import time
 import warnings
 from collections import deque
@@ -40,7 +41,7 @@ PICTURES = "pictures"
 
 
 def is_new(folder: Path) -> bool:
-    """Whether ``folder`` is absent, or holds nothing but what a start that failed leaves."""
+    """Whether ``folder`` is absent, or holds nothing but what comes before a training begins."""
     return not folder.exists() or {entry.name for entry in folder.iterdir()} <= {LOCK, METRICS, "tensorboard"}
 
 
@@ -107,6 +108,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def withdrawn(folder: Path) -> Iterator[None]:
+    """Removes ``folder`` if the block made it and fails before a training begins there."""
+    made = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if made and first_process() and is_new(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 class CpuThreads(Callback):

@@ -66,7 +66,7 @@ def run(command: str, words: Sequence[str]) -> None:
     os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = [sys.argv[0], command, *words]
     quieten()
-    with ExitStack() as held:
+    with run_folder.withdrawn(run_at), ExitStack() as held:
         try:
             cli(run_at, held)
         except Stopped as stopped:

@@ -280,6 +280,9 @@ def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(workers: int, s
 
 def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
+    (run / "tensorboard").mkdir(parents=True)
+    for name in (".lock", "metrics.csv", "tensorboard/events"):  # of one that was killed
+        (run / name).touch()
     with pytest.raises(SystemExit):
         fit(shapes, run, "--data.train=nowhere")
     assert run.is_dir()

@@ -247,6 +247,14 @@ def test_what_the_data_or_the_network_contradicts_is_said_before_training(
     with pytest.raises(SystemExit) as refused:
         fit(shapes, "--run", str(tmp_path / "run"), *words)
     assert sentence in str(refused.value.code)
+    assert not (tmp_path / "run").exists(), "nothing is left of it"
+
+
+def test_a_folder_that_was_there_before_a_start_that_fails_stays(shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(SystemExit):
+        fit(shapes, "--run", str(tmp_path / "run"), "--model.num_classes=3")
+    assert (tmp_path / "run").is_dir()
 
 
 def test_a_malicious_pickle_as_weights_is_refused_and_does_nothing(
