@@ -153,7 +153,7 @@ def predict(words: Sequence[str]) -> None:
     parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
     options = parser.parse_args(words)
 
-    from .predict import predict
+    from .predict.command import predict
 
     draw = not options.no_pictures
     predict(
@@ -206,14 +206,14 @@ def inspect(words: list[str]) -> None:
     """``litmobile inspect``."""
     announce_imports(words)
 
-    from .inspect_data import inspect
+    from .inspect.command import inspect
 
     inspect(words)
 
 
 def backbones(words: list[str]) -> None:
     """``litmobile backbones``."""
-    from .backbones import show
+    from .backbones.command import show
 
     try:
         show(words)

@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from litmobile.backbones import Backbone, WeightsError
 from litmobile.backbones.chain import Chain
-from litmobile.tools import backbones
-from litmobile.tools.backbone_facts import shipped
+from litmobile.tools.backbones import command
+from litmobile.tools.backbones.facts import shipped
 from litmobile.tools.cli import main
 from litmobile.tools.complexity import without_values
 
@@ -72,7 +72,7 @@ def printed(*words: str) -> str:
 def both() -> tuple[Facts, str]:
     """All variants as JSON, by family, and as they are printed, counted once for both."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backbones, "family_facts", functools.cache(backbones.family_facts))
+        patch.setattr(command, "family_facts", functools.cache(command.family_facts))
         facts = json.loads(printed("--json"))
         return {family["name"]: family for family in facts["families"]}, printed()
 

@@ -8,10 +8,10 @@ import statistics
 import pytest
 import torch
 
-from litmobile.tools.benchmark import SIDES, interval, measure, report
-from litmobile.tools.benchmark_classification import CLASSIFICATION
-from litmobile.tools.benchmark_segmentation import SEGMENTATION
-from litmobile.tools.benchmark_sides import BACKBONES, Setting
+from litmobile.tools.benchmark.classification import CLASSIFICATION
+from litmobile.tools.benchmark.command import SIDES, interval, measure, report
+from litmobile.tools.benchmark.segmentation import SEGMENTATION
+from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
 from support.families import parameters_of
 

@@ -229,7 +229,7 @@ def test_the_configuration_of_a_run_will_do(shapes: Path, inspect: Inspect, tmp_
 def test_of_many_objects_some_are_measured(shapes: Path, inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val", "--no-pictures"]
     everything = inspect(*words)[1]["splits"]["train"]["overall"]["objects"]
-    monkeypatch.setattr("litmobile.tools.inspect_anchors.MOST_OBJECTS", everything // 2)
+    monkeypatch.setattr("litmobile.tools.inspect.anchors.MOST_OBJECTS", everything // 2)
     text, report = inspect(*words)
     assert report["anchors"]["one_image_in"] == 2 + everything % 2
     assert 0 < report["anchors"]["present"]["overall"]["objects"] < everything

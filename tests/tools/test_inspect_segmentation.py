@@ -15,7 +15,7 @@ import torch
 from litmobile.tasks.segmentation import FolderSegmentation, MaskedImages, PixelLoss, SegmentationData
 from litmobile.tasks.segmentation.masks import ByValue, Labels
 from litmobile.tools.cli import main
-from litmobile.tools.inspect_segmentation import areas_and_widths
+from litmobile.tools.inspect.segmentation import areas_and_widths
 from support.cli import Inspect, Report
 
 FOLDER = "--data=FolderSegmentation"

@@ -21,8 +21,8 @@ from litmobile.tasks.images import read_image
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from litmobile.tools.results import ClassificationResults, Name
-from litmobile.tools.sources import Moment
+from litmobile.tools.predict.results import ClassificationResults, Name
+from litmobile.tools.predict.sources import Moment
 from support.cli import refusal
 from support.predicting import drawn, film, pictures, save, size_of
 

@@ -18,7 +18,7 @@ from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.folders import FolderSegmentation
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tasks.segmentation.pictures import draw_labels
-from litmobile.tools.results import SegmentationResults
+from litmobile.tools.predict.results import SegmentationResults
 from support.cli import refusal
 from support.predicting import drawn, film, pictures, size_of
 from support.segmenting import CLASSES, Segment, expected, noise, saved

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .backbone_facts import ClassifiedFacts, FamilyFacts, Held, MapFacts, NetworkFacts, VariantFacts, WeightsFacts
-from .text_tables import NOTHING, figure, table
+from ..text_tables import NOTHING, figure, table
+from .facts import ClassifiedFacts, FamilyFacts, Held, MapFacts, NetworkFacts, VariantFacts, WeightsFacts
 
 MILLION = 1e6
 

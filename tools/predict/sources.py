@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from ..tasks.images import SUFFIXES, Image, ImageError, read_image
+from ...tasks.images import SUFFIXES, Image, ImageError, read_image
 
 VIDEOS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 USUAL_RATE = 25.0  # frames a second of a video that does not tell

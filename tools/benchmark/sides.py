@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from ..backbones import (
+from ...backbones import (
     Backbone,
     EffNet,
     MobileNetV1,
@@ -22,10 +22,10 @@ from ..backbones import (
     ShuffleNetV1,
     ShuffleNetV2,
 )
-from ..heads import BoxTargets, Classifier, SSDLite
-from ..tasks.network import Network
-from ..tasks.preprocessing import Preprocessing
-from .memory import keep_freed_memory
+from ...heads import BoxTargets, Classifier, SSDLite
+from ...tasks.network import Network
+from ...tasks.preprocessing import Preprocessing
+from ..memory import keep_freed_memory
 
 Step = Callable[[], object]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..tasks.detection import DetectionData
-from ..tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.task import Task
-from .inspect_anchors import AnchorReport, anchor_report
-from .inspect_splits import contradiction, faults, read_splits
+from ...tasks.detection import DetectionData
+from ...tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.task import Task
+from .anchors import AnchorReport, anchor_report
+from .splits import contradiction, faults, read_splits
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import numpy as np
 import PIL.Image
 import torch
 
-from ..heads.predictions import Classification, Detections, Segmentation
-from ..tasks.classification.pictures import draw_classes
-from ..tasks.detection.pictures import draw_detections
-from ..tasks.images import Image
-from ..tasks.network import Network
-from ..tasks.segmentation.colours import colour_table
-from ..tasks.segmentation.masks import MOST_CLASSES as MOST_LABELS
-from ..tasks.segmentation.pictures import draw_labels
+from ...heads.predictions import Classification, Detections, Segmentation
+from ...tasks.classification.pictures import draw_classes
+from ...tasks.detection.pictures import draw_detections
+from ...tasks.images import Image
+from ...tasks.network import Network
+from ...tasks.segmentation.colours import colour_table
+from ...tasks.segmentation.masks import MOST_CLASSES as MOST_LABELS
+from ...tasks.segmentation.pictures import draw_labels
 from .sources import Moment
 
 MOST_CLASSES = 5  # that are written of a picture

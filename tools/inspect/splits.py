@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from ..tasks.broken import broken_pictures
-from ..tasks.data import Data
-from ..tasks.errors import DataError
-from ..tasks.split import Split
+from ...tasks.broken import broken_pictures
+from ...tasks.data import Data
+from ...tasks.errors import DataError
+from ...tasks.split import Split
 
 SPLITS = ("train", "val", "test")
 

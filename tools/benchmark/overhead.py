@@ -20,14 +20,14 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from ..backbones.contract import Backbone, Feature
-from ..heads import BoxTargets
-from ..heads.contract import Features, Head
-from ..tasks import run
-from ..tasks.detection import Annotations, DetectionData, DetectionTask
-from ..tasks.detection.data import DetectionBatch
-from ..tasks.network import Network
-from ..tasks.schedule import Cosine, parameter_groups, warmed_up
+from ...backbones.contract import Backbone, Feature
+from ...heads import BoxTargets
+from ...heads.contract import Features, Head
+from ...tasks import run
+from ...tasks.detection import Annotations, DetectionData, DetectionTask
+from ...tasks.detection.data import DetectionBatch
+from ...tasks.network import Network
+from ...tasks.schedule import Cosine, parameter_groups, warmed_up
 
 WARMUP = 100  # steps that are not counted
 QUIET: dict[str, Any] = {"max_epochs": 1, "accelerator": "cpu", "enable_model_summary": False}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.statistics import PERCENTILES, Percentiles
-from .inspect_classification import ClassificationInspection, LabelledStatistics, PictureSizes
-from .inspect_copies_tables import CLASSES, copies_text
-from .inspect_text import RANKS, broken_text, listed, percent, sizes_text, stops
-from .text_tables import NOTHING, figure, table
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.statistics import PERCENTILES, Percentiles
+from ..text_tables import NOTHING, figure, table
+from .classification import ClassificationInspection, LabelledStatistics, PictureSizes
+from .copies_tables import CLASSES, copies_text
+from .text import RANKS, broken_text, listed, percent, sizes_text, stops
 
 
 def tables(found: ClassificationInspection) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import backbones
-from ..backbones.chain import Chain
-from ..backbones.contract import Backbone, public_path
-from ..backbones.published import Variant
-from ..backbones.weights import describe, first_line
-from ..heads import Classifier
-from .complexity import Activation, Complexity, Operation, Shape, count, largest, without_values
+from ... import backbones
+from ...backbones.chain import Chain
+from ...backbones.contract import Backbone, public_path
+from ...backbones.published import Variant
+from ...backbones.weights import describe, first_line
+from ...heads import Classifier
+from ..complexity import Activation, Complexity, Operation, Shape, count, largest, without_values
 
 SIZE = 224  # of the image, where no paper says another
 HALF = 2  # bytes of a number in half precision

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..tasks.statistics import PERCENTILES, ImageSize, Percentiles
-from .text_tables import NOTHING
+from ...tasks.statistics import PERCENTILES, ImageSize, Percentiles
+from ..text_tables import NOTHING
 
 MOST_SIZES = 5  # sizes of images that are shown
 RANKS = [f"{rank} %" for rank in PERCENTILES]

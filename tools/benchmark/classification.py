@@ -17,16 +17,16 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from ..backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
-from ..heads import Classifier
-from ..tasks.classification.data import ClassificationBatch, ClassificationDataset, collate
-from ..tasks.classification.folders import read_folders
-from ..tasks.classification.task import ClassificationTask
-from ..tasks.classification.transforms import CropAugmentation
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.sampling import Key
-from .benchmark_sides import Setting, Side, Step, stepper
-from .memory import keep_freed_memory
+from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
+from ...heads import Classifier
+from ...tasks.classification.data import ClassificationBatch, ClassificationDataset, collate
+from ...tasks.classification.folders import read_folders
+from ...tasks.classification.task import ClassificationTask
+from ...tasks.classification.transforms import CropAugmentation
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.sampling import Key
+from ..memory import keep_freed_memory
+from .sides import Setting, Side, Step, stepper
 
 SIZE = 224
 CLASSES = 1000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .inspect_copies import Copies, Copy, Repeated, Shared
-from .inspect_text import listed, percent
+from .copies import Copies, Copy, Repeated, Shared
+from .text import listed, percent
 
 MOST_COPIES = 8  # of one picture that are named
 

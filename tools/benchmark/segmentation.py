@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..backbones import MobileNetV3
-from ..heads import LRASPP
-from ..heads.predictions import IGNORED
-from ..tasks.network import Network
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.segmentation.metrics import SegmentationEvaluator
-from .benchmark_sides import Setting, Side, Step, stepper
-from .memory import keep_freed_memory
+from ...backbones import MobileNetV3
+from ...heads import LRASPP
+from ...heads.predictions import IGNORED
+from ...tasks.network import Network
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.segmentation.metrics import SegmentationEvaluator
+from ..memory import keep_freed_memory
+from .sides import Setting, Side, Step, stepper
 
 # a training step: CamVid's
 STEP_CLASSES = 11

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 import torch
 
-from .benchmark_classification import CLASSIFICATION
-from .benchmark_segmentation import SEGMENTATION
-from .benchmark_sides import PRECISIONS, Setting, Side, sides
+from .classification import CLASSIFICATION
+from .segmentation import SEGMENTATION
+from .sides import PRECISIONS, Setting, Side, sides
 
 SIDES: dict[str, tuple[Side, Side | None]] = sides() | CLASSIFICATION | SEGMENTATION
 #: comparisons that one word stands for
@@ -115,7 +115,3 @@ def main() -> None:
     print(f"litmobile, then its peer: {setting}, {options.threads} threads, {options.steps} steps each, in turn")
     for name in names:
         print(report(name, measure(name, words, options.steps), options.batch), flush=True)
-
-
-if __name__ == "__main__":
-    main()

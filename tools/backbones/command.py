@@ -16,9 +16,9 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from ..backbones.contract import Backbone
-from .backbone_facts import family_facts, network_facts, shipped
-from .backbone_tables import network_text, overview_text
+from ...backbones.contract import Backbone
+from .facts import family_facts, network_facts, shipped
+from .tables import network_text, overview_text
 
 SMALLEST = 32  # pixels: the stride of the coarsest maps
 

@@ -8,15 +8,15 @@ from typing import NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ..heads.predictions import IGNORED
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.segmentation import MaskedImages, SegmentationData
-from ..tasks.segmentation.losses import Frequency, frequency_weights
-from ..tasks.segmentation.masks import Labels
-from ..tasks.segmentation.transforms import placed_labels
-from ..tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
-from .inspect_copies import Copies, Identified, copies, digest
-from .inspect_splits import contradiction, faults, read_splits
+from ...heads.predictions import IGNORED
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.segmentation import MaskedImages, SegmentationData
+from ...tasks.segmentation.losses import Frequency, frequency_weights
+from ...tasks.segmentation.masks import Labels
+from ...tasks.segmentation.transforms import placed_labels
+from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
+from .copies import Copies, Identified, copies, digest
+from .splits import contradiction, faults, read_splits
 
 CELL = 8  # pixels of the input that a cell of LR-ASPP's finest map stands for, a side
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tasks.classification import ClassificationData, LabelledImages
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
-from .inspect_copies import Copies, Identified, copies, digest
-from .inspect_splits import contradiction, faults, read_splits
+from ...tasks.classification import ClassificationData, LabelledImages
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
+from .copies import Copies, Identified, copies, digest
+from .splits import contradiction, faults, read_splits
 
 
 @dataclass(frozen=True)

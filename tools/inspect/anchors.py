@@ -12,15 +12,15 @@ import torch
 import yaml
 from torch import Tensor
 
-from ..backbones.contract import Feature, public_path
-from ..heads.ssdlite import SSDLite
-from ..heads.ssdlite.anchors import Layout
-from ..heads.ssdlite.reach import Reach, reach
-from ..heads.ssdlite.suggest import AnchorOptions, Grid, suggest
-from ..tasks.detection import Annotations, DetectionTask
-from ..tasks.detection.statistics import input_boxes, visible
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.task import Task
+from ...backbones.contract import Feature, public_path
+from ...heads.ssdlite import SSDLite
+from ...heads.ssdlite.anchors import Layout
+from ...heads.ssdlite.reach import Reach, reach
+from ...heads.ssdlite.suggest import AnchorOptions, Grid, suggest
+from ...tasks.detection import Annotations, DetectionTask
+from ...tasks.detection.statistics import input_boxes, visible
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.task import Task
 
 MOST_OBJECTS = 20_000  # that are measured; of more, those of images at equal distances
 

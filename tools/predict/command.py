@@ -11,12 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..heads.predictions import Classification, Detections, Segmentation
-from ..tasks.detection.annotations import read_json
-from ..tasks.detection.coco import column, records
-from ..tasks.network import Network, load
-from ..tasks.segmentation.cityscapes import LABEL_IDS
-from ..tasks.segmentation.inference import Inference
+from ...heads.predictions import Classification, Detections, Segmentation
+from ...tasks.detection.annotations import read_json
+from ...tasks.detection.coco import column, records
+from ...tasks.network import Network, load
+from ...tasks.segmentation.cityscapes import LABEL_IDS
+from ...tasks.segmentation.inference import Inference
 from . import sources
 from .drawings import Drawings
 from .results import ClassificationResults, DetectionResults, Name, Results, SegmentationResults, kind_of

@@ -12,23 +12,19 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ..tasks.classification import ClassificationData
-from ..tasks.detection import DetectionData
-from ..tasks.errors import DataError, TaskError
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.segmentation import SegmentationData
-from ..tasks.task import Task
-from . import (
-    configurations,
-    inspect_classification_tables,
-    inspect_detection_tables,
-    inspect_segmentation_tables,
-)
-from .inspect_classification import ClassificationInspection, inspect_classification
-from .inspect_detection import Inspection, inspect_detection
-from .inspect_segmentation import SegmentationInspection, inspect_segmentation
-from .parser_errors import sentence
-from .training import KINDS, RunCLI, stored_config, take_option
+from ...tasks.classification import ClassificationData
+from ...tasks.detection import DetectionData
+from ...tasks.errors import DataError, TaskError
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.segmentation import SegmentationData
+from ...tasks.task import Task
+from .. import configurations
+from ..parser_errors import sentence
+from ..training import KINDS, RunCLI, stored_config, take_option
+from . import classification_tables, detection_tables, segmentation_tables
+from .classification import ClassificationInspection, inspect_classification
+from .detection import Inspection, inspect_detection
+from .segmentation import SegmentationInspection, inspect_segmentation
 
 DESCRIPTION = (
     "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
@@ -116,15 +112,15 @@ def look(
     if isinstance(data, DetectionData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
         objects = inspect_detection(data, task, preprocessing, pictures)
-        return objects, inspect_detection_tables.tables(objects)
+        return objects, detection_tables.tables(objects)
     if isinstance(data, ClassificationData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
         labelled = inspect_classification(data, preprocessing, pictures)
-        return labelled, inspect_classification_tables.tables(labelled)
+        return labelled, classification_tables.tables(labelled)
     if isinstance(data, SegmentationData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
         masked = inspect_segmentation(data, preprocessing, pictures)
-        return masked, inspect_segmentation_tables.tables(masked)
+        return masked, segmentation_tables.tables(masked)
     raise TaskError(
         f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
         "not."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.statistics import Percentiles, share
-from .inspect_copies_tables import MASKS, copies_text
-from .inspect_segmentation import CELL, ClassPixels, MaskedStatistics, SegmentationInspection
-from .inspect_text import listed, percent, sizes_text, stops
-from .text_tables import NOTHING, figure, table
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.statistics import Percentiles, share
+from ..text_tables import NOTHING, figure, table
+from .copies_tables import MASKS, copies_text
+from .segmentation import CELL, ClassPixels, MaskedStatistics, SegmentationInspection
+from .text import listed, percent, sizes_text, stops
 
 RANKS = ("10", "50", "90")  # percentiles that are printed
 HEADS = [f"{rank} %" for rank in RANKS]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tasks.statistics import share
+from ...tasks.statistics import share
 
 
 @dataclass(frozen=True)

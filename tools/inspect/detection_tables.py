@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..tasks.detection.statistics import Duplicate, ObjectStatistics, SharedPicture, SplitStatistics
-from ..tasks.preprocessing import Preprocessing
-from ..tasks.statistics import PERCENTILES
-from .inspect_anchors import AnchorFigures, AnchorReport, ClassReach
-from .inspect_detection import Inspection
-from .inspect_text import RANKS, broken_text, listed, percent, ranked, sizes_text, stops
-from .text_tables import NOTHING, figure, table
+from ...tasks.detection.statistics import Duplicate, ObjectStatistics, SharedPicture, SplitStatistics
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.statistics import PERCENTILES
+from ..text_tables import NOTHING, figure, table
+from .anchors import AnchorFigures, AnchorReport, ClassReach
+from .detection import Inspection
+from .text import RANKS, broken_text, listed, percent, ranked, sizes_text, stops
 
 
 def tables(found: Inspection) -> str:

@@ -1,0 +1,1 @@
+"""`litmobile backbones`: what the networks on offer cost and give."""

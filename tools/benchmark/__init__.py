@@ -1,0 +1,1 @@
+"""Timings against other libraries, side by side in one run."""

@@ -1,0 +1,1 @@
+"""`litmobile inspect`: a training's data, counted and measured."""

@@ -1,0 +1,1 @@
+"""`litmobile predict`: a run's network on pictures and videos."""
