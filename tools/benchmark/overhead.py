@@ -1,4 +1,4 @@
-"""What a training step costs beside the network: `python -m litmobile.tools.overhead`.
+"""What a training step costs beside the network: `python -m litmobile.tools.benchmark.overhead`.
 
 The same steps of a network of next to nothing are taken by a bare loop, by a plain Trainer, and by a run as `litmobile
 fit` sets it up, with its loggers, callbacks and checks, in turn. Processor time is counted, which other programs
@@ -190,7 +190,7 @@ def bare(steps: int) -> float:
 
 def main() -> None:
     """Measures and prints medians."""
-    parser = argparse.ArgumentParser("python -m litmobile.tools.overhead", description=__doc__)
+    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.overhead", description=__doc__)
     parser.add_argument("--steps", type=int, default=1000, help="counted steps of each measurement (default: 1000)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side (default: 5)")
     options = parser.parse_args()
