@@ -34,11 +34,25 @@ CITYSCAPES: dict[str, Colour] = {
     "motorcycle": (0, 0, 230),
     "bicycle": (119, 11, 32),
 }
+#: as SegNet's authors draw the eleven (arXiv 1511.00561)
+CAMVID: dict[str, Colour] = {
+    "Sky": (128, 128, 128),
+    "Building": (128, 0, 0),
+    "Pole": (192, 192, 128),
+    "Road": (128, 64, 128),
+    "Pavement": (60, 40, 222),
+    "Tree": (128, 128, 0),
+    "SignSymbol": (192, 128, 128),
+    "Fence": (64, 64, 128),
+    "Car": (64, 0, 128),
+    "Pedestrian": (64, 64, 0),
+    "Bicyclist": (0, 128, 192),
+}
 
 
 def class_colours(classes: Sequence[str]) -> list[Colour]:
-    """A colour for each of ``classes``: Cityscapes' or Pascal VOC's own where they are exactly those, in any order."""
-    for familiar in (CITYSCAPES, {name: voc_colour(k) for k, name in enumerate(VOC)}):
+    """A colour for each of ``classes``: those of a known data set where they are exactly its classes, in any order."""
+    for familiar in (CITYSCAPES, CAMVID, {name: voc_colour(k) for k, name in enumerate(VOC)}):
         if set(classes) == set(familiar):
             return [familiar[name] for name in classes]
     return palette(len(classes))

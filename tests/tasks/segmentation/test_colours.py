@@ -8,7 +8,9 @@ from cityscapesscripts.helpers.labels import name2label
 
 from litmobile.tasks.drawing import palette
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
+from litmobile.tasks.segmentation.colours import CAMVID as CAMVID_COLOURS
 from litmobile.tasks.segmentation.colours import CITYSCAPES, GREY, class_colours, colour_table, voc_colour
+from litmobile.tasks.segmentation.folders import CAMVID
 from litmobile.tasks.segmentation.voc import VOC
 
 
@@ -38,7 +40,13 @@ def test_the_border_of_vocs_objects_has_its_colour_as_well() -> None:
     assert voc_colour(255) == (224, 224, 192)
 
 
-@pytest.mark.parametrize("classes", [tuple(LABEL_IDS), VOC], ids=["Cityscapes", "VOC"])
+def test_camvids_classes_have_colours_of_their_own() -> None:
+    assert tuple(CAMVID_COLOURS) == CAMVID
+    assert len(set(class_colours(CAMVID))) == len(CAMVID)
+    assert class_colours(CAMVID)[CAMVID.index("Pavement")] == (60, 40, 222)
+
+
+@pytest.mark.parametrize("classes", [tuple(LABEL_IDS), CAMVID, VOC], ids=["Cityscapes", "CamVid", "VOC"])
 def test_colours_go_with_names_not_with_places(classes: tuple[str, ...]) -> None:
     assert class_colours(sorted(classes)) == [class_colours(classes)[classes.index(name)] for name in sorted(classes)]
 
