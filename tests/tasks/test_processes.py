@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -25,20 +26,31 @@ from support.segmentation import write_masked
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
 
 TESTS = Path(__file__).resolve().parents[1]
-DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
+# before 3.11.8 a fork beside threads of a process group can hang for good (python/cpython#112275)
+NO_FORK = ["--data.workers=0"] if sys.version_info < (3, 11, 8) else []
+DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", *NO_FORK]
 
 
 def start(*words: str) -> subprocess.Popen[str]:
     """The command line in a process of its own, which starts the others."""
     command = [sys.executable, "-m", "litmobile", *words]
     return subprocess.Popen(
-        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
     """What the process said; fails unless it ends with ``status``."""
-    said, _ = process.communicate(timeout=300)
+    try:
+        said, _ = process.communicate(timeout=300)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # they have ended, as they should
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == status, said
     return said
 
