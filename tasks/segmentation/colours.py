@@ -50,20 +50,24 @@ CAMVID: dict[str, Colour] = {
 }
 
 
-def class_colours(classes: Sequence[str]) -> list[Colour]:
-    """A colour for each of ``classes``: those of a known data set where they are exactly its classes, in any order."""
-    for familiar in (CITYSCAPES, CAMVID, {name: voc_colour(k) for k, name in enumerate(VOC)}):
-        if set(classes) == set(familiar):
-            return [familiar[name] for name in classes]
-    return palette(len(classes))
-
-
 def voc_colour(value: int) -> Colour:
     """The colour of a value in Pascal VOC's masks: its bits in turn for red, green and blue, the lowest weigh most."""
     red, green, blue = (
         sum((value >> (3 * place + channel) & 1) << (7 - place) for place in range(8)) for channel in range(3)
     )
     return red, green, blue
+
+
+#: colours by class of the data sets that are known by them
+FAMILIAR = (CITYSCAPES, CAMVID, {name: voc_colour(k) for k, name in enumerate(VOC)})
+
+
+def class_colours(classes: Sequence[str]) -> list[Colour]:
+    """A colour for each of ``classes``: those of a known data set where they are exactly its classes, in any order."""
+    for familiar in FAMILIAR:
+        if set(classes) == set(familiar):
+            return [familiar[name] for name in classes]
+    return palette(len(classes))
 
 
 def colour_table(classes: Sequence[str]) -> NDArray[np.uint8]:

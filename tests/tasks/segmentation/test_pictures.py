@@ -67,8 +67,8 @@ def test_the_picture_shows_through_its_colours() -> None:
     assert np.abs(drawn - expected).max() <= 1 and np.array_equal(image, before)
 
 
-@pytest.mark.parametrize("width", [200, 976])
-@pytest.mark.parametrize("classes", [1, 3, 19, 64])
+@pytest.mark.parametrize("width", [160, 200, 480, 976, 2000])
+@pytest.mark.parametrize("classes", [1, 2, 3, 19, 21, 64])
 def test_a_legend_holds_every_class_in_its_width(classes: int, width: int) -> None:
     names = [f"class number {k}" for k in range(classes)]
     drawn = legend(names, width)
