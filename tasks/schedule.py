@@ -42,8 +42,7 @@ class Cosine(Schedule):
     """
 
     def __init__(self, end: float = 0.0) -> None:
-        if not 0 <= end < 1:
-            raise ValueError(f"end must be in 0 … 1, 1 not included, not {end}.")
+        check_end(end)
         self.end = end
 
     def factor(self, progress: float, epoch: float) -> float:
@@ -51,19 +50,22 @@ class Cosine(Schedule):
 
 
 class Poly(Schedule):
-    """A power of what is left, down to nothing; a straight line with power 1.
+    """A power of what is left, down to a share of the rate; a straight line with power 1.
 
     Args:
         power: 0.9 is segmentation's (DeepLab, arXiv 1606.00915, section 4.1).
+        end: that share.
     """
 
-    def __init__(self, power: float = 0.9) -> None:
+    def __init__(self, power: float = 0.9, end: float = 0.0) -> None:
         if not 0 < power < float("inf"):
             raise ValueError(f"power must be positive and finite, not {power}.")
+        check_end(end)
         self.power = power
+        self.end = end
 
     def factor(self, progress: float, epoch: float) -> float:
-        return (1 - progress) ** self.power
+        return self.end + (1 - self.end) * (1 - progress) ** self.power
 
 
 class Exponential(Schedule):
@@ -84,6 +86,12 @@ class Exponential(Schedule):
 
     def factor(self, progress: float, epoch: float) -> float:
         return self.rate ** int(epoch / self.epochs)
+
+
+def check_end(end: float) -> None:
+    """Raises ValueError unless ``end`` is a share of the rate that a schedule can fall to."""
+    if not 0 <= end < 1:
+        raise ValueError(f"end must be in 0 … 1, 1 not included, not {end}.")
 
 
 def warmed_up(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:

@@ -68,6 +68,7 @@ def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
 SCHEDULES = {
     "cosine": (Cosine(0.1), lambda progress, epoch: 0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2),
     "poly": (Poly(0.9), lambda progress, epoch: (1 - progress) ** 0.9),
+    "poly to a share": (Poly(2.0, end=0.2), lambda progress, epoch: 0.2 + 0.8 * (1 - progress) ** 2),
     "exponential": (Exponential(0.9, 2.0), lambda progress, epoch: 0.9 ** (epoch // 2)),
 }
 
@@ -85,15 +86,16 @@ def test_schedules_follow_their_formulas(schedule: Schedule, expected: Callable[
         rates.step()
 
 
-IMPOSSIBLE = {
-    "end": lambda: Cosine(1.0),
-    "power": lambda: Poly(0.0),
-    "rate": lambda: Exponential(1.5),
-    "epochs": lambda: Exponential(0.9, 0.0),
-}
+IMPOSSIBLE = [
+    ("end", lambda: Cosine(1.0)),
+    ("end", lambda: Poly(end=-0.1)),
+    ("power", lambda: Poly(0.0)),
+    ("rate", lambda: Exponential(1.5)),
+    ("epochs", lambda: Exponential(0.9, 0.0)),
+]
 
 
-@pytest.mark.parametrize(("name", "make"), IMPOSSIBLE.items(), ids=IMPOSSIBLE)
+@pytest.mark.parametrize(("name", "make"), IMPOSSIBLE, ids=[name for name, _ in IMPOSSIBLE])
 def test_impossible_schedules_are_refused(
     name: str, make: Callable[[], Schedule], assert_one_sentence: Callable[..., None]
 ) -> None:
