@@ -34,12 +34,12 @@ class PixelHead(Head):
         return {f"{layer}.{leaf}": ClassRows() for layer in self.class_layers for leaf in ("weight", "bias")}
 
 
-def check_options(head: Head, num_classes: int, channels: int) -> None:
-    """Raises ValueError unless a byte can hold the classes and what counts as none of them, and there are channels."""
+def check_options(head: Head, num_classes: int, filters: int) -> None:
+    """Raises ValueError unless a byte can hold the classes and what counts as none of them, and there are filters."""
     if not 1 <= num_classes < IGNORED:
         raise ValueError(f"{type(head).__name__} tells 1 to {IGNORED - 1} classes apart, not {num_classes}.")
-    if channels < 1:
-        raise ValueError(f"{type(head).__name__} needs at least one channel, not {channels}.")
+    if filters < 1:
+        raise ValueError(f"{type(head).__name__} needs at least one filter, not {filters}.")
 
 
 def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -19,7 +19,8 @@ class RASPP(PixelHead):
         features: the maps on offer; the last is used.
         num_classes: classes to tell apart; pixels labelled 255 count as none of them.
         width: unused; the published heads have one width for every backbone.
-        channels: filters of each of the three.
+        filters: of each of the three. An option of this name is no other head's: the command line hands what heads
+            share over from one to the next, and LR-ASPP's channels are another number.
         norm_eps: epsilon of the batch norms.
         norm_momentum: momentum of the batch norms.
 
@@ -28,7 +29,7 @@ class RASPP(PixelHead):
     """
 
     class_layers = ("classifier",)
-    shape_arguments = ("channels",)
+    shape_arguments = ("filters",)
 
     def __init__(
         self,
@@ -36,21 +37,21 @@ class RASPP(PixelHead):
         num_classes: int,
         width: float = 1.0,
         *,
-        channels: int = 256,
+        filters: int = 256,
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
         del width
-        check_options(self, num_classes, channels)
+        check_options(self, num_classes, filters)
         if not features:
             raise ValueError("RASPP needs a map, but was given none.")
         self.map, feature = list(features.items())[-1]
         style = Style(norm_eps=norm_eps, norm_momentum=norm_momentum)
-        self.project = ConvNormAct(feature.channels, channels, act="relu", style=style)
-        self.pooled = ConvNormAct(feature.channels, channels, act="relu", style=style)
-        self.join = ConvNormAct(2 * channels, channels, act="relu", style=style)
-        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        self.project = ConvNormAct(feature.channels, filters, act="relu", style=style)
+        self.pooled = ConvNormAct(feature.channels, filters, act="relu", style=style)
+        self.join = ConvNormAct(2 * filters, filters, act="relu", style=style)
+        self.classifier = nn.Conv2d(filters, num_classes, 1)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""

@@ -7,7 +7,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.random import Generator
+
+from .errors import DataError
+from .images import Image
 
 
 def photometric_distortion() -> list[Any]:
@@ -42,6 +46,15 @@ def albumentation(spec: dict[str, Any], defaults: Mapping[str, Any] | None = Non
     taken = inspect.signature(found.__init__).parameters
     known = {name: value for name, value in (defaults or {}).items() if name in taken}
     return found(**known | spec.get("init_args", {}))
+
+
+def check_made(made: Image, image: Image) -> None:
+    """Raises DataError unless transforms made of ``image`` one of the same size and bytes, which a step expects."""
+    if made.shape != image.shape or made.dtype != np.uint8:
+        raise DataError(
+            f"augmentation.extra made an image {list(made.shape)} of {made.dtype} of one {list(image.shape)} of uint8: "
+            "leave transforms out that change size or type, normalisation among them."
+        )
 
 
 def seed(compose: Any, random: Generator) -> None:

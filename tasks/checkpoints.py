@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from ..backbones.contract import Part
 from ..backbones.weights import read_checkpoint
 from .errors import TaskError
+from .files import listed
 from .network import Network
 
 
@@ -62,7 +64,7 @@ def check_same_network(checkpoint: dict[str, Any], network: Network) -> None:
         raise TaskError("The checkpoint holds no network of litmobile.")
     for part in ("classes", "maps"):
         if list(stored[part]) != own[part]:
-            raise TaskError(f"The checkpoint was trained with other {part}: {stored[part]} there, {own[part]} here.")
+            raise TaskError(f"The checkpoint was trained with other {part}: {contrast(list(stored[part]), own[part])}.")
     for part in ("backbone", "head"):
         if stored[part]["class_path"] != own[part]["class_path"]:
             raise TaskError(
@@ -79,6 +81,16 @@ def check_same_network(checkpoint: dict[str, Any], network: Network) -> None:
             f"The checkpoint does not fit: {unlike[0]} is {theirs.get(unlike[0], 'absent')} there and "
             f"{shapes.get(unlike[0], 'absent')} here{differing}."
         )
+
+
+def contrast(there: Sequence[str], here: Sequence[str]) -> str:
+    """What two lists of names do not share, in words."""
+    only = (
+        (listed([name for name in ours if name not in theirs]), where)
+        for ours, theirs, where in ((there, here, "there"), (here, there, "here"))
+    )
+    said = [f"{names} only {where}" for names, where in only if names]
+    return ", ".join(said) or f"in another order, {listed(there)} there"
 
 
 def differences(stored: dict[str, Any], part: Any) -> str:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .broken import without_broken
 from .errors import DataError
+from .images import ImageError
 from .multi_scale import MultiScaleBatches
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
@@ -195,15 +196,26 @@ class ResumableLoader(DataLoader[Any]):
         self.resume_at = None
         # a sampler of batches counts those; the loader has no batch_size then
         sampler.start = self.position["batches"] * (self.batch_size or 1)
-        for batch in super().__iter__():
-            self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
-            yield batch
+        try:
+            for batch in super().__iter__():
+                self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
+                yield batch
+        except (DataError, ImageError) as error:
+            raise type(error)(said_by(error)) from error
 
     def state_dict(self) -> Position:
         return self.position
 
     def load_state_dict(self, state: Position) -> None:
         self.resume_at = state
+
+
+def said_by(error: Exception) -> str:
+    """The message of ``error``, which a loader raises with a worker's whole traceback before it."""
+    message = str(error)
+    if not message.startswith("Caught "):
+        return message
+    return message.rstrip().rpartition("\n")[2].partition(": ")[2]
 
 
 def start_worker(_: int) -> None:

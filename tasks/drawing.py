@@ -38,12 +38,12 @@ def palette(count: int) -> list[Colour]:
 def font(size: int, letters: str = "") -> Font:
     """Pillow's own font, the same on every machine; one of the system's where that one lacks ``letters``.
 
-    It has those of ASCII alone. Where no font has all letters, Pillow's own draws boxes for them.
+    It has those of ASCII alone. Where no font has all letters, that is taken which draws boxes for the fewest.
     """
     own = PIL.ImageFont.load_default(size)
     if letters.isascii():
         return own
-    return next((found for found in system_fonts(size) if has_all(found, letters)), own)
+    return min((own, *system_fonts(size)), key=lambda found: lacking(found, letters))
 
 
 def system_fonts(size: int) -> Iterator[Font]:
@@ -53,13 +53,13 @@ def system_fonts(size: int) -> Iterator[Font]:
             yield PIL.ImageFont.truetype(name, size)
 
 
-def has_all(font: Font, letters: str) -> bool:
-    """Whether ``font`` has all ``letters``: what a font lacks it draws as it draws what is no letter."""
+def lacking(font: Font, letters: str) -> int:
+    """How many of ``letters`` are not in ``font``: what a font lacks it draws as it draws what is no letter."""
 
     def drawn(letter: str) -> bytes:
         return bytes(font.getmask(letter))  # pyright: ignore[reportArgumentType] — Pillow's stub does not say it can
 
-    return drawn(NO_LETTER) not in map(drawn, set(letters))
+    return list(map(drawn, set(letters))).count(drawn(NO_LETTER))
 
 
 def shortened(text: str, letters: Font, width: float) -> str:

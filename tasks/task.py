@@ -185,8 +185,8 @@ class Task(LightningModule, ABC):
 
     def on_fit_start(self) -> None:
         """Prepares what a training has and an evaluation has not, once the network is on its device."""
-        self._load_start()
         data = self._data()
+        self._load_start()
         self._watch = LossWatch(self._log_every(), lambda index: data.image_name("train", index))
         if self._average_decay is not None:
             self._average = WeightAverage(self.network, self._average_decay)
@@ -236,7 +236,15 @@ class Task(LightningModule, ABC):
                 strategy.configure_ddp()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        terms = self.losses(batch)
+        try:
+            terms = self.losses(batch)
+        except ValueError as error:
+            if not str(error).startswith("Expected more than 1 value per channel"):  # as PyTorch's batch norms say it
+                raise
+            raise TaskError(
+                f"A step on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels leaves a batch norm "
+                "one value for each channel, which has no variance: take two or more with --data.batch_size=2."
+            ) from error
         loss = torch.stack(list(terms.values())).sum()
         step = self.global_step
         self._watch.note(step, batch.indices, loss)

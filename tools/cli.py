@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .parser_errors import Options
+
 if TYPE_CHECKING:
     from ..tasks.segmentation.inference import Inference
 
@@ -91,9 +93,7 @@ def deliberate_sentence(error: BaseException) -> str | None:
 
 def sample_data(words: Sequence[str]) -> None:
     """``litmobile sample-data``."""
-    parser = argparse.ArgumentParser(
-        "litmobile sample-data", description="Generates a detection data set of textured shapes in COCO's layout."
-    )
+    parser = Options("litmobile sample-data", "Generates a detection data set of textured shapes in COCO's layout.")
     parser.add_argument("--root", default="data/shapes", help="folder to write (default: %(default)s)")
     parser.add_argument("--train", type=int, default=2000, help="training images (default: %(default)s)")
     parser.add_argument("--val", type=int, default=300, help="validation images (default: %(default)s)")
@@ -109,13 +109,12 @@ def sample_data(words: Sequence[str]) -> None:
 
 def predict(words: Sequence[str]) -> None:
     """``litmobile predict``."""
-    parser = argparse.ArgumentParser(
+    parser = Options(
         "litmobile predict",
-        description="Uses a run on pictures and videos. Leaves drawn pictures and videos, and files: of a detector "
+        "Uses a run on pictures and videos. Leaves drawn pictures and videos, and files: of a detector "
         "predictions.json, a list in COCO's result format; of a classifier predictions.csv, the five most probable "
         "classes of every picture or frame with their scores; of a segmentation network labels/, a PNG file with the "
         "class of every pixel for each picture or frame, and classes.csv, what its values and colours stand for.",
-        allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, a video, or a folder of them")
     parser.add_argument("--run", required=True, type=Path, help="a run's folder, or a checkpoint file")
@@ -171,7 +170,10 @@ def predict(words: Sequence[str]) -> None:
 
 def factors(text: str) -> tuple[float, ...]:
     """Numbers between commas, in brackets or not, as in the options of ``litmobile validate``."""
-    return tuple(map(float, text.strip("[]()").split(",")))
+    try:
+        return tuple(map(float, text.strip("[]()").split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes numbers between commas, not {text}") from None
 
 
 def inference_of(options: argparse.Namespace) -> Inference | None:

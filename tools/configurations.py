@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -34,14 +35,19 @@ def find(name: str) -> Path:
 
 
 def resolve(words: Sequence[str]) -> list[str]:
-    """Command-line ``words`` with the values of ``--config`` replaced by files."""
-    resolved: list[str] = []
-    expects_name = False
-    for word in words:
-        if expects_name:
-            word = str(find(word))
-        elif word.startswith("--config="):
-            word = f"--config={find(word.removeprefix('--config='))}"
-        expects_name = word in ("--config", "-c")
-        resolved.append(word)
-    return resolved
+    """Command-line ``words`` with the names behind ``--config`` replaced by files, and these in front.
+
+    Flags win over configurations wherever they stand, and the parser knows what they belong to.
+    """
+    first: list[str] = []
+    rest: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        option, equals, name = word.partition("=")
+        if option not in ("--config", "-c"):
+            rest.append(word)
+        elif equals:
+            first.append(f"--config={find(name)}")
+        else:
+            first += [word, *(str(find(name)) for name in itertools.islice(remaining, 1))]
+    return [*first, *rest]

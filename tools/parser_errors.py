@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from typing import NoReturn
 
 # the parser's own words, nested as the options are: from outside the keys, innermost what is wrong
 KEY = re.compile(r'Parser key "([\w.]+)"')
@@ -13,10 +15,12 @@ GIVEN = re.compile(r"Given value: (.*)")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_MODULE = re.compile(r"given class_path '([\w.]+)':\s+(No module named .*|module .* has no attribute .*)")
 STRAY = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)|Unrecognized arguments: (\S+)")
+OF_CLASS = re.compile(r"is not accepted\. Got value: Namespace\(class_path='([\w.]+)'")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
 SEVERAL = re.compile(r"(?:list|tuple)\[(?:\w+(?:, (?:\w+|\.\.\.))*|list\[\w+\])\]")
 LITERAL = re.compile(r"typing\.Literal\[(.*?)\]")
-PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "tuple": "values in [ ]"}
+PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+PLAIN |= {"tuple": "values in [ ]", "list": "a list in [ ]", "dict": "names and values in { }"}
 LISTS = {
     "list[int]": "[160,192]",
     "list[float]": "[0.5,1.0]",
@@ -26,6 +30,22 @@ LISTS = {
     "tuple[float, float]": "[0.5,2.0]",
     "tuple[float, ...]": "[0.5,1.0]",
 }
+
+
+class Options(argparse.ArgumentParser):
+    """A parser of options that are written out, which refuses others in one sentence, too.
+
+    Args:
+        command: such as "litmobile predict".
+        description: what it does.
+    """
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(command, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        said = message.removeprefix("argument ").replace(": ", " ", 1) if message.startswith("argument ") else message
+        self.exit(2, f"{self.prog}: {said}: {self.prog} --help lists the options.\n")
 
 
 def sentence(report: str, command: str) -> str:
@@ -40,7 +60,10 @@ def sentence(report: str, command: str) -> str:
     if stray := STRAY.search(report):
         name = (stray[1] or stray[2]).lstrip("-").partition("=")[0]
         name = name if not keys or name.startswith(keys) else f"{keys}.{name}"
+        part = name.removeprefix(keys).strip(".").rpartition(".")[0]  # of options that stand together without a class
+        classes += OF_CLASS.findall(report)
         owner = classes[-1].rpartition(".")[2] if classes else command
+        owner = f"--{keys}.{part}" if part and classes else owner
         if owner == "LightningDataModule":
             return f"--{name} is an option of data that is not named: add --data=FolderClassification, say."
         return f"--{name} is no option of {owner}: {command} --help tells how to list them."
@@ -48,6 +71,8 @@ def sentence(report: str, command: str) -> str:
         kind, given = values[-1]
         return f"--{keys} takes {kind_text(kind)}, not {given}."
     if required := REQUIRED.search(report):
+        if required[1].rpartition(".")[2] in ("model", "data") and not keys:
+            return f"{command} needs --config NAME, --run FOLDER, or --model and --data: litmobile --help lists names."
         owner = f"--{keys}" if keys else command
         return f"{owner} needs --{f'{keys}.{required[1]}'.lstrip('.')} as well."
     if unions := UNION.findall(report):

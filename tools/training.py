@@ -44,8 +44,19 @@ from .parser_errors import sentence
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
+
+
+class Parser(LightningArgumentParser):
+    """Takes options that are written out: an abbreviated one is a typo until proved otherwise, at any depth."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        strict: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False}
+        super().__init__(*arguments, **strict | options)
+
+
 #: LightningCLI's options that say what models and data are, the same for every command that takes those of fit
 KINDS: dict[str, Any] = {
+    "parser_class": Parser,
     "model_class": Task,
     "datamodule_class": LightningDataModule,
     "subclass_mode_model": True,
@@ -93,8 +104,6 @@ def quieten() -> None:
 
 def cli(run_at: Path, held: ExitStack) -> None:
     """Parses ``sys.argv`` and runs the command that it asks for in the folder ``run_at``, which ``held`` locks."""
-    # an abbreviated option is a typo until proved otherwise
-    strict = {"allow_abbrev": False, "exit_on_error": False}
     try:
         RunCLI(
             run_at,
@@ -102,7 +111,6 @@ def cli(run_at: Path, held: ExitStack) -> None:
             **KINDS,
             save_config_callback=SaveRunConfig,
             save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
-            parser_kwargs={"exit_on_error": False} | dict.fromkeys(RunCLI.subcommands(), strict),
             trainer_defaults=run_folder.TRAINER_DEFAULTS,
         )
     except ArgumentError as error:

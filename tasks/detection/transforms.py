@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ..albumentation import albumentation, photometric_distortion, seed
+from ..albumentation import albumentation, check_made, photometric_distortion, seed
 from ..images import Image
 from ..preprocessing import Preprocessing
 
@@ -222,8 +222,7 @@ class Albumentations:
         if not self.geometric:
             return sample._replace(image=self.compose(image=sample.image)["image"])
         done = self.compose(image=sample.image, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))
-        if done["image"].shape != sample.image.shape:
-            raise ValueError(f"augmentation made an image of {sample.image.shape} one of {done['image'].shape}.")
+        check_made(done["image"], sample.image)
         rows = np.asarray(done["rows"], dtype=np.int64)
         boxes = np.asarray(done["bboxes"], dtype=np.float32).reshape(-1, 4)
         return Sample(done["image"], boxes, sample.labels[rows])

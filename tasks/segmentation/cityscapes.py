@@ -79,5 +79,5 @@ class Cityscapes(SegmentationData):
         images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
         pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.broken)
         values = list(LABEL_IDS.values())
-        reader = ByValue(values, set(ALL_IDS) - set(values))
+        reader = ByValue(values, set(ALL_IDS) - set(values), "Cityscapes' label ids are 0 … 33")
         return MaskedImages(images, images, pairs.images, masks, pairs.masks, tuple(LABEL_IDS), reader, pairs.notes)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...heads.predictions import IGNORED
 from ..errors import DataError, readable
-from .masks import MOST_CLASSES, read_values
+from .masks import MOST_CLASSES, check_possible, read_values, spelled
 
 LOOKED_AT = 16  # masks that tell whether classes fit the data
 MOST_SPELLED = 20
@@ -115,12 +115,19 @@ def count_classes(found: Found, ignored: Collection[int], folder: Path) -> int:
         folder: of the masks, for messages.
 
     Raises:
-        DataError: there are gaps between the values, or too many of them.
+        DataError: there is one value alone, there are too many, or others than the first whole numbers.
     """
     values = sorted(found.keys() - set(ignored))
     if not values:
         raise DataError(f"{folder} has no mask with a value that is not ignored: there is nothing to learn.")
     last = values[-1]
+    for value in (values[0], last):
+        check_possible(value, found[value])
+    if len(values) == 1:
+        raise DataError(
+            f"{folder} has masks of the value {last} alone, and one class leaves nothing to tell apart: name all "
+            "classes with --data.classes or in classes.txt if others are rare."
+        )
     if len(values) > MOST_CLASSES:
         raise DataError(
             f"{folder} has masks of {len(values)} values up to {last} ({found[last]}), more than the {MOST_CLASSES} "
@@ -129,7 +136,8 @@ def count_classes(found: Found, ignored: Collection[int], folder: Path) -> int:
     if tuple(values) != numbers(len(values), ignored):
         shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
         raise DataError(
-            f"{folder} has masks of {len(values)} values up to {last} ({found[last]}), with gaps between them: name "
-            f"the classes with --data.classes or in classes.txt, or what stands for each with --data.values=[{shown}]."
+            f"{folder} has masks of {len(values)} values up to {last} ({found[last]}), and not "
+            f"{spelled(numbers(len(values), ignored))}: name the classes with --data.classes or in classes.txt, or "
+            f"what stands for each with --data.values=[{shown}], and for none with --data.ignored."
         )
     return len(values)

@@ -11,7 +11,7 @@ from ...heads.predictions import IGNORED
 from ..drawing import Colour, palette
 from .voc import VOC
 
-GREY = (90, 90, 90)  # of what counts as no class
+NO_CLASS: Colour = (255, 255, 255)  # white, which no known data set draws a class in
 #: as the data's own scripts draw them
 CITYSCAPES: dict[str, Colour] = {
     "road": (128, 64, 128),
@@ -71,8 +71,8 @@ def class_colours(classes: Sequence[str]) -> list[Colour]:
 
 
 def colour_table(classes: Sequence[str]) -> NDArray[np.uint8]:
-    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is grey."""
+    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is white."""
     table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
-    table[:] = GREY
+    table[:] = NO_CLASS
     table[: len(classes)] = class_colours(classes)
     return table

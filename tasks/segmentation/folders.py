@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from ...heads.contract import nameless_classes
 from ...heads.predictions import IGNORED
@@ -60,6 +61,8 @@ class FolderSegmentation(SegmentationData):
         DataError: in ``setup``, if the data is not there or contradicts itself.
     """
 
+    remedy: ClassVar[str] = "add it to the classes, or to --data.ignored"
+
     def __init__(
         self,
         root: str,
@@ -101,7 +104,7 @@ class FolderSegmentation(SegmentationData):
         if colours is not None:
             self.reader = ByColour(colours, ignored_colours or [])
         elif values is not None:
-            self.reader = ByValue(values, self.ignored)
+            self.reader = ByValue(values, self.ignored, self.remedy)
         self.count = len(colours or values or [])
         if classes is not None:
             check_names(classes, "classes")
@@ -180,7 +183,7 @@ class FolderSegmentation(SegmentationData):
                 names = nameless_classes(self.count_classes(masks if split == "train" else None))
             elif split == "train":
                 check_not_binary(masks, self.ignored, self.broken == "skip")
-            reader = ByValue(numbers(len(names), self.ignored), self.ignored)
+            reader = ByValue(numbers(len(names), self.ignored), self.ignored, self.remedy)
         return names, reader
 
     def count_classes(self, masks: list[Path] | None) -> int:
@@ -193,9 +196,9 @@ class FolderSegmentation(SegmentationData):
             skip = self.broken == "skip"
             masks = self.mask_files("train", self.pairs("train")) if masks is None else masks
             check_not_binary(masks, self.ignored, skip)
-            self.counted = count_classes(
-                values_in(masks, skip), self.ignored, self.folder("masks", self.named("train"))
-            )
+            # where none of them can be read, it is said what is wrong with the first
+            found = values_in(masks, skip) or values_in(masks[:1])
+            self.counted = count_classes(found, self.ignored, self.folder("masks", self.named("train")))
         return self.counted
 
     def mask_files(self, split: str, pairs: Pairs) -> list[Path]:
@@ -223,6 +226,8 @@ class CamVid(FolderSegmentation):
     Raises:
         DataError: in ``setup``, if the data is not there or not CamVid's.
     """
+
+    remedy = "masks of the eleven classes are read, and those of others with FolderSegmentation"
 
     def __init__(
         self,

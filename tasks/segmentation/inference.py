@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ...heads.contract import full_precision
 
+MOST = 8  # times its size that a picture may be looked at; memory grows by the square
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -36,12 +38,20 @@ class Inference:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if self.window is not None and min(self.window) < 32:
+        if self.window is not None and (len(self.window) != 2 or min(self.window) < 32):
             raise ValueError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"overlap must be a share in 0 … 1, 1 not included, not {self.overlap}.")
-        if not self.scales or min(self.scales) <= 0:
-            raise ValueError(f"scales must be positive factors, one at least, not {self.scales}.")
+        if not self.scales or not all(0 < scale <= MOST for scale in self.scales):
+            raise ValueError(f"scales must be factors above 0 and up to {MOST}, one at least, not {self.scales}.")
+
+    def __str__(self) -> str:
+        said = [f"scales {', '.join(f'{scale:g}' for scale in self.scales)}"]
+        if self.flip:
+            said.append("mirror images")
+        if self.window is not None:
+            said.append(f"windows of {self.window[0]}×{self.window[1]} pixels that share {self.overlap:.0%}")
+        return ", ".join(said)
 
     def __call__(self, network: nn.Module, images: Tensor) -> Tensor:
         """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1 → scores ``[N, C, H, W]``.

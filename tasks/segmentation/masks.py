@@ -43,18 +43,22 @@ class ByValue:
     Args:
         values: of the classes in the order of their labels, 0 … 65535.
         ignored: values of pixels that count as no class.
+        remedy: what to do about another value, for messages.
 
     Raises:
         ValueError: two classes share a value, or one of them is ignored.
     """
 
-    def __init__(self, values: Sequence[int], ignored: Collection[int] = (IGNORED,)) -> None:
+    def __init__(
+        self, values: Sequence[int], ignored: Collection[int] = (IGNORED,), remedy: str = "mend the mask"
+    ) -> None:
         check_distinct(values, ignored, "values")
         if any(not 0 <= value < VALUES for value in (*values, *ignored)):
             raise ValueError(
                 f"values and ignored must be whole numbers in 0 … {VALUES - 1}, not {list(values)} and {list(ignored)}."
             )
         self.values = tuple(values)
+        self.remedy = remedy
         self.table = np.full(VALUES, STRANGE, dtype=np.uint8)
         self.table[list(ignored)] = IGNORED
         self.table[list(values)] = np.arange(len(values))
@@ -68,10 +72,11 @@ class ByValue:
         strange = labels == STRANGE
         if strange.any():
             row, column = np.argwhere(strange)[0]
+            place = f" (row {row}, column {column})"
+            check_possible(int(raw[row, column]), file, place)
             raise DataError(
-                f"{file} holds the value {raw[row, column]} (row {row}, column {column}), which is none of the "
-                f"{len(self.values)} classes' {spelled(self.values)}, and not ignored: add it to the classes, or to "
-                "--data.ignored."
+                f"{file} holds the value {raw[row, column]}{place}, which is none of the {len(self.values)} classes' "
+                f"{spelled(self.values)}, and not ignored: {self.remedy}."
             )
         return labels
 
@@ -112,6 +117,14 @@ class ByColour:
         return labels
 
 
+def check_possible(value: int, file: Path, place: str = "") -> None:
+    """Raises DataError unless a mask may hold ``value``, which ``file`` does at ``place``."""
+    if not 0 <= value < VALUES:
+        raise DataError(
+            f"{file} holds the value {value}{place}, where masks may hold 0 … {VALUES - 1}: store it as another."
+        )
+
+
 def check_distinct(classes: Sequence[int], ignored: Collection[int], what: str) -> None:
     """Raises ValueError unless there are classes, not too many, all apart from each other and from what is ignored."""
     if not 1 <= len(classes) <= MOST_CLASSES:
@@ -137,6 +150,7 @@ def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
             return np.asarray(picture, dtype=np.uint8)
         if picture.mode.startswith("I"):
             return np.asarray(picture, dtype=np.int32)
+        check_whole(picture, file)
         raise DataError(
             f"{file} holds {kind(picture)}, where whole numbers of classes in one channel are expected: convert it, or "
             "read colours with FolderSegmentation and --data.colours=[[R,G,B],…], one for each class."
@@ -150,7 +164,8 @@ def read_colours(file: Path) -> Codes:
         DataError: it cannot be read, has more than eight bits a channel, or was stored with loss.
     """
     with opened(file) as picture:
-        if picture.mode.startswith(("I", "F")):
+        check_whole(picture, file)
+        if picture.mode.startswith("I"):
             raise DataError(
                 f"{file} holds {kind(picture)}, where colours are expected: name what it holds for each class with "
                 "--data.values instead of --data.colours."
@@ -183,10 +198,16 @@ def opened(file: Path) -> PIL.Image.Image:
     raise DataError(f"{file} is a JPEG, which alters the values that stand for classes: store masks as PNG.")
 
 
+def check_whole(picture: PIL.Image.Image, file: Path) -> None:
+    """Raises DataError where the pixels of ``picture`` are fractions, which stand for nothing."""
+    if picture.mode == "F":
+        raise DataError(
+            f"{file} holds fractions, where whole numbers of classes are expected: store it as 8 or 16 bits."
+        )
+
+
 def kind(picture: PIL.Image.Image) -> str:
     """What the pixels of ``picture`` are, for messages."""
-    if picture.mode == "F":
-        return "fractions"
     if picture.mode.startswith("I"):
         return "numbers of more than eight bits"
     return f"{len(picture.getbands())} channels ({picture.mode})"

@@ -44,6 +44,10 @@ def find_pairs(
         DataError: a folder is missing, there is no picture, two have one name, or one has no partner.
     """
     one_folder = images == masks
+    if one_folder and image_suffix == mask_suffix:
+        raise DataError(
+            f"Images and masks are both in {images}: say how their names end with --data.mask_suffix, _mask say."
+        )
     by_name = pictures(images, image_suffix, apart, mask_suffix if one_folder else "")
     masks_by_name = pictures(masks, mask_suffix, apart, image_suffix if one_folder else "")
     if not by_name:

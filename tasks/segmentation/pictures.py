@@ -23,11 +23,11 @@ LETTERS = 14  # pixels of those of a legend
 LEAST_LETTERS = 12  # below a small picture
 LEAST_WIDTH = 160  # pixels of a legend, in which most names can be read
 MOST_NAMES = 64  # that a legend has
-SIDES = "On the left of each pair the mask, on the right what was predicted; grey counts as no class."
+SIDES = "On the left of each pair the mask, on the right what was predicted; what is pale counts as no class."
 
 
 def coloured(labels: Labels, classes: Sequence[str]) -> Image:
-    """Labels ``[H, W]`` as colours ``[H, W, 3]``; what counts as no class is grey."""
+    """Labels ``[H, W]`` as colours ``[H, W, 3]``; what counts as no class is white."""
     channels = cv2.merge([labels] * 3)  # a look-up by OpenCV takes a quarter of NumPy's time
     return np.asarray(cv2.LUT(channels, colour_table(classes)[None]), dtype=np.uint8)
 

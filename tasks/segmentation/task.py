@@ -121,7 +121,7 @@ class SegmentationTask(Task):
         plain = self._inference == Inference()
         report = Report(
             result.as_json() if plain else {"inference": asdict(self._inference), **result.as_json()},
-            str(result) if plain else f"{self._inference}\n\n{result}",
+            str(result) if plain else f"Inference: {self._inference}\n\n{result}",
             sheets={"confusion": result.sheet()},
             pictures={"confusion": draw_matrix(result.matrix, result.classes)},
         )

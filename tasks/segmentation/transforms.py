@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ...heads.predictions import IGNORED, Frame
-from ..albumentation import albumentation, photometric_distortion, seed
+from ..albumentation import albumentation, check_made, photometric_distortion, seed
 from ..images import resized
 from ..preprocessing import Preprocessing
 from .masked import Masked
@@ -56,8 +56,7 @@ class Albumentations:
         """Transforms ``sample``."""
         seed(self.compose, random)
         done = self.compose(image=sample.image, mask=sample.labels)
-        if done["image"].shape != sample.image.shape:
-            raise ValueError(f"augmentation made an image of {sample.image.shape} one of {done['image'].shape}.")
+        check_made(done["image"], sample.image)
         return Masked(done["image"], done["mask"])
 
 

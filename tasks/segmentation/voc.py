@@ -11,6 +11,7 @@ from ..broken import missing_files
 from ..errors import DataError
 from ..files import is_picture, listed, named_split, read_list
 from ..split import Broken
+from .classes import check_names
 from .data import SegmentationData
 from .masked import MaskedImages
 from .masks import ByValue
@@ -60,7 +61,8 @@ class VocSegmentation(SegmentationData):
         super().__init__(batch_size, workers, augmentation, broken, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
-        self.class_names = tuple(classes or VOC)
+        self.class_names = VOC if classes is None else tuple(classes)
+        check_names(self.class_names, "classes")
 
     def read(self, split: str) -> MaskedImages:
         name = named_split(self.root, self.names, split)
@@ -77,5 +79,5 @@ class VocSegmentation(SegmentationData):
         ]
         if lost:
             raise DataError(f"{listing}: {'; and '.join(lost)}.")
-        reader = ByValue(range(len(self.class_names)), [IGNORED])
+        reader = ByValue(range(len(self.class_names)), [IGNORED], "name all classes with --data.classes")
         return MaskedImages(listing, images, names, masks, mask_names, self.class_names, reader)

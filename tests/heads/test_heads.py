@@ -288,9 +288,9 @@ CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 255),
         ("LRASPP", "254", "255"),
     ),
-    "LRASPP without channels": (
+    "LRASPP without filters": (
         lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, channels=0),
-        ("LRASPP", "channel", "0"),
+        ("LRASPP", "filter", "0"),
     ),
     "LRASPP with another pool": (
         lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, pool="average"),
@@ -298,7 +298,7 @@ CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     ),
     "RASPP on nothing": (lambda: RASPP({}, 3), ("RASPP",)),
     "RASPP without classes": (lambda: RASPP({"a": Feature(8, 8)}, 0), ("RASPP", "0")),
-    "RASPP without channels": (lambda: RASPP({"a": Feature(8, 8)}, 3, channels=-1), ("RASPP", "-1")),
+    "RASPP without filters": (lambda: RASPP({"a": Feature(8, 8)}, 3, filters=-1), ("RASPP", "-1")),
     "Classifier on nothing": (lambda: Classifier({}, 3), ("Classifier",)),
     "Classifier with one class": (lambda: Classifier({"final": Feature(8, 32)}, 1), ("Classifier", "1")),
 }

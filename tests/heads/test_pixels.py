@@ -12,8 +12,8 @@ from torch import Tensor
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
 from litmobile.heads import LRASPP, RASPP
+from litmobile.heads.contract import HeadFactory
 from litmobile.heads.lraspp import Window
-from litmobile.heads.pixels import PixelHead
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.complexity import without_values
@@ -24,18 +24,29 @@ HEADS = {"LRASPP": LRASPP, "LRASPP-large": partial(LRASPP, pool="large"), "RASPP
 each_head = pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
 
 # the networks at 19 classes; "block" is the low-level skip from a block's output
-PUBLISHED: dict[str, tuple[type[Backbone], dict[str, Any], type[PixelHead], int, list[str], int]] = {
-    "V3-Large RF2 LR-ASPP 128": (MobileNetV3, {"tail": "segmentation"}, LRASPP, 128, ["c3", "final"], 1_505_550),
-    "V3-Large RF2 LR-ASPP 256": (MobileNetV3, {"tail": "segmentation"}, LRASPP, 256, ["c3", "final"], 1_631_118),
+PUBLISHED: dict[str, tuple[type[Backbone], dict[str, Any], HeadFactory, list[str], int]] = {
+    "V3-Large RF2 LR-ASPP 128": (
+        MobileNetV3,
+        {"tail": "segmentation"},
+        partial(LRASPP, channels=128),
+        ["c3", "final"],
+        1_505_550,
+    ),
+    "V3-Large RF2 LR-ASPP 256": (
+        MobileNetV3,
+        {"tail": "segmentation"},
+        partial(LRASPP, channels=256),
+        ["c3", "final"],
+        1_631_118,
+    ),
     "V3-Small RF2 LR-ASPP 128": (
         MobileNetV3,
         {"variant": "small", "tail": "segmentation"},
-        LRASPP,
-        128,
+        partial(LRASPP, channels=128),
         ["c3", "final"],
         467_486,
     ),
-    "V2 R-ASPP 256": (MobileNetV2, {}, RASPP, 256, ["c5"], 2_113_043),
+    "V2 R-ASPP 256": (MobileNetV2, {}, RASPP, ["c5"], 2_113_043),
 }
 
 
@@ -48,9 +59,9 @@ def network(family: type[Backbone], arguments: dict[str, Any], head: Any, maps: 
 @pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 def test_parameters_are_the_published_ones_at_every_output_stride(row: Any, output_stride: int) -> None:
-    family, arguments, head, channels, maps, expected = row
+    family, arguments, head, maps, expected = row
     with without_values():
-        built = network(family, arguments | {"output_stride": output_stride}, partial(head, channels=channels), maps)
+        built = network(family, arguments | {"output_stride": output_stride}, head, maps)
     assert parameters_of(built) == expected
 
 
@@ -132,7 +143,7 @@ def test_on_a_larger_map_they_differ() -> None:
 
 def test_raspp_is_two_branches_joined() -> None:
     generator = torch.Generator().manual_seed(0)
-    head = RASPP({"c3": Feature(3, 8), "c5": Feature(5, 16)}, 4, channels=6).double().eval()
+    head = RASPP({"c3": Feature(3, 8), "c5": Feature(5, 16)}, 4, filters=6).double().eval()
     x = torch.randn(2, 5, 7, 9, generator=generator, dtype=torch.float64)
     mean = x.mean((2, 3), keepdim=True)
     joined = head.join(torch.cat((head.project(x), head.pooled(mean).repeat(1, 1, 7, 9)), dim=1))

@@ -52,7 +52,7 @@ def size_of(path: Path) -> tuple[int, ...]:
 
 def drawn(folder: Path) -> list[str]:
     """The pictures and videos in ``folder``."""
-    files = (path for path in folder.rglob("*.*") if path.suffix not in (".json", ".csv"))
+    files = (path for path in folder.rglob("*.*") if path.suffix not in (".json", ".csv", ".txt"))
     return sorted(path.relative_to(folder).as_posix() for path in files)
 
 

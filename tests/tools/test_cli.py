@@ -13,6 +13,7 @@ import torch
 import yaml
 
 import litmobile
+from litmobile.heads import RASPP
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import shipped
 from support.cli import SHAPES, fit, refusal
@@ -155,6 +156,24 @@ def test_a_printed_config_reads_back_as_itself(name: str, tmp_path: Path, capsys
     assert printed_config(capsys, "fit", "--config", str(tmp_path / "printed.yaml")) == once
 
 
+@pytest.mark.parametrize("name", ["segmentation/lraspp_camvid", "segmentation/lraspp_cityscapes"])
+def test_another_head_has_arguments_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = yaml.safe_load(printed_config(capsys, "fit", "--config", name, "--model.head=RASPP"))
+    given = config["model"]["init_args"]["head"]["init_args"]
+    assert given == {option: value for option, value in RASPP.defaults().items() if option in given}
+    assert given["filters"] == 256
+
+
+@pytest.mark.parametrize("command", ["fit", "validate"])
+def test_flags_may_stand_before_the_config(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--model.backbone.width=0.5", "--data.batch_size=3"]
+    configs = ["--config", SHAPES, "--config=detection/ssdlite_bccd"]
+    assert printed_config(capsys, command, *flags, *configs) == printed_config(capsys, command, *configs, *flags)
+    assert printed_config(capsys, command, *configs[:2], *flags, configs[2]) == printed_config(
+        capsys, command, *configs, *flags
+    )
+
+
 @pytest.mark.parametrize(
     ("typo", "key"),
     [
@@ -163,6 +182,8 @@ def test_a_printed_config_reads_back_as_itself(name: str, tmp_path: Path, capsys
         ("--model.head.scale=3", "scale"),
         ("--data.batchsize=3", "batchsize"),
         ("--trainer.max_epoch=3", "max_epoch"),
+        ("--model.preprocessing.siz=[64,96]", "--model.preprocessing.siz"),
+        ("--model.preprocessing.fitt=pad", "--model.preprocessing.fitt"),
     ],
 )
 def test_a_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +207,19 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be positive"),
         (["fit", "--config", SHAPES, "--model.maps=[c9]"], "has no map 'c9'"),
         (["train"], "there is no command 'train'"),
+        (["fit"], "litmobile fit needs --config NAME, --run FOLDER, or --model and --data:"),
+        (["validate"], "litmobile validate needs --config NAME, --run FOLDER, or --model and --data:"),
+        ([*SEGMENT, "--model.inference.fl=true"], "--model.inference.fl is no option of --model.inference:"),
+        ([*SEGMENT, "--model.head=RASPP", "--model.head.pool=large"], "--model.head.pool is no option of RASPP:"),
+        ([*SEGMENT, "--model.optimizer=AdamW", "--model.optimizer.lrr=3"], "optimizer.lrr is no option of AdamW:"),
+        ([*SEGMENT, "--data.colours=[1,2,3]"], "--data.colours takes a list in [ ], not 1."),
+        (
+            [
+                *(*SEGMENT, "--data.augmentation=ScaleCropAugmentation"),
+                "--data.augmentation.extra=[albumentations.ToGray]",
+            ],
+            "--data.augmentation.extra takes names and values in { }, not albumentations.ToGray.",
+        ),
         (
             [*FIT, "--model.backbone=MobileViT", "--model.backbone.variant=m"],
             "backbone.variant takes xxs or xs or s, not m.",

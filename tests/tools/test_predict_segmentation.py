@@ -215,8 +215,27 @@ def test_without_pictures_label_maps_are_written(shapes: Path, tmp_path: Path, s
     stem = pictures(shapes)[0].stem
     assert files(out) == [
         "classes.csv",
+        "classes.txt",
         *sorted([f"labels/{stem}.png", *(f"labels/film.avi/{k:06}.png" for k in (0, 1))]),
     ]
+
+
+def test_label_maps_of_an_earlier_video_of_the_same_name_go(tmp_path: Path, segment: Segment) -> None:
+    segment(film(tmp_path / "film.avi", frames=4), "--no-pictures")
+    out = segment(film(tmp_path / "film.avi", frames=2), "--no-pictures")
+    assert files(out / "labels") == ["film.avi/000000.png", "film.avi/000001.png"]
+
+
+def test_label_maps_are_a_data_set_with_the_networks_classes(
+    segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment
+) -> None:
+    out = segment(pictures(shapes)[0], "--no-pictures")
+    shutil.copytree(out, tmp_path / "set")
+    (tmp_path / "set" / "images").mkdir()
+    shutil.copy(pictures(shapes)[0], tmp_path / "set" / "images")
+    split = FolderSegmentation(str(tmp_path / "set"), masks="labels").stored("train")
+    assert split.classes == CLASSES
+    assert np.array_equal(split.labels(0), expected(segmenter, pictures(shapes)[0]))
 
 
 # Cityscapes' server

@@ -13,6 +13,7 @@ import litmobile
 from litmobile.heads import Segmentation
 from litmobile.tasks.segmentation import Inference
 from litmobile.tasks.segmentation.masks import read_values
+from litmobile.tools.cli import main
 from support.cli import refusal
 from support.predicting import pictures
 from support.segmenting import Segment, expected, noise
@@ -44,8 +45,26 @@ def test_views_are_those_of_an_evaluation(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--scales", "big"], "--scales takes numbers between commas, not big"),
+        (["--window", "64"], "--window expected 2 arguments"),
+        (["--label-ids", "voc"], "--label-ids invalid choice: 'voc'"),
+        (["--flipp"], "unrecognized arguments: --flipp"),
+    ],
+    ids=str,
+)
+def test_misused_options_are_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["predict", "--run", "somewhere", "x.png", *words])
+    assert refused.value.code == 2
+    answer = capsys.readouterr().err
+    assert answer.startswith(f"litmobile predict: {said}") and answer.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (["--window", "8", "64"], "window must be (height, width) of at least 32 pixels each, not (8, 64)."),
-        (["--scales", "0"], "scales must be positive factors, one at least, not (0.0,)."),
+        (["--scales", "0"], "scales must be factors above 0 and up to 8, one at least, not (0.0,)."),
         (["--window", "64", "64", "--overlap", "1"], "overlap must be a share in 0 … 1, 1 not included, not 1.0."),
         (["--overlap", "0.5"], "--overlap is of windows: give their size with --window."),
         (["--score", "0.5"], "--score is for boxes and names of classes, and"),

@@ -76,13 +76,12 @@ def inspect(words: Sequence[str]) -> None:
     if run is not None:
         words = ["--config", str(stored_config(Path(run))), *words]
     sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
-    strict = {"allow_abbrev": False, "exit_on_error": False}
     try:
         asked = InspectCLI(
             **KINDS,
             save_config_callback=None,
             run=False,
-            parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION, **strict},
+            parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
         )
     except ArgumentError as error:
         raise ValueError(sentence(str(error), "litmobile inspect")) from error

@@ -28,7 +28,8 @@ def sizes_text(sizes: Sequence[ImageSize]) -> str:
     """The commonest sizes of images on a line."""
     shown = [f"{size.width}×{size.height} ({size.images})" for size in sizes[:MOST_SIZES]]
     if len(sizes) > MOST_SIZES:
-        shown.append(f"and {len(sizes) - MOST_SIZES} more sizes")
+        more = len(sizes) - MOST_SIZES
+        shown.append(f"and {more} more size{'' if more == 1 else 's'}")
     return ", ".join(shown) or NOTHING
 
 

@@ -26,6 +26,7 @@ from ...tasks.segmentation.pictures import draw_labels
 from .sources import Moment
 
 MOST_CLASSES = 5  # that are written of a picture
+FRAME_DIGITS = 6  # at least, in the names of label maps of frames
 PNG_LEVEL = 3  # a third of the usual level's time, for files a quarter larger
 
 
@@ -136,10 +137,11 @@ class ClassificationResults(Results):
 class SegmentationResults(Results):
     """A label map of every picture and frame, and ``classes.csv`` with value, name, red, green and blue of each class.
 
-    Label maps are PNG files of one channel of eight bits, of the picture's size.
+    Label maps are PNG files of one channel of eight bits, of the picture's size. ``classes.txt`` names the classes in
+    the order of their numbers, as data sets of folders read it. Frames of an earlier video of the same name go.
 
     Args:
-        folder: of classes.csv; made if it is not there.
+        folder: of classes.csv and classes.txt; made if it is not there.
         classes: names of the network's classes.
         values: what label maps hold for them.
         targets: for the path of every picture its label map, and of every video the folder of its frames'.
@@ -166,10 +168,15 @@ class SegmentationResults(Results):
             rows.writerow(["value", "name", "red", "green", "blue"])
             for value, name, colour in zip(values, classes, table[: len(classes)].tolist(), strict=True):
                 rows.writerow([value, name, *colour])
+        names = "".join(f"{name}\n" for name in classes)
+        (folder / "classes.txt").write_text(names, encoding="utf-8", errors="surrogateescape")
+        for target in targets.values():
+            for frame in target.glob("[0-9]" * FRAME_DIGITS + ".png"):
+                frame.unlink()
 
     def add(self, prediction: Segmentation, name: Name, moment: Moment | None) -> None:
         target = self.targets[Path(name.file_name)]
-        file = target if moment is None else target / f"{moment.frame:06}.png"
+        file = target if moment is None else target / f"{moment.frame:0{FRAME_DIGITS}}.png"
         picture = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
         if self.palette is not None:
             picture.putpalette(self.palette)

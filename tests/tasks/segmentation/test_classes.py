@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from litmobile.tasks.errors import DataError
@@ -67,14 +68,14 @@ def test_without_names_classes_are_counted_in_all_masks_of_training(tmp_path: Pa
 
 
 @pytest.mark.parametrize("values", [(0, 128), (0, 1, 3), (1, 2), (0, 17, 255)], ids=str)
-def test_without_names_gaps_between_values_are_refused(
+def test_without_names_values_that_are_no_numbers_of_classes_are_refused(
     tmp_path: Path, values: Sequence[int], assert_one_sentence: OneSentence
 ) -> None:
     write_split(tmp_path, "", 3, values)
     shown = str([value for value in values if value != 255]).replace(" ", "")
     last = tmp_path / "masks" / "0.png"
     assert_one_sentence(
-        refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", last, "gaps", shown, "classes.t"
+        refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", last, "and not 0", shown, "classes.t"
     )
     data = FolderSegmentation(str(tmp_path), values=[value for value in values if value != 255])
     data.setup("fit")
@@ -86,7 +87,7 @@ def test_photographs_are_no_masks(tmp_path: Path, assert_one_sentence: OneSenten
     write_mask(tmp_path / "masks" / "0.png", np.arange(255)[None])
     assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.png", "255 values", "254 classes")
     write_mask(tmp_path / "masks" / "0.png", np.array([[0, 40_000]], np.uint16))
-    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.png", "40000", "gaps")
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.png", "40000", "not 0, 1:")
 
 
 @pytest.mark.parametrize("given", ["names", "file"])
@@ -151,6 +152,32 @@ def test_masks_in_colours_are_read(tmp_path: Path) -> None:
     train = FolderSegmentation(str(tmp_path), colours=colours[:2], ignored_colours=colours[2:]).stored("train")
     assert train.classes == ("class_0", "class_1")
     assert np.array_equal(train.labels(0), blocks((0, 1, 255)))
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_one_value_alone_leaves_nothing_to_tell_apart(
+    tmp_path: Path, value: int, assert_one_sentence: OneSentence
+) -> None:
+    write_split(tmp_path, "", 3, (value,) if value == 0 else (value, 255))
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), tmp_path / "masks", f"value {value} alone")
+
+
+def test_values_below_0_are_refused_where_classes_are_counted(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_image(tmp_path / "images" / "0.png")
+    (tmp_path / "masks").mkdir()
+    PIL.Image.fromarray(blocks((0, 1)).astype(np.int32) - 1).save(tmp_path / "masks" / "0.tif")
+    assert_one_sentence(refused(FolderSegmentation(str(tmp_path))), "masks/0.tif", "value -1", "0 … 65535")
+
+
+@pytest.mark.parametrize("broken", ["raise", "skip"])
+def test_where_no_mask_can_be_read_it_is_said_why(
+    tmp_path: Path, broken: Any, assert_one_sentence: OneSentence
+) -> None:
+    write_split(tmp_path, "", 3)
+    for number in range(3):
+        write_mask(tmp_path / "masks" / f"{number}.png", np.zeros((20, 30, 3), np.uint8))
+    error = refused(FolderSegmentation(str(tmp_path), broken=broken))
+    assert_one_sentence(error, tmp_path / "masks" / "0.png", "RGB", "--data.colours")
 
 
 # masks of 0 and 255

@@ -9,7 +9,7 @@ from cityscapesscripts.helpers.labels import name2label
 from litmobile.tasks.drawing import palette
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.colours import CAMVID as CAMVID_COLOURS
-from litmobile.tasks.segmentation.colours import CITYSCAPES, GREY, class_colours, colour_table, voc_colour
+from litmobile.tasks.segmentation.colours import CITYSCAPES, NO_CLASS, class_colours, colour_table, voc_colour
 from litmobile.tasks.segmentation.folders import CAMVID
 from litmobile.tasks.segmentation.voc import VOC
 
@@ -60,4 +60,4 @@ def test_a_table_has_every_value_of_a_byte() -> None:
     table = colour_table(tuple(LABEL_IDS))
     assert table.shape == (256, 3) and table.dtype == np.uint8
     assert [tuple(row) for row in table[:19].tolist()] == list(CITYSCAPES.values())
-    assert set(map(tuple, table[19:].tolist())) == {GREY}
+    assert set(map(tuple, table[19:].tolist())) == {NO_CLASS}

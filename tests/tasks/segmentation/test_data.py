@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from litmobile.tasks.errors import DataError
+from litmobile.tasks.images import ImageError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, MaskedImages, ScaleCropAugmentation, SegmentationData
 from litmobile.tasks.segmentation.data import SegmentationBatch
@@ -37,6 +38,22 @@ def epoch(data: SegmentationData, number: int = 0) -> list[SegmentationBatch]:
     loader = data.train_dataloader()
     loader.sampler.set_epoch(number)  # pyright: ignore[reportAttributeAccessIssue] — a ShuffledSampler
     return list(loader)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("fault", ["value", "size", "damaged", "picture"])
+def test_what_is_wrong_with_a_file_is_one_sentence_from_a_worker_as_well(
+    root: Path, workers: int, fault: str, assert_one_sentence: Callable[..., None]
+) -> None:
+    data = data_of(root, workers)
+    file = root / ("images" if fault == "picture" else "masks") / "train" / "5.png"
+    if fault in ("value", "size"):
+        write_mask(file, blocks((0, 77)) if fault == "value" else blocks((0, 1), 9, 9))
+    else:
+        file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(ImageError if fault == "picture" else DataError) as caught:
+        epoch(data)
+    assert_one_sentence(caught.value, file)
 
 
 def test_training_gives_batches_of_crops(root: Path) -> None:

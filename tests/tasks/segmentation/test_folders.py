@@ -114,6 +114,12 @@ def test_what_has_no_partner_can_be_left_out(folders: Path, assert_one_sentence:
     assert_one_sentence(ValueError(split.notes[1]), "Left out", "extra.png", "other.png")
 
 
+def test_images_and_masks_in_one_folder_have_to_be_told_apart(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_pairs(tmp_path / "all", tmp_path / "all", 3, suffixes=("", "_mask"))
+    error = refused(FolderSegmentation(str(tmp_path), "all", "all", classes=NAMES))
+    assert_one_sentence(error, tmp_path / "all", "--data.mask_suffix")
+
+
 def test_two_pictures_of_one_name_are_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
     write_image(folders / "images" / "train" / "1.jpg")
     assert_one_sentence(refused(FolderSegmentation(str(folders), classes=NAMES)), "1.jpg", "1.png", "remove one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -183,7 +184,10 @@ def test_scores_have_the_size_of_the_input_in_single_precision_or_more(options: 
         ({"overlap": 1.0}, ["overlap", "1.0"]),
         ({"overlap": -0.1}, ["overlap", "-0.1"]),
         ({"scales": ()}, ["scales", "one at least"]),
-        ({"scales": (1.0, 0.0)}, ["scales", "positive", "0.0"]),
+        ({"window": (64,)}, ["window", "(64,)"]),
+        ({"scales": (1.0, 0.0)}, ["scales", "above 0", "0.0"]),
+        ({"scales": (math.inf,)}, ["scales", "up to 8", "inf"]),
+        ({"scales": (math.nan, 1.0)}, ["scales", "nan"]),
     ],
     ids=str,
 )

@@ -89,7 +89,7 @@ def test_values_below_0_are_no_classes(tmp_path: Path, value: int, assert_one_se
     values[0, 0] = value
     PIL.Image.fromarray(values).save(tmp_path / "mask.tif")
     reader = ByValue(range(254))  # for every value that a negative one could be taken for
-    assert_one_sentence(refused(reader, tmp_path / "mask.tif"), f"value {value} (row 0, column 0)")
+    assert_one_sentence(refused(reader, tmp_path / "mask.tif"), f"value {value} (row 0, column 0)", "0 … 65535")
 
 
 def test_classes_may_have_any_values_in_any_order(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_masks_with_colours_are_refused_where_numbers_are_expected(
 def test_fractions_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     file = write_mask(tmp_path / "mask.tif", np.zeros((3, 4), np.float32))
     assert_one_sentence(refused(READ, file), file, "fractions", "whole numbers")
-    assert_one_sentence(refused(ByColour(COLOURS), file), file, "fractions", "colours")
+    assert_one_sentence(refused(ByColour(COLOURS), file), file, "fractions", "whole numbers")
 
 
 # colours

@@ -12,7 +12,7 @@ from torch import Tensor
 from litmobile.tasks.drawing import palette
 from litmobile.tasks.images import Image
 from litmobile.tasks.matrices import draw_matrix
-from litmobile.tasks.segmentation.colours import GREY
+from litmobile.tasks.segmentation.colours import NO_CLASS
 from litmobile.tasks.segmentation.pictures import (
     CELL,
     GAP,
@@ -46,11 +46,11 @@ def batch(count: int, height: int = 40, width: int = 60) -> tuple[Tensor, Tensor
     return torch.zeros(count, 3, height, width, dtype=torch.uint8), labels, labels.long() + 1
 
 
-def test_labels_have_the_colours_of_their_classes_and_what_is_none_is_grey() -> None:
+def test_labels_have_the_colours_of_their_classes_and_what_is_none_is_white() -> None:
     labels = np.array([[0, 1, 2, 3, 254, 255]], dtype=np.uint8)
     drawn = coloured(labels, CLASSES)
-    assert [tuple(colour) for colour in drawn.reshape(-1, 3).tolist()] == [*palette(3), GREY, GREY, GREY]
-    assert GREY not in palette(254)
+    assert [tuple(colour) for colour in drawn.reshape(-1, 3).tolist()] == [*palette(3), NO_CLASS, NO_CLASS, NO_CLASS]
+    assert NO_CLASS not in palette(254)
 
 
 @pytest.mark.parametrize("classes", [2, 19, 64])

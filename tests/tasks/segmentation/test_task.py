@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import litmobile
 from litmobile.backbones import MobileNetV2
+from litmobile.heads import RASPP
+from litmobile.tasks.classification import ClassificationTask
+from litmobile.tasks.errors import TaskError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.run import checkpoint
 from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
@@ -68,6 +72,24 @@ def task(loss: PixelLoss | None = None, **options: Any) -> SegmentationTask:
 def test_it_learns(run: Path) -> None:
     figures = report(run)["figures"]
     assert figures["miou"] > 0.5 and figures["pixel_accuracy"] > figures["miou"]
+
+
+def test_one_image_in_a_step_of_a_head_that_norms_their_mean_is_refused_in_one_sentence(
+    root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    data = FolderSegmentation(str(root), batch_size=1, workers=0)
+    with pytest.raises(TaskError) as caught:
+        trainer(tmp_path, max_epochs=1).fit(task(head=RASPP), data)
+    assert_one_sentence(caught.value, "one image of 48×64", "--data.batch_size=2")
+
+
+def test_data_of_another_task_is_refused_before_weights_are_looked_for(
+    root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    classifier = ClassificationTask(MobileNetV2(0.35), num_classes=3, backbone_weights="imagenet")
+    with pytest.raises(TaskError) as caught:
+        trainer(tmp_path, max_epochs=1).fit(classifier, FolderSegmentation(str(root), workers=0))
+    assert_one_sentence(caught.value, "ClassificationTask", "FolderSegmentation")
 
 
 def test_the_terms_sum_to_the_loss_that_is_minimised(run: Path) -> None:

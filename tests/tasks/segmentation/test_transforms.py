@@ -11,6 +11,7 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from litmobile.tasks.errors import DataError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import Resize, ScaleCropAugmentation
 from litmobile.tasks.segmentation.masked import Masked
@@ -319,11 +320,18 @@ def test_transforms_that_are_none_are_named(
     assert_one_sentence(caught.value, said)
 
 
-def test_transforms_that_change_the_size_are_refused(assert_one_sentence: Callable[..., None]) -> None:
-    augmentation = ScaleCropAugmentation(extra=[a("CenterCrop", height=40, width=33)])
-    with pytest.raises(ValueError, match="augmentation") as caught:
+@pytest.mark.parametrize(
+    ("transform", "made"),
+    [(a("CenterCrop", height=40, width=33), "[40, 33, 3] of uint8"), (a("Normalize"), "[48, 48, 3] of float32")],
+    ids=["size", "type"],
+)
+def test_transforms_that_change_size_or_type_are_refused(
+    transform: dict[str, Any], made: str, assert_one_sentence: Callable[..., None]
+) -> None:
+    augmentation = ScaleCropAugmentation(extra=[transform])
+    with pytest.raises(DataError, match=r"augmentation\.extra") as caught:
         augmentation(noise(50, 50), Preprocessing((48, 48)), seeded(0))
-    assert_one_sentence(caught.value, "(48, 48, 3)", "(40, 33, 3)")
+    assert_one_sentence(caught.value, "[48, 48, 3] of uint8", made)
 
 
 # seeds and arguments

@@ -45,6 +45,15 @@ def test_the_twenty_classes_follow_the_background(root: Path) -> None:
     assert np.array_equal(split.labels(0), blocks(range(21)))
 
 
+@pytest.mark.parametrize(("classes", "said"), [(["a", "b", "a"], "a twice"), ([], "0 classes")])
+def test_names_of_classes_are_given_once_and_there_are_some(
+    root: Path, classes: list[str], said: str, assert_one_sentence: OneSentence
+) -> None:
+    with pytest.raises(DataError) as caught:
+        VocSegmentation(str(root), classes=classes)
+    assert_one_sentence(caught.value, said)
+
+
 def test_palettes_are_left_aside_and_borders_do_not_count(root: Path) -> None:
     split = VocSegmentation(str(root)).read("train")
     assert np.array_equal(split.masked(0).labels, blocks((0, 15, 255)))
