@@ -54,7 +54,7 @@ class Parser(LightningArgumentParser):
         super().__init__(*arguments, **strict | options)
 
 
-#: LightningCLI's options that say what models and data are, the same for every command that takes those of fit
+#: how LightningCLI reads options, and what models and data are: the same for every command that takes those of fit
 KINDS: dict[str, Any] = {
     "parser_class": Parser,
     "model_class": Task,
