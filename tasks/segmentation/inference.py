@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...heads.contract import full_precision
 
-MOST = 8  # times its size that a picture may be looked at; memory grows by the square
+MOST_SCALE = 8  # times its size that a picture may be looked at; memory grows by the square
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Inference:
             raise ValueError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
         if not 0 <= self.overlap < 1:
             raise ValueError(f"overlap must be a share in 0 … 1, 1 not included, not {self.overlap}.")
-        if not self.scales or not all(0 < scale <= MOST for scale in self.scales):
-            raise ValueError(f"scales must be factors above 0 and up to {MOST}, one at least, not {self.scales}.")
+        if not self.scales or not all(0 < scale <= MOST_SCALE for scale in self.scales):
+            raise ValueError(f"scales must be factors above 0 and up to {MOST_SCALE}, one at least, not {self.scales}.")
 
     def __str__(self) -> str:
         said = [f"scales {', '.join(f'{scale:g}' for scale in self.scales)}"]
