@@ -18,8 +18,6 @@ from torch import Tensor
 import litmobile
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError
 from litmobile.heads import LRASPP, Classification, Classifier, Detections, Segmentation, SSDLite
-from litmobile.tasks.checkpoints import check_same_network
-from litmobile.tasks.errors import TaskError
 from litmobile.tasks.images import ImageError
 from litmobile.tasks.network import Network, load
 from litmobile.tasks.preprocessing import Preprocessing
@@ -387,25 +385,3 @@ def test_a_file_that_is_no_checkpoint_of_litmobile_is_refused_and_runs_nothing(
     finally:
         assert not victim.exists(), "code of the file was run"
     assert_one_sentence(caught.value, path)
-
-
-@pytest.mark.parametrize(
-    ("there", "said"),
-    [
-        (("ant", "bee", "fly"), "fly only there"),
-        (("ant",), "bee only here"),
-        (("ant", "wasp"), "wasp only there, bee only here"),
-        (("bee", "ant"), "in another order, bee, ant there"),
-    ],
-    ids=str,
-)
-def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
-    there: tuple[str, ...], said: str, assert_one_sentence: Callable[..., None]
-) -> None:
-    networks = [
-        Network(MobileNetV2(0.35), LRASPP, classes, Preprocessing((64, 64)), role="segmentation")
-        for classes in (there, ("ant", "bee"))
-    ]
-    with pytest.raises(TaskError) as caught:
-        check_same_network({"network": networks[0].spec(), "state_dict": {}}, networks[1])
-    assert_one_sentence(caught.value, f"other classes: {said}.")

@@ -1,0 +1,36 @@
+"""Checkpoints of other networks: what differs is said in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from litmobile.backbones import MobileNetV2
+from litmobile.heads import LRASPP
+from litmobile.tasks.checkpoints import check_same_network
+from litmobile.tasks.errors import TaskError
+from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (("ant", "bee", "fly"), "fly only there"),
+        (("ant",), "bee only here"),
+        (("ant", "wasp"), "wasp only there, bee only here"),
+        (("bee", "ant"), "in another order, bee, ant there"),
+    ],
+    ids=str,
+)
+def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
+    there: tuple[str, ...], said: str, assert_one_sentence: Callable[..., None]
+) -> None:
+    networks = [
+        Network(MobileNetV2(0.35), LRASPP, classes, Preprocessing((64, 64)), role="segmentation")
+        for classes in (there, ("ant", "bee"))
+    ]
+    with pytest.raises(TaskError) as caught:
+        check_same_network({"network": networks[0].spec(), "state_dict": {}}, networks[1])
+    assert_one_sentence(caught.value, f"other classes: {said}.")
