@@ -57,11 +57,21 @@ def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.fixture
 def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
-    """What the command prints, and what it writes as JSON."""
+    """What the command prints, and what it writes as JSON; it ends with 1 where a training would stop, and says why."""
 
     def inspect(*words: object) -> tuple[str, Report]:
         capsys.readouterr()
-        main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
-        return capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+        said = ""
+        try:
+            main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
+        except SystemExit as ended:
+            said = str(ended.code)
+            if "A training would stop" not in said:
+                raise
+        text, report = capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+        assert bool(said) == bool(report["stops"])
+        assert all(f"A training would stop: {reason}" in text for reason in report["stops"])
+        assert all(reason in said for reason in report["stops"][:1])
+        return text, report
 
     return inspect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shlex
 from pathlib import Path
@@ -113,7 +112,7 @@ def test_a_model_and_its_data_in_cocos_layout(shapes: Path, inspect: Inspect, el
     assert "no test split" in report["not_read"]["test"] and report["not_read"]["test"] in text
     assert report["input"]["size"] == [64, 64]
     assert report["broken"] == {"train": [], "val": []}
-    assert report["contradiction"] is None and report["shared"] == []
+    assert report["stops"] == [] and report["shared"] == []
     anchors = report["anchors"]
     assert anchors["grids"] == [[8, 8], [4, 4], [2, 2], [1, 1]]
     assert anchors["present"]["scales"] == [0.18, 0.3, 0.5, 0.7, 0.9]
@@ -167,8 +166,14 @@ def test_all_that_is_broken_is_named(voc: Path, inspect: Inspect) -> None:
     assert "b.jpg cannot be read" in report["broken"]["train"][0]
     assert "c.jpg is 40×60 pixels, but its annotations say 60×40" in report["broken"]["val"][0]
     assert all(fault in text for fault in report["broken"]["train"] + report["broken"]["val"])
+    unread, train, val = report["stops"]
+    assert "n0.xml is no XML file" in unread
+    assert train == "1 of 2 images of train cannot be used: --data.broken=skip leaves them out."
+    assert val == f"None of 1 images of val can be used: {report['broken']['val'][0]}"
+    assert inspect(*words, "--data.broken=skip")[1]["stops"] == [val]
     text, report = inspect(*words, "--no-pictures")
     assert report["broken"] is None and "Pictures were not read" in text
+    assert report["stops"] == [unread]
 
 
 def test_a_picture_of_two_splits_and_an_object_marked_twice_are_named(voc: Path, inspect: Inspect) -> None:
@@ -183,13 +188,9 @@ def test_a_picture_of_two_splits_and_an_object_marked_twice_are_named(voc: Path,
     assert [len(split["duplicates"]) for split in report["splits"].values()] == [1, 1]
 
 
-def test_a_split_that_is_not_there_is_said(
-    voc: Path, inspect: Inspect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
-    assert "A training would stop: train could not be read" in str(caught.value)
-    text, report = capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
+def test_a_split_that_is_not_there_is_said(voc: Path, inspect: Inspect) -> None:
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
+    assert report["stops"] == [f"train could not be read: {report['not_read']['train']}"]
     assert list(report["splits"]) == ["val", "test"]
     assert "train was not read: There is no list" in text
     assert report["anchors"]["split"] == "val"
@@ -204,14 +205,16 @@ def test_a_split_without_objects_has_no_anchors_to_suit(voc: Path, inspect: Insp
 
 def test_data_of_ones_own(shapes: Path, inspect: Inspect) -> None:
     words = [f"--data={__name__}.OwnDetection", f"--data.root={shapes}"]
-    text, report = inspect(*words)
+    _, report = inspect(*words)
     assert [split["images"] for split in report["splits"].values()] == [10, 5]
     assert "No such file" in report["not_read"]["test"]
     assert len(report["broken"]["train"]) > 0  # it lies about sizes
-    assert report["contradiction"] is None
-    text, report = inspect(*words, "--data.classes=3")
-    assert "have different categories" in report["contradiction"]
-    assert f"A training would stop: {report['contradiction']}" in text
+    assert report["stops"] == [
+        f"None of {n} images of {name} can be used: {report['broken'][name][0]}"
+        for name, n in (("train", 10), ("val", 5))
+    ]
+    contradiction, *_ = inspect(*words, "--data.classes=3")[1]["stops"]
+    assert "have different categories" in contradiction
 
 
 def test_the_configuration_of_a_run_will_do(shapes: Path, inspect: Inspect, tmp_path: Path, capsys: Any) -> None:

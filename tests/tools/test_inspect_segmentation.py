@@ -96,7 +96,7 @@ def test_pixels_are_counted_split_by_split(root: Path, inspect: Inspect) -> None
     assert train["unlabelled"] == 16 * SIDE / all_pixels and val["unlabelled"] == 0.75
     assert train["sizes"] == [{"height": SIDE, "width": SIDE, "images": 3}]
     assert "3 images of 3 classes; width×height: 64×64 (3)" in text
-    assert report["contradiction"] is None
+    assert report["stops"] == []
 
 
 def test_what_no_image_shows_and_what_has_no_label_is_named(root: Path, inspect: Inspect) -> None:
@@ -197,6 +197,10 @@ def test_all_that_cannot_be_used_is_named_and_counted_nowhere_else(root: Path, i
     assert "broken masks and pictures in train: 4" in text and "broken masks and pictures in val: none" in text
     assert len(train["notes"]) == 1 and "1 image in" in train["notes"][0] and "alone.png" in train["notes"][0]
     assert train["images"] == 7
+    unpaired, broken = report["stops"]
+    assert "There is 1 image in" in unpaired and "alone.png" in unpaired
+    assert broken == "4 of 7 images of train cannot be used: --data.broken=skip leaves them out."
+    assert inspect(FOLDER, f"--data.root={root}", VALUES, "--data.broken=skip")[1]["stops"] == []
     assert {**train, "images": 3, "notes": []} == whole
 
 
@@ -250,8 +254,7 @@ class Disagreeing(SegmentationData):
 
 def test_data_of_ones_own_whose_splits_disagree(root: Path, inspect: Inspect) -> None:
     text, report = inspect(f"--data={__name__}.Disagreeing", f"--data.root={root}")
-    assert "have different categories" in report["contradiction"]
-    assert f"A training would stop: {report['contradiction']}" in text
+    assert "have different categories" in report["stops"][0]
     (pole, *_), (stick, *_) = rows(text, "pole"), rows(text, "stick")
     assert pole[1:3] == ["–", "–"] and stick[0] == "–"
     assert stick[-2:] == ["–", "–"], "training knows no weight for it"

@@ -12,7 +12,7 @@ from ...tasks.classification import ClassificationData, LabelledImages
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .copies import Copies, Identified, copies, digest
-from .splits import contradiction, faults, read_splits
+from .splits import faults, read_splits, stops
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ClassificationInspection:
         input: how images become the network's input.
         splits: what was read, by "train", "val" and "test".
         not_read: why other splits were not.
-        contradiction: how splits contradict each other; a training would stop there.
+        stops: where a training with the same options would stop, a sentence each.
         copies: equal pictures; None where pictures were not read.
         broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
     """
@@ -82,7 +82,7 @@ class ClassificationInspection:
     input: Preprocessing
     splits: dict[str, LabelledStatistics]
     not_read: dict[str, str]
-    contradiction: str | None
+    stops: list[str]
     copies: Copies | None
     broken: dict[str, list[str]] | None
 
@@ -114,15 +114,17 @@ def inspect_classification(
     Raises:
         DataError: there is no split that can be read.
     """
-    splits, not_read = read_splits(data)
+    reading = read_splits(data)
+    splits = reading.splits
     read = {name: read_pictures(name, split) for name, split in splits.items()} if pictures else {}
+    broken = {name: found.faults for name, found in read.items()} if pictures else None
     return ClassificationInspection(
         input=preprocessing,
         splits={name: labelled_statistics(split, read.get(name), preprocessing) for name, split in splits.items()},
-        not_read=not_read,
-        contradiction=contradiction(data, splits),
+        not_read=reading.not_read,
+        stops=stops(data, reading, broken),
         copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
-        broken={name: found.faults for name, found in read.items()} if pictures else None,
+        broken=broken,
     )
 
 

@@ -16,7 +16,7 @@ def tables(found: ClassificationInspection) -> str:
     """The whole report."""
     parts = [classes_table(found.splits)]
     parts += [split_text(name, split, found.input) for name, split in found.splits.items()]
-    parts += stops(found.not_read, found.contradiction)
+    parts += stops(found.not_read, found.stops)
     parts += [] if found.copies is None else [copies_text(found.copies, CLASSES)]
     return "\n\n".join([*parts, *broken_text(found.broken)])
 

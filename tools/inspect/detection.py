@@ -9,7 +9,7 @@ from ...tasks.detection.statistics import SharedPicture, SplitStatistics, shared
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
 from .anchors import AnchorReport, anchor_report
-from .splits import contradiction, faults, read_splits
+from .splits import faults, read_splits, stops
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Inspection:
         input: how images become the network's input.
         splits: what was read, by "train", "val" and "test".
         not_read: why other splits were not.
-        contradiction: how splits contradict each other; a training would stop there.
+        stops: where a training with the same options would stop, a sentence each.
         shared: pictures that two splits have.
         broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
         anchors: how they suit the first of the splits, or a sentence why nothing is said of them.
@@ -29,7 +29,7 @@ class Inspection:
     input: Preprocessing
     splits: dict[str, SplitStatistics]
     not_read: dict[str, str]
-    contradiction: str | None
+    stops: list[str]
     shared: list[SharedPicture]
     broken: dict[str, list[str]] | None
     anchors: AnchorReport | str
@@ -49,14 +49,16 @@ def inspect_detection(
     Raises:
         DataError: there is no split that can be read.
     """
-    splits, not_read = read_splits(data)
+    reading = read_splits(data)
+    splits = reading.splits
     first = next(iter(splits))
+    broken = {name: faults(name, split) for name, split in splits.items()} if pictures else None
     return Inspection(
         input=preprocessing,
         splits={name: statistics(split, preprocessing) for name, split in splits.items()},
-        not_read=not_read,
-        contradiction=contradiction(data, splits),
+        not_read=reading.not_read,
+        stops=stops(data, reading, broken),
         shared=shared_pictures(splits),
-        broken={name: faults(name, split) for name, split in splits.items()} if pictures else None,
+        broken=broken,
         anchors=anchor_report(task, first, splits[first], preprocessing),
     )

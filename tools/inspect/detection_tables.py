@@ -16,7 +16,7 @@ from .text import RANKS, broken_text, listed, percent, ranked, sizes_text, stops
 def tables(found: Inspection) -> str:
     """The whole report."""
     parts = [split_text(name, split, found.input) for name, split in found.splits.items()]
-    parts += stops(found.not_read, found.contradiction)
+    parts += stops(found.not_read, found.stops)
     if len(found.splits) > 1:
         parts.append(listed("pictures in two splits", map(shared_text, found.shared)))
     parts += broken_text(found.broken)

@@ -16,7 +16,7 @@ from ...tasks.segmentation.masks import Labels
 from ...tasks.segmentation.transforms import placed_labels
 from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .copies import Copies, Identified, copies, digest
-from .splits import contradiction, faults, read_splits
+from .splits import faults, read_splits, stops
 
 CELL = 8  # pixels of the input that a cell of LR-ASPP's finest map stands for, a side
 
@@ -81,7 +81,7 @@ class SegmentationInspection:
         input: how images become the network's input.
         splits: what was read, by "train", "val" and "test".
         not_read: why other splits were not.
-        contradiction: how splits contradict each other; a training would stop there.
+        stops: where a training with the same options would stop, a sentence each.
         class_weights: of training, in the order of the classes, by the rules that ``PixelLoss`` knows; None where
             training was not read or has no labelled pixel.
         copies: equal pictures, labelled by the digests of their masks; None where pictures were not read.
@@ -91,7 +91,7 @@ class SegmentationInspection:
     input: Preprocessing
     splits: dict[str, MaskedStatistics]
     not_read: dict[str, str]
-    contradiction: str | None
+    stops: list[str]
     class_weights: dict[str, list[float]] | None
     copies: Copies | None
     broken: dict[str, list[str]]
@@ -133,16 +133,18 @@ def inspect_segmentation(
     Raises:
         DataError: there is no split that can be read.
     """
-    splits, not_read = read_splits(data)
+    reading = read_splits(data)
+    splits = reading.splits
     read = {name: read_masks(name, split, preprocessing, pictures) for name, split in splits.items()}
+    broken = {name: found.faults for name, found in read.items()}
     return SegmentationInspection(
         input=preprocessing,
         splits={name: masked_statistics(split, read[name]) for name, split in splits.items()},
-        not_read=not_read,
-        contradiction=contradiction(data, splits),
+        not_read=reading.not_read,
+        stops=stops(data, reading, broken),
         class_weights=class_weights(read["train"].pixels[:, :-1]) if "train" in read else None,
         copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
-        broken={name: found.faults for name, found in read.items()},
+        broken=broken,
     )
 
 

@@ -23,7 +23,7 @@ def tables(found: SegmentationInspection) -> str:
     weights = found.class_weights or {}
     parts = [shares_text(found.splits, weights)]
     parts += [split_text(name, split, found.input) for name, split in found.splits.items()]
-    parts += stops(found.not_read, found.contradiction)
+    parts += stops(found.not_read, found.stops)
     parts += ["Pictures were not read."] if found.copies is None else [copies_text(found.copies, MASKS)]
     what = "masks" if found.copies is None else "masks and pictures"
     parts += [listed(f"broken {what} in {name}", faults) for name, faults in found.broken.items()]

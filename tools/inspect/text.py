@@ -11,10 +11,10 @@ MOST_SIZES = 5  # sizes of images that are shown
 RANKS = [f"{rank} %" for rank in PERCENTILES]
 
 
-def stops(not_read: Mapping[str, str], contradiction: str | None) -> list[str]:
+def stops(not_read: Mapping[str, str], reasons: Sequence[str]) -> list[str]:
     """Which splits were not read, and where a training would stop."""
-    parts = [f"{name} was not read: {why}" for name, why in not_read.items()]
-    return parts if contradiction is None else [*parts, f"A training would stop: {contradiction}"]
+    unread = [f"{name} was not read: {why}" for name, why in not_read.items()]
+    return unread + [f"A training would stop: {why}" for why in reasons]
 
 
 def broken_text(broken: Mapping[str, Sequence[str]] | None) -> list[str]:
