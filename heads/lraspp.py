@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import get_weight
 
 from ..backbones.blocks import ConvNormAct, Style, global_average
-from .contract import Features, Origin, nameless_classes
+from .contract import Features, Origin, full_precision, nameless_classes
 from .pixels import PixelHead, check_options, enlarged
 
 Pool = Literal["global", "large"]
@@ -56,7 +56,8 @@ class LRASPP(PixelHead):
         channels: filters of the coarse branch (128; 256 in the paper's larger version).
         pool: what the gate sees of the coarse map: its "global" mean, as in torchvision, or "large" windows' means,
             enlarged again, as in the paper. Those are 49×49 cells in steps of 16×20 at stride 16, and as many pixels
-            at other strides; where the map is smaller, it is one window.
+            at other strides; where the map is smaller, it is one window. Windows that the map's end cuts off are means
+            of what is left.
         norm_eps: epsilon of the batch norm.
         norm_momentum: momentum of the batch norm.
 
@@ -103,7 +104,7 @@ class LRASPP(PixelHead):
         fine, coarse = maps[self.fine], maps[self.coarse]
         gated = self.coarse_classifier(self.project(coarse) * self.gates(coarse))
         logits = self.fine_classifier(fine) + enlarged(gated, (fine.shape[2], fine.shape[3]))
-        return enlarged(logits, image_size)
+        return enlarged(full_precision(logits), image_size)
 
     def gates(self, coarse: Tensor) -> Tensor:
         """What the projected map is multiplied by, 0 … 1: ``[N, channels, h, w]``, or 1×1 where the pool is global."""
@@ -111,7 +112,8 @@ class LRASPP(PixelHead):
             return self.gate(global_average(coarse)[:, :, None, None]).sigmoid()
         height, width = coarse.shape[2:]
         window = (min(self.window.side, height), min(self.window.side, width))
-        pooled = F.avg_pool2d(coarse, window, stride=(self.window.down, self.window.right))
+        # windows that reach beyond the border are means of what they show: every cell has a say
+        pooled = F.avg_pool2d(coarse, window, stride=(self.window.down, self.window.right), ceil_mode=True)
         return enlarged(self.gate(pooled).sigmoid(), (height, width))
 
     @classmethod

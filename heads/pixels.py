@@ -12,7 +12,9 @@ from .predictions import IGNORED, Segmentation
 
 
 class PixelHead(Head):
-    """A head whose output is logits ``[N, num_classes, H, W]`` at the size of the images.
+    """A head whose output is logits ``[N, num_classes, H, W]`` at the size of the images, in single precision or more.
+
+    Logits are enlarged in full precision, too: bfloat16 would make neighbouring classes equal.
 
     Attributes:
         class_layers: names of the layers that have a filter and a bias for every class.

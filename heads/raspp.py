@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.blocks import ConvNormAct, Style, global_average
-from .contract import Features
+from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, enlarged
 
 
@@ -58,4 +58,4 @@ class RASPP(PixelHead):
         x = maps[self.map]
         pooled = self.pooled(global_average(x)[:, :, None, None]).expand(-1, -1, *x.shape[2:])
         joined = self.join(torch.cat((self.project(x), pooled), dim=1))
-        return enlarged(self.classifier(joined), image_size)
+        return enlarged(full_precision(self.classifier(joined)), image_size)

@@ -40,12 +40,24 @@ def read_list(listing: Path) -> list[str]:
     """The first word of every line of one of Pascal VOC's lists: names of images without their kind of file.
 
     Raises:
-        DataError: there is no such list.
+        DataError: there is no such list, or it is not encoded as UTF-8.
     """
     if not listing.is_file():
         there = ", ".join(sorted(file.stem for file in listing.parent.glob("*.txt"))[:8]) or "no lists"
         raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
-    return [line.split()[0] for line in listing.read_text().splitlines() if line.split()]
+    return [line.split()[0] for line in read_text(listing).splitlines() if line.split()]
+
+
+def read_text(file: Path) -> str:
+    """The text of ``file``, which is UTF-8, with or without a byte order mark.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not encoded as UTF-8: store it so.") from error
 
 
 def stray_folder(name: str) -> bool:

@@ -77,8 +77,8 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1, of any size → the head's output."""
         image_size = (images.shape[2], images.shape[3])
-        if not images.is_floating_point():
-            images = images.to(self.mean.dtype) / 255
+        whole = 1 if images.is_floating_point() else 255
+        images = images.to(self.mean.dtype) / whole
         return self.head(self.backbone((images - self.mean) / self.std), image_size)
 
     @torch.inference_mode()

@@ -144,7 +144,7 @@ class Reports(Callback):
 
     ``val.json`` and ``val.txt`` (or ``test``) hold the last report, ``val-NAME.csv`` and ``pictures/val-NAME.png`` what
     belongs to it, ``metrics.json`` the figures over time, ``pictures/val-STEP.jpg`` the first batch of each validation,
-    truth beside prediction.
+    truth beside prediction. A training's last epoch is always validated.
 
     Args:
         folder: the run's.
@@ -152,6 +152,17 @@ class Reports(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validate_last(trainer)  # what goes on within an epoch does not start it
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validate_last(trainer)
+
+    def _validate_last(self, trainer: Trainer) -> None:
+        """Has the last epoch validated, of whatever number it is: its weights are what a training was for."""
+        if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch is not None:
+            trainer.check_val_every_n_epoch = 1
 
     def on_validation_batch_end(
         self,

@@ -203,9 +203,6 @@ class RunCLI(LightningCLI):
         if asked.get("logger") is None:
             kwargs["logger"] = run_folder.loggers(self.folder, self._resumed_step()) if training else False
         kwargs["plugins"] = [*as_list(asked.get("plugins")), WholeCheckpointIO()]
-        epochs, every = asked.get("max_epochs"), asked.get("check_val_every_n_epoch")
-        if epochs and every and 0 < epochs < every:
-            kwargs["check_val_every_n_epoch"] = epochs  # a run that is cut short is evaluated all the same
         if asked.get("profiler") is None:
             kwargs["profiler"] = run_folder.NoProfiler()
         # Lightning refuses callbacks of a kind that was switched off

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, readable
-from ..files import check_root, is_picture, listed
+from ..files import check_root, is_picture, listed, read_text
 from ..split import Broken
 from .data import ClassificationData
 from .folders import class_folders, read_folders
 from .labelled import LabelledImages, check_classes
-from .lists import read_rows, read_text
+from .lists import read_rows
 from .transforms import Augmentation
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"

@@ -16,7 +16,7 @@ import numpy as np
 from ..broken import missing_files
 from ..data import tell
 from ..errors import DataError, readable
-from ..files import check_root, listed
+from ..files import check_root, listed, read_text
 from ..split import Broken
 from .data import HoldoutData
 from .labelled import LabelledImages, check_classes
@@ -35,18 +35,6 @@ class Rows(NamedTuple):
     lines: list[int]
     images: list[str]
     labels: list[str]
-
-
-def read_text(file: Path) -> str:
-    """The text of ``file``, which is UTF-8, with or without a byte order mark.
-
-    Raises:
-        DataError: it is something else.
-    """
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no text in UTF-8: {error}.") from error
 
 
 def read_rows(file: Path, image_column: str, label_column: str) -> Rows:

@@ -12,9 +12,9 @@ import numpy as np
 
 from ...heads.predictions import IGNORED
 from ..errors import DataError, readable
-from .masks import MOST_CLASSES, check_possible, read_values, spelled
+from ..files import read_text
+from .masks import MOST_CLASSES, check_possible, read_values, some_of, spelled
 
-LOOKED_AT = 16  # masks that tell whether classes fit the data
 MOST_SPELLED = 20
 
 #: what masks hold, and the first of the files that does
@@ -29,11 +29,7 @@ def read_names(file: Path) -> tuple[str, ...] | None:
     """
     if not file.is_file():
         return None
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not encoded as UTF-8: store it so.") from error
-    names = tuple(line.strip() for line in "\n".join(lines).rstrip().split("\n"))
+    names = tuple(line.strip() for line in read_text(file).rstrip().split("\n"))
     if "" in names[:-1]:
         raise DataError(f"{file} has no name in line {names.index('') + 1}: each line names the class of its number.")
     names = tuple(filter(None, names))
@@ -53,11 +49,6 @@ def check_names(names: Sequence[str], source: Path | str) -> None:
 def numbers(classes: int, ignored: Collection[int]) -> tuple[int, ...]:
     """What masks hold for so many ``classes``: 0, 1, … but for what is ``ignored``."""
     return tuple(islice((value for value in count() if value not in ignored), classes))
-
-
-def some_of(masks: Sequence[Path]) -> Sequence[Path]:
-    """A few of the ``masks``, from all parts of them."""
-    return masks[:: -(-len(masks) // LOOKED_AT)] if masks else masks
 
 
 def values_in(masks: Sequence[Path], skip: bool = False) -> Found:

@@ -114,11 +114,10 @@ class SegmentationData(Data[MaskedImages]):
         super().__init__(batch_size, workers, broken, seed)
         self.augmentation = augmentation or ScaleCropAugmentation()
 
-    def check(self) -> None:
-        super().check()
-        if self.broken == "raise":
-            for split in self.splits.values():
-                check_some(split)
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        for split in self.splits.values():
+            check_some(split)
 
     def arranged(self, split: MaskedImages) -> MaskedImages:
         return split.spread()

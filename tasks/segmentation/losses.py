@@ -136,7 +136,9 @@ class PixelLoss:
         if self.hardest is not None:
             hard = self._hard(logits.detach(), labels)
             each, weights = (each * hard).sum(), weights * hard
-        return each / weights.sum().clamp(min=torch.finfo(logits.dtype).tiny)
+        total = weights.sum()
+        # where nothing counts, the sum may still hold what smoothing gave to other classes
+        return torch.where(total > 0, each, torch.zeros_like(each)) / torch.where(total > 0, total, 1)
 
     def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
         """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
@@ -192,6 +194,7 @@ def lovasz_loss(probabilities: Tensor, truth: Tensor, labelled: Tensor) -> Tenso
     # the Jaccard loss of the first k pixels being wrong; unlabelled ones have no error and change no sum before them
     missed = found.cumsum(1)
     others = (labelled.to(truth.dtype)[order] - found).cumsum(1)
-    jaccard = 1 - (count - missed) / (count + others).clamp(min=1)
-    steps = torch.cat((jaccard[:, :1], jaccard[:, 1:] - jaccard[:, :-1]), dim=1)
+    # how much each pixel adds to it, written out: differences of neighbours near 1 would lose half of float32's digits
+    both, either = count - missed, count + others
+    steps = torch.where(found > 0, 1 / either.clamp(min=1), both / (either * (either - 1)).clamp(min=1))
     return mean_of_shown((errors * steps).sum(1), truth)

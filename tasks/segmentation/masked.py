@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from ...heads.predictions import IGNORED
 from ..errors import DataError
 from ..images import Image, ImageError, read_image
-from .masks import Labels, MaskReader
+from .masks import Labels, MaskReader, some_of
 
 PARTS = 8  # as many pictures as a contact sheet has
-LOOKED_AT = 16  # pictures of a split that tell whether masks fit it
 
 
 class Masked(NamedTuple):
@@ -138,9 +137,14 @@ def check_some(split: MaskedImages) -> None:
         ImageError: one of them cannot be read.
     """
     with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
-        few = list(threads.map(split.masked, range(0, len(split), -(-len(split) // LOOKED_AT))))
+        few = list(threads.map(split.masked, some_of(range(len(split)))))
     if not any((shown.labels != IGNORED).any() for shown in few) and not split.pixels().any():
-        raise DataError(f"No pixel of {split.mask_folder} has a class: all of them hold what counts as none.")
+        raise DataError(nothing_labelled(split))
+
+
+def nothing_labelled(split: MaskedImages) -> str:
+    """What is wrong with a ``split`` that shows no class."""
+    return f"No pixel of {split.mask_folder} has a class: all of them hold what counts as none."
 
 
 def split_off(whole: MaskedImages, share: float, seed: int) -> tuple[MaskedImages, MaskedImages]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 from numpy.typing import NDArray
 
 from ...heads.predictions import IGNORED
@@ -18,10 +19,14 @@ from ..errors import DataError
 Labels = NDArray[np.uint8]
 Codes = NDArray[np.int32]
 
+M = TypeVar("M")
+
 STRANGE = IGNORED - 1  # marks values that are no class's
 MOST_CLASSES = STRANGE
 VALUES = 1 << 16  # that masks of one channel may hold
 ONE_CHANNEL = ("1", "L", "P")
+LOOKED_AT = 16  # masks of a split that tell whether they fit the data
+SPREAD = {"L;2": 85, "L;4": 17}
 WITH_LOSS = ("JPEG", "MPO")  # Pillow's names of them; MPO are several JPEG in one
 
 
@@ -145,9 +150,10 @@ def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
     Raises:
         DataError: it cannot be read, has colours, or was stored with loss.
     """
-    with opened(file) as picture:
+    picture, factor = opened(file)
+    with picture:
         if picture.mode in ONE_CHANNEL:
-            return np.asarray(picture, dtype=np.uint8)
+            return np.asarray(picture, dtype=np.uint8) // np.uint8(factor)
         if picture.mode.startswith("I"):
             return np.asarray(picture, dtype=np.int32)
         check_whole(picture, file)
@@ -163,7 +169,8 @@ def read_colours(file: Path) -> Codes:
     Raises:
         DataError: it cannot be read, has more than eight bits a channel, or was stored with loss.
     """
-    with opened(file) as picture:
+    picture, _ = opened(file)
+    with picture:
         check_whole(picture, file)
         if picture.mode.startswith("I"):
             raise DataError(
@@ -175,8 +182,8 @@ def read_colours(file: Path) -> Codes:
     return colours[:, :, 0] << 16 | colours[:, :, 1] << 8 | colours[:, :, 2]
 
 
-def opened(file: Path) -> PIL.Image.Image:
-    """The picture in ``file``, its pixels read.
+def opened(file: Path) -> tuple[PIL.Image.Image, int]:
+    """The picture in ``file``, its pixels read, and what Pillow multiplied their values with.
 
     Raises:
         DataError: it cannot be read, or was stored with loss.
@@ -184,8 +191,9 @@ def opened(file: Path) -> PIL.Image.Image:
     try:
         picture = PIL.Image.open(io.BytesIO(file.read_bytes()))
         if picture.format not in WITH_LOSS:
+            factor = spread(picture)  # known before pixels are read only
             picture.load()
-            return picture
+            return picture, factor
     except FileNotFoundError as error:
         raise DataError(f"The mask {file} does not exist.") from error
     except PIL.UnidentifiedImageError as error:
@@ -196,6 +204,12 @@ def opened(file: Path) -> PIL.Image.Image:
         reason = str(error).rstrip(".") or type(error).__name__
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error
     raise DataError(f"{file} is a JPEG, which alters the values that stand for classes: store masks as PNG.")
+
+
+def spread(picture: PIL.ImageFile.ImageFile) -> int:
+    """What Pillow will multiply grey of two or four bits with, to spread it over a byte; 1 for all else."""
+    stored = [str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in picture.tile if tile.args]
+    return next((factor for kind, factor in SPREAD.items() if kind in stored), 1)
 
 
 def check_whole(picture: PIL.Image.Image, file: Path) -> None:
@@ -211,6 +225,11 @@ def kind(picture: PIL.Image.Image) -> str:
     if picture.mode.startswith("I"):
         return "numbers of more than eight bits"
     return f"{len(picture.getbands())} channels ({picture.mode})"
+
+
+def some_of(masks: Sequence[M]) -> Sequence[M]:
+    """A few of the ``masks``, or of their numbers, from all parts of them."""
+    return masks[:: -(-len(masks) // LOOKED_AT)] if masks else masks
 
 
 def spelled(values: Sequence[int]) -> str:

@@ -112,7 +112,8 @@ def test_the_large_pool_is_a_mean_over_windows_enlarged(stride: int, size: tuple
     head = LRASPP(features, 4, channels=6, pool="large").double().eval()
     window, coarse = Window.at(stride), maps["coarse"]
     height, width = min(window.side, size[0]), min(window.side, size[1])
-    tops, lefts = range(0, size[0] - height + 1, window.down), range(0, size[1] - width + 1, window.right)
+    rows, columns = -(-(size[0] - height) // window.down), -(-(size[1] - width) // window.right)
+    tops, lefts = (window.down * k for k in range(rows + 1)), [window.right * k for k in range(columns + 1)]
     means = torch.stack(
         [torch.stack([coarse[:, :, y : y + height, x : x + width].mean((2, 3)) for x in lefts], dim=-1) for y in tops],
         dim=-2,
@@ -120,6 +121,15 @@ def test_the_large_pool_is_a_mean_over_windows_enlarged(stride: int, size: tuple
     gates = torch.einsum("oi,nihw->nohw", head.gate.weight[:, :, 0, 0], means).sigmoid()
     expected = F.interpolate(gates, size=size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(head.gates(coarse), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(64, 128), (65, 129), (64, 64), (32, 64), (50, 7)], ids=str)
+def test_every_cell_has_a_say_in_the_large_pool(size: tuple[int, int]) -> None:
+    features, maps = random_maps(size, 16)
+    coarse = maps["coarse"].requires_grad_()
+    head = LRASPP(features, 4, channels=6, pool="large").double().eval()
+    (gradient,) = torch.autograd.grad(head.gates(coarse).sum(), coarse)
+    assert gradient.abs().amax((0, 1)).gt(0).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 49), (48, 48), (49, 49)], ids=str)
@@ -136,6 +146,19 @@ def test_on_a_larger_map_they_differ() -> None:
     large, whole = (LRASPP(features, 4, channels=6, pool=pool).double().eval() for pool in ("large", "global"))
     whole.load_state_dict(large.state_dict())
     assert (large(maps, (560, 560)) - whole(maps, (560, 560))).abs().max() > 1e-6
+
+
+# precision
+
+
+@each_head
+def test_logits_are_enlarged_in_single_precision_under_mixed_precision(make: Any) -> None:
+    features, maps = random_maps((7, 9), 16)
+    head = make(features, 19).eval()
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        logits = head({name: x.float() for name, x in maps.items()}, (112, 144))
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.to(torch.bfloat16).float()), "bits beyond bfloat16's are in use"
 
 
 # R-ASPP

@@ -294,8 +294,13 @@ def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_
     assert "is no folder of a run" in str(caught.value)
 
 
-def test_a_run_that_is_cut_short_is_evaluated(shapes: Path, tmp_path: Path) -> None:
-    fit(shapes, tmp_path / "run", "--trainer.max_epochs=2", "--trainer.check_val_every_n_epoch=6")
+@pytest.mark.parametrize(("epochs", "every", "evaluated"), [(2, 6, [1]), (3, 2, [1, 2]), (4, 2, [1, 3]), (1, 1, [0])])
+def test_the_last_epoch_is_evaluated_whatever_its_number(
+    epochs: int, every: int, evaluated: list[int], shapes: Path, tmp_path: Path
+) -> None:
+    words = [f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
+    fit(shapes, tmp_path / "run", *words)
+    assert [entry["epoch"] for entry in json.loads((tmp_path / "run" / "metrics.json").read_text())] == evaluated
     assert checkpoint(tmp_path / "run", "best").is_file()
 
 

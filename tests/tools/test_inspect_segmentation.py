@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -236,6 +237,28 @@ def test_a_split_of_which_nothing_can_be_read_has_no_figures(root: Path, inspect
     assert len(report["broken"]["train"]) == 3 and report["class_weights"] is None
     assert "PixelLoss" not in text and "nan" not in text
     assert [row["images"] for row in report["splits"]["val"]["classes"]] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("broken", ["raise", "skip"])
+@pytest.mark.parametrize("pictures", [[], ["--no-pictures"]], ids=str)
+def test_a_split_without_a_label_would_stop_a_training(
+    pictures: list[str], broken: str, split: str, root: Path, inspect: Inspect
+) -> None:
+    for file in (root / "masks" / split).iterdir():
+        cv2.imwrite(str(file), np.full((SIDE, SIDE), 255, dtype=np.uint8))
+    report = inspect(FOLDER, f"--data.root={root}", f"--data.broken={broken}", *pictures)[1]
+    assert report["stops"] == [
+        f"No pixel of {root / 'masks' / split} has a class: all of them hold what counts as none."
+    ]
+
+
+def test_a_network_of_label_maps_sees_all_of_a_picture(
+    root: Path, inspect: Inspect, assert_one_sentence: Callable[..., None]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        inspect(FOLDER, f"--data.root={root}", *MODEL, "--model.preprocessing.fit=crop")
+    assert_one_sentence(caught.value, "preprocessing.fit is crop", "stretch or pad")
 
 
 class Disagreeing(SegmentationData):

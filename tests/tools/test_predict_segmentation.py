@@ -255,6 +255,7 @@ def test_label_ids_are_those_of_cityscapes(of_cityscapes: Path, tmp_path: Path, 
             assert picture.mode == "L"
             assert np.array_equal(np.asarray(picture), ids[expected(of_cityscapes, city / f"{name}.png")])
     assert {row[1]: int(row[0]) for row in rows_of(out)[1:]} == LABEL_IDS
+    assert not (out / "classes.txt").exists(), "it would say that 7 is the eighth class"
 
 
 def test_drawings_do_not_heed_label_ids(of_cityscapes: Path, tmp_path: Path, segment: Segment) -> None:

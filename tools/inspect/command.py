@@ -111,6 +111,7 @@ def look(
     """
     if isinstance(data, DetectionData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
+        check_whole(preprocessing)
         objects = inspect_detection(data, task, preprocessing, pictures)
         return objects, detection_tables.tables(objects)
     if isinstance(data, ClassificationData):
@@ -119,12 +120,19 @@ def look(
         return labelled, classification_tables.tables(labelled)
     if isinstance(data, SegmentationData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
+        check_whole(preprocessing)
         masked = inspect_segmentation(data, preprocessing, pictures)
         return masked, segmentation_tables.tables(masked)
     raise TaskError(
         f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
         "not."
     )
+
+
+def check_whole(preprocessing: Preprocessing) -> None:
+    """Raises TaskError where images are cut, which a network for boxes or label maps refuses."""
+    if preprocessing.fit == "crop":
+        raise TaskError("preprocessing.fit is crop, which cuts off image borders that are needed: give stretch or pad.")
 
 
 def input_of(task: Task | None, size: Sequence[int] | None, usual: Preprocessing) -> Preprocessing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
@@ -12,11 +13,12 @@ from ...heads.predictions import IGNORED
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.segmentation import MaskedImages, SegmentationData
 from ...tasks.segmentation.losses import Frequency, frequency_weights
+from ...tasks.segmentation.masked import nothing_labelled
 from ...tasks.segmentation.masks import Labels
 from ...tasks.segmentation.transforms import placed_labels
 from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .copies import Copies, Identified, copies, digest
-from .splits import faults, read_splits, stops
+from .splits import TRAINED_ON, faults, read_splits, stops
 
 CELL = 8  # pixels of the input that a cell of LR-ASPP's finest map stands for, a side
 
@@ -141,7 +143,7 @@ def inspect_segmentation(
         input=preprocessing,
         splits={name: masked_statistics(split, read[name]) for name, split in splits.items()},
         not_read=reading.not_read,
-        stops=stops(data, reading, broken),
+        stops=[*stops(data, reading, broken), *without_labels(splits, read)],
         class_weights=class_weights(read["train"].pixels[:, :-1]) if "train" in read else None,
         copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
         broken=broken,
@@ -167,6 +169,12 @@ def read_masks(name: str, split: MaskedImages, preprocessing: Preprocessing, pic
         area[index], width[index] = areas_and_widths(shown, classes)
 
     return Masks(sizes, pixels, area, width, digests, mask_digests, faults(name, split, look))
+
+
+def without_labels(splits: Mapping[str, MaskedImages], read: Mapping[str, Masks]) -> list[str]:
+    """A sentence for each split of a training whose masks can be read, but show no class."""
+    pixels = {name: read[name].pixels for name in TRAINED_ON if name in read}
+    return [nothing_labelled(splits[name]) for name, of in pixels.items() if of.any() and not of[:, :-1].any()]
 
 
 def areas_and_widths(labels: Labels, classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -69,7 +69,7 @@ def stops(data: Data[S], reading: Reading[S], broken: Mapping[str, Sequence[str]
     """
     found = [f"{name} could not be read: {reading.not_read[name]}" for name in TRAINED_ON if name in reading.not_read]
     found += [reading.refused[name] for name in TRAINED_ON if name in reading.refused]
-    data.splits, data.broken = dict(reading.splits), "skip"  # what is broken is told below, not of a few pictures alone
+    data.splits = dict(reading.splits)
     try:
         data.check()
     except DataError as error:

@@ -137,8 +137,9 @@ class ClassificationResults(Results):
 class SegmentationResults(Results):
     """A label map of every picture and frame, and ``classes.csv`` with value, name, red, green and blue of each class.
 
-    Label maps are PNG files of one channel of eight bits, of the picture's size. ``classes.txt`` names the classes in
-    the order of their numbers, as data sets of folders read it. Frames of an earlier video of the same name go.
+    Label maps are PNG files of one channel of eight bits, of the picture's size. Where the values are 0, 1, …,
+    ``classes.txt`` names the classes in their order, as data sets of folders read it. Frames of an earlier video of the
+    same name go.
 
     Args:
         folder: of classes.csv and classes.txt; made if it is not there.
@@ -168,8 +169,11 @@ class SegmentationResults(Results):
             rows.writerow(["value", "name", "red", "green", "blue"])
             for value, name, colour in zip(values, classes, table[: len(classes)].tolist(), strict=True):
                 rows.writerow([value, name, *colour])
-        names = "".join(f"{name}\n" for name in classes)
-        (folder / "classes.txt").write_text(names, encoding="utf-8", errors="surrogateescape")
+        listing = folder / "classes.txt"
+        listing.unlink(missing_ok=True)
+        if list(values) == list(range(len(classes))):
+            names = "".join(f"{name}\n" for name in classes)
+            listing.write_text(names, encoding="utf-8", errors="surrogateescape")
         for target in targets.values():
             for frame in target.glob("[0-9]" * FRAME_DIGITS + ".png"):
                 frame.unlink()

@@ -172,10 +172,13 @@ def test_an_image_without_a_labelled_pixel_changes_nothing(options: dict[str, An
     torch.testing.assert_close(prepared(**options)(logits, labels), prepared(**options)(logits[:1], labels[:1]))
 
 
-def test_pixels_of_classes_that_weigh_nothing_cost_nothing() -> None:
-    logits = batch()[0].requires_grad_()
-    loss = prepared(class_weights=WEIGHTS)(logits, torch.full((2, 5, 7), 2))["cross_entropy"]
-    assert loss == 0 and torch.autograd.grad(loss, logits)[0].eq(0).all()
+@pytest.mark.parametrize("options", [options for options in EVERY.values() if "class_weights" in options], ids=str)
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_pixels_of_classes_that_weigh_nothing_cost_nothing(options: dict[str, Any], kind: torch.dtype) -> None:
+    logits = batch()[0].to(kind).requires_grad_()
+    loss = prepared(**options)(logits, torch.full((2, 5, 7), 2))["cross_entropy"]
+    (gradient,) = torch.autograd.grad(65536 * loss, logits)  # as mixed precision scales it
+    assert loss == 0 and gradient.eq(0).all()
 
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
@@ -210,6 +213,18 @@ def test_hard_examples_are_those_whose_class_is_improbable_and_a_share_at_least(
 
 
 # Lovász
+
+
+def test_the_gradient_of_lovasz_keeps_single_precision_over_many_pixels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 5, 400, 500, generator=generator, dtype=torch.float64)
+    labels = torch.randint(5, (1, 400, 500), generator=generator)
+    loss, gradients = prepared(5, lovasz=1.0), []
+    for values in (logits.clone(), logits.float()):
+        values.requires_grad_()
+        gradients.append(torch.autograd.grad(loss(values, labels)["lovasz"], values)[0].double())
+    exact, found = gradients
+    assert (found - exact).norm() / exact.norm() < 1e-4
 
 
 def test_lovasz_of_certain_answers_is_the_mean_jaccard_loss_of_the_classes_there_are() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from numpy.typing import NDArray
 
 from litmobile.tasks.errors import DataError
 from litmobile.tasks.segmentation.masks import MOST_CLASSES, ByColour, ByValue, MaskReader
@@ -64,6 +67,28 @@ def test_palettes_of_few_colours_are_left_aside(tmp_path: Path, colours: int) ->
 def test_masks_of_one_bit_hold_0_and_1(tmp_path: Path, name: str) -> None:
     labels = ByValue([0, 1])(write_mask(tmp_path / name, VALUES > 0, "1"))
     assert np.array_equal(labels, VALUES > 0)
+
+
+def write_packed(file: Path, values: NDArray[np.uint8], bits: int) -> None:
+    """Write a grey PNG of fewer bits than a byte has, which neither Pillow nor OpenCV does."""
+    height, width = values.shape
+    per_byte = 8 // bits
+    places = bits * np.arange(per_byte)[::-1]
+    rows = (values.reshape(height, -1, per_byte) << places).sum(2).astype(np.uint8)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    written = [struct.pack(">I", len(of)) + kind + of + struct.pack(">I", zlib.crc32(kind + of)) for kind, of in chunks]
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_masks_of_few_bits_are_read_as_they_are_stored(tmp_path: Path, bits: int) -> None:
+    values = np.arange(32, dtype=np.uint8).reshape(4, 8) % (1 << bits)
+    write_packed(tmp_path / "mask.png", values, bits)
+    assert np.array_equal(ByValue(range(32))(tmp_path / "mask.png"), values)
 
 
 @pytest.mark.parametrize("name", ["mask.png", "mask.tif"])

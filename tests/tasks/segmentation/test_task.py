@@ -184,28 +184,34 @@ def test_another_number_of_weights_than_of_classes_is_one_sentence(root: Path, t
     assert "loss.class_weights has 2 numbers, but there are 3 classes: dark, middle, light." in str(caught.value)
 
 
+@pytest.mark.parametrize("broken", ["raise", "skip"])
 @pytest.mark.parametrize(("command", "split"), [("fit", "train"), ("fit", "val"), ("validate", "val")])
 def test_a_split_without_a_label_is_one_sentence_before_anything_is_trained(
-    split: str, command: str, run: Path, tmp_path: Path
+    split: str, command: str, broken: str, run: Path, tmp_path: Path
 ) -> None:
     for name in ("train", "val"):
         write_masked(tmp_path / "data", name, 2, unlabelled=name == split)
     with pytest.raises(SystemExit) as caught:
-        main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}"])
+        main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}", f"--data.broken={broken}"])
     assert f"No pixel of {tmp_path / 'data' / 'masks' / split} has a class" in str(caught.value)
 
 
-def test_where_masks_are_not_looked_at_before_an_evaluation_says_so_and_a_training_goes_on(
+def test_where_the_part_that_is_evaluated_shows_nothing_an_evaluation_says_so_and_a_training_goes_on(
     run: Path, tmp_path: Path
 ) -> None:
-    write_masked(tmp_path / "data", "train", 2)
-    write_masked(tmp_path / "data", "val", 2, unlabelled=True)
+    root = tmp_path / "data"
+    write_masked(root, "train", 2)
+    write_masked(root, "val", 3)
+    blank = cv2.imread(str(root / "masks" / "val" / "0.png"), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(root / "masks" / "val" / "0.png"), np.full_like(blank, 255))
     with pytest.raises(SystemExit) as caught:
-        main(["validate", "--run", str(run), f"--data.root={tmp_path / 'data'}", "--data.broken=skip"])
+        main(
+            ["validate", f"--run={run}", f"--data.root={root}", "--data.batch_size=1", "--trainer.limit_val_batches=0.4"]
+        )
     assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
-    short = trainer(tmp_path, max_epochs=1)
+    short = trainer(tmp_path, max_epochs=1, limit_val_batches=1)
     with pytest.warns(UserWarning, match="there is nothing to measure"):
-        short.fit(task(), FolderSegmentation(str(tmp_path / "data"), batch_size=2, workers=0, broken="skip"))
+        short.fit(task(), FolderSegmentation(str(root), batch_size=1, workers=0))
     assert short.callback_metrics["val/miou"] == 0
 
 

@@ -114,6 +114,8 @@ def test_lists_that_are_missing_are_named_with_those_there_are(root: Path, asser
     lists = root / "ImageSets" / "Segmentation"
     assert_one_sentence(refused(VocSegmentation(str(root), train="trainaug")), lists / "trainaug.txt", "train, val")
     assert_one_sentence(refused(VocSegmentation(str(root)), "test"), "--data.test=NAME")
+    (lists / "latin.txt").write_bytes("grün\n".encode("latin-1"))
+    assert_one_sentence(refused(VocSegmentation(str(root), train="latin")), lists / "latin.txt", "UTF-8")
     (lists / "train.txt").write_text("\n")
     assert_one_sentence(refused(VocSegmentation(str(root))), lists / "train.txt", "no pictures")
     lists.rename(root / "elsewhere")
