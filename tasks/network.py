@@ -96,7 +96,7 @@ class Network(nn.Module):
             image = read_image(image)
         if not isinstance(image, np.ndarray):
             raise TypeError(f"predict wants a file or an array, not {type(image).__name__}: numpy.asarray makes one.")
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
             raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         frame = self.preprocessing.frame(*image.shape[:2])
         placed = np.ascontiguousarray(self.preprocessing.place(image, frame))  # a flipped view cannot become a tensor

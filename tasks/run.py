@@ -19,8 +19,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
+from .data import Data
 from .drawing import save_picture
 from .errors import TaskError
 from .processes import first_process
@@ -177,7 +179,7 @@ class Reports(Callback):
             assert isinstance(pl_module, Task)
             pictures = self.folder / PICTURES
             pictures.mkdir(parents=True, exist_ok=True)
-            pl_module.draw(batch, pictures / f"val-{trainer.global_step:07d}.jpg")
+            pl_module.draw(batch, pictures / f"val-{moment(trainer, pl_module)[1]:07d}.jpg")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -190,8 +192,12 @@ class Reports(Callback):
     def _write(self, trainer: Trainer, task: LightningModule, split: str) -> None:
         assert isinstance(task, Task) and task.report is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        where = {"split": split, "epoch": trainer.current_epoch, "step": trainer.global_step}
-        (self.folder / f"{split}.json").write_text(json.dumps(where | task.report.values, indent=1) + "\n")
+        epoch, step = moment(trainer, task)
+        where = {"split": split, "epoch": epoch, "step": step}
+        data = getattr(trainer, "datamodule", None)
+        assert isinstance(data, Data)
+        head = {**where, "source": str(data.splits[split].source)}
+        (self.folder / f"{split}.json").write_text(json.dumps(head | task.report.values, indent=1) + "\n")
         (self.folder / f"{split}.txt").write_text(task.report.table + "\n")
         for name, rows in task.report.sheets.items():
             with (self.folder / f"{split}-{name}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -206,6 +212,13 @@ class Reports(Callback):
             earlier = [entry for entry in entries if entry["step"] < trainer.global_step]
             logged = {k: v.item() for k, v in trainer.callback_metrics.items()} | {"train/loss": task.last_loss}
             history.write_text(json.dumps([*earlier, where | logged], indent=1) + "\n")
+
+
+def moment(trainer: Trainer, task: Task) -> tuple[int, int]:
+    """Epoch and step of the weights that ``task`` has."""
+    if trainer.state.fn == TrainerFn.FITTING or task.moment is None:
+        return trainer.current_epoch, trainer.global_step
+    return task.moment
 
 
 class Progress(TQDMProgressBar):

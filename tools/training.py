@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import os
@@ -9,12 +10,13 @@ import sys
 import time
 import warnings
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
@@ -32,6 +34,7 @@ from ..tasks.classification import (  # noqa: F401
     ImageNetClassification,
     ListClassification,
 )
+from ..tasks.data import Data
 from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
 from ..tasks.errors import TaskError
 from ..tasks.processes import first_process
@@ -70,7 +73,7 @@ def run(command: str, words: Sequence[str]) -> None:
     """Carries out ``litmobile COMMAND WORDS``."""
     words, folder = take_option(configurations.resolve(words), "--run")
     if folder is not None:
-        words = [*stored_run(command, Path(folder)), *words]
+        words = [*stored_run(command, Path(folder), words), *words]
     keep_freed_memory()
     run_at = new_folder(words) if folder is None else Path(folder)
     # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
@@ -134,8 +137,17 @@ def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]
     return rest, value
 
 
-def stored_run(command: str, folder: Path) -> list[str]:
-    """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants."""
+def stored_run(command: str, folder: Path, words: Sequence[str]) -> list[str]:
+    """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants.
+
+    Args:
+        command: that uses it.
+        folder: of the run.
+        words: that will follow.
+
+    Raises:
+        ValueError: it is no run, or has no checkpoint.
+    """
     if command == "fit" and run_folder.is_new(folder):
         return []  # a new run, with a folder of the user's choice
     config = stored_config(folder)
@@ -143,7 +155,31 @@ def stored_run(command: str, folder: Path) -> list[str]:
     found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
     if not found and command != "fit":
         raise ValueError(f"{folder} has no checkpoint to {command}.")
-    return ["--config", str(config), *(["--ckpt_path", str(found[0])] if found else [])]
+    return ["--config", str(config), *own_splits(config, words), *(["--ckpt_path", str(found[0])] if found else [])]
+
+
+def own_splits(config: Path, words: Sequence[str]) -> list[str]:
+    """Words that call splits by default, if ``words`` ask for data of another kind than ``config`` has.
+
+    The parser hands on what two kinds of data both know, and so the names of folders that only one of them has.
+    """
+    _, asked = take_option(words, "--data")
+    name = (asked or "").rpartition(".")[2]
+    kind = next((kind for kind in every_kind(Data) if kind.__name__ == name), None)
+    if kind is None or yaml.safe_load(config.read_text())["data"]["class_path"].rpartition(".")[2] == name:
+        return []
+    options = inspect.signature(kind).parameters
+    defaults = {split: options[split].default for split in ("train", "val", "test") if split in options}
+    named = {split: "null" if default is None else default for split, default in defaults.items()}
+    known = [f"--data.{split}={name}" for split, name in named.items() if name is not inspect.Parameter.empty]
+    return [f"--data={asked}", *known]
+
+
+def every_kind(base: type[Data[Any]]) -> Iterator[type[Data[Any]]]:
+    """All classes that have been derived from ``base``."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from every_kind(kind)
 
 
 def stored_config(folder: Path) -> Path:

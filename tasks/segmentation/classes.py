@@ -46,6 +46,18 @@ def check_names(names: Sequence[str], source: Path | str) -> None:
         raise DataError(f"{source} names the class {readable(twice[0])} twice.")
 
 
+def check_counted(names: Sequence[str], ignored: Collection[int]) -> None:
+    """Raises DataError where it is not clear which values ``names`` stand for, as one of 0, 1, … is ignored."""
+    among = sorted(value for value in set(ignored) if value < len(names))
+    if among:
+        values = numbers(len(names), ignored)
+        shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
+        raise DataError(
+            f"The value {among[0]} is ignored, and also the place of the class {readable(names[among[0]])} among "
+            f"{len(names)}: say what masks hold for each of them, such as --data.values=[{shown}]."
+        )
+
+
 def numbers(classes: int, ignored: Collection[int]) -> tuple[int, ...]:
     """What masks hold for so many ``classes``: 0, 1, … but for what is ``ignored``."""
     return tuple(islice((value for value in count() if value not in ignored), classes))

@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..files import SPLIT_FOLDERS, check_root
 from ..holdout import Holdout
 from ..split import Broken
-from .classes import check_names, check_not_binary, count_classes, numbers, read_names, values_in
+from .classes import check_counted, check_names, check_not_binary, count_classes, numbers, read_names, values_in
 from .data import SegmentationData
 from .masked import MaskedImages, split_off
 from .masks import ByColour, ByValue, MaskReader
@@ -46,7 +46,8 @@ class FolderSegmentation(SegmentationData):
         split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes; None takes the lines of ``root/classes.txt``, and without that file looks through
             all masks of training for their number.
-        values: what masks hold for the classes, in their order; None takes 0, 1, … but for what is ignored.
+        values: what masks hold for the classes, in their order; None takes 0, 1, …, and without names but for what is
+            ignored.
         ignored: values of pixels that count as no class; None takes 255 unless it is one of ``values``.
         colours: colours for the classes, in their order, where masks are coloured; instead of ``values``.
         ignored_colours: colours of pixels that count as no class.
@@ -181,8 +182,10 @@ class FolderSegmentation(SegmentationData):
         else:
             if names is None:
                 names = nameless_classes(self.count_classes(masks if split == "train" else None))
-            elif split == "train":
-                check_not_binary(masks, self.ignored, self.broken == "skip")
+            else:
+                check_counted(names, self.ignored)
+                if split == "train":
+                    check_not_binary(masks, self.ignored, self.broken == "skip")
             reader = ByValue(numbers(len(names), self.ignored), self.ignored, self.remedy)
         return names, reader
 

@@ -64,9 +64,9 @@ def find_pairs(
         )
         if names
     ]
-    if lost and broken == "raise":
-        raise DataError(f"There {'is' if lost[0].startswith('1 ') else 'are'} {'; and '.join(lost)}.")
     both = sorted(by_name.keys() & masks_by_name.keys())
+    if lost and (broken == "raise" or not both):
+        raise DataError(f"There {'is' if lost[0].startswith('1 ') else 'are'} {'; and '.join(lost)}.")
     return Pairs(
         np.array([by_name[name] for name in both], dtype=np.str_),
         np.array([masks_by_name[name] for name in both], dtype=np.str_),

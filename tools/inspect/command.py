@@ -29,7 +29,7 @@ from .segmentation import SegmentationInspection, inspect_segmentation
 DESCRIPTION = (
     "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
     "and masks, and anchors that suit. The options are those of litmobile fit; --run FOLDER takes the configuration "
-    "of a run, and --data alone will do. It ends with 1 where a training would stop."
+    "of a run, and --data alone will do. It ends with 1 where a training would stop for what was looked at."
 )
 
 

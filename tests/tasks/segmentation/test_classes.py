@@ -137,11 +137,23 @@ def test_arguments_that_contradict_themselves_are_refused(
 
 
 def test_values_that_are_ignored_are_passed_over_when_classes_are_numbered(folders: Path) -> None:
-    for arguments in ({"ignored": [0, 255]}, {"ignored": [0, 255], "classes": NAMES[:2]}):
+    for arguments in ({"ignored": [0, 255]}, {"ignored": [0, 255], "classes": NAMES[:2], "values": [1, 2]}):
         split = FolderSegmentation(str(folders), **arguments).read("train")  # pyright: ignore[reportArgumentType]
         assert len(split.classes) == 2
         assert np.unique(split.labels(0)).tolist() == [0, 1, 255]
         assert (split.labels(0) == 0).sum() == (blocks((0, 1, 2, 255)) == 1).sum()
+
+
+@pytest.mark.parametrize("named", ["option", "file"])
+def test_names_and_an_ignored_value_among_their_places_ask_for_values(
+    named: str, folders: Path, assert_one_sentence: OneSentence
+) -> None:
+    (folders / "classes.txt").unlink(missing_ok=True)
+    if named == "file":
+        (folders / "classes.txt").write_text("\n".join(NAMES))
+    data = FolderSegmentation(str(folders), ignored=[0, 255], classes=NAMES if named == "option" else None)
+    values = ",".join(str(k + 1) for k in range(len(NAMES)))
+    assert_one_sentence(refused(data), "The value 0 is ignored", NAMES[0], f"--data.values=[{values}]")
 
 
 def test_masks_in_colours_are_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLos
 from litmobile.tasks.segmentation.data import SegmentationBatch, Truth
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tools.cli import main
+from support.folders import write_folders
 from support.segmentation import CLASSES, write_masked
 from support.training import SMALL_SEGMENTER
 
@@ -126,10 +128,26 @@ def test_validate_finds_what_the_training_measured(run: Path) -> None:
     before = report(run)
     trained = json.loads((run / "metrics.json").read_text())[-1]
     main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint(run, "last"))])
-    for what in ("pixels", "figures", "per_class"):
-        assert report(run)[what] == before[what]
+    assert report(run) == before, "and says of which weights and images it is"
+    assert (before["epoch"], before["step"]) == (11, 36) and before["source"].endswith("images/val")
     for name, value in before["figures"].items():
         assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_a_run_measures_data_of_another_kind_by_the_names_of_that(run: Path, root: Path, tmp_path: Path) -> None:
+    folders = {"JPEGImages": "images/val", "SegmentationClass": "masks/val"}
+    for folder, source in folders.items():
+        shutil.copytree(root / source, tmp_path / "VOC" / folder)
+    lists = tmp_path / "VOC" / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("\n".join(path.stem for path in (root / "masks/val").iterdir()))
+    before = report(run)
+    names = f"--data.classes=[{','.join(CLASSES)}]"
+    main(["validate", f"--run={run}", "--data=VocSegmentation", f"--data.root={tmp_path / 'VOC'}", names])
+    assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
+    with pytest.raises(SystemExit) as caught:
+        main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_folders(tmp_path, 6)}"])
+    assert "SegmentationTask trains and evaluates data of the kind SegmentationData" in str(caught.value)
 
 
 def test_test_reads_the_test_split(run: Path) -> None:
@@ -204,10 +222,9 @@ def test_where_the_part_that_is_evaluated_shows_nothing_an_evaluation_says_so_an
     write_masked(root, "val", 3)
     blank = cv2.imread(str(root / "masks" / "val" / "0.png"), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(root / "masks" / "val" / "0.png"), np.full_like(blank, 255))
+    first_batch = ["--trainer.limit_val_batches=0.4"]
     with pytest.raises(SystemExit) as caught:
-        main(
-            ["validate", f"--run={run}", f"--data.root={root}", "--data.batch_size=1", "--trainer.limit_val_batches=0.4"]
-        )
+        main(["validate", f"--run={run}", f"--data.root={root}", "--data.batch_size=1", *first_batch])
     assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
     short = trainer(tmp_path, max_epochs=1, limit_val_batches=1)
     with pytest.warns(UserWarning, match="there is nothing to measure"):
