@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..tasks.segmentation.inference import Inference
 
 TRAINING = ("fit", "validate", "test")
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # what a file system denies users
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 
@@ -79,11 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def deliberate_sentence(error: BaseException) -> str | None:
-    """What litmobile's own code said to the user by raising ``error``; None for errors that need their traceback."""
+    """What litmobile's own code, or the file system, said to the user; None for errors that need their traceback."""
     frames = list(traceback.walk_tb(error.__traceback__))
     raised_in = frames[-1][0].f_globals.get("__name__", "") if frames else ""
     if raised_in.startswith("litmobile."):
         return str(error)
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        return f"{error.filename} cannot be read or written: {error.strerror}."
     if raised_in.startswith("jsonargparse."):
         # where a value may be of several types, the parser lists what each of them said and drops the errors
         said = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]

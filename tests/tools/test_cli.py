@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -319,6 +321,18 @@ def test_help_answers_without_importing_torch() -> None:
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "litmobile COMMAND --help" in answer.stdout
     assert time.perf_counter() - start < 30  # a machine at work is slow; what counts is that nothing heavy is imported
+
+
+@pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=os.strerror)
+def test_what_a_file_system_denies_is_one_sentence(
+    reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(self: Path, *arguments: object, **options: object) -> None:
+        raise OSError(reason, os.strerror(reason), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", denied)  # the tests' user may be one to whom nothing is denied
+    said = refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
+    assert "cannot be read or written" in said and str(tmp_path) in said and os.strerror(reason) in said
 
 
 def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
