@@ -48,7 +48,7 @@ def check_names(names: Sequence[str], source: Path | str) -> None:
 
 def check_counted(names: Sequence[str], ignored: Collection[int]) -> None:
     """Raises DataError where it is not clear which values ``names`` stand for, as one of 0, 1, … is ignored."""
-    among = sorted(value for value in set(ignored) if value < len(names))
+    among = sorted(set(ignored) & set(range(len(names))))
     if among:
         values = numbers(len(names), ignored)
         shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
