@@ -63,11 +63,8 @@ class Network(nn.Module):
         backbone.select(maps)
         self.backbone = backbone
         self.head = head(features, len(classes), backbone.width)
-        if preprocessing.fit == "crop" and self.head.role not in ("", "classification"):
-            raise ValueError(
-                f"preprocessing.fit is crop, which cuts off image borders that {type(self.head).__name__} needs: "
-                "give stretch or pad."
-            )
+        if self.head.role not in ("", "classification"):
+            preprocessing.check_uncut(type(self.head).__name__)
         self.maps = tuple(maps)
         self.classes = tuple(classes)
         self.preprocessing = preprocessing
@@ -77,9 +74,10 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1, of any size → the head's output."""
         image_size = (images.shape[2], images.shape[3])
-        whole = 1 if images.is_floating_point() else 255
-        images = images.to(self.mean.dtype) / whole
-        return self.head(self.backbone((images - self.mean) / self.std), image_size)
+        values = images.to(self.mean.dtype)
+        if not images.is_floating_point():
+            values = values / 255
+        return self.head(self.backbone((values - self.mean) / self.std), image_size)
 
     @torch.inference_mode()
     def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:

@@ -49,6 +49,13 @@ class Preprocessing:
         """Mean and std together."""
         return Normalisation(self.mean, self.std)
 
+    def check_uncut(self, user: str) -> None:
+        """Raises ValueError where images are cut at their borders, which ``user`` needs."""
+        if self.fit == "crop":
+            raise ValueError(
+                f"preprocessing.fit is crop, which cuts off image borders that {user} needs: give stretch or pad."
+            )
+
     def frame(self, height: int, width: int) -> Frame:
         """Where an image of ``height``×``width`` pixels lies in the input."""
         rows, columns = self.size

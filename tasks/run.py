@@ -156,7 +156,7 @@ class Reports(Callback):
         self.folder = folder
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validate_last(trainer)  # what goes on within an epoch does not start it
+        self._validate_last(trainer)  # Lightning starts no epoch anew that a run goes on within
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validate_last(trainer)
@@ -179,7 +179,7 @@ class Reports(Callback):
             assert isinstance(pl_module, Task)
             pictures = self.folder / PICTURES
             pictures.mkdir(parents=True, exist_ok=True)
-            pl_module.draw(batch, pictures / f"val-{moment(trainer, pl_module)[1]:07d}.jpg")
+            pl_module.draw(batch, pictures / f"val-{epoch_and_step(trainer, pl_module)[1]:07d}.jpg")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -192,7 +192,7 @@ class Reports(Callback):
     def _write(self, trainer: Trainer, task: LightningModule, split: str) -> None:
         assert isinstance(task, Task) and task.report is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        epoch, step = moment(trainer, task)
+        epoch, step = epoch_and_step(trainer, task)
         where = {"split": split, "epoch": epoch, "step": step}
         data = getattr(trainer, "datamodule", None)
         assert isinstance(data, Data)
@@ -214,11 +214,11 @@ class Reports(Callback):
             history.write_text(json.dumps([*earlier, where | logged], indent=1) + "\n")
 
 
-def moment(trainer: Trainer, task: Task) -> tuple[int, int]:
-    """Epoch and step of the weights that ``task`` has."""
-    if trainer.state.fn == TrainerFn.FITTING or task.moment is None:
+def epoch_and_step(trainer: Trainer, task: Task) -> tuple[int, int]:
+    """Of the weights that ``task`` has: those of a training under way, or else of the checkpoint."""
+    if trainer.state.fn == TrainerFn.FITTING or task.saved_at is None:
         return trainer.current_epoch, trainer.global_step
-    return task.moment
+    return task.saved_at
 
 
 class Progress(TQDMProgressBar):

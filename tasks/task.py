@@ -86,9 +86,9 @@ class Task(LightningModule, ABC):
 
     network: Network
     report: Report | None = None
-    #: of the step that was logged last; and epoch and step of the weights that a checkpoint held
+    #: of the step that was logged last; and the epoch and step at which loaded weights were saved
     last_loss: float | None = None
-    moment: tuple[int, int] | None = None
+    saved_at: tuple[int, int] | None = None
     _average: WeightAverage | None = None
     _watch: LossWatch
 
@@ -389,7 +389,7 @@ class Task(LightningModule, ABC):
         """Refuses the checkpoint of another network, and sorts out what a training goes on with."""
         self._data()  # where it is of another kind, its classes are not what is wrong
         check_same_network(checkpoint, self.network)
-        self.moment = (checkpoint["epoch"], checkpoint["global_step"])
+        self.saved_at = (checkpoint["epoch"], checkpoint["global_step"])
         if self.trainer.state.fn != TrainerFn.FITTING:
             return
         self._resumed = {name: checkpoint[name] for name in ("random", "position") if name in checkpoint}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..tasks.segmentation.inference import Inference
 
 TRAINING = ("fit", "validate", "test")
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # what a file system denies users
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # what a file system denies users
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 
@@ -86,7 +86,7 @@ def deliberate_sentence(error: BaseException) -> str | None:
     raised_in = frames[-1][0].f_globals.get("__name__", "") if frames else ""
     if raised_in.startswith("litmobile."):
         return str(error)
-    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+    if isinstance(error, OSError) and error.errno in DENIED and error.filename:
         return f"{error.filename} cannot be read or written: {error.strerror}."
     if raised_in.startswith("jsonargparse."):
         # where a value may be of several types, the parser lists what each of them said and drops the errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import itertools
 import logging
@@ -11,7 +12,7 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,24 @@ def stored_run(command: str, folder: Path, words: Sequence[str]) -> list[str]:
     """
     if command == "fit" and run_folder.is_new(folder):
         return []  # a new run, with a folder of the user's choice
-    config = stored_config(folder)
+    config = stored_config(folder, words)
     names = ("last",) if command == "fit" else ("best", "last")
     found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
     if not found and command != "fit":
         raise ValueError(f"{folder} has no checkpoint to {command}.")
-    return ["--config", str(config), *own_splits(config, words), *(["--ckpt_path", str(found[0])] if found else [])]
+    return [*config, *(["--ckpt_path", str(found[0])] if found else [])]
+
+
+def stored_config(folder: Path, words: Sequence[str]) -> list[str]:
+    """Words that take the configuration of the run in ``folder``, as far as it suits the ``words`` that will follow.
+
+    Raises:
+        ValueError: it is no run.
+    """
+    config = folder / run_folder.CONFIG
+    if not config.is_file():
+        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
+    return ["--config", str(config), *own_splits(config, words)]
 
 
 def own_splits(config: Path, words: Sequence[str]) -> list[str]:
@@ -164,15 +177,20 @@ def own_splits(config: Path, words: Sequence[str]) -> list[str]:
     The parser hands on what two kinds of data both know, and so the names of folders that only one of them has.
     """
     _, asked = take_option(words, "--data")
-    name = (asked or "").rpartition(".")[2]
+    module, _, name = (asked or "").rpartition(".")
+    if module:
+        with suppress(ImportError):  # the parser says it better
+            importlib.import_module(module)
     kind = next((kind for kind in every_kind(Data) if kind.__name__ == name), None)
     if kind is None or yaml.safe_load(config.read_text())["data"]["class_path"].rpartition(".")[2] == name:
         return []
     options = inspect.signature(kind).parameters
     defaults = {split: options[split].default for split in ("train", "val", "test") if split in options}
-    named = {split: "null" if default is None else default for split, default in defaults.items()}
-    known = [f"--data.{split}={name}" for split, name in named.items() if name is not inspect.Parameter.empty]
-    return [f"--data={asked}", *known]
+    given = {split: "null" if default is None else default for split, default in defaults.items()}
+    return [
+        f"--data={asked}",
+        *(f"--data.{split}={default}" for split, default in given.items() if default is not inspect.Parameter.empty),
+    ]
 
 
 def every_kind(base: type[Data[Any]]) -> Iterator[type[Data[Any]]]:
@@ -180,14 +198,6 @@ def every_kind(base: type[Data[Any]]) -> Iterator[type[Data[Any]]]:
     for kind in base.__subclasses__():
         yield kind
         yield from every_kind(kind)
-
-
-def stored_config(folder: Path) -> Path:
-    """The configuration of the run in ``folder``."""
-    config = folder / run_folder.CONFIG
-    if not config.is_file():
-        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
-    return config
 
 
 def new_folder(words: Sequence[str]) -> Path:

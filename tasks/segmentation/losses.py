@@ -137,8 +137,8 @@ class PixelLoss:
             hard = self._hard(logits.detach(), labels)
             each, weights = (each * hard).sum(), weights * hard
         total = weights.sum()
-        # where nothing counts, the sum may still hold what smoothing gave to other classes
-        return torch.where(total > 0, each, torch.zeros_like(each)) / torch.where(total > 0, total, 1)
+        counts = total > 0  # where nothing does, the sum may still hold what smoothing gave to other classes
+        return each.where(counts, 0) / total.where(counts, 1)
 
     def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
         """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""

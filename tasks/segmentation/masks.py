@@ -26,7 +26,7 @@ MOST_CLASSES = STRANGE
 VALUES = 1 << 16  # that masks of one channel may hold
 ONE_CHANNEL = ("1", "L", "P")
 LOOKED_AT = 16  # masks of a split that tell whether they fit the data
-SPREAD = {"L;2": 85, "L;4": 17}
+SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow makes bytes of grey of two and four bits
 WITH_LOSS = ("JPEG", "MPO")  # Pillow's names of them; MPO are several JPEG in one
 
 
@@ -153,7 +153,8 @@ def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
     picture, factor = opened(file)
     with picture:
         if picture.mode in ONE_CHANNEL:
-            return np.asarray(picture, dtype=np.uint8) // np.uint8(factor)
+            values = np.asarray(picture, dtype=np.uint8)
+            return values if factor == 1 else values // np.uint8(factor)
         if picture.mode.startswith("I"):
             return np.asarray(picture, dtype=np.int32)
         check_whole(picture, file)

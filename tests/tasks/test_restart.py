@@ -304,6 +304,13 @@ def test_the_last_epoch_is_evaluated_whatever_its_number(
     assert checkpoint(tmp_path / "run", "best").is_file()
 
 
+def test_the_last_epoch_is_evaluated_where_a_run_goes_on_within_it(detector: Training, tmp_path: Path) -> None:
+    words = [*detector.words, "--trainer.check_val_every_n_epoch=2"]
+    assert interrupt(words, tmp_path / "run", "SIGTERM", 13) == 128 + signal.SIGTERM
+    main(["fit", "--run", str(tmp_path / "run")])
+    assert [entry["epoch"] for entry in json.loads((tmp_path / "run" / "metrics.json").read_text())] == [1, 2]
+
+
 def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shapes: Path, tmp_path: Path) -> None:
     fused = ["--model.optimizer=AdamW", "--model.optimizer.fused=true", "--trainer.precision=bf16-mixed"]
     with pytest.raises(SystemExit) as caught:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import yaml
 
-from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord
+from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord, VocDetection
 from litmobile.tools.cli import main
-from support.cli import SHAPES, TINY, Inspect, Report, refusal
+from support.cli import SHAPES, TINY, Inspect, Report, fit, refusal
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult>"
@@ -36,6 +36,13 @@ class OwnDetection(DetectionData):
         records = [ImageRecord(name, (50, 50), [(0, 0, 25, 25)], [0]) for name in names]
         more = split == "val" and self.count > 2
         return Annotations.from_records(folder, folder, ["one", "two", *(["three"] if more else [])], records)
+
+
+class OtherVoc(VocDetection):
+    """A data set of a user's own, which calls validation otherwise."""
+
+    def __init__(self, root: str, train: str = "train", val: str = "held_out", test: str | None = None) -> None:
+        super().__init__(root, train=train, val=val, test=test)
 
 
 @pytest.fixture(autouse=True)
@@ -215,6 +222,13 @@ def test_data_of_ones_own(shapes: Path, inspect: Inspect) -> None:
     ]
     contradiction, *_ = inspect(*words, "--data.classes=3")[1]["stops"]
     assert "have different categories" in contradiction
+
+
+def test_a_run_and_data_of_another_kind_have_the_splits_of_that(shapes: Path, voc: Path, inspect: Inspect) -> None:
+    fit(shapes, "--run", "first", "--trainer.max_epochs=1")
+    (voc / "ImageSets/Main/val.txt").rename(voc / "ImageSets/Main/held_out.txt")
+    report = inspect("--run", "first", f"--data={__name__}.OtherVoc", f"--data.root={voc}")[1]
+    assert [split["images"] for split in report["splits"].values()] == [2, 1] and report["stops"] == []
 
 
 def test_the_configuration_of_a_run_will_do(shapes: Path, inspect: Inspect, tmp_path: Path, capsys: Any) -> None:

@@ -74,7 +74,7 @@ def inspect(words: Sequence[str]) -> None:
     """
     words, run = take_option(configurations.resolve(words), "--run")
     if run is not None:
-        words = ["--config", str(stored_config(Path(run))), *words]
+        words = [*stored_config(Path(run), words), *words]
     sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
     try:
         asked = InspectCLI(
@@ -106,12 +106,12 @@ def look(
     """What is found in ``data``, and the same to read.
 
     Raises:
-        TaskError: this is data of another kind, or ``size`` contradicts ``task``.
+        ValueError: this is data of another kind, or cut, or ``size`` contradicts ``task``.
         DataError: there is no split that can be read.
     """
     if isinstance(data, DetectionData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
-        check_whole(preprocessing)
+        preprocessing.check_uncut(type(data).__name__)
         objects = inspect_detection(data, task, preprocessing, pictures)
         return objects, detection_tables.tables(objects)
     if isinstance(data, ClassificationData):
@@ -120,19 +120,13 @@ def look(
         return labelled, classification_tables.tables(labelled)
     if isinstance(data, SegmentationData):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
-        check_whole(preprocessing)
+        preprocessing.check_uncut(type(data).__name__)
         masked = inspect_segmentation(data, preprocessing, pictures)
         return masked, segmentation_tables.tables(masked)
     raise TaskError(
         f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
         "not."
     )
-
-
-def check_whole(preprocessing: Preprocessing) -> None:
-    """Raises TaskError where images are cut, which a network for boxes or label maps refuses."""
-    if preprocessing.fit == "crop":
-        raise TaskError("preprocessing.fit is crop, which cuts off image borders that are needed: give stretch or pad.")
 
 
 def input_of(task: Task | None, size: Sequence[int] | None, usual: Preprocessing) -> Preprocessing:

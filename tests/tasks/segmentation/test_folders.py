@@ -130,7 +130,7 @@ def test_no_pairs_at_all_are_refused(tmp_path: Path, broken: Any, assert_one_sen
     write_image(tmp_path / "images" / "a.png")
     write_mask(tmp_path / "masks" / "b.png", blocks([0]))
     data = FolderSegmentation(str(tmp_path), classes=NAMES, broken=broken)
-    assert_one_sentence(refused(data), tmp_path / "images")
+    assert_one_sentence(refused(data), tmp_path / "images", "a.png", tmp_path / "masks", "b.png")
 
 
 def test_folders_that_are_not_there_are_named_with_what_is(

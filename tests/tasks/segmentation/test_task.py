@@ -156,6 +156,13 @@ def test_test_reads_the_test_split(run: Path) -> None:
     assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
 
 
+def test_a_network_in_half_precision_is_looked_at_in_several_scales(run: Path) -> None:
+    network = litmobile.load(run).bfloat16()
+    scales = Inference(scales=(0.75, 1.0), flip=True)
+    labels = network.predict(np.full((48, 64, 3), 200, dtype=np.uint8), scales).labels
+    assert labels.shape == (48, 64) and (labels == CLASSES.index("light")).all()
+
+
 def test_an_evaluation_looks_through_windows_and_mirrors_where_asked(run: Path, tmp_path: Path) -> None:
     before = (run / "val.json").read_text()
     words = ["--model.inference.window=[48,40]", "--model.inference.scales=[0.75,1.0]", "--model.inference.flip=true"]
