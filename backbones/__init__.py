@@ -1,7 +1,8 @@
 """Backbones: one file a paper, all behind the contract of :mod:`litmobile.backbones.contract`."""
 
+from ..errors import WeightsError
 from .checks import check_backbone
-from .contract import Backbone, Feature
+from .contract import Backbone, Feature, Features
 from .effnet import EffNet
 from .mobilenet_v1 import MobileNetV1
 from .mobilenet_v2 import MobileNetV2
@@ -10,12 +11,13 @@ from .mobilevit import MobileViT
 from .shufflenet_v1 import ShuffleNetV1
 from .shufflenet_v2 import ShuffleNetV2
 from .timm_backbone import TimmBackbone
-from .weights import WeightsError, load_weights
+from .weights import load_weights
 
 __all__ = [
     "Backbone",
     "EffNet",
     "Feature",
+    "Features",
     "MobileNetV1",
     "MobileNetV2",
     "MobileNetV3",

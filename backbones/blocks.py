@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import UserError
+
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
 Padding = Literal["symmetric", "same"]
 
@@ -21,7 +23,7 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-class Style(NamedTuple):
+class ConvConfig(NamedTuple):
     """What convolutions of one network share.
 
     Attributes:
@@ -49,7 +51,7 @@ def activation(name: Activation) -> nn.Module:
         ValueError: no such activation.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"There is no activation {name!r}: choose one of {', '.join(ACTIVATIONS)}.")
+        raise UserError(f"There is no activation {name!r}: choose one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name](inplace=True)
 
 
@@ -88,11 +90,11 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         act: Activation | None,
-        style: Style,
+        style: ConvConfig,
     ) -> None:
         super().__init__()
         if style.padding not in ("symmetric", "same"):
-            raise ValueError(f"There is no padding {style.padding!r}: choose symmetric or same.")
+            raise UserError(f"There is no padding {style.padding!r}: choose symmetric or same.")
         # with stride 1 both styles pad alike, and a plain convolution is the quicker and more exportable one
         same = style.padding == "same" and stride > 1
         self.conv = (SamePadConv2d if same else nn.Conv2d)(
@@ -110,7 +112,7 @@ class ConvNormAct(nn.Sequential):
             self.act = activation(act)
 
 
-class Strides:
+class StrideTracker:
     """Keeps count of strides while a network is built, and turns those beyond ``output_stride`` into dilation.
 
     As in torchvision's segmentation networks, the layer whose stride is replaced is dilated itself, too.
@@ -118,7 +120,7 @@ class Strides:
 
     def __init__(self, output_stride: int) -> None:
         if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride must be 8, 16 or 32, not {output_stride}.")
+            raise UserError(f"output_stride must be 8, 16 or 32, not {output_stride}.")
         self.limit = output_stride
         self.nominal = 1
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from .contract import Backbone, build
+from .contract import Backbone, from_config
 from .weights import describe, first_line, load_state
 
 Make = Callable[[], Backbone]
@@ -90,7 +90,7 @@ def check_taps(make: Make) -> None:
     backbone = make()
     if not backbone.width > 0:
         broken(backbone, "a positive width", f"it is {backbone.width}")
-    for role, names in backbone.taps.items():
+    for role, names in backbone.default_features.items():
         if not names or list(names) != [name for name in backbone.features if name in names]:
             offer = f"for {role} some of the maps {listed(backbone.features)}, finest first"
             broken(backbone, offer, f"it taps {listed(names)}")
@@ -100,7 +100,9 @@ def selections(backbone: Backbone) -> list[tuple[str, ...]]:
     """The selections to try: every map alone, what the roles tap, and the outermost two in the wrong order."""
     names = list(backbone.features)
     outermost = [(names[-1], names[0])] if len(names) > 1 else []
-    return list(dict.fromkeys([*((name,) for name in names), *map(tuple, backbone.taps.values()), *outermost]))
+    return list(
+        dict.fromkeys([*((name,) for name in names), *map(tuple, backbone.default_features.values()), *outermost])
+    )
 
 
 def check_selection(make: Make, names: tuple[str, ...], images: Tensor) -> None:
@@ -119,8 +121,8 @@ def check_selection(make: Make, names: tuple[str, ...], images: Tensor) -> None:
             broken(whole, f"{after} the same {name} as before", "its values differ")
     if not set(names) <= set(narrow.features) or not narrow.features.items() <= whole.features.items():
         broken(whole, f"{after} features of these maps and none that are new", f"it has {listed(narrow.features)}")
-    for role, taps in narrow.taps.items():
-        if not set(taps) <= set(narrow.features):
+    for role, default_features in narrow.default_features.items():
+        if not set(default_features) <= set(narrow.features):
             broken(whole, f"{after} only roles whose maps are left", f"it still has {role}")
     torch.stack([x.sum() for x in maps.values()]).sum().backward()
     for name, parameter in narrow.named_parameters():
@@ -165,24 +167,24 @@ def check_narrowing(make: Make) -> None:
 
 
 def check_spec(make: Make) -> None:
-    """``spec`` is plain values, and builds the same network again."""
+    """``config`` is plain values, and builds the same network again."""
     backbone = make()
     for argument in backbone.shape_arguments:
         if argument not in backbone.arguments:
             broken(backbone, "shape_arguments that its constructor has", f"{argument} is none")
-    spec = backbone.spec()
+    config = backbone.config()
     try:
         buffer = io.BytesIO()
-        torch.save(spec, buffer)
+        torch.save(config, buffer)
         buffer.seek(0)
-        json.dumps(spec)
-        again = build(torch.load(buffer, weights_only=True), Backbone)  # as a checkpoint keeps it
+        json.dumps(config)
+        again = from_config(torch.load(buffer, weights_only=True), Backbone)  # as a checkpoint keeps it
     except Exception as error:
-        broken(backbone, f"to be built again from its spec, plain values and a path to import ({spec})", told(error))
+        broken(backbone, f"to be built again from its spec, plain values and a path to import ({config})", told(error))
     for what, first, second in (
-        ("spec", spec, again.spec()),
+        ("spec", config, again.config()),
         ("features", backbone.features, again.features),
-        ("taps", backbone.taps, again.taps),
+        ("taps", backbone.default_features, again.default_features),
         ("width", {"width": backbone.width}, {"width": again.width}),
         ("tensors", shapes(backbone), shapes(again)),
     ):
@@ -199,9 +201,9 @@ def check_independence(make: Make) -> None:
     for name, tensor in second.state_dict().items():
         if tensor.data_ptr() in held:
             broken(first, "to share no tensor with one that is made anew", f"both have the same {name}")
-    before = dict(second.features), dict(second.taps)
+    before = dict(second.features), dict(second.default_features)
     first.select(list(first.features)[:1])
-    if (second.features, second.taps) != before:
+    if (second.features, second.default_features) != before:
         broken(first, "to share no features and taps with one that is made anew", "its select changed both")
 
 

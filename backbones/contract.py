@@ -6,16 +6,13 @@ import importlib
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
+from ..errors import UserError
 from .published import Normalisation, Variant
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be had, are not safe to read, or do not fit the network."""
 
 
 class Feature(NamedTuple):
@@ -25,7 +22,20 @@ class Feature(NamedTuple):
     stride: int
 
 
-class Part(nn.Module):
+class Features(dict[str, Feature]):
+    """Feature maps by name, finest first, as a head is built on them.
+
+    Args:
+        features: the maps.
+        width: width multiplier of their backbone, with which a head may scale its own layers.
+    """
+
+    def __init__(self, features: Mapping[str, Feature], width: float = 1.0) -> None:
+        super().__init__(features)
+        self.width = width
+
+
+class Configurable(nn.Module):
     """A module that remembers its constructor arguments, so that a checkpoint can say how to build it again.
 
     Arguments have to be plain values (numbers, strings, lists, dictionaries): they are stored in checkpoints that are
@@ -66,7 +76,7 @@ class Part(nn.Module):
         parameters = inspect.signature(cls.__init__).parameters
         return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
-    def spec(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    def config(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
         """Import path and constructor arguments, as plain values; ``leave_out`` names arguments to omit."""
         omitted = set(leave_out)
         arguments = {name: value for name, value in self.init_args.items() if name not in omitted}
@@ -83,27 +93,27 @@ def public_path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-AnyPart = TypeVar("AnyPart", bound=Part)
+AnyConfigurable = TypeVar("AnyConfigurable", bound=Configurable)
 
 
-def build(spec: dict[str, Any], kind: type[AnyPart], **extra: Any) -> AnyPart:
-    """Builds the part that ``spec`` (see :meth:`Part.spec`) describes; ``extra`` adds arguments that it leaves out.
+def from_config(config: dict[str, Any], kind: type[AnyConfigurable], **extra: Any) -> AnyConfigurable:
+    """Builds the part that ``config`` (see :meth:`Configurable.config`) describes; ``extra`` adds arguments that it leaves out.
 
     Raises:
-        TypeError: ``spec`` names something else than a ``kind``. Nothing but such classes is ever called, because specs
+        TypeError: ``config`` names something else than a ``kind``. Nothing but such classes is ever called, because specs
             come out of checkpoint files.
     """
-    module, _, name = spec["class_path"].rpartition(".")
+    module, _, name = config["class_path"].rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise TypeError(f"{spec['class_path']} cannot be found, so it cannot be built from a checkpoint.") from error
+        raise TypeError(f"{config['class_path']} cannot be found, so it cannot be built from a checkpoint.") from error
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise TypeError(f"{spec['class_path']} is no {kind.__name__} and cannot be built from a checkpoint.")
-    return found(**spec["init_args"], **extra)
+        raise TypeError(f"{config['class_path']} is no {kind.__name__} and cannot be built from a checkpoint.")
+    return found(**config["init_args"], **extra)
 
 
-class Backbone(Part, ABC):
+class Backbone(Configurable, ABC):
     """A network that turns images into named feature maps.
 
     Maps are named by position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and 32, and
@@ -121,21 +131,30 @@ class Backbone(Part, ABC):
 
     variants: ClassVar[tuple[Variant, ...]] = ()
     features: dict[str, Feature]
-    taps: dict[str, tuple[str, ...]]
+    default_features: dict[str, tuple[str, ...]]
     width: float = 1.0
 
-    def tap(self, role: str) -> tuple[str, ...]:
+    def feature_names(self, role: str) -> tuple[str, ...]:
         """Names of the maps that ``role`` taps.
 
         Raises:
             ValueError: this backbone has no maps for ``role``.
         """
-        if role not in self.taps:
+        if role not in self.default_features:
             offer = ", ".join(f"{name} (stride {f.stride})" for name, f in self.features.items())
-            raise ValueError(
-                f"{type(self).__name__} has no maps for {role}: it offers {offer}; pass maps=[…] to choose among them."
+            raise UserError(
+                f"{type(self).__name__} has no maps for {role}: it offers {offer}; pass feature_maps=[…] to choose among them."
             )
-        return self.taps[role]
+        return self.default_features[role]
+
+    def head_features(self, names: Sequence[str]) -> Features:
+        """What a head on the maps ``names`` is built from.
+
+        Raises:
+            UserError: a name is not on offer.
+        """
+        self.check_offered(names)
+        return Features({name: self.features[name] for name in names}, self.width)
 
     @abstractmethod
     def select(self, names: Sequence[str]) -> None:
@@ -183,10 +202,10 @@ class Backbone(Part, ABC):
     def check_offered(self, names: Sequence[str]) -> None:
         """Raises ValueError unless ``names`` are names, and every one of them is on offer."""
         if not names or isinstance(names, str):
-            raise ValueError(f"{type(self).__name__} needs a list of maps, some of {', '.join(self.features)}.")
+            raise UserError(f"{type(self).__name__} needs a list of maps, some of {', '.join(self.features)}.")
         for name in names:
             if name not in self.features:
-                raise ValueError(
+                raise UserError(
                     f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}; choose among "
-                    "them with maps=[…]."
+                    "them with feature_maps=[…]."
                 )

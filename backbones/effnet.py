@@ -8,16 +8,17 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, SamePadConv2d, Strides, activation, init_convolutions, round_channels
-from .chain import Chain
+from ..errors import UserError
+from .blocks import Activation, SamePadConv2d, StrideTracker, activation, init_convolutions, round_channels
 from .published import Variant
+from .sequential import SequentialBackbone
 
 ClosingKernel = Literal["2x1", "1x2"]
 
 # what enters the first block's depthwise convolutions … what leaves the last block (table 1, the network for CIFAR-10)
 CHANNELS = (32, 64, 128, 256)
 EXTENSION = (512, 1024)
-EXTENDED_TAPS = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
+EXTENDED_FEATURES = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
 
 # counted as published for 32×32 px and ten classes: the 4×4 cells of the last map each have weights of their own
 VARIANTS = (
@@ -67,7 +68,7 @@ class RowPool(nn.Module):
         return F.max_pool2d(below, (2, 1), 1, dilation=(self.dilation, 1))
 
 
-class EffNet(Chain):
+class EffNet(SequentialBackbone):
     """EffNet as published, or with two more blocks that are ours.
 
     A block is a 1×1, a depthwise 1×3, a max-pool of two rows, a depthwise 3×1, and a convolution of two cells that
@@ -108,14 +109,14 @@ class EffNet(Chain):
         super().__init__(width, in_channels)
         kernels = {"2x1": (2, 1), "1x2": (1, 2)}
         if closing_kernel not in kernels:
-            raise ValueError(f"closing_kernel must be {' or '.join(kernels)}, not {closing_kernel!r}.")
+            raise UserError(f"closing_kernel must be {' or '.join(kernels)}, not {closing_kernel!r}.")
 
         def conv(before: int, after: int, kernel: tuple[int, int] = (1, 1), **options: int) -> ConvActNorm:
             return ConvActNorm(
                 before, after, kernel, act=activation, norm_eps=norm_eps, norm_momentum=norm_momentum, **options
             )
 
-        strides = Strides(output_stride)
+        strides = StrideTracker(output_stride)
         before, dilated = in_channels, 1
         channels = [round_channels(c * width) for c in (*CHANNELS, *(EXTENSION if extended else ()))]
         for inner, after in itertools.pairwise(channels):
@@ -129,15 +130,15 @@ class EffNet(Chain):
                 "closing", conv(inner, after, kernels[closing_kernel], column_stride=stride, dilation=dilation)
             )
             self.append(block)
-            self.mark(strides.position, after, strides.actual)
+            self.add_feature(strides.position, after, strides.actual)
             before, dilated = after, dilation
         init_convolutions(self)
-        self.taps = dict(EXTENDED_TAPS) if extended else {"classification": ("c3",)}
+        self.default_features = dict(EXTENDED_FEATURES) if extended else {"classification": ("c3",)}
 
-    def tap(self, role: str) -> tuple[str, ...]:
+    def feature_names(self, role: str) -> tuple[str, ...]:
         try:
-            return super().tap(role)
+            return super().feature_names(role)
         except ValueError as error:
-            if role not in EXTENDED_TAPS or self.arguments["extended"]:
+            if role not in EXTENDED_FEATURES or self.arguments["extended"]:
                 raise
-            raise ValueError(f"{str(error).rstrip('.')}, or extended=True for the maps of {role}.") from None
+            raise UserError(f"{str(error).rstrip('.')}, or extended=True for the maps of {role}.") from None

@@ -12,13 +12,13 @@ from typing import ClassVar
 
 from torch import nn
 
-from .blocks import ConvNormAct, Style, init_convolutions
-from .chain import Chain
+from .blocks import ConvConfig, ConvNormAct, init_convolutions
 from .mobilenet_v1 import DepthwiseSeparable
+from .sequential import SequentialBackbone
 from .shufflenet_v1 import ShuffleUnit
 
 
-class Peer(Chain):
+class Peer(SequentialBackbone):
     """What both have: a 3×3 convolution to 64 channels at full size, a max-pool, then stages at strides 4 and 8.
 
     Maps: c1 64, c2 128, c3 256 channels.
@@ -33,26 +33,26 @@ class Peer(Chain):
 
     def __init__(self, in_channels: int = 3, norm_eps: float = 1e-5, norm_momentum: float = 0.1) -> None:
         super().__init__(1.0, in_channels)
-        style = Style("symmetric", norm_eps, norm_momentum)
+        style = ConvConfig("symmetric", norm_eps, norm_momentum)
         self.append(ConvNormAct(in_channels, 64, 3, act="relu", style=style))
         self.append(nn.MaxPool2d(2, ceil_mode=True))
-        self.mark("c1", 64, 2)
+        self.add_feature("c1", 64, 2)
         for position, before, channels, stride in (("c2", 64, 128, 4), ("c3", 128, 256, 8)):
             for unit in self.stage(before, channels, style):
                 self.append(unit)
-            self.mark(position, channels, stride)
+            self.add_feature(position, channels, stride)
         init_convolutions(self)
-        self.taps = {"classification": ("c3",)}
+        self.default_features = {"classification": ("c3",)}
 
     @abstractmethod
-    def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
+    def stage(self, before: int, channels: int, style: ConvConfig) -> list[nn.Module]:
         """Units that halve a map's sides."""
 
 
 class PeerMobileNet(Peer):
     """A separable convolution of stride 2 a stage; 5.83 M FLOPs with a classifier of 4×4 cells for ten classes."""
 
-    def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
+    def stage(self, before: int, channels: int, style: ConvConfig) -> list[nn.Module]:
         return [DepthwiseSeparable(before, channels, stride=2, dilation=1, act="relu", style=style)]
 
 
@@ -62,7 +62,7 @@ class PeerShuffleNet(Peer):
     #: units of the stage that ends with as many channels
     units: ClassVar = {128: 2, 256: 1}
 
-    def stage(self, before: int, channels: int, style: Style) -> list[nn.Module]:
+    def stage(self, before: int, channels: int, style: ConvConfig) -> list[nn.Module]:
         return [
             ShuffleUnit(
                 before if repeat == 0 else channels,

@@ -7,8 +7,8 @@ from abc import abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, ConvNormAct, Strides, Style, global_average, init_convolutions
-from .chain import Aliases, Chain
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, global_average, init_convolutions
+from .sequential import Aliases, SequentialBackbone
 from .timm_names import STEM, block_names
 
 
@@ -43,7 +43,7 @@ class InvertedResidual(nn.Module):
         squeezed: int = 0,
         shortcut: bool,
         act: Activation,
-        style: Style,
+        style: ConvConfig,
     ) -> None:
         super().__init__()
         body: dict[str, nn.Module] = {}
@@ -64,7 +64,7 @@ class InvertedResidual(nn.Module):
         return x + self.body(x) if self.shortcut else self.body(x)
 
 
-class InvertedResidualChain(Chain):
+class InvertedResidualBackbone(SequentialBackbone):
     """What MobileNetV2 and V3 share: a strided stem, inverted residuals, one last 1×1.
 
     The first block at nominal stride 32 is split after its widening 1×1, whose output is the map ``c4_expansion`` that
@@ -72,10 +72,10 @@ class InvertedResidualChain(Chain):
     block at nominal stride 8, which torchvision puts LR-ASPP's fine branch on.
     """
 
-    def __init__(self, width: float, in_channels: int, output_stride: int, style: Style) -> None:
+    def __init__(self, width: float, in_channels: int, output_stride: int, style: ConvConfig) -> None:
         super().__init__(width, in_channels)
         self._style = style
-        self._strides = Strides(output_stride)
+        self._strides = StrideTracker(output_stride)
         self._channels = in_channels
         self._blocks = 0  # torchvision numbers them throughout
         self._row, self._repeat = -1, 0  # timm by the row of the table and within it
@@ -84,7 +84,7 @@ class InvertedResidualChain(Chain):
         """Appends the 3×3 convolution of stride 2 that every MobileNet begins with."""
         stride, _ = self._strides.take(2)
         self._append_conv(ConvNormAct(self._channels, out_channels, 3, stride, act=act, style=self._style), STEM)
-        self.mark(self._strides.position, out_channels, self._strides.actual)
+        self.add_feature(self._strides.position, out_channels, self._strides.actual)
         self._channels = out_channels
 
     def add_block(
@@ -117,7 +117,7 @@ class InvertedResidualChain(Chain):
         if opens_c5:
             widen = ({ours: names.pop(f"expand.{ours}") for ours in ("conv", "norm")} for names in libraries)
             self.append(ConvNormAct(in_channels, expanded, act=act, style=self._style), *widen)
-            self.mark("c4_expansion", expanded, stride_before)
+            self.add_feature("c4_expansion", expanded, stride_before)
             in_channels = expanded
         block = InvertedResidual(
             in_channels,
@@ -133,15 +133,15 @@ class InvertedResidualChain(Chain):
         )
         self.append(block, *({f"body.{ours}": theirs for ours, theirs in names.items()} for names in libraries))
         if self._strides.nominal == 8 and "c3" not in self.features:
-            self.mark("c3_first", out_channels, self._strides.actual)
-        self.mark(self._strides.position, out_channels, self._strides.actual)
+            self.add_feature("c3_first", out_channels, self._strides.actual)
+        self.add_feature(self._strides.position, out_channels, self._strides.actual)
         self._channels = out_channels
 
     def add_final(self, out_channels: int, act: Activation) -> None:
         """Appends the 1×1 before the pooling, the map ``final``, and draws the initial weights."""
         self._blocks += 1
         self._append_conv(ConvNormAct(self._channels, out_channels, act=act, style=self._style), self.timm_final())
-        self.mark("final", out_channels, self._strides.actual)
+        self.add_feature("final", out_channels, self._strides.actual)
         self._channels = out_channels
         init_convolutions(self)
 

@@ -6,9 +6,9 @@ from typing import ClassVar, NamedTuple
 
 from torch import nn
 
-from .blocks import Activation, ConvNormAct, Padding, Strides, Style, init_convolutions, round_channels
-from .chain import Chain
+from .blocks import Activation, ConvConfig, ConvNormAct, Padding, StrideTracker, init_convolutions, round_channels
 from .published import INCEPTION, Variant, Weights
+from .sequential import SequentialBackbone
 from .timm_names import STEM, block_names
 
 
@@ -47,7 +47,7 @@ class DepthwiseSeparable(nn.Sequential):
     """A depthwise 3×3 and a 1×1, each with norm and activation (figure 3)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, stride: int, dilation: int, act: Activation, style: Style
+        self, in_channels: int, out_channels: int, *, stride: int, dilation: int, act: Activation, style: ConvConfig
     ) -> None:
         super().__init__()
         self.depthwise = ConvNormAct(
@@ -56,7 +56,7 @@ class DepthwiseSeparable(nn.Sequential):
         self.project = ConvNormAct(in_channels, out_channels, act=act, style=style)
 
 
-class MobileNetV1(Chain):
+class MobileNetV1(SequentialBackbone):
     """MobileNetV1 at any width (the paper's α).
 
     Maps at width 1: c1 64, c2 128, c3 256, c4 512, c5 1024 channels, with no convolution between c5 and the pooling.
@@ -89,8 +89,8 @@ class MobileNetV1(Chain):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels)
-        style = Style(padding, norm_eps, norm_momentum)
-        strides = Strides(output_stride)
+        style = ConvConfig(padding, norm_eps, norm_momentum)
+        strides = StrideTracker(output_stride)
         stride, _ = strides.take(2)
         channels = round_channels(32 * width)
         self.append(ConvNormAct(in_channels, channels, 3, stride, act=activation, style=style), STEM)
@@ -102,6 +102,6 @@ class MobileNetV1(Chain):
                     before, channels, stride=stride, dilation=dilation, act=activation, style=style
                 )
                 self.append(block, block_names(f"blocks.{stage}.{repeat}", ("depthwise", "project")))
-            self.mark(strides.position, channels, strides.actual)
+            self.add_feature(strides.position, channels, strides.actual)
         init_convolutions(self)
-        self.taps = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
+        self.default_features = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}

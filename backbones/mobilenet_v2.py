@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from .blocks import Activation, Padding, Style, round_channels
-from .chain import Aliases
-from .inverted_residual import InvertedResidualChain
+from ..errors import UserError
+from .blocks import Activation, ConvConfig, Padding, round_channels
+from .inverted_residual import InvertedResidualBackbone
 from .published import Variant, Weights
+from .sequential import Aliases
 
 Tail = Literal["full", "segmentation"]
 
@@ -52,7 +53,7 @@ WEIGHTS = {
 }
 
 
-class MobileNetV2(InvertedResidualChain):
+class MobileNetV2(InvertedResidualBackbone):
     """MobileNetV2 at any width.
 
     Maps at width 1: c1 16, c2 24, c3_first and c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
@@ -86,9 +87,9 @@ class MobileNetV2(InvertedResidualChain):
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
-        super().__init__(width, in_channels, output_stride, Style(padding, norm_eps, norm_momentum))
+        super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
         if tail not in TAILS:
-            raise ValueError(f"There is no MobileNetV2 tail {tail!r}: choose one of {', '.join(TAILS)}.")
+            raise UserError(f"There is no MobileNetV2 tail {tail!r}: choose one of {', '.join(TAILS)}.")
         channels = round_channels(32 * width)
         self.add_stem(channels, activation)
         for row in (*BODY, *TAILS[tail]):
@@ -104,7 +105,7 @@ class MobileNetV2(InvertedResidualChain):
                     act=activation,
                 )
         self.add_final(round_channels(1280 * max(1.0, width)), activation)
-        self.taps = {
+        self.default_features = {
             "classification": ("final",),
             "detection": ("c4_expansion", "final"),
             "segmentation": ("c3", "c5"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from .blocks import Activation, Padding, Style, round_channels
-from .chain import Aliases
-from .inverted_residual import InvertedResidualChain
+from ..errors import UserError
+from .blocks import Activation, ConvConfig, Padding, round_channels
+from .inverted_residual import InvertedResidualBackbone
 from .published import INCEPTION, UNIT, Variant, Weights
+from .sequential import Aliases
 
 Size = Literal["large", "small"]
 Tail = Literal["full", "detection", "segmentation"]
@@ -126,7 +127,7 @@ WEIGHTS = {
 }
 
 
-class MobileNetV3(InvertedResidualChain):
+class MobileNetV3(InvertedResidualBackbone):
     """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
 
     Maps of Large at width 1: c1 16, c2 24, c3_first and c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of
@@ -167,11 +168,11 @@ class MobileNetV3(InvertedResidualChain):
         norm_momentum: float = 0.01,
     ) -> None:
         if variant not in TABLES:
-            raise ValueError(f"There is no MobileNetV3 variant {variant!r}: choose one of {', '.join(TABLES)}.")
+            raise UserError(f"There is no MobileNetV3 variant {variant!r}: choose one of {', '.join(TABLES)}.")
         table = TABLES[variant]
         if tail not in table.tails:
-            raise ValueError(f"There is no MobileNetV3 tail {tail!r}: choose one of {', '.join(table.tails)}.")
-        super().__init__(width, in_channels, output_stride, Style(padding, norm_eps, norm_momentum))
+            raise UserError(f"There is no MobileNetV3 tail {tail!r}: choose one of {', '.join(table.tails)}.")
+        super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
         swish = activation or ("relu" if minimalistic else "hardswish")
         tail_rows, final = table.tails[tail]
 
@@ -192,7 +193,7 @@ class MobileNetV3(InvertedResidualChain):
                 act=swish if row.swish else "relu",
             )
         self.add_final(round_channels(final * width), swish)
-        self.taps = {
+        self.default_features = {
             "classification": ("final",),
             "detection": ("c4_expansion", "final"),
             "segmentation": ("c3", "final"),

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, ConvNormAct, Strides, Style, activation, init_convolutions
-from .chain import Chain
+from ..errors import UserError
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, activation, init_convolutions
 from .inverted_residual import InvertedResidual
 from .published import UNIT, Variant, Weights
+from .sequential import SequentialBackbone
 
 Size = Literal["xxs", "xs", "s"]
 
@@ -84,7 +85,7 @@ class MobileViTBlock(nn.Module):
     """
 
     def __init__(
-        self, channels: int, tokens: int, layers: int, *, dilation: int, act: Activation, style: Style
+        self, channels: int, tokens: int, layers: int, *, dilation: int, act: Activation, style: ConvConfig
     ) -> None:
         super().__init__()
         self.local = ConvNormAct(channels, channels, 3, dilation=dilation, act=act, style=style)
@@ -122,7 +123,7 @@ def fold(tokens: Tensor, size: tuple[int, int]) -> Tensor:
     return patches.permute(0, 3, 1, 4, 2, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
-class MobileViT(Chain):
+class MobileViT(SequentialBackbone):
     """MobileViT-XXS, XS and S, at any input size.
 
     Maps of S: c1 32, c2 64, c3 96, c4 128, c5 160, final 640 channels.
@@ -154,10 +155,10 @@ class MobileViT(Chain):
     ) -> None:
         super().__init__(1.0, in_channels)
         if variant not in TABLES:
-            raise ValueError(f"There is no MobileViT variant {variant!r}: choose one of {', '.join(TABLES)}.")
+            raise UserError(f"There is no MobileViT variant {variant!r}: choose one of {', '.join(TABLES)}.")
         table = TABLES[variant]
-        style = Style("symmetric", norm_eps, norm_momentum)
-        strides = Strides(output_stride)
+        style = ConvConfig("symmetric", norm_eps, norm_momentum)
+        strides = StrideTracker(output_stride)
         stem = ConvNormAct(in_channels, STEM, 3, strides.take(2)[0], act=activation, style=style)
         self.append(stem, conv_names("stem"))
 
@@ -186,16 +187,16 @@ class MobileViT(Chain):
                     channels, table.tokens[stage - 2], layers, dilation=dilation, act=activation, style=style
                 )
                 self.append(vit, vit_names(f"stages.{stage}.1", layers))
-            self.mark(strides.position, channels, strides.actual)
+            self.add_feature(strides.position, channels, strides.actual)
         final = 4 * before
         self.append(ConvNormAct(before, final, act=activation, style=style), conv_names("final_conv"))
-        self.mark("final", final, strides.actual)
+        self.add_feature("final", final, strides.actual)
         init_convolutions(self)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
-        self.taps = {"classification": ("final",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
+        self.default_features = {"classification": ("final",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
 
 
 def conv_names(theirs: str, ours: str = "") -> dict[str, str]:

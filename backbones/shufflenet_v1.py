@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, ConvNormAct, Strides, Style, activation, init_convolutions
-from .chain import Chain
+from ..errors import UserError
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, activation, init_convolutions
 from .published import Variant
+from .sequential import SequentialBackbone
 
 Groups = Literal[1, 2, 3, 4, 8]
 
@@ -77,7 +78,7 @@ class ShuffleUnit(nn.Module):
         dilation: int,
         opens_stage: bool,
         act: Activation,
-        style: Style,
+        style: ConvConfig,
     ) -> None:
         super().__init__()
         squeezed = -(-max(1, out_channels // 4) // groups) * groups  # a quarter, or the next multiple of the groups
@@ -98,7 +99,7 @@ class ShuffleUnit(nn.Module):
         return self.act(x + added if self.pool is None else torch.cat((self.pool(x), added), dim=1))
 
 
-class ShuffleNetV1(Chain):
+class ShuffleNetV1(SequentialBackbone):
     """ShuffleNetV1 with any of the paper's numbers of groups, at any width that they divide.
 
     Maps at width 1 with 3 groups: c1 and c2 24, c3 240, c4 480, c5 960 channels. c2 is the pooled stem, and there is no
@@ -134,18 +135,18 @@ class ShuffleNetV1(Chain):
     ) -> None:
         super().__init__(width, in_channels)
         if groups not in CHANNELS:
-            raise ValueError(f"ShuffleNetV1 has {', '.join(map(str, CHANNELS))} groups to choose from, not {groups}.")
+            raise UserError(f"ShuffleNetV1 has {', '.join(map(str, CHANNELS))} groups to choose from, not {groups}.")
         if stem is not None and stem < 1:
-            raise ValueError(f"stem must be at least 1, not {stem}.")
+            raise UserError(f"stem must be at least 1, not {stem}.")
         if not fits(groups, width, stem):
-            raise ValueError(misfit(groups, width, stem))
+            raise UserError(misfit(groups, width, stem))
         stem = stem or published_stem(groups, width)
-        style = Style("symmetric", norm_eps, norm_momentum)
-        strides = Strides(output_stride)
+        style = ConvConfig("symmetric", norm_eps, norm_momentum)
+        strides = StrideTracker(output_stride)
         self.append(ConvNormAct(in_channels, stem, 3, strides.take(2)[0], act=activation, style=style))
-        self.mark(strides.position, stem, strides.actual)
+        self.add_feature(strides.position, stem, strides.actual)
         self.append(nn.MaxPool2d(3, strides.take(2)[0], padding=1))
-        self.mark(strides.position, stem, strides.actual)
+        self.add_feature(strides.position, stem, strides.actual)
 
         before, channels = stem, stage_2(groups, width)
         for stage, repeats in enumerate(REPEATS):
@@ -164,10 +165,10 @@ class ShuffleNetV1(Chain):
                 )
                 self.append(unit)
                 before = channels
-            self.mark(strides.position, channels, strides.actual)
+            self.add_feature(strides.position, channels, strides.actual)
             channels *= 2
         init_convolutions(self)
-        self.taps = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
+        self.default_features = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
 
 
 def stage_2(groups: int, width: float) -> int:

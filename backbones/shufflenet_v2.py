@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, ConvNormAct, Strides, Style, init_convolutions
-from .chain import Aliases, Chain
+from ..errors import UserError
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, init_convolutions
 from .published import Variant, Weights
+from .sequential import Aliases, SequentialBackbone
 
 
 class Channels(NamedTuple):
@@ -61,7 +62,7 @@ class ShuffleUnit(nn.Module):
         dilation: int,
         opens_stage: bool,
         act: Activation,
-        style: Style,
+        style: ConvConfig,
     ) -> None:
         super().__init__()
         half = out_channels // 2
@@ -89,7 +90,7 @@ class ShuffleUnit(nn.Module):
         return F.channel_shuffle(torch.cat((self.passed(passed), self.worked(worked)), dim=1), 2)
 
 
-class ShuffleNetV2(Chain):
+class ShuffleNetV2(SequentialBackbone):
     """ShuffleNetV2 at its four published widths.
 
     Maps at width 1: c1 and c2 24, c3 116, c4 232, c5 464, final 1024 channels. c2 is the pooled stem.
@@ -121,14 +122,14 @@ class ShuffleNetV2(Chain):
     ) -> None:
         super().__init__(width, in_channels)
         if width not in CHANNELS:
-            raise ValueError(f"ShuffleNetV2 has no width {width}: choose one of {', '.join(map(str, CHANNELS))}.")
-        style = Style("symmetric", norm_eps, norm_momentum)
-        strides = Strides(output_stride)
+            raise UserError(f"ShuffleNetV2 has no width {width}: choose one of {', '.join(map(str, CHANNELS))}.")
+        style = ConvConfig("symmetric", norm_eps, norm_momentum)
+        strides = StrideTracker(output_stride)
         stem = ConvNormAct(in_channels, STEM, 3, strides.take(2)[0], act=activation, style=style)
         self.append(stem, sequential_names("conv1"))
-        self.mark(strides.position, STEM, strides.actual)
+        self.add_feature(strides.position, STEM, strides.actual)
         self.append(nn.MaxPool2d(3, strides.take(2)[0], padding=1))
-        self.mark(strides.position, STEM, strides.actual)
+        self.add_feature(strides.position, STEM, strides.actual)
 
         before, channels = STEM, CHANNELS[width].stage_2
         for stage, repeats in enumerate(REPEATS, start=2):
@@ -145,13 +146,17 @@ class ShuffleNetV2(Chain):
                 )
                 self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
                 before = channels
-            self.mark(strides.position, channels, strides.actual)
+            self.add_feature(strides.position, channels, strides.actual)
             channels *= 2
         final = CHANNELS[width].final
         self.append(ConvNormAct(before, final, act=activation, style=style), sequential_names("conv5"))
-        self.mark("final", final, strides.actual)
+        self.add_feature("final", final, strides.actual)
         init_convolutions(self)
-        self.taps = {"classification": ("final",), "detection": ("c4", "final"), "segmentation": ("c3", "c5")}
+        self.default_features = {
+            "classification": ("final",),
+            "detection": ("c4", "final"),
+            "segmentation": ("c3", "c5"),
+        }
 
 
 def sequential_names(prefix: str, conv: int = 0) -> Aliases:

@@ -11,7 +11,8 @@ import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
-from .contract import Backbone, Feature, WeightsError
+from ..errors import UserError, WeightsError
+from .contract import Backbone, Feature
 from .published import Normalisation, Triple
 from .weights import State
 
@@ -114,11 +115,9 @@ class TimmBackbone(Backbone):
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
             close = difflib.get_close_matches(name, timm.list_models(), n=3)
-            raise ValueError(
-                f"timm has no network {name!r}" + (f": did you mean {', '.join(close)}?" if close else ".")
-            )
+            raise UserError(f"timm has no network {name!r}" + (f": did you mean {', '.join(close)}?" if close else "."))
         if image_size is not None and len(image_size) != 2:
-            raise ValueError(f"image_size must be (height, width) in pixels, not {image_size!r}.")
+            raise UserError(f"image_size must be (height, width) in pixels, not {image_size!r}.")
         self.name = name
         self._options: dict[str, Any] = {"features_only": True, "in_chans": in_channels}
         if output_stride != 32:
@@ -130,13 +129,13 @@ class TimmBackbone(Backbone):
                 whole = timm.create_model(name, features_only=True)
             self._indices = index_by_position(feature_info(whole))
             if not self._indices:
-                raise ValueError(f"timm's {name} has no maps at strides {', '.join(map(str, POSITIONS))}.")
+                raise UserError(f"timm's {name} has no maps at strides {', '.join(map(str, POSITIONS))}.")
             self.net = self._build(self._indices.values())
         except (RuntimeError, TypeError, AttributeError, AssertionError, NotImplementedError, KeyError) as error:
             if "unexpected keyword" in str(error) and "img_size" in str(error):
-                raise ValueError(f"timm's {name} is not built for one image_size: leave it out.") from error
+                raise UserError(f"timm's {name} is not built for one image_size: leave it out.") from error
             reason = str(error) or f"output_stride {output_stride} is refused"
-            raise ValueError(f"timm's {name} cannot be built as a feature extractor: {reason}") from error
+            raise UserError(f"timm's {name} cannot be built as a feature extractor: {reason}") from error
 
         info = feature_info(self.net)
         sizes = zip(info.channels(), info.reduction(), strict=True)
@@ -144,7 +143,7 @@ class TimmBackbone(Backbone):
             position: Feature(channels, int(stride))
             for position, (channels, stride) in zip(self._indices, sizes, strict=True)
         }
-        self.taps = self._taps()
+        self.default_features = self._taps()
         published = cast(dict[str, Any], self.net.pretrained_cfg)["input_size"][1:]
         self.image_size: tuple[int, int] = self._options.get("img_size", published)
         self._known = frozenset(whole.state_dict()) | frozenset(self.net.state_dict())
@@ -174,7 +173,7 @@ class TimmBackbone(Backbone):
             self.net = narrower.train(self.net.training)
             self._indices = {name: index for name, index in self._indices.items() if index <= indices[-1]}
             self.features = {name: self.features[name] for name in self._indices}
-            self.taps = self._taps()
+            self.default_features = self._taps()
         for name, parameter in self.net.named_parameters():
             if name in idle:
                 parameter.requires_grad_(False)
@@ -193,7 +192,7 @@ class TimmBackbone(Backbone):
         except AssertionError as error:  # how timm's networks of one size refuse another
             height, width = images.shape[2:]
             own = "×".join(map(str, self.image_size))
-            raise ValueError(
+            raise UserError(
                 f"timm's {self.name} is built for images of {own} pixels and takes none of {height}×{width}: give it "
                 f"image_size=[{height}, {width}]."
             ) from error

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .contract import Backbone, WeightsError
+from ..errors import WeightsError
+from .contract import Backbone
 
 State = dict[str, Tensor]
 

@@ -9,10 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..backbones.contract import Feature, Part
+from ..backbones.contract import Configurable, Features
 from .predictions import Prediction
-
-Features = dict[str, Feature]
 
 
 def full_precision(x: Tensor) -> Tensor:
@@ -20,7 +18,7 @@ def full_precision(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-class ClassRows(NamedTuple):
+class ClassDimension(NamedTuple):
     """How the first dimension of a tensor splits by class.
 
     Attributes:
@@ -32,7 +30,7 @@ class ClassRows(NamedTuple):
     background: int = 0
 
 
-class Origin(NamedTuple):
+class PretrainedState(NamedTuple):
     """A trained network taken apart, for another to start from.
 
     Attributes:
@@ -45,19 +43,19 @@ class Origin(NamedTuple):
     backbone: dict[str, Tensor]
     head: dict[str, Tensor]
     classes: tuple[str, ...] | None
-    spec: dict[str, Any]
+    config: dict[str, Any]
 
 
-def nameless_classes(count: int) -> tuple[str, ...]:
+def default_class_names(count: int) -> tuple[str, ...]:
     """What ``count`` classes are called where nothing tells their names."""
     return tuple(f"class_{k}" for k in range(count))
 
 
-class Head(Part, ABC):
+class Head(Configurable, ABC):
     """Turns some of a backbone's maps into one kind of answer.
 
-    Every head is built as ``Head(features, num_classes, width, …)``: the maps it will be given, finest first, the
-    number of foreground classes, and the backbone's width multiplier. The rest are options with defaults.
+    Every head is built as ``Head(features, num_classes, …)``: the feature maps it will be given, finest first, and the
+    number of foreground classes. All other arguments are options with defaults.
 
     Attributes:
         role: what it answers, "classification", "detection" or "segmentation"; tasks refuse heads of another role, and
@@ -69,7 +67,7 @@ class Head(Part, ABC):
     published: ClassVar[tuple[str, ...]] = ()
 
     #: constructor arguments that come from the backbone and the data, not from the user
-    GIVEN: ClassVar = ("features", "num_classes", "width")
+    GIVEN: ClassVar = ("features", "num_classes")
 
     @abstractmethod
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Any:
@@ -83,14 +81,14 @@ class Head(Part, ABC):
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         """Predictions image by image, in pixels of the network's input."""
 
-    def class_rows(self) -> dict[str, ClassRows]:
+    def class_dimensions(self) -> dict[str, ClassDimension]:
         """Every tensor whose shape hangs on the number of classes; a training from other classes starts these anew."""
         return {}
 
     @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
         """Takes apart a whole network of torchvision's under this head; None if ``state`` is not one."""
         return None
 
 
-HeadFactory = Callable[[Features, int, float], Head]
+HeadFactory = Callable[[Features, int], Head]

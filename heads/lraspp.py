@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_weight
 
-from ..backbones.blocks import ConvNormAct, Style, global_average
-from .contract import Features, Origin, full_precision, nameless_classes
+from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
+from ..errors import UserError
+from .contract import Features, PretrainedState, default_class_names, full_precision
 from .pixels import PixelHead, check_options, enlarged
 
 Pool = Literal["global", "large"]
@@ -52,7 +53,6 @@ class LRASPP(PixelHead):
     Args:
         features: two maps, the finer first.
         num_classes: classes to tell apart; pixels labelled 255 count as none of them.
-        width: unused; the published heads have one width for every backbone.
         channels: filters of the coarse branch (128; 256 in the paper's larger version).
         pool: what the gate sees of the coarse map: its "global" mean, as in torchvision, or "large" windows' means,
             enlarged again, as in the paper. Those are 49×49 cells in steps of 16×20 at stride 16, and as many pixels
@@ -73,7 +73,6 @@ class LRASPP(PixelHead):
         self,
         features: Features,
         num_classes: int,
-        width: float = 1.0,
         *,
         channels: int = 128,
         pool: Pool = "global",
@@ -81,19 +80,18 @@ class LRASPP(PixelHead):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        del width
         check_options(self, num_classes, channels)
         if pool not in POOLS:
-            raise ValueError(f"LRASPP's pool must be {' or '.join(POOLS)}, not {pool!r}.")
+            raise UserError(f"LRASPP's pool must be {' or '.join(POOLS)}, not {pool!r}.")
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] > strides[1]:
-            raise ValueError(
+            raise UserError(
                 f"LRASPP needs two maps, the finer first, but was given {', '.join(features)} at strides {strides}."
             )
         (self.fine, fine), (self.coarse, coarse) = features.items()
         self.window = Window.at(coarse.stride) if pool == "large" else None
         self.project = ConvNormAct(
-            coarse.channels, channels, act="relu", style=Style(norm_eps=norm_eps, norm_momentum=norm_momentum)
+            coarse.channels, channels, act="relu", style=ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         )
         self.gate = nn.Conv2d(coarse.channels, channels, 1, bias=False)
         self.fine_classifier = nn.Conv2d(fine.channels, num_classes, 1)
@@ -117,7 +115,7 @@ class LRASPP(PixelHead):
         return enlarged(self.gate(pooled).sigmoid(), (height, width))
 
     @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
         """Takes ``lraspp_mobilenet_v3_large`` apart; 21 classes are VOC's with background, as in the one published."""
         rows = state.get("classifier.low_classifier.bias")
         if rows is None:
@@ -131,10 +129,12 @@ class LRASPP(PixelHead):
             else:
                 head[f"{TORCHVISION_MODULES.get(module, module)}.{leaf}"] = tensor
         voc = ("background", *get_weight(cls.published[0]).meta["categories"][1:])
-        spec = {
+        config = {
             "backbone": {"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"output_stride": 16}},
             "head": {"class_path": "litmobile.heads.LRASPP", "init_args": {}},
-            "maps": ["c3_first", "final"],
+            "feature_maps": ["c3_first", "final"],
             "preprocessing": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
         }
-        return Origin(backbone, head, voc if len(voc) == rows.numel() else nameless_classes(rows.numel()), spec)
+        return PretrainedState(
+            backbone, head, voc if len(voc) == rows.numel() else default_class_names(rows.numel()), config
+        )

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from .contract import ClassRows, Head, full_precision
+from ..errors import UserError
+from .contract import ClassDimension, Head, full_precision
 from .predictions import IGNORED, Segmentation
 
 
@@ -32,16 +33,16 @@ class PixelHead(Head):
         """Logits, image by image."""
         return [Segmentation(logits) for logits in full_precision(output)]
 
-    def class_rows(self) -> dict[str, ClassRows]:
-        return {f"{layer}.{leaf}": ClassRows() for layer in self.class_layers for leaf in ("weight", "bias")}
+    def class_dimensions(self) -> dict[str, ClassDimension]:
+        return {f"{layer}.{leaf}": ClassDimension() for layer in self.class_layers for leaf in ("weight", "bias")}
 
 
 def check_options(head: Head, num_classes: int, filters: int) -> None:
     """Raises ValueError unless a byte can hold the classes and what counts as none of them, and there are filters."""
     if not 1 <= num_classes < IGNORED:
-        raise ValueError(f"{type(head).__name__} tells 1 to {IGNORED - 1} classes apart, not {num_classes}.")
+        raise UserError(f"{type(head).__name__} tells 1 to {IGNORED - 1} classes apart, not {num_classes}.")
     if filters < 1:
-        raise ValueError(f"{type(head).__name__} needs at least one filter, not {filters}.")
+        raise UserError(f"{type(head).__name__} needs at least one filter, not {filters}.")
 
 
 def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 IGNORED = 255
 
 
-class Frame(NamedTuple):
+class ResizeGeometry(NamedTuple):
     """Where an image lies in the network's input.
 
     Attributes:
@@ -54,8 +54,8 @@ class Frame(NamedTuple):
 class Prediction(Protocol):
     """A head's answer for one image."""
 
-    def to_image(self, frame: Frame) -> Self:
-        """The answer in pixels of the image that ``frame`` lays into the network's input."""
+    def to_image(self, geometry: ResizeGeometry) -> Self:
+        """The answer in pixels of the image that ``geometry`` lays into the network's input."""
         ...
 
 
@@ -84,9 +84,9 @@ class Detections(NamedTuple):
     scores: Tensor
     labels: Tensor
 
-    def to_image(self, frame: Frame) -> Detections:
+    def to_image(self, geometry: ResizeGeometry) -> Detections:
         """See :meth:`Prediction.to_image`."""
-        return self._replace(boxes=frame.to_image(self.boxes))
+        return self._replace(boxes=geometry.to_image(self.boxes))
 
 
 class Segmentation:
@@ -97,14 +97,16 @@ class Segmentation:
 
     Args:
         scores: ``[num_classes, h, w]``, of which the greatest counts.
-        frame: the part of them that shows the image, and the image's size; None takes all of them as they are.
+        geometry: the part of them that shows the image, and the image's size; None takes all of them as they are.
     """
 
-    def __init__(self, scores: Tensor, frame: Frame | None = None) -> None:
-        if frame is not None:
-            scores = scores[:, frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
+    def __init__(self, scores: Tensor, geometry: ResizeGeometry | None = None) -> None:
+        if geometry is not None:
+            scores = scores[
+                :, geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns
+            ]
         self._shown = scores
-        self._size = tuple(scores.shape[1:]) if frame is None else (frame.height, frame.width)
+        self._size = tuple(scores.shape[1:]) if geometry is None else (geometry.height, geometry.width)
 
     @property
     def resizes(self) -> bool:
@@ -129,9 +131,9 @@ class Segmentation:
             best = torch.maximum(best, plane)
         return labels
 
-    def to_image(self, frame: Frame) -> Segmentation:
+    def to_image(self, geometry: ResizeGeometry) -> Segmentation:
         """See :meth:`Prediction.to_image`."""
-        return Segmentation(self.scores, frame)
+        return Segmentation(self.scores, geometry)
 
     def _plane(self, k: int) -> Tensor:
         """The resized scores of class ``k``, ``[H, W]``: one way for labels and scores, which agree to the last bit."""
@@ -144,6 +146,6 @@ class Classification(NamedTuple):
 
     scores: Tensor
 
-    def to_image(self, frame: Frame) -> Classification:
+    def to_image(self, geometry: ResizeGeometry) -> Classification:
         """See :meth:`Prediction.to_image`; a class has no place."""
         return self

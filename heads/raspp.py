@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..backbones.blocks import ConvNormAct, Style, global_average
+from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
+from ..errors import UserError
 from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, enlarged
 
@@ -18,7 +19,6 @@ class RASPP(PixelHead):
     Args:
         features: the maps on offer; the last is used.
         num_classes: classes to tell apart; pixels labelled 255 count as none of them.
-        width: unused; the published heads have one width for every backbone.
         filters: of each of the three. An option of this name is no other head's: the command line hands what heads
             share over from one to the next, and LR-ASPP's channels are another number.
         norm_eps: epsilon of the batch norms.
@@ -35,19 +35,17 @@ class RASPP(PixelHead):
         self,
         features: Features,
         num_classes: int,
-        width: float = 1.0,
         *,
         filters: int = 256,
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        del width
         check_options(self, num_classes, filters)
         if not features:
-            raise ValueError("RASPP needs a map, but was given none.")
+            raise UserError("RASPP needs a map, but was given none.")
         self.map, feature = list(features.items())[-1]
-        style = Style(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.project = ConvNormAct(feature.channels, filters, act="relu", style=style)
         self.pooled = ConvNormAct(feature.channels, filters, act="relu", style=style)
         self.join = ConvNormAct(2 * filters, filters, act="relu", style=style)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from .errors import DataError
+from ..errors import DataError, UserError
 from .images import Image
 
 
@@ -25,7 +25,7 @@ def photometric_distortion() -> list[Any]:
 
 
 def albumentation(spec: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> Any:
-    """Builds the transform that ``spec`` names by ``class_path`` and ``init_args``.
+    """Builds the transform that ``config`` names by ``class_path`` and ``init_args``.
 
     Args:
         spec: the transform.
@@ -40,9 +40,9 @@ def albumentation(spec: dict[str, Any], defaults: Mapping[str, Any] | None = Non
     try:
         found = getattr(importlib.import_module(module or "albumentations"), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"augmentation.extra: there is no {spec.get('class_path')!r}.") from error
+        raise UserError(f"augmentation.extra: there is no {spec.get('class_path')!r}.") from error
     if not (isinstance(found, type) and issubclass(found, A.BasicTransform)):
-        raise ValueError(f"augmentation.extra: {spec['class_path']} is no transform of albumentations.")
+        raise UserError(f"augmentation.extra: {spec['class_path']} is no transform of albumentations.")
     taken = inspect.signature(found.__init__).parameters
     known = {name: value for name, value in (defaults or {}).items() if name in taken}
     return found(**known | spec.get("init_args", {}))

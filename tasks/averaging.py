@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
-class WeightAverage:
+class ExponentialMovingAverage:
     """Exponential moving average of a network's weights and norm statistics.
 
     After n updates the average keeps ``min(decay, (1 + n) / (10 + n))`` of itself: a long memory from the start would

@@ -11,14 +11,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DataError
-from .images import ImageError
+from ..errors import DataError, ImageError
 from .split import Split
 
 AnySplit = TypeVar("AnySplit", bound=Split)
 
 
-def broken_pictures(
+def find_invalid_images(
     split: Split,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
     look: Callable[[int], object] | None = None,
@@ -45,13 +44,13 @@ def broken_pictures(
         return {index: text for index, text in enumerate(faults) if text}
 
 
-def without_broken(split: AnySplit) -> tuple[AnySplit, tuple[str, ...]]:
+def drop_invalid_images(split: AnySplit) -> tuple[AnySplit, tuple[str, ...]]:
     """The split without the pictures that cannot be used, and a sentence for each of those.
 
     Raises:
         DataError: none is left.
     """
-    faults = broken_pictures(split)
+    faults = find_invalid_images(split)
     whole = np.ones(len(split), dtype=bool)
     whole[list(faults)] = False
     if not whole.any():

@@ -11,15 +11,11 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from ..backbones.contract import Part
+from ..backbones.contract import Configurable
 from ..backbones.weights import read_checkpoint
-from .errors import TaskError
+from ..errors import CheckpointError, TaskError
 from .files import listed
 from .network import Network
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that could not be written."""
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -59,10 +55,10 @@ def check_same_network(checkpoint: dict[str, Any], network: Network) -> None:
     Raises:
         TaskError: classes, maps, parts or shapes differ, or it is no checkpoint of litmobile.
     """
-    stored, own = checkpoint.get("network"), network.spec()
+    stored, own = checkpoint.get("network"), network.config()
     if stored is None:
         raise TaskError("The checkpoint holds no network of litmobile.")
-    for part in ("classes", "maps"):
+    for part in ("classes", "feature_maps"):
         if list(stored[part]) != own[part]:
             raise TaskError(f"The checkpoint was trained with other {part}: {contrast(list(stored[part]), own[part])}.")
     for part in ("backbone", "head"):
@@ -95,7 +91,7 @@ def contrast(there: Sequence[str], here: Sequence[str]) -> str:
 
 def differences(stored: dict[str, Any], part: Any) -> str:
     """In words, which arguments ``part`` was built with that the checkpoint's was not."""
-    assert isinstance(part, Part)
+    assert isinstance(part, Configurable)
     there = part.defaults() | stored
     names = [name for name, value in part.arguments.items() if name in there and plain(there[name]) != plain(value)]
     return "".join(f", where the {type(part).__name__} has {k}={part.arguments[k]!r}, not {there[k]!r}" for k in names)

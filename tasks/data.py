@@ -16,13 +16,12 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
-from .broken import without_broken
-from .errors import DataError
-from .images import ImageError
+from ..errors import DataError, ImageError, UserError
+from .broken import drop_invalid_images
 from .multi_scale import MultiScaleBatches
 from .preprocessing import Preprocessing
 from .sampling import ShardSampler, ShuffledSampler
-from .split import Broken, Split
+from .split import OnInvalid, Split
 
 MOST_NOTES = 10  # that are printed one by one
 
@@ -30,16 +29,16 @@ MOST_NOTES = 10  # that are printed one by one
 S = TypeVar("S", bound=Split)
 
 
-class Data(LightningDataModule, ABC, Generic[S]):
+class DataModule(LightningDataModule, ABC, Generic[S]):
     """Reads splits when a run needs them and gives batches of them, the same whatever the number of workers.
 
     Args:
         batch_size: images a step and process.
-        workers: processes that read and augment; 0 reads in the training process.
-        broken: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
+        num_workers: processes that read and augment; 0 reads in the training process.
+        on_invalid: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
             "skip" reads all pictures before training begins, names those and leaves them out.
         seed: of the order and the augmentation; None takes the run's.
-        sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
+        train_sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
             ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
 
     Attributes:
@@ -48,22 +47,27 @@ class Data(LightningDataModule, ABC, Generic[S]):
     """
 
     def __init__(
-        self, batch_size: int, workers: int, broken: Broken, seed: int | None, sizes: list[int] | None = None
+        self,
+        batch_size: int,
+        num_workers: int,
+        on_invalid: OnInvalid,
+        seed: int | None,
+        train_sizes: list[int] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
-        if workers < 0:
-            raise ValueError(f"workers must be 0 or more, not {workers}.")
-        if broken not in ("raise", "skip"):
-            raise ValueError(f"broken must be raise or skip, not {broken!r}.")
-        if sizes is not None and (not sizes or min(sizes) < 32):
-            raise ValueError(f"sizes must be sides of at least 32 pixels each, not {sizes}.")
+            raise UserError(f"batch_size must be at least 1, not {batch_size}.")
+        if num_workers < 0:
+            raise UserError(f"num_workers must be 0 or more, not {num_workers}.")
+        if on_invalid not in ("raise", "skip"):
+            raise UserError(f"on_invalid must be raise or skip, not {on_invalid!r}.")
+        if train_sizes is not None and (not train_sizes or min(train_sizes) < 32):
+            raise UserError(f"train_sizes must be sides of at least 32 pixels each, not {train_sizes}.")
         self.batch_size = batch_size
-        self.workers = workers
-        self.broken: Broken = broken
+        self.num_workers = num_workers
+        self.on_invalid: OnInvalid = on_invalid
         self.seed = seed
-        self.sizes = sizes
+        self.train_sizes = train_sizes
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
 
@@ -77,7 +81,7 @@ class Data(LightningDataModule, ABC, Generic[S]):
 
     @abstractmethod
     def dataset(self, split: str, training: bool) -> Dataset[Any]:
-        """Samples of ``split``, augmented for ``training``; asked for by a :class:`.sampling.Key`."""
+        """Samples of ``split``, augmented for ``training``; asked for by a :class:`.sampling.SampleKey`."""
 
     @abstractmethod
     def collate(self, items: list[Any]) -> Any:
@@ -96,15 +100,15 @@ class Data(LightningDataModule, ABC, Generic[S]):
             if split not in self.splits:
                 self.splits[split] = self.read(split)
                 tell(self.splits[split].notes)
-                if self.broken == "skip":
-                    self.splits[split], faults = without_broken(self.splits[split])
+                if self.on_invalid == "skip":
+                    self.splits[split], faults = drop_invalid_images(self.splits[split])
                     tell(faults)
                 if split != "train":
-                    self.splits[split] = self.arranged(self.splits[split])
+                    self.splits[split] = self.evaluation_order(self.splits[split])
         if self.splits:
             self.check()
 
-    def arranged(self, split: S) -> S:
+    def evaluation_order(self, split: S) -> S:
         """``split`` in the order in which it is evaluated; a run draws the first batch of it."""
         return split
 
@@ -131,8 +135,8 @@ class Data(LightningDataModule, ABC, Generic[S]):
     def train_dataloader(self) -> DataLoader[Any]:
         seed = torch.initial_seed() if self.seed is None else self.seed
         images, (rank, world) = len(self.splits["train"]), self._rank_and_world("train")
-        if self.sizes is not None:
-            squares = [(side, side) for side in self.sizes]
+        if self.train_sizes is not None:
+            squares = [(side, side) for side in self.train_sizes]
             batches = MultiScaleBatches(images, seed, squares, self.input.size, self.batch_size, rank, world)
             return self._loader("train", batches)
         sampler = ShuffledSampler(images, seed, rank, world)
@@ -160,10 +164,10 @@ class Data(LightningDataModule, ABC, Generic[S]):
         return ResumableLoader(
             self.dataset(split, training=split == "train"),
             **batches,
-            num_workers=self.workers,
+            num_workers=self.num_workers,
             collate_fn=self.collate,
             worker_init_fn=start_worker,
-            persistent_workers=self.workers > 0,
+            persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             # a generator of its own: starting an epoch draws from it, which must not move the network's dropout
             generator=torch.Generator(),
@@ -201,7 +205,7 @@ class ResumableLoader(DataLoader[Any]):
                 self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
                 yield batch
         except (DataError, ImageError) as error:
-            raise type(error)(said_by(error)) from error
+            raise type(error)(worker_message(error)) from error
 
     def state_dict(self) -> Position:
         return self.position
@@ -210,7 +214,7 @@ class ResumableLoader(DataLoader[Any]):
         self.resume_at = state
 
 
-def said_by(error: Exception) -> str:
+def worker_message(error: Exception) -> str:
     """The message of ``error``, which a loader raises with a worker's whole traceback before it."""
     message = str(error)
     if not message.startswith("Caught "):

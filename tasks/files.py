@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .errors import DataError, readable
+from ..errors import DataError, format_name
 from .images import SUFFIXES
 
 MOST_NAMED = 5  # of the files that are no pictures
@@ -99,16 +99,18 @@ def is_one_of(folder: str, others: Sequence[str]) -> bool:
 
 def listed(classes: Sequence[str]) -> str:
     """The first few of ``classes``, for messages."""
-    return f"{', '.join(readable(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
+    return (
+        f"{', '.join(format_name(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
+    )
 
 
 def no_pictures(folder: Path, stray: Sequence[str]) -> str:
     """Counts and names the files in ``folder`` that are no pictures."""
     count = f"{len(stray)} file{'' if len(stray) == 1 else 's'} that {'is' if len(stray) == 1 else 'are'} no picture"
     if len(stray) <= MOST_NAMED:
-        named = ", ".join(readable(name) for name in stray)
+        named = ", ".join(format_name(name) for name in stray)
     else:
         kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
-        most = ", ".join(f"{number} × {readable(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
-        named = f"{', '.join(readable(name) for name in stray[:MOST_NAMED])}, …; {most}"
+        most = ", ".join(f"{number} × {format_name(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
+        named = f"{', '.join(format_name(name) for name in stray[:MOST_NAMED])}, …; {most}"
     return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."

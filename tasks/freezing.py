@@ -7,11 +7,12 @@ from typing import Literal
 from torch import nn
 
 from ..backbones.contract import Backbone
+from ..errors import UserError
 
 Epochs = int | Literal["all"]
 
 
-class Freezing:
+class StagedUnfreezing:
     """Which stages of a backbone learn in which epoch; the coarsest thaws first (Howard and Ruder, arXiv 1801.06146).
 
     Frozen layers get no gradients, and their norms keep the statistics that they have.
@@ -19,25 +20,25 @@ class Freezing:
     Args:
         backbone: after its maps were selected. Parameters that do not learn by its own choice never thaw.
         epochs: how long all of it is frozen, or "all" for the whole training.
-        stage_epochs: epochs from the thawing of a stage to that of the next finer one; 0 thaws all of them together.
+        unfreeze_interval: epochs from the thawing of a stage to that of the next finer one; 0 thaws all of them together.
 
     Attributes:
         learn: the parameters of the backbone that learn in some epoch.
     """
 
-    def __init__(self, backbone: Backbone, epochs: Epochs, stage_epochs: int) -> None:
+    def __init__(self, backbone: Backbone, epochs: Epochs, unfreeze_interval: int) -> None:
         if epochs != "all" and epochs < 0:
-            raise ValueError(f"frozen_epochs must be a number of epochs or all, not {epochs}.")
-        if stage_epochs < 0:
-            raise ValueError(f"stage_epochs must be 0 or more, not {stage_epochs}.")
-        if stage_epochs and epochs == "all":
-            raise ValueError("stage_epochs thaws a backbone stage by stage, but frozen_epochs=all never thaws it.")
+            raise UserError(f"freeze_epochs must be a number of epochs or all, not {epochs}.")
+        if unfreeze_interval < 0:
+            raise UserError(f"unfreeze_interval must be 0 or more, not {unfreeze_interval}.")
+        if unfreeze_interval and epochs == "all":
+            raise UserError("unfreeze_interval thaws a backbone stage by stage, but freeze_epochs=all never thaws it.")
         self.stages = [nn.ModuleList(stage) for stage in backbone.stages()]
         self._willing = [[p for p in stage.parameters() if p.requires_grad] for stage in self.stages]
         first = float("inf") if epochs == "all" else epochs
         # the coarsest stage, which is the last, thaws first; a stage of its own after the frozen epochs
         ages = range(len(self.stages))[::-1]
-        self._thawed_from = [first + age * stage_epochs for age in ages]
+        self._thawed_from = [first + age * unfreeze_interval for age in ages]
         self._frozen = [False] * len(self.stages)
         self.learn = [p for ps, e in zip(self._willing, self._thawed_from, strict=True) for p in ps if e < float("inf")]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ..errors import UserError
 from .split import Split
 
 S = TypeVar("S", bound=Split)
 
 
-class Holdout(Generic[S]):
+class TrainValSplit(Generic[S]):
     """Splits validation off training, and keeps each part until it is asked for.
 
     Args:
@@ -24,9 +25,9 @@ class Holdout(Generic[S]):
 
     def __init__(self, share: float, seed: int, split_off: Callable[[S, float, int], tuple[S, S]]) -> None:
         if not 0 < share < 1:
-            raise ValueError(f"val_share must be in 0 … 1, neither included, not {share}.")
+            raise UserError(f"val_fraction must be in 0 … 1, neither included, not {share}.")
         if seed < 0:
-            raise ValueError(f"split_seed must be 0 or more, not {seed}.")
+            raise UserError(f"split_seed must be 0 or more, not {seed}.")
         self.share = share
         self.seed = seed
         self.split_off = split_off

@@ -13,6 +13,8 @@ import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
+from ..errors import ImageError, UserError
+
 Image = NDArray[np.uint8]
 
 #: what files of pictures are called that :func:`read_image` can read
@@ -22,10 +24,6 @@ SUFFIXES = (
 )
 JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-
-
-class ImageError(ValueError):
-    """A picture that cannot be read, or is not what it was said to be."""
 
 
 def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> Image:
@@ -110,7 +108,7 @@ def decode_with_care(path: str | Path, data: bytes, turned: bool) -> Image:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             deep = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PPM")
             if picture.mode in ("I", "F") and not deep:
-                raise ValueError(f"its values are 32-bit {'integers' if picture.mode == 'I' else 'floats'}")
+                raise UserError(f"its values are 32-bit {'integers' if picture.mode == 'I' else 'floats'}")
             if not turned:  # the note has to go before the pixels are loaded, because TIFF files are turned then
                 picture.getexif().pop(PIL.ExifTags.Base.Orientation, None)
             picture = PIL.ImageOps.exif_transpose(picture)

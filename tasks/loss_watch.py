@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..errors import LossError
+
 
 class Entry(NamedTuple):
     """A step, the images it saw and its loss."""
@@ -18,11 +20,7 @@ class Entry(NamedTuple):
     loss: Tensor
 
 
-class LossError(ValueError):
-    """A loss that is no finite number."""
-
-
-class LossWatch:
+class NonFiniteLossGuard:
     """Remembers the losses of the last steps and which images made them, and looks at them every ``every`` steps.
 
     Looking makes the processor wait for the accelerator; remembering does not.

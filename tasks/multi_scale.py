@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 import torch
 from torch.utils.data import Sampler
 
-from .errors import DataError
-from .sampling import Key, epoch_generator
+from ..errors import DataError
+from .sampling import SampleKey, epoch_generator
 
 LEAST_IMAGES = 2  # of a step and process: what batch norms need where a map has one pixel
 
@@ -26,7 +26,7 @@ class Step(NamedTuple):
     images: int
 
 
-class MultiScaleBatches(Sampler[list[Key]]):
+class MultiScaleBatches(Sampler[list[SampleKey]]):
     """Every image once an epoch, in batches of several sizes, the same size in all processes at each step.
 
     An epoch has the same number of steps every time: as many rounds of all sizes as the images suffice for, then the
@@ -94,7 +94,7 @@ class MultiScaleBatches(Sampler[list[Key]]):
     def __len__(self) -> int:
         return len(self._whole) + bool(self._last)
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         generator = epoch_generator(self.seed, self.epoch)
         order = torch.randperm(self.images, generator=generator)
         seeds = torch.randint(2**62, (self.images,), generator=generator)
@@ -103,7 +103,7 @@ class MultiScaleBatches(Sampler[list[Key]]):
             mine = slice(begin + self.rank, begin + images, self.world)
             begin += images
             if number >= self.start:
-                yield [Key(*key, size) for key in zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)]
+                yield [SampleKey(*key, size) for key in zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)]
 
     def _steps(self, generator: torch.Generator) -> list[Step]:
         """The steps of an epoch in its order."""

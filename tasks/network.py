@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..backbones.contract import Backbone, build
-from ..backbones.weights import WeightsError
+from ..backbones.contract import Backbone, Features, from_config
+from ..errors import UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .images import Image, read_image
@@ -27,12 +27,12 @@ class Network(nn.Module):
 
     Args:
         backbone: narrowed here to the maps that the head takes.
-        head: builds the head from those maps, the number of classes and the backbone's width: a class such as
+        head: builds the head from those maps, and the number of classes: a class such as
             ``SSDLite``, or ``functools.partial(SSDLite, loss="focal")``.
         classes: names of the foreground classes.
         preprocessing: how images become the input.
         role: which of the backbone's published maps to take: "detection", "segmentation" or "classification".
-        maps: names of the maps to take instead, finest first.
+        feature_maps: names of the maps to take instead, finest first.
 
     Raises:
         ValueError: the backbone lacks the maps, or the head cannot sit on them.
@@ -49,23 +49,22 @@ class Network(nn.Module):
         preprocessing: Preprocessing,
         *,
         role: str | None = None,
-        maps: Sequence[str] | None = None,
+        feature_maps: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        if maps is None:
+        if feature_maps is None:
             if role is None:
-                raise ValueError("Network needs a role or the names of the maps that its head takes.")
-            maps = backbone.tap(role)
-        if not maps:
-            raise ValueError("Network needs at least one map for its head.")
-        backbone.check_offered(maps)
-        features = {name: backbone.features[name] for name in maps}
-        backbone.select(maps)
+                raise UserError("Network needs a role or the names of the maps that its head takes.")
+            feature_maps = backbone.feature_names(role)
+        if not feature_maps:
+            raise UserError("Network needs at least one map for its head.")
+        features = backbone.head_features(feature_maps)
+        backbone.select(feature_maps)
         self.backbone = backbone
-        self.head = head(features, len(classes), backbone.width)
+        self.head = head(features, len(classes))
         if self.head.role not in ("", "classification"):
             preprocessing.check_uncut(type(self.head).__name__)
-        self.maps = tuple(maps)
+        self.feature_maps = tuple(feature_maps)
         self.classes = tuple(classes)
         self.preprocessing = preprocessing
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(3, 1, 1), persistent=False)
@@ -95,37 +94,39 @@ class Network(nn.Module):
         if not isinstance(image, np.ndarray):
             raise TypeError(f"predict wants a file or an array, not {type(image).__name__}: numpy.asarray makes one.")
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
-            raise ValueError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
-        frame = self.preprocessing.frame(*image.shape[:2])
-        placed = np.ascontiguousarray(self.preprocessing.place(image, frame))  # a flipped view cannot become a tensor
+            raise UserError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
+        geometry = self.preprocessing.geometry(*image.shape[:2])
+        placed = np.ascontiguousarray(
+            self.preprocessing.place(image, geometry)
+        )  # a flipped view cannot become a tensor
         images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device)
         network = self.eval()
         output = network(images) if inference is None else inference(network, images)
-        return self.head.decode(output, self.preprocessing.size)[0].to_image(frame)
+        return self.head.decode(output, self.preprocessing.size)[0].to_image(geometry)
 
-    def spec(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """All that it takes to build this network again, as plain values."""
         return {
-            "backbone": self.backbone.spec(),
-            "head": self.head.spec(leave_out=Head.GIVEN),
-            "maps": list(self.maps),
+            "backbone": self.backbone.config(),
+            "head": self.head.config(leave_out=Head.GIVEN),
+            "feature_maps": list(self.feature_maps),
             "classes": list(self.classes),
             "preprocessing": asdict(self.preprocessing),
         }
 
     @classmethod
-    def from_spec(cls, spec: dict[str, Any]) -> Network:
+    def from_config(cls, config: dict[str, Any]) -> Network:
         """Builds the network that :meth:`spec` described, with weights drawn at random."""
 
-        def head(features: Any, num_classes: int, width: float) -> Head:
-            return build(spec["head"], Head, features=features, num_classes=num_classes, width=width)
+        def head(features: Features, num_classes: int) -> Head:
+            return from_config(config["head"], Head, features=features, num_classes=num_classes)
 
         return cls(
-            build(spec["backbone"], Backbone),
+            from_config(config["backbone"], Backbone),
             head,
-            spec["classes"],
-            Preprocessing(**spec["preprocessing"]),
-            maps=spec["maps"],
+            config["classes"],
+            Preprocessing(**config["preprocessing"]),
+            feature_maps=config["feature_maps"],
         )
 
 
@@ -154,7 +155,7 @@ def load(run: str | Path) -> Network:
     prefix = "network."
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        network = Network.from_spec(checkpoint["network"])
+        network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(prefix): v for k, v in state if k.startswith(prefix)})
     except Exception as error:  # a foreign file can fail in any way: unpickling, keys, types, shapes, imports

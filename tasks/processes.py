@@ -6,18 +6,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import distributed, nn
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Whether this process is one of several."""
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-def first_process() -> bool:
+def is_first_process() -> bool:
     """Whether this process writes what a training leaves; known from the environment before the processes have met."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def share_norm_statistics(network: nn.Module) -> None:
+def broadcast_buffers(network: nn.Module) -> None:
     """Gives all processes the norm statistics of the first, whose checkpoint is written, so that all evaluate alike."""
-    if several():
+    if is_distributed():
         for buffer in network.buffers():
             distributed.broadcast(buffer, src=0)

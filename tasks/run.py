@@ -22,10 +22,10 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
-from .data import Data
+from ..errors import TaskError
+from .data import DataModule
 from .drawing import save_picture
-from .errors import TaskError
-from .processes import first_process
+from .processes import is_first_process
 from .restart import Checkpoints
 from .task import Task
 
@@ -63,7 +63,7 @@ def continued_csv(folder: Path, resumed_step: int | None) -> CSVLogger:
         with file.open(newline="") as stored:
             rows = [row for row in csv.DictReader(stored) if int(row["step"]) < resumed_step]
     logger = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
-    if first_process():
+    if is_first_process():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Experiment logs directory")  # it is to be written to again
             writer = logger.experiment
@@ -113,13 +113,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def withdrawn(folder: Path) -> Iterator[None]:
+def remove_if_failed(folder: Path) -> Iterator[None]:
     """Removes ``folder`` if the block made it and fails before a training begins there."""
     made = not folder.exists()
     try:
         yield
     except BaseException:
-        if made and first_process() and is_new(folder):
+        if made and is_first_process() and is_new(folder):
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -195,11 +195,11 @@ class Reports(Callback):
         epoch, step = epoch_and_step(trainer, task)
         where = {"split": split, "epoch": epoch, "step": step}
         data = getattr(trainer, "datamodule", None)
-        assert isinstance(data, Data)
+        assert isinstance(data, DataModule)
         head = {**where, "source": str(data.splits[split].source)}
         (self.folder / f"{split}.json").write_text(json.dumps(head | task.report.values, indent=1) + "\n")
         (self.folder / f"{split}.txt").write_text(task.report.table + "\n")
-        for name, rows in task.report.sheets.items():
+        for name, rows in task.report.tables.items():
             with (self.folder / f"{split}-{name}.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(rows)
         for name, picture in task.report.pictures.items():

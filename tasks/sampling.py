@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Sampler
 
 
-class Key(NamedTuple):
+class SampleKey(NamedTuple):
     """What a data set is asked for.
 
     Attributes:
@@ -28,7 +28,7 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
 
 
-class ShuffledSampler(Sampler[Key]):
+class ShuffledSampler(Sampler[SampleKey]):
     """Every sample once an epoch, in an order and with seeds that follow from (``seed``, epoch) alone.
 
     Seeds travel with the indices, so that what augmentation draws depends neither on the number of workers nor on what
@@ -61,15 +61,15 @@ class ShuffledSampler(Sampler[Key]):
     def __len__(self) -> int:
         return self.size // self.world
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[SampleKey]:
         generator = epoch_generator(self.seed, self.epoch)
         order = torch.randperm(self.size, generator=generator)
         seeds = torch.randint(2**62, (self.size,), generator=generator)
         mine = slice(self.rank + self.start * self.world, len(self) * self.world, self.world)
-        yield from map(Key, order[mine].tolist(), seeds[mine].tolist())
+        yield from map(SampleKey, order[mine].tolist(), seeds[mine].tolist())
 
 
-class ShardSampler(Sampler[Key]):
+class ShardSampler(Sampler[SampleKey]):
     """Every sample exactly once over all processes, in order and without repeats, for evaluation.
 
     Attributes:
@@ -85,5 +85,5 @@ class ShardSampler(Sampler[Key]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __iter__(self) -> Iterator[Key]:
-        return (Key(index, 0) for index in self.indices[self.start :])
+    def __iter__(self) -> Iterator[SampleKey]:
+        return (SampleKey(index, 0) for index in self.indices[self.start :])

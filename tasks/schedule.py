@@ -12,6 +12,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..errors import UserError
+
 
 def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
     """Two groups: weights of convolutions and linear layers, and norms and biases, which are not decayed."""
@@ -59,7 +61,7 @@ class Poly(Schedule):
 
     def __init__(self, power: float = 0.9, end: float = 0.0) -> None:
         if not 0 < power < float("inf"):
-            raise ValueError(f"power must be positive and finite, not {power}.")
+            raise UserError(f"power must be positive and finite, not {power}.")
         check_end(end)
         self.power = power
         self.end = end
@@ -78,9 +80,9 @@ class Exponential(Schedule):
 
     def __init__(self, rate: float = 0.98, epochs: float = 1.0) -> None:
         if not 0 < rate < 1:
-            raise ValueError(f"rate must be in 0 … 1, neither included, not {rate}.")
+            raise UserError(f"rate must be in 0 … 1, neither included, not {rate}.")
         if not 0 < epochs < float("inf"):
-            raise ValueError(f"epochs must be positive and finite, not {epochs}.")
+            raise UserError(f"epochs must be positive and finite, not {epochs}.")
         self.rate = rate
         self.epochs = epochs
 
@@ -91,10 +93,10 @@ class Exponential(Schedule):
 def check_end(end: float) -> None:
     """Raises ValueError unless ``end`` is a share of the rate that a schedule can fall to."""
     if not 0 <= end < 1:
-        raise ValueError(f"end must be in 0 … 1, 1 not included, not {end}.")
+        raise UserError(f"end must be in 0 … 1, 1 not included, not {end}.")
 
 
-def warmed_up(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
+def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
     """Linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which ``epochs`` consist of.
 
     The warm-up takes a tenth of all steps at most, so that short runs have a peak, too.
@@ -110,7 +112,7 @@ def warmed_up(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: floa
     return LambdaLR(optimizer, factor)
 
 
-def scale_rate(optimizer: Optimizer, reference: int, batch: int, processes: int, accumulated: int) -> None:
+def scale_learning_rate(optimizer: Optimizer, reference: int, batch: int, processes: int, accumulated: int) -> None:
     """Multiplies the learning rates by what a step sees over ``reference`` (Goyal et al., arXiv 1706.02677).
 
     What was done is said in the log.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .images import Image
 
 #: what to do with pictures and annotation files that cannot be used
-Broken = Literal["raise", "skip"]
+OnInvalid = Literal["raise", "skip"]
 
 
 class Split(Protocol):

@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..backbones.contract import Part
-from ..backbones.weights import State, WeightsError, fetch, is_file_name, read_checkpoint, tensors_of
-from ..heads.contract import ClassRows, Head, Origin, nameless_classes
+from ..backbones.contract import Configurable
+from ..backbones.weights import State, fetch, is_file_name, read_checkpoint, tensors_of
+from ..errors import WeightsError
+from ..heads.contract import ClassDimension, Head, PretrainedState, default_class_names
 from .checkpoints import plain
 from .network import Network, checkpoint_file
 
-SPEC = {"backbone", "head", "maps", "classes", "preprocessing"}
+CONFIG_KEYS = {"backbone", "head", "feature_maps", "classes", "preprocessing"}
 Rows = list[tuple[int, int]]
 
 
-class StartReport(NamedTuple):
+class PretrainedReport(NamedTuple):
     """What became of a start.
 
     Attributes:
@@ -46,7 +47,7 @@ class StartReport(NamedTuple):
         return text + (f". It was trained with {_some(self.otherwise, 8)}" if self.otherwise else "")
 
 
-def load_start(network: Network, source: str | Path) -> StartReport:
+def load_pretrained(network: Network, source: str | Path) -> PretrainedReport:
     """Loads a whole trained network into ``network``, whose classes may be others.
 
     Every tensor has to fit, but for those with rows for classes: the rows of classes that both have by name are taken
@@ -62,28 +63,28 @@ def load_start(network: Network, source: str | Path) -> StartReport:
         WeightsError: the weights cannot be found or fetched, are unsafe to read, or do not fit.
     """
     name = str(source)
-    return start_from(network, find_origin(network.head, name), name)
+    return load_state_into(network, find_pretrained(network.head, name), name)
 
 
-def find_origin(head: Head, source: str) -> Origin:
-    """Reads or fetches what ``source`` stands for under ``head``; see :func:`load_start`."""
+def find_pretrained(head: Head, source: str) -> PretrainedState:
+    """Reads or fetches what ``source`` stands for under ``head``; see :func:`load_pretrained`."""
     if not is_file_name(source):
         if source not in head.published:
             raise WeightsError(
                 f"{source!r} is neither a file, nor a run, nor weights published for {type(head).__name__}, which are "
                 f"{', '.join(head.published) or 'none'} (weights of a backbone alone are given as backbone_weights)."
             )
-        return origin_of(head, fetch(source))
+        return split_state(head, fetch(source))
     path = checkpoint_file(source)
     content = read_checkpoint(path)
     state = tensors_of(content, path)
-    spec = content.get("network") if isinstance(content, Mapping) else None
-    if isinstance(spec, Mapping) and set(spec) >= SPEC:
-        return origin_of(head, state)._replace(classes=tuple(spec["classes"]), spec=dict(spec))
-    return origin_of(head, state)
+    config = content.get("network") if isinstance(content, Mapping) else None
+    if isinstance(config, Mapping) and set(config) >= CONFIG_KEYS:
+        return split_state(head, state)._replace(classes=tuple(config["classes"]), config=dict(config))
+    return split_state(head, state)
 
 
-def origin_of(head: Head, state: State) -> Origin:
+def split_state(head: Head, state: State) -> PretrainedState:
     """Takes the tensors of a whole network apart, in our names or those that ``head`` knows."""
     theirs = type(head).from_torchvision(state)
     if theirs is not None:
@@ -92,15 +93,15 @@ def origin_of(head: Head, state: State) -> Origin:
     state = {k.removeprefix(whole): v for k, v in state.items() if k.startswith(whole)} or state
     backbone = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
     rest = {k.removeprefix("head."): v for k, v in state.items() if not k.startswith("backbone.")}
-    return Origin(backbone, rest, None, {})
+    return PretrainedState(backbone, rest, None, {})
 
 
-def start_from(network: Network, origin: Origin, source: str) -> StartReport:
-    """Loads ``origin``, called ``source`` in reports and errors; see :func:`load_start`."""
+def load_state_into(network: Network, origin: PretrainedState, source: str) -> PretrainedReport:
+    """Loads ``origin``, called ``source`` in reports and errors; see :func:`load_pretrained`."""
     there = named_as_here(network, origin, source)
     own = network.state_dict()
-    layouts = {f"head.{name}": layout for name, layout in network.head.class_rows().items()}
-    classes = origin.classes or nameless_classes(count_classes(there, layouts, len(network.classes)))
+    layouts = {f"head.{name}": layout for name, layout in network.head.class_dimensions().items()}
+    classes = origin.classes or default_class_names(count_classes(there, layouts, len(network.classes)))
     for name in (*own, *there):
         if not fits(own.get(name), there.get(name), layouts.get(name), len(classes), name):
             here, other = (list(t.shape) if t is not None else "absent" for t in (own.get(name), there.get(name)))
@@ -108,8 +109,10 @@ def start_from(network: Network, origin: Origin, source: str) -> StartReport:
                 f"{source} does not fit {type(network.head).__name__} on {type(network.backbone).__name__}: {name} is "
                 f"{here} here and {other} there; {remedy(network, origin, name, len(classes))}."
             )
-    if maps := maps_otherwise(network, origin):  # maps of equal channels can lie at different depths
-        raise WeightsError(f"{source} was trained on other maps than {', '.join(network.maps)}: give {maps[0]}.")
+    if feature_maps := maps_otherwise(network, origin):  # maps of equal channels can lie at different depths
+        raise WeightsError(
+            f"{source} was trained on other maps than {', '.join(network.feature_maps)}: give {feature_maps[0]}."
+        )
     rows = shared_rows(network.classes, classes)
     if any(background_rows(there[name], layout, len(classes)) != layout.background for name, layout in layouts.items()):
         rows = []  # logits of another loss mean something else
@@ -119,7 +122,7 @@ def start_from(network: Network, origin: Origin, source: str) -> StartReport:
             there[name] = with_rows_of(own[name], there[name], layout, rows)
     network.load_state_dict(there, strict=False)
     kept = {here for here, _ in rows} if layouts else set(range(len(network.classes)))
-    return StartReport(
+    return PretrainedReport(
         source,
         len(there),
         tuple(name for k, name in enumerate(network.classes) if k in kept),
@@ -128,7 +131,7 @@ def start_from(network: Network, origin: Origin, source: str) -> StartReport:
     )
 
 
-def named_as_here(network: Network, origin: Origin, source: str) -> State:
+def named_as_here(network: Network, origin: PretrainedState, source: str) -> State:
     """All tensors of ``origin``, under the names of ``network`` where it has them."""
     if not set(origin.head) & set(network.head.state_dict()):
         raise WeightsError(
@@ -140,7 +143,7 @@ def named_as_here(network: Network, origin: Origin, source: str) -> State:
     return {f"backbone.{k}": v for k, v in backbone.items()} | {f"head.{k}": v for k, v in origin.head.items()}
 
 
-def count_classes(there: State, layouts: Mapping[str, ClassRows], unless_told: int) -> int:
+def count_classes(there: State, layouts: Mapping[str, ClassDimension], unless_told: int) -> int:
     """How many classes the tensors ``there`` have rows for, if their head is like the one with these ``layouts``."""
     for name, layout in layouts.items():
         if name in there and there[name].ndim:
@@ -148,7 +151,7 @@ def count_classes(there: State, layouts: Mapping[str, ClassRows], unless_told: i
     return unless_told
 
 
-def fits(here: Tensor | None, there: Tensor | None, layout: ClassRows | None, classes: int, name: str) -> bool:
+def fits(here: Tensor | None, there: Tensor | None, layout: ClassDimension | None, classes: int, name: str) -> bool:
     """Whether tensor ``name`` can start from the one ``there``, which was trained on that many ``classes``."""
     if there is None:
         return name.endswith("num_batches_tracked")  # older files lack it, and only an unset momentum needs it
@@ -161,20 +164,20 @@ def fits(here: Tensor | None, there: Tensor | None, layout: ClassRows | None, cl
     return background_rows(there, layout, classes) in (0, 1)
 
 
-def background_rows(there: Tensor, layout: ClassRows, classes: int) -> float:
+def background_rows(there: Tensor, layout: ClassDimension, classes: int) -> float:
     """Rows of a group that are not of one of ``classes``; a whole number if the groups are ``layout``'s."""
     return there.shape[0] / layout.groups - classes
 
 
 def shared_rows(here: Sequence[str], there: Sequence[str]) -> Rows:
     """Which row of the classes ``there`` means what a row of those ``here`` does, as pairs (here, there)."""
-    if tuple(here) == tuple(there) or any(tuple(names) == nameless_classes(len(names)) for names in (here, there)):
+    if tuple(here) == tuple(there) or any(tuple(names) == default_class_names(len(names)) for names in (here, there)):
         return [(k, k) for k in range(len(here))] if len(here) == len(there) else []
     place = {name: k for k, name in enumerate(there) if there.count(name) == 1}  # torchvision's COCO has ten "N/A"
     return [(k, place[name]) for k, name in enumerate(here) if name in place]
 
 
-def with_rows_of(here: Tensor, there: Tensor, layout: ClassRows, rows: Rows) -> Tensor:
+def with_rows_of(here: Tensor, there: Tensor, layout: ClassDimension, rows: Rows) -> Tensor:
     """``here`` with the background and the ``rows`` (here, there) of the classes taken from ``there``."""
     mixed = here.clone().unflatten(0, (layout.groups, -1))
     source = there.to(here).unflatten(0, (layout.groups, -1))
@@ -185,26 +188,26 @@ def with_rows_of(here: Tensor, there: Tensor, layout: ClassRows, rows: Rows) -> 
     return mixed.flatten(0, 1)
 
 
-def kinds_otherwise(network: Network, origin: Origin) -> list[str]:
+def kinds_otherwise(network: Network, origin: PretrainedState) -> list[str]:
     """Parts that ``origin`` has of another class, as ``part=class``."""
     parts = {"backbone": network.backbone, "head": network.head}
-    there = {key: origin.spec.get(key, {}).get("class_path") for key in parts}
-    other = [k for k, part in parts.items() if there[k] not in (None, part.spec()["class_path"])]
-    arguments = {k: [f"{k}.{name}={value!r}" for name, value in origin.spec[k]["init_args"].items()] for k in other}
+    there = {key: origin.config.get(key, {}).get("class_path") for key in parts}
+    other = [k for k, part in parts.items() if there[k] not in (None, part.config()["class_path"])]
+    arguments = {k: [f"{k}.{name}={value!r}" for name, value in origin.config[k]["init_args"].items()] for k in other}
     return [text for k in other for text in (f"{k}={there[k]}", *arguments[k])]
 
 
-def maps_otherwise(network: Network, origin: Origin) -> list[str]:
-    """The maps that ``origin`` was trained on, as ``maps=[…]``, if they are others."""
-    maps = list(origin.spec.get("maps", network.maps))
-    return [] if maps == list(network.maps) else [f"maps=[{','.join(maps)}]"]
+def maps_otherwise(network: Network, origin: PretrainedState) -> list[str]:
+    """The maps that ``origin`` was trained on, as ``feature_maps=[…]``, if they are others."""
+    feature_maps = list(origin.config.get("feature_maps", network.feature_maps))
+    return [] if feature_maps == list(network.feature_maps) else [f"maps=[{','.join(feature_maps)}]"]
 
 
-def arguments_otherwise(network: Network, origin: Origin, key: str) -> dict[str, Any]:
+def arguments_otherwise(network: Network, origin: PretrainedState, key: str) -> dict[str, Any]:
     """Arguments of the "backbone" or "head" that ``origin`` was built with otherwise, and how."""
-    part: Part = getattr(network, key)
-    spec = origin.spec.get(key, {})
-    there = part.defaults() | spec["init_args"] if spec.get("class_path") == part.spec()["class_path"] else {}
+    part: Configurable = getattr(network, key)
+    config = origin.config.get(key, {})
+    there = part.defaults() | config["init_args"] if config.get("class_path") == part.config()["class_path"] else {}
     return {
         name: plain(there[name])
         for name, value in part.arguments.items()
@@ -212,10 +215,10 @@ def arguments_otherwise(network: Network, origin: Origin, key: str) -> dict[str,
     }
 
 
-def differences(network: Network, origin: Origin) -> list[str]:
+def differences(network: Network, origin: PretrainedState) -> list[str]:
     """What was otherwise when ``origin`` was trained and no shape shows, as ``part.argument=value``."""
     parts = {key: arguments_otherwise(network, origin, key) for key in ("backbone", "head")}
-    there = origin.spec.get("preprocessing", {})
+    there = origin.config.get("preprocessing", {})
     parts["preprocessing"] = {
         name: plain(there[name])
         for name in ("mean", "std")
@@ -225,9 +228,9 @@ def differences(network: Network, origin: Origin) -> list[str]:
     return kinds_otherwise(network, origin) + arguments
 
 
-def remedy(network: Network, origin: Origin, name: str, classes: int) -> str:
+def remedy(network: Network, origin: PretrainedState, name: str, classes: int) -> str:
     """What would make the tensor ``name`` fit, as the end of a sentence."""
-    parts: dict[str, Part] = {"backbone": network.backbone, "head": network.head}
+    parts: dict[str, Configurable] = {"backbone": network.backbone, "head": network.head}
     known = kinds_otherwise(network, origin) + maps_otherwise(network, origin)
     for key, part in parts.items():
         there = arguments_otherwise(network, origin, key)
@@ -235,8 +238,8 @@ def remedy(network: Network, origin: Origin, name: str, classes: int) -> str:
     if known:
         return f"give {' and '.join(known)}"
     key = name.partition(".")[0]
-    if key == "head" and not network.head.class_rows() and classes != len(network.classes):
-        return f"let {type(network.head).__name__}.class_rows name the tensors that have rows for classes"
+    if key == "head" and not network.head.class_dimensions() and classes != len(network.classes):
+        return f"let {type(network.head).__name__}.class_dimensions name the tensors that have rows for classes"
     arguments = [f"{key}.{argument}" for argument in parts[key].shape_arguments]
     return f"give {' and '.join(arguments) or 'the arguments'} as it was trained with"
 

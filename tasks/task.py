@@ -18,19 +18,19 @@ from torch.optim import Optimizer
 
 from ..backbones.contract import Backbone
 from ..backbones.weights import load_weights
-from ..heads.contract import HeadFactory, nameless_classes
-from .averaging import WeightAverage
+from ..errors import TaskError, UserError
+from ..heads.contract import HeadFactory, default_class_names
+from .averaging import ExponentialMovingAverage
 from .checkpoints import check_same_network
-from .data import Data, ResumableLoader
-from .errors import TaskError
-from .freezing import Epochs, Freezing
+from .data import DataModule, ResumableLoader
+from .freezing import Epochs, StagedUnfreezing
 from .images import Image
-from .loss_watch import LossWatch
+from .loss_watch import NonFiniteLossGuard
 from .network import Network
 from .preprocessing import Preprocessing
-from .processes import share_norm_statistics
-from .schedule import Cosine, Schedule, parameter_groups, scale_rate, warmed_up
-from .starts import load_start
+from .processes import broadcast_buffers
+from .schedule import Cosine, Schedule, parameter_groups, scale_learning_rate, warmup_schedule
+from .starts import load_pretrained
 
 
 class Report(NamedTuple):
@@ -45,7 +45,7 @@ class Report(NamedTuple):
 
     values: dict[str, Any]
     table: str
-    sheets: Mapping[str, Sequence[Sequence[object]]] = {}
+    tables: Mapping[str, Sequence[Sequence[object]]] = {}
     pictures: Mapping[str, Image] = {}
 
 
@@ -59,20 +59,20 @@ class Task(LightningModule, ABC):
         head: builds the head from the maps, the number of classes and the backbone's width.
         preprocessing: how images become the input.
         num_classes: foreground classes; None takes the data's, a number that differs from the data's is an error.
-        maps: names of the backbone's maps that the head takes; None takes those published for the task.
+        feature_maps: names of the backbone's maps that the head takes; None takes those published for the task.
         backbone_weights: what the backbone starts training from: "imagenet", an exact published name, or a file. None
             starts from scratch.
         weights: what the whole network starts training from, trained on whatever classes: a run's folder, a file, or
             the exact name of published ones; instead of ``backbone_weights``.
         optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
-        reference_batch: how many images a step the optimiser's learning rate is meant for; where all processes together
+        base_batch_size: how many images a step the optimiser's learning rate is meant for; where all processes together
             and accumulated batches make k times as many, it is multiplied by k. None takes it as it is.
         warmup_steps: steps of linear warm-up, a tenth of the run at most.
         schedule: how the learning rate falls after it; None takes a cosine to nothing.
-        frozen_epochs: epochs at the beginning in which the backbone does not learn; "all" trains the head alone.
-        stage_epochs: epochs from the thawing of a stage of the backbone to that of the next finer one, the coarsest
+        freeze_epochs: epochs at the beginning in which the backbone does not learn; "all" trains the head alone.
+        unfreeze_interval: epochs from the thawing of a stage of the backbone to that of the next finer one, the coarsest
             first; 0 thaws all of it together.
-        average_decay: evaluate, save and export an exponential moving average of the weights, of which a late step
+        ema_decay: evaluate, save and export an exponential moving average of the weights, of which a late step
             keeps this share (0.999, say); None trains without one.
         channels_last: lay tensors out in memory with the channels last, which convolutions on CPUs and tensor cores
             are quickest with.
@@ -82,15 +82,15 @@ class Task(LightningModule, ABC):
     #: the figure that the best checkpoint has most of
     monitor: ClassVar[str]
     #: what it trains and evaluates on
-    data_class: ClassVar[type[Data[Any]]]
+    data_class: ClassVar[type[DataModule[Any]]]
 
     network: Network
     report: Report | None = None
     #: of the step that was logged last; and the epoch and step at which loaded weights were saved
     last_loss: float | None = None
     saved_at: tuple[int, int] | None = None
-    _average: WeightAverage | None = None
-    _watch: LossWatch
+    _average: ExponentialMovingAverage | None = None
+    _watch: NonFiniteLossGuard
 
     def __init__(
         self,
@@ -98,42 +98,42 @@ class Task(LightningModule, ABC):
         head: HeadFactory,
         preprocessing: Preprocessing,
         num_classes: int | None,
-        maps: Sequence[str] | None,
+        feature_maps: Sequence[str] | None,
         backbone_weights: str | None,
         weights: str | None,
         optimizer: OptimizerCallable,
-        reference_batch: int | None,
+        base_batch_size: int | None,
         warmup_steps: int,
         schedule: Schedule | None,
-        frozen_epochs: Epochs,
-        stage_epochs: int,
-        average_decay: float | None,
+        freeze_epochs: Epochs,
+        unfreeze_interval: int,
+        ema_decay: float | None,
         channels_last: bool,
     ) -> None:
         super().__init__()
-        if average_decay is not None and not 0 <= average_decay < 1:
-            raise ValueError(f"average_decay must be in 0 … 1, 1 not included, not {average_decay}.")
+        if ema_decay is not None and not 0 <= ema_decay < 1:
+            raise UserError(f"ema_decay must be in 0 … 1, 1 not included, not {ema_decay}.")
         if warmup_steps < 0:
-            raise ValueError(f"warmup_steps must be 0 or more, not {warmup_steps}.")
-        if reference_batch is not None and reference_batch < 1:
-            raise ValueError(f"reference_batch must be a number of images, not {reference_batch}.")
+            raise UserError(f"warmup_steps must be 0 or more, not {warmup_steps}.")
+        if base_batch_size is not None and base_batch_size < 1:
+            raise UserError(f"base_batch_size must be a number of images, not {base_batch_size}.")
         self.preprocessing = preprocessing
         self._parts = (backbone, head)
         self._num_classes = num_classes
-        self._maps = maps
+        self._maps = feature_maps
         if weights is not None and backbone_weights is not None:
             raise TaskError("weights start the backbone, too: give either weights or backbone_weights.")
         self._starts = (backbone_weights, weights)
         self._optimizer = optimizer
-        self._reference_batch = reference_batch
+        self._reference_batch = base_batch_size
         self._warmup_steps = warmup_steps
         self._schedule = schedule or Cosine()
-        self._freeze = (frozen_epochs, stage_epochs)
-        self._average_decay = average_decay
+        self._freeze = (freeze_epochs, unfreeze_interval)
+        self._average_decay = ema_decay
         self._resumed: dict[str, Any] = {}  # what a checkpoint holds beside what Lightning restores
         self._channels_last = channels_last
         # maps that the backbone lacks are better known now than after the data was read
-        backbone.check_offered(backbone.tap(self.role) if maps is None else maps)
+        backbone.check_offered(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the name of every hook here, some fifteen times a step, and a module's own way of setting
@@ -152,7 +152,7 @@ class Task(LightningModule, ABC):
         self.network = self.build(self._class_names())
         del self._parts
         # before processes agree on which gradients to share
-        self._freezing = Freezing(self.network.backbone, *self._freeze)
+        self._freezing = StagedUnfreezing(self.network.backbone, *self._freeze)
         self._freezing.apply(0)
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
@@ -160,7 +160,7 @@ class Task(LightningModule, ABC):
     def build(self, classes: Sequence[str]) -> Network:
         """The network for ``classes``, with weights drawn at random; it takes this task's backbone."""
         backbone, head = self._parts
-        network = Network(backbone, head, classes, self.preprocessing, role=self.role, maps=self._maps)
+        network = Network(backbone, head, classes, self.preprocessing, role=self.role, feature_maps=self._maps)
         if network.head.role not in ("", self.role):
             raise TaskError(
                 f"{type(self).__name__} trains heads for {self.role}, and {type(network.head).__name__} is one for "
@@ -174,7 +174,7 @@ class Task(LightningModule, ABC):
         if names is None:
             if self._num_classes is None:
                 raise TaskError("num_classes has to be given, because the data does not say what classes there are.")
-            return nameless_classes(self._num_classes)
+            return default_class_names(self._num_classes)
         if self._num_classes not in (None, len(names)):
             raise TaskError(
                 f"num_classes is {self._num_classes}, but the data has {len(names)} classes: {', '.join(names[:5])}"
@@ -188,9 +188,9 @@ class Task(LightningModule, ABC):
         """Prepares what a training has and an evaluation has not, once the network is on its device."""
         data = self._data()
         self._load_start()
-        self._watch = LossWatch(self._log_every(), lambda index: data.image_name("train", index))
+        self._watch = NonFiniteLossGuard(self._log_every(), lambda index: data.image_name("train", index))
         if self._average_decay is not None:
-            self._average = WeightAverage(self.network, self._average_decay)
+            self._average = ExponentialMovingAverage(self.network, self._average_decay)
             if "average" in self._resumed:
                 self._average.load(self._resumed["average"], self._resumed["updates"])
 
@@ -203,7 +203,7 @@ class Task(LightningModule, ABC):
             rank_zero_info(f"Backbone: {report}.")
             self._compare_normalisation(report.source)
         if self.trainer.ckpt_path is None and weights is not None:
-            rank_zero_info(f"Network: {load_start(self.network, weights)}.")
+            rank_zero_info(f"Network: {load_pretrained(self.network, weights)}.")
 
     def _compare_normalisation(self, weights: str) -> None:
         """Warns where published weights were trained on images normalised otherwise than this network's."""
@@ -300,17 +300,19 @@ class Task(LightningModule, ABC):
             )
         if self._reference_batch is not None:
             accumulated = self.trainer.accumulate_grad_batches
-            scale_rate(optimizer, self._reference_batch, self._data().batch_size, self.trainer.world_size, accumulated)
+            scale_learning_rate(
+                optimizer, self._reference_batch, self._data().batch_size, self.trainer.world_size, accumulated
+            )
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = steps * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches
-        rates = warmed_up(optimizer, self._schedule, steps, epochs, self._warmup_steps)
+        rates = warmup_schedule(optimizer, self._schedule, steps, epochs, self._warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def _log_every(self) -> int:
         # Lightning sets the attribute in a connector, where its types do not show it
         return self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
 
-    def _data(self) -> Data[Any]:
+    def _data(self) -> DataModule[Any]:
         data = getattr(self.trainer, "datamodule", None)
         if not isinstance(data, self.data_class):
             raise TaskError(
@@ -340,7 +342,7 @@ class Task(LightningModule, ABC):
     def on_validation_epoch_start(self) -> None:
         if self._average is not None:
             self._average.swap()
-        share_norm_statistics(self.network)
+        broadcast_buffers(self.network)
         self.start_evaluation("val")
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -373,7 +375,7 @@ class Task(LightningModule, ABC):
 
         ``state_dict`` holds what is evaluated: the average where there is one.
         """
-        checkpoint["network"] = self.network.spec()
+        checkpoint["network"] = self.network.config()
         if self.trainer.state.fn != TrainerFn.FITTING:
             return
         self._watch.look()  # weights that a bad loss has spoilt must not replace good ones

@@ -26,6 +26,7 @@ from ..backbones import TimmBackbone
 from ..backbones.checks import check_selection
 from ..backbones.timm_backbone import feature_info, trained_by
 from ..backbones.weights import first_line
+from ..errors import UserError
 from ..heads import LRASPP, BoxTargets, Classifier, SSDLite
 from ..tasks.network import Network
 from ..tasks.preprocessing import Preprocessing
@@ -71,11 +72,11 @@ def check_maps(backbone: TimmBackbone, maps: dict[str, Tensor], size: tuple[int,
     for name, x in maps.items():
         channels, stride = backbone.features[name]
         if x.ndim != 4 or x.shape[1] != channels:
-            raise ValueError("a map does not have the channels that timm says.")
+            raise UserError("a map does not have the channels that timm says.")
         if any(
             found not in (side // stride, -(-side // stride)) for found, side in zip(x.shape[2:], size, strict=True)
         ):
-            raise ValueError("the head runs, but a map is not of the image's size over its stride.")
+            raise UserError("the head runs, but a map is not of the image's size over its stride.")
 
 
 def try_head(backbone: TimmBackbone, role: str, size: tuple[int, int]) -> int:
@@ -93,7 +94,7 @@ def try_head(backbone: TimmBackbone, role: str, size: tuple[int, int]) -> int:
     check_maps(backbone, maps, size)
     trained = trained_by(losses.values())
     if any(parameter.requires_grad and parameter not in trained for parameter in network.parameters()):
-        raise ValueError("parameters get no gradient.")
+        raise UserError("parameters get no gradient.")
     return sum(parameter.numel() for parameter in network.backbone.parameters() if not parameter.requires_grad)
 
 
@@ -156,7 +157,7 @@ def try_for_real(trial: Trial) -> Trial:
     try:
         backbone = TimmBackbone(trial.name, image_size=told)
         for role in HEADS:
-            check_selection(lambda: copy.deepcopy(backbone), backbone.tap(role), torch.randn(1, 3, *size))
+            check_selection(lambda: copy.deepcopy(backbone), backbone.feature_names(role), torch.randn(1, 3, *size))
             check_training(under_head(backbone, role, size), role, size)
     except Exception as error:  # a foreign network can fail in any way
         trial.real = reason(error, trial.name)
@@ -173,11 +174,11 @@ def check_training(network: Network, role: str, size: tuple[int, int]) -> None:
     torch.stack(list(losses.values())).sum().backward()
     for key, parameter in network.named_parameters():
         if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all()):
-            raise ValueError(f"{key} has no finite gradient.")
+            raise UserError(f"{key} has no finite gradient.")
     with torch.no_grad():
         found = network.head.decode(network.eval()(images), size)
     if len(found) != BATCH:
-        raise ValueError(f"{len(found)} predictions for {BATCH} images.")
+        raise UserError(f"{len(found)} predictions for {BATCH} images.")
 
 
 # ----------------------------------------------------------------------------------------------------- all the networks

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
 from .parser_errors import Options
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def inference_of(options: argparse.Namespace) -> Inference | None:
     }
     given = {name: value for name, value in said.items() if value is not None}
     if "overlap" in given and "window" not in given:
-        raise ValueError("--overlap is of windows: give their size with --window.")
+        raise UserError("--overlap is of windows: give their size with --window.")
     if not given:
         return None
 

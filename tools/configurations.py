@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from ..errors import UserError
+
 
 def folder() -> Path:
     """Where the package keeps them."""
@@ -31,7 +33,7 @@ def find(name: str) -> Path:
     ours = folder() / f"{name.removesuffix('.yaml')}.yaml"
     if ours.is_file():
         return ours
-    raise ValueError(f"There is no configuration {name!r}: it is no file, and shipped are {', '.join(shipped())}.")
+    raise UserError(f"There is no configuration {name!r}: it is no file, and shipped are {', '.join(shipped())}.")
 
 
 def resolve(words: Sequence[str]) -> list[str]:

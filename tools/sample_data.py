@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UserError
+
 Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
@@ -83,7 +85,7 @@ def write_shapes(root: str | Path, train: int = 2000, val: int = 300, seed: int 
     """
     root = Path(root)
     if train < 1 or val < 1 or seed < 0:
-        raise ValueError(f"shapes need train >= 1, val >= 1 and seed >= 0, not train={train}, val={val}, seed={seed}")
+        raise UserError(f"shapes need train >= 1, val >= 1 and seed >= 0, not train={train}, val={val}, seed={seed}")
     images = {"train": train, "val": val}
     arguments = {"generator": GENERATOR, "seed": seed, "images": images}
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
@@ -228,7 +230,7 @@ def _unit_outlines(name: str, rng: np.random.Generator) -> list[NDArray[np.float
             quarter = np.array([[1, -arm], [1, arm], [arm, arm]])
             turn = np.array([[0, 1], [-1, 0]])
             return [np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])]
-    raise ValueError(f"no shape is called {name!r}")
+    raise UserError(f"no shape is called {name!r}")
 
 
 def _radial(radii: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -322,7 +324,7 @@ def _pattern(kind: str, height: int, width: int, rng: np.random.Generator) -> Ar
         case "speckle":
             grains = rng.random((height // 2 + 1, width // 2 + 1), dtype=np.float32)
             return grains.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    raise ValueError(f"no pattern is called {kind!r}")
+    raise UserError(f"no pattern is called {kind!r}")
 
 
 def _ramp(height: int, width: int, angle: float) -> Array:

@@ -26,6 +26,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 # imported for their names: --model.backbone=MobileNetV2 finds what has been imported
 from .. import backbones, heads  # noqa: F401
+from ..errors import TaskError, UserError
 from ..tasks import run as run_folder
 from ..tasks.checkpoints import WholeCheckpointIO
 from ..tasks.classification import (  # noqa: F401
@@ -35,10 +36,9 @@ from ..tasks.classification import (  # noqa: F401
     ImageNetClassification,
     ListClassification,
 )
-from ..tasks.data import Data
+from ..tasks.data import DataModule
 from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
-from ..tasks.errors import TaskError
-from ..tasks.processes import first_process
+from ..tasks.processes import is_first_process
 from ..tasks.restart import Stopped
 from ..tasks.segmentation import CamVid, Cityscapes, FolderSegmentation, SegmentationTask, VocSegmentation  # noqa: F401
 from ..tasks.task import Task
@@ -81,7 +81,7 @@ def run(command: str, words: Sequence[str]) -> None:
     os.environ[RUN_VARIABLE] = str(run_at)
     sys.argv = [sys.argv[0], command, *words]
     quieten()
-    with run_folder.withdrawn(run_at), ExitStack() as held:
+    with run_folder.remove_if_failed(run_at), ExitStack() as held:
         try:
             cli(run_at, held)
         except Stopped as stopped:
@@ -118,7 +118,7 @@ def cli(run_at: Path, held: ExitStack) -> None:
             trainer_defaults=run_folder.TRAINER_DEFAULTS,
         )
     except ArgumentError as error:
-        raise ValueError(sentence(str(error), f"litmobile {sys.argv[1]}")) from error
+        raise UserError(sentence(str(error), f"litmobile {sys.argv[1]}")) from error
 
 
 def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]:
@@ -130,7 +130,7 @@ def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]
         if word == name:
             value = next(remaining, None)
             if value is None:
-                raise ValueError(f"{name} needs a value.")
+                raise UserError(f"{name} needs a value.")
         elif word.startswith(f"{name}="):
             value = word.removeprefix(f"{name}=")
         else:
@@ -155,7 +155,7 @@ def stored_run(command: str, folder: Path, words: Sequence[str]) -> list[str]:
     names = ("last",) if command == "fit" else ("best", "last")
     found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
     if not found and command != "fit":
-        raise ValueError(f"{folder} has no checkpoint to {command}.")
+        raise UserError(f"{folder} has no checkpoint to {command}.")
     return [*config, *(["--ckpt_path", str(found[0])] if found else [])]
 
 
@@ -167,7 +167,7 @@ def stored_config(folder: Path, words: Sequence[str]) -> list[str]:
     """
     config = folder / run_folder.CONFIG
     if not config.is_file():
-        raise ValueError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
+        raise UserError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
     return ["--config", str(config), *own_splits(config, words)]
 
 
@@ -181,7 +181,7 @@ def own_splits(config: Path, words: Sequence[str]) -> list[str]:
     if module:
         with suppress(ImportError):  # the parser says it better
             importlib.import_module(module)
-    kind = next((kind for kind in every_kind(Data) if kind.__name__ == name), None)
+    kind = next((kind for kind in every_kind(DataModule) if kind.__name__ == name), None)
     if kind is None or yaml.safe_load(config.read_text())["data"]["class_path"].rpartition(".")[2] == name:
         return []
     options = inspect.signature(kind).parameters
@@ -193,7 +193,7 @@ def own_splits(config: Path, words: Sequence[str]) -> list[str]:
     ]
 
 
-def every_kind(base: type[Data[Any]]) -> Iterator[type[Data[Any]]]:
+def every_kind(base: type[DataModule[Any]]) -> Iterator[type[DataModule[Any]]]:
     """All classes that have been derived from ``base``."""
     for kind in base.__subclasses__():
         yield kind
@@ -243,7 +243,7 @@ class RunCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         asked = self._get(self.config_init, "trainer", default={})
         training = self.subcommand == "fit"
-        if training and first_process():
+        if training and is_first_process():
             self.held.enter_context(run_folder.locked(self.folder))
         kwargs.setdefault("default_root_dir", str(self.folder))
         if asked.get("logger") is None:

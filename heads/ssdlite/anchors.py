@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ...errors import UserError
+
 Layout = Literal["torchvision", "tensorflow"]
 Shape = tuple[float, float]
 
@@ -47,18 +49,18 @@ class AnchorGenerator:
         nested = [list(r) for r in ratios if isinstance(r, Sequence)]
         per_level = nested or [[r for r in ratios if not isinstance(r, Sequence)]] * levels
         if levels < 1 or len(per_level) != levels:
-            raise ValueError(
+            raise UserError(
                 f"{len(scales)} scales serve {levels} levels (one scale more than levels is needed), but ratios are "
                 f"given for {len(per_level)}."
             )
         if min(scales) <= 0 or min((r for level in per_level for r in level), default=1.0) <= 0:
-            raise ValueError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
+            raise UserError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
         self.scales, self.ratios = scales, ratios
         self.layout: Layout = layout
         self.shapes: list[list[Shape]] = [level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
             if not per_level[0]:
-                raise ValueError("The tensorflow layout needs a ratio for the finest map.")
+                raise UserError("The tensorflow layout needs a ratio for the finest map.")
             self.shapes[0] = lowest_shapes(scales[0], per_level[0])
 
     @property

@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...backbones.blocks import ConvNormAct, Style
-from ..contract import ClassRows, Features, Head, Origin, full_precision
+from ...backbones.blocks import ConvConfig, ConvNormAct
+from ...errors import UserError
+from ..contract import ClassDimension, Features, Head, PretrainedState, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import BoxCoder
-from .decode import Postprocessing, detect
+from .decode import PostprocessConfig, detect
 from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match
 from .torchvision_names import PUBLISHED, take_apart
@@ -41,24 +42,23 @@ class SSDLite(Head):
     """Predicts boxes and classes on the backbone's maps and on extra maps, each half the size of the one before.
 
     Args:
-        features: the maps on offer, finest first; published on the widened map at stride 16 and the last convolution.
+        features: the maps on offer, finest first; extra maps have ``max(16, ⌊channels·width⌋)`` channels; published on the widened map at stride 16 and the last convolution.
         num_classes: foreground classes.
-        width: the backbone's width multiplier; extra maps have ``max(16, ⌊channels·width⌋)`` channels.
         layout: "torchvision" has six anchors a cell everywhere (with ratios 2 and 3); "tensorflow" has three on the
             finest map.
         extras: channels of the extra maps.
-        scales: of the anchors as shares of the shorter side, one a map and one more; None is .2 to .95 in equal steps,
+        anchor_scales: of the anchors as shares of the shorter side, one a map and one more; None is .2 to .95 in equal steps,
             and 1.
-        ratios: aspect ratios beside 1 for all maps, or a list of them a map.
-        match_iou: least IoU of an anchor with the object it answers for.
+        aspect_ratios: aspect ratios beside 1 for all maps, or a list of them a map.
+        iou_thresh: least IoU of an anchor with the object it answers for.
         loss: "softmax" with hard negatives, or "focal".
-        negatives: hard negatives for each positive, with "softmax".
+        neg_pos_ratio: hard negatives for each positive, with "softmax".
         alpha: weight of positives, with "focal".
         gamma: focusing exponent, with "focal".
-        score_threshold: least score of a detection.
-        candidates: most boxes a class and image that suppression looks at.
-        nms_iou: IoU above which the lesser of two boxes of one class is dropped.
-        detections: most detections an image.
+        score_thresh: least score of a detection.
+        topk_candidates: most boxes a class and image that suppression looks at.
+        nms_thresh: IoU above which the lesser of two boxes of one class is dropped.
+        detections_per_img: most detections an image.
         norm_eps: epsilon of the batch norms.
         norm_momentum: momentum of the batch norms.
 
@@ -68,58 +68,59 @@ class SSDLite(Head):
 
     role = "detection"
     published = (PUBLISHED,)
-    shape_arguments = ("layout", "extras", "ratios")
+    shape_arguments = ("layout", "extras", "aspect_ratios")
 
     def __init__(
         self,
         features: Features,
         num_classes: int,
-        width: float = 1.0,
         *,
         layout: Layout = "torchvision",
         extras: Sequence[int] = (512, 256, 256, 128),
-        scales: Sequence[float] | None = None,
-        ratios: Sequence[float] | Sequence[Sequence[float]] = (2.0, 3.0),
-        match_iou: float = 0.5,
+        anchor_scales: Sequence[float] | None = None,
+        aspect_ratios: Sequence[float] | Sequence[Sequence[float]] = (2.0, 3.0),
+        iou_thresh: float = 0.5,
         loss: Literal["softmax", "focal"] = "softmax",
-        negatives: float = 3.0,
+        neg_pos_ratio: float = 3.0,
         alpha: float = 0.75,
         gamma: float = 2.0,
-        score_threshold: float = 0.001,
-        candidates: int = 300,
-        nms_iou: float = 0.55,
-        detections: int = 300,
+        score_thresh: float = 0.001,
+        topk_candidates: int = 300,
+        nms_thresh: float = 0.55,
+        detections_per_img: int = 300,
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.03,
     ) -> None:
         super().__init__()
         check_pyramid(features)
         if num_classes < 1:
-            raise ValueError(f"SSDLite needs at least one foreground class, not {num_classes}.")
+            raise UserError(f"SSDLite needs at least one foreground class, not {num_classes}.")
         if layout not in ("torchvision", "tensorflow"):
-            raise ValueError(f"There is no SSDLite layout {layout!r}: choose torchvision or tensorflow.")
+            raise UserError(f"There is no SSDLite layout {layout!r}: choose torchvision or tensorflow.")
         if loss not in ("softmax", "focal"):
-            raise ValueError(f"There is no SSDLite loss {loss!r}: choose softmax or focal.")
-        style = Style(norm_eps=norm_eps, norm_momentum=norm_momentum)
+            raise UserError(f"There is no SSDLite loss {loss!r}: choose softmax or focal.")
+        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
-        self.match_iou = match_iou
+        self.iou_thresh = iou_thresh
         self.coder = BoxCoder()
-        self.keep = Postprocessing(score_threshold, candidates, nms_iou, detections)
+        self.keep = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
         self.classification: ClassificationLoss = (
-            HardNegativeLoss(negatives) if loss == "softmax" else FocalLoss(alpha, gamma)
+            HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
         )
         channels = [feature.channels for feature in features.values()]
         self.extras = nn.ModuleList()
         for extra in extras:
-            extra = max(SMALLEST_EXTRA, int(extra * width))
+            extra = max(SMALLEST_EXTRA, int(extra * features.width))
             self.extras.append(extra_block(channels[-1], extra, style))
             channels.append(extra)
-        self.anchors = AnchorGenerator(default_scales(len(channels)) if scales is None else scales, ratios, layout)
+        self.anchors = AnchorGenerator(
+            default_scales(len(channels)) if anchor_scales is None else anchor_scales, aspect_ratios, layout
+        )
         per_cell = self.anchors.per_cell
         if len(per_cell) != len(channels):
-            raise ValueError(
+            raise UserError(
                 f"{len(channels)} maps need {len(channels) + 1} scales, not {len(per_cell) + 1}: give the head other "
-                "scales, or other maps=[…]."
+                "scales, or other feature_maps=[…]."
             )
         self.outputs = self.classification.outputs(num_classes)
         self.classifiers = nn.ModuleList(
@@ -160,7 +161,7 @@ class SSDLite(Head):
         boxes, labels = targets
         if boxes.shape[1] == 0:  # not one object in the batch: matching wants at least one row
             boxes, labels = boxes.new_zeros(len(boxes), 1, 4), labels.new_full((len(boxes), 1), -1)
-        matched = match(boxes, labels >= 0, anchors, self.match_iou)
+        matched = match(boxes, labels >= 0, anchors, self.iou_thresh)
         row = matched.clamp(min=0)
         positive = matched >= 0
         classes = torch.where(positive, labels.gather(1, row) + 1, 0)
@@ -174,16 +175,16 @@ class SSDLite(Head):
         scores = self.classification.scores(full_precision(output.logits))
         return detect(scores, boxes, image_size, self.keep)
 
-    def class_rows(self) -> dict[str, ClassRows]:
+    def class_dimensions(self) -> dict[str, ClassDimension]:
         background = self.classification.outputs(0)
         return {
-            f"classifiers.{level}.project.{leaf}": ClassRows(anchors, background)
+            f"classifiers.{level}.project.{leaf}": ClassDimension(anchors, background)
             for level, anchors in enumerate(self.anchors.per_cell)
             for leaf in ("weight", "bias")
         }
 
     @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> Origin | None:
+    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
         return take_apart(state)
 
 
@@ -192,13 +193,13 @@ def check_pyramid(features: Features) -> None:
     strides = [feature.stride for feature in features.values()]
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"
-        raise ValueError(
+        raise UserError(
             f"SSDLite needs maps of falling resolution, finest first, but was given {named}: choose others with "
-            "maps=[…], or a larger output_stride."
+            "feature_maps=[…], or a larger output_stride."
         )
 
 
-def extra_block(in_channels: int, out_channels: int, style: Style) -> nn.Sequential:
+def extra_block(in_channels: int, out_channels: int, style: ConvConfig) -> nn.Sequential:
     """A map of half the size: 1×1 to half the channels, depthwise 3×3 of stride 2, 1×1."""
     half = out_channels // 2
     return nn.Sequential(
@@ -223,7 +224,7 @@ def run_extra(block: nn.Module, x: Tensor) -> Tensor:
 class PredictionBlock(nn.Module):
     """Depthwise 3×3, then a biased 1×1 to the ``outputs`` of all anchors of a cell."""
 
-    def __init__(self, channels: int, outputs: int, style: Style) -> None:
+    def __init__(self, channels: int, outputs: int, style: ConvConfig) -> None:
         super().__init__()
         self.depthwise = ConvNormAct(channels, channels, 3, groups=channels, act="relu6", style=style)
         self.project = nn.Conv2d(channels, outputs, 1)

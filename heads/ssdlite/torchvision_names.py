@@ -7,7 +7,7 @@ import re
 from torch import Tensor
 from torchvision.models import get_weight
 
-from ..contract import Origin, nameless_classes
+from ..contract import PretrainedState, default_class_names
 
 PUBLISHED = "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"
 
@@ -20,7 +20,7 @@ OUTPUT = "head.{}_head.module_list.0.1.bias"
 FULL_TAIL = 960  # channels of the backbone's last map; the detection tail has half as many
 
 
-def take_apart(state: dict[str, Tensor]) -> Origin | None:
+def take_apart(state: dict[str, Tensor]) -> PretrainedState | None:
     """See :meth:`Head.from_torchvision`; a network of 91 outputs has COCO's category ids, as the one published."""
     logits, offsets = (state.get(OUTPUT.format(kind)) for kind in ("classification", "regression"))
     first_extra = state.get("backbone.extra.0.0.0.weight")
@@ -31,14 +31,14 @@ def take_apart(state: dict[str, Tensor]) -> Origin | None:
     coco = get_weight(PUBLISHED).meta["categories"]
     tail = "full" if FULL_TAIL in first_extra.shape else "detection"
     backbone = {"tail": tail, "norm_momentum": 0.03}
-    return Origin(
+    return PretrainedState(
         backbone_names(state),
         head_names(state),
-        tuple(coco[1:]) if len(coco) == outputs else nameless_classes(outputs - 1),
+        tuple(coco[1:]) if len(coco) == outputs else default_class_names(outputs - 1),
         {
             "backbone": {"class_path": "litmobile.backbones.MobileNetV3", "init_args": backbone},
             "head": {"class_path": "litmobile.heads.SSDLite", "init_args": {}},
-            "maps": ["c4_expansion", "final"],
+            "feature_maps": ["c4_expansion", "final"],
             "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
         },
     )

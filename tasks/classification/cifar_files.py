@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from .labelled import LabelledImages, check_classes
+from ...errors import DataError
+from .split import ClassificationSplit, check_classes
 
 Labels = Literal["fine", "coarse"]
 SIDE = 32
@@ -96,7 +96,7 @@ class Batch(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def read_cifar(root: Path, split: str, labels: Labels = "fine") -> LabelledImages:
+def read_cifar(root: Path, split: str, labels: Labels = "fine") -> ClassificationSplit:
     """Pictures of "train" or "test" and their labels.
 
     Args:
@@ -121,7 +121,7 @@ def read_cifar(root: Path, split: str, labels: Labels = "fine") -> LabelledImage
         batch = read(place / file, contents.pop(file), layout, labels)
         check_labels(place / file, batch.labels, len(classes))
         batches.append(Batch(as_pixels(batch.pictures), batch.labels))
-    return LabelledImages(
+    return ClassificationSplit(
         source=place,
         folder=place,
         names=np.array([f"{f}, image {k}" for f, b in zip(files, batches, strict=True) for k in range(len(b.labels))]),

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..data import Data
-from ..holdout import Holdout
+from ..data import DataModule
+from ..holdout import TrainValSplit
 from ..images import Image
 from ..preprocessing import Preprocessing
-from ..sampling import Key
-from ..split import Broken
-from .labelled import LabelledImages, split_off
+from ..sampling import SampleKey
+from ..split import OnInvalid
+from .split import ClassificationSplit, split_off
 from .transforms import Augmentation, CropAugmentation, Resize
 
 
@@ -50,7 +50,7 @@ class ClassificationDataset(Dataset[Item]):
     All that is random about an item follows from its key's seed.
     """
 
-    def __init__(self, split: LabelledImages, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
+    def __init__(self, split: ClassificationSplit, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
         self.split = split
         self.preprocessing = preprocessing
         self.augmentation = augmentation
@@ -58,7 +58,7 @@ class ClassificationDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: Key) -> Item:
+    def __getitem__(self, key: SampleKey) -> Item:
         index, seed, size = key
         preprocessing = self.preprocessing if size is None else replace(self.preprocessing, size=size)
         image = self.augmentation(self.split.image(index), preprocessing, np.random.default_rng(seed))
@@ -72,32 +72,32 @@ def collate(items: Sequence[Item]) -> ClassificationBatch:
     return ClassificationBatch(stacked, torch.tensor(labels), torch.tensor(indices))
 
 
-class ClassificationData(Data[LabelledImages]):
+class ClassificationDataModule(DataModule[ClassificationSplit]):
     """Data that :class:`ClassificationTask` trains and evaluates on; a data set of your own implements :meth:`read`.
 
     Args:
         batch_size: images a step and process.
-        workers: processes that read and augment; 0 reads in the training process.
+        num_workers: processes that read and augment; 0 reads in the training process.
         augmentation: while training; None takes random crops and flips.
-        broken: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.Data`.
+        on_invalid: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.DataModule`.
         seed: of the order and the augmentation; None takes the run's.
-        sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
+        train_sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
             ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
     """
 
     def __init__(
         self,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
-        sizes: list[int] | None = None,
+        train_sizes: list[int] | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, broken, seed, sizes)
+        super().__init__(batch_size, num_workers, on_invalid, seed, train_sizes)
         self.augmentation = augmentation or CropAugmentation()
 
-    def arranged(self, split: LabelledImages) -> LabelledImages:
+    def evaluation_order(self, split: ClassificationSplit) -> ClassificationSplit:
         return split.by_turns()
 
     def dataset(self, split: str, training: bool) -> ClassificationDataset:
@@ -107,35 +107,35 @@ class ClassificationData(Data[LabelledImages]):
         return collate(items)
 
 
-class HoldoutData(ClassificationData):
+class HoldoutClassification(ClassificationDataModule):
     """Data that validates on a share of training's images where there are no others for it.
 
     A data set implements :attr:`has_val` and :meth:`stored`.
 
     Args:
-        val_share: share of every class that is split off.
+        val_fraction: share of every class that is split off.
         split_seed: what decides which images these are; the same for every run unless it is given.
-        batch_size: see :class:`ClassificationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`ClassificationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures that cannot be read.
+        on_invalid: "raise" or "skip" pictures that cannot be read.
         seed: of the order and the augmentation.
-        sizes: sides of square inputs to train on in turn.
+        train_sizes: sides of square inputs to train on in turn.
     """
 
     def __init__(
         self,
-        val_share: float = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
-        sizes: list[int] | None = None,
+        train_sizes: list[int] | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed, sizes)
-        self.holdout = Holdout(val_share, split_seed, split_off)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed, train_sizes)
+        self.holdout = TrainValSplit(val_fraction, split_seed, split_off)
 
     @property
     @abstractmethod
@@ -143,14 +143,14 @@ class HoldoutData(ClassificationData):
         """Whether there are images for validation alone."""
 
     @abstractmethod
-    def stored(self, split: str) -> LabelledImages:
+    def stored(self, split: str) -> ClassificationSplit:
         """All that is stored as "train", "val" or "test"; "val" is asked for only where :attr:`has_val`.
 
         Raises:
             DataError: it is not there, or not what it should be.
         """
 
-    def read(self, split: str) -> LabelledImages:
+    def read(self, split: str) -> ClassificationSplit:
         if split == "test" or self.has_val:
             return self.stored(split)
         return self.holdout.part(split, lambda: self.stored("train"))

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, readable
+from ...errors import DataError, format_name
 from ..files import SPLIT_FOLDERS, check_root, files_below, is_picture, listed, no_pictures, stray_folder
-from ..split import Broken
-from .data import HoldoutData
-from .labelled import LabelledImages, check_classes
+from ..split import OnInvalid
+from .data import HoldoutClassification
+from .split import ClassificationSplit, check_classes
 from .transforms import Augmentation
 
 
-class FolderClassification(HoldoutData):
+class FolderClassification(HoldoutClassification):
     """A folder for each class; ``root/train``, ``root/val`` and ``root/test`` hold them, or ``root`` alone.
 
     Args:
@@ -26,15 +26,15 @@ class FolderClassification(HoldoutData):
         val: folder to validate on; None takes "val", "valid" or "validation" if there is one, and else splits a share
             off training's.
         test: folder that ``litmobile test`` reads; None takes "test" or "testing".
-        val_share: share of every class that is split off where there is nothing to validate on.
+        val_fraction: share of every class that is split off where there is nothing to validate on.
         split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
-        batch_size: see :class:`ClassificationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`ClassificationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures that cannot be read.
+        on_invalid: "raise" or "skip" pictures that cannot be read.
         seed: of the order and the augmentation.
-        sizes: sides of square inputs to train on in turn.
+        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -46,25 +46,25 @@ class FolderClassification(HoldoutData):
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
-        val_share: float = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         classes: list[str] | None = None,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
-        sizes: list[int] | None = None,
+        train_sizes: list[int] | None = None,
     ) -> None:
         super().__init__(
-            val_share=val_share,
+            val_fraction=val_fraction,
             split_seed=split_seed,
             batch_size=batch_size,
-            workers=workers,
+            num_workers=num_workers,
             augmentation=augmentation,
-            broken=broken,
+            on_invalid=on_invalid,
             seed=seed,
-            sizes=sizes,
+            train_sizes=train_sizes,
         )
         if classes is not None:
             check_classes(classes, "classes")
@@ -84,7 +84,7 @@ class FolderClassification(HoldoutData):
         found = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
         return found[0] if found else self.root if split == "train" else None
 
-    def stored(self, split: str) -> LabelledImages:
+    def stored(self, split: str) -> ClassificationSplit:
         check_root(self.root)
         folder = self.folder(split)
         if folder is None:
@@ -121,7 +121,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
         return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not stray_folder(entry.name)))
 
 
-def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> LabelledImages:
+def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> ClassificationSplit:
     """Pictures of the folders in ``folder`` that are called as ``classes`` are, and of the folders in those.
 
     Args:
@@ -136,7 +136,7 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
     strange = [name for name in class_folders(folder) if name not in known]
     if strange:
         raise DataError(
-            f"{folder} holds the class {readable(strange[0])}, which training does not know: its classes are "
+            f"{folder} holds the class {format_name(strange[0])}, which training does not know: its classes are "
             f"{listed(classes)}."
         )
     names: list[str] = []
@@ -147,7 +147,7 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
         files = sorted(files_below(folder / name))
         pictures = [file for file in files if is_picture(file.rpartition("/")[2])]
         if every_class and not pictures:
-            raise DataError(f"{folder}/{readable(name)} holds no pictures: fill the folder, or remove it.")
+            raise DataError(f"{folder}/{format_name(name)} holds no pictures: fill the folder, or remove it.")
         if not pictures:
             empty.append(name)
         names += [f"{name}/{file}" for file in pictures]
@@ -156,7 +156,7 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Lab
             stray += [f"{name}/{file}" for file in files if not is_picture(file.rpartition("/")[2])]
     with os.scandir(folder) as entries:
         stray += sorted(entry.name for entry in entries if entry.is_file())
-    return LabelledImages(
+    return ClassificationSplit(
         source=folder,
         folder=folder,
         names=np.array(names, dtype=np.str_),

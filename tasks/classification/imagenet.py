@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, readable
+from ...errors import DataError, format_name
 from ..files import check_root, is_picture, listed, read_text
-from ..split import Broken
-from .data import ClassificationData
+from ..split import OnInvalid
+from .data import ClassificationDataModule
 from .folders import class_folders, read_folders
-from .labelled import LabelledImages, check_classes
 from .lists import read_rows
+from .split import ClassificationSplit, check_classes
 from .transforms import Augmentation
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
@@ -26,7 +26,7 @@ MAPPING = "LOC_synset_mapping.txt"
 WORDNET_ID = re.compile(r"n\d{8}")
 
 
-class ImageNetClassification(ClassificationData):
+class ImageNetClassification(ClassificationDataModule):
     """ImageNet: ``root/train/n01440764/*.JPEG``, and ``root/val`` the same, or flat beside Kaggle's lists.
 
     ``root`` may be what Kaggle's archive unpacks to as well, with the pictures in ILSVRC/Data/CLS-LOC. Classes are in
@@ -36,12 +36,12 @@ class ImageNetClassification(ClassificationData):
 
     Args:
         root: the folder.
-        batch_size: see :class:`.data.ClassificationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`.data.ClassificationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures that are missing or cannot be read.
+        on_invalid: "raise" or "skip" pictures that are missing or cannot be read.
         seed: of the order and the augmentation.
-        sizes: sides of square inputs to train on in turn.
+        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -51,16 +51,16 @@ class ImageNetClassification(ClassificationData):
         self,
         root: str,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
-        sizes: list[int] | None = None,
+        train_sizes: list[int] | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed, sizes)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed, train_sizes)
         self.root = Path(root).expanduser()
 
-    def read(self, split: str) -> LabelledImages:
+    def read(self, split: str) -> ClassificationSplit:
         if split == "test":
             raise DataError("The labels of ImageNet's test pictures are not published: litmobile validate measures.")
         base = find(self.root)
@@ -71,7 +71,7 @@ class ImageNetClassification(ClassificationData):
         if split == "train" or class_folders(base / "val"):
             found = read_folders(base / split, ids, every_class=split == "train")
         else:
-            found = read_flat(base, ids, self.broken)
+            found = read_flat(base, ids, self.on_invalid)
         return replace(found, classes=class_names(ids, words))
 
 
@@ -119,7 +119,7 @@ def wordnet_ids(base: Path, words: dict[str, str]) -> tuple[str, ...]:
     strange = [name for name in names if not WORDNET_ID.fullmatch(name)]
     if strange:
         raise DataError(
-            f"{folder} holds the folder {readable(strange[0])}, which is no WordNet id such as n01440764: folders "
+            f"{folder} holds the folder {format_name(strange[0])}, which is no WordNet id such as n01440764: folders "
             "called otherwise are for FolderClassification."
         )
     packed = [file for file in files_in(folder) if file.endswith(".tar")]
@@ -145,12 +145,12 @@ def files_in(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_file())
 
 
-def read_flat(base: Path, ids: Sequence[str], broken: Broken) -> LabelledImages:
+def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> ClassificationSplit:
     """Validation pictures in one folder, labelled by Kaggle's list.
 
     Raises:
         DataError: there is no list, it names a class that training lacks, or list and folder have not the same
-            pictures; where ``broken`` is "skip", those without label or file are left out and noted.
+            pictures; where ``on_invalid`` is "skip", those without label or file are left out and noted.
     """
     folder = base / "val"
     pictures = [name for name in files_in(folder) if is_picture(name)]
@@ -169,13 +169,13 @@ def read_flat(base: Path, ids: Sequence[str], broken: Broken) -> LabelledImages:
     missing = sorted(set(labels) - set(stems.values()))
     notes: list[str] = []
     if unlabelled:
-        name = readable(unlabelled[0])
+        name = format_name(unlabelled[0])
         notes.append(f"{folder} holds {len(unlabelled)} pictures that {solution} lacks, {name} among them.")
     if missing:
         notes.append(f"{solution} lists {len(missing)} pictures that {folder} lacks, {missing[0]} among them.")
-    if notes and broken == "raise":
+    if notes and on_invalid == "raise":
         raise DataError(notes[0])
-    return LabelledImages(
+    return ClassificationSplit(
         source=folder,
         folder=folder,
         names=np.array(known, dtype=np.str_),
@@ -196,7 +196,7 @@ def read_solution(file: Path, ids: Sequence[str]) -> dict[str, int]:
         key = prediction.split()[0]
         if key not in numbers:
             raise DataError(
-                f"{file}, line {line}: the class {readable(key)} is unknown to training: its classes are {listed(ids)}."
+                f"{file}, line {line}: the class {format_name(key)} is unknown to training: its classes are {listed(ids)}."
             )
         labels[image] = numbers[key]
     return labels

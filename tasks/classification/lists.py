@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...errors import DataError, format_name
 from ..broken import missing_files
 from ..data import tell
-from ..errors import DataError, readable
 from ..files import check_root, listed, read_text
-from ..split import Broken
-from .data import HoldoutData
-from .labelled import LabelledImages, check_classes
+from ..split import OnInvalid
+from .data import HoldoutClassification
+from .split import ClassificationSplit, check_classes
 from .transforms import Augmentation
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -94,10 +94,10 @@ def check_images(file: Path, rows: Rows) -> None:
     for row, image in enumerate(rows.images):
         before = first.setdefault(image, row)
         if before != row:
-            one, two = readable(rows.labels[before]), readable(rows.labels[row])
+            one, two = format_name(rows.labels[before]), format_name(rows.labels[row])
             labels = "the same label" if one == two else f"labels {one} and {two}"
             raise DataError(
-                f"{file} has {readable(image)} in line {rows.lines[before]} and in line {rows.lines[row]}, with "
+                f"{file} has {format_name(image)} in line {rows.lines[before]} and in line {rows.lines[row]}, with "
                 f"{labels}: leave one out."
             )
 
@@ -125,7 +125,7 @@ def numbered(file: Path, rows: Rows, classes: Sequence[str], numbers: bool) -> l
     known |= {name: k for k, name in enumerate(classes)}
     for line, label in zip(rows.lines, rows.labels, strict=True):
         if label not in known:
-            where = f"{file}, line {line}: the label {readable(label)}"
+            where = f"{file}, line {line}: the label {format_name(label)}"
             if numbers and WHOLE.fullmatch(label):
                 raise DataError(f"{where} is outside 0 … {len(classes) - 1}: there are {len(classes)} classes.")
             raise DataError(f"{where} is none of the classes {listed(classes)}.")
@@ -138,11 +138,11 @@ def check_files(file: Path, rows: Rows, folder: Path) -> None:
     if lost:
         raise DataError(
             f"{file}: {len(lost)} of {len(rows.images)} images are not in {folder}, the first being "
-            f"{readable(lost[0])} of line {rows.lines[rows.images.index(lost[0])]}."
+            f"{format_name(lost[0])} of line {rows.lines[rows.images.index(lost[0])]}."
         )
 
 
-class ListClassification(HoldoutData):
+class ListClassification(HoldoutClassification):
     """CSV lists of images and their classes: ``root/train.csv``, ``root/val.csv`` and ``root/test.csv``.
 
     The first line of a list names its columns, parted by commas, semicolons or tabs. Labels are names, or, where
@@ -158,14 +158,14 @@ class ListClassification(HoldoutData):
         label_column: name of the column of labels.
         classes: names of the classes in the order of their labels; None takes all of training's labels, sorted, as
             numbers if they all are whole numbers.
-        val_share: share of every class that is split off where there is nothing to validate on.
+        val_fraction: share of every class that is split off where there is nothing to validate on.
         split_seed: what decides which images these are; the same for every run unless it is given.
-        batch_size: see :class:`.data.ClassificationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`.data.ClassificationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures that are missing or cannot be read.
+        on_invalid: "raise" or "skip" pictures that are missing or cannot be read.
         seed: of the order and the augmentation.
-        sizes: sides of square inputs to train on in turn.
+        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -181,24 +181,24 @@ class ListClassification(HoldoutData):
         image_column: str = "image",
         label_column: str = "label",
         classes: list[str] | None = None,
-        val_share: float = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
-        sizes: list[int] | None = None,
+        train_sizes: list[int] | None = None,
     ) -> None:
         super().__init__(
-            val_share=val_share,
+            val_fraction=val_fraction,
             split_seed=split_seed,
             batch_size=batch_size,
-            workers=workers,
+            num_workers=num_workers,
             augmentation=augmentation,
-            broken=broken,
+            on_invalid=on_invalid,
             seed=seed,
-            sizes=sizes,
+            train_sizes=train_sizes,
         )
         if classes is not None:
             check_classes(classes, "classes")
@@ -217,15 +217,15 @@ class ListClassification(HoldoutData):
         """The list of ``split``, which need not be there."""
         return self.root / (self.lists[split] or f"{split}.csv")
 
-    def stored(self, split: str) -> LabelledImages:
+    def stored(self, split: str) -> ClassificationSplit:
         rows = self.rows(split)
         file = self.list_file(split)
         classes = self.class_names or classes_of(rows if split == "train" else self.rows("train"))
         check_classes(classes, self.list_file("train"))
         labels = numbered(file, rows, classes, numbers=self.class_names is not None)
-        if self.broken == "raise":
+        if self.on_invalid == "raise":
             check_files(file, rows, self.images)
-        return LabelledImages(
+        return ClassificationSplit(
             source=file,
             folder=self.images,
             names=np.array(rows.images),
@@ -250,7 +250,7 @@ class ListClassification(HoldoutData):
         return read_rows(file, self.image_column, self.label_column)
 
 
-def shared_images(splits: Mapping[str, LabelledImages]) -> list[str]:
+def shared_images(splits: Mapping[str, ClassificationSplit]) -> list[str]:
     """A sentence for every two of ``splits`` whose lists name the same images."""
     told = []
     for one, two in itertools.combinations(splits.values(), 2):
@@ -258,7 +258,7 @@ def shared_images(splits: Mapping[str, LabelledImages]) -> list[str]:
         if len(twice):
             told.append(
                 f"{len(twice)} of the {len(two)} images of {two.source} are in {one.source}, too, the first being "
-                f"{readable(str(twice[0]))}: what is measured on them was learnt by heart."
+                f"{format_name(str(twice[0]))}: what is measured on them was learnt by heart."
             )
     return told
 
@@ -272,5 +272,5 @@ def unseen(file: Path, labels: Sequence[int], classes: Sequence[str]) -> list[st
     counts = np.bincount(labels, minlength=len(classes))
     lacking = [name for name, count in zip(classes, counts, strict=True) if not count]
     if len(lacking) == len(classes) - 1:
-        raise DataError(f"{file} lists images of one class alone, {readable(classes[labels[0]])}.")
+        raise DataError(f"{file} lists images of one class alone, {format_name(classes[labels[0]])}.")
     return [f"{file} lists no images of {listed(lacking)}."] if lacking else []

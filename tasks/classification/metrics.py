@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from ..matrices import matrix_sheet, shown
-from ..processes import several
+from ..processes import is_distributed
 
 TOP = 5
 BINS = 15  # of confidence, as in arXiv 1706.04599
@@ -134,7 +134,7 @@ class ClassificationEvaluator:
     def compute(self) -> ClassificationResult:
         """The figures over all images of all processes."""
         matrix, near, bins = self.matrix.clone(), self.near.clone(), self.bins.clone()
-        if several():
+        if is_distributed():
             for counts in (matrix, near, bins):
                 distributed.all_reduce(counts)
         table = matrix.view(len(self.classes), -1).cpu().numpy()

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Beta
 
+from ...errors import UserError
+
 
 class Mixing:
     """Mixes every image of a batch with its neighbour.
@@ -22,7 +24,7 @@ class Mixing:
     def __init__(self, mixup: float = 0.0, cutmix: float = 0.0) -> None:
         for name, alpha in (("mixup", mixup), ("cutmix", cutmix)):
             if not 0 <= alpha < float("inf"):
-                raise ValueError(f"{name} must be 0 or the α of a Beta distribution, not {alpha}.")
+                raise UserError(f"{name} must be 0 or the α of a Beta distribution, not {alpha}.")
         self.kinds = [(mix, alpha) for mix, alpha in ((mixed_up, mixup), (cut_and_mixed, cutmix)) if alpha]
 
     def __call__(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:

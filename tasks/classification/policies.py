@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
+from ...errors import UserError
 from ..drawing import Colour
 from ..images import Image
 from . import operations as op
@@ -101,9 +102,9 @@ class RandAugment(Policy):
     def __init__(self, operations: int = 2, magnitude: int = 9, bins: int = 31) -> None:
         check_bins(bins)
         if operations < 1:
-            raise ValueError(f"operations must be at least 1, not {operations}.")
+            raise UserError(f"operations must be at least 1, not {operations}.")
         if not 0 <= magnitude < bins:
-            raise ValueError(f"magnitude must be in 0 … {bins - 1}, one of {bins} bins, not {magnitude}.")
+            raise UserError(f"magnitude must be in 0 … {bins - 1}, one of {bins} bins, not {magnitude}.")
         self.operations = operations
         self.magnitude = magnitude
         self.bins = bins
@@ -133,4 +134,4 @@ class TrivialAugment(Policy):
 def check_bins(bins: int) -> None:
     """Raises ValueError where there is no way from a weakest to a strongest bin."""
     if bins < 2:
-        raise ValueError(f"bins must be at least 2, not {bins}.")
+        raise UserError(f"bins must be at least 2, not {bins}.")

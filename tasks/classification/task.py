@@ -17,7 +17,7 @@ from ..matrices import draw_matrix
 from ..preprocessing import Preprocessing
 from ..schedule import Schedule
 from ..task import Report, Task
-from .data import ClassificationBatch, ClassificationData
+from .data import ClassificationBatch, ClassificationDataModule
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
 from .pictures import contact_sheet
@@ -35,7 +35,7 @@ class ClassificationTask(Task):
 
     role = "classification"
     monitor = "val/top1"
-    data_class = ClassificationData
+    data_class = ClassificationDataModule
 
     def __init__(
         self,
@@ -43,18 +43,18 @@ class ClassificationTask(Task):
         head: HeadFactory = Classifier,
         preprocessing: Preprocessing = Preprocessing((224, 224), "crop"),  # noqa: B008 — frozen
         num_classes: int | None = None,
-        maps: list[str] | None = None,
+        feature_maps: list[str] | None = None,
         backbone_weights: str | None = None,
         weights: str | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
         ),
-        reference_batch: int | None = None,
+        base_batch_size: int | None = None,
         warmup_steps: int = 1000,
         schedule: Schedule | None = None,
-        frozen_epochs: Epochs = 0,
-        stage_epochs: int = 0,
-        average_decay: float | None = None,
+        freeze_epochs: Epochs = 0,
+        unfreeze_interval: int = 0,
+        ema_decay: float | None = None,
         channels_last: bool = True,
         mixup: float = 0.0,
         cutmix: float = 0.0,
@@ -65,16 +65,16 @@ class ClassificationTask(Task):
             head,
             preprocessing,
             num_classes=num_classes,
-            maps=maps,
+            feature_maps=feature_maps,
             backbone_weights=backbone_weights,
             weights=weights,
             optimizer=optimizer,
-            reference_batch=reference_batch,
+            base_batch_size=base_batch_size,
             warmup_steps=warmup_steps,
             schedule=schedule,
-            frozen_epochs=frozen_epochs,
-            stage_epochs=stage_epochs,
-            average_decay=average_decay,
+            freeze_epochs=freeze_epochs,
+            unfreeze_interval=unfreeze_interval,
+            ema_decay=ema_decay,
             channels_last=channels_last,
         )
         self._mixing = Mixing(mixup, cutmix)
@@ -114,7 +114,7 @@ class ClassificationTask(Task):
         report = Report(
             result.as_json(),
             str(result),
-            sheets={"confusion": result.sheet()},
+            tables={"confusion": result.sheet()},
             pictures={"confusion": draw_matrix(result.matrix, result.classes)},
         )
         return figures, report

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backbones.weights import fetch, read_checkpoint, tensors_of
+from ...errors import TaskError, UserError
 from ...heads.contract import full_precision
-from ..errors import TaskError
 from ..network import load
 
 
@@ -25,19 +25,19 @@ class Teacher(ABC):
 
     Args:
         temperature: that both distributions are softened by before they are compared.
-        share: of the distillation in the loss; the true classes have the rest.
+        distillation_weight: of the distillation in the loss; the true classes have the rest.
         size: side in pixels of square images that the teacher wants; None gives it the student's images.
     """
 
-    def __init__(self, temperature: float, share: float, size: int | None) -> None:
+    def __init__(self, temperature: float, distillation_weight: float, size: int | None) -> None:
         if not 0 < temperature < float("inf"):
-            raise ValueError(f"temperature must be positive and finite, not {temperature}.")
-        if not 0 < share <= 1:
-            raise ValueError(f"share must be in 0 … 1, 0 not included, not {share}.")
+            raise UserError(f"temperature must be positive and finite, not {temperature}.")
+        if not 0 < distillation_weight <= 1:
+            raise UserError(f"share must be in 0 … 1, 0 not included, not {distillation_weight}.")
         if size is not None and size < 32:
-            raise ValueError(f"A teacher's size must be at least 32 pixels, not {size}.")
+            raise UserError(f"A teacher's size must be at least 32 pixels, not {size}.")
         self.temperature = temperature
-        self.share = share
+        self.distillation_weight = distillation_weight
         self.size = size
 
     @abstractmethod
@@ -77,8 +77,10 @@ class Teacher(ABC):
             reduction="batchmean",
             log_target=True,
         )
-        distillation = self.share * self.temperature**2 * divergence
-        return {name: (1 - self.share) * term for name, term in loss.items()} | {"distillation": distillation}
+        distillation = self.distillation_weight * self.temperature**2 * divergence
+        return {name: (1 - self.distillation_weight) * term for name, term in loss.items()} | {
+            "distillation": distillation
+        }
 
 
 class RunTeacher(Teacher):
@@ -87,12 +89,14 @@ class RunTeacher(Teacher):
     Args:
         run: its folder, or a checkpoint file. Classes are matched by name; those that the student lacks are left out.
         temperature: see :class:`Teacher`, as for the rest.
-        share: of the distillation in the loss.
+        distillation_weight: of the distillation in the loss.
         size: of the images that it wants, in pixels.
     """
 
-    def __init__(self, run: str, temperature: float = 1.0, share: float = 0.5, size: int | None = None) -> None:
-        super().__init__(temperature, share, size)
+    def __init__(
+        self, run: str, temperature: float = 1.0, distillation_weight: float = 0.5, size: int | None = None
+    ) -> None:
+        super().__init__(temperature, distillation_weight, size)
         self.run = Path(run).expanduser()
 
     def prepare(self, classes: Sequence[str], device: torch.device) -> None:
@@ -116,7 +120,7 @@ class TimmTeacher(Teacher):
         name: of the network, with or without the tag of published weights, such as "resnet50.a1_in1k".
         weights: file to read its weights from; None downloads the published ones.
         temperature: see :class:`Teacher`, as for the rest.
-        share: of the distillation in the loss.
+        distillation_weight: of the distillation in the loss.
         size: of the images that it wants, in pixels.
     """
 
@@ -125,12 +129,12 @@ class TimmTeacher(Teacher):
         name: str,
         weights: str | None = None,
         temperature: float = 1.0,
-        share: float = 0.5,
+        distillation_weight: float = 0.5,
         size: int | None = None,
     ) -> None:
-        super().__init__(temperature, share, size)
+        super().__init__(temperature, distillation_weight, size)
         if not timm.is_model(name.partition(".")[0]):
-            raise ValueError(f"timm has no network {name!r}.")
+            raise UserError(f"timm has no network {name!r}.")
         self.name = name
         self.weights = None if weights is None else Path(weights).expanduser()
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from ...errors import UserError
 from ..drawing import Colour
 from ..images import Image, resized
 from ..preprocessing import Preprocessing
@@ -52,16 +53,16 @@ class View(Augmentation):
     Args:
         flip: probability of mirroring left and right.
         policy: operations on colours and geometry; None for none.
-        erasing: probability of hiding a rectangle, see :func:`erased`.
+        random_erasing: probability of hiding a rectangle, see :func:`erased`.
     """
 
-    def __init__(self, flip: float, policy: Policy | None, erasing: float) -> None:
-        for name, probability in (("flip", flip), ("erasing", erasing)):
+    def __init__(self, flip: float, policy: Policy | None, random_erasing: float) -> None:
+        for name, probability in (("flip", flip), ("erasing", random_erasing)):
             if not 0 <= probability <= 1:
-                raise ValueError(f"{name} must be a probability in 0 … 1, not {probability}.")
+                raise UserError(f"{name} must be a probability in 0 … 1, not {probability}.")
         self.flip = flip
         self.policy = policy
-        self.erasing = erasing
+        self.random_erasing = random_erasing
 
     @abstractmethod
     def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
@@ -71,7 +72,7 @@ class View(Augmentation):
         shown = flipped(self.part(image, preprocessing, random), self.flip, random)
         if self.policy is not None:
             shown = self.policy(shown, preprocessing.fill, random)
-        return erased(shown, self.erasing, preprocessing.fill, random)
+        return erased(shown, self.random_erasing, preprocessing.fill, random)
 
 
 class CropAugmentation(View):
@@ -82,7 +83,7 @@ class CropAugmentation(View):
         ratio: least and greatest width over height of that part, drawn evenly by their logarithm.
         flip: probability of mirroring left and right.
         policy: operations on colours and geometry, such as :class:`.policies.TrivialAugment`; None for none.
-        erasing: probability of hiding a rectangle under the mean colour.
+        random_erasing: probability of hiding a rectangle under the mean colour.
     """
 
     def __init__(
@@ -91,13 +92,13 @@ class CropAugmentation(View):
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
         policy: Policy | None = None,
-        erasing: float = 0.0,
+        random_erasing: float = 0.0,
     ) -> None:
-        super().__init__(flip, policy, erasing)
+        super().__init__(flip, policy, random_erasing)
         if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f"scale must be two rising shares in 0 … 1, not {scale}.")
+            raise UserError(f"scale must be two rising shares in 0 … 1, not {scale}.")
         if not 0 < ratio[0] <= ratio[1]:
-            raise ValueError(f"ratio must be two rising positive numbers, not {ratio}.")
+            raise UserError(f"ratio must be two rising positive numbers, not {ratio}.")
         self.scale = scale
         self.ratio = ratio
 
@@ -123,13 +124,15 @@ class ShiftAugmentation(View):
         pixels: most that the input is moved in either direction; what comes in from outside has the mean colour.
         flip: probability of mirroring left and right.
         policy: operations on colours and geometry, such as :class:`.policies.TrivialAugment`; None for none.
-        erasing: probability of hiding a rectangle under the mean colour.
+        random_erasing: probability of hiding a rectangle under the mean colour.
     """
 
-    def __init__(self, pixels: int = 4, flip: float = 0.5, policy: Policy | None = None, erasing: float = 0.0) -> None:
-        super().__init__(flip, policy, erasing)
+    def __init__(
+        self, pixels: int = 4, flip: float = 0.5, policy: Policy | None = None, random_erasing: float = 0.0
+    ) -> None:
+        super().__init__(flip, policy, random_erasing)
         if pixels < 0:
-            raise ValueError(f"pixels must be 0 or more, not {pixels}.")
+            raise UserError(f"pixels must be 0 or more, not {pixels}.")
         self.pixels = pixels
 
     def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import DataError
 from ..broken import missing_files
-from ..errors import DataError
-from ..split import Broken
-from .annotations import Annotations, clean_boxes, read_json
+from ..split import OnInvalid
+from .split import DetectionSplit, clean_boxes, read_json
 
 
-def read_coco(file: Path, folder: Path, broken: Broken = "raise") -> Annotations:
+def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> DetectionSplit:
     """Reads a COCO detection file.
 
     Crowd objects are left to the evaluation. Boxes are clipped to their image; those of no area are dropped. Where
-    ``broken`` is "skip", missing pictures are left to those who read them.
+    ``on_invalid`` is "skip", missing pictures are left to those who read them.
 
     Raises:
         DataError: a file or folder is missing, the file is not COCO, or it contradicts itself or the folder.
@@ -38,7 +38,7 @@ def read_coco(file: Path, folder: Path, broken: Broken = "raise") -> Annotations
     by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
     names = np.array([str(image.get("file_name", "")) for image in images])
     lost = missing_files(names, folder)
-    if lost and broken == "raise":
+    if lost and on_invalid == "raise":
         raise DataError(
             f"{file}: {len(lost)} images are not in {folder}, {lost[0] or 'one without a name'} among them."
         )
@@ -49,7 +49,7 @@ def read_coco(file: Path, folder: Path, broken: Broken = "raise") -> Annotations
     labels = find(column(objects, "category_id", file, "annotations"), category_ids, objects, file, "category")
     boxes, whole, mended = clean_boxes(corners(objects, file), sizes[owner], file)
     order = np.flatnonzero(whole)[np.argsort(owner[whole], kind="stable")]
-    return Annotations(
+    return DetectionSplit(
         source=file,
         folder=folder,
         names=names,

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ...errors import DataError
 from ...heads.predictions import BoxTargets
-from ..data import Data
-from ..errors import DataError
+from ..data import DataModule
 from ..files import named_split
 from ..preprocessing import Preprocessing
-from ..sampling import Key
-from ..split import Broken
-from .annotations import Annotations
+from ..sampling import SampleKey
+from ..split import OnInvalid
 from .coco import read_coco
 from .metrics import CocoEvaluator
+from .split import DetectionSplit
 from .transforms import Augmentation, Resize, Sample, SSDAugmentation
 from .voc import read_voc
 from .voc_metrics import VocEvaluator
@@ -50,7 +50,7 @@ class DetectionDataset(Dataset[tuple[Sample, int]]):
     All that is random about an item follows from its key's seed.
     """
 
-    def __init__(self, annotations: Annotations, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
+    def __init__(self, annotations: DetectionSplit, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
         self.annotations = annotations
         self.preprocessing = preprocessing
         self.augmentation = augmentation
@@ -58,7 +58,7 @@ class DetectionDataset(Dataset[tuple[Sample, int]]):
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def __getitem__(self, key: Key) -> tuple[Sample, int]:
+    def __getitem__(self, key: SampleKey) -> tuple[Sample, int]:
         index, seed, _ = key
         image = self.annotations.image(index)
         boxes, labels = self.annotations.objects(index)
@@ -81,26 +81,26 @@ def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
     return DetectionBatch(images, targets, torch.tensor([index for _, index in items]))
 
 
-class DetectionData(Data[Annotations]):
+class DetectionDataModule(DataModule[DetectionSplit]):
     """Data that :class:`DetectionTask` trains and evaluates on; a data set of your own implements :meth:`read`.
 
     Args:
         batch_size: images a step and process.
-        workers: processes that read and augment; 0 reads in the training process.
+        num_workers: processes that read and augment; 0 reads in the training process.
         augmentation: while training; None takes SSD's crop and flip.
-        broken: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.Data`.
+        on_invalid: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.DataModule`.
         seed: of the order and the augmentation; None takes the run's.
     """
 
     def __init__(
         self,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, broken, seed)
+        super().__init__(batch_size, num_workers, on_invalid, seed)
         self.augmentation = augmentation or SSDAugmentation()
 
     def evaluator(self, split: str) -> CocoEvaluator:
@@ -121,7 +121,7 @@ class DetectionData(Data[Annotations]):
         return collate(items)
 
 
-class CocoDetection(DetectionData):
+class CocoDetection(DetectionDataModule):
     """A data set in COCO's layout: images in ``root/SPLIT``, objects in ``root/annotations/instances_SPLIT.json``.
 
     Args:
@@ -129,10 +129,10 @@ class CocoDetection(DetectionData):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads, if there is one.
-        batch_size: see :class:`DetectionData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`DetectionDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures that cannot be read.
+        on_invalid: "raise" or "skip" pictures that cannot be read.
         seed: of the order and the augmentation.
 
     Raises:
@@ -146,21 +146,21 @@ class CocoDetection(DetectionData):
         val: str = "val2017",
         test: str | None = None,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
 
-    def read(self, split: str) -> Annotations:
+    def read(self, split: str) -> DetectionSplit:
         name = named_split(self.root, self.names, split)
-        return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name, self.broken)
+        return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name, self.on_invalid)
 
 
-class VocDetection(DetectionData):
+class VocDetection(DetectionDataModule):
     """A data set in Pascal VOC's layout: ``JPEGImages``, ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
 
     Evaluation gives AP50 by VOC's rule beside COCO's figures.
@@ -172,10 +172,10 @@ class VocDetection(DetectionData):
         test: name of the split that ``litmobile test`` reads, if there is one.
         classes: names of the classes in the order of their labels; None takes all that occur, sorted.
         difficult: train on objects that are marked difficult, too; evaluation overlooks them either way.
-        batch_size: see :class:`DetectionData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`DetectionDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures and XML files that cannot be read.
+        on_invalid: "raise" or "skip" pictures and XML files that cannot be read.
         seed: of the order and the augmentation.
 
     Raises:
@@ -191,20 +191,20 @@ class VocDetection(DetectionData):
         classes: list[str] | None = None,
         difficult: bool = True,
         batch_size: int = 32,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
         self.class_names = classes
         self.difficult = difficult
 
-    def read(self, split: str) -> Annotations:
+    def read(self, split: str) -> DetectionSplit:
         name = named_split(self.root, self.names, split)
-        annotations = read_voc(self.root, name, self.class_names, self.broken)
+        annotations = read_voc(self.root, name, self.class_names, self.on_invalid)
         if split == "train" and not self.difficult:
             return annotations.keep(objects=~annotations.difficult)
         return annotations

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..preprocessing import Preprocessing
 from ..statistics import ImageSize, Percentiles, image_sizes, percentiles, share
-from .annotations import Annotations
+from .split import DetectionSplit
 from .transforms import Boxes, iou
 
 #: areas in pixels of the picture from which COCO calls an object medium, and large
@@ -105,7 +105,7 @@ class SharedPicture:
     splits: tuple[str, str]
 
 
-def statistics(annotations: Annotations, preprocessing: Preprocessing) -> SplitStatistics:
+def statistics(annotations: DetectionSplit, preprocessing: Preprocessing) -> SplitStatistics:
     """Counts and measures a split, its boxes as ``preprocessing`` lays them into the network's input."""
     counts = np.diff(annotations.starts)
     boxes = input_boxes(annotations, preprocessing)
@@ -130,7 +130,9 @@ def statistics(annotations: Annotations, preprocessing: Preprocessing) -> SplitS
     )
 
 
-def object_statistics(name: str, chosen: NDArray[np.bool_], annotations: Annotations, boxes: Boxes) -> ObjectStatistics:
+def object_statistics(
+    name: str, chosen: NDArray[np.bool_], annotations: DetectionSplit, boxes: Boxes
+) -> ObjectStatistics:
     """Measures the ``chosen`` ``[B]`` of the objects, whose ``boxes`` ``[B, 4]`` lie in the network's input."""
     x1, y1, x2, y2 = annotations.boxes[chosen].astype(np.float64).T
     area = (x2 - x1) * (y2 - y1)
@@ -154,14 +156,14 @@ def object_statistics(name: str, chosen: NDArray[np.bool_], annotations: Annotat
     )
 
 
-def input_boxes(annotations: Annotations, preprocessing: Preprocessing) -> Boxes:
+def input_boxes(annotations: DetectionSplit, preprocessing: Preprocessing) -> Boxes:
     """Boxes ``[B, 4]`` in pixels of the network's input, as they are when nothing is augmented."""
     sizes, which = np.unique(annotations.sizes[annotations.owners], axis=0, return_inverse=True)
-    frames = [preprocessing.frame(int(height), int(width)) for height, width in sizes]
+    frames = [preprocessing.geometry(int(height), int(width)) for height, width in sizes]
     scales = np.array([(f.columns / f.width, f.rows / f.height) for f in frames]).reshape(-1, 2)
     shifts = np.array([(f.left, f.top) for f in frames]).reshape(-1, 2)
-    frame = which.reshape(-1)  # NumPy 2.0 gives it another shape than other versions
-    return (annotations.boxes * np.tile(scales, 2)[frame] + np.tile(shifts, 2)[frame]).astype(np.float32)
+    geometry = which.reshape(-1)  # NumPy 2.0 gives it another shape than other versions
+    return (annotations.boxes * np.tile(scales, 2)[geometry] + np.tile(shifts, 2)[geometry]).astype(np.float32)
 
 
 def visible(boxes: Boxes) -> NDArray[np.bool_]:
@@ -169,7 +171,7 @@ def visible(boxes: Boxes) -> NDArray[np.bool_]:
     return np.asarray((boxes[:, 2:] - boxes[:, :2] >= 1).all(1))
 
 
-def duplicates(annotations: Annotations) -> list[Duplicate]:
+def duplicates(annotations: DetectionSplit) -> list[Duplicate]:
     """Pairs of objects of one image and class whose boxes are nearly the same: marked twice, as a rule."""
     found: list[Duplicate] = []
     for image in np.flatnonzero(np.diff(annotations.starts) > 1).tolist():
@@ -184,7 +186,7 @@ def duplicates(annotations: Annotations) -> list[Duplicate]:
     return found
 
 
-def shared_pictures(splits: Mapping[str, Annotations]) -> list[SharedPicture]:
+def shared_pictures(splits: Mapping[str, DetectionSplit]) -> list[SharedPicture]:
     """Pictures that two splits have under one name; where pictures are numbered, two of one name differ."""
     found: list[SharedPicture] = []
     for (one, a), (other, b) in itertools.combinations(splits.items(), 2):

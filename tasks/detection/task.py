@@ -16,10 +16,10 @@ from ...heads.ssdlite import SSDLite
 from ..drawing import save_picture
 from ..freezing import Epochs
 from ..preprocessing import Preprocessing
-from ..processes import several
+from ..processes import is_distributed
 from ..schedule import Schedule
 from ..task import Report, Task
-from .data import DetectionBatch, DetectionData
+from .data import DetectionBatch, DetectionDataModule
 from .metrics import CocoEvaluator, CocoResult
 from .pictures import contact_sheet
 
@@ -29,7 +29,7 @@ class DetectionTask(Task):
 
     role = "detection"
     monitor = "val/AP"
-    data_class = DetectionData
+    data_class = DetectionDataModule
 
     def __init__(
         self,
@@ -37,18 +37,18 @@ class DetectionTask(Task):
         head: HeadFactory = SSDLite,
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 — frozen
         num_classes: int | None = None,
-        maps: list[str] | None = None,
+        feature_maps: list[str] | None = None,
         backbone_weights: str | None = None,
         weights: str | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
         ),
-        reference_batch: int | None = None,
+        base_batch_size: int | None = None,
         warmup_steps: int = 1000,
         schedule: Schedule | None = None,
-        frozen_epochs: Epochs = 0,
-        stage_epochs: int = 0,
-        average_decay: float | None = None,
+        freeze_epochs: Epochs = 0,
+        unfreeze_interval: int = 0,
+        ema_decay: float | None = None,
         channels_last: bool = True,
     ) -> None:
         super().__init__(
@@ -56,23 +56,23 @@ class DetectionTask(Task):
             head,
             preprocessing,
             num_classes=num_classes,
-            maps=maps,
+            feature_maps=feature_maps,
             backbone_weights=backbone_weights,
             weights=weights,
             optimizer=optimizer,
-            reference_batch=reference_batch,
+            base_batch_size=base_batch_size,
             warmup_steps=warmup_steps,
             schedule=schedule,
-            frozen_epochs=frozen_epochs,
-            stage_epochs=stage_epochs,
-            average_decay=average_decay,
+            freeze_epochs=freeze_epochs,
+            unfreeze_interval=unfreeze_interval,
+            ema_decay=ema_decay,
             channels_last=channels_last,
         )
         self._evaluators: dict[str, CocoEvaluator] = {}
         self.last_detections: list[Detections] = []
 
     def start_evaluation(self, split: str) -> None:
-        data = cast(DetectionData, self._data())
+        data = cast(DetectionDataModule, self._data())
         self._annotations = data.splits[split]
         if split not in self._evaluators:
             self._evaluators[split] = data.evaluator(split)
@@ -84,8 +84,8 @@ class DetectionTask(Task):
         found = self.network.head.decode(self.network(batch.images), image_size)
         self.last_detections = cast(list[Detections], found)
         for index, detections in zip(batch.indices.tolist(), self.last_detections, strict=True):
-            frame = self.preprocessing.frame(*self._annotations.size(index))
-            boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(frame))
+            geometry = self.preprocessing.geometry(*self._annotations.size(index))
+            boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(geometry))
             category_ids = self._annotations.category_ids[labels.astype(int)]
             self._evaluator.add(int(self._annotations.image_ids[index]), boxes, scores, category_ids)
 
@@ -99,7 +99,7 @@ class DetectionTask(Task):
 
     def _result_of_all_processes(self) -> CocoResult:
         """Detections are gathered and evaluated once, so that every process knows the same figures."""
-        if not several():
+        if not is_distributed():
             return self._evaluator.compute()
         gathered: list[dict] = [{} for _ in range(distributed.get_world_size())]
         distributed.all_gather_object(gathered, self._evaluator.detections)

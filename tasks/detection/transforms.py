@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ...errors import UserError
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
 from ..images import Image
 from ..preprocessing import Preprocessing
@@ -80,9 +81,9 @@ class SSDAugmentation(Augmentation):
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
         if expand < 1:
-            raise ValueError(f"expand must be at least 1, not {expand}.")
+            raise UserError(f"expand must be at least 1, not {expand}.")
         if not 0 < crop_scale[0] <= crop_scale[1] <= 1:
-            raise ValueError(f"crop_scale must be two rising shares in 0 … 1, not {crop_scale}.")
+            raise UserError(f"crop_scale must be two rising shares in 0 … 1, not {crop_scale}.")
         self.crop = crop
         self.crop_scale = crop_scale
         self.expand = expand
@@ -163,24 +164,24 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
     """What ``window`` shows, in the network's input: one resampling, and the objects whose centre lies in it."""
     x1, y1, x2, y2 = window
     height, width = sample.image.shape[:2]
-    frame = preprocessing.frame(round(y2 - y1), round(x2 - x1))
-    scale = np.array([frame.columns / (x2 - x1), frame.rows / (y2 - y1)])
-    shift = np.array([frame.left, frame.top]) - window[:2] * scale
+    geometry = preprocessing.geometry(round(y2 - y1), round(x2 - x1))
+    scale = np.array([geometry.columns / (x2 - x1), geometry.rows / (y2 - y1)])
+    shift = np.array([geometry.left, geometry.top]) - window[:2] * scale
     if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
         # a slice resized is the quickest warp, and the one that validation makes
-        image = preprocessing.place(sample.image[int(y1) : int(y2), int(x1) : int(x2)], frame)
+        image = preprocessing.place(sample.image[int(y1) : int(y2), int(x1) : int(x2)], geometry)
     else:
         matrix = np.array([[scale[0], 0, -x1 * scale[0]], [0, scale[1], -y1 * scale[1]]])
         matrix[:, 2] += scale / 2 - 0.5  # OpenCV counts from the centres of pixels, boxes from their edges
         shown = cv2.warpAffine(
             sample.image,
             matrix,
-            (frame.columns, frame.rows),
+            (geometry.columns, geometry.rows),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=preprocessing.fill,
         )
-        image = preprocessing.place(np.asarray(shown, dtype=np.uint8), frame)
+        image = preprocessing.place(np.asarray(shown, dtype=np.uint8), geometry)
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
     kept = ((centres > window[:2]) & (centres < window[2:])).all(1)
     boxes = np.clip(sample.boxes[kept], np.tile(window[:2], 2), np.tile(window[2:], 2)) * np.tile(scale, 2)

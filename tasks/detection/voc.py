@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError
+from ...errors import DataError
 from ..files import read_list
-from ..split import Broken
-from .annotations import Annotations, ImageRecord
+from ..split import OnInvalid
+from .split import DetectionSplit, ImageRecord
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -31,7 +31,9 @@ class VocImage(NamedTuple):
     objects: list[VocObject]
 
 
-def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broken: Broken = "raise") -> Annotations:
+def read_voc(
+    root: Path, split: str, classes: Sequence[str] | None = None, on_invalid: OnInvalid = "raise"
+) -> DetectionSplit:
     """Reads ``root/ImageSets/Main/SPLIT.txt``, ``root/Annotations/*.xml`` and finds ``root/JPEGImages/*``.
 
     Args:
@@ -57,7 +59,7 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broke
         try:
             image = read_xml(file)
         except DataError as error:
-            if broken == "raise":
+            if on_invalid == "raise":
                 raise
             notes.append(str(error))
             continue
@@ -73,7 +75,7 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None, broke
                 [found.difficult for found in image.objects],
             )
         )
-    return Annotations.from_records(listing, root / "JPEGImages", names, records, notes, broken)
+    return DetectionSplit.from_records(listing, root / "JPEGImages", names, records, notes, on_invalid)
 
 
 def all_classes(root: Path) -> list[str]:

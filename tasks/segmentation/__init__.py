@@ -1,11 +1,11 @@
 """Segmentation: images with masks, crops and losses, IoU over a whole set, and the task for a network."""
 
 from .cityscapes import Cityscapes
-from .data import SegmentationData
+from .data import SegmentationDataModule
 from .folders import CamVid, FolderSegmentation
 from .inference import Inference
 from .losses import PixelLoss
-from .masked import MaskedImages
+from .split import SegmentationSplit
 from .task import SegmentationTask
 from .transforms import Resize, ScaleCropAugmentation
 from .voc import VocSegmentation
@@ -15,11 +15,11 @@ __all__ = [
     "Cityscapes",
     "FolderSegmentation",
     "Inference",
-    "MaskedImages",
     "PixelLoss",
     "Resize",
     "ScaleCropAugmentation",
-    "SegmentationData",
+    "SegmentationDataModule",
+    "SegmentationSplit",
     "SegmentationTask",
     "VocSegmentation",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files import named_split
-from ..split import Broken
-from .data import SegmentationData
-from .masked import MaskedImages
+from ..split import OnInvalid
+from .data import SegmentationDataModule
 from .masks import ByValue
 from .pairs import find_pairs
+from .split import SegmentationSplit
 from .transforms import Augmentation
 
 #: label ids of the classes that are evaluated, in the order of their train ids, as the data's own scripts number them
@@ -37,7 +37,7 @@ LABEL_IDS = {
 ALL_IDS = range(34)
 
 
-class Cityscapes(SegmentationData):
+class Cityscapes(SegmentationDataModule):
     """Cityscapes with fine annotations: ``root/leftImg8bit/SPLIT/CITY/*.png`` and ``root/gtFine/SPLIT/CITY/*.png``.
 
     Masks are the files *_gtFine_labelIds.png. Those of the published test set hold nothing to evaluate on: its figures
@@ -48,10 +48,10 @@ class Cityscapes(SegmentationData):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads, if there is one.
-        batch_size: see :class:`SegmentationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`SegmentationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures and masks that cannot be used.
+        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
         seed: of the order and the augmentation.
 
     Raises:
@@ -65,19 +65,21 @@ class Cityscapes(SegmentationData):
         val: str = "val",
         test: str | None = None,
         batch_size: int = 16,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
 
-    def read(self, split: str) -> MaskedImages:
+    def read(self, split: str) -> SegmentationSplit:
         name = named_split(self.root, self.names, split)
         images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
-        pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.broken)
+        pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
         values = list(LABEL_IDS.values())
         reader = ByValue(values, set(ALL_IDS) - set(values), "Cityscapes' label ids are 0 … 33")
-        return MaskedImages(images, images, pairs.images, masks, pairs.masks, tuple(LABEL_IDS), reader, pairs.notes)
+        return SegmentationSplit(
+            images, images, pairs.images, masks, pairs.masks, tuple(LABEL_IDS), reader, pairs.notes
+        )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import DataError, format_name
 from ...heads.predictions import IGNORED
-from ..errors import DataError, readable
 from ..files import read_text
 from .masks import MOST_CLASSES, check_possible, read_values, some_of, spelled
 
@@ -43,7 +43,7 @@ def check_names(names: Sequence[str], source: Path | str) -> None:
         raise DataError(f"{source} names {len(names)} classes, where 1 to {MOST_CLASSES} are possible.")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise DataError(f"{source} names the class {readable(twice[0])} twice.")
+        raise DataError(f"{source} names the class {format_name(twice[0])} twice.")
 
 
 def check_counted(names: Sequence[str], ignored: Collection[int]) -> None:
@@ -53,7 +53,7 @@ def check_counted(names: Sequence[str], ignored: Collection[int]) -> None:
         values = numbers(len(names), ignored)
         shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
         raise DataError(
-            f"The value {among[0]} is ignored, and also the place of the class {readable(names[among[0]])} among "
+            f"The value {among[0]} is ignored, and also the place of the class {format_name(names[among[0]])} among "
             f"{len(names)}: say what masks hold for each of them, such as --data.values=[{shown}]."
         )
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...heads.predictions import Frame
-from ..data import Data
+from ...heads.predictions import ResizeGeometry
+from ..data import DataModule
 from ..preprocessing import Preprocessing
-from ..sampling import Key
-from ..split import Broken
-from .masked import Masked, MaskedImages, check_some
+from ..sampling import SampleKey
+from ..split import OnInvalid
+from .split import Masked, SegmentationSplit, check_some
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
 
 
@@ -24,11 +24,11 @@ class Truth(NamedTuple):
 
     Attributes:
         labels: ``[h, w]`` uint8, classes from 0, 255 for none.
-        frame: where the image lies in the network's input.
+        geometry: where the image lies in the network's input.
     """
 
     labels: Tensor
-    frame: Frame
+    geometry: ResizeGeometry
 
 
 class SegmentationBatch(NamedTuple):
@@ -66,7 +66,9 @@ class SegmentationDataset(Dataset[Item]):
         augmentation: while training; None evaluates.
     """
 
-    def __init__(self, split: MaskedImages, preprocessing: Preprocessing, augmentation: Augmentation | None) -> None:
+    def __init__(
+        self, split: SegmentationSplit, preprocessing: Preprocessing, augmentation: Augmentation | None
+    ) -> None:
         self.split = split
         self.preprocessing = preprocessing
         self.augmentation = augmentation
@@ -74,11 +76,11 @@ class SegmentationDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: Key) -> Item:
+    def __getitem__(self, key: SampleKey) -> Item:
         sample, random = self.split.masked(key.image), np.random.default_rng(key.seed)
         if self.augmentation is not None:
             return Item(self.augmentation(sample, self.preprocessing, random), key.image, None)
-        truth = Truth(torch.from_numpy(sample.labels), self.preprocessing.frame(*sample.labels.shape))
+        truth = Truth(torch.from_numpy(sample.labels), self.preprocessing.geometry(*sample.labels.shape))
         return Item(Resize()(sample, self.preprocessing, random), key.image, truth)
 
 
@@ -92,26 +94,26 @@ def collate(items: Sequence[Item]) -> SegmentationBatch:
     )
 
 
-class SegmentationData(Data[MaskedImages]):
+class SegmentationDataModule(DataModule[SegmentationSplit]):
     """Data that :class:`SegmentationTask` trains and evaluates on; a data set of your own implements :meth:`read`.
 
     Args:
         batch_size: images a step and process.
-        workers: processes that read and augment; 0 reads in the training process.
+        num_workers: processes that read and augment; 0 reads in the training process.
         augmentation: while training; None takes crops at half to twice the size and flips.
-        broken: "raise" or "skip" pictures and masks that cannot be used, see :class:`litmobile.tasks.data.Data`.
+        on_invalid: "raise" or "skip" pictures and masks that cannot be used, see :class:`litmobile.tasks.data.DataModule`.
         seed: of the order and the augmentation; None takes the run's.
     """
 
     def __init__(
         self,
         batch_size: int = 16,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, broken, seed)
+        super().__init__(batch_size, num_workers, on_invalid, seed)
         self.augmentation = augmentation or ScaleCropAugmentation()
 
     def setup(self, stage: str) -> None:
@@ -119,7 +121,7 @@ class SegmentationData(Data[MaskedImages]):
         for split in self.splits.values():
             check_some(split)
 
-    def arranged(self, split: MaskedImages) -> MaskedImages:
+    def evaluation_order(self, split: SegmentationSplit) -> SegmentationSplit:
         return split.spread()
 
     def dataset(self, split: str, training: bool) -> SegmentationDataset:

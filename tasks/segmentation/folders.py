@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from ...heads.contract import nameless_classes
+from ...errors import DataError, UserError
+from ...heads.contract import default_class_names
 from ...heads.predictions import IGNORED
-from ..errors import DataError
 from ..files import SPLIT_FOLDERS, check_root
-from ..holdout import Holdout
-from ..split import Broken
+from ..holdout import TrainValSplit
+from ..split import OnInvalid
 from .classes import check_counted, check_names, check_not_binary, count_classes, numbers, read_names, values_in
-from .data import SegmentationData
-from .masked import MaskedImages, split_off
+from .data import SegmentationDataModule
 from .masks import ByColour, ByValue, MaskReader
 from .pairs import Pairs, find_pairs
+from .split import SegmentationSplit, split_off
 from .transforms import Augmentation
 
 CLASSES_FILE = "classes.txt"
@@ -25,7 +25,7 @@ CAMVID = (
 )
 
 
-class FolderSegmentation(SegmentationData):
+class FolderSegmentation(SegmentationDataModule):
     """``root/images`` beside ``root/masks``, with folders ``train``, ``val`` and ``test`` in each, or pictures alone.
 
     An image and its mask share their name but for the kind of file. Masks hold the number of a class in every pixel,
@@ -42,7 +42,7 @@ class FolderSegmentation(SegmentationData):
         val: name of the split to validate on; None takes "val", "valid" or "validation" if there is one, and else
             splits a share off training's.
         test: name of the split that ``litmobile test`` reads; None takes "test" or "testing".
-        val_share: share of the images that is split off where there is nothing to validate on.
+        val_fraction: share of the images that is split off where there is nothing to validate on.
         split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes; None takes the lines of ``root/classes.txt``, and without that file looks through
             all masks of training for their number.
@@ -51,10 +51,10 @@ class FolderSegmentation(SegmentationData):
         ignored: values of pixels that count as no class; None takes 255 unless it is one of ``values``.
         colours: colours for the classes, in their order, where masks are coloured; instead of ``values``.
         ignored_colours: colours of pixels that count as no class.
-        batch_size: see :class:`SegmentationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`SegmentationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures and masks that cannot be used.
+        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
         seed: of the order and the augmentation.
 
     Raises:
@@ -74,7 +74,7 @@ class FolderSegmentation(SegmentationData):
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
-        val_share: float = 0.1,
+        val_fraction: float = 0.1,
         split_seed: int = 0,
         classes: list[str] | None = None,
         values: list[int] | None = None,
@@ -82,23 +82,23 @@ class FolderSegmentation(SegmentationData):
         colours: list[list[int]] | None = None,
         ignored_colours: list[list[int]] | None = None,
         batch_size: int = 16,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
-        self.holdout = Holdout(val_share, split_seed, split_off)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
+        self.holdout = TrainValSplit(val_fraction, split_seed, split_off)
         self.root = Path(root).expanduser()
         self.folders = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)
         self.names = {"train": train, "val": val, "test": test}
         if PLACE not in images and any(name is not None for name in self.names.values()):
-            raise ValueError(f"train, val and test name folders: images needs {PLACE!r} in it, not {images!r}.")
+            raise UserError(f"train, val and test name folders: images needs {PLACE!r} in it, not {images!r}.")
         if colours is not None and (values is not None or ignored is not None):
-            raise ValueError("classes have values or colours: give values and ignored, or colours and ignored_colours.")
+            raise UserError("classes have values or colours: give values and ignored, or colours and ignored_colours.")
         if colours is None and ignored_colours is not None:
-            raise ValueError("ignored_colours needs colours.")
+            raise UserError("ignored_colours needs colours.")
         self.class_names = None if classes is None else tuple(classes)
         self.ignored = [value for value in (IGNORED,) if value not in (values or ())] if ignored is None else ignored
         self.reader: MaskReader | None = None
@@ -111,10 +111,10 @@ class FolderSegmentation(SegmentationData):
             check_names(classes, "classes")
             if self.reader is not None and len(classes) != self.count:
                 what = "colours" if colours else "values"
-                raise ValueError(f"there are {len(classes)} classes, but {what} of {self.count}.")
+                raise UserError(f"there are {len(classes)} classes, but {what} of {self.count}.")
         self.counted: int | None = None  # how many classes training's masks have, once they have been looked through
 
-    def read(self, split: str) -> MaskedImages:
+    def read(self, split: str) -> SegmentationSplit:
         check_root(self.root)
         if split == "test" or self.named("val") is not None:
             return self.stored(split)
@@ -134,7 +134,7 @@ class FolderSegmentation(SegmentationData):
             return self.root / "/".join(part for part in parts if part != PLACE)
         return self.root / "/".join(part.replace(PLACE, name) for part in parts)
 
-    def stored(self, split: str) -> MaskedImages:
+    def stored(self, split: str) -> SegmentationSplit:
         """All that is stored as "train", "val" or "test".
 
         Raises:
@@ -143,7 +143,7 @@ class FolderSegmentation(SegmentationData):
         pairs = self.pairs(split)
         images, masks = (self.folder(kind, self.named(split)) for kind in ("images", "masks"))
         classes, reader = self.classes_and_reader(split, pairs)
-        return MaskedImages(images, images, pairs.images, masks, pairs.masks, classes, reader, pairs.notes)
+        return SegmentationSplit(images, images, pairs.images, masks, pairs.masks, classes, reader, pairs.notes)
 
     def pairs(self, split: str) -> Pairs:
         """The files of "train", "val" or "test".
@@ -159,7 +159,7 @@ class FolderSegmentation(SegmentationData):
             usual = " or ".join(str(self.folder("images", usual)) for usual in SPLIT_FOLDERS[split])
             raise DataError(f"There is no folder {usual}: say what {split} is called with --data.{split}=NAME.")
         apart = set() if name is not None else self.folders_of_splits(folders)
-        return find_pairs(images, masks, *self.suffixes, broken=self.broken, apart=apart)
+        return find_pairs(images, masks, *self.suffixes, on_invalid=self.on_invalid, apart=apart)
 
     def folders_of_splits(self, folders: tuple[Path, Path]) -> set[str]:
         """Folders in ``folders`` that are called as splits are: their pictures are not everybody's to train on."""
@@ -178,14 +178,14 @@ class FolderSegmentation(SegmentationData):
         if self.reader is not None:
             if names is not None and len(names) != self.count:
                 raise DataError(f"{self.root / CLASSES_FILE} names {len(names)} classes, not {self.count}.")
-            names, reader = names or nameless_classes(self.count), self.reader
+            names, reader = names or default_class_names(self.count), self.reader
         else:
             if names is None:
-                names = nameless_classes(self.count_classes(masks if split == "train" else None))
+                names = default_class_names(self.count_classes(masks if split == "train" else None))
             else:
                 check_counted(names, self.ignored)
                 if split == "train":
-                    check_not_binary(masks, self.ignored, self.broken == "skip")
+                    check_not_binary(masks, self.ignored, self.on_invalid == "skip")
             reader = ByValue(numbers(len(names), self.ignored), self.ignored, self.remedy)
         return names, reader
 
@@ -196,7 +196,7 @@ class FolderSegmentation(SegmentationData):
             DataError: they are not there, or hold values that are no numbers of classes.
         """
         if self.counted is None:
-            skip = self.broken == "skip"
+            skip = self.on_invalid == "skip"
             masks = self.mask_files("train", self.pairs("train")) if masks is None else masks
             check_not_binary(masks, self.ignored, skip)
             # where none of them can be read, it is said what is wrong with the first
@@ -220,10 +220,10 @@ class CamVid(FolderSegmentation):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads.
-        batch_size: see :class:`SegmentationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`SegmentationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures and masks that cannot be used.
+        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
         seed: of the order and the augmentation.
 
     Raises:
@@ -239,9 +239,9 @@ class CamVid(FolderSegmentation):
         val: str = "val",
         test: str = "test",
         batch_size: int = 8,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
         super().__init__(
@@ -255,8 +255,8 @@ class CamVid(FolderSegmentation):
             values=list(range(len(CAMVID))),
             ignored=[len(CAMVID)],
             batch_size=batch_size,
-            workers=workers,
+            num_workers=num_workers,
             augmentation=augmentation,
-            broken=broken,
+            on_invalid=on_invalid,
             seed=seed,
         )

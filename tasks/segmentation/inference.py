@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import UserError
 from ...heads.contract import full_precision
 
 MOST_SCALE = 8  # times its size that a picture may be looked at; memory grows by the square
@@ -39,11 +40,11 @@ class Inference:
 
     def __post_init__(self) -> None:
         if self.window is not None and (len(self.window) != 2 or min(self.window) < 32):
-            raise ValueError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
+            raise UserError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap must be a share in 0 … 1, 1 not included, not {self.overlap}.")
+            raise UserError(f"overlap must be a share in 0 … 1, 1 not included, not {self.overlap}.")
         if not self.scales or not all(0 < scale <= MOST_SCALE for scale in self.scales):
-            raise ValueError(f"scales must be factors above 0 and up to {MOST_SCALE}, one at least, not {self.scales}.")
+            raise UserError(f"scales must be factors above 0 and up to {MOST_SCALE}, one at least, not {self.scales}.")
 
     def __str__(self) -> str:
         said = [f"scales {', '.join(f'{scale:g}' for scale in self.scales)}"]

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import DataError, TaskError, UserError
 from ...heads.contract import full_precision
 from ...heads.predictions import IGNORED
-from ..errors import DataError, TaskError
 
 Frequency = Literal["median_frequency", "log_frequency"]
 
@@ -29,9 +29,9 @@ class PixelLoss:
             1 / ln(1.02 + its share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2). None weighs all
             alike.
         label_smoothing: share of the truth that is spread evenly over all classes.
-        hardest: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater probability do
+        ohem_threshold: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater probability do
             not count, such as 0.7; None takes all.
-        hardest_least: share of the labelled pixels of a batch that count at least.
+        ohem_min_kept: share of the labelled pixels of a batch that count at least.
         dice: factor of 1 − the mean Dice coefficient of the classes that a batch shows (arXiv 1606.04797, without its
             squares).
         lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, section 3). It sorts
@@ -45,32 +45,32 @@ class PixelLoss:
         self,
         class_weights: list[float] | Frequency | None = None,
         label_smoothing: float = 0.0,
-        hardest: float | None = None,
-        hardest_least: float = 1 / 16,
+        ohem_threshold: float | None = None,
+        ohem_min_kept: float = 1 / 16,
         dice: float = 0.0,
         lovasz: float = 0.0,
     ) -> None:
         if isinstance(class_weights, str) and class_weights not in get_args(Frequency):
-            raise ValueError(
+            raise UserError(
                 f"class_weights must be numbers, {' or '.join(get_args(Frequency))}, not {class_weights!r}."
             )
         if isinstance(class_weights, list) and not (
             any(class_weights) and all(0 <= w < math.inf for w in class_weights)
         ):
-            raise ValueError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
+            raise UserError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
-        if hardest is not None and not 0 < hardest <= 1:
-            raise ValueError(f"hardest must be a probability in 0 … 1, 0 not included, not {hardest}.")
-        if not 0 < hardest_least <= 1:
-            raise ValueError(f"hardest_least must be a share in 0 … 1, 0 not included, not {hardest_least}.")
+            raise UserError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
+        if ohem_threshold is not None and not 0 < ohem_threshold <= 1:
+            raise UserError(f"hardest must be a probability in 0 … 1, 0 not included, not {ohem_threshold}.")
+        if not 0 < ohem_min_kept <= 1:
+            raise UserError(f"ohem_min_kept must be a share in 0 … 1, 0 not included, not {ohem_min_kept}.")
         for name, factor in (("dice", dice), ("lovasz", lovasz)):
             if not 0 <= factor < math.inf:
-                raise ValueError(f"{name} must be 0 or more, not {factor}.")
+                raise UserError(f"{name} must be 0 or more, not {factor}.")
         self.class_weights: list[float] | Frequency | None = class_weights
         self.label_smoothing = label_smoothing
-        self.hardest = hardest
-        self.hardest_least = hardest_least
+        self.ohem_threshold = ohem_threshold
+        self.ohem_min_kept = ohem_min_kept
         self.dice = dice
         self.lovasz = lovasz
         self.weights: Tensor | None = None
@@ -127,13 +127,13 @@ class PixelLoss:
             labels,
             of_classes,
             ignore_index=IGNORED,
-            reduction="none" if self.hardest is not None else "sum",
+            reduction="none" if self.ohem_threshold is not None else "sum",
             label_smoothing=self.label_smoothing,
         )
         weights = (labels != IGNORED).to(logits.dtype)
         if of_classes is not None:
             weights = weights * of_classes[labels.clamp(max=len(of_classes) - 1)]
-        if self.hardest is not None:
+        if self.ohem_threshold is not None:
             hard = self._hard(logits.detach(), labels)
             each, weights = (each * hard).sum(), weights * hard
         total = weights.sum()
@@ -142,12 +142,12 @@ class PixelLoss:
 
     def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
         """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
-        assert self.hardest is not None
+        assert self.ohem_threshold is not None
         surprise = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
         # unlabelled pixels have no surprise and come last; the number stays on its device, which nobody waits for
-        kept = ((labels != IGNORED).sum() * self.hardest_least).ceil().long().clamp(min=1)
+        kept = ((labels != IGNORED).sum() * self.ohem_min_kept).ceil().long().clamp(min=1)
         least = surprise.flatten().sort(descending=True).values[kept - 1]
-        return (surprise >= least.clamp(max=-math.log(self.hardest))).to(logits.dtype)
+        return (surprise >= least.clamp(max=-math.log(self.ohem_threshold))).to(logits.dtype)
 
 
 def frequency_weights(rule: Frequency, pixels: NDArray[np.int64]) -> Tensor:

@@ -13,8 +13,8 @@ import PIL.Image
 import PIL.ImageFile
 from numpy.typing import NDArray
 
+from ...errors import DataError, UserError
 from ...heads.predictions import IGNORED
-from ..errors import DataError
 
 Labels = NDArray[np.uint8]
 Codes = NDArray[np.int32]
@@ -59,7 +59,7 @@ class ByValue:
     ) -> None:
         check_distinct(values, ignored, "values")
         if any(not 0 <= value < VALUES for value in (*values, *ignored)):
-            raise ValueError(
+            raise UserError(
                 f"values and ignored must be whole numbers in 0 … {VALUES - 1}, not {list(values)} and {list(ignored)}."
             )
         self.values = tuple(values)
@@ -100,7 +100,7 @@ class ByColour:
     def __init__(self, colours: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = ()) -> None:
         for colour in (*colours, *ignored):
             if len(colour) != 3 or any(not 0 <= channel <= 255 for channel in colour):
-                raise ValueError(f"a colour is three whole numbers in 0 … 255, not {list(colour)}.")
+                raise UserError(f"a colour is three whole numbers in 0 … 255, not {list(colour)}.")
         codes = [code_of(colour) for colour in colours]
         none = [code_of(colour) for colour in ignored]
         check_distinct(codes, none, "colours")
@@ -133,9 +133,9 @@ def check_possible(value: int, file: Path, place: str = "") -> None:
 def check_distinct(classes: Sequence[int], ignored: Collection[int], what: str) -> None:
     """Raises ValueError unless there are classes, not too many, all apart from each other and from what is ignored."""
     if not 1 <= len(classes) <= MOST_CLASSES:
-        raise ValueError(f"{what} must be of 1 to {MOST_CLASSES} classes, not {len(classes)}.")
+        raise UserError(f"{what} must be of 1 to {MOST_CLASSES} classes, not {len(classes)}.")
     if len(set(classes)) < len(classes) or set(classes) & set(ignored):
-        raise ValueError(f"{what} must differ from class to class, and from what is ignored.")
+        raise UserError(f"{what} must differ from class to class, and from what is ignored.")
 
 
 def code_of(colour: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..matrices import matrix_sheet, shown
-from ..processes import several
+from ..processes import is_distributed
 
 EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
 
@@ -136,7 +136,7 @@ class SegmentationEvaluator:
     def compute(self) -> SegmentationResult:
         """The figures over all images of all processes."""
         matrix = self.matrix.clone()
-        if several():
+        if is_distributed():
             distributed.all_reduce(matrix)
         return SegmentationResult(self.classes, matrix.cpu().numpy())
 

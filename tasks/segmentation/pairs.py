@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, readable
+from ...errors import DataError, format_name
 from ..files import files_below, is_picture, listed
-from ..split import Broken
+from ..split import OnInvalid
 
 
 class Pairs(NamedTuple):
@@ -27,7 +27,7 @@ def find_pairs(
     masks: Path,
     image_suffix: str = "",
     mask_suffix: str = "",
-    broken: Broken = "raise",
+    on_invalid: OnInvalid = "raise",
     apart: Collection[str] = (),
 ) -> Pairs:
     """Pairs the pictures in ``images``, and in folders within it, with those of the same names in ``masks``.
@@ -37,7 +37,7 @@ def find_pairs(
         masks: folder of masks.
         image_suffix: how an image's name ends beside what a pair shares, such as "_leftImg8bit".
         mask_suffix: the same of a mask's, such as "_gtFine_labelIds"; other files are passed over.
-        broken: "skip" leaves out what has no partner.
+        on_invalid: "skip" leaves out what has no partner.
         apart: folders in ``images`` and ``masks`` that are not looked into.
 
     Raises:
@@ -65,7 +65,7 @@ def find_pairs(
         if names
     ]
     both = sorted(by_name.keys() & masks_by_name.keys())
-    if lost and (broken == "raise" or not both):
+    if lost and (on_invalid == "raise" or not both):
         raise DataError(f"There {'is' if lost[0].startswith('1 ') else 'are'} {'; and '.join(lost)}.")
     return Pairs(
         np.array([by_name[name] for name in both], dtype=np.str_),
@@ -113,7 +113,7 @@ def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
             continue
         name = stem.removesuffix(suffix)
         if name in found:
-            raise DataError(f"{folder} holds both {readable(found[name])} and {readable(file)}: remove one.")
+            raise DataError(f"{folder} holds both {format_name(found[name])} and {format_name(file)}: remove one.")
         found[name] = file
     return found
 

@@ -13,17 +13,17 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...backbones.contract import Backbone
+from ...errors import DataError
 from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
 from ...heads.predictions import IGNORED, Segmentation
 from ..drawing import save_picture
-from ..errors import DataError
 from ..freezing import Epochs
 from ..matrices import draw_matrix
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
 from ..task import Report, Task
-from .data import SegmentationBatch, SegmentationData
+from .data import SegmentationBatch, SegmentationDataModule
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator
@@ -40,7 +40,7 @@ class SegmentationTask(Task):
 
     role = "segmentation"
     monitor = "val/miou"
-    data_class = SegmentationData
+    data_class = SegmentationDataModule
 
     def __init__(
         self,
@@ -48,18 +48,18 @@ class SegmentationTask(Task):
         head: HeadFactory = LRASPP,
         preprocessing: Preprocessing = Preprocessing((512, 512), "pad"),  # noqa: B008 — frozen
         num_classes: int | None = None,
-        maps: list[str] | None = None,
+        feature_maps: list[str] | None = None,
         backbone_weights: str | None = None,
         weights: str | None = None,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
             parameters, lr=0.01, momentum=0.9, weight_decay=5e-4
         ),
-        reference_batch: int | None = None,
+        base_batch_size: int | None = None,
         warmup_steps: int = 500,
         schedule: Schedule | None = None,
-        frozen_epochs: Epochs = 0,
-        stage_epochs: int = 0,
-        average_decay: float | None = None,
+        freeze_epochs: Epochs = 0,
+        unfreeze_interval: int = 0,
+        ema_decay: float | None = None,
         channels_last: bool = True,
         loss: PixelLoss | None = None,
         inference: Inference = Inference(),  # noqa: B008 — frozen
@@ -69,16 +69,16 @@ class SegmentationTask(Task):
             head,
             preprocessing,
             num_classes=num_classes,
-            maps=maps,
+            feature_maps=feature_maps,
             backbone_weights=backbone_weights,
             weights=weights,
             optimizer=optimizer,
-            reference_batch=reference_batch,
+            base_batch_size=base_batch_size,
             warmup_steps=warmup_steps,
             schedule=schedule or Poly(),
-            frozen_epochs=frozen_epochs,
-            stage_epochs=stage_epochs,
-            average_decay=average_decay,
+            freeze_epochs=freeze_epochs,
+            unfreeze_interval=unfreeze_interval,
+            ema_decay=ema_decay,
             channels_last=channels_last,
         )
         self._loss = loss
@@ -104,13 +104,13 @@ class SegmentationTask(Task):
         self.last_scores = torch.empty(0)  # those of two batches at once would take twice the memory
         scores = self._inference(self.network, batch.images)
         for of_one, truth in zip(scores, batch.truths, strict=True):
-            self._evaluator.add(Segmentation(of_one).to_image(truth.frame).labels, truth.labels)
+            self._evaluator.add(Segmentation(of_one).to_image(truth.geometry).labels, truth.labels)
         self.last_scores = scores
 
     def draw(self, batch: SegmentationBatch, path: Path) -> None:
         found = self.last_scores.max(1).indices
         for labels, truth in zip(found, batch.truths, strict=True):  # beside the picture there is nothing to be found
-            labels[truth.frame.rows :], labels[:, truth.frame.columns :] = IGNORED, IGNORED
+            labels[truth.geometry.rows :], labels[:, truth.geometry.columns :] = IGNORED, IGNORED
         save_picture(contact_sheet(batch.images, batch.targets, found, self.network.classes), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
@@ -122,7 +122,7 @@ class SegmentationTask(Task):
         report = Report(
             result.as_json() if plain else {"inference": asdict(self._inference), **result.as_json()},
             str(result) if plain else f"Inference: {self._inference}\n\n{result}",
-            sheets={"confusion": result.sheet()},
+            tables={"confusion": result.sheet()},
             pictures={"confusion": draw_matrix(result.matrix, result.classes)},
         )
         return {name: 0.0 if math.isnan(value) else value for name, value in result.figures.items()}, report

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ...heads.predictions import IGNORED, Frame
+from ...errors import UserError
+from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
 from ..images import resized
 from ..preprocessing import Preprocessing
-from .masked import Masked
 from .masks import Labels
+from .split import Masked
 
 TRIALS = 10  # windows that are drawn to find one that no class fills
 
@@ -36,8 +37,10 @@ class Resize(Augmentation):
 
     def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
         """See :class:`Augmentation`."""
-        frame = preprocessing.frame(*sample.labels.shape)
-        return Masked(preprocessing.place(sample.image, frame), placed_labels(sample.labels, frame, preprocessing.size))
+        geometry = preprocessing.geometry(*sample.labels.shape)
+        return Masked(
+            preprocessing.place(sample.image, geometry), placed_labels(sample.labels, geometry, preprocessing.size)
+        )
 
 
 class Albumentations:
@@ -67,7 +70,7 @@ class Window(NamedTuple):
     left: int
     height: int
     width: int
-    frame: Frame
+    geometry: ResizeGeometry
 
 
 class ScaleCropAugmentation(Augmentation):
@@ -79,7 +82,7 @@ class ScaleCropAugmentation(Augmentation):
     Args:
         crop: (height, width) that a step takes; None takes the network's input.
         scale: least and greatest of the factors.
-        most_of_one: a crop is drawn again where one class has more than this share of its labelled pixels, up to ten
+        cat_max_ratio: a crop is drawn again where one class has more than this share of its labelled pixels, up to ten
             times (0.75 in mmsegmentation's recipes); 1 takes the first.
         flip: probability of mirroring left and right.
         photometric: random brightness, contrast, saturation and hue in SSD's ranges.
@@ -94,58 +97,60 @@ class ScaleCropAugmentation(Augmentation):
         self,
         crop: tuple[int, int] | None = None,
         scale: tuple[float, float] = (0.5, 2.0),
-        most_of_one: float = 1.0,
+        cat_max_ratio: float = 1.0,
         flip: float = 0.5,
         photometric: bool = False,
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
         if crop is not None and min(crop) < 32:
-            raise ValueError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
+            raise UserError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
         if not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"scale must be two rising positive factors, not {scale}.")
-        if not 0 < most_of_one <= 1:
-            raise ValueError(f"most_of_one must be a share in 0 … 1, 0 not included, not {most_of_one}.")
+            raise UserError(f"scale must be two rising positive factors, not {scale}.")
+        if not 0 < cat_max_ratio <= 1:
+            raise UserError(f"cat_max_ratio must be a share in 0 … 1, 0 not included, not {cat_max_ratio}.")
         if not 0 <= flip <= 1:
-            raise ValueError(f"flip must be a probability in 0 … 1, not {flip}.")
+            raise UserError(f"flip must be a probability in 0 … 1, not {flip}.")
         self.crop = crop
         self.scale = scale
-        self.most_of_one = most_of_one
+        self.cat_max_ratio = cat_max_ratio
         self.flip = flip
         transforms = [
             *(photometric_distortion() if photometric else []),
-            *(albumentation(spec, {"fill_mask": IGNORED}) for spec in extra or []),
+            *(albumentation(config, {"fill_mask": IGNORED}) for config in extra or []),
         ]
         self.last = Albumentations(transforms) if transforms else None
 
     def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
         """See :class:`Augmentation`."""
         crop = self.crop or preprocessing.size
-        frame = preprocessing.frame(*sample.labels.shape)
+        geometry = preprocessing.geometry(*sample.labels.shape)
         scale = random.uniform(*self.scale)
-        window = self.window(sample.labels, frame, scale, crop, random)
+        window = self.window(sample.labels, geometry, scale, crop, random)
         shown = Masked(
             sample.image[window.top : window.top + window.height, window.left : window.left + window.width],
             sample.labels[window.top : window.top + window.height, window.left : window.left + window.width],
         )
-        shown = placed(shown, window.frame, crop, preprocessing.fill)
+        shown = placed(shown, window.geometry, crop, preprocessing.fill)
         if random.random() < self.flip:
             shown = Masked(*(np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in shown))
         return shown if self.last is None else self.last(shown, random)
 
-    def window(self, labels: Labels, frame: Frame, scale: float, crop: tuple[int, int], random: Generator) -> Window:
+    def window(
+        self, labels: Labels, geometry: ResizeGeometry, scale: float, crop: tuple[int, int], random: Generator
+    ) -> Window:
         """Draws the window of a crop, again where one class fills it."""
         height, width = labels.shape
-        rows = spans(height, frame.rows * scale / height, crop[0])
-        columns = spans(width, frame.columns * scale / width, crop[1])
-        trials = TRIALS if self.most_of_one < 1 else 1
+        rows = spans(height, geometry.rows * scale / height, crop[0])
+        columns = spans(width, geometry.columns * scale / width, crop[1])
+        trials = TRIALS if self.cat_max_ratio < 1 else 1
         while True:
             top, down = rows.draw(random)
             left, right = columns.draw(random)
             trials -= 1
             shown = labels[top : top + rows.length, left : left + columns.length]
-            if not trials or largest_share(shown) <= self.most_of_one:
+            if not trials or largest_share(shown) <= self.cat_max_ratio:
                 break
-        place = Frame(rows.length, columns.length, down, right, rows.shown, columns.shown)
+        place = ResizeGeometry(rows.length, columns.length, down, right, rows.shown, columns.shown)
         return Window(top, left, rows.length, columns.length, place)
 
 
@@ -176,28 +181,28 @@ def largest_share(labels: Labels) -> float:
     return float(counts.max() / counts.sum()) if counts.any() else 1.0
 
 
-def placed(shown: Masked, frame: Frame, size: tuple[int, int], fill: tuple[int, int, int]) -> Masked:
+def placed(shown: Masked, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Masked:
     """Lays image and labels into a crop of ``size``, each on its own ground."""
-    image = resized(shown.image, frame.rows, frame.columns)
-    if (frame.rows, frame.columns) != size:
-        down, right = size[0] - frame.top - frame.rows, size[1] - frame.left - frame.columns
-        padded = cv2.copyMakeBorder(image, frame.top, down, frame.left, right, cv2.BORDER_CONSTANT, value=fill)
+    image = resized(shown.image, geometry.rows, geometry.columns)
+    if (geometry.rows, geometry.columns) != size:
+        down, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
+        padded = cv2.copyMakeBorder(image, geometry.top, down, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)
         image = np.asarray(padded, dtype=np.uint8)
-    return Masked(image, placed_labels(shown.labels, frame, size))
+    return Masked(image, placed_labels(shown.labels, geometry, size))
 
 
-def placed_labels(labels: Labels, frame: Frame, size: tuple[int, int]) -> Labels:
-    """Lays ``labels`` into ``size`` as ``frame`` says; what is beside them counts as no class.
+def placed_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int]) -> Labels:
+    """Lays ``labels`` into ``size`` as ``geometry`` says; what is beside them counts as no class.
 
     Takes the pixel whose centre is nearest. OpenCV's older INTER_NEAREST rounds down, which shifts labels against the
     image by up to half a pixel.
     """
-    if labels.shape != (frame.rows, frame.columns):
+    if labels.shape != (geometry.rows, geometry.columns):
         labels = np.asarray(
-            cv2.resize(labels, (frame.columns, frame.rows), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
+            cv2.resize(labels, (geometry.columns, geometry.rows), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
         )
     if labels.shape == size:
         return labels
     canvas = np.full(size, IGNORED, dtype=np.uint8)
-    canvas[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns] = labels
+    canvas[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns] = labels
     return canvas

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import DataError
 from ...heads.predictions import IGNORED
 from ..broken import missing_files
-from ..errors import DataError
 from ..files import is_picture, listed, named_split, read_list
-from ..split import Broken
+from ..split import OnInvalid
 from .classes import check_names
-from .data import SegmentationData
-from .masked import MaskedImages
+from .data import SegmentationDataModule
 from .masks import ByValue
 from .pairs import by_stem
+from .split import SegmentationSplit
 from .transforms import Augmentation
 
 VOC = (
@@ -24,7 +24,7 @@ VOC = (
 )
 
 
-class VocSegmentation(SegmentationData):
+class VocSegmentation(SegmentationDataModule):
     """Pascal VOC: ``JPEGImages``, ``SegmentationClass/*.png`` and ``ImageSets/Segmentation/SPLIT.txt``.
 
     The value 255, borders of objects and what is hard to tell, is no class.
@@ -35,10 +35,10 @@ class VocSegmentation(SegmentationData):
         val: name of the list to validate on.
         test: name of the list that ``litmobile test`` reads, if there is one.
         classes: names of the classes in the order of their values; None takes VOC's twenty and the background.
-        batch_size: see :class:`SegmentationData`, as for the rest.
-        workers: processes that read and augment.
+        batch_size: see :class:`SegmentationDataModule`, as for the rest.
+        num_workers: processes that read and augment.
         augmentation: while training.
-        broken: "raise" or "skip" pictures and masks that cannot be used.
+        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
         seed: of the order and the augmentation.
 
     Raises:
@@ -53,18 +53,18 @@ class VocSegmentation(SegmentationData):
         test: str | None = None,
         classes: list[str] | None = None,
         batch_size: int = 16,
-        workers: int = 4,
+        num_workers: int = 4,
         augmentation: Augmentation | None = None,
-        broken: Broken = "raise",
+        on_invalid: OnInvalid = "raise",
         seed: int | None = None,
     ) -> None:
-        super().__init__(batch_size, workers, augmentation, broken, seed)
+        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
         self.class_names = VOC if classes is None else tuple(classes)
         check_names(self.class_names, "classes")
 
-    def read(self, split: str) -> MaskedImages:
+    def read(self, split: str) -> SegmentationSplit:
         name = named_split(self.root, self.names, split)
         listing = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
         stems = read_list(listing)
@@ -75,9 +75,9 @@ class VocSegmentation(SegmentationData):
         lost = [
             f"{len(missing)} of {len(stems)} files are not in {folder}: {listed(missing)}"
             for folder, wanted in ((images, names), (masks, mask_names))
-            if self.broken == "raise" and (missing := missing_files(wanted, folder))
+            if self.on_invalid == "raise" and (missing := missing_files(wanted, folder))
         ]
         if lost:
             raise DataError(f"{listing}: {'; and '.join(lost)}.")
         reader = ByValue(range(len(self.class_names)), [IGNORED], "name all classes with --data.classes")
-        return MaskedImages(listing, images, names, masks, mask_names, self.class_names, reader)
+        return SegmentationSplit(listing, images, names, masks, mask_names, self.class_names, reader)

@@ -19,11 +19,11 @@ from litmobile.backbones import (
     MobileViT,
     ShuffleNetV1,
     ShuffleNetV2,
-    WeightsError,
     load_weights,
 )
-from litmobile.backbones.blocks import ACTIVATIONS, Strides
-from litmobile.backbones.chain import Chain
+from litmobile.backbones.blocks import ACTIVATIONS, StrideTracker
+from litmobile.backbones.sequential import SequentialBackbone
+from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of, on_meta
 from support.weights import copy_of, write_zip
 
@@ -38,7 +38,7 @@ def families_with(argument: str) -> pytest.MarkDecorator:
 
 # ---------------------------------------------------------------------------------------------------------- arguments
 
-CHOICES: tuple[tuple[type[Chain], str, tuple[Any, ...], tuple[Any, ...]], ...] = (
+CHOICES: tuple[tuple[type[SequentialBackbone], str, tuple[Any, ...], tuple[Any, ...]], ...] = (
     (MobileNetV3, "variant", ("medium", "Large", ""), ("large", "small")),
     (MobileNetV2, "tail", ("reduced", "detection", ""), ("full", "segmentation")),
     (MobileNetV3, "tail", ("reduced", "Full", ""), ("full", "detection", "segmentation")),
@@ -55,7 +55,7 @@ CHOICES: tuple[tuple[type[Chain], str, tuple[Any, ...], tuple[Any, ...]], ...] =
     ids=name_of,
 )
 def test_an_unknown_variant_is_refused_naming_those_there_are(
-    family: type[Chain], argument: str, value: object, offer: tuple[object, ...], assert_one_sentence
+    family: type[SequentialBackbone], argument: str, value: object, offer: tuple[object, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match=argument) as caught:
         on_meta(family, **{argument: value})
@@ -64,7 +64,9 @@ def test_an_unknown_variant_is_refused_naming_those_there_are(
 
 @pytest.mark.parametrize("width", [0, -1, -0.5, float("nan"), float("inf")])
 @families_with("width")
-def test_a_width_that_is_no_positive_number_is_refused(family: type[Chain], width: float, assert_one_sentence) -> None:
+def test_a_width_that_is_no_positive_number_is_refused(
+    family: type[SequentialBackbone], width: float, assert_one_sentence
+) -> None:
     with pytest.raises(ValueError, match="width") as caught:
         on_meta(family, width=width)
     assert_one_sentence(caught.value, "positive", width)
@@ -72,7 +74,9 @@ def test_a_width_that_is_no_positive_number_is_refused(family: type[Chain], widt
 
 @pytest.mark.parametrize("in_channels", [0, -3])
 @EVERY_FAMILY
-def test_images_without_channels_are_refused(family: type[Chain], in_channels: int, assert_one_sentence) -> None:
+def test_images_without_channels_are_refused(
+    family: type[SequentialBackbone], in_channels: int, assert_one_sentence
+) -> None:
     with pytest.raises(ValueError, match="in_channels") as caught:
         on_meta(family, in_channels=in_channels)
     assert_one_sentence(caught.value, "at least 1", in_channels)
@@ -81,17 +85,19 @@ def test_images_without_channels_are_refused(family: type[Chain], in_channels: i
 @pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
 @EVERY_FAMILY
 def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
-    family: type[Chain], output_stride: int, assert_one_sentence
+    family: type[SequentialBackbone], output_stride: int, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="output_stride") as caught:
         on_meta(family, output_stride=output_stride)
     assert_one_sentence(caught.value, "8, 16 or 32", output_stride)
     with pytest.raises(ValueError, match="output_stride"):
-        Strides(output_stride)
+        StrideTracker(output_stride)
 
 
 @EVERY_FAMILY
-def test_an_unknown_activation_is_refused_naming_those_there_are(family: type[Chain], assert_one_sentence) -> None:
+def test_an_unknown_activation_is_refused_naming_those_there_are(
+    family: type[SequentialBackbone], assert_one_sentence
+) -> None:
     with pytest.raises(ValueError, match="activation") as caught:
         on_meta(family, activation="gelu")
     assert_one_sentence(caught.value, "'gelu'", list(ACTIVATIONS))
@@ -100,7 +106,7 @@ def test_an_unknown_activation_is_refused_naming_those_there_are(family: type[Ch
 @pytest.mark.parametrize("padding", ["valid", "SAME", ""])
 @families_with("padding")
 def test_an_unknown_padding_is_refused_naming_those_there_are(
-    family: type[Chain], padding: str, assert_one_sentence
+    family: type[SequentialBackbone], padding: str, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="padding") as caught:
         on_meta(family, padding=padding)
@@ -108,7 +114,9 @@ def test_an_unknown_padding_is_refused_naming_those_there_are(
 
 
 @EVERY_FAMILY
-def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(family: type[Chain], assert_one_sentence) -> None:
+def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(
+    family: type[SequentialBackbone], assert_one_sentence
+) -> None:
     with pytest.raises(TypeError, match="widht") as caught:
         family(widht=1.0)  # type: ignore[call-arg]
     assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
@@ -120,7 +128,7 @@ def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(family: ty
     ids=name_of,
 )
 def test_an_argument_that_only_other_families_have_is_refused_naming_those_there_are(
-    family: type[Chain], argument: str, assert_one_sentence
+    family: type[SequentialBackbone], argument: str, assert_one_sentence
 ) -> None:
     with pytest.raises(TypeError, match=argument) as caught:
         family(**{argument: 1.0})
@@ -129,7 +137,7 @@ def test_an_argument_that_only_other_families_have_is_refused_naming_those_there
 
 @EVERY_FAMILY
 def test_more_arguments_than_there_are_are_refused_naming_those_there_are(
-    family: type[Chain], assert_one_sentence
+    family: type[SequentialBackbone], assert_one_sentence
 ) -> None:
     with pytest.raises(TypeError, match="too many") as caught:
         family(*[1] * 20)
@@ -142,7 +150,7 @@ def test_more_arguments_than_there_are_are_refused_naming_those_there_are(
 @pytest.mark.parametrize(("taken", "given"), [(3, 1), (3, 4), (1, 3), (4, 3)])
 @EVERY_FAMILY
 def test_images_of_another_number_of_channels_are_refused_naming_the_argument(
-    family: type[Chain], taken: int, given: int, assert_one_sentence
+    family: type[SequentialBackbone], taken: int, given: int, assert_one_sentence
 ) -> None:
     backbone = on_meta(family, in_channels=taken)
     with pytest.raises(ValueError, match="in_channels") as caught:
@@ -153,7 +161,7 @@ def test_images_of_another_number_of_channels_are_refused_naming_the_argument(
 @pytest.mark.parametrize("shape", [(3, 32, 32), (32, 32), (2, 1, 3, 32, 32)], ids=str)
 @EVERY_FAMILY
 def test_a_tensor_that_is_no_batch_of_images_is_refused_with_its_shape(
-    family: type[Chain], shape: tuple[int, ...], assert_one_sentence
+    family: type[SequentialBackbone], shape: tuple[int, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="batch of images") as caught:
         on_meta(family)(torch.zeros(shape, device="meta"))
@@ -165,7 +173,7 @@ def test_a_tensor_that_is_no_batch_of_images_is_refused_with_its_shape(
 
 @EVERY_FAMILY
 def test_an_unknown_map_is_refused_naming_those_on_offer_and_nothing_is_dropped(
-    family: type[Chain], assert_one_sentence
+    family: type[SequentialBackbone], assert_one_sentence
 ) -> None:
     backbone = on_meta(family)
     before = dict(backbone.features)
@@ -176,18 +184,20 @@ def test_an_unknown_map_is_refused_naming_those_on_offer_and_nothing_is_dropped(
 
 
 @EVERY_FAMILY
-def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(family: type[Chain], assert_one_sentence) -> None:
+def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(
+    family: type[SequentialBackbone], assert_one_sentence
+) -> None:
     backbone = on_meta(family)
     with pytest.raises(ValueError, match="no maps for depth") as caught:
-        backbone.tap("depth")
+        backbone.feature_names("depth")
     offer = [f"{name} (stride {feature.stride})" for name, feature in backbone.features.items()]
-    assert_one_sentence(caught.value, family.__name__, offer, "maps=[…]")
+    assert_one_sentence(caught.value, family.__name__, offer, "feature_maps=[…]")
 
 
 @pytest.mark.parametrize("names", [[], "c1"], ids=["none", "a bare name"])
 @EVERY_FAMILY
 def test_what_is_no_list_of_maps_is_refused_naming_those_on_offer(
-    family: type[Chain], names: Any, assert_one_sentence
+    family: type[SequentialBackbone], names: Any, assert_one_sentence
 ) -> None:
     backbone = on_meta(family)
     with pytest.raises(ValueError, match="needs a list of maps") as caught:
@@ -198,7 +208,7 @@ def test_what_is_no_list_of_maps_is_refused_naming_those_on_offer(
 # ------------------------------------------------------------------------------------------------------------ weights
 
 Arguments = Mapping[str, Any]
-MISFITS: tuple[tuple[type[Chain], Arguments, Arguments], ...] = (
+MISFITS: tuple[tuple[type[SequentialBackbone], Arguments, Arguments], ...] = (
     (MobileNetV1, {"width": 0.25}, {"width": 0.5}),
     (MobileNetV1, {"width": 0.25, "in_channels": 1}, {"width": 0.25}),
     (MobileNetV2, {"width": 0.5}, {"width": 0.35}),
@@ -223,7 +233,7 @@ MISFITS: tuple[tuple[type[Chain], Arguments, Arguments], ...] = (
 
 @pytest.mark.parametrize(("family", "built", "trained"), MISFITS, ids=name_of)
 def test_a_file_of_other_shapes_is_refused_naming_the_tensor_both_shapes_and_the_arguments(
-    family: type[Chain], built: Arguments, trained: Arguments, tmp_path: Path, assert_one_sentence
+    family: type[SequentialBackbone], built: Arguments, trained: Arguments, tmp_path: Path, assert_one_sentence
 ) -> None:
     backbone = family(**built)
     own, there = copy_of(backbone), zeros_shaped_like(on_meta(family, **trained))
@@ -248,7 +258,7 @@ def zeros_shaped_like(backbone: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("source", ["imagenett", "weights.bin", "MobileNet_V4_Weights.IMAGENET1K_V1", "resnet18"])
 @EVERY_FAMILY
 def test_a_name_that_nobody_published_for_the_family_is_refused_naming_what_is(
-    family: type[Chain], source: str, assert_one_sentence
+    family: type[SequentialBackbone], source: str, assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match=re.escape(repr(source))) as caught:
         load_weights(on_meta(family), source)

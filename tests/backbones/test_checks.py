@@ -80,7 +80,7 @@ class Sound(Backbone):
         self.c1 = nn.Sequential(nn.Conv2d(in_channels, channels, 3, 2, 1), nn.BatchNorm2d(channels))
         self.c2 = nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1), nn.BatchNorm2d(8))
         self.features = {"c1": Feature(channels, 2), "c2": Feature(8, 4)}
-        self.taps = {"detection": ("c1", "c2")}
+        self.default_features = {"detection": ("c1", "c2")}
         self.selected: tuple[str, ...] = ("c1", "c2")
 
     def select(self, names: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ class Sound(Backbone):
         self.selected = tuple(names)
         if "c2" not in names and "c2" in self.features:
             del self.c2, self.features["c2"]
-            self.taps = {}
+            self.default_features = {}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         maps = {"c1": self.c1(images)}
@@ -152,13 +152,13 @@ class RefusesSmallImages(Sound):
 class TapsWhatIsNotThere(Sound):
     def __init__(self) -> None:
         super().__init__()
-        self.taps["segmentation"] = ("c3",)
+        self.default_features["segmentation"] = ("c3",)
 
 
 class TapsCoarsestFirst(Sound):
     def __init__(self) -> None:
         super().__init__()
-        self.taps["segmentation"] = ("c2", "c1")
+        self.default_features["segmentation"] = ("c2", "c1")
 
 
 class KeepsIdleLayers(Sound):
@@ -175,9 +175,9 @@ class HasAnIdleParameter(Sound):
 
 class KeepsRolesWithoutMaps(Sound):
     def select(self, names: Sequence[str]) -> None:
-        taps = self.taps
+        default_features = self.default_features
         super().select(names)
-        self.taps = taps
+        self.default_features = default_features
 
 
 class GivesFinestFirst(Sound):

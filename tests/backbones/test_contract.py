@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, WeightsError, load_weights
-from litmobile.backbones.contract import Part, build
+from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, load_weights
+from litmobile.backbones.contract import Configurable, build
+from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
 
 # ---------------------------------------------------------------------------------------------- a backbone of a user's
@@ -28,7 +29,7 @@ class TwoStage(Backbone):
         self.c1 = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1)
         self.c2 = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
         self.features = {"c1": Feature(channels, 2), "c2": Feature(2 * channels, 4)}
-        self.taps = dict.fromkeys(roles, ("c1", "c2"))
+        self.default_features = dict.fromkeys(roles, ("c1", "c2"))
         self._selected: tuple[str, ...] = tuple(self.features)
 
     def select(self, names: Sequence[str]) -> None:
@@ -36,7 +37,7 @@ class TwoStage(Backbone):
         if "c2" not in names:
             del self.c2
             del self.features["c2"]
-            self.taps = {}
+            self.default_features = {}
         self._selected = tuple(names)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -53,8 +54,8 @@ class Renamed(TwoStage):
 def test_a_users_backbone_says_in_a_sentence_what_it_lacks(assert_one_sentence) -> None:
     backbone = TwoStage()
     with pytest.raises(ValueError, match="no maps for segmentation") as caught:
-        backbone.tap("segmentation")
-    assert_one_sentence(caught.value, ["TwoStage", "c1 (stride 2)", "c2 (stride 4)", "maps=[…]"])
+        backbone.feature_names("segmentation")
+    assert_one_sentence(caught.value, ["TwoStage", "c1 (stride 2)", "c2 (stride 4)", "feature_maps=[…]"])
     with pytest.raises(ValueError, match="no map 'c5'") as caught:
         backbone.select(["c5"])
     assert_one_sentence(caught.value, ["TwoStage", "c1, c2"])
@@ -92,18 +93,18 @@ def test_a_backbone_that_keeps_only_half_of_the_contract_cannot_be_built() -> No
 
 def test_a_spec_keeps_only_what_was_given_and_says_it_by_name() -> None:
     with without_values():
-        assert MobileNetV3().spec()["init_args"] == {}
+        assert MobileNetV3().config()["init_args"] == {}
         by_position, by_name = MobileNetV3("small", 0.75), MobileNetV3(width=0.75, variant="small")
-    assert by_position.spec() == by_name.spec()
-    assert by_position.spec()["init_args"] == {"variant": "small", "width": 0.75}
-    assert by_position.spec(leave_out=["width"])["init_args"] == {"variant": "small"}
+    assert by_position.config() == by_name.config()
+    assert by_position.config()["init_args"] == {"variant": "small", "width": 0.75}
+    assert by_position.config(leave_out=["width"])["init_args"] == {"variant": "small"}
     assert by_position.arguments["tail"] == "full"  # defaults are asked for separately
 
 
 def test_build_adds_the_arguments_that_a_spec_leaves_out() -> None:
     with without_values():
-        spec = MobileNetV3("small", 0.75).spec(leave_out=["width"])
-        assert build(spec, Backbone, width=0.5).width == 0.5
+        config = MobileNetV3("small", 0.75).config(leave_out=["width"])
+        assert build(config, Backbone, width=0.5).width == 0.5
 
 
 def test_build_takes_the_path_of_a_users_own_class() -> None:
@@ -129,9 +130,9 @@ REFUSED = (
 @pytest.mark.parametrize("class_path", REFUSED)
 def test_build_calls_nothing_but_backbones(class_path: str, tmp_path: Path, assert_one_sentence) -> None:
     marker = tmp_path / "marker"
-    spec = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
+    config = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
     with pytest.raises(TypeError, match="cannot be built from a checkpoint") as caught:
-        build(spec, Backbone)
+        build(config, Backbone)
     assert_one_sentence(caught.value, [class_path, "Backbone"])
     assert not marker.exists()
 
@@ -144,9 +145,9 @@ def test_build_refuses_the_abstract_contract_itself() -> None:
 @pytest.mark.parametrize("kind", [MobileNetV2, TwoStage])
 def test_build_refuses_another_backbone_than_the_kind_asked_for(kind: type[Backbone]) -> None:
     with without_values():
-        spec = MobileNetV3("small").spec()
+        config = MobileNetV3("small").config()
     with pytest.raises(TypeError, match=f"is no {kind.__name__}"):
-        build(spec, kind)
+        build(config, kind)
 
 
 def test_build_refuses_an_argument_that_the_class_does_not_have() -> None:
@@ -178,13 +179,13 @@ class Options(TwoStage):
 
 
 def test_a_backbone_that_takes_options_by_two_stars_is_built_again_from_its_spec() -> None:
-    assert build(Options(5, in_channels=1).spec(), Backbone).spec() == Options(5, in_channels=1).spec()
+    assert build(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
 
 
-class Scaled(Part):
+class Scaled(Configurable):
     """The smallest part: one argument that must be given, one that may, one by name only."""
 
     def __init__(self, size: int, factor: float = 2.0, *, name: str = "x") -> None:
@@ -217,12 +218,12 @@ def test_parts_do_not_share_what_they_remember() -> None:
     second = copy.deepcopy(first)
     second.init_args["size"] = 4
     assert first.init_args == {"size": 3}
-    spec = first.spec()
-    spec["init_args"]["size"] = 5
+    config = first.config()
+    config["init_args"]["size"] = 5
     assert first.init_args == {"size": 3}
 
 
 def test_a_part_is_built_again_as_whatever_kind_is_asked_for() -> None:
-    assert build(Scaled(3, name="y").spec(), Part).spec() == Scaled(3, name="y").spec()
+    assert build(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
     with pytest.raises(TypeError, match="is no Backbone"):
-        build(Scaled(3).spec(), Backbone)
+        build(Scaled(3).config(), Backbone)

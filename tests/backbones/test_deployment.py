@@ -66,7 +66,7 @@ def slow_unless(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
 def with_the_maps_of_every_role(family: str, as_if_trained: Perturb) -> Backbone:
     torch.manual_seed(0)
     backbone = SMALL[family]()
-    names = {name for taps in backbone.taps.values() for name in taps}
+    names = {name for default_features in backbone.default_features.values() for name in default_features}
     backbone.select([name for name in backbone.features if name in names])
     as_if_trained(backbone)
     return backbone

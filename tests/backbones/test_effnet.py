@@ -130,7 +130,7 @@ class Ours(nn.Module):
     def __init__(self, closing: str) -> None:
         super().__init__()
         self.backbone = EffNet(closing_kernel=closing)
-        self.classifier = Classifier(self.backbone.features, 10, cells=4, dropout=0.0)
+        self.classifier = Classifier(self.backbone.features, 10, pool_size=4, dropout=0.0)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.backbone(images), (images.shape[2], images.shape[3]))
@@ -274,6 +274,6 @@ def test_without_its_stride_the_pool_takes_the_greater_of_two_rows_that_lie_as_f
 def test_a_published_network_asked_for_detection_names_the_extension(assert_one_sentence) -> None:
     for role in ("detection", "segmentation"):
         with pytest.raises(ValueError, match=f"no maps for {role}") as caught:
-            on_meta(EffNet).tap(role)
+            on_meta(EffNet).feature_names(role)
         assert_one_sentence(caught.value, "extended=True", "c3 (stride 8)")
-        assert on_meta(EffNet, extended=True).tap(role)
+        assert on_meta(EffNet, extended=True).feature_names(role)

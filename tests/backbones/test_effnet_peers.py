@@ -19,7 +19,7 @@ PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=nam
 def test_the_budget_is_the_papers(peer: type[Peer], published: float) -> None:
     backbone = on_meta(peer)
     with without_values():
-        head = Classifier(backbone.features, 10, cells=4)
+        head = Classifier(backbone.features, 10, pool_size=4)
         with FlopCounterMode(display=False) as flops:
             head(backbone(torch.empty(1, 3, 32, 32)), (32, 32))
     assert flops.get_total_flops() / 1e6 == pytest.approx(published, rel=0.02)

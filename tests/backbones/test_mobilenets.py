@@ -153,7 +153,7 @@ def test_after_selecting_only_what_is_still_computed_is_on_offer(
     features = dict(backbone.features)
     backbone.select(["c1", "c3"])
     assert backbone.features == {name: features[name] for name in ("c1", "c2", "c3_first", "c3")}
-    assert backbone.taps == {}
+    assert backbone.default_features == {}
     backbone.select(["c2"])  # narrowing further
     assert tuple(backbone.features) == ("c1", "c2")
     with pytest.raises(ValueError, match="c3"):

@@ -7,7 +7,7 @@ import torch
 from timm.layers import Conv2dSame
 
 from litmobile.backbones import MobileNetV3
-from litmobile.backbones.blocks import ConvNormAct, SamePadConv2d, Style
+from litmobile.backbones.blocks import ConvConfig, ConvNormAct, SamePadConv2d
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 33), (32, 47), (31, 8), (9, 5)], ids=str)
@@ -31,7 +31,7 @@ def test_a_layer_in_same_style_pads_as_tensorflow_at_every_stride(
     kernel: int, stride: int, size: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)
-    ours = ConvNormAct(3, 4, kernel, stride, act=None, style=Style(padding="same")).eval()
+    ours = ConvNormAct(3, 4, kernel, stride, act=None, style=ConvConfig(padding="same")).eval()
     theirs = Conv2dSame(3, 4, kernel, stride, bias=False)
     theirs.load_state_dict(ours.conv.state_dict())
     images = torch.randn(2, 3, *size)

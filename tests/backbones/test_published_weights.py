@@ -24,11 +24,11 @@ from litmobile.backbones import (
     ShuffleNetV1,
     ShuffleNetV2,
     TimmBackbone,
-    WeightsError,
     load_weights,
 )
-from litmobile.backbones.chain import Chain
+from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.backbones.weights import fetch
+from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of
 
 State = dict[str, Tensor]
@@ -42,12 +42,12 @@ IN_TORCHVISION = [pytest.param(family, name, id=name) for family, name in NAMES 
 IN_TIMM = [pytest.param(family, name, id=name) for family, name in NAMES if "_Weights." not in name]
 
 
-def arguments_for(family: type[Chain], name: str) -> dict[str, Any]:
+def arguments_for(family: type[SequentialBackbone], name: str) -> dict[str, Any]:
     """What to build ``family`` with for its weights ``name``."""
     return {key: values[0] for key, values in family.published[name].fits.items()}
 
 
-def fitting(family: type[Chain], name: str) -> Chain:
+def fitting(family: type[SequentialBackbone], name: str) -> SequentialBackbone:
     return family(**arguments_for(family, name))
 
 
@@ -105,7 +105,7 @@ def timm_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
 def test_torchvisions_weights_load_completely_into_the_network_they_are_listed_for(
-    family: type[Chain], name: str, torchvision_serves: Callable[[State], list[str]]
+    family: type[SequentialBackbone], name: str, torchvision_serves: Callable[[State], list[str]]
 ) -> None:
     builder = getattr(torchvision.models, name.partition("_Weights.")[0].lower())
     asked = torchvision_serves(builder().state_dict())
@@ -117,7 +117,7 @@ def test_torchvisions_weights_load_completely_into_the_network_they_are_listed_f
 
 @pytest.mark.parametrize(("family", "name"), IN_TIMM)
 def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whose_norms_have_its_epsilon(
-    family: type[Chain], name: str, timm_serves: Callable[[State], list[str]]
+    family: type[SequentialBackbone], name: str, timm_serves: Callable[[State], list[str]]
 ) -> None:
     theirs = timm.create_model(name)
     asked = timm_serves(theirs.state_dict())
@@ -131,7 +131,7 @@ def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whos
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[Chain], name: str) -> None:
+def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[SequentialBackbone], name: str) -> None:
     said, weights = family.published[name], torchvision.models.get_weight(name)
     assert said.top1 == pytest.approx(weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], abs=0.005)
     transforms = weights.transforms()
@@ -140,13 +140,13 @@ def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[Chain
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TIMM)
-def test_what_is_said_of_timms_weights_is_what_it_says(family: type[Chain], name: str) -> None:
+def test_what_is_said_of_timms_weights_is_what_it_says(family: type[SequentialBackbone], name: str) -> None:
     config = get_pretrained_cfg(name)
     assert family.published[name].normalisation == (config.mean, config.std)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_all_weights_that_are_published_for_a_network_are_listed(family: type[Chain]) -> None:
+def test_all_weights_that_are_published_for_a_network_are_listed(family: type[SequentialBackbone]) -> None:
     builders = {name.partition("_Weights.")[0] for name in family.published if "_Weights." in name}
     enums = [getattr(torchvision.models, f"{builder}_Weights") for builder in builders]
     published = {str(weights) for enum in enums for weights in enum}
@@ -156,7 +156,9 @@ def test_all_weights_that_are_published_for_a_network_are_listed(family: type[Ch
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(family: type[Chain], name: str) -> None:
+def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(
+    family: type[SequentialBackbone], name: str
+) -> None:
     stands_for = fitting(family, name).imagenet_weights_name()
     best = type(torchvision.models.get_weight(name)).DEFAULT
     assert torchvision.models.get_weight(stands_for) is best
@@ -164,7 +166,7 @@ def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(family: ty
 
 @pytest.mark.parametrize(("family", "name"), PUBLISHED)
 def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_stride(
-    family: type[Chain], name: str
+    family: type[SequentialBackbone], name: str
 ) -> None:
     arguments = arguments_for(family, name)
     expected = family(**arguments).imagenet_weights_name()
@@ -177,7 +179,7 @@ def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_str
 @pytest.mark.parametrize("source", ["imagenet", "by name"])
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
 def test_without_a_network_published_weights_are_refused_naming_them_and_the_way_out(
-    family: type[Chain], name: str, source: str, offline: list[str], assert_one_sentence
+    family: type[SequentialBackbone], name: str, source: str, offline: list[str], assert_one_sentence
 ) -> None:
     backbone = fitting(family, name)
     wanted = backbone.imagenet_weights_name() if source == "imagenet" else name
@@ -306,7 +308,7 @@ UNPUBLISHED = (
 
 @pytest.mark.parametrize(("family", "arguments", "nearest"), UNPUBLISHED, ids=name_of)
 def test_imagenet_is_refused_where_nobody_published_fitting_weights_naming_the_nearest(
-    family: type[Chain], arguments: dict[str, Any], nearest: str, offline: list[str], assert_one_sentence
+    family: type[SequentialBackbone], arguments: dict[str, Any], nearest: str, offline: list[str], assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(family(**arguments), "imagenet")
@@ -317,7 +319,7 @@ def test_imagenet_is_refused_where_nobody_published_fitting_weights_naming_the_n
 
 @pytest.mark.parametrize("family", [ShuffleNetV1, EffNet], ids=name_of)
 def test_imagenet_is_refused_by_a_family_that_nobody_published_weights_of(
-    family: type[Chain], assert_one_sentence
+    family: type[SequentialBackbone], assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(family(), "imagenet")
@@ -366,7 +368,12 @@ OTHERWISE = (
     ids=name_of,
 )
 def test_published_weights_are_refused_by_a_network_built_otherwise_naming_the_argument(
-    family: type[Chain], name: str, arguments: dict[str, Any], named: str, offline: list[str], assert_one_sentence
+    family: type[SequentialBackbone],
+    name: str,
+    arguments: dict[str, Any],
+    named: str,
+    offline: list[str],
+    assert_one_sentence,
 ) -> None:
     with pytest.raises(ValueError, match="does not fit") as caught:
         load_weights(family(**arguments), name)

@@ -190,16 +190,16 @@ def test_a_backbone_is_built_again_from_its_spec(
     assert UNTRIED not in arguments.values()
     with without_values():
         backbone = cls(**arguments)
-        spec = backbone.spec()
-        assert spec["init_args"] == arguments
-        torch.save(spec, tmp_path / "spec.pt")  # as a checkpoint keeps it
+        config = backbone.config()
+        assert config["init_args"] == arguments
+        torch.save(config, tmp_path / "spec.pt")  # as a checkpoint keeps it
         stored = torch.load(tmp_path / "spec.pt", weights_only=True)
-        assert stored == json.loads(json.dumps(spec)) == spec
+        assert stored == json.loads(json.dumps(config)) == config
         again = build(stored, Backbone)
     assert type(again) is cls
-    assert again.spec() == spec
+    assert again.config() == config
     assert again.features == backbone.features
-    assert again.taps == backbone.taps
+    assert again.default_features == backbone.default_features
     assert again.width == backbone.width
     assert shapes(again) == shapes(backbone)
     assert repr(again) == repr(backbone)  # strides, padding, activations, epsilon and momentum
@@ -218,7 +218,7 @@ def test_with_its_weights_a_rebuilt_backbone_gives_the_same_maps(
 ) -> None:
     torch.manual_seed(0)
     backbone = cls(**arguments).eval()
-    again = build(backbone.spec(), Backbone).eval()
+    again = build(backbone.config(), Backbone).eval()
     again.load_state_dict(backbone.state_dict())
     images = torch.randn(1, arguments.get("in_channels", 3), 33, 47)
     with torch.no_grad():
@@ -244,10 +244,10 @@ def test_copies_keep_arguments_weights_and_selection(
         original.eval()
     twin = duplicate(original)
     assert type(twin) is cls
-    assert twin.spec() == original.spec()
+    assert twin.config() == original.config()
     assert twin.arguments == original.arguments
     assert twin.features == original.features
-    assert twin.taps == original.taps
+    assert twin.default_features == original.default_features
     assert not twin.training
     images = torch.randn(1, arguments.get("in_channels", 3), 32, 32)
     with torch.no_grad():
@@ -262,7 +262,7 @@ def test_copies_keep_arguments_weights_and_selection(
 @pytest.mark.parametrize("cls", SHIPPED)
 def test_a_spec_names_a_path_that_can_be_imported(cls: type[Backbone]) -> None:
     with without_values():
-        path = cls(**REQUIRED.get(cls, {})).spec()["class_path"]
+        path = cls(**REQUIRED.get(cls, {})).config()["class_path"]
     module, _, name = path.rpartition(".")
     assert path.startswith("litmobile.")
     assert getattr(importlib.import_module(module), name) is cls

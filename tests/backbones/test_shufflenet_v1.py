@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones import ShuffleNetV1
-from litmobile.backbones.blocks import Style
+from litmobile.backbones.blocks import ConvConfig
 from litmobile.backbones.shufflenet_v1 import ShuffleUnit
 from support.families import on_meta
 from support.paper import Paper, assert_equal_with_gradients
@@ -127,7 +127,7 @@ def a_unit(groups: int, strided: bool, groups_of_first: int | None = None) -> Sh
         dilation=1,
         opens_stage=strided,
         act="relu",
-        style=Style(),
+        style=ConvConfig(),
     )
 
 

@@ -11,10 +11,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from litmobile.backbones import Feature, TimmBackbone, WeightsError
+from litmobile.backbones import Feature, TimmBackbone
 from litmobile.backbones.checks import check_selection
 from litmobile.backbones.timm_backbone import trained_by
 from litmobile.backbones.weights import LoadReport, load_state
+from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
 
 Loaded = dict[str, tuple[TimmBackbone, LoadReport]]
@@ -126,9 +127,9 @@ def test_images_may_have_other_than_three_channels(name: str, in_channels: int) 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
     backbone = loaded[name][0]
-    assert backbone.tap("classification") == ("c5",)
-    assert backbone.tap("detection") == ("c4", "c5")
-    assert backbone.tap("segmentation") == ("c3", "c5")
+    assert backbone.feature_names("classification") == ("c5",)
+    assert backbone.feature_names("detection") == ("c4", "c5")
+    assert backbone.feature_names("segmentation") == ("c3", "c5")
     assert backbone.width == 1.0
 
 
@@ -144,9 +145,9 @@ def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_se
 def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_one_sentence) -> None:
     backbone = TimmBackbone("vit_tiny_patch16_224")
     assert backbone.features == {"c4": Feature(192, 16)}
-    assert backbone.tap("classification") == ("c4",)
+    assert backbone.feature_names("classification") == ("c4",)
     with pytest.raises(ValueError, match=f"no maps for {role}") as caught:
-        backbone.tap(role)
+        backbone.feature_names(role)
     assert_one_sentence(caught.value, ["TimmBackbone", "c4 (stride 16)"])
 
 
@@ -252,9 +253,9 @@ def test_after_select_only_what_is_still_computed_is_on_offer(narrowed: Narrowed
     maps = FAMILIES[narrowed.name].maps
     deepest = max(maps[position].stride for position in narrowed.positions)
     assert narrowed.backbone.features == {position: f for position, f in maps.items() if f.stride <= deepest}
-    assert ("detection" in narrowed.backbone.taps) == (deepest == 32)
-    for taps in narrowed.backbone.taps.values():
-        assert set(taps) <= set(narrowed.backbone.features)
+    assert ("detection" in narrowed.backbone.default_features) == (deepest == 32)
+    for default_features in narrowed.backbone.default_features.values():
+        assert set(default_features) <= set(narrowed.backbone.features)
 
 
 def test_after_select_the_whole_networks_weights_still_load_completely(

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from litmobile.backbones import MobileNetV2, WeightsError, load_weights
+from litmobile.backbones import MobileNetV2, load_weights
 from litmobile.backbones.weights import read_state
+from litmobile.errors import WeightsError
 from support.weights import FORMATS, Twin, write_legacy, write_zip
 
 # ------------------------------------------------------------------------------------------------------- unsafe files

@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones.chain import Chain
 from litmobile.backbones.published import Variant
+from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
 from support.families import ROLES, VARIANTS, on_meta, parameters_of
 
 
-def with_classifier(family: type[Chain], variant: Variant) -> tuple[Chain, Classifier]:
+def with_classifier(family: type[SequentialBackbone], variant: Variant) -> tuple[SequentialBackbone, Classifier]:
     """The variant narrowed to what its published classifier takes, and that classifier."""
     backbone = on_meta(family, **variant.arguments)
-    maps = backbone.tap("classification")
+    maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
     with without_values():
-        return backbone, Classifier(features, variant.classes, backbone.width, **variant.classifier)
+        return backbone, Classifier(features, variant.classes, **variant.classifier)
 
 
 COUNTED = [case for case in VARIANTS if case.values[1].parameters is not None]
@@ -30,7 +30,7 @@ COUNTED = [case for case in VARIANTS if case.values[1].parameters is not None]
 
 @pytest.mark.parametrize(("family", "variant"), COUNTED)
 def test_with_its_classifier_a_variant_has_exactly_the_published_parameters_and_multiply_adds(
-    family: type[Chain], variant: Variant
+    family: type[SequentialBackbone], variant: Variant
 ) -> None:
     backbone, classifier = with_classifier(family, variant)
     assert parameters_of(backbone) + parameters_of(classifier) == variant.parameters
@@ -43,7 +43,7 @@ def test_with_its_classifier_a_variant_has_exactly_the_published_parameters_and_
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_maps_have_the_recorded_channels_and_the_input_size_divided_by_their_stride_rounded_up(
-    family: type[Chain], variant: Variant, output_stride: int
+    family: type[SequentialBackbone], variant: Variant, output_stride: int
 ) -> None:
     backbone = on_meta(family, **variant.arguments, output_stride=output_stride).eval()
     nominal = on_meta(family, **variant.arguments).features
@@ -60,7 +60,7 @@ def test_maps_have_the_recorded_channels_and_the_input_size_divided_by_their_str
 
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
-def test_maps_are_named_by_nominal_stride(family: type[Chain], variant: Variant) -> None:
+def test_maps_are_named_by_nominal_stride(family: type[SequentialBackbone], variant: Variant) -> None:
     features = on_meta(family, **variant.arguments).features
     by_position = {name: feature.stride for name, feature in features.items() if name in ("c1", "c2", "c3", "c4", "c5")}
     assert by_position == {f"c{k}": 2**k for k in range(1, len(by_position) + 1)}
@@ -70,15 +70,15 @@ def test_maps_are_named_by_nominal_stride(family: type[Chain], variant: Variant)
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_every_role_taps_maps_on_offer_finest_first_at_the_strides_that_its_head_needs(
-    family: type[Chain], variant: Variant
+    family: type[SequentialBackbone], variant: Variant
 ) -> None:
     backbone = on_meta(family, **variant.arguments)
     ends_at_8 = max(feature.stride for feature in backbone.features.values()) == 8
-    assert set(backbone.taps) == ({"classification"} if ends_at_8 else set(ROLES))
+    assert set(backbone.default_features) == ({"classification"} if ends_at_8 else set(ROLES))
     strides: Mapping[str, tuple[int, ...]] = {
         "classification": (8,) if ends_at_8 else (32,),
         "detection": (16, 32),
         "segmentation": (8, 32),
     }
-    for role, maps in backbone.taps.items():
+    for role, maps in backbone.default_features.items():
         assert tuple(backbone.features[name].stride for name in maps) == strides[role]

@@ -10,8 +10,9 @@ import pytest
 import timm
 import torch
 
-from litmobile.backbones import TimmBackbone, WeightsError, load_weights
-from litmobile.backbones.chain import Chain
+from litmobile.backbones import TimmBackbone, load_weights
+from litmobile.backbones.sequential import SequentialBackbone
+from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of
 from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
 
@@ -55,7 +56,7 @@ def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Pat
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name_of)
 def test_a_narrowed_network_finds_all_that_it_needs_in_a_file_of_the_whole_and_leaves_nothing_over(
-    family: type[Chain], tmp_path: Path
+    family: type[SequentialBackbone], tmp_path: Path
 ) -> None:
     whole = family()
     path = write_safetensors(whole.state_dict(), tmp_path / "whole.safetensors")

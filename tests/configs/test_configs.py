@@ -19,7 +19,7 @@ from support.voc import write_voc
 
 LARGEST = 64  # pixels of the inputs that steps are taken on
 TINY = [
-    "--data.workers=0",
+    "--data.num_workers=0",
     "--data.batch_size=4",
     "--trainer.max_steps=1",
     "--trainer.check_val_every_n_epoch=1",
@@ -86,7 +86,7 @@ def test_it_takes_a_training_step_and_validates(
     size = [min(side, LARGEST) for side in model["preprocessing"]["size"]]
     words = [*words_for_data(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
     if "sizes" in data["init_args"]:
-        words.append(f"--data.sizes=[{LARGEST // 2},{LARGEST}]")
+        words.append(f"--data.train_sizes=[{LARGEST // 2},{LARGEST}]")
     if data["class_path"].endswith("Cityscapes"):
         words.append(f"--data.augmentation.crop=[{LARGEST},{LARGEST}]")
     if "backbone_weights" in model:

@@ -13,10 +13,10 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from litmobile import backbones
-from litmobile.backbones.chain import Chain
 from litmobile.backbones.published import Variant
+from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
-from litmobile.heads.contract import nameless_classes
+from litmobile.heads.contract import default_class_names
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
 from litmobile.tools.configurations import find, shipped
@@ -63,7 +63,7 @@ def model(recipe: str) -> dict[str, Any]:
     return yaml.safe_load(find(recipe).read_text())["model"]["init_args"]
 
 
-def family_of(recipe: str) -> type[Chain]:
+def family_of(recipe: str) -> type[SequentialBackbone]:
     """The backbone's class in a recipe."""
     return getattr(backbones, model(recipe)["backbone"]["class_path"].rpartition(".")[2])
 
@@ -86,7 +86,7 @@ ROWS = [row for recipe in RECIPES for row in table(recipe)]
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.words)))
 
 
-def shape(family: type[Chain], arguments: Mapping[str, Any]) -> Shape:
+def shape(family: type[SequentialBackbone], arguments: Mapping[str, Any]) -> Shape:
     """Which network of ``family`` these arguments, and the defaults of the others, make."""
     bound = inspect.signature(family).bind_partial(**arguments)
     bound.apply_defaults()
@@ -106,7 +106,7 @@ def published(row: Row) -> Variant:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_network_with_a_published_accuracy_has_one_row_and_no_other_has(family: type[Chain]) -> None:
+def test_every_network_with_a_published_accuracy_has_one_row_and_no_other_has(family: type[SequentialBackbone]) -> None:
     rows = [shape(family, row.arguments) for row in ROWS if family_of(row.recipe) is family]
     variants = [shape(family, variant.arguments) for variant in family.variants if variant.top1 is not None]
     assert in_order(rows) == in_order(variants)
@@ -128,11 +128,11 @@ def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
 @each_row
 def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
     backbone = on_meta(family_of(row.recipe), **row.arguments)
-    maps = backbone.tap("classification")
+    maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
     with without_values():
-        head = Classifier(features, published(row).classes, backbone.width, **model(row.recipe)["head"]["init_args"])
+        head = Classifier(features, published(row).classes, **model(row.recipe)["head"]["init_args"])
     assert parameters_of(backbone) + parameters_of(head) == row.parameters
 
 
@@ -150,5 +150,5 @@ def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> No
     stored = yaml.safe_dump(yaml.safe_load(find(recipe).read_text())["model"], default_flow_style=True, width=10**6)
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
-        network = parser.instantiate_classes(options).model.build(nameless_classes(1000))
+        network = parser.instantiate_classes(options).model.build(default_class_names(1000))
     assert parameters_of(network) == row.parameters

@@ -22,7 +22,7 @@ COMMAND = PAGE[PAGE.index("    PYTHONPATH=. litmobile") :].replace("\\\n", " ")
 TINY = [
     "--model.preprocessing.size=[64,64]",
     "--data.batch_size=4",
-    "--data.workers=0",
+    "--data.num_workers=0",
     "--trainer.max_steps=2",
     "--trainer.check_val_every_n_epoch=1",
     "--trainer.accelerator=cpu",

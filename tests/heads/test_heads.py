@@ -19,7 +19,7 @@ from litmobile.heads.contract import Head
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import origin_of, start_from
+from litmobile.tasks.starts import load_state_into, split_state
 
 NUM_CLASSES = 4
 BATCH = 2
@@ -74,7 +74,7 @@ class Pair(nn.Module):
         self, backbone: Backbone, make: Callable[..., Head], role: str, maps: tuple[str, ...] | None = None
     ) -> None:
         super().__init__()
-        maps = maps or backbone.tap(role)
+        maps = maps or backbone.feature_names(role)
         features = {name: backbone.features[name] for name in maps}
         backbone.select(maps)
         self.backbone = backbone
@@ -152,8 +152,8 @@ def with_weights_of(peer: nn.Module) -> Network:
     classes = [f"class_{k}" for k in range(NUM_CLASSES)]
     normalised = Preprocessing((64, 64), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the peer takes images as they are
     maps = ("c3_first", "final")  # torchvision's fine branch sits on the first block at stride 8
-    network = Network(MobileNetV3(output_stride=16), LRASPP, classes, normalised, maps=maps).double()
-    report = start_from(network, origin_of(network.head, peer.state_dict()), "torchvision")
+    network = Network(MobileNetV3(output_stride=16), LRASPP, classes, normalised, feature_maps=maps).double()
+    report = load_state_into(network, split_state(network.head, peer.state_dict()), "torchvision")
     assert (report.loaded, report.new) == (len(peer.state_dict()), ())
     return network
 

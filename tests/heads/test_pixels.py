@@ -52,7 +52,7 @@ PUBLISHED: dict[str, tuple[type[Backbone], dict[str, Any], HeadFactory, list[str
 
 def network(family: type[Backbone], arguments: dict[str, Any], head: Any, maps: list[str] | None = None) -> Network:
     return Network(
-        family(**arguments), head, CITYSCAPES, Preprocessing((64, 64)), role="segmentation", maps=maps
+        family(**arguments), head, CITYSCAPES, Preprocessing((64, 64)), role="segmentation", feature_maps=maps
     ).eval()
 
 
@@ -180,4 +180,4 @@ def test_classes_can_be_started_anew_one_by_one(make: Any) -> None:
     other = make({"fine": Feature(3, 8), "coarse": Feature(5, 16)}, 9)
     shapes = {name: x.shape for name, x in other.state_dict().items()}
     differing = {name for name, x in head.state_dict().items() if x.shape != shapes[name]}
-    assert set(head.class_rows()) == differing
+    assert set(head.class_dimensions()) == differing

@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from litmobile.heads.predictions import Frame, Segmentation
+from litmobile.heads.predictions import ResizeGeometry, Segmentation
 
 FRAMES = {
-    "enlarged": Frame(90, 130, 0, 0, 40, 56),
-    "shrunk": Frame(17, 23, 0, 0, 40, 56),
-    "enlarged one way": Frame(90, 23, 0, 0, 40, 56),
-    "the middle": Frame(71, 33, 5, 9, 30, 20),
-    "as it is": Frame(40, 56, 0, 0, 40, 56),
-    "a part as it is": Frame(20, 30, 3, 4, 20, 30),
-    "a pixel": Frame(1, 1, 0, 0, 40, 56),
-    "of a pixel": Frame(12, 9, 7, 7, 1, 1),
+    "enlarged": ResizeGeometry(90, 130, 0, 0, 40, 56),
+    "shrunk": ResizeGeometry(17, 23, 0, 0, 40, 56),
+    "enlarged one way": ResizeGeometry(90, 23, 0, 0, 40, 56),
+    "the middle": ResizeGeometry(71, 33, 5, 9, 30, 20),
+    "as it is": ResizeGeometry(40, 56, 0, 0, 40, 56),
+    "a part as it is": ResizeGeometry(20, 30, 3, 4, 20, 30),
+    "a pixel": ResizeGeometry(1, 1, 0, 0, 40, 56),
+    "of a pixel": ResizeGeometry(12, 9, 7, 7, 1, 1),
 }
 LAYOUTS = {
     "a class after another": lambda scores: scores,
@@ -33,20 +33,20 @@ def scores_of(classes: int) -> Tensor:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 @pytest.mark.parametrize("classes", [1, 2, 21])
-def test_labels_are_those_of_the_resized_scores_to_the_bit(classes: int, frame: Frame, layout: str) -> None:
-    found = Segmentation(LAYOUTS[layout](scores_of(classes))).to_image(frame)
-    assert found.scores.shape == (classes, frame.height, frame.width)
+def test_labels_are_those_of_the_resized_scores_to_the_bit(classes: int, geometry: ResizeGeometry, layout: str) -> None:
+    found = Segmentation(LAYOUTS[layout](scores_of(classes))).to_image(geometry)
+    assert found.scores.shape == (classes, geometry.height, geometry.width)
     assert found.labels.dtype == torch.int64
     assert torch.equal(found.labels, found.scores.argmax(0))
 
 
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_scores_are_resized_bilinearly_between_the_centres_of_pixels(frame: Frame) -> None:
+def test_scores_are_resized_bilinearly_between_the_centres_of_pixels(geometry: ResizeGeometry) -> None:
     scores = scores_of(5).double()
-    shown = scores[:, frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
-    size = (frame.height, frame.width)
+    shown = scores[:, geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
+    size = (geometry.height, geometry.width)
     expected = F.interpolate(shown[None], size=size, mode="bilinear", align_corners=False)[0]
-    torch.testing.assert_close(Segmentation(scores).to_image(frame).scores, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(Segmentation(scores).to_image(geometry).scores, expected, rtol=0, atol=1e-12)
 
 
 def test_without_a_frame_scores_are_as_they_were_given() -> None:
@@ -58,7 +58,7 @@ def test_without_a_frame_scores_are_as_they_were_given() -> None:
 def test_of_equal_scores_the_first_class_counts() -> None:
     scores = torch.tensor([0.0, 1.0, 1.0, 1.0])[:, None, None].expand(4, 6, 8)
     assert (Segmentation(scores).labels == 1).all()
-    assert (Segmentation(scores).to_image(Frame(13, 5, 0, 0, 6, 8)).labels == 1).all()
+    assert (Segmentation(scores).to_image(ResizeGeometry(13, 5, 0, 0, 6, 8)).labels == 1).all()
 
 
 def test_labels_of_an_inference_can_be_asked_for_after_it() -> None:

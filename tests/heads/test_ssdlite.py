@@ -13,7 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torchvision.ops import box_iou, sigmoid_focal_loss
 
-from litmobile.backbones import Feature
+from litmobile.backbones.contract import Feature, Features
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.heads.ssdlite import SSDLiteOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
@@ -21,7 +21,7 @@ from litmobile.heads.ssdlite.box_coder import BoxCoder
 from litmobile.heads.ssdlite.loss import FocalLoss, HardNegativeLoss
 from litmobile.heads.ssdlite.matcher import match
 
-FEATURES = {"fine": Feature(8, 16), "coarse": Feature(16, 32)}
+FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
 NUM_CLASSES = 5
 SIZES = [(320, 320), (64, 64), (97, 65), (240, 320), (500, 33)]
 LOSSES = pytest.mark.parametrize("loss", ["softmax", "focal"])
@@ -147,7 +147,7 @@ def test_anchors_are_never_coarser_than_float32(dtype: torch.dtype) -> None:
     ],
 )
 def test_extra_maps_scale_with_the_width_down_to_16_channels(width: float, channels: list[int]) -> None:
-    extras = SSDLite(FEATURES, NUM_CLASSES, width).extras
+    extras = SSDLite(Features(FEATURES, width), NUM_CLASSES).extras
     assert [block[2].conv.out_channels for block in extras] == channels
     assert [block[0].conv.out_channels for block in extras] == [c // 2 for c in channels]
 
@@ -335,7 +335,7 @@ def test_images_without_objects_give_finite_losses_and_gradients(loss: Any, coun
 def test_half_precision_gives_finite_losses_gradients_and_detections(
     loss: Any, dtype: torch.dtype, magnitude: float
 ) -> None:
-    head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, score_threshold=0.0)
+    head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, score_thresh=0.0)
     full = output_of(head, 2)
     logits, offsets = ((magnitude * x.detach().clamp(-1, 1)).to(dtype).requires_grad_() for x in full[:2])
     output = SSDLiteOutput(logits, offsets, full.anchors.float())
@@ -352,7 +352,7 @@ def test_half_precision_gives_finite_losses_gradients_and_detections(
 @pytest.mark.parametrize("most", [1, 20, 300])
 @pytest.mark.parametrize("threshold", [0.001, 0.3, 1.0])
 def test_detections_are_the_best_and_lie_apart_inside_the_image(loss: Any, most: int, threshold: float) -> None:
-    head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, detections=most, score_threshold=threshold, nms_iou=0.4)
+    head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, detections_per_img=most, score_thresh=threshold, nms_thresh=0.4)
     with torch.no_grad():
         found = head.decode(output_of(head, 2), (97, 65))
     assert len(found) == 2
@@ -370,7 +370,7 @@ def test_detections_are_the_best_and_lie_apart_inside_the_image(loss: Any, most:
 def test_the_loss_never_asks_the_device_for_a_number(loss: str) -> None:
     """On tensors without values, every question about values raises; on a GPU, each would be a synchronisation."""
     with FakeTensorMode(allow_non_fake_inputs=True):
-        head = SSDLite({"a": Feature(8, 16), "b": Feature(16, 32)}, 3, loss=loss)
+        head = SSDLite(Features({"a": Feature(8, 16), "b": Feature(16, 32)}), 3, loss=loss)
         output = head({"a": torch.rand(2, 8, 20, 20), "b": torch.rand(2, 16, 10, 10)}, (320, 320))
         targets = BoxTargets(torch.rand(2, 16, 4), torch.randint(-1, 3, (2, 16)))
         total = torch.stack(list(head.loss(output, targets).values())).sum()

@@ -13,7 +13,7 @@ from litmobile.backbones import MobileNetV3
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import origin_of, start_from
+from litmobile.tasks.starts import load_state_into, split_state
 
 COCO = SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"][1:]
 NUM_CLASSES = len(COCO)
@@ -36,7 +36,7 @@ def peer() -> nn.Module:
 def ours(peer: nn.Module, dtype: torch.dtype = torch.float32) -> Network:
     backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
     network = Network(backbone, SSDLite, COCO, Preprocessing((SIZE, SIZE)), role="detection").to(dtype)
-    report = start_from(network, origin_of(network.head, peer.state_dict()), "torchvision")
+    report = load_state_into(network, split_state(network.head, peer.state_dict()), "torchvision")
     assert (report.loaded, report.new, report.otherwise) == (len(peer.state_dict()), (), ())
     return network
 

@@ -18,14 +18,14 @@ from litmobile.backbones import (
     ShuffleNetV1,
     ShuffleNetV2,
 )
-from litmobile.backbones.chain import Chain
 from litmobile.backbones.published import Variant
+from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.tools.complexity import without_values
 
 ROLES = ("classification", "detection", "segmentation")
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
 
-FAMILIES: tuple[type[Chain], ...] = (
+FAMILIES: tuple[type[SequentialBackbone], ...] = (
     MobileNetV1,
     MobileNetV2,
     MobileNetV3,

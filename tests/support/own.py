@@ -7,13 +7,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from litmobile.heads.contract import Features, Head
-from litmobile.heads.predictions import Detections, Frame
+from litmobile.heads.predictions import Detections, ResizeGeometry
 
 
 class Plain(Head):
     """Finds nothing, and is of no role."""
 
-    def __init__(self, features: Features, num_classes: int, width: float = 1.0) -> None:
+    def __init__(self, features: Features, num_classes: int) -> None:
         super().__init__()
         self.map, feature = list(features.items())[-1]
         self.predict = nn.Conv2d(feature.channels, num_classes, 1)
@@ -31,7 +31,7 @@ class Plain(Head):
 class Depth:
     """A prediction of a kind of its own."""
 
-    def to_image(self, frame: Frame) -> Depth:
+    def to_image(self, geometry: ResizeGeometry) -> Depth:
         return self
 
 

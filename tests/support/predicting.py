@@ -23,7 +23,7 @@ def pictures(shapes: Path) -> list[Path]:
 def save(network: Network, path: Path) -> Path:
     """Writes ``network`` as a checkpoint of a run."""
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"network": network.spec(), "state_dict": state}, path)
+    torch.save({"network": network.config(), "state_dict": state}, path)
     return path
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from litmobile.backbones import MobileNetV2
+from litmobile.errors import TaskError
 from litmobile.heads import LRASPP
 from litmobile.tasks.checkpoints import check_same_network
-from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 
@@ -32,5 +32,5 @@ def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
         for classes in (there, ("ant", "bee"))
     ]
     with pytest.raises(TaskError) as caught:
-        check_same_network({"network": networks[0].spec(), "state_dict": {}}, networks[1])
+        check_same_network({"network": networks[0].config(), "state_dict": {}}, networks[1])
     assert_one_sentence(caught.value, f"other classes: {said}.")

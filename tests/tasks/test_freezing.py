@@ -11,9 +11,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, MobileNetV2, TimmBackbone
-from litmobile.backbones.chain import POSITIONS
+from litmobile.backbones.sequential import POSITIONS
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
-from litmobile.tasks.freezing import Epochs, Freezing
+from litmobile.tasks.freezing import Epochs, StagedUnfreezing
 from litmobile.tasks.preprocessing import Preprocessing
 from support.families import FAMILIES, name_of, on_meta
 from support.folders import write_folders
@@ -53,7 +53,7 @@ def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: An
         default_root_dir=folder, logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
         use_distributed_sampler=False, max_epochs=epochs, callbacks=[watch], num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(task, FolderClassification(str(pictures), batch_size=5, workers=0))
+    trainer.fit(task, FolderClassification(str(pictures), batch_size=5, num_workers=0))
     return task
 
 
@@ -62,7 +62,7 @@ def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
     pictures: Path, tmp_path: Path, frozen: Epochs, thawed: int
 ) -> None:
     watch = Watch()
-    task = train(pictures, tmp_path, watch, 3, frozen_epochs=frozen)
+    task = train(pictures, tmp_path, watch, 3, freeze_epochs=frozen)
     everything = set(task.network.state_dict())
     head = {name for name in everything if name.startswith("head.")}
     for epoch, changed in enumerate(watch.changed):
@@ -71,7 +71,7 @@ def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
 
 def test_stages_thaw_one_after_the_other_the_coarsest_first(pictures: Path, tmp_path: Path) -> None:
     watch = Watch()
-    task = train(pictures, tmp_path, watch, STAGES + 2, frozen_epochs=1, stage_epochs=1)
+    task = train(pictures, tmp_path, watch, STAGES + 2, freeze_epochs=1, unfreeze_interval=1)
     learning = [
         {int(name.split(".")[2]) for name in changed if name.startswith("backbone.")} for changed in watch.changed
     ]
@@ -89,7 +89,7 @@ def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(
             given.append(sum(len(group["params"]) for group in groups))
             return torch.optim.SGD(groups, lr=0.1)
 
-        task = train(pictures, tmp_path, Watch(), 1, frozen_epochs=frozen, optimizer=optimizer)
+        task = train(pictures, tmp_path, Watch(), 1, freeze_epochs=frozen, optimizer=optimizer)
         module = task.network if optimised == "network" else task.network.head
         assert given == [len(list(module.parameters()))]
 
@@ -97,7 +97,7 @@ def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(
 def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
     backbone = MobileNetV2(0.35)
     backbone.layers[0].requires_grad_(False)
-    freezing = Freezing(backbone, 1, 0)
+    freezing = StagedUnfreezing(backbone, 1, 0)
     for epoch in (0, 1, 5):
         freezing.apply(epoch)
         assert not any(p.requires_grad for p in backbone.layers[0].parameters())
@@ -116,23 +116,23 @@ def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Ba
 
 def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
     backbone = TimmBackbone("resnet18")
-    freezing = Freezing(backbone, 1, 1)
+    freezing = StagedUnfreezing(backbone, 1, 1)
     freezing.apply(0)
     assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
     assert freezing.apply(1) and backbone.training and all(p.requires_grad for p in backbone.parameters())
 
 
 @pytest.mark.parametrize(
-    ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "frozen_epochs=all")], ids=str
+    ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "freeze_epochs=all")], ids=str
 )
 def test_impossible_freezing_is_refused(frozen: Epochs, stages: int, mentioned: str, assert_one_sentence: Any) -> None:
     with pytest.raises(ValueError, match="epochs") as caught:
-        Freezing(MobileNetV2(0.35), frozen, stages)
+        StagedUnfreezing(MobileNetV2(0.35), frozen, stages)
     assert_one_sentence(caught.value, mentioned)
 
 
 def test_norms_of_a_frozen_backbone_use_the_statistics_that_they_have() -> None:
     backbone = MobileNetV2(0.35)
-    Freezing(backbone, "all", 0).apply(0)
+    StagedUnfreezing(backbone, "all", 0).apply(0)
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms and not any(norm.training for norm in norms)

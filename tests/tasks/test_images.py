@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from litmobile.tasks.images import SUFFIXES, ImageError, quick_is_right, read_image, resized
+from litmobile.errors import ImageError
+from litmobile.tasks.images import SUFFIXES, quick_is_right, read_image, resized
 
 OneSentence = Callable[..., None]
 

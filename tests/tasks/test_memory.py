@@ -34,7 +34,7 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes", train=160, val=1)
     augmentation = SSDAugmentation(expand=4, photometric=True)
     data = CocoDetection(
-        str(tmp_path / "shapes"), "train", "val", batch_size=16, workers=1, augmentation=augmentation, seed=0
+        str(tmp_path / "shapes"), "train", "val", batch_size=16, num_workers=1, augmentation=augmentation, seed=0
     )
     data.preprocessing = Preprocessing((320, 320))
     data.setup("fit")
@@ -62,7 +62,7 @@ def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Pa
             taken.append((tracemalloc.get_traced_memory()[0], kept))
 
     task = DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), num_classes=6)
-    data = CocoDetection(str(tmp_path / "shapes"), "train", "val", batch_size=4, workers=0)
+    data = CocoDetection(str(tmp_path / "shapes"), "train", "val", batch_size=4, num_workers=0)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     tracemalloc.start()
     try:
@@ -89,7 +89,7 @@ def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
             taken.append((tracemalloc.get_traced_memory()[0], sum(kept.values())))
 
     task = SegmentationTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), num_classes=3)
-    data = FolderSegmentation(str(root), batch_size=4, workers=0)
+    data = FolderSegmentation(str(root), batch_size=4, num_workers=0)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     tracemalloc.start()
     try:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.multi_scale import MultiScaleBatches, batch_of
-from litmobile.tasks.sampling import Key, ShuffledSampler
+from litmobile.tasks.sampling import SampleKey, ShuffledSampler
 
 Size = tuple[int, int]
-Batches = list[list[Key]]
+Batches = list[list[SampleKey]]
 
 BASE = (256, 256)
 PUBLISHED = {160: 327, 192: 227, 256: 128, 288: 101, 320: 81}  # arXiv 2110.02178, section 3.2: batches by side

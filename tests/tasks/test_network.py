@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import litmobile
-from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone, WeightsError
+from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3, TimmBackbone
+from litmobile.errors import ImageError, WeightsError
 from litmobile.heads import LRASPP, Classification, Classifier, Detections, Segmentation, SSDLite
-from litmobile.tasks.images import ImageError
 from litmobile.tasks.network import Network, load
 from litmobile.tasks.preprocessing import Preprocessing
 
@@ -80,7 +80,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
 def save(network: Network, path: Path, **more: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    torch.save({"network": network.spec(), "state_dict": state, **more}, path)
+    torch.save({"network": network.config(), "state_dict": state, **more}, path)
     return path
 
 
@@ -93,15 +93,19 @@ def test_a_network_is_the_same_again_from_its_checkpoint(
     kind: Kind, backbone: Callable[[str], Backbone], tmp_path: Path
 ) -> None:
     network, images = network_of(kind, backbone, fit="pad"), torch.from_numpy(noise(70, 99)).permute(2, 0, 1)[None]
-    again = Network.from_spec(network.spec())
+    again = Network.from_config(network.config())
     again.load_state_dict(network.state_dict())
     loaded = load(save(network, tmp_path / "some.ckpt", epoch=3))
     with torch.no_grad():
         expected = network(images)
         for other in (again.eval(), loaded):
             assert_same(other(images), expected)
-            assert (other.classes, other.maps, other.preprocessing) == (CLASSES, network.maps, network.preprocessing)
-            assert other.spec() == network.spec()
+            assert (other.classes, other.maps, other.preprocessing) == (
+                CLASSES,
+                network.feature_maps,
+                network.preprocessing,
+            )
+            assert other.config() == network.config()
     assert not loaded.training
 
 
@@ -114,9 +118,9 @@ def test_a_description_is_plain_values(kind: Kind) -> None:
             return all(map(plain, value))
         return value is None or type(value) in (str, int, float, bool)
 
-    spec = network_of(kind).spec()
-    assert plain(spec)
-    assert not {"features", "num_classes", "width"} & set(spec["head"]["init_args"])
+    config = network_of(kind).config()
+    assert plain(config)
+    assert not {"features", "num_classes"} & set(config["head"]["init_args"])
 
 
 @EVERY_HEAD
@@ -229,10 +233,13 @@ BROKEN: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "neither role nor maps": (lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing()), ("role",)),
     "no such role": (lambda: network_of(Kind(SSDLite, "nonsense")), ("MobileNetV2", "nonsense", "final")),
     "no such map": (
-        lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), maps=["c9"]),
+        lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), feature_maps=["c9"]),
         ("MobileNetV2", "'c9'", "c5"),
     ),
-    "maps of nothing": (lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), maps=[]), ("map",)),
+    "maps of nothing": (
+        lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), feature_maps=[]),
+        ("map",),
+    ),
     "no classes": (
         lambda: Network(MobileNetV2(0.35), SSDLite, (), Preprocessing(), role="detection"),
         ("SSDLite", "class"),
@@ -265,29 +272,29 @@ def test_parts_that_do_not_fit_say_so_in_one_sentence(
 @SHAPES
 @pytest.mark.parametrize("size", [(64, 96), (320, 320), (97, 65)], ids=str)
 def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
-    frame = Preprocessing(size, fit).frame(*shape)
+    geometry = Preprocessing(size, fit).geometry(*shape)
     corners = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(1).values
     boxes = (corners * torch.tensor([shape[1], shape[0]])).flatten(1)
-    inside = frame.to_input(boxes)
+    inside = geometry.to_input(boxes)
     assert (inside >= 0).all() and (inside <= torch.tensor([size[1], size[0]] * 2)).all()
-    torch.testing.assert_close(frame.to_image(inside), boxes, rtol=0, atol=1e-9)
+    torch.testing.assert_close(geometry.to_image(inside), boxes, rtol=0, atol=1e-9)
     beyond = torch.tensor([-9.0, -9, size[1] + 9, size[0] + 9])
-    assert frame.to_image(beyond).tolist() == [0, 0, shape[1], shape[0]]
+    assert geometry.to_image(beyond).tolist() == [0, 0, shape[1], shape[0]]
     if fit == "pad":
-        across, down = frame.columns / shape[1], frame.rows / shape[0]
+        across, down = geometry.columns / shape[1], geometry.rows / shape[0]
         assert across == pytest.approx(down, abs=0.5 / min(shape) + 1e-9)
-        assert frame.rows == size[0] or frame.columns == size[1]
+        assert geometry.rows == size[0] or geometry.columns == size[1]
 
 
 @FITS
 @SHAPES
 def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int]) -> None:
     preprocessing, picture = Preprocessing(SIZE, fit, mean=(1.0, 0.5, 0.0)), noise(*shape)
-    placed, frame = preprocessing.apply(picture), preprocessing.frame(*shape)
+    placed, geometry = preprocessing.apply(picture), preprocessing.geometry(*shape)
     assert placed.shape == (*SIZE, 3) and placed.dtype == np.uint8
-    shown = placed[frame.top : frame.top + frame.rows, frame.left : frame.left + frame.columns]
-    assert np.array_equal(shown, resized(picture, (frame.rows, frame.columns)))
-    for beyond in (placed[frame.rows :], placed[:, frame.columns :]):
+    shown = placed[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
+    assert np.array_equal(shown, resized(picture, (geometry.rows, geometry.columns)))
+    for beyond in (placed[geometry.rows :], placed[:, geometry.columns :]):
         assert (beyond == (255, 128, 0)).all()
     if fit == "stretch" or shape == SIZE:
         assert shown.shape == placed.shape

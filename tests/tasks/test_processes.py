@@ -16,10 +16,10 @@ import torch
 from lightning.pytorch import Trainer
 
 from litmobile.backbones import MobileNetV2
+from litmobile.errors import DataError
 from litmobile.tasks.detection import CocoDetection, DetectionTask
-from litmobile.tasks.errors import DataError
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.schedule import scale_rate
+from litmobile.tasks.schedule import scale_learning_rate
 from support.folders import write_folders
 from support.recording import recorded
 from support.segmentation import write_masked
@@ -27,7 +27,7 @@ from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
 
 TESTS = Path(__file__).resolve().parents[1]
 # before 3.11.8 a fork beside threads of a process group can hang for good (python/cpython#112275)
-NO_FORK = ["--data.workers=0"] if sys.version_info < (3, 11, 8) else []
+NO_FORK = ["--data.num_workers=0"] if sys.version_info < (3, 11, 8) else []
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", *NO_FORK]
 
 
@@ -61,7 +61,7 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two") / "run"
     said = finish(
         start("fit", *SMALL, f"--data.root={shapes}", f"--run={folder}", *DDP, "--trainer.devices=2",
-              "--model.reference_batch=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
+              "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
               "--data.batch_size=2")
     )  # fmt: skip
     assert "Learning rate 0.01: 0.02 is meant for 8 images a step, and a step sees 4" in said
@@ -79,9 +79,9 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
         finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
         figures.append(json.loads((run / "val.json").read_text()))
     assert figures[0]["figures"]["AR_100"] > 0
-    for several in figures[1:]:
-        assert several["AP_per_class"] == pytest.approx(figures[0]["AP_per_class"], abs=1e-6)
-        assert several["figures"] == pytest.approx(figures[0]["figures"], abs=1e-6)
+    for is_distributed in figures[1:]:
+        assert is_distributed["AP_per_class"] == pytest.approx(figures[0]["AP_per_class"], abs=1e-6)
+        assert is_distributed["figures"] == pytest.approx(figures[0]["figures"], abs=1e-6)
     for name, value in figures[0]["figures"].items():
         if value is not None:
             assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
@@ -102,9 +102,9 @@ def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> No
         reports.append(json.loads((run / "val.json").read_text()))
     assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
     # batches of other images are added up in another order, which may tip a pixel
-    for several in reports[1:]:
-        assert several["pixels"] == reports[0]["pixels"]
-        assert several["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
+    for is_distributed in reports[1:]:
+        assert is_distributed["pixels"] == reports[0]["pixels"]
+        assert is_distributed["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
     for name, value in reports[1]["figures"].items():
         assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
 
@@ -143,7 +143,7 @@ def test_two_processes_train_on_the_same_size_at_each_step_on_every_image_once_a
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     finish(
         start("fit", *SMALL_CLASSIFIER, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
-              "--trainer.devices=2", "--trainer.max_epochs=2", "--data.workers=0",
+              "--trainer.devices=2", "--trainer.max_epochs=2", "--data.num_workers=0",
               "--trainer.callbacks=support.recording.Recorder", f"--trainer.callbacks.folder={tmp_path}")
     )  # fmt: skip
     ours, theirs = recorded(tmp_path, 0), recorded(tmp_path, 1)
@@ -163,7 +163,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
     class Fake:
         global_rank, world_size = 0, 11
 
-    data = CocoDetection(str(shapes), "train", "val", workers=0)
+    data = CocoDetection(str(shapes), "train", "val", num_workers=0)
     data.setup("fit")
     data.trainer = Fake()  # type: ignore[assignment]
     data.preprocessing = Preprocessing()
@@ -174,17 +174,17 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
 @pytest.mark.parametrize(("processes", "accumulated"), [(1, 1), (2, 1), (8, 4)])
 def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.15)
-    scale_rate(optimizer, reference=192, batch=24, processes=processes, accumulated=accumulated)
+    scale_learning_rate(optimizer, reference=192, batch=24, processes=processes, accumulated=accumulated)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.15 * 24 * processes * accumulated / 192)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
-@pytest.mark.parametrize("average_decay", [None, 0.99])
+@pytest.mark.parametrize("ema_decay", [None, 0.99])
 def test_a_step_in_every_precision_clipped_and_accumulated(
-    precision: str, average_decay: float | None, shapes: Path, tmp_path: Path
+    precision: str, ema_decay: float | None, shapes: Path, tmp_path: Path
 ) -> None:
     task = DetectionTask(
-        MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), average_decay=average_decay, reference_batch=4
+        MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), ema_decay=ema_decay, base_batch_size=4
     )
     trainer = Trainer(
         default_root_dir=tmp_path,
@@ -198,7 +198,7 @@ def test_a_step_in_every_precision_clipped_and_accumulated(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, CocoDetection(str(shapes), "train", "val", batch_size=2, workers=0))
+    trainer.fit(task, CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0))
     assert trainer.global_step == 3  # five batches
     assert all(p.dtype == torch.float32 and bool(p.isfinite().all()) for p in task.network.parameters())
     assert 0 <= trainer.callback_metrics["val/AP"] <= 1

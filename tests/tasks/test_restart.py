@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from litmobile.tasks.checkpoints import CheckpointError, WholeCheckpointIO
+from litmobile.errors import CheckpointError
+from litmobile.tasks.checkpoints import WholeCheckpointIO
 from litmobile.tasks.run import checkpoint
 from litmobile.tools.cli import main
 from support.folders import write_folders
@@ -234,7 +235,7 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
 
     def train(steps: int, resume: Path | None) -> Trainer:
         task = Drawing(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
-        data = CocoDetection(str(shapes), "train", "val", batch_size=2, workers=0, seed=1)
+        data = CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0, seed=1)
         trainer = Trainer(
             max_steps=steps,
             limit_val_batches=0,
@@ -257,10 +258,12 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(workers: int, shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
+    num_workers: int, shapes: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    words = ["fit", *SMALL, f"--data.root={shapes}", f"--run={run}", f"--data.workers={workers}"]
+    words = ["fit", *SMALL, f"--data.root={shapes}", f"--run={run}", f"--data.num_workers={num_workers}"]
     job = subprocess.Popen(
         [sys.executable, "-m", "litmobile", *words, "--trainer.max_epochs=1000"],
         stdout=subprocess.PIPE,

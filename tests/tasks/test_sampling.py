@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from litmobile.tasks.sampling import Key, ShardSampler, ShuffledSampler
+from litmobile.tasks.sampling import SampleKey, ShardSampler, ShuffledSampler
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 2, 7, 12, 100])
 WORLDS = pytest.mark.parametrize("world", [1, 2, 3])
 
 
-def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[Key]]:
+def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[SampleKey]]:
     """What each process is given in one epoch."""
-    parts: list[list[Key]] = []
+    parts: list[list[SampleKey]] = []
     for rank in range(world):
         sampler = ShuffledSampler(size, seed, rank, world)
         sampler.set_epoch(epoch)

@@ -16,12 +16,13 @@ from torchvision.models import get_weight
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from litmobile.backbones import Feature, MobileNetV2, MobileNetV3, WeightsError
+from litmobile.backbones import Feature, MobileNetV2, MobileNetV3
+from litmobile.errors import WeightsError
 from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import load_start
+from litmobile.tasks.starts import load_pretrained
 from litmobile.tools.complexity import without_values
 
 State = dict[str, Tensor]
@@ -70,7 +71,7 @@ def detector(classes: Sequence[str], head: Callable[..., Head] = SSDLite, **back
 
 
 def segmenter(classes: Sequence[str], **how: Any) -> Network:
-    how = {"maps": ["c3_first", "final"]} | how
+    how = {"feature_maps": ["c3_first", "final"]} | how
     return Network(MobileNetV3(output_stride=16), LRASPP, classes, Preprocessing((64, 64), **IMAGENET), **how)
 
 
@@ -82,12 +83,12 @@ def save(network: Network, path: Path) -> Path:
     """Write a checkpoint as a run does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {f"network.{name}": tensor for name, tensor in drawn(network).items()}
-    torch.save({"network": network.spec(), "state_dict": state, "epoch": 3}, path)
+    torch.save({"network": network.config(), "state_dict": state, "epoch": 3}, path)
     return path
 
 
 def class_tensors(network: Network) -> set[str]:
-    return {f"head.{name}" for name in network.head.class_rows()}
+    return {f"head.{name}" for name in network.head.class_dimensions()}
 
 
 def assert_all_but_classes_equal(network: Network, source: State) -> None:
@@ -114,7 +115,7 @@ def test_a_head_names_exactly_the_tensors_whose_shapes_hang_on_the_classes(make:
     with without_values():
         head, other = make(FEATURES, 5, 1.0), make(FEATURES, 7, 1.0)
     shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
-    layouts = head.class_rows()
+    layouts = head.class_dimensions()
     assert set(layouts) == {name for name, tensor in head.state_dict().items() if tensor.shape != shapes[name]}
     for name, layout in layouts.items():
         for classes, rows in ((5, head.state_dict()[name].shape[0]), (7, shapes[name][0])):
@@ -134,9 +135,9 @@ def test_published_detectors_keep_the_rows_of_shared_classes_and_of_background(
     classes: tuple[str, ...], ssdlite: State, served: list[str]
 ) -> None:
     network, same = detector(classes), detector(COCO)
-    load_start(same, SSDLITE)
+    load_pretrained(same, SSDLITE)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    report = load_start(network, SSDLITE)
+    report = load_pretrained(network, SSDLITE)
     assert served == [get_weight(SSDLITE).url] * 2
     shared = tuple(name for name in classes if COCO.count(name) == 1)
     assert (report.kept, report.new) == (shared, tuple(name for name in classes if name not in shared))
@@ -152,7 +153,7 @@ def test_published_detectors_keep_the_rows_of_shared_classes_and_of_background(
 
 
 def test_with_torchvisions_own_classes_every_row_is_kept(ssdlite: State, served: list[str]) -> None:
-    report = load_start(detector(COCO), SSDLITE)
+    report = load_pretrained(detector(COCO), SSDLITE)
     assert str(report) == f"loaded {len(ssdlite)} tensors from {SSDLITE}; all 90 classes keep their rows" + (
         ". It was trained with backbone.norm_momentum=0.03"
     )
@@ -160,7 +161,7 @@ def test_with_torchvisions_own_classes_every_row_is_kept(ssdlite: State, served:
 
 @pytest.mark.parametrize("count", [90, 4])
 def test_classes_without_names_keep_their_rows_if_they_are_as_many(count: int, served: list[str]) -> None:
-    report = load_start(detector([f"class_{k}" for k in range(count)]), SSDLITE)
+    report = load_pretrained(detector([f"class_{k}" for k in range(count)]), SSDLITE)
     assert (len(report.kept), len(report.new)) == ((90, 0) if count == 90 else (0, 4))
 
 
@@ -177,7 +178,7 @@ def test_a_file_in_torchvisions_names_is_a_start_like_the_published_one(
     from_file = detector(OWN)
     torch.manual_seed(0)
     by_name = detector(OWN)
-    assert load_start(from_file, path)._replace(source="") == load_start(by_name, SSDLITE)._replace(source="")
+    assert load_pretrained(from_file, path)._replace(source="") == load_pretrained(by_name, SSDLITE)._replace(source="")
     assert len(served) == 1
     assert all(torch.equal(x, by_name.state_dict()[name]) for name, x in from_file.state_dict().items())
 
@@ -185,7 +186,7 @@ def test_a_file_in_torchvisions_names_is_a_start_like_the_published_one(
 def test_rows_of_a_softmax_are_nothing_for_a_focal_loss(served: list[str]) -> None:
     network = detector(OWN, partial(SSDLite, loss="focal"))
     before = {name: network.state_dict()[name].clone() for name in class_tensors(network)}
-    report = load_start(network, SSDLITE)
+    report = load_pretrained(network, SSDLITE)
     assert report.kept == ()
     assert "head.loss='softmax'" in str(report)
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
@@ -193,7 +194,7 @@ def test_rows_of_a_softmax_are_nothing_for_a_focal_loss(served: list[str]) -> No
 
 def test_a_report_says_what_was_kept_what_is_new_and_what_was_otherwise(served: list[str]) -> None:
     network = Network(MobileNetV3(tail="detection"), SSDLite, OWN, Preprocessing(**IMAGENET), role="detection")
-    assert str(load_start(network, SSDLITE)).partition("; ")[2] == (
+    assert str(load_pretrained(network, SSDLITE)).partition("; ")[2] == (
         "zebra, person keep their rows, 2 start anew (forklift, N/A). It was trained with backbone.norm_momentum=0.03, "
         "preprocessing.mean=[0.5, 0.5, 0.5], preprocessing.std=[0.5, 0.5, 0.5]"
     )
@@ -207,10 +208,10 @@ def test_lraspp_keeps_the_rows_of_shared_classes(lraspp: State, served: list[str
     voc = get_weight(LRASPP_NAME).meta["categories"]
     network = segmenter(classes)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    report = load_start(network, LRASPP_NAME)
+    report = load_pretrained(network, LRASPP_NAME)
     assert (report.kept, report.new, report.otherwise) == (("car", "background", "person"), ("road",), ())
     same = segmenter(["background", *voc[1:]])
-    assert load_start(same, LRASPP_NAME).new == ()
+    assert load_pretrained(same, LRASPP_NAME).new == ()
     assert_all_but_classes_equal(network, same.state_dict())
     for ours, theirs in (("fine", "low"), ("coarse", "high")):
         for leaf in ("weight", "bias"):
@@ -222,7 +223,7 @@ def test_lraspp_keeps_the_rows_of_shared_classes(lraspp: State, served: list[str
 
 def test_lraspp_on_other_maps_is_told_which(served: list[str], assert_one_sentence) -> None:
     with pytest.raises(WeightsError, match="other maps") as caught:
-        load_start(segmenter(["car"], maps=["c3", "final"]), LRASPP_NAME)
+        load_pretrained(segmenter(["car"], feature_maps=["c3", "final"]), LRASPP_NAME)
     assert_one_sentence(caught.value, LRASPP_NAME, "c3, final", "maps=[c3_first,final]")
 
 
@@ -235,11 +236,11 @@ def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head],
     source = small(("ant", "bee", "fly"), head)
     path = save(source, tmp_path / "run" / "checkpoints" / "best.ckpt")
     network = small(("fly", "wasp", "ant", "moth"), head)
-    report = load_start(network, tmp_path / "run" if how == "folder" else path)
+    report = load_pretrained(network, tmp_path / "run" if how == "folder" else path)
     assert (report.kept, report.new, report.otherwise) == (("fly", "ant"), ("wasp", "moth"), ())
     theirs = drawn(source)
     assert_all_but_classes_equal(network, theirs)
-    for name, (groups, background) in network.head.class_rows().items():
+    for name, (groups, background) in network.head.class_dimensions().items():
         found, expected = (
             x[f"head.{name}"].unflatten(0, (groups, -1))[:, background:] for x in (network.state_dict(), theirs)
         )
@@ -248,13 +249,13 @@ def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head],
 
 def test_a_state_without_class_names_keeps_its_rows_if_they_are_as_many(tmp_path: Path) -> None:
     torch.save(drawn(small("abc")), tmp_path / "state.pth")
-    assert load_start(small("xyz"), tmp_path / "state.pth").kept == ("x", "y", "z")
-    assert load_start(small("xy"), tmp_path / "state.pth").new == ("x", "y")
+    assert load_pretrained(small("xyz"), tmp_path / "state.pth").kept == ("x", "y", "z")
+    assert load_pretrained(small("xy"), tmp_path / "state.pth").new == ("x", "y")
 
 
 def test_a_classifier_starts_from_other_classes(tmp_path: Path) -> None:
     path = save(small("abc", Classifier, role="classification"), tmp_path / "last.ckpt")
-    assert load_start(small("cbxy", Classifier, role="classification"), path).kept == ("c", "b")
+    assert load_pretrained(small("cbxy", Classifier, role="classification"), path).kept == ("c", "b")
 
 
 # ------------------------------------------------------------------------------------------------- what does not fit
@@ -285,7 +286,7 @@ def test_a_network_built_otherwise_is_refused_naming_the_tensor_the_shapes_and_t
     network = make()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError, match="does not fit") as caught:
-        load_start(network, SSDLITE)
+        load_pretrained(network, SSDLITE)
     assert_one_sentence(caught.value, SSDLITE, "here and", *said)
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
 
@@ -293,14 +294,14 @@ def test_a_network_built_otherwise_is_refused_naming_the_tensor_the_shapes_and_t
 def test_a_run_at_another_width_is_refused_naming_it(tmp_path: Path, assert_one_sentence) -> None:
     path = save(small("abc", width=0.5), tmp_path / "last.ckpt")
     with pytest.raises(WeightsError) as caught:
-        load_start(small("ab"), path)
+        load_pretrained(small("ab"), path)
     assert_one_sentence(caught.value, path, "backbone.", "give backbone.width=0.5")
 
 
 def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_path: Path, assert_one_sentence) -> None:
     torch.save(drawn(small("abc", width=0.5)), tmp_path / "state.pth")
     with pytest.raises(WeightsError) as caught:
-        load_start(small("abc"), tmp_path / "state.pth")
+        load_pretrained(small("abc"), tmp_path / "state.pth")
     assert_one_sentence(
         caught.value, "give backbone.width and backbone.tail and backbone.in_channels as it was trained with"
     )
@@ -309,16 +310,16 @@ def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_pat
 class Undeclared(Classifier):
     """A head that does not say which of its tensors have rows for classes."""
 
-    def class_rows(self) -> dict[str, Any]:
+    def class_dimensions(self) -> dict[str, Any]:
         return {}
 
 
 def test_a_head_that_does_not_name_its_class_tensors_is_told_to(tmp_path: Path, assert_one_sentence) -> None:
     path = save(small("abc", Undeclared, role="classification"), tmp_path / "last.ckpt")
-    assert load_start(small("abc", Undeclared, role="classification"), path).new == ()
+    assert load_pretrained(small("abc", Undeclared, role="classification"), path).new == ()
     with pytest.raises(WeightsError) as caught:
-        load_start(small("ab", Undeclared, role="classification"), path)
-    assert_one_sentence(caught.value, "Undeclared.class_rows")
+        load_pretrained(small("ab", Undeclared, role="classification"), path)
+    assert_one_sentence(caught.value, "Undeclared.class_dimensions")
 
 
 def backbone_alone() -> State:
@@ -342,20 +343,20 @@ def test_files_of_something_else_are_refused(
 ) -> None:
     torch.save(state(), tmp_path / "state.pth")
     with pytest.raises(WeightsError) as caught:
-        load_start(small("abc"), tmp_path / "state.pth")
+        load_pretrained(small("abc"), tmp_path / "state.pth")
     assert_one_sentence(caught.value, tmp_path / "state.pth", said)
 
 
 def test_a_torchvision_network_of_other_classes_than_coco_has_no_names(tmp_path: Path) -> None:
     state = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5).state_dict()
     torch.save(state, tmp_path / "state.pth")
-    assert load_start(detector(OWN), tmp_path / "state.pth").kept == OWN
+    assert load_pretrained(detector(OWN), tmp_path / "state.pth").kept == OWN
 
 
 @pytest.mark.parametrize("source", ["imagenet", LRASPP_NAME, "runs/nowhere"])
 def test_a_name_that_nobody_published_is_refused_naming_what_is(source: str, served: list[str]) -> None:
     with pytest.raises(WeightsError, match="neither a file, nor a run") as caught:
-        load_start(small("abc"), source)
+        load_pretrained(small("abc"), source)
     assert SSDLITE in str(caught.value) and served == []
 
 
@@ -365,13 +366,13 @@ def test_without_a_network_published_weights_are_refused_with_the_way_out(monkey
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
     with pytest.raises(WeightsError, match=r"could not be downloaded.*pass a file"):
-        load_start(detector(OWN), SSDLITE)
+        load_pretrained(detector(OWN), SSDLITE)
 
 
 def test_an_absent_checkpoint_is_named(tmp_path: Path, assert_one_sentence) -> None:
     for path in (tmp_path, tmp_path / "nowhere.ckpt"):
         with pytest.raises(WeightsError) as caught:
-            load_start(small("abc"), path)
+            load_pretrained(small("abc"), path)
         assert_one_sentence(caught.value, path, ".ckpt")
 
 
@@ -384,5 +385,5 @@ def test_a_malicious_checkpoint_is_refused_and_does_nothing(tmp_path: Path) -> N
 
     torch.save({"network": Attack(), "state_dict": drawn(small("abc"))}, tmp_path / "last.ckpt")
     with pytest.raises(WeightsError, match="was refused"):
-        load_start(small("abc"), tmp_path / "last.ckpt")
+        load_pretrained(small("abc"), tmp_path / "last.ckpt")
     assert not marker.exists()

@@ -14,14 +14,14 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from litmobile.backbones import MobileNetV2, MobileNetV3, WeightsError
+from litmobile.backbones import MobileNetV2, MobileNetV3
+from litmobile.errors import TaskError, WeightsError
 from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tasks.detection import CocoDetection, DetectionTask
-from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, parameter_groups, warmed_up
+from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, parameter_groups, warmup_schedule
 
 
 def trainer(folder: Path, **options: object) -> Trainer:
@@ -34,7 +34,7 @@ def small_task(**options: object) -> DetectionTask:
 
 
 def small_data(shapes: Path) -> CocoDetection:
-    return CocoDetection(str(shapes), "train", "val", batch_size=4, workers=0)
+    return CocoDetection(str(shapes), "train", "val", batch_size=4, num_workers=0)
 
 
 def test_norms_and_biases_are_not_decayed() -> None:
@@ -52,7 +52,7 @@ def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
     falling: Schedule, steps: int, warmup: int, peak: int
 ) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = warmed_up(optimizer, falling, steps, 1.0, warmup)
+    schedule = warmup_schedule(optimizer, falling, steps, 1.0, warmup)
     rates = []
     for _ in range(steps + 1):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -77,7 +77,7 @@ SCHEDULES = {
 def test_schedules_follow_their_formulas(schedule: Schedule, expected: Callable[[float, float], float]) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     steps, epochs, warmup = 120, 6, 12
-    rates = warmed_up(optimizer, schedule, steps, epochs, warmup)
+    rates = warmup_schedule(optimizer, schedule, steps, epochs, warmup)
     for step in range(steps):
         if step >= warmup:
             rate = expected((step - warmup) / (steps - warmup), step * epochs / steps)
@@ -133,11 +133,11 @@ def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None
 def test_a_head_of_another_role_is_refused_before_training(head: type[Head], shapes: Path, tmp_path: Path) -> None:
     maps = ["c3", "c5"]
     with pytest.raises(TaskError, match=f"trains heads for detection, and {head.__name__} is one for {head.role}"):
-        trainer(tmp_path, max_steps=1).fit(small_task(head=head, maps=maps), small_data(shapes))
+        trainer(tmp_path, max_steps=1).fit(small_task(head=head, feature_maps=maps), small_data(shapes))
 
 
 def test_a_head_that_cannot_sit_on_the_maps_says_so(shapes: Path, tmp_path: Path) -> None:
-    task = small_task(head=LRASPP, maps=["c5"])
+    task = small_task(head=LRASPP, feature_maps=["c5"])
     with pytest.raises(ValueError, match="LRASPP needs two maps"):
         trainer(tmp_path, max_steps=1).fit(task, small_data(shapes))
 
@@ -174,7 +174,7 @@ def save_network(classes: str, path: Path) -> dict[str, Tensor]:
     """Write the checkpoint of a small detector of ``classes``, as a run does; gives its tensors."""
     network = Network(MobileNetV2(0.35), SSDLite, classes.split(), Preprocessing((64, 64)), role="detection")
     state = network.state_dict()
-    torch.save({"network": network.spec(), "state_dict": {f"network.{k}": v for k, v in state.items()}}, path)
+    torch.save({"network": network.config(), "state_dict": {f"network.{k}": v for k, v in state.items()}}, path)
     return state
 
 
@@ -187,7 +187,7 @@ def test_a_training_starts_from_another_network_and_says_what_it_kept(
         trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
     said = f"from {tmp_path / 'other.ckpt'}; disk, star keep their rows, 4 start anew (ring, square, triangle, cross)."
     assert f"Network: loaded {len(source)} tensors {said}" in caplog.text
-    by_class = {f"head.{name}" for name in task.network.head.class_rows()}
+    by_class = {f"head.{name}" for name in task.network.head.class_dimensions()}
     for name, parameter in task.network.named_parameters():
         assert name in by_class or torch.equal(parameter, source[name]), name
 

@@ -16,8 +16,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones import Backbone, WeightsError
-from litmobile.backbones.chain import Chain
+from litmobile.backbones import Backbone
+from litmobile.backbones.sequential import SequentialBackbone
+from litmobile.errors import WeightsError
 from litmobile.tools.backbones import command
 from litmobile.tools.backbones.facts import shipped
 from litmobile.tools.cli import main
@@ -37,7 +38,7 @@ NETWORKS = [
     "TimmBackbone --name=mobilenetv4_conv_small --size=64",
 ]
 OWN = """
-from litmobile.backbones.chain import Chain
+from litmobile.backbones.sequential import Chain
 from torch import nn
 
 class Steps(Chain):
@@ -47,7 +48,7 @@ class Steps(Chain):
             raise ValueError(f"depth ends at 5, not at {depth}.")
         for k in range(depth):
             self.append(nn.Conv2d(3 if k == 0 else 16, 16, 3, 2, 1))
-            self.mark(f"c{k + 1}", 16, 2 ** (k + 1))
+            self.add_feature(f"c{k + 1}", 16, 2 ** (k + 1))
 
 class Sized(Steps):
     def __init__(self, size: int = 1):
@@ -158,7 +159,7 @@ def test_tables_fit_a_terminal_of_120_columns(table: str, network: tuple[Facts, 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overview: Facts) -> None:
     family = FAMILIES[name]
-    assert issubclass(family, Chain)
+    assert issubclass(family, SequentialBackbone)
     of_variants = [
         (found, variant["arguments"]) for variant in overview[name]["variants"] for found in variant["weights"]
     ]
@@ -194,7 +195,9 @@ def test_layers_add_up_to_totals_which_are_those_that_pytorch_counts(network: tu
     for found in facts["maps"]:
         assert (found["channels"], found["stride"]) == backbone.features[found["name"]]
         assert [found["channels"], *found["size"]] == list(maps[found["name"]].shape[1:])
-        assert found["roles"] == [role for role, taps in backbone.taps.items() if found["name"] in taps]
+        assert found["roles"] == [
+            role for role, default_features in backbone.default_features.items() if found["name"] in default_features
+        ]
     assert list(maps) == [found["name"] for found in facts["maps"]]
 
 

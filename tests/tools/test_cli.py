@@ -207,7 +207,7 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         (["fit", "--config", SHAPES, "--data.root=/nowhere"], "There is no data folder /nowhere"),
         (["validate", "--run", "/nowhere"], "/nowhere is no folder of a run"),
         (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be positive"),
-        (["fit", "--config", SHAPES, "--model.maps=[c9]"], "has no map 'c9'"),
+        (["fit", "--config", SHAPES, "--model.feature_maps=[c9]"], "has no map 'c9'"),
         (["train"], "there is no command 'train'"),
         (["fit"], "litmobile fit needs --config NAME, --run FOLDER, or --model and --data:"),
         (["validate"], "litmobile validate needs --config NAME, --run FOLDER, or --model and --data:"),
@@ -235,7 +235,7 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         ([*FIT, "--model.backbone=nope.Nope"], "nope.Nope cannot be imported: No module named 'nope'."),
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
-        ([*CLASSIFY, "--data.sizes=64"], "--data.sizes takes a list such as [160,192], not 64."),
+        ([*CLASSIFY, "--data.train_sizes=64"], "--data.train_sizes takes a list such as [160,192], not 64."),
         (
             [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.crop=64"],
             "--data.augmentation.crop takes a list such as [64,96], not 64.",
@@ -273,7 +273,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     [
         (["--model.num_classes=3"], "num_classes is 3, but the data has 6 classes"),
         (["--model.backbone_weights=nothing.pth"], "There is no weights file nothing.pth"),
-        (["--model.maps=[c9]"], "MobileNetV2 has no map 'c9': it offers c1"),
+        (["--model.feature_maps=[c9]"], "MobileNetV2 has no map 'c9': it offers c1"),
         (["--data.val=absent"], "There is no annotation file"),
     ],
 )

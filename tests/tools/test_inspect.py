@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from litmobile.tasks.detection import Annotations, DetectionData, ImageRecord, VocDetection
+from litmobile.tasks.detection import DetectionDataModule, DetectionSplit, ImageRecord, VocDetection
 from litmobile.tools.cli import main
 from support.cli import SHAPES, TINY, Inspect, Report, fit, refusal
 
@@ -23,19 +23,19 @@ OBJECT = (
 )
 
 
-class OwnDetection(DetectionData):
+class OwnDetection(DetectionDataModule):
     """A data set of a user's own, which knows two splits and reads no files for them."""
 
     def __init__(self, root: str, classes: int = 2) -> None:
         super().__init__()
         self.root, self.count = Path(root), classes
 
-    def read(self, split: str) -> Annotations:
+    def read(self, split: str) -> DetectionSplit:
         folder = self.root / split
         names = sorted(path.name for path in folder.iterdir())
         records = [ImageRecord(name, (50, 50), [(0, 0, 25, 25)], [0]) for name in names]
         more = split == "val" and self.count > 2
-        return Annotations.from_records(folder, folder, ["one", "two", *(["three"] if more else [])], records)
+        return DetectionSplit.from_records(folder, folder, ["one", "two", *(["three"] if more else [])], records)
 
 
 class OtherVoc(VocDetection):
@@ -175,9 +175,9 @@ def test_all_that_is_broken_is_named(voc: Path, inspect: Inspect) -> None:
     assert all(fault in text for fault in report["broken"]["train"] + report["broken"]["val"])
     unread, train, val = report["stops"]
     assert "n0.xml is no XML file" in unread
-    assert train == "1 of 2 images of train cannot be used: --data.broken=skip leaves them out."
+    assert train == "1 of 2 images of train cannot be used: --data.on_invalid=skip leaves them out."
     assert val == f"None of 1 images of val can be used: {report['broken']['val'][0]}"
-    assert inspect(*words, "--data.broken=skip")[1]["stops"] == [val]
+    assert inspect(*words, "--data.on_invalid=skip")[1]["stops"] == [val]
     text, report = inspect(*words, "--no-pictures")
     assert report["broken"] is None and "Pictures were not read" in text
     assert report["stops"] == [unread]
@@ -255,7 +255,7 @@ def test_of_many_objects_some_are_measured(shapes: Path, inspect: Inspect, monke
 
 def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspect) -> None:
     words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=support.own.Plain", "--no-pictures"]
-    text, report = inspect(*words, "--model.maps=[c3,c4]")
+    text, report = inspect(*words, "--model.feature_maps=[c3,c4]")
     assert report["anchors"] == "Plain lays no anchors." and report["anchors"] in text
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litmobile.tasks.classification import ClassificationData, LabelledImages
+from litmobile.tasks.classification import ClassificationDataModule, ClassificationSplit
 from litmobile.tools.cli import main
 from support.cli import Inspect, Report
 
@@ -29,14 +29,14 @@ PICTURES = {
 }
 
 
-class Numbered(ClassificationData):
+class Numbered(ClassificationDataModule):
     """A data set of a user's own, whose source holds pixels and no files."""
 
-    def read(self, split: str) -> LabelledImages:
+    def read(self, split: str) -> ClassificationSplit:
         pixels = np.arange(4 * 8 * 8 * 3, dtype=np.uint8).reshape(4, 8, 8, 3)
         pixels[3 if split == "train" else 0] = pixels[1]
         names, labels = np.array([f"#{k}" for k in range(4)]), np.array([0, 1, 1, 0])
-        return LabelledImages(Path(split), Path(split), names, labels, ("one", "two"), pixels=pixels)
+        return ClassificationSplit(Path(split), Path(split), names, labels, ("one", "two"), pixels=pixels)
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def test_files_that_cannot_be_read_are_named_and_counted_nowhere_else(root: Path
         (root / name).write_text("no picture")
     text, report = inspect(FOLDERS, f"--data.root={root}")
     assert [len(faults) for faults in report["broken"].values()] == [2, 0]
-    assert report["stops"] == ["2 of 8 images of train cannot be used: --data.broken=skip leaves them out."]
-    assert inspect(FOLDERS, f"--data.root={root}", "--data.broken=skip")[1]["stops"] == []
+    assert report["stops"] == ["2 of 8 images of train cannot be used: --data.on_invalid=skip leaves them out."]
+    assert inspect(FOLDERS, f"--data.root={root}", "--data.on_invalid=skip")[1]["stops"] == []
     for fault in report["broken"]["train"]:
         assert "broken.png cannot be read as a picture" in fault and fault in text
     assert report["copies"]["groups"] == []

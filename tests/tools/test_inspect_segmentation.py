@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from litmobile.tasks.segmentation import FolderSegmentation, MaskedImages, PixelLoss, SegmentationData
+from litmobile.tasks.segmentation import FolderSegmentation, PixelLoss, SegmentationDataModule, SegmentationSplit
 from litmobile.tasks.segmentation.masks import ByValue, Labels
 from litmobile.tools.cli import main
 from litmobile.tools.inspect.segmentation import areas_and_widths
@@ -200,8 +200,8 @@ def test_all_that_cannot_be_used_is_named_and_counted_nowhere_else(root: Path, i
     assert train["images"] == 7
     unpaired, broken = report["stops"]
     assert "There is 1 image in" in unpaired and "alone.png" in unpaired
-    assert broken == "4 of 7 images of train cannot be used: --data.broken=skip leaves them out."
-    assert inspect(FOLDER, f"--data.root={root}", VALUES, "--data.broken=skip")[1]["stops"] == []
+    assert broken == "4 of 7 images of train cannot be used: --data.on_invalid=skip leaves them out."
+    assert inspect(FOLDER, f"--data.root={root}", VALUES, "--data.on_invalid=skip")[1]["stops"] == []
     assert {**train, "images": 3, "notes": []} == whole
 
 
@@ -247,7 +247,7 @@ def test_a_split_without_a_label_would_stop_a_training(
 ) -> None:
     for file in (root / "masks" / split).iterdir():
         cv2.imwrite(str(file), np.full((SIDE, SIDE), 255, dtype=np.uint8))
-    report = inspect(FOLDER, f"--data.root={root}", f"--data.broken={broken}", *pictures)[1]
+    report = inspect(FOLDER, f"--data.root={root}", f"--data.on_invalid={broken}", *pictures)[1]
     assert report["stops"] == [
         f"No pixel of {root / 'masks' / split} has a class: all of them hold what counts as none."
     ]
@@ -261,18 +261,18 @@ def test_a_network_of_label_maps_sees_all_of_a_picture(
     assert_one_sentence(caught.value, "preprocessing.fit is crop", "stretch or pad")
 
 
-class Disagreeing(SegmentationData):
+class Disagreeing(SegmentationDataModule):
     """A data set of a user's own, whose splits have other classes."""
 
     def __init__(self, root: str) -> None:
         super().__init__()
         self.root = root
 
-    def read(self, split: str) -> MaskedImages:
+    def read(self, split: str) -> SegmentationSplit:
         names, folder = np.array(["a.png"]), Path(self.root)
         classes = ("road", "pole") if split == "train" else ("road", "stick")
         images, masks = folder / "images" / split, folder / "masks" / split
-        return MaskedImages(images, images, names, masks, names, classes, ByValue(range(2)))
+        return SegmentationSplit(images, images, names, masks, names, classes, ByValue(range(2)))
 
 
 def test_data_of_ones_own_whose_splits_disagree(root: Path, inspect: Inspect) -> None:

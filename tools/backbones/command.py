@@ -17,6 +17,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from ...backbones.contract import Backbone
+from ...errors import UserError
 from .facts import family_facts, network_facts, shipped
 from .tables import network_text, overview_text
 
@@ -56,8 +57,8 @@ def overview_options(words: Sequence[str]) -> bool:
     except ArgumentError as error:
         strays = re.search(r"Unrecognized arguments: (.*)", str(error))
         if strays is None:
-            raise ValueError(first_line_of(error)) from error
-        raise ValueError(
+            raise UserError(first_line_of(error)) from error
+        raise UserError(
             f"litmobile backbones takes --json, or first a family and then its options, but no {strays[1]!r} here."
         ) from error
 
@@ -75,7 +76,7 @@ def network_options(
     options = parser.add_class_arguments(family, None)
     taken = {"size", "json"}.intersection(options)
     if taken:
-        raise ValueError(
+        raise UserError(
             f"{family.__name__} has an argument {taken.pop()!r}, which is an option of litmobile backbones itself: "
             "give it another name."
         )
@@ -86,7 +87,7 @@ def network_options(
     try:
         given = vars(parser.parse_args(list(words)))
     except ArgumentError as error:
-        raise ValueError(sentence(error, family, options)) from error
+        raise UserError(sentence(error, family, options)) from error
     size, as_json = given.pop("size"), given.pop("json")
     defaults = family.defaults()
     arguments = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
@@ -112,16 +113,16 @@ def family_called(name: str) -> type[Backbone]:
         lower = {known.lower(): known for known in families}
         close = difflib.get_close_matches(name.lower(), lower, n=1)
         guess = f"did you mean {lower[close[0]]}? " if close else ""
-        raise ValueError(
+        raise UserError(
             f"There is no backbone {name!r}: {guess}choose one of {', '.join(families)}, or give the import path of "
             "yours, such as mypackage.MyBackbone."
         )
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{name} cannot be imported: {error}.") from error
+        raise UserError(f"{name} cannot be imported: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, Backbone)) or inspect.isabstract(found):
-        raise ValueError(f"{name} is no backbone: give a class that derives from litmobile.backbones.Backbone.")
+        raise UserError(f"{name} is no backbone: give a class that derives from litmobile.backbones.Backbone.")
     return found
 
 
@@ -133,12 +134,10 @@ def image_size(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?", text.strip())
     if found is None:
-        raise ValueError(
-            f"--size takes one number or height and width in pixels, such as 320 or 320x240, not {text!r}."
-        )
+        raise UserError(f"--size takes one number or height and width in pixels, such as 320 or 320x240, not {text!r}.")
     height, width = int(found[1]), int(found[2] or found[1])
     if min(height, width) < SMALLEST:
-        raise ValueError(f"--size must be at least {SMALLEST} pixels, the stride of the coarsest maps, not {text}.")
+        raise UserError(f"--size must be at least {SMALLEST} pixels, the stride of the coarsest maps, not {text}.")
     return height, width
 
 

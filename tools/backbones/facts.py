@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from ... import backbones
-from ...backbones.chain import Chain
 from ...backbones.contract import Backbone, public_path
 from ...backbones.published import Variant
+from ...backbones.sequential import SequentialBackbone
 from ...backbones.weights import describe, first_line
+from ...errors import UserError
 from ...heads import Classifier
 from ..complexity import Activation, Complexity, Operation, Shape, count, largest, without_values
 
@@ -250,10 +251,10 @@ def built(family: type[Backbone], arguments: Mapping[str, Any]) -> Backbone:
         with without_values():
             return family(**arguments).eval()
     except ValueError as error:  # a user's own family speaks to the user, too
-        raise ValueError(str(error)) from error
+        raise UserError(str(error)) from error
     except Exception as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise ValueError(f"{family.__name__}({given}) cannot be built: {told(error)}.") from error
+        raise UserError(f"{family.__name__}({given}) cannot be built: {told(error)}.") from error
 
 
 def counted_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
@@ -264,10 +265,10 @@ def counted_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
     """
     image = torch.empty(1, backbone.arguments.get("in_channels", 3), *size, device="meta")
     try:
-        return count(backbone, image, blocks=backbone.layers if isinstance(backbone, Chain) else ())
+        return count(backbone, image, blocks=backbone.layers if isinstance(backbone, SequentialBackbone) else ())
     except Exception as error:  # a network may fail in every way there is
         height, width = size
-        raise ValueError(f"{describe(backbone)} takes no image of {height}×{width} pixels: {told(error)}.") from error
+        raise UserError(f"{describe(backbone)} takes no image of {height}×{width} pixels: {told(error)}.") from error
 
 
 def told(error: Exception) -> str:
@@ -282,9 +283,10 @@ def classified(
     if variant.parameters is None:
         return None
     options: Mapping[str, Any] = variant.classifier
-    tapped = {name: backbone.features[name] for name in backbone.tap("classification")}
     with without_values():
-        head = Classifier(tapped, variant.classes, backbone.width, **options).eval()
+        head = Classifier(
+            backbone.head_features(backbone.feature_names("classification")), variant.classes, **options
+        ).eval()
     above = count(head, counted.output, size)
     return ClassifiedFacts(
         classes=variant.classes,
@@ -303,7 +305,7 @@ def map_facts(backbone: Backbone, counted: Complexity) -> list[MapFacts]:
             channels,
             stride,
             tuple(maps[name].shape[2:]),
-            tuple(role for role, taps in backbone.taps.items() if name in taps),
+            tuple(role for role, default_features in backbone.default_features.items() if name in default_features),
             next((layer for layer, x in counted.blocks.items() if x is maps[name]), None),
         )
         for name, (channels, stride) in backbone.features.items()
@@ -312,7 +314,7 @@ def map_facts(backbone: Backbone, counted: Complexity) -> list[MapFacts]:
 
 def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[WeightsFacts]:
     """Every published set of weights, with what they need otherwise than ``arguments``."""
-    if not issubclass(family, Chain):
+    if not issubclass(family, SequentialBackbone):
         return []
     return [
         WeightsFacts(name, weights.top1, family.misfits(name, arguments)) for name, weights in family.published.items()
@@ -321,7 +323,7 @@ def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[Weig
 
 def fitting_weights(backbone: Backbone) -> list[WeightsFacts]:
     """Published weights whose tensors have the shapes of this network's, those first that need nothing else."""
-    if not isinstance(backbone, Chain):
+    if not isinstance(backbone, SequentialBackbone):
         name = backbone.imagenet_weights_name()
         return [WeightsFacts(name, None, {})] if name else []
     everything = published(type(backbone), backbone.arguments)

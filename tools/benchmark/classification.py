@@ -24,7 +24,7 @@ from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.sampling import Key
+from ...tasks.sampling import SampleKey
 from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step, stepper
 
@@ -63,7 +63,7 @@ def reading_ours(setting: Setting) -> Step:
     dataset, seeds = ClassificationDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
 
     def read() -> ClassificationBatch:
-        return collate([dataset[Key(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)])
+        return collate([dataset[SampleKey(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)])
 
     return read
 

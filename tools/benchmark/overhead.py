@@ -24,10 +24,10 @@ from ...backbones.contract import Backbone, Feature
 from ...heads import BoxTargets
 from ...heads.contract import Features, Head
 from ...tasks import run
-from ...tasks.detection import Annotations, DetectionData, DetectionTask
+from ...tasks.detection import DetectionDataModule, DetectionSplit, DetectionTask
 from ...tasks.detection.data import DetectionBatch
 from ...tasks.network import Network
-from ...tasks.schedule import Cosine, parameter_groups, warmed_up
+from ...tasks.schedule import Cosine, parameter_groups, warmup_schedule
 
 WARMUP = 100  # steps that are not counted
 QUIET: dict[str, Any] = {"max_epochs": 1, "accelerator": "cpu", "enable_model_summary": False}
@@ -39,7 +39,7 @@ class Point(Backbone):
     def __init__(self) -> None:
         super().__init__()
         self.features = {"c1": Feature(4, 2)}
-        self.taps = {"detection": ("c1",)}
+        self.default_features = {"detection": ("c1",)}
         self.conv = nn.Conv2d(3, 4, 1)
 
     def select(self, names: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ class Point(Backbone):
 class Nothing(Head):
     """Two terms of a loss and no answer."""
 
-    def __init__(self, features: Features, num_classes: int, width: float = 1.0) -> None:
+    def __init__(self, features: Features, num_classes: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
 
@@ -92,11 +92,11 @@ class Repeated(IterableDataset[DetectionBatch]):
             yield self.batch
 
 
-class NoData(DetectionData):
+class NoData(DetectionDataModule):
     """A data module that gives ``batches`` and reads nothing."""
 
     def __init__(self, batches: Repeated) -> None:
-        super().__init__(batch_size=2, workers=0)
+        super().__init__(batch_size=2, num_workers=0)
         self.batches = batches
 
     def setup(self, stage: str) -> None:
@@ -106,7 +106,7 @@ class NoData(DetectionData):
     def classes(self) -> tuple[str, ...]:
         return ("thing",)
 
-    def read(self, split: str) -> Annotations:
+    def read(self, split: str) -> DetectionSplit:
         raise NotImplementedError("there is nothing to read")
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -145,12 +145,12 @@ def loss_of(network: Network, batch: DetectionBatch) -> Tensor:
 def optimizer_of(network: Network) -> tuple[torch.optim.Optimizer, Any]:
     """Those of a task."""
     optimizer = torch.optim.SGD(parameter_groups(network.parameters()), lr=0.05, momentum=0.9, weight_decay=4e-5)
-    return optimizer, warmed_up(optimizer, Cosine(), 100_000, 1, 10)
+    return optimizer, warmup_schedule(optimizer, Cosine(), 100_000, 1, 10)
 
 
 def task(average: bool) -> DetectionTask:
     """The network of next to nothing, to be trained as any other."""
-    return DetectionTask(Point(), Nothing, average_decay=0.999 if average else None)
+    return DetectionTask(Point(), Nothing, ema_decay=0.999 if average else None)
 
 
 def network() -> Network:

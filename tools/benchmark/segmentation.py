@@ -42,7 +42,7 @@ def lraspp_ours(setting: Setting) -> Step:
         LRASPP,
         [str(k) for k in range(STEP_CLASSES)],
         Preprocessing(STEP_SIZE, mean=MEAN, std=STD),
-        maps=["c3_first", "final"],  # where torchvision's head sits
+        feature_maps=["c3_first", "final"],  # where torchvision's head sits
     ).train()
     network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
     if setting.compiled:

@@ -126,11 +126,11 @@ class Classified(nn.Module):
 
     def __init__(self, backbone: Backbone, **options: Any) -> None:
         super().__init__()
-        maps = backbone.tap("classification")
-        features = {name: backbone.features[name] for name in maps}
+        maps = backbone.feature_names("classification")
+        features = backbone.head_features(maps)
         backbone.select(maps)
         self.backbone = backbone
-        self.head = Classifier(features, 1000, backbone.width, **options)
+        self.head = Classifier(features, 1000, **options)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.backbone(images), (BACKBONE_SIZE, BACKBONE_SIZE))

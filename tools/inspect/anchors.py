@@ -12,12 +12,12 @@ import torch
 import yaml
 from torch import Tensor
 
-from ...backbones.contract import Feature, public_path
+from ...backbones.contract import Feature, Features, public_path
 from ...heads.ssdlite import SSDLite
+from ...heads.ssdlite.anchor_recall import Reach, reach
+from ...heads.ssdlite.anchor_search import AnchorOptions, Grid, suggest
 from ...heads.ssdlite.anchors import Layout
-from ...heads.ssdlite.reach import Reach, reach
-from ...heads.ssdlite.suggest import AnchorOptions, Grid, suggest
-from ...tasks.detection import Annotations, DetectionTask
+from ...tasks.detection import DetectionSplit, DetectionTask
 from ...tasks.detection.statistics import input_boxes, visible
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
@@ -107,7 +107,7 @@ class Objects(NamedTuple):
 
 
 def anchor_report(
-    task: Task | None, split: str, annotations: Annotations, preprocessing: Preprocessing
+    task: Task | None, split: str, annotations: DetectionSplit, preprocessing: Preprocessing
 ) -> AnchorReport | str:
     """Measures the anchors of ``task``'s network on a split; a sentence where there is nothing to measure.
 
@@ -128,12 +128,12 @@ def anchor_report(
         grids = [(level.shape[2], level.shape[3]) for level in head.pyramid(maps)]
     laid = head.anchors
     present = AnchorOptions(laid.scales, laid.ratios, laid.layout)
-    better = suggest(objects.boxes, objects.labels, grids, preprocessing.size, present, head.match_iou)
+    better = suggest(objects.boxes, objects.labels, grids, preprocessing.size, present, head.iou_thresh)
 
     def figures(options: AnchorOptions) -> AnchorFigures:
         anchors = options.generator()(grids, preprocessing.size, objects.boxes)
-        found = reach(objects.boxes, objects.owners, anchors, head.match_iou)
-        overall, *classes = by_class(found, objects.labels, annotations.classes, head.match_iou)
+        found = reach(objects.boxes, objects.owners, anchors, head.iou_thresh)
+        overall, *classes = by_class(found, objects.labels, annotations.classes, head.iou_thresh)
         scales, ratios = list(options.scales), list(options.ratios)
         return AnchorFigures(scales, ratios, options.layout, len(anchors), overall, classes)  # pyright: ignore[reportArgumentType] — either kind of ratios
 
@@ -143,14 +143,14 @@ def anchor_report(
         of_published=task is None,
         task=public_path(DetectionTask if task is None else type(task)),
         head=public_path(type(head)),
-        threshold=head.match_iou,
+        threshold=head.iou_thresh,
         grids=grids,
         present=figures(present),
         suggested=None if better is present else figures(better),
     )
 
 
-def measured(annotations: Annotations, preprocessing: Preprocessing, step: int) -> Objects:
+def measured(annotations: DetectionSplit, preprocessing: Preprocessing, step: int) -> Objects:
     """Objects that training would see without augmentation, of every ``step``-th image."""
     some = annotations.keep(images=np.arange(len(annotations)) % step == 0)
     boxes = input_boxes(some, preprocessing)
@@ -169,7 +169,7 @@ def published(preprocessing: Preprocessing) -> tuple[SSDLite, dict[str, Tensor]]
     """SSDLite as published, of hardly any channels, and maps at the strides that it is published on."""
     features = {"c4": Feature(1, 16), "final": Feature(1, 32)}
     maps = {name: torch.zeros(1, 1, *(-(-n // f.stride) for n in preprocessing.size)) for name, f in features.items()}
-    return SSDLite(features, num_classes=1, width=0.01).eval(), maps
+    return SSDLite(Features(features, width=0.01), num_classes=1).eval(), maps
 
 
 def by_class(found: Reach, labels: Tensor, classes: Sequence[str], threshold: float) -> list[ClassReach]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...tasks.classification import ClassificationData, LabelledImages
+from ...tasks.classification import ClassificationDataModule, ClassificationSplit
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .copies import Copies, Identified, copies, digest
@@ -102,7 +102,7 @@ class Pictures(NamedTuple):
 
 
 def inspect_classification(
-    data: ClassificationData, preprocessing: Preprocessing, pictures: bool
+    data: ClassificationDataModule, preprocessing: Preprocessing, pictures: bool
 ) -> ClassificationInspection:
     """Reads all splits and looks at them.
 
@@ -128,7 +128,7 @@ def inspect_classification(
     )
 
 
-def read_pictures(name: str, split: LabelledImages) -> Pictures:
+def read_pictures(name: str, split: ClassificationSplit) -> Pictures:
     """Reads every picture of a split, with a progress bar."""
     sizes = np.zeros((len(split), 2), dtype=np.int64)
     digests = [""] * len(split)
@@ -141,14 +141,14 @@ def read_pictures(name: str, split: LabelledImages) -> Pictures:
     return Pictures(sizes, digests, faults(name, split, look))
 
 
-def identified(split: LabelledImages, read: Pictures) -> Identified:
+def identified(split: ClassificationSplit, read: Pictures) -> Identified:
     """What tells whether pictures of ``split`` are copies."""
     labels = [split.classes[label] for label in split.labels]
     return Identified([str(name) for name in split.names], labels, read.digests)
 
 
 def labelled_statistics(
-    split: LabelledImages, read: Pictures | None, preprocessing: Preprocessing
+    split: ClassificationSplit, read: Pictures | None, preprocessing: Preprocessing
 ) -> LabelledStatistics:
     """Counts a split, and measures its pictures if they were ``read``."""
     counts = split.counts()
@@ -181,5 +181,5 @@ def picture_sizes(sizes: NDArray[np.int64], preprocessing: Preprocessing) -> Pic
 
 def enlarges(preprocessing: Preprocessing, size: ImageSize) -> bool:
     """Whether an image of this ``size`` gets more rows or columns than it has."""
-    frame = preprocessing.frame(size.height, size.width)
-    return frame.rows > size.height or frame.columns > size.width
+    geometry = preprocessing.geometry(size.height, size.width)
+    return geometry.rows > size.height or geometry.columns > size.width

@@ -12,11 +12,11 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ...tasks.classification import ClassificationData
-from ...tasks.detection import DetectionData
-from ...tasks.errors import DataError, TaskError
+from ...errors import DataError, TaskError, UserError
+from ...tasks.classification import ClassificationDataModule
+from ...tasks.detection import DetectionDataModule
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.segmentation import SegmentationData
+from ...tasks.segmentation import SegmentationDataModule
 from ...tasks.task import Task
 from .. import configurations
 from ..parser_errors import sentence
@@ -84,11 +84,11 @@ def inspect(words: Sequence[str]) -> None:
             parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
         )
     except ArgumentError as error:
-        raise ValueError(sentence(str(error), "litmobile inspect")) from error
+        raise UserError(sentence(str(error), "litmobile inspect")) from error
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
-        raise ValueError(f"--json has to name a file, and {target} is a folder.")
+        raise UserError(f"--json has to name a file, and {target} is a folder.")
     inspection, text = look(data, task, options.size, pictures=not options.no_pictures)
     print(text)
     if target is not None:
@@ -109,16 +109,16 @@ def look(
         ValueError: this is data of another kind, or cut, or ``size`` contradicts ``task``.
         DataError: there is no split that can be read.
     """
-    if isinstance(data, DetectionData):
+    if isinstance(data, DetectionDataModule):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
         preprocessing.check_uncut(type(data).__name__)
         objects = inspect_detection(data, task, preprocessing, pictures)
         return objects, detection_tables.tables(objects)
-    if isinstance(data, ClassificationData):
+    if isinstance(data, ClassificationDataModule):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
         labelled = inspect_classification(data, preprocessing, pictures)
         return labelled, classification_tables.tables(labelled)
-    if isinstance(data, SegmentationData):
+    if isinstance(data, SegmentationDataModule):
         preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
         preprocessing.check_uncut(type(data).__name__)
         masked = inspect_segmentation(data, preprocessing, pictures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...tasks.detection import DetectionData
+from ...tasks.detection import DetectionDataModule
 from ...tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
@@ -36,7 +36,7 @@ class Inspection:
 
 
 def inspect_detection(
-    data: DetectionData, task: Task | None, preprocessing: Preprocessing, pictures: bool
+    data: DetectionDataModule, task: Task | None, preprocessing: Preprocessing, pictures: bool
 ) -> Inspection:
     """Reads all splits and looks at them.
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ...heads.predictions import IGNORED
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.segmentation import MaskedImages, SegmentationData
+from ...tasks.segmentation import SegmentationDataModule, SegmentationSplit
 from ...tasks.segmentation.losses import Frequency, frequency_weights
-from ...tasks.segmentation.masked import nothing_labelled
 from ...tasks.segmentation.masks import Labels
+from ...tasks.segmentation.split import nothing_labelled
 from ...tasks.segmentation.transforms import placed_labels
 from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
 from .copies import Copies, Identified, copies, digest
@@ -122,7 +122,7 @@ class Masks(NamedTuple):
 
 
 def inspect_segmentation(
-    data: SegmentationData, preprocessing: Preprocessing, pictures: bool
+    data: SegmentationDataModule, preprocessing: Preprocessing, pictures: bool
 ) -> SegmentationInspection:
     """Reads all splits and looks at them.
 
@@ -150,7 +150,7 @@ def inspect_segmentation(
     )
 
 
-def read_masks(name: str, split: MaskedImages, preprocessing: Preprocessing, pictures: bool) -> Masks:
+def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing, pictures: bool) -> Masks:
     """Reads every mask of a split, and every picture if those are asked for, with a progress bar."""
     images, classes = len(split), len(split.classes)
     sizes, pixels = np.zeros((images, 2), np.int64), np.zeros((images, classes + 1), np.int64)
@@ -165,13 +165,13 @@ def read_masks(name: str, split: MaskedImages, preprocessing: Preprocessing, pic
             labels = split.labels(index)
         sizes[index] = labels.shape
         pixels[index] = np.bincount(labels.ravel(), minlength=IGNORED + 1)[[*range(classes), IGNORED]]
-        shown = placed_labels(labels, preprocessing.frame(*labels.shape), preprocessing.size)
+        shown = placed_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
         area[index], width[index] = areas_and_widths(shown, classes)
 
     return Masks(sizes, pixels, area, width, digests, mask_digests, faults(name, split, look))
 
 
-def without_labels(splits: Mapping[str, MaskedImages], read: Mapping[str, Masks]) -> list[str]:
+def without_labels(splits: Mapping[str, SegmentationSplit], read: Mapping[str, Masks]) -> list[str]:
     """A sentence for each split of a training whose masks can be read, but show no class."""
     pixels = {name: read[name].pixels for name in TRAINED_ON if name in read}
     return [nothing_labelled(splits[name]) for name, of in pixels.items() if of.any() and not of[:, :-1].any()]
@@ -199,7 +199,7 @@ def stretches(labels: Labels) -> NDArray[np.int32]:
     return np.repeat(lengths, lengths).reshape(labels.shape)
 
 
-def masked_statistics(split: MaskedImages, read: Masks) -> MaskedStatistics:
+def masked_statistics(split: SegmentationSplit, read: Masks) -> MaskedStatistics:
     """Counts and measures what was ``read`` of a split."""
     whole = read.sizes.all(1)
     labelled, of_class = read.pixels[:, :-1].sum(1), read.pixels.sum(0)
@@ -235,6 +235,6 @@ def class_weights(pixels: NDArray[np.int64]) -> dict[str, list[float]] | None:
     return {rule: frequency_weights(rule, pixels).tolist() for rule in get_args(Frequency)}
 
 
-def identified(split: MaskedImages, read: Masks) -> Identified:
+def identified(split: SegmentationSplit, read: Masks) -> Identified:
     """What tells whether pictures of ``split`` are copies."""
     return Identified([str(name) for name in split.names], read.mask_digests, read.digests)

@@ -7,10 +7,10 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-from ...tasks.broken import broken_pictures
-from ...tasks.data import Data
-from ...tasks.errors import DataError
-from ...tasks.split import Broken, Split
+from ...errors import DataError
+from ...tasks.broken import find_invalid_images
+from ...tasks.data import DataModule
+from ...tasks.split import OnInvalid, Split
 
 SPLITS = ("train", "val", "test")
 TRAINED_ON = ("train", "val")
@@ -31,22 +31,22 @@ class Reading(NamedTuple, Generic[S]):
     splits: dict[str, S]
     not_read: dict[str, str]
     refused: dict[str, str]
-    broken: Broken
+    broken: OnInvalid
 
 
-def read_splits(data: Data[S]) -> Reading[S]:
+def read_splits(data: DataModule[S]) -> Reading[S]:
     """Reads the splits as a training does and, where it would refuse one, without what cannot be used.
 
     Raises:
         DataError: there is no split that can be read.
     """
-    asked = data.broken
+    asked = data.on_invalid
     splits: dict[str, S] = {}
     errors: dict[str, DataError | OSError] = {}
     refused: dict[str, str] = {}
     for name in SPLITS:
         for broken in dict.fromkeys((asked, "skip")):
-            data.broken = broken
+            data.on_invalid = broken
             try:
                 splits[name] = data.read(name)
                 break
@@ -59,7 +59,7 @@ def read_splits(data: Data[S]) -> Reading[S]:
     return Reading(splits, {name: str(error) for name, error in errors.items()}, refused, asked)
 
 
-def stops(data: Data[S], reading: Reading[S], broken: Mapping[str, Sequence[str]] | None) -> list[str]:
+def stops(data: DataModule[S], reading: Reading[S], broken: Mapping[str, Sequence[str]] | None) -> list[str]:
     """Where a training would stop, a sentence each.
 
     Args:
@@ -82,15 +82,15 @@ def stops(data: Data[S], reading: Reading[S], broken: Mapping[str, Sequence[str]
             found.append(f"None of {images} images of {name} can be used: {said[0]}")
         elif reading.broken == "raise":
             found.append(
-                f"{len(said)} of {images} images of {name} cannot be used: --data.broken=skip leaves them out."
+                f"{len(said)} of {images} images of {name} cannot be used: --data.on_invalid=skip leaves them out."
             )
     return found
 
 
 def faults(name: str, split: Split, look: Callable[[int], object] | None = None) -> list[str]:
-    """What is wrong with the pictures of a split, with a progress bar; see :func:`.broken.broken_pictures`."""
+    """What is wrong with the pictures of a split, with a progress bar; see :func:`.broken.find_invalid_images`."""
 
     def progress(passing: Iterable[str]) -> Iterable[str]:
         return tqdm(passing, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
 
-    return list(broken_pictures(split, progress, look).values())
+    return list(find_invalid_images(split, progress, look).values())

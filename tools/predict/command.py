@@ -11,16 +11,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.detection.annotations import read_json
 from ...tasks.detection.coco import column, records
+from ...tasks.detection.split import read_json
 from ...tasks.network import Network, load
 from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.inference import Inference
 from . import sources
 from .drawings import Drawings
 from .results import ClassificationResults, DetectionResults, Name, Results, SegmentationResults, kind_of
-from .sources import Shot, Source, Unreadable
+from .sources import Source, Unreadable, VideoFrame
 
 LEAST_SCORE = 0.3  # of what is drawn
 
@@ -58,21 +59,21 @@ def predict(
         FileNotFoundError: there is no such run.
     """
     if least_score is not None and not 0 <= least_score <= 1:
-        raise ValueError(f"--score must be between 0 and 1, not {least_score}.")
+        raise UserError(f"--score must be between 0 and 1, not {least_score}.")
     network = placed(load(run), device)
     kind = kind_of(network)
     if annotations is not None and kind is not Detections:
-        raise ValueError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
+        raise UserError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
     if label_ids is not None and kind is not Segmentation:
-        raise ValueError(f"--label-ids is for label maps, and {run} predicts none.")
+        raise UserError(f"--label-ids is for label maps, and {run} predicts none.")
     if inference is not None and kind is not Segmentation:
-        raise ValueError(f"--window, --scales and --flip are for label maps, and {run} predicts none.")
+        raise UserError(f"--window, --scales and --flip are for label maps, and {run} predicts none.")
     if least_score is not None and kind is Segmentation:
-        raise ValueError(f"--score is for boxes and names of classes, and {run} predicts label maps.")
+        raise UserError(f"--score is for boxes and names of classes, and {run} predicts label maps.")
     values = label_values(network.classes, label_ids, run)
     folder = result_folder(run, out)
     if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
-        raise ValueError(f"--out {folder} holds the pictures, among which drawings do not belong: name another.")
+        raise UserError(f"--out {folder} holds the pictures, among which drawings do not belong: name another.")
     found = sources.find(paths, leave_out=folder)
     names, category_ids = {}, list(range(1, len(network.classes) + 1))
     if annotations is not None:
@@ -111,7 +112,7 @@ def predict(
                 drawings.write(drawing, targets[path], shot.moment)
             tally.add(shot)
     if results is None:
-        raise ValueError(f"None of the {len(found)} files could be read.")
+        raise UserError(f"None of the {len(found)} files could be read.")
 
 
 def placed(network: Network, device: str) -> Network:
@@ -124,16 +125,16 @@ def placed(network: Network, device: str) -> Network:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:  # of a name that means nothing, of a device that is not there
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise ValueError(f"--device {device} cannot be used here: {reason}.") from error
+        raise UserError(f"--device {device} cannot be used here: {reason}.") from error
 
 
 def result_folder(run: Path, out: Path | None) -> Path:
     """Where the results go."""
     if out is None and not run.is_dir():
-        raise ValueError(f"--out has to name a folder for the results, because {run} is a file.")
+        raise UserError(f"--out has to name a folder for the results, because {run} is a file.")
     folder = run / "predictions" if out is None else out
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file, where a folder for the results is needed.")
+        raise UserError(f"{folder} is a file, where a folder for the results is needed.")
     return folder
 
 
@@ -155,11 +156,11 @@ def match_images(found: Sequence[Source], content: dict[str, Any], file: Path) -
         parts = source.path.absolute().parts
         end = next((end for k in range(len(parts)) if (end := "/".join(parts[k:])) in by_name), None)
         if end is None:
-            raise ValueError(f"{source.path} is none of the images of {file}.")
+            raise UserError(f"{source.path} is none of the images of {file}.")
         image_id, row = by_name[end]
         name = Name(image_id, end)
         if name in owners:
-            raise ValueError(f"{owners[name]} and {source.path} are both the image {end} of {file}.")
+            raise UserError(f"{owners[name]} and {source.path} are both the image {end} of {file}.")
         owners[name] = source.path
         height, width = row.get("height"), row.get("width")
         known = isinstance(height, int) and isinstance(width, int)
@@ -178,7 +179,7 @@ def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -
     by_name = {str(row.get("name", row["id"])): key for row, key in zip(categories, ids, strict=True)}
     lost = next((name for name in classes if name not in by_name), None)
     if lost is not None:
-        raise ValueError(f"{file} has no category {lost!r}, which the network predicts.")
+        raise UserError(f"{file} has no category {lost!r}, which the network predicts.")
     return [by_name[name] for name in classes]
 
 
@@ -194,7 +195,7 @@ def label_values(classes: Sequence[str], label_ids: str | None, run: Path) -> li
     lacking = [name for name in LABEL_IDS if name not in classes]
     if unknown or lacking:
         wrong = f"has {unknown[0]!r}" if unknown else f"lacks {lacking[0]!r}"
-        raise ValueError(f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but {run} {wrong}.")
+        raise UserError(f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but {run} {wrong}.")
     return [LABEL_IDS[name] for name in classes]
 
 
@@ -212,7 +213,7 @@ class Tally:
         self.videos: set[Path] = set()
         self.skipped: list[Path] = []
 
-    def add(self, shot: Shot) -> None:
+    def add(self, shot: VideoFrame) -> None:
         """Counts ``shot`` as done."""
         if shot.moment is None:
             self.pictures += 1

@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import torch
 
+from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
 from ...tasks.classification.pictures import draw_classes
 from ...tasks.detection.pictures import draw_detections
@@ -157,7 +158,7 @@ class SegmentationResults(Results):
         self, folder: Path, classes: Sequence[str], values: Sequence[int], targets: Mapping[Path, Path], palette: bool
     ) -> None:
         if len(classes) > MOST_LABELS:
-            raise ValueError(f"label maps can hold {MOST_LABELS} classes, not {len(classes)}.")
+            raise UserError(f"label maps can hold {MOST_LABELS} classes, not {len(classes)}.")
         folder.mkdir(parents=True, exist_ok=True)
         self.classes = classes
         self.targets = targets
@@ -209,7 +210,7 @@ def kind_of(network: Network) -> type:
     kind = type(network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8)))
     if kind not in KINDS:
         known = ", ".join(kind.__name__ for kind in KINDS[:-1])
-        raise ValueError(
+        raise UserError(
             f"litmobile predict can write {known} and {KINDS[-1].__name__}, but this network predicts {kind.__name__}."
         )
     return kind

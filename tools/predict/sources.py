@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeVar
 import cv2
 import numpy as np
 
-from ...tasks.images import SUFFIXES, Image, ImageError, read_image
+from ...errors import ImageError, UserError
+from ...tasks.images import SUFFIXES, Image, read_image
 
 VIDEOS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 USUAL_RATE = 25.0  # frames a second of a video that does not tell
@@ -46,7 +47,7 @@ class Moment(NamedTuple):
     rate: float
 
 
-class Shot(NamedTuple):
+class VideoFrame(NamedTuple):
     """A picture, or a frame of a video with its ``moment``: ``image`` ``[H, W, 3]`` uint8 RGB."""
 
     source: Source
@@ -84,11 +85,11 @@ def find(paths: Iterable[Path], leave_out: Path) -> list[Source]:
                 and not file.is_dir()
             ]
             if not found:
-                raise ValueError(f"{path} holds no pictures and no videos.")
+                raise UserError(f"{path} holds no pictures and no videos.")
         elif path.exists():
             found = [Source(path, path.name)]
         else:
-            raise ValueError(f"There is no file or folder {path}.")
+            raise UserError(f"There is no file or folder {path}.")
         for source in found:
             sources.setdefault(source.path.resolve(), source)
     return list(sources.values())
@@ -104,19 +105,19 @@ def frames_told(video: cv2.VideoCapture) -> int:
     return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
 
 
-def read(sources: Iterable[Source]) -> Iterator[Shot | Unreadable]:
+def read(sources: Iterable[Source]) -> Iterator[VideoFrame | Unreadable]:
     """Reads pictures whole and videos frame by frame; nothing that is wrong with a file stops it."""
     for source in sources:
         if source.is_video:
             yield from read_video(source)
             continue
         try:
-            yield Shot(source, read_image(source.path, source.size))
+            yield VideoFrame(source, read_image(source.path, source.size))
         except ImageError as error:
             yield Unreadable(source, str(error))
 
 
-def read_video(source: Source) -> Iterator[Shot | Unreadable]:
+def read_video(source: Source) -> Iterator[VideoFrame | Unreadable]:
     """The frames of a video, turned as its camera noted; what is wrong with it comes last."""
     video = cv2.VideoCapture(str(source.path))
     rate = video.get(cv2.CAP_PROP_FPS)
@@ -125,7 +126,7 @@ def read_video(source: Source) -> Iterator[Shot | Unreadable]:
     while (read := video.read())[0]:
         seconds = round(video.get(cv2.CAP_PROP_POS_MSEC) / 1000, 6)
         image = np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        yield Shot(source, image, Moment(number, seconds, rate))
+        yield VideoFrame(source, image, Moment(number, seconds, rate))
         number += 1
     if not number:
         yield Unreadable(source, f"{source.path} cannot be read as a video.")

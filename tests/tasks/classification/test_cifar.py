@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from litmobile.errors import DataError
 from litmobile.tasks.classification import CifarClassification
 from litmobile.tasks.classification.cifar_files import dictionary, read_cifar
-from litmobile.tasks.errors import DataError
 from support.cifar import ARCHIVES, COARSE, FINE, TEN, pack_cifar, pixel, planes, python_2_pickle, write_cifar
 
 OneSentence = Callable[..., None]
@@ -71,7 +71,7 @@ def test_an_image_is_named_by_its_file_and_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ARCHIVES)
 def test_validation_is_a_share_of_training_and_test_is_what_was_published(tmp_path: Path, form: str) -> None:
-    data = CifarClassification(str(write_cifar(tmp_path, form, 40)), val_share=0.25, batch_size=8, workers=0)
+    data = CifarClassification(str(write_cifar(tmp_path, form, 40)), val_fraction=0.25, batch_size=8, num_workers=0)
     for stage in ("fit", "test"):
         data.setup(stage)
     sizes = [len(data.splits[split]) for split in ("train", "val", "test")]
@@ -82,7 +82,7 @@ def test_validation_is_a_share_of_training_and_test_is_what_was_published(tmp_pa
 
 
 def test_batches_of_images_come_out(tmp_path: Path) -> None:
-    data = CifarClassification(str(write_cifar(tmp_path, "cifar-10-batches-bin")), batch_size=16, workers=0)
+    data = CifarClassification(str(write_cifar(tmp_path, "cifar-10-batches-bin")), batch_size=16, num_workers=0)
     data.setup("fit")
     batch = next(iter(data.val_dataloader()))
     assert batch.images.shape[:2] == (10, 3)

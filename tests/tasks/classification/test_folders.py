@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litmobile.tasks.classification import FolderClassification, LabelledImages
+from litmobile.errors import DataError
+from litmobile.tasks.classification import ClassificationSplit, FolderClassification
 from litmobile.tasks.classification.folders import read_folders
-from litmobile.tasks.errors import DataError
 from litmobile.tasks.files import STRAY_FOLDERS
 from support.pictures import write_empty, write_picture
 
@@ -29,7 +29,7 @@ def folders(tmp_path: Path) -> Path:
     return root
 
 
-def names(images: LabelledImages) -> list[str]:
+def names(images: ClassificationSplit) -> list[str]:
     return images.names.tolist()
 
 
@@ -187,8 +187,8 @@ def test_a_folder_that_the_given_classes_lack_is_named(folders: Path, assert_one
 @pytest.mark.parametrize(
     ("options", "mentioned"),
     [
-        ({"val_share": 0.0}, "val_share"),
-        ({"val_share": 1.0}, "val_share"),
+        ({"val_fraction": 0.0}, "val_fraction"),
+        ({"val_fraction": 1.0}, "val_fraction"),
         ({"split_seed": -1}, "split_seed"),
         ({"classes": ["cat"]}, "one class alone, cat"),
         ({"classes": ["cat", "dog", "cat"]}, "cat twice"),
@@ -203,7 +203,7 @@ def test_impossible_options_are_refused(options: dict, mentioned: str, assert_on
 def test_files_that_are_no_pictures_inside_are_named_when_met(folders: Path, assert_one_sentence: OneSentence) -> None:
     fake = folders / "train" / "cat" / "fake.jpg"
     fake.write_bytes(b"<html>404</html>")
-    data = FolderClassification(str(folders), workers=0, batch_size=7)
+    data = FolderClassification(str(folders), num_workers=0, batch_size=7)
     data.setup("fit")
     with pytest.raises(ValueError, match=r"fake\.jpg") as caught:
         list(data.train_dataloader())
@@ -214,7 +214,7 @@ def test_files_that_are_no_pictures_inside_can_be_left_out(folders: Path, caplog
     (folders / "train" / "cat" / "fake.jpg").write_bytes(b"<html>404</html>")
     write_empty(folders / "train" / "dog" / "empty.png")
     (folders / "train" / "dog" / "gone.png").symlink_to(folders / "nowhere.png")
-    data = FolderClassification(str(folders), workers=0, broken="skip", batch_size=6)
+    data = FolderClassification(str(folders), num_workers=0, on_invalid="skip", batch_size=6)
     data.setup("fit")
     assert [caplog.text.count(f"/{name} ") for name in ("fake.jpg", "empty.png", "gone.png")] == [1, 1, 1]
     assert data.splits["train"].counts().tolist() == [3, 3]
@@ -230,7 +230,7 @@ def many(root: Path, count: int = 20) -> None:
 
 def test_where_there_is_nothing_to_validate_on_a_share_of_every_class_is_split_off(tmp_path: Path) -> None:
     many(tmp_path)
-    data = FolderClassification(str(tmp_path), val_share=0.2)
+    data = FolderClassification(str(tmp_path), val_fraction=0.2)
     train, val = data.read("train"), data.read("val")
     assert val.counts().tolist() == [4, 8]
     assert not set(names(train)) & set(names(val))
@@ -275,7 +275,7 @@ def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_every_class_keeps_a_picture_on_both_sides(tmp_path: Path, share: float) -> None:
     many(tmp_path, count=2)
-    data = FolderClassification(str(tmp_path), val_share=share)
+    data = FolderClassification(str(tmp_path), val_fraction=share)
     assert min(*data.read("train").counts(), *data.read("val").counts()) >= 1
 
 
@@ -288,7 +288,7 @@ def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path, assert_one_sen
 def test_a_split_of_pixels_takes_them_along() -> None:
     pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(3, axis=3)
     labels = np.array([0, 1, 0, 1, 0, 1])
-    whole = LabelledImages(Path("a"), Path("a"), np.array([*"abcdef"]), labels, ("x", "y"), pixels=pixels)
+    whole = ClassificationSplit(Path("a"), Path("a"), np.array([*"abcdef"]), labels, ("x", "y"), pixels=pixels)
     part = whole.keep(labels == 1)
     assert [int(part.image(k).max()) for k in range(3)] == [1, 3, 5]
     whole.image(2)[:] = 99  # an image is the caller's own

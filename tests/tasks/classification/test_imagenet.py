@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from litmobile.errors import DataError
 from litmobile.tasks.classification import ImageNetClassification
-from litmobile.tasks.errors import DataError
 from support.pictures import write_empty, write_picture
 
 OneSentence = Callable[..., None]
@@ -142,7 +142,7 @@ def test_pictures_that_are_missing_are_named_or_left_out(kaggle: Path, assert_on
     error = refused(kaggle)
     assert_one_sentence(error, folder, "1 pictures", "ILSVRC2012_val_00000002")
     write_empty(folder / "other.JPEG", folder / ".DS_Store")
-    val = ImageNetClassification(str(kaggle), broken="skip").read("val")
+    val = ImageNetClassification(str(kaggle), on_invalid="skip").read("val")
     assert val.names.tolist() == ["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000003.JPEG"]
     assert val.labels.tolist() == [1, 0]
     assert val.notes[1] == str(error)

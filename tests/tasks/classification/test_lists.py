@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from litmobile.errors import DataError
 from litmobile.tasks.classification import ListClassification
-from litmobile.tasks.errors import DataError
 from support.pictures import write_picture
 
 OneSentence = Callable[..., None]
@@ -113,7 +113,7 @@ def test_other_lists_can_be_named(lists: Lists) -> None:
 
 
 def test_without_a_list_to_validate_on_a_share_is_split_off(lists: Lists) -> None:
-    data = ListClassification(str(lists(train=FOUR)), val_share=0.5)
+    data = ListClassification(str(lists(train=FOUR)), val_fraction=0.5)
     data.setup("fit")
     train, val = (set(data.splits[split].names.tolist()) for split in ("train", "val"))
     assert [len(train), len(val), len(train | val)] == [2, 2, 4]
@@ -220,7 +220,7 @@ def test_missing_lists_and_folders_are_named(lists: Lists, tmp_path: Path, asser
 
 def test_missing_images_can_be_left_out(lists: Lists, caplog: pytest.LogCaptureFixture) -> None:
     root = lists(train=FOUR + "x.png,cat\n", val=FOUR)
-    data = ListClassification(str(root), broken="skip", workers=0)
+    data = ListClassification(str(root), on_invalid="skip", num_workers=0)
     data.setup("fit")
     assert len(data.splits["train"]) == 4
     assert f"{root / 'x.png'} does not exist." in caplog.text

@@ -278,7 +278,7 @@ def test_policies_are_chosen_on_the_command_line(augmentation: str, capsys: pyte
         f"--data.augmentation={augmentation}",
         "--data.augmentation.policy=RandAugment",
         "--data.augmentation.policy.magnitude=7",
-        "--data.augmentation.erasing=0.25",
+        "--data.augmentation.random_erasing=0.25",
     ]
     with pytest.raises(SystemExit):
         main([*words, "--data.root=pictures", *chosen, "--print_config"])

@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch import Trainer
 
 from litmobile.backbones import MobileNetV2
+from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.classification.data import ClassificationBatch
 from litmobile.tasks.data import ResumableLoader
-from litmobile.tasks.errors import DataError
 from litmobile.tasks.multi_scale import MultiScaleBatches
 from litmobile.tasks.preprocessing import Preprocessing
 from support.folders import write_folders
@@ -33,15 +33,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def data_of(root: Path, sizes: list[int] | None = list(SIZES), workers: int = 0, seed: int = 1) -> FolderClassification:  # noqa: B006
-    data = FolderClassification(str(root), batch_size=5, workers=workers, seed=seed, sizes=sizes)
+def data_of(
+    root: Path, sizes: list[int] | None = list(SIZES), num_workers: int = 0, seed: int = 1
+) -> FolderClassification:
+    data = FolderClassification(str(root), batch_size=5, num_workers=num_workers, seed=seed, sizes=sizes)
     data.preprocessing = Preprocessing((48, 48))
     data.setup("fit")
     return data
 
 
-def loader_of(root: Path, workers: int = 0) -> tuple[ResumableLoader, MultiScaleBatches]:
-    loader = data_of(root, workers=workers).train_dataloader()
+def loader_of(root: Path, num_workers: int = 0) -> tuple[ResumableLoader, MultiScaleBatches]:
+    loader = data_of(root, num_workers=num_workers).train_dataloader()
     assert isinstance(loader, ResumableLoader) and isinstance(loader.batch_sampler, MultiScaleBatches)
     return loader, loader.batch_sampler
 
@@ -68,19 +70,19 @@ def test_batches_are_of_one_size_with_as_many_images_as_keep_the_work_level(fold
         assert len(batch.targets) == len(batch.indices) == len(batch.images)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_do_not_change_the_batches(workers: int, folders: Path) -> None:
-    (alone, order), (several, orders) = loader_of(folders), loader_of(folders, workers)
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_workers_do_not_change_the_batches(num_workers: int, folders: Path) -> None:
+    (alone, order), (is_distributed, orders) = loader_of(folders), loader_of(folders, num_workers)
     for epoch in (0, 1):
         order.set_epoch(epoch)
         orders.set_epoch(epoch)
-        assert_same(epoch_of(several), epoch_of(alone))
+        assert_same(epoch_of(is_distributed), epoch_of(alone))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("num_workers", [0, 1])
 @pytest.mark.parametrize("stop", [1, 4])
-def test_a_loader_goes_on_behind_the_step_where_another_stopped(stop: int, workers: int, folders: Path) -> None:
-    (first, order), (second, orders) = loader_of(folders), loader_of(folders, workers)
+def test_a_loader_goes_on_behind_the_step_where_another_stopped(stop: int, num_workers: int, folders: Path) -> None:
+    (first, order), (second, orders) = loader_of(folders), loader_of(folders, num_workers)
     order.set_epoch(3)
     whole = epoch_of(first)
     batches = iter(first)
@@ -113,7 +115,7 @@ def test_a_trainer_draws_every_epoch_anew_and_validates_in_one_size(folders: Pat
         enable_model_summary=False,
     )
     task = Watched(MobileNetV2(0.35), preprocessing=Preprocessing((48, 48)))
-    trainer.fit(task, FolderClassification(str(folders), batch_size=5, workers=0, sizes=list(SIZES)))
+    trainer.fit(task, FolderClassification(str(folders), batch_size=5, num_workers=0, sizes=list(SIZES)))
     assert sides == {48}
     assert trainer.estimated_stepping_batches == trainer.global_step == 10
     epochs = [[step[1:] for step in recorder.steps if step.epoch == epoch] for epoch in range(2)]

@@ -33,7 +33,7 @@ WORDS = [
     "--model.warmup_steps=2",
     "--data=FolderClassification",
     "--data.batch_size=12",
-    "--data.workers=0",
+    "--data.num_workers=0",
     "--data.augmentation=ShiftAugmentation",
     "--data.augmentation.pixels=2",
     "--trainer.accelerator=cpu",
@@ -103,7 +103,7 @@ def test_test_reads_the_test_split(run: Path) -> None:
 
 
 def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
-    data = FolderClassification(str(pictures), workers=0)
+    data = FolderClassification(str(pictures), num_workers=0)
     data.setup("fit")
     assert data.splits["val"].labels.tolist() == list(range(6)) * 4
     assert sorted(data.splits["val"].names.tolist()) == sorted(data.read("val").names.tolist())
@@ -140,10 +140,10 @@ def test_data_of_another_task_is_refused(model: str, pictures: Path, shapes: Pat
         "ClassificationTask": ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val"],
         "DetectionTask": ["--data=FolderClassification", f"--data.root={pictures}"],
     }[model]
-    kinds = {"ClassificationTask": "ClassificationData", "DetectionTask": "DetectionData"}
+    kinds = {"ClassificationTask": "ClassificationDataModule", "DetectionTask": "DetectionDataModule"}
     words = ["--model.backbone=MobileNetV2", "--model.backbone.width=0.35", "--trainer.max_steps=1"]
     with pytest.raises(SystemExit) as caught:
-        main(["fit", f"--model={model}", *words, *data, "--data.workers=0", f"--run={tmp_path / 'run'}"])
+        main(["fit", f"--model={model}", *words, *data, "--data.num_workers=0", f"--run={tmp_path / 'run'}"])
     assert f"{model} trains and evaluates data of the kind {kinds[model]}" in str(caught.value)
 
 

@@ -13,10 +13,9 @@ from torch import Tensor
 
 import litmobile
 from litmobile.backbones import MobileNetV2
-from litmobile.backbones.weights import WeightsError
+from litmobile.errors import TaskError, WeightsError
 from litmobile.heads import LRASPP, Classifier
 from litmobile.tasks.classification import RunTeacher, Teacher, TimmTeacher
-from litmobile.tasks.errors import TaskError
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
@@ -44,20 +43,22 @@ class Fixed(Teacher):
 def save(path: Path, classes: tuple[str, ...], head: Any = Classifier, role: str = "classification") -> Network:
     network = Network(MobileNetV2(0.35), head, classes, Preprocessing((32, 32), mean=(0.1, 0.2, 0.3)), role=role)
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"network": network.spec(), "state_dict": state}, path)
+    torch.save({"network": network.config(), "state_dict": state}, path)
     return network.eval()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 @pytest.mark.parametrize("share", [0.3, 1.0])
-def test_the_loss_is_hintons(temperature: float, share: float) -> None:
+def test_the_loss_is_hintons(temperature: float, distillation_weight: float) -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
-    terms = Fixed(teacher, temperature=temperature, share=share).terms({"a": torch.tensor(2.0)}, student, teacher)
+    terms = Fixed(teacher, temperature=temperature, distillation_weight=distillation_weight).terms(
+        {"a": torch.tensor(2.0)}, student, teacher
+    )
     soft, said = (teacher / temperature).softmax(1), (student / temperature).softmax(1)
-    expected = share * temperature**2 * (soft * (soft.log() - said.log())).sum() / 6
+    expected = distillation_weight * temperature**2 * (soft * (soft.log() - said.log())).sum() / 6
     torch.testing.assert_close(terms["distillation"], expected)
-    assert terms["a"].item() == pytest.approx((1 - share) * 2.0)
+    assert terms["a"].item() == pytest.approx((1 - distillation_weight) * 2.0)
 
 
 def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn() -> None:
@@ -151,7 +152,7 @@ def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> 
         "fit", "--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.backbone.width=0.35",
         "--model.preprocessing.size=[32,32]", "--model.teacher=RunTeacher", "--model.mixup=0.2",
         f"--model.teacher.run={tmp_path / 'teacher.ckpt'}", "--model.teacher.temperature=2",
-        "--data=FolderClassification", f"--data.root={pictures}", "--data.batch_size=5", "--data.workers=0",
+        "--data=FolderClassification", f"--data.root={pictures}", "--data.batch_size=5", "--data.num_workers=0",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1",
         "--trainer.enable_progress_bar=false", f"--run={tmp_path / 'run'}",
     ])  # fmt: skip
@@ -163,7 +164,7 @@ def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> 
 def test_gradients_of_the_distillation_are_those_of_cross_entropy_at_temperature_one() -> None:
     student = torch.randn(3, 4, requires_grad=True)
     teacher = torch.randn(3, 4)
-    Fixed(teacher, share=1.0).terms({}, student, teacher)["distillation"].backward()
+    Fixed(teacher, distillation_weight=1.0).terms({}, student, teacher)["distillation"].backward()
     other = student.detach().clone().requires_grad_()
     F.cross_entropy(other, teacher.softmax(1)).backward()
     torch.testing.assert_close(student.grad, other.grad)

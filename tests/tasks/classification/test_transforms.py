@@ -181,7 +181,7 @@ def test_a_policy_gets_the_flipped_part_and_the_mean_colour(view: Callable[..., 
 @VIEWS
 def test_erasing_comes_last_and_hides_under_the_mean_colour(view: Callable[..., Augmentation]) -> None:
     preprocessing = Preprocessing((32, 40), mean=(0.2, 0.4, 0.6))
-    found = view(policy=Recorder(), erasing=1)(noise(50, 60), preprocessing, seeded(0))
+    found = view(policy=Recorder(), random_erasing=1)(noise(50, 60), preprocessing, seeded(0))
     hidden = (found == (51, 102, 153)).all(axis=2)
     assert hidden.any() and (found[~hidden] == 255).all() and not hidden.all()
 
@@ -274,8 +274,11 @@ def test_where_no_rectangle_fits_nothing_is_erased() -> None:
         (lambda: ShiftAugmentation(pixels=-1), "pixels", "-1"),
         *((lambda view=view: view(flip=1.5), "flip", "1.5") for view in (CropAugmentation, ShiftAugmentation)),
         *((lambda view=view: view(flip=-0.1), "flip", "-0.1") for view in (CropAugmentation, ShiftAugmentation)),
-        *((lambda view=view: view(erasing=2), "erasing", "2") for view in (CropAugmentation, ShiftAugmentation)),
-        *((lambda view=view: view(erasing=-1), "erasing", "-1") for view in (CropAugmentation, ShiftAugmentation)),
+        *((lambda view=view: view(random_erasing=2), "erasing", "2") for view in (CropAugmentation, ShiftAugmentation)),
+        *(
+            (lambda view=view: view(random_erasing=-1), "erasing", "-1")
+            for view in (CropAugmentation, ShiftAugmentation)
+        ),
     ],
 )
 def test_wrong_values_are_named_in_one_sentence(

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from litmobile.errors import DataError
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.data import DetectionBatch, DetectionDataset, collate
 from litmobile.tasks.detection.transforms import Resize, Sample
-from litmobile.tasks.errors import DataError
 from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.sampling import Key
+from litmobile.tasks.sampling import SampleKey
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]
@@ -38,7 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def data_of(root: Path, **options: Any) -> CocoDetection:
-    data = CocoDetection(str(root), **{"train": "train", "val": "val", "batch_size": 3, "workers": 0} | options)
+    data = CocoDetection(str(root), **{"train": "train", "val": "val", "batch_size": 3, "num_workers": 0} | options)
     data.preprocessing = Preprocessing(SIZE)
     return data
 
@@ -88,9 +88,9 @@ def one_picture(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # batches
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_bytes_with_the_channels_last_and_padded_targets(shapes: Path, workers: int) -> None:
-    data = data_of(shapes, workers=workers)
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_are_bytes_with_the_channels_last_and_padded_targets(shapes: Path, num_workers: int) -> None:
+    data = data_of(shapes, num_workers=num_workers)
     data.setup("fit")
     classes = len(data.classes)
     for loader in (data.train_dataloader(), data.val_dataloader()):
@@ -152,7 +152,7 @@ def test_grey_pictures_become_colour_ones(content: Content, write_coco: WriteCoc
     grey = np.random.default_rng(0).integers(256, size=(40, 60), dtype=np.uint8)
     cv2.imwrite(str(folder / "a.png"), grey)
     dataset = DetectionDataset(read_coco(file, folder), Preprocessing((40, 60)), Resize())
-    image = dataset[Key(0, 0)][0].image
+    image = dataset[SampleKey(0, 0)][0].image
     assert image.shape == (40, 60, 3)
     assert all(np.array_equal(image[:, :, channel], grey) for channel in range(3))
 
@@ -172,16 +172,16 @@ def test_images_without_objects_are_trained_on_as_well(content: Content, write_c
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_samples_hang_on_the_seed_alone_and_not_on_the_workers(shapes: Path, recipe: dict[str, Any]) -> None:
-    def run(workers: int, seed: int = 5) -> list[list[DetectionBatch]]:
-        torch.manual_seed(workers)  # whatever the generators of the process hold
-        np.random.seed(workers)
-        return epochs_of(shapes, workers=workers, seed=seed, augmentation=SSDAugmentation(**recipe))
+    def run(num_workers: int, seed: int = 5) -> list[list[DetectionBatch]]:
+        torch.manual_seed(num_workers)  # whatever the generators of the process hold
+        np.random.seed(num_workers)
+        return epochs_of(shapes, num_workers=num_workers, seed=seed, augmentation=SSDAugmentation(**recipe))
 
     alone = run(0)
-    for workers in (0, 1, 2):
-        for ours, theirs in zip(run(workers), alone, strict=True):
+    for num_workers in (0, 1, 2):
+        for ours, theirs in zip(run(num_workers), alone, strict=True):
             assert len(ours) == len(theirs)
-            assert all(same(a, b) for a, b in zip(ours, theirs, strict=True)), f"{workers} workers differ"
+            assert all(same(a, b) for a, b in zip(ours, theirs, strict=True)), f"{num_workers} workers differ"
     assert not any(same(a, b) for a, b in zip(alone[0], alone[1], strict=True)), "epochs are alike"
     assert not any(same(a, b) for a, b in zip(alone[0], run(0, seed=6)[0], strict=True)), "seeds are alike"
 
@@ -191,7 +191,7 @@ def test_samples_hang_on_the_seed_alone_and_not_on_the_workers(shapes: Path, rec
     [("torchvision", 18), ("albumentations", 20), ("only albumentations", 24)],
 )
 def test_no_worker_and_no_epoch_repeats_what_another_drew(one_picture: Path, recipe: str, least: int) -> None:
-    epochs = epochs_of(one_picture, workers=2, seed=1, augmentation=SSDAugmentation(**RECIPES[recipe]))
+    epochs = epochs_of(one_picture, num_workers=2, seed=1, augmentation=SSDAugmentation(**RECIPES[recipe]))
     batches = [pictures(batch) for epoch in epochs for batch in epoch]
     assert [len(batch) for batch in batches] == [3] * 8
     assert len({tuple(batch) for batch in batches}) == 8  # batches come from the two workers in turn
@@ -286,7 +286,7 @@ def test_a_picture_that_is_not_what_the_file_says_is_named(
     dataset = DetectionDataset(read_coco(file, folder), Preprocessing(SIZE), Resize())
     spoil(folder / "a.png")
     with pytest.raises(ValueError, match=r"a\.png") as caught:
-        dataset[Key(0, 0)]
+        dataset[SampleKey(0, 0)]
     assert_one_sentence(caught.value, folder / "a.png", mentioned)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litmobile.tasks.detection.annotations import read_json
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
+from litmobile.tasks.detection.split import read_json
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]

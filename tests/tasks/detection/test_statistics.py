@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from litmobile.tasks.broken import broken_pictures
-from litmobile.tasks.detection import Annotations, ImageRecord
+from litmobile.tasks.broken import find_invalid_images
+from litmobile.tasks.detection import DetectionSplit, ImageRecord
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.statistics import (
     Duplicate,
@@ -26,16 +26,16 @@ from litmobile.tasks.statistics import ImageSize
 
 def split_of(
     folder: Path, records: Sequence[ImageRecord], classes: Sequence[str] = ("cat", "dog", "cow")
-) -> Annotations:
+) -> DetectionSplit:
     """Annotations whose pictures are files of some bytes, other ones in every folder."""
     folder.mkdir(exist_ok=True)
     for record in records:
         (folder / record.name).write_bytes(str(folder / record.name).encode())
-    return Annotations.from_records(folder / "source", folder, classes, records)
+    return DetectionSplit.from_records(folder / "source", folder, classes, records)
 
 
 @pytest.fixture
-def split(tmp_path: Path) -> Annotations:
+def split(tmp_path: Path) -> DetectionSplit:
     """Three images of two sizes: two cats and a difficult dog, nothing, a cat."""
     boxes = [(0, 0, 20, 20), (10, 0, 60, 40), (0, 0, 100, 100)]
     return split_of(
@@ -48,7 +48,7 @@ def split(tmp_path: Path) -> Annotations:
     )
 
 
-def test_counts_are_those_made_by_hand(split: Annotations) -> None:
+def test_counts_are_those_made_by_hand(split: DetectionSplit) -> None:
     found = statistics(split, Preprocessing((100, 100)))
     assert (found.images, found.empty, found.most_objects, found.below_a_pixel) == (3, 1, 3, 0)
     assert found.objects_an_image == pytest.approx(4 / 3)
@@ -68,7 +68,7 @@ def test_counts_are_those_made_by_hand(split: Annotations) -> None:
     assert found.duplicates == found.notes == []
 
 
-def test_sizes_are_in_pixels_of_the_input(split: Annotations) -> None:
+def test_sizes_are_in_pixels_of_the_input(split: DetectionSplit) -> None:
     cats, dogs, _ = statistics(split, Preprocessing((100, 100))).classes
     assert dogs.width["50"] == 50 and dogs.height["50"] == 100 and dogs.aspect["50"] == 0.5
     assert cats.width["50"] == 10  # 10, 25, 10
@@ -125,7 +125,7 @@ def test_a_picture_of_two_splits_is_the_same_file_or_the_same_bytes(tmp_path: Pa
     assert shared_pictures({"train": train, "test": test}) == [SharedPicture("2.jpg", ("train", "test"))]
 
 
-def test_nothing_at_all_is_measured_without_a_complaint(split: Annotations) -> None:
+def test_nothing_at_all_is_measured_without_a_complaint(split: DetectionSplit) -> None:
     for images in ([False, True, False], [False] * 3):
         found = statistics(split.keep(images=np.array(images)), Preprocessing())
         assert (found.images, found.empty, found.overall.objects, found.overall.share) == (sum(images),) * 2 + (0, 0)
@@ -144,5 +144,5 @@ def test_every_picture_passes_by_the_one_who_waits(tmp_path: Path) -> None:
             seen.append(fault)
             yield fault
 
-    assert list(broken_pictures(split, progress)) == [1, 3]
+    assert list(find_invalid_images(split, progress)) == [1, 3]
     assert len(seen) == 4 and seen[0] == seen[2] == ""

@@ -103,8 +103,8 @@ def test_validation_sees_what_prediction_sees(fit: Fit, size: tuple[int, int]) -
     sample, preprocessing = noise(80, 120, BOXES), Preprocessing(size, fit)
     resized = Resize()(sample, preprocessing, np.random.default_rng())
     assert np.array_equal(resized.image, preprocessing.apply(sample.image))
-    frame = preprocessing.frame(80, 120)
-    scale = np.array([frame.columns / 120, frame.rows / 80] * 2)
+    geometry = preprocessing.geometry(80, 120)
+    scale = np.array([geometry.columns / 120, geometry.rows / 80] * 2)
     np.testing.assert_allclose(resized.boxes, sample.boxes * scale, atol=1e-4)
     assert resized.labels.tolist() == sample.labels.tolist()
 
@@ -277,18 +277,18 @@ def test_transforms_of_albumentations_draw_each_for_itself() -> None:
     ids=str,
 )
 def test_what_is_no_transform_of_albumentations_is_named_in_one_sentence(
-    spec: dict[str, Any], assert_one_sentence: Callable[..., None]
+    config: dict[str, Any], assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(ValueError, match="extra") as caught:
-        SSDAugmentation(extra=[spec])
-    assert_one_sentence(caught.value, spec.get("class_path", "None"))
+        SSDAugmentation(extra=[config])
+    assert_one_sentence(caught.value, config.get("class_path", "None"))
 
 
 @pytest.mark.parametrize("spec", [a("Resize", height=32, width=32), a("RandomCrop", height=32, width=32)], ids=str)
 def test_transforms_that_change_the_size_are_refused(
-    spec: dict[str, Any], assert_one_sentence: Callable[..., None]
+    config: dict[str, Any], assert_one_sentence: Callable[..., None]
 ) -> None:
-    augmentation = SSDAugmentation(extra=[spec])
+    augmentation = SSDAugmentation(extra=[config])
     with pytest.raises(ValueError, match="augmentation") as caught:
         augmentation(noise(64, 64, BOXES[:1]), Preprocessing((64, 64)), np.random.default_rng(0))
     assert_one_sentence(caught.value, "32")

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.voc import read_voc
 from litmobile.tasks.detection.voc_metrics import VocEvaluator, area_under_envelope, eleven_points, judge
-from litmobile.tasks.errors import DataError
 
 OneSentence = Callable[..., None]
 
@@ -61,7 +61,7 @@ def test_every_split_has_the_classes_of_all(voc: Path) -> None:
 
 
 def test_difficult_objects_can_be_left_out_of_training_and_stay_in_the_truth(voc: Path) -> None:
-    data = VocDetection(str(voc), val="train", difficult=False, workers=0)
+    data = VocDetection(str(voc), val="train", difficult=False, num_workers=0)
     data.setup("fit")
     assert data.splits["train"].objects(0)[1].tolist() == [0]
     assert [row["iscrowd"] for row in data.splits["val"].truth()["annotations"]] == [0, 1]
@@ -102,7 +102,7 @@ def test_broken_files_are_named_or_left_out_as_told(voc: Path, case: str, assert
         read_voc(voc, "train")
     assert str(file) in str(caught.value)
     assert any(words in str(caught.value) for words in mentioned.split("|"))
-    data = read_voc(voc, "train", broken="skip")
+    data = read_voc(voc, "train", on_invalid="skip")
     assert [data.path(k).name for k in range(len(data))] == ["b.jpg"]
     assert data.notes == (str(caught.value),)
 
@@ -131,7 +131,7 @@ def test_a_class_that_was_not_given_is_named(voc: Path, assert_one_sentence: One
 def test_a_size_that_is_not_the_pictures_is_named(voc: Path, policy: Any, capfd: pytest.CaptureFixture[str]) -> None:
     file = voc / "Annotations" / "a.xml"
     file.write_text(file.read_text().replace("<width>60", "<width>61"))
-    data = VocDetection(str(voc), workers=0, broken=policy, batch_size=2)
+    data = VocDetection(str(voc), num_workers=0, on_invalid=policy, batch_size=2)
     data.setup("fit")
     if policy == "raise":
         with pytest.raises(ValueError, match=r"a.jpg is 60×40 pixels, but its annotations say 61×40"):
@@ -170,7 +170,7 @@ def test_areas_follow_the_papers_definitions() -> None:
 
 
 def test_figures_stand_beside_cocos(voc: Path) -> None:
-    data = VocDetection(str(voc), val="train", workers=0)
+    data = VocDetection(str(voc), val="train", num_workers=0)
     data.setup("validate")
     evaluator = data.evaluator("val")
     assert isinstance(evaluator, VocEvaluator)
@@ -194,7 +194,7 @@ def test_real_blood_cells_are_read_whole(real_data: Path) -> None:
 
 
 def test_real_objects_as_detections_are_perfect(real_data: Path) -> None:
-    data = VocDetection(str(real_data / "bccd"), workers=0)
+    data = VocDetection(str(real_data / "bccd"), num_workers=0)
     data.setup("validate")
     evaluator, split = data.evaluator("val"), data.splits["val"]
     for k in range(len(split)):

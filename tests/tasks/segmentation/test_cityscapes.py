@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.segmentation import Cityscapes
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from support.segmentation import blocks, write_cityscapes, write_mask
@@ -89,7 +89,7 @@ def test_the_image_of_a_mask_that_is_missing_is_named(root: Path, assert_one_sen
 
 def test_what_has_no_partner_can_be_left_out(root: Path, assert_one_sentence: OneSentence) -> None:
     next((root / "gtFine" / "train" / "ulm").glob("*labelIds.png")).unlink()
-    split = Cityscapes(str(root), broken="skip").read("train")
+    split = Cityscapes(str(root), on_invalid="skip").read("train")
     assert split.names.tolist() == ["aachen/aachen_000000_000019_leftImg8bit.png"]
     assert_one_sentence(ValueError(split.notes[0]), "Left out", "ulm_000000_000019_leftImg8bit.png")
 

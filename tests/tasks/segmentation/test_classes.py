@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.segmentation import FolderSegmentation
 from support.segmentation import blocks, write_image, write_mask, write_split
 
@@ -123,7 +123,7 @@ def test_values_and_colours_must_be_as_many_as_names(folders: Path, assert_one_s
         {"classes": ["a", "a"]},
         {"classes": []},
         {"images": "images", "val": "val"},
-        {"val_share": 0.0},
+        {"val_fraction": 0.0},
         {"split_seed": -1},
     ],
     ids=str,
@@ -131,7 +131,7 @@ def test_values_and_colours_must_be_as_many_as_names(folders: Path, assert_one_s
 def test_arguments_that_contradict_themselves_are_refused(
     arguments: dict[str, Any], assert_one_sentence: OneSentence
 ) -> None:
-    with pytest.raises(ValueError, match=r"class|values|colour|images|val_share|split_seed") as caught:
+    with pytest.raises(ValueError, match=r"class|values|colour|images|val_fraction|split_seed") as caught:
         FolderSegmentation("somewhere", **arguments)
     assert_one_sentence(caught.value)
 
@@ -183,12 +183,12 @@ def test_values_below_0_are_refused_where_classes_are_counted(tmp_path: Path, as
 
 @pytest.mark.parametrize("broken", ["raise", "skip"])
 def test_where_no_mask_can_be_read_it_is_said_why(
-    tmp_path: Path, broken: Any, assert_one_sentence: OneSentence
+    tmp_path: Path, on_invalid: Any, assert_one_sentence: OneSentence
 ) -> None:
     write_split(tmp_path, "", 3)
     for number in range(3):
         write_mask(tmp_path / "masks" / f"{number}.png", np.zeros((20, 30, 3), np.uint8))
-    error = refused(FolderSegmentation(str(tmp_path), broken=broken))
+    error = refused(FolderSegmentation(str(tmp_path), on_invalid=on_invalid))
     assert_one_sentence(error, tmp_path / "masks" / "0.png", "RGB", "--data.colours")
 
 

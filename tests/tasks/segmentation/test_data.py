@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from litmobile.tasks.errors import DataError
-from litmobile.tasks.images import ImageError
+from litmobile.errors import DataError, ImageError
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.segmentation import FolderSegmentation, MaskedImages, ScaleCropAugmentation, SegmentationData
+from litmobile.tasks.segmentation import (
+    FolderSegmentation,
+    ScaleCropAugmentation,
+    SegmentationDataModule,
+    SegmentationSplit,
+)
 from litmobile.tasks.segmentation.data import SegmentationBatch
-from litmobile.tasks.segmentation.masked import split_off
 from litmobile.tasks.segmentation.masks import ByValue
+from litmobile.tasks.segmentation.split import split_off
 from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_split
 
 COLOURFUL = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]
@@ -26,26 +30,26 @@ def root(tmp_path: Path) -> Path:
     return write_split(write_split(tmp_path / "set", "train", 7, (0, 1, 2, 255)), "val", 3)
 
 
-def data_of(root: Path, workers: int = 0, seed: int = 0) -> FolderSegmentation:
+def data_of(root: Path, num_workers: int = 0, seed: int = 0) -> FolderSegmentation:
     augmentation = ScaleCropAugmentation((32, 48), photometric=True, extra=COLOURFUL)
-    data = FolderSegmentation(str(root), batch_size=2, workers=workers, augmentation=augmentation, seed=seed)
+    data = FolderSegmentation(str(root), batch_size=2, num_workers=num_workers, augmentation=augmentation, seed=seed)
     data.preprocessing = Preprocessing((40, 48), "pad")
     data.setup("fit")
     return data
 
 
-def epoch(data: SegmentationData, number: int = 0) -> list[SegmentationBatch]:
+def epoch(data: SegmentationDataModule, number: int = 0) -> list[SegmentationBatch]:
     loader = data.train_dataloader()
     loader.sampler.set_epoch(number)  # pyright: ignore[reportAttributeAccessIssue] — a ShuffledSampler
     return list(loader)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("num_workers", [0, 1])
 @pytest.mark.parametrize("fault", ["value", "size", "damaged", "picture"])
 def test_what_is_wrong_with_a_file_is_one_sentence_from_a_worker_as_well(
-    root: Path, workers: int, fault: str, assert_one_sentence: Callable[..., None]
+    root: Path, num_workers: int, fault: str, assert_one_sentence: Callable[..., None]
 ) -> None:
-    data = data_of(root, workers)
+    data = data_of(root, num_workers)
     file = root / ("images" if fault == "picture" else "masks") / "train" / "5.png"
     if fault in ("value", "size"):
         write_mask(file, blocks((0, 77)) if fault == "value" else blocks((0, 1), 9, 9))
@@ -83,16 +87,16 @@ def test_evaluation_gives_every_image_once_with_the_mask_as_it_is_stored(root: P
         sample, preprocessing = split.masked(index), data.input
         assert truth.labels.dtype == torch.uint8
         assert np.array_equal(truth.labels, sample.labels)
-        assert truth.frame == preprocessing.frame(*sample.labels.shape)
+        assert truth.geometry == preprocessing.geometry(*sample.labels.shape)
         assert np.array_equal(shown.permute(1, 2, 0), preprocessing.apply(sample.image))
         assert target.shape == (40, 48)
-        assert (target[truth.frame.rows :] == 255).all() and (target[: truth.frame.rows] != 255).all()
+        assert (target[truth.geometry.rows :] == 255).all() and (target[: truth.geometry.rows] != 255).all()
     assert [truth.labels.shape for truth in truths] == [(HEIGHT, WIDTH), (21, 50), (HEIGHT, WIDTH)]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
 def test_the_number_of_workers_does_not_matter(root: Path) -> None:
-    for one, other in zip(epoch(data_of(root, workers=0)), epoch(data_of(root, workers=2)), strict=True):
+    for one, other in zip(epoch(data_of(root, num_workers=0)), epoch(data_of(root, num_workers=2)), strict=True):
         assert torch.equal(one.indices, other.indices)
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.targets, other.targets)
@@ -112,19 +116,19 @@ def test_without_an_augmentation_of_ones_own_crops_are_scaled_and_mirrored(root:
     assert (augmentation.scale, augmentation.flip, augmentation.crop) == ((0.5, 2.0), 0.5, None)
 
 
-class Own(SegmentationData):
+class Own(SegmentationDataModule):
     """Data of a user's own: a class a split."""
 
     def __init__(self, folder: Path, same: bool) -> None:
-        super().__init__(batch_size=1, workers=0)
+        super().__init__(batch_size=1, num_workers=0)
         self.folder = folder
         self.same = same
 
-    def read(self, split: str) -> MaskedImages:
+    def read(self, split: str) -> SegmentationSplit:
         names = np.array(["0.png"])
         classes = ("a", "b" if self.same else split)
         images, masks = self.folder / "images" / split, self.folder / "masks" / split
-        return MaskedImages(images, images, names, masks, names, classes, lambda file: np.zeros((8, 12), np.uint8))
+        return SegmentationSplit(images, images, names, masks, names, classes, lambda file: np.zeros((8, 12), np.uint8))
 
 
 def test_data_of_ones_own_needs_nothing_but_a_way_to_read(root: Path) -> None:
@@ -156,7 +160,7 @@ def test_an_evaluation_begins_with_pictures_from_all_parts_of_the_split_and_has_
     images: int, tmp_path: Path
 ) -> None:
     names = np.array([f"{k:03d}.png" for k in range(images)])
-    split = MaskedImages(tmp_path, tmp_path, names, tmp_path, names, ("a", "b"), ByValue([0, 1]))
+    split = SegmentationSplit(tmp_path, tmp_path, names, tmp_path, names, ("a", "b"), ByValue([0, 1]))
     order = [int(name[:3]) for name in split.spread().names]
     assert sorted(order) == list(range(images))
     assert split.spread().mask_names.tolist() == split.spread().names.tolist()

@@ -11,8 +11,8 @@ import PIL.ExifTags
 import PIL.Image
 import pytest
 
-from litmobile.tasks.errors import DataError
-from litmobile.tasks.segmentation import CamVid, FolderSegmentation, MaskedImages
+from litmobile.errors import DataError
+from litmobile.tasks.segmentation import CamVid, FolderSegmentation, SegmentationSplit
 from litmobile.tasks.segmentation.folders import CAMVID
 from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_pairs, write_split
 
@@ -32,7 +32,7 @@ def flat(tmp_path: Path) -> Path:
     return write_split(tmp_path / "flat", ".", 20)
 
 
-def names(split: MaskedImages) -> list[str]:
+def names(split: SegmentationSplit) -> list[str]:
     return split.names.tolist()
 
 
@@ -108,7 +108,7 @@ def test_what_has_no_partner_is_named_on_both_sides(folders: Path, assert_one_se
 
 def test_what_has_no_partner_can_be_left_out(folders: Path, assert_one_sentence: OneSentence) -> None:
     lose(folders)
-    split = FolderSegmentation(str(folders), classes=NAMES, broken="skip").read("train")
+    split = FolderSegmentation(str(folders), classes=NAMES, on_invalid="skip").read("train")
     assert names(split) == ["0.png", "2.png"]
     assert_one_sentence(ValueError(split.notes[0]), "Left out", "1.png")
     assert_one_sentence(ValueError(split.notes[1]), "Left out", "extra.png", "other.png")
@@ -126,10 +126,10 @@ def test_two_pictures_of_one_name_are_refused(folders: Path, assert_one_sentence
 
 
 @pytest.mark.parametrize("broken", ["raise", "skip"])
-def test_no_pairs_at_all_are_refused(tmp_path: Path, broken: Any, assert_one_sentence: OneSentence) -> None:
+def test_no_pairs_at_all_are_refused(tmp_path: Path, on_invalid: Any, assert_one_sentence: OneSentence) -> None:
     write_image(tmp_path / "images" / "a.png")
     write_mask(tmp_path / "masks" / "b.png", blocks([0]))
-    data = FolderSegmentation(str(tmp_path), classes=NAMES, broken=broken)
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, on_invalid=on_invalid)
     assert_one_sentence(refused(data), tmp_path / "images", "a.png", tmp_path / "masks", "b.png")
 
 
@@ -192,7 +192,7 @@ def test_folders_may_lie_elsewhere(folders: Path, tmp_path: Path) -> None:
 def test_a_share_is_split_off_where_there_is_nothing_to_validate_on(
     flat: Path, assert_one_sentence: OneSentence
 ) -> None:
-    data = FolderSegmentation(str(flat), classes=NAMES, val_share=0.3)
+    data = FolderSegmentation(str(flat), classes=NAMES, val_fraction=0.3)
     train, val = data.read("train"), data.read("val")
     assert (len(train), len(val)) == (14, 6)
     assert sorted(names(train) + names(val)) == sorted(f"{k}.png" for k in range(20))
@@ -208,12 +208,12 @@ def test_the_share_depends_on_its_seed_alone(flat: Path) -> None:
 
     assert val() == val(seed=5) == val(split_seed=0)
     assert len({tuple(val(split_seed=seed)) for seed in range(5)}) > 1
-    assert [len(val(val_share=share)) for share in (0.001, 0.1, 0.999)] == [1, 2, 19]
+    assert [len(val(val_fraction=share)) for share in (0.001, 0.1, 0.999)] == [1, 2, 19]
 
 
 def test_a_share_of_training_is_split_off(tmp_path: Path) -> None:
     write_split(write_split(tmp_path, "train", 4), "test", 2)
-    data = FolderSegmentation(str(tmp_path), classes=NAMES, val_share=0.5)
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, val_fraction=0.5)
     assert [len(data.read(split)) for split in ("train", "val", "test")] == [2, 2, 2]
 
 
@@ -261,7 +261,7 @@ def test_pairs_that_cannot_be_used_can_be_left_out(folders: Path, caplog: pytest
         write_image(folders / "images" / "train" / f"{number}.png")
         write_mask(train / f"{number}.png", blocks(values))
     (folders / "images" / "train" / "4.png").write_bytes(b"no picture")
-    data = FolderSegmentation(str(folders), classes=NAMES, broken="skip")
+    data = FolderSegmentation(str(folders), classes=NAMES, on_invalid="skip")
     data.setup("fit")
     assert names(data.splits["train"]) == ["2.png"]
     for name in ("masks/train/0.png", "masks/train/1.png", "masks/train/3.png", "images/train/4.png"):
@@ -270,7 +270,7 @@ def test_pairs_that_cannot_be_used_can_be_left_out(folders: Path, caplog: pytest
 
 def test_damaged_masks_do_not_hinder_counting_where_they_are_left_out(folders: Path) -> None:
     (folders / "masks" / "train" / "0.png").write_bytes(b"")
-    data = FolderSegmentation(str(folders), broken="skip")
+    data = FolderSegmentation(str(folders), on_invalid="skip")
     data.setup("fit")
     assert (data.classes, len(data.splits["train"])) == (("class_0", "class_1", "class_2"), 2)
 

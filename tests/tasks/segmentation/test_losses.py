@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from litmobile.tasks.errors import DataError, TaskError
+from litmobile.errors import DataError, TaskError
 from litmobile.tasks.segmentation import PixelLoss
 from litmobile.tasks.segmentation.losses import flattened, lovasz_loss
 
@@ -26,8 +26,8 @@ EVERY: dict[str, dict[str, Any]] = {
     "weights": {"class_weights": WEIGHTS},
     "smoothing": {"label_smoothing": 0.1},
     "smoothing, weights": {"label_smoothing": 0.1, "class_weights": WEIGHTS},
-    "hardest": {"hardest": 0.3, "hardest_least": 0.2},
-    "hardest, at least": {"hardest": 1e-6, "hardest_least": 0.3},
+    "hardest": {"hardest": 0.3, "ohem_min_kept": 0.2},
+    "hardest, at least": {"hardest": 1e-6, "ohem_min_kept": 0.3},
     "hardest, weights, smoothing": {"hardest": 0.25, "class_weights": WEIGHTS, "label_smoothing": 0.2},
     "dice": {"dice": 0.7},
     "lovasz": {"lovasz": 1.5},
@@ -62,18 +62,18 @@ def slow_cross_entropy(
     labels: Tensor,
     class_weights: list[float] | None = None,
     label_smoothing: float = 0.0,
-    hardest: float | None = None,
-    hardest_least: float = 1 / 16,
+    ohem_threshold: float | None = None,
+    ohem_min_kept: float = 1 / 16,
 ) -> Tensor:
     """Pixel by pixel: those whose truth is improbable, and of the others as many as it takes."""
     classes = logits.shape[1]
     weights = class_weights or [1.0] * classes
     logs = logits.log_softmax(1)
     order = sorted(range(len(labels)), key=lambda p: logs[p, labels[p]].item())
-    least = math.ceil(hardest_least * len(labels))
+    least = math.ceil(ohem_min_kept * len(labels))
     counted = [
         p for rank, p in enumerate(order)
-        if hardest is None or rank < least or logs[p, labels[p]].exp().item() <= hardest
+        if ohem_threshold is None or rank < least or logs[p, labels[p]].exp().item() <= ohem_threshold
     ]  # fmt: skip
     total = torch.zeros((), dtype=logits.dtype)
     for p in counted:
@@ -196,7 +196,7 @@ def test_half_precision_logits_cost_what_they_do_in_full(options: dict[str, Any]
 def test_one_class_alone_can_be_told_from_nothing() -> None:
     logits, _ = batch(classes=1)
     labels = torch.zeros(2, 5, 7, dtype=torch.uint8)
-    terms = prepared(1, dice=1.0, lovasz=1.0, hardest=0.7)(logits, labels)
+    terms = prepared(1, dice=1.0, lovasz=1.0, ohem_threshold=0.7)(logits, labels)
     assert all(term.abs() < 1e-12 for term in terms.values())
 
 
@@ -207,8 +207,14 @@ def test_hard_examples_are_those_whose_class_is_improbable_and_a_share_at_least(
     probable = torch.tensor([0.9, 0.8, 0.6, 0.5, 0.2])  # of the true class, which is the first of two
     logits = torch.stack((probable.log(), (1 - probable).log()))[None, :, None]
     labels = torch.zeros(1, 1, 5, dtype=torch.uint8)
-    for hardest, least, counted in ((0.7, 0.01, 3), (0.7, 1.0, 5), (0.3, 0.01, 1), (0.01, 0.4, 2), (1.0, 0.01, 5)):
-        loss = prepared(2, hardest=hardest, hardest_least=least)(logits, labels)["cross_entropy"]
+    for ohem_threshold, least, counted in (
+        (0.7, 0.01, 3),
+        (0.7, 1.0, 5),
+        (0.3, 0.01, 1),
+        (0.01, 0.4, 2),
+        (1.0, 0.01, 5),
+    ):
+        loss = prepared(2, ohem_threshold=ohem_threshold, ohem_min_kept=least)(logits, labels)["cross_entropy"]
         torch.testing.assert_close(loss, -probable[-counted:].log().mean())
 
 
@@ -276,9 +282,9 @@ def test_nothing_can_be_weighed_by_pixels_that_there_are_not(rule: Any, assert_o
 
 def test_weights_that_are_given_are_whole_numbers_as_well() -> None:
     logits, labels = batch()
-    whole, broken = prepared(class_weights=[1, 2, 0, 3]), prepared(class_weights=[1.0, 2.0, 0.0, 3.0])
+    whole, on_invalid = prepared(class_weights=[1, 2, 0, 3]), prepared(class_weights=[1.0, 2.0, 0.0, 3.0])
     assert not whole.needs_pixels
-    torch.testing.assert_close(whole(logits.float(), labels), broken(logits.float(), labels), rtol=0, atol=0)
+    torch.testing.assert_close(whole(logits.float(), labels), on_invalid(logits.float(), labels), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("count", [3, 5])
@@ -304,8 +310,8 @@ NAN, INFINITY = float("nan"), float("inf")
         ({"label_smoothing": -0.1}, ["label_smoothing", "-0.1"]),
         ({"hardest": 0.0}, ["hardest", "probability"]),
         ({"hardest": 1.1}, ["hardest", "1.1"]),
-        ({"hardest_least": 0.0}, ["hardest_least", "share"]),
-        ({"hardest_least": 1.5}, ["hardest_least", "1.5"]),
+        ({"ohem_min_kept": 0.0}, ["ohem_min_kept", "share"]),
+        ({"ohem_min_kept": 1.5}, ["ohem_min_kept", "1.5"]),
         ({"dice": -1.0}, ["dice", "-1.0"]),
         ({"dice": NAN}, ["dice", "nan"]),
         ({"lovasz": -0.5}, ["lovasz", "-0.5"]),

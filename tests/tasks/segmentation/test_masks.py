@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.segmentation.masks import MOST_CLASSES, ByColour, ByValue, MaskReader
 from support.segmentation import write_mask
 

@@ -18,9 +18,9 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import litmobile
 from litmobile.backbones import MobileNetV2
+from litmobile.errors import TaskError
 from litmobile.heads import RASPP
 from litmobile.tasks.classification import ClassificationTask
-from litmobile.tasks.errors import TaskError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.run import checkpoint
 from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
@@ -52,8 +52,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that tells three grey tones apart."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    words = ["--model.backbone.norm_momentum=0.3", "--model.average_decay=0.5", "--model.optimizer=AdamW",
-             "--model.optimizer.lr=5e-3", "--model.warmup_steps=2", "--data.batch_size=4", "--data.workers=0",
+    words = ["--model.backbone.norm_momentum=0.3", "--model.ema_decay=0.5", "--model.optimizer=AdamW",
+             "--model.optimizer.lr=5e-3", "--model.warmup_steps=2", "--data.batch_size=4", "--data.num_workers=0",
              "--trainer.max_epochs=12", "--trainer.check_val_every_n_epoch=12"]  # fmt: skip
     main(["fit", *SMALL_SEGMENTER, *words, f"--data.root={root}", f"--run={folder}"])
     return folder
@@ -79,7 +79,7 @@ def test_it_learns(run: Path) -> None:
 def test_one_image_in_a_step_of_a_head_that_norms_their_mean_is_refused_in_one_sentence(
     root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]
 ) -> None:
-    data = FolderSegmentation(str(root), batch_size=1, workers=0)
+    data = FolderSegmentation(str(root), batch_size=1, num_workers=0)
     with pytest.raises(TaskError) as caught:
         trainer(tmp_path, max_epochs=1).fit(task(head=RASPP), data)
     assert_one_sentence(caught.value, "one image of 48×64", "--data.batch_size=2")
@@ -90,7 +90,7 @@ def test_data_of_another_task_is_refused_before_weights_are_looked_for(
 ) -> None:
     classifier = ClassificationTask(MobileNetV2(0.35), num_classes=3, backbone_weights="imagenet")
     with pytest.raises(TaskError) as caught:
-        trainer(tmp_path, max_epochs=1).fit(classifier, FolderSegmentation(str(root), workers=0))
+        trainer(tmp_path, max_epochs=1).fit(classifier, FolderSegmentation(str(root), num_workers=0))
     assert_one_sentence(caught.value, "ClassificationTask", "FolderSegmentation")
 
 
@@ -147,7 +147,7 @@ def test_a_run_measures_data_of_another_kind_by_the_names_of_that(run: Path, roo
     assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
     with pytest.raises(SystemExit) as caught:
         main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_folders(tmp_path, 6)}"])
-    assert "SegmentationTask trains and evaluates data of the kind SegmentationData" in str(caught.value)
+    assert "SegmentationTask trains and evaluates data of the kind SegmentationDataModule" in str(caught.value)
 
 
 def test_test_reads_the_test_split(run: Path) -> None:
@@ -188,7 +188,7 @@ def test_class_weights_are_found_in_the_masks_when_a_training_starts(root: Path,
         counts += [(mask == k).sum() for k in range(3)]
     loss = PixelLoss(class_weights="log_frequency")
     trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(
-        task(loss), FolderSegmentation(str(root), batch_size=2, workers=0)
+        task(loss), FolderSegmentation(str(root), batch_size=2, num_workers=0)
     )
     assert loss.weights is not None
     assert loss.weights.numpy() == pytest.approx(1 / np.log(1.02 + counts / counts.sum()), rel=1e-6)
@@ -212,12 +212,12 @@ def test_another_number_of_weights_than_of_classes_is_one_sentence(root: Path, t
 @pytest.mark.parametrize("broken", ["raise", "skip"])
 @pytest.mark.parametrize(("command", "split"), [("fit", "train"), ("fit", "val"), ("validate", "val")])
 def test_a_split_without_a_label_is_one_sentence_before_anything_is_trained(
-    split: str, command: str, broken: str, run: Path, tmp_path: Path
+    split: str, command: str, on_invalid: str, run: Path, tmp_path: Path
 ) -> None:
     for name in ("train", "val"):
         write_masked(tmp_path / "data", name, 2, unlabelled=name == split)
     with pytest.raises(SystemExit) as caught:
-        main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}", f"--data.broken={broken}"])
+        main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}", f"--data.on_invalid={on_invalid}"])
     assert f"No pixel of {tmp_path / 'data' / 'masks' / split} has a class" in str(caught.value)
 
 
@@ -235,7 +235,7 @@ def test_where_the_part_that_is_evaluated_shows_nothing_an_evaluation_says_so_an
     assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
     short = trainer(tmp_path, max_epochs=1, limit_val_batches=1)
     with pytest.warns(UserWarning, match="there is nothing to measure"):
-        short.fit(task(), FolderSegmentation(str(root), batch_size=1, workers=0))
+        short.fit(task(), FolderSegmentation(str(root), batch_size=1, num_workers=0))
     assert short.callback_metrics["val/miou"] == 0
 
 
@@ -247,9 +247,9 @@ def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: 
     for number in (0, 1):  # what a sanity check sees
         file = root / "masks" / "val" / f"{number}.png"
         cv2.imwrite(str(file), np.full_like(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 255))
-    trained = task(PixelLoss(hardest=0.7, dice=1.0, lovasz=1.0))
+    trained = task(PixelLoss(ohem_threshold=0.7, dice=1.0, lovasz=1.0))
     short = trainer(tmp_path, max_epochs=1, num_sanity_val_steps=1)
-    short.fit(trained, FolderSegmentation(str(root), values=[0, 1, 2], batch_size=2, workers=0))
+    short.fit(trained, FolderSegmentation(str(root), values=[0, 1, 2], batch_size=2, num_workers=0))
     assert short.global_step == 2
     assert all(parameter.isfinite().all() for parameter in trained.network.parameters())
     assert 0 <= short.callback_metrics["val/miou"] <= 1
@@ -271,7 +271,7 @@ def test_scores_are_brought_back_to_each_masks_size_and_right_ones_are_all_right
 
     measured = task(inference=inference)
     measured.network = Reading()  # type: ignore[assignment]
-    data = FolderSegmentation(str(root), batch_size=3, workers=0)
+    data = FolderSegmentation(str(root), batch_size=3, num_workers=0)
     data.preprocessing = Preprocessing((96, 80), "pad")
     data.setup("validate")
     measured._evaluator = SegmentationEvaluator(CLASSES)
@@ -287,9 +287,9 @@ def test_the_shipped_recipe_starts_from_torchvisions_whole_network(root: Path, t
     torch.manual_seed(0)
     peer = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
     torch.save(peer, tmp_path / "lraspp.pth")
-    words = ["--data=FolderSegmentation", f"--data.root={root}", "--data.batch_size=4", "--data.workers=0",
+    words = ["--data=FolderSegmentation", f"--data.root={root}", "--data.batch_size=4", "--data.num_workers=0",
              f"--model.weights={tmp_path / 'lraspp.pth'}", "--model.preprocessing.size=[64,64]",
-             "--model.optimizer.lr=0", "--model.average_decay=null", "--trainer.max_steps=1",
+             "--model.optimizer.lr=0", "--model.ema_decay=null", "--trainer.max_steps=1",
              "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]  # fmt: skip
     main(["fit", "--config", "segmentation/lraspp_camvid", *words, f"--run={tmp_path / 'run'}"])
     network = litmobile.load(tmp_path / "run")

@@ -11,10 +11,10 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import Resize, ScaleCropAugmentation
-from litmobile.tasks.segmentation.masked import Masked
+from litmobile.tasks.segmentation.split import Masked
 from litmobile.tasks.segmentation.transforms import TRIALS, Augmentation, largest_share
 
 Fit = Literal["stretch", "pad"]
@@ -61,11 +61,11 @@ def test_validation_sees_the_image_as_everyone_does(fit: Fit, size: tuple[int, i
     sample, preprocessing = noise(*size), Preprocessing((48, 40), fit, **PADDED)
     shown = Resize()(sample, preprocessing, seeded(0))
     assert np.array_equal(shown.image, preprocessing.apply(sample.image))
-    frame = preprocessing.frame(*size)
-    rows = ((np.arange(frame.rows) + 0.5) * size[0] / frame.rows).astype(int)
-    columns = ((np.arange(frame.columns) + 0.5) * size[1] / frame.columns).astype(int)
-    assert np.array_equal(shown.labels[: frame.rows, : frame.columns], sample.labels[rows][:, columns])
-    assert (shown.labels[frame.rows :] == 255).all() and (shown.labels[:, frame.columns :] == 255).all()
+    geometry = preprocessing.geometry(*size)
+    rows = ((np.arange(geometry.rows) + 0.5) * size[0] / geometry.rows).astype(int)
+    columns = ((np.arange(geometry.columns) + 0.5) * size[1] / geometry.columns).astype(int)
+    assert np.array_equal(shown.labels[: geometry.rows, : geometry.columns], sample.labels[rows][:, columns])
+    assert (shown.labels[geometry.rows :] == 255).all() and (shown.labels[:, geometry.columns :] == 255).all()
     assert shown.labels.shape == (48, 40) and shown.labels.dtype == np.uint8
 
 
@@ -213,7 +213,7 @@ def test_the_share_of_the_largest_class_is_of_labelled_pixels(labels: list[list[
 
 
 def shares(most: float, labels: NDArray[np.uint8], draws: int = 400) -> NDArray[np.float64]:
-    augmentation = ScaleCropAugmentation((32, 32), scale=(1, 1), most_of_one=most)
+    augmentation = ScaleCropAugmentation((32, 32), scale=(1, 1), cat_max_ratio=most)
     sample = Masked(np.zeros((*labels.shape, 3), np.uint8), labels)
     shown = (augmentation(sample, Preprocessing(labels.shape), seeded(seed)).labels for seed in range(draws))  # pyright: ignore[reportArgumentType]
     return np.array([largest_share(crop) for crop in shown])
@@ -238,7 +238,7 @@ def test_pixels_of_no_class_do_not_count_among_those() -> None:
 @pytest.mark.parametrize("value", [0, 255])
 def test_images_of_one_class_and_of_none_are_taken_all_the_same(value: int) -> None:
     sample = Masked(noise(64, 64).image, np.full((64, 64), value, np.uint8))
-    augmentation = ScaleCropAugmentation((32, 32), scale=(1, 2), most_of_one=0.5)
+    augmentation = ScaleCropAugmentation((32, 32), scale=(1, 2), cat_max_ratio=0.5)
     shown = augmentation(sample, Preprocessing((64, 64)), seeded(0))
     assert (shown.labels == value).all()
 
@@ -277,7 +277,7 @@ GEOMETRIC = [
 
 
 @pytest.mark.filterwarnings("ignore:ShiftScaleRotate")  # albumentations would rather have Affine
-@pytest.mark.parametrize("extra", GEOMETRIC, ids=lambda spec: spec["class_path"].rpartition(".")[2])
+@pytest.mark.parametrize("extra", GEOMETRIC, ids=lambda config: config["class_path"].rpartition(".")[2])
 def test_what_comes_in_from_outside_is_no_class(extra: dict[str, Any]) -> None:
     sample = Masked(np.full((64, 64, 3), 200, np.uint8), np.ones((64, 64), np.uint8))
     shown = ScaleCropAugmentation(scale=(1, 1), extra=[extra])(sample, Preprocessing((64, 64)), seeded(0))
@@ -339,7 +339,7 @@ def test_transforms_that_change_size_or_type_are_refused(
 
 def test_a_seed_repeats_and_another_does_not() -> None:
     extra = [a("Affine", rotate=(-20, 20), p=0.5), a("GaussNoise", p=0.5)]
-    augmentation = ScaleCropAugmentation((40, 50), most_of_one=0.3, photometric=True, extra=extra)
+    augmentation = ScaleCropAugmentation((40, 50), cat_max_ratio=0.3, photometric=True, extra=extra)
     sample, preprocessing = noise(60, 70), Preprocessing((50, 60))
     first = [augmentation(sample, preprocessing, seeded(seed)) for seed in range(10)]
     again = [augmentation(sample, preprocessing, seeded(seed)) for seed in reversed(range(10))][::-1]
@@ -354,8 +354,8 @@ def test_a_seed_repeats_and_another_does_not() -> None:
         ({"crop": (31, 64)}, "crop"),
         ({"scale": (0, 1)}, "scale"),
         ({"scale": (2, 1)}, "scale"),
-        ({"most_of_one": 0}, "most_of_one"),
-        ({"most_of_one": 1.1}, "most_of_one"),
+        ({"cat_max_ratio": 0}, "cat_max_ratio"),
+        ({"cat_max_ratio": 1.1}, "cat_max_ratio"),
         ({"flip": -0.1}, "flip"),
         ({"flip": 1.5}, "flip"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litmobile.tasks.errors import DataError
+from litmobile.errors import DataError
 from litmobile.tasks.segmentation import VocSegmentation
 from support.segmentation import blocks, write_image, write_mask, write_voc_segmentation
 
@@ -97,7 +97,7 @@ def test_files_that_are_missing_are_named_on_both_sides(root: Path, assert_one_s
 def test_files_that_are_missing_can_be_left_out(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "JPEGImages" / "2007_000032.jpg").unlink()
     (root / "SegmentationClass" / "2007_000039.png").unlink()
-    data = VocSegmentation(str(root), broken="skip")
+    data = VocSegmentation(str(root), on_invalid="skip")
     data.setup("fit")
     assert data.splits["train"].names.tolist() == ["2011_003271.jpg"]
     assert "2007_000032.jpg does not exist" in caplog.text

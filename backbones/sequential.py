@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .contract import Backbone, Feature, WeightsError
+from ..errors import UserError, WeightsError
+from .contract import Backbone, Feature
 from .published import Normalisation, Weights
 
 Aliases = Mapping[str, str]
 POSITIONS = ("c1", "c2", "c3", "c4", "c5", "final")
 
 
-class Chain(Backbone):
+class SequentialBackbone(Backbone):
     """A backbone whose layers run one after the other; its maps are the outputs of some of them.
 
     A family appends its layers and marks its maps as it goes, so that what ``features`` says is recorded while building
@@ -32,13 +33,13 @@ class Chain(Backbone):
     def __init__(self, width: float, in_channels: int = 3) -> None:
         super().__init__()
         if not 0 < width < float("inf"):
-            raise ValueError(f"width must be positive and finite, not {width}.")
+            raise UserError(f"width must be positive and finite, not {width}.")
         if in_channels < 1:
-            raise ValueError(f"in_channels must be at least 1, not {in_channels}.")
+            raise UserError(f"in_channels must be at least 1, not {in_channels}.")
         self.width = width
         self.layers = nn.ModuleList()
         self.features = {}
-        self.taps = {}
+        self.default_features = {}
         self._in_channels = in_channels
         self._aliases: dict[str, str] = {}  # a module's name in another library → its name here
         self._tensors: set[str] = set()  # names of all tensors that were built, also those that select dropped
@@ -59,7 +60,7 @@ class Chain(Backbone):
         self._tensors |= {f"{here}.{name}" for name in layer.state_dict()}
         self.layers.append(layer)
 
-    def mark(self, name: str, channels: int, stride: int) -> None:
+    def add_feature(self, name: str, channels: int, stride: int) -> None:
         """Names the output of the last layer so far; a second mark of one name moves it."""
         self.features.pop(name, None)
         self.features[name] = Feature(channels, stride)
@@ -71,7 +72,11 @@ class Chain(Backbone):
         end = max(self._ends[name] for name in names)
         del self.layers[end:]
         self.features = {name: feature for name, feature in self.features.items() if self._ends[name] <= end}
-        self.taps = {role: taps for role, taps in self.taps.items() if set(taps) <= set(self.features)}
+        self.default_features = {
+            role: default_features
+            for role, default_features in self.default_features.items()
+            if set(default_features) <= set(self.features)
+        }
         self._selected = tuple(names)
 
     def stages(self) -> list[list[nn.Module]]:
@@ -81,12 +86,12 @@ class Chain(Backbone):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         if images.ndim != 4:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} takes a batch of images [N, {self._in_channels}, H, W], not a tensor "
                 f"{list(images.shape)}."
             )
         if images.shape[1] != self._in_channels:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} takes images of {self._in_channels} channels, not of {images.shape[1]}: give "
                 "in_channels as the images have them."
             )

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...errors import DataError
 from ..broken import missing_files
-from ..errors import DataError
 from ..images import Image, read_image
-from ..split import Broken
+from ..split import OnInvalid
 
 
 class ImageRecord(NamedTuple):
-    """One picture and its objects, as :meth:`Annotations.from_records` takes them.
+    """One picture and its objects, as :meth:`DetectionSplit.from_records` takes them.
 
     Attributes:
         name: file name relative to the image folder.
@@ -36,7 +36,7 @@ class ImageRecord(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Annotations:
+class DetectionSplit:
     """Images and objects of one split.
 
     Attributes:
@@ -77,19 +77,19 @@ class Annotations:
         classes: Sequence[str],
         records: Sequence[ImageRecord],
         notes: Sequence[str] = (),
-        broken: Broken = "raise",
-    ) -> Annotations:
+        on_invalid: OnInvalid = "raise",
+    ) -> DetectionSplit:
         """Annotations of any origin; boxes are clipped to their image, those of no area dropped.
 
         Raises:
-            DataError: there is no image, a label has no class, or an image file is missing; where ``broken`` is "skip",
+            DataError: there is no image, a label has no class, or an image file is missing; where ``on_invalid`` is "skip",
                 missing files are left to those who read the pictures.
         """
         if not records:
             raise DataError(f"{source} lists no images.")
         names = np.array([record.name for record in records])
         lost = missing_files(names, folder)
-        if lost and broken == "raise":
+        if lost and on_invalid == "raise":
             raise DataError(f"{source}: {len(lost)} images are not in {folder}, {lost[0]} among them.")
         for record in records:
             if len(record.labels) and not 0 <= min(record.labels) <= max(record.labels) < len(classes):
@@ -142,7 +142,7 @@ class Annotations:
         """``[B]``, the image of every object."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
-    def keep(self, images: NDArray[np.bool_] | None = None, objects: NDArray[np.bool_] | None = None) -> Annotations:
+    def keep(self, images: NDArray[np.bool_] | None = None, objects: NDArray[np.bool_] | None = None) -> DetectionSplit:
         """The same with some ``images`` ``[I]`` and some ``objects`` ``[B]`` alone; None keeps all."""
         images = np.ones(len(self), dtype=bool) if images is None else images
         objects = np.ones(len(self.labels), dtype=bool) if objects is None else objects

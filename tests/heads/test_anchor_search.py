@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from litmobile.heads.ssdlite.anchor_recall import reach
+from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, suggest
 from litmobile.heads.ssdlite.anchors import default_scales
-from litmobile.heads.ssdlite.reach import reach
-from litmobile.heads.ssdlite.suggest import AnchorOptions, Grid, Lattice, suggest
 from litmobile.tasks.detection.statistics import input_boxes, visible
 from litmobile.tasks.detection.voc import read_voc
 from litmobile.tasks.preprocessing import Preprocessing
@@ -66,7 +66,7 @@ def test_the_closest_anchor_is_the_best_of_a_shape(size: tuple[int, int], layout
     options = AnchorOptions([0.05, 0.2, 0.5, 0.7, 0.9, 1.3, 1.5], [[1.5], [2, 3], [4], [], [1.1], [3]], layout)  # type: ignore[arg-type]
     generator = options.generator()
     anchors = generator(GRIDS, size, boxes)
-    quick = Lattice(boxes, GRIDS, size).best_iou(generator.shapes)
+    quick = AnchorGrid(boxes, GRIDS, size).best_iou(generator.shapes)
     assert torch.allclose(quick, box_iou(boxes, anchors).amax(1), atol=1e-5)  # anchors pass through float32
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, readable
+from ...errors import DataError, format_name
 from ..images import Image, read_image
 
 
 @dataclass(frozen=True)
-class LabelledImages:
+class ClassificationSplit:
     """Images of one split, each of one class.
 
     Attributes:
@@ -52,11 +52,11 @@ class LabelledImages:
         """Image ``index``, ``[H, W, 3]`` uint8 RGB, turned as the camera noted; the caller's own."""
         return read_image(self.path(index)) if self.pixels is None else self.pixels[index].copy()
 
-    def keep(self, images: NDArray[np.bool_]) -> LabelledImages:
+    def keep(self, images: NDArray[np.bool_]) -> ClassificationSplit:
         """The same with some ``images`` ``[I]`` alone."""
         return self._taken(images)
 
-    def by_turns(self) -> LabelledImages:
+    def by_turns(self) -> ClassificationSplit:
         """The same with the first image of each class in front, then the second of each, and so on."""
         turns = np.empty(len(self), dtype=np.int64)
         order = np.argsort(self.labels, kind="stable")
@@ -64,7 +64,7 @@ class LabelledImages:
         turns[order] = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self._taken(np.lexsort((self.labels, turns)))
 
-    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> LabelledImages:
+    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> ClassificationSplit:
         pixels = None if self.pixels is None else self.pixels[rows]
         return replace(self, names=self.names[rows], labels=self.labels[rows], pixels=pixels)
 
@@ -76,14 +76,14 @@ class LabelledImages:
 def check_classes(classes: Sequence[str], source: Path | str) -> None:
     """Raises DataError unless there are two classes at least, each named once."""
     if len(classes) < 2:
-        found = f"one class alone, {readable(classes[0])}" if classes else "no classes"
+        found = f"one class alone, {format_name(classes[0])}" if classes else "no classes"
         raise DataError(f"{source} holds {found}: a classifier needs two at least.")
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if twice:
-        raise DataError(f"{source} names the class {readable(twice[0])} twice.")
+        raise DataError(f"{source} names the class {format_name(twice[0])} twice.")
 
 
-def split_off(whole: LabelledImages, share: float, seed: int) -> tuple[LabelledImages, LabelledImages]:
+def split_off(whole: ClassificationSplit, share: float, seed: int) -> tuple[ClassificationSplit, ClassificationSplit]:
     """Parts ``whole`` in two, the second with about ``share`` of every class, by ``seed`` alone.
 
     Raises:
@@ -97,7 +97,7 @@ def split_off(whole: LabelledImages, share: float, seed: int) -> tuple[LabelledI
             continue
         if len(rows) == 1:
             raise DataError(
-                f"{whole.source} holds 1 picture of {readable(name)}, too few to split some off for validation."
+                f"{whole.source} holds 1 picture of {format_name(name)}, too few to split some off for validation."
             )
         count = min(max(1, round(share * len(rows))), len(rows) - 1)
         second[random.permutation(rows)[:count]] = True

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED
-from ..errors import DataError
-from ..images import Image, ImageError, read_image
+from ..images import Image, read_image
 from .masks import Labels, MaskReader, some_of
 
 PARTS = 8  # as many pictures as a contact sheet has
@@ -26,7 +26,7 @@ class Masked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MaskedImages:
+class SegmentationSplit:
     """Images of one split, each with a mask.
 
     Attributes:
@@ -100,11 +100,11 @@ class MaskedImages:
         """
         return self.masked(index).image
 
-    def keep(self, images: NDArray[np.bool_]) -> MaskedImages:
+    def keep(self, images: NDArray[np.bool_]) -> SegmentationSplit:
         """The same with some ``images`` ``[I]`` alone."""
         return self._taken(images)
 
-    def spread(self) -> MaskedImages:
+    def spread(self) -> SegmentationSplit:
         """The same with eight from all parts of it in front, then the next of each, and so on.
 
         Neighbours in a folder are often frames of one film, which show the same.
@@ -112,7 +112,7 @@ class MaskedImages:
         step = -(-len(self) // PARTS)
         return self._taken(np.concatenate([np.arange(begin, len(self), step) for begin in range(step)]))
 
-    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> MaskedImages:
+    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> SegmentationSplit:
         return replace(self, names=self.names[rows], mask_names=self.mask_names[rows])
 
     def pixels(self) -> NDArray[np.int64]:
@@ -129,7 +129,7 @@ class MaskedImages:
             return np.stack(list(threads.map(counted, range(len(self)))))
 
 
-def check_some(split: MaskedImages) -> None:
+def check_some(split: SegmentationSplit) -> None:
     """Looks at a few images of ``split`` and their masks, so that what is wrong with all of them is known at once.
 
     Raises:
@@ -142,12 +142,12 @@ def check_some(split: MaskedImages) -> None:
         raise DataError(nothing_labelled(split))
 
 
-def nothing_labelled(split: MaskedImages) -> str:
+def nothing_labelled(split: SegmentationSplit) -> str:
     """What is wrong with a ``split`` that shows no class."""
     return f"No pixel of {split.mask_folder} has a class: all of them hold what counts as none."
 
 
-def split_off(whole: MaskedImages, share: float, seed: int) -> tuple[MaskedImages, MaskedImages]:
+def split_off(whole: SegmentationSplit, share: float, seed: int) -> tuple[SegmentationSplit, SegmentationSplit]:
     """Parts ``whole`` in two, the second with about ``share`` of the images, drawn by ``seed`` alone.
 
     Raises:

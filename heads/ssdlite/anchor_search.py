@@ -64,7 +64,7 @@ def suggest(
     if not len(boxes):
         return present
     step = -(-len(boxes) // MOST_BOXES)
-    lattice = Lattice(boxes[::step], grids, image_size)
+    lattice = AnchorGrid(boxes[::step], grids, image_size)
     weights = balance(labels[::step])
 
     def score(options: AnchorOptions) -> float:
@@ -74,7 +74,7 @@ def suggest(
     best, reached = None, 0.0
     for ratios in FIRST_RATIOS:
         starts = [AnchorOptions(scales, ratios, present.layout) for scales in first_scales(lattice, present.scales)]
-        found, its_score = max((climb(start, score) for start in starts), key=lambda pair: pair[1])
+        found, its_score = max((coordinate_ascent(start, score) for start in starts), key=lambda pair: pair[1])
         if best is None or its_score > reached + WORTH_A_RATIO:
             best, reached = found, its_score
     assert best is not None
@@ -87,14 +87,14 @@ def balance(labels: Tensor) -> Tensor:
     return (2 / len(labels) + 1 / (len(counts) * counts[which].double())) / 3
 
 
-def first_scales(lattice: Lattice, present: Sequence[float]) -> Iterator[list[float]]:
+def first_scales(lattice: AnchorGrid, present: Sequence[float]) -> Iterator[list[float]]:
     """Rising scales to start from: those at hand, and SSD's equal steps from various sizes of objects on."""
     yield sorted(present)
     for size in lattice.scales().quantile(torch.tensor(START_QUANTILES, dtype=torch.float64)).tolist():
         yield [round(scale, 3) for scale in default_scales(len(present) - 1, smallest=min(size, 0.95))]
 
 
-def climb(options: AnchorOptions, score: Callable[[AnchorOptions], float]) -> tuple[AnchorOptions, float]:
+def coordinate_ascent(options: AnchorOptions, score: Callable[[AnchorOptions], float]) -> tuple[AnchorOptions, float]:
     """Changes one scale or ratio at a time, each to its best, for as long as that helps; gives the score as well."""
     best, reached = options, score(options)
     for _ in range(MOST_ROUNDS):
@@ -119,7 +119,7 @@ def variants(options: AnchorOptions, field: str, place: int, known: Sequence[flo
             yield options._replace(**{field: [*before, value, *after]})
 
 
-class Lattice:
+class AnchorGrid:
     """Objects over the cells of maps, from where the best anchor of any shape is known without laying all.
 
     Anchors of one shape on one map differ in nothing but their centres, and the closest one overlaps an object most, in

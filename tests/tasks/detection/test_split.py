@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from litmobile.errors import DataError
 from litmobile.tasks.detection.coco import read_coco
-from litmobile.tasks.errors import DataError
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]
