@@ -30,22 +30,6 @@ class ClassDimension(NamedTuple):
     background: int = 0
 
 
-class PretrainedState(NamedTuple):
-    """A trained network taken apart, for another to start from.
-
-    Attributes:
-        backbone: its tensors, under any names that :meth:`Backbone.translate` knows.
-        head: its tensors under the head's names.
-        classes: names of its classes in the order of their rows; None where nothing tells them.
-        spec: what ``Network.spec`` says of it, as far as is known.
-    """
-
-    backbone: dict[str, Tensor]
-    head: dict[str, Tensor]
-    classes: tuple[str, ...] | None
-    config: dict[str, Any]
-
-
 def default_class_names(count: int) -> tuple[str, ...]:
     """What ``count`` classes are called where nothing tells their names."""
     return tuple(f"class_{k}" for k in range(count))
@@ -60,11 +44,9 @@ class Head(Configurable, ABC):
     Attributes:
         role: what it answers, "classification", "detection" or "segmentation"; tasks refuse heads of another role, and
             take those that name none.
-        published: exact names of the weights of whole networks under this head that torchvision publishes.
     """
 
     role: ClassVar[str] = ""
-    published: ClassVar[tuple[str, ...]] = ()
 
     #: constructor arguments that come from the backbone and the data, not from the user
     GIVEN: ClassVar = ("features", "num_classes")
@@ -84,11 +66,6 @@ class Head(Configurable, ABC):
     def class_dimensions(self) -> dict[str, ClassDimension]:
         """Every tensor whose shape hangs on the number of classes; a training from other classes starts these anew."""
         return {}
-
-    @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
-        """Takes apart a whole network of torchvision's under this head; None if ``state`` is not one."""
-        return None
 
 
 HeadFactory = Callable[[Features, int], Head]

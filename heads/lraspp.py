@@ -6,24 +6,14 @@ from typing import Literal, NamedTuple, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import get_weight
 
 from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
 from ..errors import UserError
-from .contract import Features, PretrainedState, default_class_names, full_precision
+from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, enlarged
 
 Pool = Literal["global", "large"]
 POOLS: tuple[Pool, ...] = ("global", "large")
-
-TORCHVISION_MODULES = {
-    "cbr.0": "project.conv",
-    "cbr.1": "project.norm",
-    "scale.1": "gate",
-    "low_classifier": "fine_classifier",
-    "high_classifier": "coarse_classifier",
-}
-
 
 class Window(NamedTuple):
     """What the paper pools over, in cells of the coarse map.
@@ -66,7 +56,6 @@ class LRASPP(PixelHead):
     """
 
     class_layers = ("fine_classifier", "coarse_classifier")
-    published = ("LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",)
     shape_arguments = ("channels",)
 
     def __init__(
@@ -113,28 +102,3 @@ class LRASPP(PixelHead):
         # windows that reach beyond the border are means of what they show: every cell has a say
         pooled = F.avg_pool2d(coarse, window, stride=(self.window.down, self.window.right), ceil_mode=True)
         return enlarged(self.gate(pooled).sigmoid(), (height, width))
-
-    @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
-        """Takes ``lraspp_mobilenet_v3_large`` apart; 21 classes are VOC's with background, as in the one published."""
-        rows = state.get("classifier.low_classifier.bias")
-        if rows is None:
-            return None
-        backbone, head = {}, {}
-        for key, tensor in state.items():
-            part, _, name = key.partition(".")
-            module, _, leaf = name.rpartition(".")
-            if part == "backbone":
-                backbone[f"features.{name}"] = tensor
-            else:
-                head[f"{TORCHVISION_MODULES.get(module, module)}.{leaf}"] = tensor
-        voc = ("background", *get_weight(cls.published[0]).meta["categories"][1:])
-        config = {
-            "backbone": {"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"output_stride": 16}},
-            "head": {"class_path": "litmobile.heads.LRASPP", "init_args": {}},
-            "feature_maps": ["c3_first", "final"],
-            "preprocessing": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
-        }
-        return PretrainedState(
-            backbone, head, voc if len(voc) == rows.numel() else default_class_names(rows.numel()), config
-        )

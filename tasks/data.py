@@ -1,4 +1,4 @@
-"""What the data modules of all tasks share: splits, seeds, samplers and loaders that go on where a run stopped."""
+"""What the data modules of all tasks share: reading splits, seeds, and loaders that resume where a run stopped."""
 
 from __future__ import annotations
 
@@ -7,52 +7,59 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, Generic, TypedDict, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Generic, TypedDict
 
 import cv2
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from ..errors import DataError, ImageError, UserError
-from .broken import drop_invalid_images
-from .multi_scale import MultiScaleBatches
+from ..errors import DataError, UserError
 from .preprocessing import Preprocessing
-from .sampling import ShardSampler, ShuffledSampler
-from .split import OnInvalid, Split
+from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
+from .split import OnInvalid, S, Split, SplitDataset, Transform
 
-MOST_NOTES = 10  # that are printed one by one
-
-
-S = TypeVar("S", bound=Split)
+MAX_NOTES = 10  # notes that are printed one by one
 
 
 class DataModule(LightningDataModule, ABC, Generic[S]):
-    """Reads splits when a run needs them and gives batches of them, the same whatever the number of workers.
+    """Reads splits when a run needs them and yields the same batches with any number of workers.
+
+    A task's data module sets the class attributes; a data set implements :meth:`read`.
 
     Args:
-        batch_size: images a step and process.
+        batch_size: images per step and process.
         num_workers: processes that read and augment; 0 reads in the training process.
-        on_invalid: "raise" stops at the first picture that cannot be read or has another size than its annotations say;
-            "skip" reads all pictures before training begins, names those and leaves them out.
-        seed: of the order and the augmentation; None takes the run's.
-        train_sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
-            ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
+        on_invalid: "raise" stops at the first image or annotation file that cannot be used. "skip" reads all images
+            before training, names the invalid ones and leaves them out.
+        seed: seed of order and augmentation; None takes that of the run.
 
     Attributes:
-        preprocessing: how images become the input; None takes that of the network which the trainer trains.
-        splits: what has been read, by "train", "val" and "test".
+        preprocessing: how images become the input; None takes that of the network in training.
+        splits: the splits read so far, by "train", "val" and "test".
     """
+
+    role: ClassVar[str]
+    #: turns a sample into the network's input in evaluations
+    evaluation_transform: ClassVar[Transform]
+    #: makes a batch of pairs of a transformed sample and its index
+    collate: ClassVar[Callable[[list[Any]], Any]]
+    #: augmentation of training samples
+    augmentation: Transform
+    #: sides of square inputs to alternate between in training
+    train_sizes: list[int] | None = None
 
     def __init__(
         self,
-        batch_size: int,
-        num_workers: int,
-        on_invalid: OnInvalid,
-        seed: int | None,
-        train_sizes: list[int] | None = None,
+        *,
+        batch_size: int = 32,
+        num_workers: int = 4,
+        on_invalid: OnInvalid = "raise",
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -61,92 +68,84 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise UserError(f"num_workers must be 0 or more, not {num_workers}.")
         if on_invalid not in ("raise", "skip"):
             raise UserError(f"on_invalid must be raise or skip, not {on_invalid!r}.")
-        if train_sizes is not None and (not train_sizes or min(train_sizes) < 32):
-            raise UserError(f"train_sizes must be sides of at least 32 pixels each, not {train_sizes}.")
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.on_invalid: OnInvalid = on_invalid
         self.seed = seed
-        self.train_sizes = train_sizes
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
 
     @abstractmethod
     def read(self, split: str) -> S:
-        """Annotations of "train", "val" or "test".
+        """Reads the annotations of "train", "val" or "test".
 
         Raises:
-            DataError: they are not there, or not what they should be.
+            DataError: they are missing or invalid.
         """
 
-    @abstractmethod
-    def dataset(self, split: str, training: bool) -> Dataset[Any]:
-        """Samples of ``split``, augmented for ``training``; asked for by a :class:`.sampling.SampleKey`."""
-
-    @abstractmethod
-    def collate(self, items: list[Any]) -> Any:
-        """Makes a batch of samples."""
-
-    def check(self) -> None:
-        """Raises DataError where the splits contradict each other."""
+    def check_splits(self) -> None:
+        """Raises DataError if the splits contradict each other."""
         first, *others = self.splits.values()
         for other in others:
             if other.classes != first.classes:
-                raise DataError(f"{first.source} and {other.source} have different categories.")
+                raise DataError(f"{first.source} and {other.source} have different classes.")
 
     def setup(self, stage: str) -> None:
-        """Reads and checks the annotations that ``stage`` needs."""
+        """Reads and checks the splits that ``stage`` needs."""
         for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
             if split not in self.splits:
-                self.splits[split] = self.read(split)
-                tell(self.splits[split].notes)
-                if self.on_invalid == "skip":
-                    self.splits[split], faults = drop_invalid_images(self.splits[split])
-                    tell(faults)
-                if split != "train":
-                    self.splits[split] = self.evaluation_order(self.splits[split])
+                self.splits[split] = self._read_checked(split)
         if self.splits:
-            self.check()
+            self.check_splits()
 
-    def evaluation_order(self, split: S) -> S:
-        """``split`` in the order in which it is evaluated; a run draws the first batch of it."""
-        return split
+    def _read_checked(self, name: str) -> S:
+        split = self.read(name)
+        log_notes(split.notes)
+        if self.on_invalid == "skip":
+            split, problems = drop_invalid_images(split)
+            log_notes(problems)
+        return split if name == "train" else split.in_evaluation_order()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, once ``setup`` has run."""
         return next(iter(self.splits.values())).classes
 
-    def image_name(self, split: str, index: int) -> str:
-        """File of an image, for messages."""
-        return str(self.splits[split].path(index))
-
     @property
-    def input(self) -> Preprocessing:
+    def input_preprocessing(self) -> Preprocessing:
         """How images become the network's input."""
         if self.preprocessing is not None:
             return self.preprocessing
-        return Preprocessing() if self.trainer is None else self.trainer.lightning_module.preprocessing  # pyright: ignore[reportReturnType] — a Task's
+        return getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", Preprocessing())
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        # where a batch is on the CPU already, looking through it for tensors to move is time for nothing
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+    def dataset(self, split: str) -> SplitDataset:
+        """Samples of ``split``, indexed with a :class:`.sampling.SampleKey`; those of "train" are augmented."""
+        transform = self.augmentation if split == "train" else type(self).evaluation_transform
+        return SplitDataset(self.splits[split], self.input_preprocessing, transform)
 
     def train_dataloader(self) -> DataLoader[Any]:
         seed = torch.initial_seed() if self.seed is None else self.seed
         images, (rank, world) = len(self.splits["train"]), self._rank_and_world("train")
         if self.train_sizes is not None:
             squares = [(side, side) for side in self.train_sizes]
-            batches = MultiScaleBatches(images, seed, squares, self.input.size, self.batch_size, rank, world)
-            return self._loader("train", batches)
+            size = self.input_preprocessing.size
+            return self._loader(
+                "train", batch_sampler=MultiScaleBatches(images, seed, squares, size, self.batch_size, rank, world)
+            )
         sampler = ShuffledSampler(images, seed, rank, world)
-        return self._loader("train", sampler, drop_last=len(sampler) >= self.batch_size)
+        return self._loader(
+            "train", sampler=sampler, batch_size=self.batch_size, drop_last=len(sampler) >= self.batch_size
+        )
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader("val", ShardSampler(len(self.splits["val"]), *self._rank_and_world("val")))
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._loader("test", ShardSampler(len(self.splits["test"]), *self._rank_and_world("test")))
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, split: str) -> DataLoader[Any]:
+        sampler = ShardSampler(len(self.splits[split]), *self._rank_and_world(split))
+        return self._loader(split, sampler=sampler, batch_size=self.batch_size)
 
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
@@ -154,38 +153,46 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{world} processes cannot share the {len(self.splits[split])} images of {split}.")
         return rank, world
 
-    def _loader(
-        self, split: str, sampler: ShuffledSampler | ShardSampler | MultiScaleBatches, drop_last: bool = False
-    ) -> ResumableLoader:
-        if isinstance(sampler, MultiScaleBatches):
-            batches: dict[str, Any] = {"batch_sampler": sampler}
-        else:
-            batches = {"batch_size": self.batch_size, "sampler": sampler, "drop_last": drop_last}
+    def _loader(self, split: str, **batching: Any) -> ResumableLoader:
         return ResumableLoader(
-            self.dataset(split, training=split == "train"),
-            **batches,
+            self.dataset(split),
+            **batching,
             num_workers=self.num_workers,
-            collate_fn=self.collate,
+            collate_fn=CollateOrFail(type(self).collate),
             worker_init_fn=start_worker,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # a generator of its own: starting an epoch draws from it, which must not move the network's dropout
+            # its own generator: starting an epoch draws from it, which must not change the network's dropout
             generator=torch.Generator(),
         )
 
 
+class CollateOrFail:
+    """Collates samples, or returns the first error among them.
+
+    Args:
+        collate: makes a batch of samples.
+    """
+
+    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, items: list[Any]) -> Any:
+        error = next((item for item in items if isinstance(item, DataError)), None)
+        return self.collate(items) if error is None else error
+
+
 class Position(TypedDict):
-    """How far a run has come: ``batches`` of epoch ``epoch`` are done."""
+    """Progress of a run: ``batches`` of epoch ``epoch`` are done."""
 
     epoch: int
     batches: int
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader whose position goes into checkpoints, and that goes on from there.
+    """A loader whose position is part of a checkpoint, and that resumes from there.
 
-    Lightning asks for ``state_dict``, calls ``load_state_dict`` when a run is resumed, and sets the sampler's epoch
-    before the first batch is drawn.
+    Lightning sets the sampler's epoch before the first batch is drawn.
     """
 
     position: Position = Position(epoch=0, batches=0)
@@ -198,14 +205,13 @@ class ResumableLoader(DataLoader[Any]):
         if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
             self.position = self.resume_at
         self.resume_at = None
-        # a sampler of batches counts those; the loader has no batch_size then
+        # a batch sampler counts batches; the loader has no batch_size then
         sampler.start = self.position["batches"] * (self.batch_size or 1)
-        try:
-            for batch in super().__iter__():
-                self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
-                yield batch
-        except (DataError, ImageError) as error:
-            raise type(error)(worker_message(error)) from error
+        for batch in super().__iter__():
+            if isinstance(batch, DataError):
+                raise batch
+            self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
+            yield batch
 
     def state_dict(self) -> Position:
         return self.position
@@ -214,34 +220,66 @@ class ResumableLoader(DataLoader[Any]):
         self.resume_at = state
 
 
-def worker_message(error: Exception) -> str:
-    """The message of ``error``, which a loader raises with a worker's whole traceback before it."""
-    message = str(error)
-    if not message.startswith("Caught "):
-        return message
-    return message.rstrip().rpartition("\n")[2].partition(": ")[2]
-
-
 def start_worker(_: int) -> None:
-    """Workers are many already: OpenCV must not start threads in each. Signals are the main process's to answer."""
+    """Keeps a worker to one thread, its memory shared, and signals for the main process to handle."""
     cv2.setNumThreads(0)
-    gc.freeze()  # looking through the parent's objects for garbage would copy, page by page, what is shared with it
+    gc.freeze()  # collecting the parent's objects would copy the shared memory page by page
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on a Mac, where a SIGTERM for the whole job ends the workers
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where a SIGTERM to the whole job ends the workers
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=obey_parent, daemon=True).start()
+        threading.Thread(target=wait_for_parent_signal, daemon=True).start()
 
 
-def obey_parent() -> None:
-    """Ends a worker when its own parent tells it to; a SIGTERM that a whole job gets is the parent's to answer."""
+def wait_for_parent_signal() -> None:
+    """Ends the worker when its parent sends SIGTERM; a SIGTERM to the whole job is for the parent to handle."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)
 
 
-def tell(notes: tuple[str, ...]) -> None:
-    """Prints what was mended or left out, the first ones by name."""
-    for note in notes[:MOST_NOTES]:
+def log_notes(notes: tuple[str, ...]) -> None:
+    """Prints the first notes about repaired or skipped data, and the number of the others."""
+    for note in notes[:MAX_NOTES]:
         rank_zero_info(note)
-    if len(notes) > MOST_NOTES:
-        rank_zero_info(f"… and {len(notes) - MOST_NOTES} more of this kind: litmobile inspect names them all.")
+    if len(notes) > MAX_NOTES:
+        rank_zero_info(f"… and {len(notes) - MAX_NOTES} more notes of this kind; litmobile inspect prints them all.")
+
+
+def find_invalid_images(
+    split: Split,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    read: Callable[[int], object] | None = None,
+) -> dict[int, str]:
+    """Reads every image and returns, by index, what is wrong with those that cannot be used.
+
+    Args:
+        split: its images are read.
+        progress: wraps the iteration, e.g. with a progress bar; it sees an empty string for every valid image.
+        read: reads what belongs to an index; runs in several threads. None takes ``split.image``.
+    """
+    read_one = read or split.image
+
+    def problem(index: int) -> str:
+        try:
+            read_one(index)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor() as threads:  # decoding releases the GIL
+        problems = progress(threads.map(problem, range(len(split))))
+        return {index: text for index, text in enumerate(problems) if text}
+
+
+def drop_invalid_images(split: S) -> tuple[S, tuple[str, ...]]:
+    """Returns the split without images that cannot be used, and one sentence for each of those.
+
+    Raises:
+        DataError: no image is left.
+    """
+    problems = find_invalid_images(split)
+    valid = np.ones(len(split), dtype=bool)
+    valid[list(problems)] = False
+    if not valid.any():
+        raise DataError(f"None of {len(split)} images of {split.source} can be used: {next(iter(problems.values()))}")
+    return split.take(valid), tuple(problems.values())

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import DataError, format_name
 from .images import SUFFIXES
 
@@ -97,8 +100,8 @@ def is_one_of(folder: str, others: Sequence[str]) -> bool:
     return any(Path(folder).samefile(other) for other in others)
 
 
-def listed(classes: Sequence[str]) -> str:
-    """The first few of ``classes``, for messages."""
+def format_list(classes: Sequence[str]) -> str:
+    """The first names, for messages."""
     return (
         f"{', '.join(format_name(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
     )
@@ -114,3 +117,31 @@ def no_pictures(folder: Path, stray: Sequence[str]) -> str:
         most = ", ".join(f"{number} × {format_name(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
         named = f"{', '.join(format_name(name) for name in stray[:MOST_NAMED])}, …; {most}"
     return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."
+
+
+def missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
+    """Returns those of ``names`` that are not files in ``folder`` or in the sub-folders that they name.
+
+    Raises:
+        DataError: ``folder`` does not exist.
+    """
+    if not folder.is_dir():
+        raise DataError(f"The image folder {folder} does not exist.")
+    # one listing per folder: asking for each file takes minutes on a network drive
+    present: dict[str, set[str]] = {}
+    missing: list[str] = []
+    for name in names.tolist():
+        inner, file = os.path.split(name)
+        if inner not in present:
+            present[inner] = file_names(folder / inner)
+        if file not in present[inner]:
+            missing.append(name)
+    return missing
+
+
+def file_names(folder: Path) -> set[str]:
+    """Names of all entries of ``folder``; empty if it does not exist."""
+    if not folder.is_dir():
+        return set()
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}

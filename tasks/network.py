@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
 from ..errors import UserError, WeightsError
@@ -97,7 +97,7 @@ class Network(nn.Module):
             raise UserError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         geometry = self.preprocessing.geometry(*image.shape[:2])
         placed = np.ascontiguousarray(
-            self.preprocessing.place(image, geometry)
+            self.preprocessing.apply_geometry(image, geometry)
         )  # a flipped view cannot become a tensor
         images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device)
         network = self.eval()
@@ -162,3 +162,31 @@ def load(run: str | Path) -> Network:
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is no checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()
+
+
+def has_single_value_norm(network: nn.Module, images: Tensor) -> bool:
+    """Whether ``images`` give one of the network's batch norms a single value per channel."""
+    sizes: list[int] = []
+
+    def record_size(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(inputs[0].numel() // inputs[0].shape[1])
+
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(record_size) for norm in norms]
+    with torch.no_grad():
+        network.eval()(images)
+    for handle in handles:
+        handle.remove()
+    return 1 in sizes
+
+
+def is_distributed() -> bool:
+    """Whether this process is one of several."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def broadcast_buffers(network: nn.Module) -> None:
+    """Gives all processes the norm statistics of the first, whose checkpoint is written, so that all evaluate alike."""
+    if is_distributed():
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, src=0)

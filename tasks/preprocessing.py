@@ -76,9 +76,9 @@ class Preprocessing:
     def apply(self, image: Image) -> Image:
         """Image ``[h, w, 3]`` uint8 → input ``[H, W, 3]`` uint8."""
         geometry = self.geometry(*image.shape[:2])
-        return self.place(image, geometry)
+        return self.apply_geometry(image, geometry)
 
-    def place(self, image: Image, geometry: ResizeGeometry) -> Image:
+    def apply_geometry(self, image: Image, geometry: ResizeGeometry) -> Image:
         """Lays ``image`` into the input where ``geometry`` says."""
         shown = resized(image, geometry.rows, geometry.columns)
         if (geometry.rows, geometry.columns) == self.size:

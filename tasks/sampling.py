@@ -1,21 +1,25 @@
-"""The order in which samples are seen, and the seed that each gets: the same whatever the number of workers."""
+"""The order of samples, the seed of each, and batches of several image sizes: the same with any number of workers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
 
 import torch
 from torch.utils.data import Sampler
 
+from ..errors import DataError
+
+MIN_IMAGES = 2  # per step and process: batch norms need two values if a feature map has a single pixel
+
 
 class SampleKey(NamedTuple):
-    """What a data set is asked for.
+    """What a dataset is indexed with.
 
     Attributes:
-        image: which one, by index.
-        seed: of all that is random about it this time.
-        size: (height, width) of the input this time; None takes the preprocessing's.
+        image: index of the image.
+        seed: determines everything random about the sample.
+        size: (height, width) of the network's input; None takes that of the preprocessing.
     """
 
     image: int
@@ -24,26 +28,26 @@ class SampleKey(NamedTuple):
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Draws all that is random about the order of an epoch; ``seed`` may be any whole number."""
+    """Random generator for the order of an epoch; ``seed`` may be any integer."""
     return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
 
 
 class ShuffledSampler(Sampler[SampleKey]):
-    """Every sample once an epoch, in an order and with seeds that follow from (``seed``, epoch) alone.
+    """Yields every sample once per epoch; order and seeds depend on (``seed``, epoch) alone.
 
-    Seeds travel with the indices, so that what augmentation draws depends neither on the number of workers nor on what
-    a worker's own generators hold; libraries that keep generators of their own otherwise repeat themselves in every
-    worker.
+    Seeds travel with the indices. Augmentation therefore depends neither on the number of workers nor on the state of
+    random generators in a worker, which would otherwise repeat the same draws in every worker.
 
     Args:
         size: number of samples.
-        seed: any whole number.
-        rank: this process among ``world`` that share the samples; the remainder that does not divide is left out.
+        seed: any integer.
+        rank: index of this process among the ``world`` that share the samples. A remainder that cannot be shared
+            equally is left out.
         world: number of processes.
 
     Attributes:
-        epoch: which epoch's order to give.
-        start: how many of this process's samples the next iteration leaves out.
+        epoch: the epoch whose order is yielded.
+        start: number of this process's samples that the next iteration skips.
     """
 
     def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -70,11 +74,11 @@ class ShuffledSampler(Sampler[SampleKey]):
 
 
 class ShardSampler(Sampler[SampleKey]):
-    """Every sample exactly once over all processes, in order and without repeats, for evaluation.
+    """Yields every sample exactly once over all processes, in order, for evaluation.
 
     Attributes:
-        epoch: always 0: the order is the same in every epoch.
-        start: how many of this process's samples the next iteration leaves out.
+        epoch: always 0, because the order is the same in every epoch.
+        start: number of this process's samples that the next iteration skips.
     """
 
     def __init__(self, size: int, rank: int = 0, world: int = 1) -> None:
@@ -87,3 +91,118 @@ class ShardSampler(Sampler[SampleKey]):
 
     def __iter__(self) -> Iterator[SampleKey]:
         return (SampleKey(index, 0) for index in self.indices[self.start :])
+
+
+def batch_size_at(size: tuple[int, int], base_size: tuple[int, int], base_batch: int) -> int:
+    """Batch size at ``size`` (height, width) with as many pixels as ``base_batch`` images of ``base_size``; at least 1."""
+    return max(1, base_batch * base_size[0] * base_size[1] // (size[0] * size[1]))
+
+
+class Step(NamedTuple):
+    """The (height, width) of a step's input and its number of images over all processes."""
+
+    size: tuple[int, int]
+    images: int
+
+
+class MultiScaleBatches(Sampler[list[SampleKey]]):
+    """Batches of several image sizes with about equal cost per step (MobileViT, arXiv 2110.02178, section 3.2).
+
+    Every image comes once per epoch, and all processes have the same size at each step. Every epoch has the same number
+    of steps: as many rounds over all sizes as there are images for, then the sizes that still fit, then one smaller
+    step with the rest, at a random size that has room for it. Images left over that are too few for a step of their own
+    are added to one of the largest steps. Order and contents of the steps depend on (``seed``, epoch) alone.
+
+    Args:
+        images: number of samples.
+        seed: any integer.
+        sizes: (height, width) of the inputs.
+        base_size: (height, width) at which a step has ``base_batch`` images.
+        base_batch: images per step and process at ``base_size``; :func:`batch_size_at` gives those of the other sizes.
+        rank: index of this process among the ``world`` that share every step.
+        world: number of processes.
+
+    Attributes:
+        epoch: the epoch whose batches are yielded.
+        start: number of steps that the next iteration skips.
+
+    Raises:
+        DataError: a process would have fewer than two images.
+    """
+
+    def __init__(
+        self,
+        images: int,
+        seed: int,
+        sizes: Sequence[tuple[int, int]],
+        base_size: tuple[int, int],
+        base_batch: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if images < MIN_IMAGES * world:
+            raise DataError(
+                f"Training in several sizes needs at least {MIN_IMAGES} images per process, but there are {images} for "
+                f"{world}."
+            )
+        self.images = images
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+        self.start = 0
+        largest_first = sorted(
+            (Step(size, world * batch_size_at(size, base_size, base_batch)) for size in sizes),
+            key=lambda step: -step.images,
+        )
+        self._full, left = full_steps(images, largest_first)
+        if 0 < left < MIN_IMAGES * world and self._full:
+            self._full[0] = Step(self._full[0].size, self._full[0].images + left)
+            left = 0
+        self._last = [Step(step.size, left) for step in largest_first if 0 < left <= step.images]
+
+    @property
+    def sampler(self) -> Self:
+        """Itself: for ``set_epoch``, Lightning asks a loader's batch sampler for a sampler."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._full) + bool(self._last)
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        generator = epoch_generator(self.seed, self.epoch)
+        order = torch.randperm(self.images, generator=generator)
+        seeds = torch.randint(2**62, (self.images,), generator=generator)
+        begin = 0
+        for number, (size, images) in enumerate(self._steps(generator)):
+            mine = slice(begin + self.rank, begin + images, self.world)
+            begin += images
+            if number >= self.start:
+                yield [SampleKey(*key, size) for key in zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)]
+
+    def _steps(self, generator: torch.Generator) -> list[Step]:
+        """The steps of an epoch in their order."""
+        steps = list(self._full)
+        if self._last:
+            steps.append(self._last[int(torch.randint(len(self._last), (), generator=generator))])
+        return [steps[number] for number in torch.randperm(len(steps), generator=generator).tolist()]
+
+
+def full_steps(images: int, largest_first: Sequence[Step]) -> tuple[list[Step], int]:
+    """The full steps that ``images`` are enough for, a largest one first, and the number of images left over.
+
+    Args:
+        images: number of images.
+        largest_first: one step of each size.
+    """
+    rounds, left = divmod(images, sum(step.images for step in largest_first))
+    steps = list(largest_first) * rounds
+    for step in largest_first:
+        if step.images <= left:
+            steps.append(step)
+            left -= step.images
+    return steps, left

@@ -1,4 +1,4 @@
-"""Parameter groups and the learning rate over a run: what the recipes of the three tasks share."""
+"""Optimiser, parameter groups and the learning rate over a run."""
 
 from __future__ import annotations
 
@@ -7,40 +7,54 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..errors import UserError
+from ..errors import TaskError, UserError
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
-    """Two groups: weights of convolutions and linear layers, and norms and biases, which are not decayed."""
+    """Two groups: weights of convolutions and linear layers; norms and biases, which are not decayed."""
     parameters = list(parameters)
     decayed = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
     return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
 
 
+def build_optimizer(factory: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimiser of ``parameters`` in their :func:`parameter_groups`.
+
+    Raises:
+        TaskError: the optimiser refuses a value, e.g. a negative learning rate.
+    """
+    groups = parameter_groups(parameters)
+    try:
+        return factory(groups)
+    except ValueError as error:
+        raise TaskError(f"The optimiser cannot be built: {str(error).rstrip('.')}.") from error
+
+
 class Schedule(ABC):
-    """How the learning rate falls once it has warmed up."""
+    """How the learning rate changes after the warm-up."""
 
     @abstractmethod
     def factor(self, progress: float, epoch: float) -> float:
-        """What the rate is multiplied by.
+        """Factor of the learning rate.
 
         Args:
-            progress: share of the steps behind the warm-up that are done, in 0 … 1.
-            epoch: epochs that are done, the warm-up's among them, with fractions.
+            progress: share of the steps after the warm-up that are done, between 0 and 1.
+            epoch: number of epochs done, those of the warm-up included, as a fraction.
         """
 
 
 class Cosine(Schedule):
-    """Half a cosine down to a share of the rate (Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts).
+    """Half a cosine down to a share of the learning rate (Loshchilov and Hutter 2016, arXiv 1608.03983, no restarts).
 
     Args:
-        end: that share.
+        end: share of the learning rate at the end, e.g. 0.01.
     """
 
     def __init__(self, end: float = 0.0) -> None:
@@ -52,11 +66,11 @@ class Cosine(Schedule):
 
 
 class Poly(Schedule):
-    """A power of what is left, down to a share of the rate; a straight line with power 1.
+    """Polynomial decay to a share of the learning rate; linear with power 1.
 
     Args:
-        power: 0.9 is segmentation's (DeepLab, arXiv 1606.00915, section 4.1).
-        end: that share.
+        power: 0.9 is usual in segmentation (DeepLab, arXiv 1606.00915, section 4.1).
+        end: share of the learning rate at the end, e.g. 0.01.
     """
 
     def __init__(self, power: float = 0.9, end: float = 0.0) -> None:
@@ -71,16 +85,16 @@ class Poly(Schedule):
 
 
 class Exponential(Schedule):
-    """Multiplied by one factor every few epochs, in steps.
+    """Multiplies the learning rate by a constant factor every few epochs.
 
     Args:
-        rate: the factor, such as MobileNetV2's 0.98 (arXiv 1801.04381, section 6.1).
-        epochs: how many epochs lie between two steps.
+        rate: the factor, e.g. MobileNetV2's 0.98 (arXiv 1801.04381, section 6.1).
+        epochs: epochs between two steps.
     """
 
     def __init__(self, rate: float = 0.98, epochs: float = 1.0) -> None:
         if not 0 < rate < 1:
-            raise UserError(f"rate must be in 0 … 1, neither included, not {rate}.")
+            raise UserError(f"rate must be greater than 0 and less than 1, not {rate}.")
         if not 0 < epochs < float("inf"):
             raise UserError(f"epochs must be positive and finite, not {epochs}.")
         self.rate = rate
@@ -91,15 +105,15 @@ class Exponential(Schedule):
 
 
 def check_end(end: float) -> None:
-    """Raises ValueError unless ``end`` is a share of the rate that a schedule can fall to."""
+    """Raises UserError unless ``end`` is a share of the learning rate that a schedule can end at."""
     if not 0 <= end < 1:
-        raise UserError(f"end must be in 0 … 1, 1 not included, not {end}.")
+        raise UserError(f"end must be at least 0 and less than 1, not {end}.")
 
 
 def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
-    """Linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which ``epochs`` consist of.
+    """Linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which make up ``epochs``.
 
-    The warm-up takes a tenth of all steps at most, so that short runs have a peak, too.
+    The warm-up takes at most a tenth of all steps, so that short runs reach the full rate, too.
     """
     warmup = min(warmup, steps // 10)
 
@@ -112,23 +126,22 @@ def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs
     return LambdaLR(optimizer, factor)
 
 
-def scale_learning_rate(optimizer: Optimizer, reference: int, batch: int, processes: int, accumulated: int) -> None:
-    """Multiplies the learning rates by what a step sees over ``reference`` (Goyal et al., arXiv 1706.02677).
-
-    What was done is said in the log.
+def scale_learning_rate(optimizer: Optimizer, base_batch_size: int, batch: int, processes: int, accumulated: int) -> None:
+    """Scales the learning rates linearly to the effective batch size (Goyal et al. 2017, arXiv 1706.02677), and logs it.
 
     Args:
         optimizer: changed in place.
-        reference: images a step that its rates are meant for.
-        batch: images of a batch.
-        processes: that step together.
-        accumulated: batches a step and process.
+        base_batch_size: batch size that its rates were tuned for.
+        batch: images per batch.
+        processes: number of processes that step together.
+        accumulated: batches per step and process.
     """
-    whole = batch * processes * accumulated
-    given = [group["lr"] for group in optimizer.param_groups]
+    effective = batch * processes * accumulated
+    before = optimizer.param_groups[0]["lr"]
     for group in optimizer.param_groups:
-        group["lr"] *= whole / reference
+        group["lr"] *= effective / base_batch_size
     rank_zero_info(
-        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {given[0]:.4g} is meant for {reference} images a step, "
-        f"and a step sees {whole} ({batch} images × {processes} processes × {accumulated} accumulated batches)."
+        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {before:.4g} was tuned for batch size {base_batch_size}, "
+        f"and the effective batch size is {effective} ({batch} images × {processes} processes × {accumulated} "
+        "accumulated batches)."
     )

@@ -1,54 +1,143 @@
-"""What every data set promises: annotated images of one split, by index."""
+"""What the data sets of all tasks share: annotated images of one split, read sample by sample."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
-from .images import Image
+from ..errors import DataError, UserError
+from .images import Image, read_image
+from .preprocessing import Preprocessing
+from .sampling import SampleKey
 
-#: what to do with pictures and annotation files that cannot be used
+#: what to do with images and annotation files that cannot be used
 OnInvalid = Literal["raise", "skip"]
+Rows = NDArray[np.bool_] | NDArray[np.intp]
 
 
-class Split(Protocol):
-    """Annotated images of one split."""
+@dataclass(frozen=True, kw_only=True)
+class Split(ABC):
+    """Annotated images of one split, in flat arrays, which worker processes share without copies.
 
-    @property
-    def source(self) -> Path:
-        """File or folder that messages name."""
-        ...
+    Attributes:
+        source: file or folder that messages name.
+        folder: where the images are.
+        names: file names relative to ``folder``, ``[I]``.
+        classes: names of the foreground classes.
+        notes: what was repaired or left out while reading, one sentence each.
+    """
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the foreground classes."""
-        ...
+    source: Path
+    folder: Path
+    names: NDArray[np.str_]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was mended or left out while reading, a sentence each."""
-        ...
+    def __post_init__(self) -> None:
+        if not len(self.names):
+            raise DataError(f"{self.source} contains no images.")
 
     def __len__(self) -> int:
         """Number of images."""
-        ...
+        return len(self.names)
 
     def path(self, index: int) -> Path:
         """File of image ``index``."""
-        ...
+        return self.folder / str(self.names[index])
 
     def image(self, index: int) -> Image:
         """Image ``index``, ``[H, W, 3]`` uint8 RGB.
 
         Raises:
-            ImageError: it cannot be read, or is not what its annotations say.
-            DataError: what belongs to it cannot be read.
+            DataError: the image cannot be read, or is not what its annotations say.
         """
-        ...
+        return read_image(self.path(index))
 
-    def keep(self, images: NDArray[np.bool_]) -> Self:
-        """The same with some ``images`` ``[I]`` alone."""
-        ...
+    @abstractmethod
+    def sample(self, index: int) -> Any:
+        """Image ``index`` with its annotations, as the task's augmentation takes it.
+
+        Raises:
+            DataError: see :meth:`image`.
+        """
+
+    def take(self, rows: Rows) -> Self:
+        """The images that ``rows`` selects, as a mask ``[I]`` or as indices in a new order."""
+        return replace(self, names=self.names[rows])
+
+    def in_evaluation_order(self) -> Self:
+        """The order of evaluation. The first batch is drawn, so it should show the variety of the split."""
+        return self
+
+
+S = TypeVar("S", bound=Split)
+#: from a sample, the preprocessing and a random generator to the sample in the network's input
+Transform = Callable[[Any, Preprocessing, np.random.Generator], Any]
+
+
+class SplitDataset(Dataset[Any]):
+    """Samples of one split, augmented and resized to the network's input.
+
+    All randomness of an item follows from the seed in its key. A DataError is returned as the item: raised in a worker
+    process, it would reach the training process as text only.
+
+    Args:
+        split: the annotated images.
+        preprocessing: how images become the input.
+        transform: augmentation, or plain resizing for evaluation.
+    """
+
+    def __init__(self, split: Split, preprocessing: Preprocessing, transform: Transform) -> None:
+        self.split = split
+        self.preprocessing = preprocessing
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, key: SampleKey) -> tuple[Any, int] | DataError:
+        preprocessing = self.preprocessing
+        if key.size is not None:
+            preprocessing = replace(preprocessing, size=key.size)
+        try:
+            sample = self.split.sample(key.image)
+        except DataError as error:
+            return error
+        return self.transform(sample, preprocessing, np.random.default_rng(key.seed)), key.image
+
+
+class TrainValSplit(Generic[S]):
+    """Sets a fraction of the training images aside for validation, and keeps each part until it is asked for.
+
+    Args:
+        val_fraction: fraction of the images for validation, between 0 and 1.
+        seed: decides which images these are.
+        divide: divides a split in two by fraction and seed; the second part is for validation.
+
+    Raises:
+        UserError: ``val_fraction`` or ``seed`` is out of range.
+    """
+
+    def __init__(self, val_fraction: float, seed: int, divide: Callable[[S, float, int], tuple[S, S]]) -> None:
+        if not 0 < val_fraction < 1:
+            raise UserError(f"val_fraction must be greater than 0 and less than 1, not {val_fraction}.")
+        if seed < 0:
+            raise UserError(f"split_seed must be 0 or more, not {seed}.")
+        self.val_fraction = val_fraction
+        self.seed = seed
+        self.divide = divide
+        self._parts: dict[str, S] = {}  # parts not asked for yet: reading them again would take as long again
+
+    def part(self, split: str, read: Callable[[], S]) -> S:
+        """The "train" or "val" part of the split that ``read`` returns."""
+        if split not in self._parts:
+            train, val = self.divide(read(), self.val_fraction, self.seed)
+            self._parts = {"train": train, "val": val}
+        return self._parts.pop(split)

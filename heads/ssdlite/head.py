@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from ...backbones.blocks import ConvConfig, ConvNormAct
 from ...errors import UserError
-from ..contract import ClassDimension, Features, Head, PretrainedState, full_precision
+from ..contract import ClassDimension, Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import BoxCoder
 from .decode import PostprocessConfig, detect
 from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match
-from .torchvision_names import PUBLISHED, take_apart
 
 SMALLEST_EXTRA = 16
 
@@ -67,7 +66,6 @@ class SSDLite(Head):
     """
 
     role = "detection"
-    published = (PUBLISHED,)
     shape_arguments = ("layout", "extras", "aspect_ratios")
 
     def __init__(
@@ -182,10 +180,6 @@ class SSDLite(Head):
             for level, anchors in enumerate(self.anchors.per_cell)
             for leaf in ("weight", "bias")
         }
-
-    @classmethod
-    def from_torchvision(cls, state: dict[str, Tensor]) -> PretrainedState | None:
-        return take_apart(state)
 
 
 def check_pyramid(features: Features) -> None:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from ...errors import UserError
 from ..data import DataModule
-from ..holdout import TrainValSplit
-from ..images import Image
-from ..preprocessing import Preprocessing
-from ..sampling import SampleKey
-from ..split import OnInvalid
-from .split import ClassificationSplit, split_off
+from ..split import TrainValSplit
+from .split import ClassificationSplit, Sample, divide_by_class
 from .transforms import Augmentation, CropAugmentation, Resize
 
 
@@ -36,121 +31,66 @@ class ClassificationBatch(NamedTuple):
     indices: Tensor
 
 
-class Item(NamedTuple):
-    """The network's input ``[H, W, 3]`` uint8, its class, and which image of the split it is."""
-
-    image: Image
-    label: int
-    number: int
-
-
-class ClassificationDataset(Dataset[Item]):
-    """Images of one split, augmented and laid into the network's input.
-
-    All that is random about an item follows from its key's seed.
-    """
-
-    def __init__(self, split: ClassificationSplit, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
-        self.split = split
-        self.preprocessing = preprocessing
-        self.augmentation = augmentation
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, key: SampleKey) -> Item:
-        index, seed, size = key
-        preprocessing = self.preprocessing if size is None else replace(self.preprocessing, size=size)
-        image = self.augmentation(self.split.image(index), preprocessing, np.random.default_rng(seed))
-        return Item(image, int(self.split.labels[index]), index)
-
-
-def collate(items: Sequence[Item]) -> ClassificationBatch:
-    """Stacks items of one size into a batch."""
-    images, labels, indices = zip(*items, strict=True)
+def collate(items: Sequence[tuple[Sample, int]]) -> ClassificationBatch:
+    """Stacks samples of one size into a batch."""
+    samples, indices = zip(*items, strict=True)
+    images, labels = zip(*samples, strict=True)
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return ClassificationBatch(stacked, torch.tensor(labels), torch.tensor(indices))
 
 
 class ClassificationDataModule(DataModule[ClassificationSplit]):
-    """Data that :class:`ClassificationTask` trains and evaluates on; a data set of your own implements :meth:`read`.
+    """Data for :class:`ClassificationTask`; a data set of your own implements :meth:`read`.
 
     Args:
-        batch_size: images a step and process.
-        num_workers: processes that read and augment; 0 reads in the training process.
-        augmentation: while training; None takes random crops and flips.
-        on_invalid: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.DataModule`.
-        seed: of the order and the augmentation; None takes the run's.
-        train_sizes: sides of square inputs to train on in turn, with batches that keep the work a step level;
-            ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
+        augmentation: augmentation of training images; None takes random crops and flips.
+        train_sizes: sides of square inputs to alternate between in training, e.g. ``[160, 192, 224]``. The batch size
+            follows the size, so that all steps cost about the same; ``batch_size`` is that at ``preprocessing.size``.
+            None trains at that size only.
     """
 
+    role = "classification"
+    evaluation_transform = Resize()
+    collate = staticmethod(collate)
+
     def __init__(
-        self,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-        train_sizes: list[int] | None = None,
+        self, *, augmentation: Augmentation | None = None, train_sizes: list[int] | None = None, **options: Any
     ) -> None:
-        super().__init__(batch_size, num_workers, on_invalid, seed, train_sizes)
+        super().__init__(**options)
+        if train_sizes is not None and (not train_sizes or min(train_sizes) < 32):
+            raise UserError(f"train_sizes must be sides of at least 32 pixels each, not {train_sizes}.")
         self.augmentation = augmentation or CropAugmentation()
-
-    def evaluation_order(self, split: ClassificationSplit) -> ClassificationSplit:
-        return split.by_turns()
-
-    def dataset(self, split: str, training: bool) -> ClassificationDataset:
-        return ClassificationDataset(self.splits[split], self.input, self.augmentation if training else Resize())
-
-    def collate(self, items: list[Any]) -> ClassificationBatch:
-        return collate(items)
+        self.train_sizes = train_sizes
 
 
 class HoldoutClassification(ClassificationDataModule):
-    """Data that validates on a share of training's images where there are no others for it.
+    """Data that sets part of the training images aside for validation if there are no validation images.
 
-    A data set implements :attr:`has_val` and :meth:`stored`.
+    A data set implements :attr:`has_val` and :meth:`read_stored`.
 
     Args:
-        val_fraction: share of every class that is split off.
-        split_seed: what decides which images these are; the same for every run unless it is given.
-        batch_size: see :class:`ClassificationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures that cannot be read.
-        seed: of the order and the augmentation.
-        train_sizes: sides of square inputs to train on in turn.
+        val_fraction: fraction of every class to set aside, e.g. 0.1.
+        split_seed: decides which images these are; the same in every run unless you change it.
     """
 
-    def __init__(
-        self,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-        train_sizes: list[int] | None = None,
-    ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed, train_sizes)
-        self.holdout = TrainValSplit(val_fraction, split_seed, split_off)
+    def __init__(self, *, val_fraction: float = 0.1, split_seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.holdout = TrainValSplit(val_fraction, split_seed, divide_by_class)
 
     @property
     @abstractmethod
     def has_val(self) -> bool:
-        """Whether there are images for validation alone."""
+        """Whether there are images for validation only."""
 
     @abstractmethod
-    def stored(self, split: str) -> ClassificationSplit:
-        """All that is stored as "train", "val" or "test"; "val" is asked for only where :attr:`has_val`.
+    def read_stored(self, split: str) -> ClassificationSplit:
+        """Reads all of "train", "val" or "test"; "val" is requested only if :attr:`has_val`.
 
         Raises:
-            DataError: it is not there, or not what it should be.
+            DataError: it is missing or invalid.
         """
 
     def read(self, split: str) -> ClassificationSplit:
         if split == "test" or self.has_val:
-            return self.stored(split)
-        return self.holdout.part(split, lambda: self.stored("train"))
+            return self.read_stored(split)
+        return self.holdout.part(split, lambda: self.read_stored("train"))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import SPLIT_FOLDERS, check_root, files_below, is_picture, listed, no_pictures, stray_folder
-from ..split import OnInvalid
+from ..files import SPLIT_FOLDERS, check_root, files_below, is_picture, format_list, no_pictures, stray_folder
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
-from .transforms import Augmentation
 
 
 class FolderClassification(HoldoutClassification):
@@ -26,15 +25,7 @@ class FolderClassification(HoldoutClassification):
         val: folder to validate on; None takes "val", "valid" or "validation" if there is one, and else splits a share
             off training's.
         test: folder that ``litmobile test`` reads; None takes "test" or "testing".
-        val_fraction: share of every class that is split off where there is nothing to validate on.
-        split_seed: what decides which images these are; the same for every run unless it is given.
         classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
-        batch_size: see :class:`ClassificationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures that cannot be read.
-        seed: of the order and the augmentation.
-        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -46,26 +37,10 @@ class FolderClassification(HoldoutClassification):
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
         classes: list[str] | None = None,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-        train_sizes: list[int] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            augmentation=augmentation,
-            on_invalid=on_invalid,
-            seed=seed,
-            train_sizes=train_sizes,
-        )
+        super().__init__(**options)
         if classes is not None:
             check_classes(classes, "classes")
         self.root = Path(root).expanduser()
@@ -84,7 +59,7 @@ class FolderClassification(HoldoutClassification):
         found = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
         return found[0] if found else self.root if split == "train" else None
 
-    def stored(self, split: str) -> ClassificationSplit:
+    def read_stored(self, split: str) -> ClassificationSplit:
         check_root(self.root)
         folder = self.folder(split)
         if folder is None:
@@ -137,7 +112,7 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Cla
     if strange:
         raise DataError(
             f"{folder} holds the class {format_name(strange[0])}, which training does not know: its classes are "
-            f"{listed(classes)}."
+            f"{format_list(classes)}."
         )
     names: list[str] = []
     labels: list[int] = []
@@ -164,6 +139,6 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Cla
         classes=tuple(classes),
         notes=(
             *([no_pictures(folder, stray)] if stray else []),
-            *([f"{folder} holds no pictures of {listed(empty)}, about which it says nothing."] if empty else []),
+            *([f"{folder} holds no pictures of {format_list(empty)}, about which it says nothing."] if empty else []),
         ),
     )

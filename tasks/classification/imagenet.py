@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import check_root, is_picture, listed, read_text
+from ..files import check_root, is_picture, format_list, read_text
 from ..split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import class_folders, read_folders
 from .lists import read_rows
 from .split import ClassificationSplit, check_classes
-from .transforms import Augmentation
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
 SOLUTION = "LOC_val_solution.csv"
@@ -36,12 +36,6 @@ class ImageNetClassification(ClassificationDataModule):
 
     Args:
         root: the folder.
-        batch_size: see :class:`.data.ClassificationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures that are missing or cannot be read.
-        seed: of the order and the augmentation.
-        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -50,14 +44,9 @@ class ImageNetClassification(ClassificationDataModule):
     def __init__(
         self,
         root: str,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-        train_sizes: list[int] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed, train_sizes)
+        super().__init__(**options)
         self.root = Path(root).expanduser()
 
     def read(self, split: str) -> ClassificationSplit:
@@ -196,7 +185,7 @@ def read_solution(file: Path, ids: Sequence[str]) -> dict[str, int]:
         key = prediction.split()[0]
         if key not in numbers:
             raise DataError(
-                f"{file}, line {line}: the class {format_name(key)} is unknown to training: its classes are {listed(ids)}."
+                f"{file}, line {line}: the class {format_name(key)} is unknown to training: its classes are {format_list(ids)}."
             )
         labels[image] = numbers[key]
     return labels

@@ -9,18 +9,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..broken import missing_files
-from ..data import tell
-from ..files import check_root, listed, read_text
-from ..split import OnInvalid
+from ..data import log_notes
+from ..files import check_root, format_list, read_text, missing_files
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
-from .transforms import Augmentation
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 WHOLE = re.compile(r"-?[0-9]+")
@@ -54,7 +51,7 @@ def read_rows(file: Path, image_column: str, label_column: str) -> Rows:
         if columns.count(name) != 1:
             raise DataError(
                 f"{file} has {'several columns' if name in columns else 'no column'} {name!r}: its first line names "
-                f"{listed(columns) or 'none'}."
+                f"{format_list(columns) or 'none'}."
             )
     image_place, label_place = columns.index(image_column), columns.index(label_column)
     rows = Rows([], [], [])
@@ -128,7 +125,7 @@ def numbered(file: Path, rows: Rows, classes: Sequence[str], numbers: bool) -> l
             where = f"{file}, line {line}: the label {format_name(label)}"
             if numbers and WHOLE.fullmatch(label):
                 raise DataError(f"{where} is outside 0 … {len(classes) - 1}: there are {len(classes)} classes.")
-            raise DataError(f"{where} is none of the classes {listed(classes)}.")
+            raise DataError(f"{where} is none of the classes {format_list(classes)}.")
     return [known[label] for label in rows.labels]
 
 
@@ -153,19 +150,11 @@ class ListClassification(HoldoutClassification):
         train: list in ``root`` to train on.
         val: list to validate on; None takes "val.csv" if there is one, and else splits a share off training's.
         test: list that ``litmobile test`` reads; None takes "test.csv".
-        images: folder in ``root`` that the names of images start from.
+        image_root: folder in ``root`` that the file names in the lists are relative to.
         image_column: name of the column of images.
         label_column: name of the column of labels.
         classes: names of the classes in the order of their labels; None takes all of training's labels, sorted, as
             numbers if they all are whole numbers.
-        val_fraction: share of every class that is split off where there is nothing to validate on.
-        split_seed: what decides which images these are; the same for every run unless it is given.
-        batch_size: see :class:`.data.ClassificationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures that are missing or cannot be read.
-        seed: of the order and the augmentation.
-        train_sizes: sides of square inputs to train on in turn.
 
     Raises:
         DataError: in ``setup``, if the data is not there or contradicts itself.
@@ -177,34 +166,18 @@ class ListClassification(HoldoutClassification):
         train: str = "train.csv",
         val: str | None = None,
         test: str | None = None,
-        images: str = ".",
+        image_root: str = ".",
         image_column: str = "image",
         label_column: str = "label",
         classes: list[str] | None = None,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-        train_sizes: list[int] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            augmentation=augmentation,
-            on_invalid=on_invalid,
-            seed=seed,
-            train_sizes=train_sizes,
-        )
+        super().__init__(**options)
         if classes is not None:
             check_classes(classes, "classes")
         self.root = Path(root).expanduser()
         self.lists = {"train": train, "val": val, "test": test}
-        self.images = self.root / images
+        self.image_root = self.root / image_root
         self.image_column = image_column
         self.label_column = label_column
         self.class_names = classes
@@ -217,33 +190,33 @@ class ListClassification(HoldoutClassification):
         """The list of ``split``, which need not be there."""
         return self.root / (self.lists[split] or f"{split}.csv")
 
-    def stored(self, split: str) -> ClassificationSplit:
+    def read_stored(self, split: str) -> ClassificationSplit:
         rows = self.rows(split)
         file = self.list_file(split)
         classes = self.class_names or classes_of(rows if split == "train" else self.rows("train"))
         check_classes(classes, self.list_file("train"))
         labels = numbered(file, rows, classes, numbers=self.class_names is not None)
         if self.on_invalid == "raise":
-            check_files(file, rows, self.images)
+            check_files(file, rows, self.image_root)
         return ClassificationSplit(
             source=file,
-            folder=self.images,
+            folder=self.image_root,
             names=np.array(rows.images),
             labels=np.array(labels, dtype=np.int64),
             classes=tuple(classes),
             notes=tuple(unseen(file, labels, classes)) if split == "train" else (),
         )
 
-    def check(self) -> None:
-        super().check()
-        tell(tuple(shared_images(self.splits)))
+    def check_splits(self) -> None:
+        super().check_splits()
+        log_notes(tuple(shared_images(self.splits)))
 
     def rows(self, split: str) -> Rows:
         """What the list of ``split`` says."""
         file = self.list_file(split)
         check_root(self.root)
         if not file.is_file():
-            there = listed(sorted(path.name for path in self.root.glob("*.csv"))) or "no lists"
+            there = format_list(sorted(path.name for path in self.root.glob("*.csv"))) or "no lists"
             raise DataError(
                 f"There is no list {file}: {self.root} has {there}; name the one to take with --data.{split}=FILE."
             )
@@ -273,4 +246,4 @@ def unseen(file: Path, labels: Sequence[int], classes: Sequence[str]) -> list[st
     lacking = [name for name, count in zip(classes, counts, strict=True) if not count]
     if len(lacking) == len(classes) - 1:
         raise DataError(f"{file} lists images of one class alone, {format_name(classes[labels[0]])}.")
-    return [f"{file} lists no images of {listed(lacking)}."] if lacking else []
+    return [f"{file} lists no images of {format_list(lacking)}."] if lacking else []

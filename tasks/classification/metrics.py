@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from ..matrices import matrix_sheet, shown
-from ..processes import is_distributed
+from ..network import is_distributed
 
 TOP = 5
 BINS = 15  # of confidence, as in arXiv 1706.04599
@@ -76,7 +76,7 @@ class ClassificationResult:
         """Plain values for a JSON file."""
         return {"images": self.images, "figures": self.figures, "per_class": self.per_class()}
 
-    def sheet(self) -> list[list[object]]:
+    def confusion_table(self) -> list[list[object]]:
         """The confusion matrix as rows of a table with names."""
         return matrix_sheet(self.matrix, self.classes)
 
@@ -113,6 +113,7 @@ class ClassificationEvaluator:
         self.near = torch.zeros((), dtype=torch.int64, device=device)  # images whose class is among the top five
         # images, right ones and the sum of confidence of each bin; doubles count exactly, and confidence well enough
         self.bins = torch.zeros(3, BINS, dtype=torch.float64, device=device)
+        self._result: ClassificationResult | None = None
 
     def add(self, scores: Tensor, labels: Tensor) -> None:
         """Takes a batch.
@@ -121,6 +122,7 @@ class ClassificationEvaluator:
             scores: ``[N, C]`` in 0 … 1.
             labels: ``[N]`` classes from 0.
         """
+        self._result = None
         best = scores.topk(min(TOP, len(self.classes)), dim=1)
         predicted, confidence = best.indices[:, 0], best.values[:, 0].double()
         right = predicted == labels
@@ -132,7 +134,12 @@ class ClassificationEvaluator:
         self.bins.index_add_(1, bins, values)
 
     def compute(self) -> ClassificationResult:
-        """The figures over all images of all processes."""
+        """The figures over all images of all processes; the result is kept."""
+        if self._result is None:
+            self._result = self._compute()
+        return self._result
+
+    def _compute(self) -> ClassificationResult:
         matrix, near, bins = self.matrix.clone(), self.near.clone(), self.bins.clone()
         if is_distributed():
             for counts in (matrix, near, bins):

@@ -1,4 +1,4 @@
-"""Labelled images of a split in flat arrays, which workers share without copies, whatever they were read from."""
+"""The classification split: one label for each image."""
 
 from __future__ import annotations
 
@@ -6,70 +6,56 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..images import Image, read_image
+from ..images import Image
+from ..split import Rows, Split
 
 
-@dataclass(frozen=True)
-class ClassificationSplit:
+class Sample(NamedTuple):
+    """An image ``[H, W, 3]`` uint8 RGB and its class index."""
+
+    image: Image
+    label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationSplit(Split):
     """Images of one split, each of one class.
 
     Attributes:
-        source: file or folder that the labels come from, which messages name.
-        folder: where the images are.
-        names: file names relative to ``folder``, ``[I]``.
-        labels: ``[I]`` int64 from 0, in the order of ``classes``.
-        classes: names of the classes.
-        notes: what was mended or left out while reading, a sentence each.
-        pixels: ``[I, H, W, 3]`` uint8 RGB, where the source holds pixels and no files of pictures; ``names`` then say
-            where in it.
+        labels: ``[I]`` int64 class indices.
+        pixels: ``[I, H, W, 3]`` uint8 RGB if the source contains pixels instead of image files.
     """
 
-    source: Path
-    folder: Path
-    names: NDArray[np.str_]
     labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
     pixels: NDArray[np.uint8] | None = None
 
-    def __post_init__(self) -> None:
-        if not len(self.labels):
-            raise DataError(f"{self.source} holds no pictures.")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def path(self, index: int) -> Path:
-        """File of image ``index``."""
-        return self.folder / str(self.names[index])
-
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB, turned as the camera noted; the caller's own."""
-        return read_image(self.path(index)) if self.pixels is None else self.pixels[index].copy()
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, rotated as its EXIF orientation says; the caller may change it."""
+        return super().image(index) if self.pixels is None else self.pixels[index].copy()
 
-    def keep(self, images: NDArray[np.bool_]) -> ClassificationSplit:
-        """The same with some ``images`` ``[I]`` alone."""
-        return self._taken(images)
+    def sample(self, index: int) -> Sample:
+        return Sample(self.image(index), int(self.labels[index]))
 
-    def by_turns(self) -> ClassificationSplit:
-        """The same with the first image of each class in front, then the second of each, and so on."""
+    def take(self, rows: Rows) -> Self:
+        pixels = None if self.pixels is None else self.pixels[rows]
+        return replace(super().take(rows), labels=self.labels[rows], pixels=pixels)
+
+    def in_evaluation_order(self) -> Self:
+        """The first image of each class, then the second of each, and so on."""
         turns = np.empty(len(self), dtype=np.int64)
         order = np.argsort(self.labels, kind="stable")
         counts = self.counts()
         turns[order] = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return self._taken(np.lexsort((self.labels, turns)))
-
-    def _taken(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> ClassificationSplit:
-        pixels = None if self.pixels is None else self.pixels[rows]
-        return replace(self, names=self.names[rows], labels=self.labels[rows], pixels=pixels)
+        return self.take(np.lexsort((self.labels, turns)))
 
     def counts(self) -> NDArray[np.int64]:
-        """How many images each class has, ``[C]``."""
+        """Number of images of each class, ``[C]``."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
 
@@ -83,23 +69,25 @@ def check_classes(classes: Sequence[str], source: Path | str) -> None:
         raise DataError(f"{source} names the class {format_name(twice[0])} twice.")
 
 
-def split_off(whole: ClassificationSplit, share: float, seed: int) -> tuple[ClassificationSplit, ClassificationSplit]:
-    """Parts ``whole`` in two, the second with about ``share`` of every class, by ``seed`` alone.
+def divide_by_class(
+    split: ClassificationSplit, fraction: float, seed: int
+) -> tuple[ClassificationSplit, ClassificationSplit]:
+    """Divides ``split`` in two; the second part has about ``fraction`` of every class, drawn by ``seed`` alone.
 
     Raises:
-        DataError: a class has one image alone, too few for both.
+        DataError: a class has only one image.
     """
     random = np.random.default_rng(seed)
-    second = np.zeros(len(whole), dtype=bool)
-    by_class = np.split(np.argsort(whole.labels, kind="stable"), np.cumsum(whole.counts())[:-1])
-    for name, rows in zip(whole.classes, by_class, strict=True):
+    second = np.zeros(len(split), dtype=bool)
+    by_class = np.split(np.argsort(split.labels, kind="stable"), np.cumsum(split.counts())[:-1])
+    for name, rows in zip(split.classes, by_class, strict=True):
         if not len(rows):
             continue
         if len(rows) == 1:
             raise DataError(
-                f"{whole.source} holds 1 picture of {format_name(name)}, too few to split some off for validation."
+                f"{split.source} has 1 image of {format_name(name)}, too few to set some aside for validation."
             )
-        count = min(max(1, round(share * len(rows))), len(rows) - 1)
+        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         second[random.permutation(rows)[:count]] = True
-    said = f"{whole.source}: {int(second.sum())} of {len(whole)} pictures, drawn by seed {seed}, are for validation."
-    return whole.keep(~second), replace(whole.keep(second), notes=(said,))
+    note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation."
+    return split.take(~second), replace(split.take(second), notes=(note,))

@@ -15,6 +15,7 @@ from ..drawing import Colour
 from ..images import Image, resized
 from ..preprocessing import Preprocessing
 from .policies import Policy
+from .split import Sample
 
 # the ranges of torchvision's RandomErasing
 ERASED_SCALE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
@@ -32,18 +33,22 @@ class Window(NamedTuple):
 class Augmentation(ABC):
     """What a data set does to an image while training: from the image as read to the network's input.
 
-    All randomness comes from ``random``, so that a seed repeats and workers differ.
+    All randomness comes from ``random``, so that a seed reproduces the sample in any worker.
     """
 
+    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
+        """Augments the image of ``sample``."""
+        return sample._replace(image=self.augment(sample.image, preprocessing, random))
+
     @abstractmethod
-    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         """Image ``[h, w, 3]`` uint8 → input ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
 
 
 class Resize(Augmentation):
     """No augmentation: the preprocessing alone, as in validation."""
 
-    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         return preprocessing.apply(image)
 
 
@@ -68,7 +73,7 @@ class View(Augmentation):
     def part(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         """Image ``[h, w, 3]`` uint8 → the part that is shown, ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
 
-    def __call__(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         shown = flipped(self.part(image, preprocessing, random), self.flip, random)
         if self.policy is not None:
             shown = self.policy(shown, preprocessing.fill, random)

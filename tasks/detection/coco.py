@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..broken import missing_files
+from ..files import missing_files
 from ..split import OnInvalid
 from .split import DetectionSplit, clean_boxes, read_json
 

@@ -10,19 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ...errors import DataError
 from ...heads.predictions import BoxTargets
 from ..data import DataModule
 from ..files import named_split
-from ..preprocessing import Preprocessing
-from ..sampling import SampleKey
-from ..split import OnInvalid
 from .coco import read_coco
 from .metrics import CocoEvaluator
-from .split import DetectionSplit
-from .transforms import Augmentation, Resize, Sample, SSDAugmentation
+from .split import DetectionSplit, Sample
+from .transforms import Augmentation, Resize, SSDAugmentation
 from .voc import read_voc
 from .voc_metrics import VocEvaluator
 
@@ -44,28 +40,6 @@ class DetectionBatch(NamedTuple):
     indices: Tensor
 
 
-class DetectionDataset(Dataset[tuple[Sample, int]]):
-    """Images of one split with their objects, augmented and laid into the network's input.
-
-    All that is random about an item follows from its key's seed.
-    """
-
-    def __init__(self, annotations: DetectionSplit, preprocessing: Preprocessing, augmentation: Augmentation) -> None:
-        self.annotations = annotations
-        self.preprocessing = preprocessing
-        self.augmentation = augmentation
-
-    def __len__(self) -> int:
-        return len(self.annotations)
-
-    def __getitem__(self, key: SampleKey) -> tuple[Sample, int]:
-        index, seed, _ = key
-        image = self.annotations.image(index)
-        boxes, labels = self.annotations.objects(index)
-        random = np.random.default_rng(seed)
-        return self.augmentation(Sample(image, boxes, labels), self.preprocessing, random), index
-
-
 def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
     """Stacks samples of one size into a batch."""
     samples = [sample for sample, _ in items]
@@ -82,43 +56,30 @@ def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
 
 
 class DetectionDataModule(DataModule[DetectionSplit]):
-    """Data that :class:`DetectionTask` trains and evaluates on; a data set of your own implements :meth:`read`.
+    """Data for :class:`DetectionTask`; a data set of your own implements :meth:`read`.
 
     Args:
-        batch_size: images a step and process.
-        num_workers: processes that read and augment; 0 reads in the training process.
-        augmentation: while training; None takes SSD's crop and flip.
-        on_invalid: "raise" or "skip" pictures that cannot be read, see :class:`litmobile.tasks.data.DataModule`.
-        seed: of the order and the augmentation; None takes the run's.
+        augmentation: augmentation of training images; None takes SSD's crop and flip.
     """
 
-    def __init__(
-        self,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(batch_size, num_workers, on_invalid, seed)
+    role = "detection"
+    evaluation_transform = Resize()
+    collate = staticmethod(collate)
+
+    def __init__(self, *, augmentation: Augmentation | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.augmentation = augmentation or SSDAugmentation()
 
     def evaluator(self, split: str) -> CocoEvaluator:
-        """What measures detections on ``split``."""
+        """The evaluator of detections on ``split``."""
         return CocoEvaluator(self.splits[split].truth())
 
-    def check(self) -> None:
-        super().check()
+    def check_splits(self) -> None:
+        super().check_splits()
         first, *others = self.splits.values()
         for other in others:
             if list(other.category_ids) != list(first.category_ids):
-                raise DataError(f"{first.source} and {other.source} have different ids of categories.")
-
-    def dataset(self, split: str, training: bool) -> DetectionDataset:
-        return DetectionDataset(self.splits[split], self.input, self.augmentation if training else Resize())
-
-    def collate(self, items: list[Any]) -> DetectionBatch:
-        return collate(items)
+                raise DataError(f"{first.source} and {other.source} have different category ids.")
 
 
 class CocoDetection(DetectionDataModule):
@@ -129,11 +90,6 @@ class CocoDetection(DetectionDataModule):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads, if there is one.
-        batch_size: see :class:`DetectionDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures that cannot be read.
-        seed: of the order and the augmentation.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not COCO.
@@ -145,13 +101,9 @@ class CocoDetection(DetectionDataModule):
         train: str = "train2017",
         val: str = "val2017",
         test: str | None = None,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
+        super().__init__(**options)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
 
@@ -172,11 +124,6 @@ class VocDetection(DetectionDataModule):
         test: name of the split that ``litmobile test`` reads, if there is one.
         classes: names of the classes in the order of their labels; None takes all that occur, sorted.
         difficult: train on objects that are marked difficult, too; evaluation overlooks them either way.
-        batch_size: see :class:`DetectionDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures and XML files that cannot be read.
-        seed: of the order and the augmentation.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not VOC's.
@@ -190,13 +137,9 @@ class VocDetection(DetectionDataModule):
         test: str | None = None,
         classes: list[str] | None = None,
         difficult: bool = True,
-        batch_size: int = 32,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
+        super().__init__(**options)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
         self.class_names = classes
@@ -206,7 +149,7 @@ class VocDetection(DetectionDataModule):
         name = named_split(self.root, self.names, split)
         annotations = read_voc(self.root, name, self.class_names, self.on_invalid)
         if split == "train" and not self.difficult:
-            return annotations.keep(objects=~annotations.difficult)
+            return annotations.take_objects(~annotations.difficult)
         return annotations
 
     def evaluator(self, split: str) -> CocoEvaluator:

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from torch import distributed
+
+from ..network import is_distributed
 
 FIGURES = (
     "AP",
@@ -76,6 +79,7 @@ class CocoEvaluator:
     def reset(self) -> None:
         """Forgets all detections."""
         self.detections: dict[int, NDArray[np.float64]] = {}
+        self._result: CocoResult | None = None
 
     def add(self, image_id: int, boxes: NDArray[Any], scores: NDArray[Any], category_ids: NDArray[Any]) -> None:
         """Takes the detections of one image; of an image that comes twice, the last ones.
@@ -86,11 +90,30 @@ class CocoEvaluator:
             scores: ``[K]``.
             category_ids: ``[K]``, ids in the file.
         """
+        self._result = None
         size = boxes[:, 2:] - boxes[:, :2]
         self.detections[image_id] = np.column_stack((boxes[:, :2], size, scores, category_ids)).astype(np.float64)
 
     def compute(self) -> CocoResult:
-        """Evaluates the images that were added, and no others."""
+        """Evaluates the images that were added, in all processes, and no others; the result is kept."""
+        if self._result is None:
+            self._result = self._compute_distributed() if is_distributed() else self._compute()
+        return self._result
+
+    def _compute_distributed(self) -> CocoResult:
+        """Gathers the detections and evaluates them once, so that all processes have the same figures."""
+        gathered: list[dict[int, NDArray[np.float64]]] = [{} for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(gathered, self.detections)
+        result: list[CocoResult | None] = [None]
+        if distributed.get_rank() == 0:
+            for part in gathered:
+                self.detections |= part
+            result = [self._compute()]
+        distributed.broadcast_object_list(result)
+        assert result[0] is not None
+        return result[0]
+
+    def _compute(self) -> CocoResult:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
             evaluation = COCOeval(self.truth, self._as_coco(), "bbox")
             evaluation.params.imgIds = sorted(self.detections)

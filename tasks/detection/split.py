@@ -1,4 +1,4 @@
-"""Objects of a split in flat arrays, which workers share without copies, whatever format they were read from."""
+"""The detection split: objects in flat arrays, whatever format they were read from."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
-from ..broken import missing_files
+from ..files import missing_files
 from ..images import Image, read_image
-from ..split import OnInvalid
+from ..split import OnInvalid, Rows, Split
 
 
 class ImageRecord(NamedTuple):
@@ -35,38 +35,42 @@ class ImageRecord(NamedTuple):
     difficult: Sequence[bool] | None = None
 
 
-@dataclass(frozen=True)
-class DetectionSplit:
+class Sample(NamedTuple):
+    """An image and its objects.
+
+    Attributes:
+        image: ``[H, W, 3]`` uint8 RGB.
+        boxes: ``[n, 4]`` float32 as x1, y1, x2, y2 in pixels of ``image``.
+        labels: ``[n]`` int64.
+    """
+
+    image: Image
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionSplit(Split):
     """Images and objects of one split.
 
     Attributes:
-        source: file or folder that the objects come from, which messages name.
-        folder: where the images are.
-        names: file names relative to ``folder``, ``[I]``.
         image_ids: ``[I]`` int64.
         sizes: (height, width) in pixels, ``[I, 2]`` int64.
         starts: objects of image i are rows ``starts[i]`` to ``starts[i + 1]``, ``[I + 1]`` int64.
         boxes: x1, y1, x2, y2 in pixels of the image, inside it and of positive size, ``[B, 4]`` float32; no crowds.
         labels: ``[B]`` int64 from 0, in the order of ``classes``.
-        difficult: ``[B]`` bool, objects that evaluation overlooks.
-        classes: names of the categories.
-        category_ids: their ids in the source, of any kind, ``[C]`` int64.
-        notes: what was mended or left out while reading, a sentence each.
-        coco_file: the COCO file that evaluation reads in place of these arrays, crowds and areas included.
+        difficult: ``[B]`` bool, objects that evaluation ignores.
+        category_ids: ids of the classes in the source, of any kind, ``[C]`` int64.
+        coco_file: the COCO file that evaluation reads instead of these arrays, crowds and areas included.
     """
 
-    source: Path
-    folder: Path
-    names: NDArray[np.str_]
     image_ids: NDArray[np.int64]
     sizes: NDArray[np.int64]
     starts: NDArray[np.int64]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
     difficult: NDArray[np.bool_]
-    classes: tuple[str, ...]
     category_ids: NDArray[np.int64]
-    notes: tuple[str, ...] = ()
     coco_file: Path | None = None
 
     @classmethod
@@ -116,16 +120,12 @@ class DetectionSplit:
             notes=(*notes, *mended),
         )
 
-    def __len__(self) -> int:
-        return len(self.image_ids)
-
-    def path(self, index: int) -> Path:
-        """File of image ``index``."""
-        return self.folder / str(self.names[index])
-
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB, in the size that its boxes refer to."""
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, in the orientation that its boxes refer to."""
         return read_image(self.path(index), self.size(index))
+
+    def sample(self, index: int) -> Sample:
+        return Sample(self.image(index), *self.objects(index))
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of image ``index`` in pixels."""
@@ -142,19 +142,26 @@ class DetectionSplit:
         """``[B]``, the image of every object."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
-    def keep(self, images: NDArray[np.bool_] | None = None, objects: NDArray[np.bool_] | None = None) -> DetectionSplit:
-        """The same with some ``images`` ``[I]`` and some ``objects`` ``[B]`` alone; None keeps all."""
-        images = np.ones(len(self), dtype=bool) if images is None else images
-        objects = np.ones(len(self.labels), dtype=bool) if objects is None else objects
-        objects = objects & images[self.owners]
-        number = np.cumsum(images) - 1  # of the images that stay
-        owner = number[self.owners[objects]]
+    def take(self, rows: Rows) -> Self:
+        images = np.arange(len(self))[rows]
+        counts = np.diff(self.starts)[images]
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        objects = np.repeat(self.starts[images] - starts[:-1], counts) + np.arange(starts[-1])
         return replace(
-            self,
-            names=self.names[images],
+            super().take(rows),
             image_ids=self.image_ids[images],
             sizes=self.sizes[images],
-            starts=np.searchsorted(owner, np.arange(int(images.sum()) + 1)),
+            starts=starts,
+            boxes=self.boxes[objects],
+            labels=self.labels[objects],
+            difficult=self.difficult[objects],
+        )
+
+    def take_objects(self, objects: NDArray[np.bool_]) -> Self:
+        """The same images with only those objects that the mask ``[B]`` selects."""
+        return replace(
+            self,
+            starts=np.concatenate(([0], np.cumsum(objects)))[self.starts],
             boxes=self.boxes[objects],
             labels=self.labels[objects],
             difficult=self.difficult[objects],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,25 +13,11 @@ from numpy.typing import NDArray
 
 from ...errors import UserError
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
-from ..images import Image
 from ..preprocessing import Preprocessing
+from .split import Sample
 
 Boxes = NDArray[np.float32]
 Window = NDArray[np.float64]  # x1, y1, x2, y2 in whole pixels of the image; may reach beyond it
-
-
-class Sample(NamedTuple):
-    """An image and its objects.
-
-    Attributes:
-        image: ``[H, W, 3]`` uint8 RGB.
-        boxes: ``[n, 4]`` float32 as x1, y1, x2, y2 in pixels of ``image``.
-        labels: ``[n]`` int64.
-    """
-
-    image: Image
-    boxes: Boxes
-    labels: NDArray[np.int64]
 
 
 class Augmentation(ABC):
@@ -169,7 +155,7 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
     shift = np.array([geometry.left, geometry.top]) - window[:2] * scale
     if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
         # a slice resized is the quickest warp, and the one that validation makes
-        image = preprocessing.place(sample.image[int(y1) : int(y2), int(x1) : int(x2)], geometry)
+        image = preprocessing.apply_geometry(sample.image[int(y1) : int(y2), int(x1) : int(x2)], geometry)
     else:
         matrix = np.array([[scale[0], 0, -x1 * scale[0]], [0, scale[1], -y1 * scale[1]]])
         matrix[:, 2] += scale / 2 - 0.5  # OpenCV counts from the centres of pixels, boxes from their edges
@@ -181,7 +167,7 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=preprocessing.fill,
         )
-        image = preprocessing.place(np.asarray(shown, dtype=np.uint8), geometry)
+        image = preprocessing.apply_geometry(np.asarray(shown, dtype=np.uint8), geometry)
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
     kept = ((centres > window[:2]) & (centres < window[2:])).all(1)
     boxes = np.clip(sample.boxes[kept], np.tile(window[:2], 2), np.tile(window[2:], 2)) * np.tile(scale, 2)

@@ -21,8 +21,8 @@ class VocEvaluator(CocoEvaluator):
     recalls (VOC 2007). Difficult objects, crowds in the truth, are overlooked: finding them is neither right nor wrong.
     """
 
-    def compute(self) -> CocoResult:
-        coco = super().compute()
+    def _compute(self) -> CocoResult:
+        coco = super()._compute()
         per_class: dict[str, Figures] = {"AP50_VOC": {}, "AP50_VOC07": {}}
         for category_id, category in self.truth.cats.items():
             recall_precision = self._curve(category_id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..files import named_split
-from ..split import OnInvalid
 from .data import SegmentationDataModule
 from .masks import ByValue
 from .pairs import find_pairs
 from .split import SegmentationSplit
-from .transforms import Augmentation
 
 #: label ids of the classes that are evaluated, in the order of their train ids, as the data's own scripts number them
 LABEL_IDS = {
@@ -48,11 +47,6 @@ class Cityscapes(SegmentationDataModule):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads, if there is one.
-        batch_size: see :class:`SegmentationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
-        seed: of the order and the augmentation.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not Cityscapes.
@@ -64,13 +58,9 @@ class Cityscapes(SegmentationDataModule):
         train: str = "train",
         val: str = "val",
         test: str | None = None,
-        batch_size: int = 16,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
+        super().__init__(**options)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
 
@@ -80,6 +70,4 @@ class Cityscapes(SegmentationDataModule):
         pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
         values = list(LABEL_IDS.values())
         reader = ByValue(values, set(ALL_IDS) - set(values), "Cityscapes' label ids are 0 … 33")
-        return SegmentationSplit(
-            images, images, pairs.images, masks, pairs.masks, tuple(LABEL_IDS), reader, pairs.notes
-        )
+        return segmentation_split(images, masks, pairs, tuple(LABEL_IDS), reader)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...errors import DataError, UserError
 from ...heads.contract import default_class_names
 from ...heads.predictions import IGNORED
 from ..files import SPLIT_FOLDERS, check_root
-from ..holdout import TrainValSplit
-from ..split import OnInvalid
+from ..split import TrainValSplit
 from .classes import check_counted, check_names, check_not_binary, count_classes, numbers, read_names, values_in
 from .data import SegmentationDataModule
 from .masks import ByColour, ByValue, MaskReader
-from .pairs import Pairs, find_pairs
-from .split import SegmentationSplit, split_off
-from .transforms import Augmentation
+from .pairs import Pairs, find_pairs, segmentation_split
+from .split import SegmentationSplit, divide
 
 CLASSES_FILE = "classes.txt"
-PLACE = "{split}"
+SPLIT = "{split}"
 CAMVID = (
     *("Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist"),
 )
@@ -51,11 +49,6 @@ class FolderSegmentation(SegmentationDataModule):
         ignored: values of pixels that count as no class; None takes 255 unless it is one of ``values``.
         colours: colours for the classes, in their order, where masks are coloured; instead of ``values``.
         ignored_colours: colours of pixels that count as no class.
-        batch_size: see :class:`SegmentationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
-        seed: of the order and the augmentation.
 
     Raises:
         ValueError: values or colours contradict themselves or the classes.
@@ -81,20 +74,16 @@ class FolderSegmentation(SegmentationDataModule):
         ignored: list[int] | None = None,
         colours: list[list[int]] | None = None,
         ignored_colours: list[list[int]] | None = None,
-        batch_size: int = 16,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
-        self.holdout = TrainValSplit(val_fraction, split_seed, split_off)
+        super().__init__(**options)
+        self.holdout = TrainValSplit(val_fraction, split_seed, divide)
         self.root = Path(root).expanduser()
         self.folders = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)
         self.names = {"train": train, "val": val, "test": test}
-        if PLACE not in images and any(name is not None for name in self.names.values()):
-            raise UserError(f"train, val and test name folders: images needs {PLACE!r} in it, not {images!r}.")
+        if SPLIT not in images and any(name is not None for name in self.names.values()):
+            raise UserError(f"train, val and test name folders: images needs {SPLIT!r} in it, not {images!r}.")
         if colours is not None and (values is not None or ignored is not None):
             raise UserError("classes have values or colours: give values and ignored, or colours and ignored_colours.")
         if colours is None and ignored_colours is not None:
@@ -117,24 +106,24 @@ class FolderSegmentation(SegmentationDataModule):
     def read(self, split: str) -> SegmentationSplit:
         check_root(self.root)
         if split == "test" or self.named("val") is not None:
-            return self.stored(split)
-        return self.holdout.part(split, lambda: self.stored("train"))
+            return self.read_stored(split)
+        return self.holdout.part(split, lambda: self.read_stored("train"))
 
     def named(self, split: str) -> str | None:
         """What ``split`` is called in the data's folders; None where none is called so."""
         if self.names[split] is not None:
             return self.names[split]
         there = (name for name in SPLIT_FOLDERS[split] if self.folder("images", name).is_dir())
-        return next(there, None) if PLACE in self.folders["images"] else None
+        return next(there, None) if SPLIT in self.folders["images"] else None
 
     def folder(self, kind: str, name: str | None) -> Path:
         """Where the "images" or "masks" of a split are; with no name, those of no split."""
         parts = self.folders[kind].split("/")
         if name is None:
-            return self.root / "/".join(part for part in parts if part != PLACE)
-        return self.root / "/".join(part.replace(PLACE, name) for part in parts)
+            return self.root / "/".join(part for part in parts if part != SPLIT)
+        return self.root / "/".join(part.replace(SPLIT, name) for part in parts)
 
-    def stored(self, split: str) -> SegmentationSplit:
+    def read_stored(self, split: str) -> SegmentationSplit:
         """All that is stored as "train", "val" or "test".
 
         Raises:
@@ -143,7 +132,7 @@ class FolderSegmentation(SegmentationDataModule):
         pairs = self.pairs(split)
         images, masks = (self.folder(kind, self.named(split)) for kind in ("images", "masks"))
         classes, reader = self.classes_and_reader(split, pairs)
-        return SegmentationSplit(images, images, pairs.images, masks, pairs.masks, classes, reader, pairs.notes)
+        return segmentation_split(images, masks, pairs, classes, reader)
 
     def pairs(self, split: str) -> Pairs:
         """The files of "train", "val" or "test".
@@ -153,9 +142,9 @@ class FolderSegmentation(SegmentationDataModule):
         """
         name = self.named(split)
         folders = images, masks = self.folder("images", name), self.folder("masks", name)
-        if name is None and (split != "train" or any(PLACE in str(folder) for folder in folders)):
-            if PLACE not in self.folders["images"]:
-                raise DataError(f"There is no {split} split, for which --data.images needs {PLACE!r} in it.")
+        if name is None and (split != "train" or any(SPLIT in str(folder) for folder in folders)):
+            if SPLIT not in self.folders["images"]:
+                raise DataError(f"There is no {split} split, for which --data.images needs {SPLIT!r} in it.")
             usual = " or ".join(str(self.folder("images", usual)) for usual in SPLIT_FOLDERS[split])
             raise DataError(f"There is no folder {usual}: say what {split} is called with --data.{split}=NAME.")
         apart = set() if name is not None else self.folders_of_splits(folders)
@@ -220,11 +209,7 @@ class CamVid(FolderSegmentation):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads.
-        batch_size: see :class:`SegmentationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
-        seed: of the order and the augmentation.
+        batch_size: images per step and process.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not CamVid's.
@@ -239,24 +224,22 @@ class CamVid(FolderSegmentation):
         val: str = "val",
         test: str = "test",
         batch_size: int = 8,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             root,
-            images=PLACE,
-            masks=f"{PLACE}annot",
+            images=SPLIT,
+            masks=f"{SPLIT}annot",
+            image_suffix="",
+            mask_suffix="",
             train=train,
             val=val,
             test=test,
             classes=list(CAMVID),
             values=list(range(len(CAMVID))),
             ignored=[len(CAMVID)],
+            colours=None,
+            ignored_colours=None,
             batch_size=batch_size,
-            num_workers=num_workers,
-            augmentation=augmentation,
-            on_invalid=on_invalid,
-            seed=seed,
+            **options,
         )

@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..matrices import matrix_sheet, shown
-from ..processes import is_distributed
+from ..network import is_distributed
 
 EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
 
@@ -79,7 +79,7 @@ class SegmentationResult:
         figures = {name: known(value) for name, value in self.figures.items()}
         return {"pixels": int(self.matrix.sum()), "figures": figures, "per_class": self.per_class()}
 
-    def sheet(self) -> list[list[object]]:
+    def confusion_table(self) -> list[list[object]]:
         """The table of counts as rows with names."""
         return matrix_sheet(self.matrix, self.classes)
 
@@ -123,6 +123,7 @@ class SegmentationEvaluator:
     def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
         self.classes = tuple(classes)
         self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
+        self._result: SegmentationResult | None = None
 
     def add(self, predicted: Tensor, truth: Tensor) -> None:
         """Takes an image, or several.
@@ -131,14 +132,17 @@ class SegmentationEvaluator:
             predicted: classes from 0, of any shape and whole type.
             truth: the same shape, 255 where a pixel counts as no class.
         """
+        self._result = None
         self.matrix += pixel_counts(predicted, truth, len(self.classes))
 
     def compute(self) -> SegmentationResult:
-        """The figures over all images of all processes."""
-        matrix = self.matrix.clone()
-        if is_distributed():
-            distributed.all_reduce(matrix)
-        return SegmentationResult(self.classes, matrix.cpu().numpy())
+        """The figures over all images of all processes; the result is kept."""
+        if self._result is None:
+            matrix = self.matrix.clone()
+            if is_distributed():
+                distributed.all_reduce(matrix)
+            self._result = SegmentationResult(self.classes, matrix.cpu().numpy())
+        return self._result
 
 
 def pixel_counts(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..files import files_below, is_picture, listed
+from ..files import files_below, is_picture, format_list
 from ..split import OnInvalid
+from .masks import MaskReader
+from .split import SegmentationSplit
 
 
 class Pairs(NamedTuple):
@@ -51,13 +53,13 @@ def find_pairs(
     by_name = pictures(images, image_suffix, apart, mask_suffix if one_folder else "")
     masks_by_name = pictures(masks, mask_suffix, apart, image_suffix if one_folder else "")
     if not by_name:
-        beside = f" beside {listed(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
+        beside = f" beside {format_list(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
         raise DataError(f"{images} holds no pictures{ending(image_suffix)}{beside}.")
     without_mask = sorted(by_name.keys() - masks_by_name.keys())
     without_image = sorted(masks_by_name.keys() - by_name.keys())
     lost = [
         f"{len(names)} {what}{'' if len(names) == 1 else 's'} in {here} without {partner}{ending(other)} in {there}: "
-        f"{listed([files[name] for name in names])}"
+        f"{format_list([files[name] for name in names])}"
         for names, what, here, partner, other, there, files in (
             (without_mask, "image", images, "a mask", mask_suffix, masks, by_name),
             (without_image, "mask", masks, "an image", image_suffix, images, masks_by_name),
@@ -88,7 +90,7 @@ def pictures(folder: Path, suffix: str, apart: Collection[str], partner: str) ->
     """
     if not folder.is_dir():
         above = next(parent for parent in folder.parents if parent.is_dir())
-        there = listed(sorted(entry.name for entry in above.iterdir())) or "nothing"
+        there = format_list(sorted(entry.name for entry in above.iterdir())) or "nothing"
         raise DataError(f"There is no folder {folder}: {above} holds {there}.")
     files = (
         file
@@ -121,3 +123,19 @@ def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
 def ending(suffix: str) -> str:
     """How files have to end, for messages."""
     return f" ending in {suffix!r}" if suffix else ""
+
+
+def segmentation_split(
+    images: Path, masks: Path, pairs: Pairs, classes: tuple[str, ...], reader: MaskReader
+) -> SegmentationSplit:
+    """The split of ``pairs`` of files in the folders ``images`` and ``masks``."""
+    return SegmentationSplit(
+        source=images,
+        folder=images,
+        names=pairs.images,
+        classes=classes,
+        notes=pairs.notes,
+        mask_folder=masks,
+        mask_names=pairs.masks,
+        read_mask=reader,
+    )

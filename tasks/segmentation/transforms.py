@@ -16,7 +16,7 @@ from ..albumentation import albumentation, check_made, photometric_distortion, s
 from ..images import resized
 from ..preprocessing import Preprocessing
 from .masks import Labels
-from .split import Masked
+from .split import Sample, StoredMask
 
 TRIALS = 10  # windows that are drawn to find one that no class fills
 
@@ -28,18 +28,20 @@ class Augmentation(ABC):
     """
 
     @abstractmethod
-    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """Gives a sample of one size for every sample."""
 
 
 class Resize(Augmentation):
-    """No augmentation: the preprocessing alone, as in validation."""
+    """No augmentation: the preprocessing alone, as in validation; keeps the stored mask as the truth."""
 
-    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
         geometry = preprocessing.geometry(*sample.labels.shape)
-        return Masked(
-            preprocessing.place(sample.image, geometry), placed_labels(sample.labels, geometry, preprocessing.size)
+        return Sample(
+            preprocessing.apply_geometry(sample.image, geometry),
+            resize_labels(sample.labels, geometry, preprocessing.size),
+            StoredMask(sample.labels, geometry),
         )
 
 
@@ -55,12 +57,12 @@ class Albumentations:
 
         self.compose = A.Compose(list(transforms))
 
-    def __call__(self, sample: Masked, random: Generator) -> Masked:
+    def __call__(self, sample: Sample, random: Generator) -> Sample:
         """Transforms ``sample``."""
         seed(self.compose, random)
         done = self.compose(image=sample.image, mask=sample.labels)
         check_made(done["image"], sample.image)
-        return Masked(done["image"], done["mask"])
+        return Sample(done["image"], done["mask"])
 
 
 class Window(NamedTuple):
@@ -120,19 +122,20 @@ class ScaleCropAugmentation(Augmentation):
         ]
         self.last = Albumentations(transforms) if transforms else None
 
-    def __call__(self, sample: Masked, preprocessing: Preprocessing, random: Generator) -> Masked:
+    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
         crop = self.crop or preprocessing.size
         geometry = preprocessing.geometry(*sample.labels.shape)
         scale = random.uniform(*self.scale)
         window = self.window(sample.labels, geometry, scale, crop, random)
-        shown = Masked(
+        shown = Sample(
             sample.image[window.top : window.top + window.height, window.left : window.left + window.width],
             sample.labels[window.top : window.top + window.height, window.left : window.left + window.width],
         )
         shown = placed(shown, window.geometry, crop, preprocessing.fill)
         if random.random() < self.flip:
-            shown = Masked(*(np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in shown))
+            image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in shown[:2])
+            shown = Sample(image, labels)
         return shown if self.last is None else self.last(shown, random)
 
     def window(
@@ -181,17 +184,17 @@ def largest_share(labels: Labels) -> float:
     return float(counts.max() / counts.sum()) if counts.any() else 1.0
 
 
-def placed(shown: Masked, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Masked:
+def placed(shown: Sample, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Sample:
     """Lays image and labels into a crop of ``size``, each on its own ground."""
     image = resized(shown.image, geometry.rows, geometry.columns)
     if (geometry.rows, geometry.columns) != size:
         down, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
         padded = cv2.copyMakeBorder(image, geometry.top, down, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)
         image = np.asarray(padded, dtype=np.uint8)
-    return Masked(image, placed_labels(shown.labels, geometry, size))
+    return Sample(image, resize_labels(shown.labels, geometry, size))
 
 
-def placed_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int]) -> Labels:
+def resize_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int]) -> Labels:
     """Lays ``labels`` into ``size`` as ``geometry`` says; what is beside them counts as no class.
 
     Takes the pixel whose centre is nearest. OpenCV's older INTER_NEAREST rounds down, which shifts labels against the

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError
 from ...heads.predictions import IGNORED
-from ..broken import missing_files
-from ..files import is_picture, listed, named_split, read_list
-from ..split import OnInvalid
+from ..files import is_picture, format_list, missing_files, named_split, read_list
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ByValue
 from .pairs import by_stem
 from .split import SegmentationSplit
-from .transforms import Augmentation
 
 VOC = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -35,11 +33,6 @@ class VocSegmentation(SegmentationDataModule):
         val: name of the list to validate on.
         test: name of the list that ``litmobile test`` reads, if there is one.
         classes: names of the classes in the order of their values; None takes VOC's twenty and the background.
-        batch_size: see :class:`SegmentationDataModule`, as for the rest.
-        num_workers: processes that read and augment.
-        augmentation: while training.
-        on_invalid: "raise" or "skip" pictures and masks that cannot be used.
-        seed: of the order and the augmentation.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not VOC's.
@@ -52,13 +45,9 @@ class VocSegmentation(SegmentationDataModule):
         val: str = "val",
         test: str | None = None,
         classes: list[str] | None = None,
-        batch_size: int = 16,
-        num_workers: int = 4,
-        augmentation: Augmentation | None = None,
-        on_invalid: OnInvalid = "raise",
-        seed: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, augmentation, on_invalid, seed)
+        super().__init__(**options)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
         self.class_names = VOC if classes is None else tuple(classes)
@@ -73,11 +62,19 @@ class VocSegmentation(SegmentationDataModule):
         names = np.array([pictures.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
         mask_names = np.array([f"{stem}.png" for stem in stems], dtype=np.str_)
         lost = [
-            f"{len(missing)} of {len(stems)} files are not in {folder}: {listed(missing)}"
+            f"{len(missing)} of {len(stems)} files are not in {folder}: {format_list(missing)}"
             for folder, wanted in ((images, names), (masks, mask_names))
             if self.on_invalid == "raise" and (missing := missing_files(wanted, folder))
         ]
         if lost:
             raise DataError(f"{listing}: {'; and '.join(lost)}.")
         reader = ByValue(range(len(self.class_names)), [IGNORED], "name all classes with --data.classes")
-        return SegmentationSplit(listing, images, names, masks, mask_names, self.class_names, reader)
+        return SegmentationSplit(
+            source=listing,
+            folder=images,
+            names=names,
+            classes=self.class_names,
+            mask_folder=masks,
+            mask_names=mask_names,
+            read_mask=reader,
+        )

@@ -260,7 +260,7 @@ def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
 
     class Shuffled:
         def __init__(self, folder: str) -> None:
-            with listed(folder) as entries:
+            with format_list(folder) as entries:
                 self.entries = sorted(entries, key=lambda entry: hash((entry.name, "other")))
 
         def __enter__(self) -> Iterator[os.DirEntry[str]]:

@@ -1,4 +1,4 @@
-"""What lets a run go on after an interruption: its state on disk in time, and on signals."""
+"""Checkpoints of the best and the last weights, in time and on signals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-QUIET, DUE, STOP = 0, 1, 2  # what a step has to do about the last checkpoint; the processes agree on the greatest
+CONTINUE, SAVE, STOP = 0, 1, 2  # what follows a step; processes agree on the highest
 
 
-class Stopped(Exception):  # noqa: N818 — asked for, no error
-    """A run that was asked to end by a signal, and has written its state.
+class Stopped(Exception):  # noqa: N818 — asked for, not an error
+    """A signal has ended the run, after its state was written.
 
     Attributes:
-        signal: which one.
+        signal: number of the signal.
     """
 
     def __init__(self, message: str, signal: int) -> None:
@@ -31,17 +31,16 @@ class Stopped(Exception):  # noqa: N818 — asked for, no error
         self.signal = signal
 
 
-class Checkpoints(Checkpoint):
-    """Keeps ``best.ckpt``, with the greatest figure of any validation, and ``last.ckpt``, which a run goes on from.
+class BestAndLastCheckpoints(Checkpoint):
+    """Keeps ``best.ckpt``, of the validation with the highest figure, and ``last.ckpt``, from which a run resumes.
 
-    The last is written after every epoch, every some minutes, and when the run is told to stop: Ctrl-C and SIGTERM end
-    it behind the step that is under way, with its state written. A second Ctrl-C ends it at once; the last checkpoint
-    stands. One callback does both, because every callback costs time in every step.
+    ``last.ckpt`` is written after every epoch, every few minutes, and when the run is told to stop. Ctrl-C and SIGTERM
+    stop it after the current step. A second Ctrl-C stops it at once; ``last.ckpt`` stays valid.
 
     Args:
-        folder: for the two files.
-        monitor: name of the figure.
-        minutes: between checkpoints within an epoch.
+        folder: folder of the two files.
+        monitor: name of the figure, e.g. "val/AP".
+        minutes: time between checkpoints within an epoch.
     """
 
     def __init__(self, folder: Path, monitor: str, minutes: float = 15.0) -> None:
@@ -73,7 +72,7 @@ class Checkpoints(Checkpoint):
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number
-        rank_zero_info("\nStopping behind this step. Once more Ctrl-C stops at once.")
+        rank_zero_info("\nStopping after this step. Press Ctrl-C again to stop at once.")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         figure = trainer.callback_metrics.get(self.monitor)
@@ -86,26 +85,26 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # behind an epoch's last batch come its validation and its end, which a checkpoint should hold
-        if not trainer.is_last_batch and (todo := self._todo(trainer, batch_idx)) != QUIET:
+        # an epoch's last batch is followed by its validation and its end, which the checkpoint should contain
+        if not trainer.is_last_batch and (action := self._next_action(trainer, batch_idx)) != CONTINUE:
             self._write(trainer)
-            if todo == STOP:
+            if action == STOP:
                 self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._write(trainer)
-        if self._agree(trainer, STOP if self.received else QUIET) == STOP:
+        if self._agree(trainer, STOP if self.received else CONTINUE) == STOP:
             self._stop(trainer)
 
-    def _todo(self, trainer: Trainer, batch_idx: int) -> int:
-        """What all processes do now; several agree on it every few steps only, since agreeing takes time."""
+    def _next_action(self, trainer: Trainer, batch_idx: int) -> int:
+        """What all processes do next; several processes agree only every few steps, because that takes time."""
         late = time.monotonic() - self._written > self.seconds
-        own = STOP if self.received else DUE if late else QUIET
+        own = STOP if self.received else SAVE if late else CONTINUE
         if trainer.world_size == 1:
             return own
-        # Lightning sets the attribute in a connector, where its types do not show it
+        # Lightning sets the attribute in a connector, so its type is not declared
         every = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] — see above
-        return self._agree(trainer, own) if (batch_idx + 1) % every == 0 else QUIET
+        return self._agree(trainer, own) if (batch_idx + 1) % every == 0 else CONTINUE
 
     def _agree(self, trainer: Trainer, own: int) -> int:
         return int(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="max"))
@@ -117,5 +116,5 @@ class Checkpoints(Checkpoint):
         self._written = time.monotonic()
 
     def _stop(self, trainer: Trainer) -> None:
-        where = self.folder / "last.ckpt"
-        raise Stopped(f"stopped after step {trainer.global_step}, with the state in {where}", self.received)
+        state = self.folder / "last.ckpt"
+        raise Stopped(f"stopped after step {trainer.global_step}; its state is in {state}", self.received)

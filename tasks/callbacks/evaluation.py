@@ -1,0 +1,134 @@
+"""What evaluations leave in the run's folder, and the validation of the last epoch."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_only
+
+from ..data import DataModule
+from ..drawing import save_image
+from ..images import Image
+
+IMAGES = "images"
+
+
+class Report(NamedTuple):
+    """Result of an evaluation.
+
+    Attributes:
+        figures: figures to log, by name.
+        values: plain values for a JSON file.
+        text: the result as text.
+        tables: tables ``[rows, columns]`` for files of their own, by name, header included.
+        images: ``[H, W, 3]`` uint8, by name.
+    """
+
+    figures: dict[str, float]
+    values: dict[str, Any]
+    text: str
+    tables: Mapping[str, Sequence[Sequence[object]]] = {}
+    images: Mapping[str, Image] = {}
+
+
+class EvaluatedModule(Protocol):
+    """What an evaluated module offers; see :class:`litmobile.tasks.task.Task`."""
+
+    def report(self) -> Report:
+        """Result of the last evaluation."""
+        ...
+
+    def draw(self, batch: Any, predictions: Any) -> Image:
+        """Draws ``batch`` with ground truth and ``predictions`` side by side."""
+        ...
+
+
+class EvaluationWriter(Callback):
+    """Writes the result of every evaluation into the run's folder.
+
+    ``val.json`` and ``val.txt`` (or ``test``) are the last report; ``val-NAME.csv`` and ``images/val-NAME.png`` belong
+    to it. ``metrics.json`` is the history of figures. ``images/val-STEP.jpg`` is the first batch of each validation,
+    ground truth beside prediction.
+
+    Args:
+        folder: the run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
+            images = self.folder / IMAGES
+            images.mkdir(parents=True, exist_ok=True)
+            _, step = evaluated_epoch_and_step(trainer)
+            save_image(cast(EvaluatedModule, pl_module).draw(batch, outputs), images / f"val-{step:07d}.jpg")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._write(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._write(trainer, pl_module, "test")
+
+    @rank_zero_only
+    def _write(self, trainer: Trainer, task: LightningModule, split: str) -> None:
+        data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+        assert isinstance(data, DataModule)
+        report = cast(EvaluatedModule, task).report()
+        epoch, step = evaluated_epoch_and_step(trainer)
+        identity = {"split": split, "epoch": epoch, "step": step}
+        source = {"source": str(data.splits[split].source)}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{split}.json").write_text(json.dumps(identity | source | report.values, indent=1) + "\n")
+        (self.folder / f"{split}.txt").write_text(report.text + "\n")
+        for name, rows in report.tables.items():
+            with (self.folder / f"{split}-{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(rows)
+        for name, image in report.images.items():
+            (self.folder / IMAGES).mkdir(exist_ok=True)
+            save_image(image, self.folder / IMAGES / f"{split}-{name}.png")
+        if split == "val" and trainer.state.fn == TrainerFn.FITTING:
+            self._extend_history(trainer, identity)
+
+    def _extend_history(self, trainer: Trainer, identity: dict[str, Any]) -> None:
+        history = self.folder / "metrics.json"
+        entries = json.loads(history.read_text()) if history.is_file() else []
+        # entries from this step on were written before an interruption and are replaced
+        earlier = [entry for entry in entries if entry["step"] < trainer.global_step]
+        figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        history.write_text(json.dumps([*earlier, identity | figures], indent=1) + "\n")
+
+
+class LastEpochValidation(Callback):
+    """Validates the last epoch, whatever ``check_val_every_n_epoch`` is: its weights are what the training was for."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch is not None:
+            trainer.check_val_every_n_epoch = 1
+
+
+def evaluated_epoch_and_step(trainer: Trainer) -> tuple[int, int]:
+    """Epoch and step of the evaluated weights: those in training, or else those of the checkpoint."""
+    if trainer.state.fn == TrainerFn.FITTING or trainer.ckpt_path is None:
+        return trainer.current_epoch, trainer.global_step
+    checkpoint = torch.load(trainer.ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    return checkpoint["epoch"], checkpoint["global_step"]

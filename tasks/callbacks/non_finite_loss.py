@@ -1,0 +1,64 @@
+"""Stops a training whose loss is NaN or infinite, without synchronising with the device in every step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ...errors import LossError
+
+
+class Step(NamedTuple):
+    """A training step: its number, the indices of its images, and its loss."""
+
+    number: int
+    images: Tensor
+    loss: Tensor
+
+
+class NonFiniteLossGuard(Callback):
+    """Checks the losses of the last steps every ``log_every_n_steps`` steps and before every checkpoint.
+
+    Checking makes the processor wait for the accelerator; remembering the losses does not.
+
+    Raises:
+        LossError: a loss is NaN or infinite. The message names the step and the files of its batch.
+    """
+
+    def __init__(self) -> None:
+        self._recent: list[Step] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._recent.append(Step(trainer.global_step, batch.indices, outputs["loss"]))
+        if len(self._recent) >= max(1, trainer.log_every_n_steps):  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+            self.check(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.check(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keeps weights that a bad loss has spoilt from replacing good ones."""
+        self.check(trainer)
+
+    def check(self, trainer: Trainer) -> None:
+        """Forgets the remembered steps if all their losses are finite.
+
+        Raises:
+            LossError: one of them is not.
+        """
+        recent, self._recent = self._recent, []
+        losses = torch.stack([step.loss for step in recent]).tolist() if recent else []
+        for step, loss in zip(recent, losses, strict=True):
+            if not math.isfinite(loss):
+                split = trainer.datamodule.splits["train"]  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+                files = ", ".join(str(split.path(index)) for index in step.images.tolist())
+                raise LossError(
+                    f"The loss of step {step.number} is {loss}: lower the learning rate, or look at the files of its "
+                    f"batch: {files}."
+                )

@@ -1,0 +1,95 @@
+"""Backbones that train later than their head: frozen for some epochs, then unfrozen at once or stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ...backbones.contract import Backbone
+from ...errors import TaskError, UserError
+
+FreezeEpochs = int | Literal["all"]
+
+
+class StagedUnfreezing(Callback):
+    """Freezes the backbone and unfreezes its stages, the deepest first (Howard and Ruder 2018, arXiv 1801.06146).
+
+    Frozen layers get no gradients, and their norms keep their statistics.
+
+    Stages that train later are frozen when training starts: DistributedDataParallel, which has wrapped the network by
+    then, shares the gradients of all parameters that were trainable at that time. It has to look for unused parameters.
+
+    Args:
+        freeze_epochs: epochs for which the whole backbone is frozen, or "all" for the whole training.
+        unfreeze_interval: epochs between unfreezing one stage and the next; 0 unfreezes all stages together.
+    """
+
+    def __init__(self, freeze_epochs: FreezeEpochs, unfreeze_interval: int) -> None:
+        if freeze_epochs != "all" and freeze_epochs < 0:
+            raise UserError(f"freeze_epochs must be a number of epochs or all, not {freeze_epochs}.")
+        if unfreeze_interval < 0:
+            raise UserError(f"unfreeze_interval must be 0 or more, not {unfreeze_interval}.")
+        if unfreeze_interval and freeze_epochs == "all":
+            raise UserError("unfreeze_interval unfreezes stage by stage, but freeze_epochs=all never does: drop one.")
+        self.freeze_epochs = freeze_epochs
+        self.unfreeze_interval = unfreeze_interval
+        self._stages: list[tuple[nn.Module, list[nn.Parameter]]] = []
+        self._frozen: list[bool] = []
+
+    @property
+    def unfreezes_later(self) -> bool:
+        """Whether frozen parameters train in a later epoch."""
+        return self.freeze_epochs != "all" and self.freeze_epochs + self.unfreeze_interval > 0
+
+    def attach(self, backbone: Backbone) -> None:
+        """Takes the stages of ``backbone``, after its feature maps were selected; "all" freezes them for good.
+
+        Parameters that are frozen already stay so.
+        """
+        stages = [nn.ModuleList(stage) for stage in backbone.stages()]
+        self._stages = [(stage, [p for p in stage.parameters() if p.requires_grad]) for stage in stages]
+        self._frozen = [False] * len(stages)
+        if self.freeze_epochs == "all":
+            self.freeze_for(0)
+
+    def freeze_for(self, epoch: int) -> bool:
+        """Freezes and unfreezes stages for ``epoch``, counted from 0; returns whether anything changed."""
+        before, self._frozen = self._frozen, [epoch < first for first in self._first_epochs()]
+        for (stage, parameters), frozen, was_frozen in zip(self._stages, self._frozen, before, strict=True):
+            for parameter in parameters:
+                parameter.requires_grad_(not frozen)
+                if frozen:
+                    parameter.grad = None  # the optimiser would keep applying it
+            if frozen or was_frozen:
+                stage.train(not frozen)
+        return self._frozen != before
+
+    def _first_epochs(self) -> Iterator[float]:
+        """The first epoch in which each stage trains."""
+        frozen = float("inf") if self.freeze_epochs == "all" else self.freeze_epochs
+        for depth in reversed(range(len(self._stages))):
+            yield frozen + depth * self.unfreeze_interval
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        wrapped = trainer.model
+        if (
+            self.unfreezes_later
+            and isinstance(wrapped, DistributedDataParallel)
+            and not wrapped.find_unused_parameters
+        ):
+            raise TaskError(
+                "Unfreezing a backbone with several processes needs --trainer.strategy=ddp_find_unused_parameters_true."
+            )
+        self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.freeze_for(trainer.current_epoch):
+            trainable = self._frozen.count(False)
+            rank_zero_info(
+                f"Epoch {trainer.current_epoch}: {trainable} of {len(self._stages)} backbone stages are trained."
+            )

@@ -1,0 +1,374 @@
+"""Pretrained networks and checkpoints: initial weights of a training, and whether a checkpoint fits its network."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+
+from ..backbones.contract import Configurable
+from ..backbones.weights import State, fetch, is_file_name, load_weights, read_checkpoint, tensors_of
+from ..errors import CheckpointError, TaskError, WeightsError
+from ..heads.contract import ClassDimension, Head, default_class_names
+from .files import format_list
+from .network import Network, checkpoint_file
+from .torchvision_weights import PretrainedState, published_network
+
+CONFIG_KEYS = {"backbone", "head", "feature_maps", "classes", "preprocessing"}
+NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
+ABSENT = "absent"
+
+
+class PretrainedReport(NamedTuple):
+    """Result of loading a whole network.
+
+    Attributes:
+        source: where the weights came from.
+        loaded: number of tensors that were set.
+        kept: classes whose rows were taken over.
+        new: classes whose rows keep their random weights.
+        differences: arguments that the weights were trained with and that no tensor shape shows.
+    """
+
+    source: str
+    loaded: int
+    kept: tuple[str, ...]
+    new: tuple[str, ...]
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"loaded {self.loaded} tensors from {self.source}; "
+        if not self.new:
+            text += f"all {len(self.kept)} classes keep their rows"
+        elif not self.kept:
+            text += f"all {len(self.new)} classes start anew"
+        else:
+            text += f"{format_list(self.kept)} keep their rows, {len(self.new)} start anew ({format_list(self.new)})"
+        return text + (f". It was trained with {', '.join(self.differences[:8])}" if self.differences else "")
+
+
+def load_starting_weights(network: Network, weights: str | None, backbone_weights: str | None) -> None:
+    """Loads the weights that a training starts from, and logs what became of them.
+
+    Args:
+        network: in training.
+        weights: see :func:`load_pretrained`; None for none.
+        backbone_weights: see :func:`litmobile.backbones.load_weights`; None for none. A warning tells if published
+            weights were trained on images with another normalisation.
+    """
+    if backbone_weights is not None:
+        report = load_weights(network.backbone, backbone_weights)
+        rank_zero_info(f"Backbone: {report}.")
+        theirs, ours = network.backbone.normalisation(report.source), network.preprocessing.normalisation
+        if theirs is not None and theirs != ours:
+            flags = (f"--model.preprocessing.{name}=[{', '.join(map(str, x))}]" for name, x in theirs._asdict().items())
+            rank_zero_warn(
+                f"{report.source} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, but this "
+                f"network normalises by {ours.mean} and {ours.std}: set {' '.join(flags)} to match."
+            )
+    if weights is not None:
+        rank_zero_info(f"Network: {load_pretrained(network, weights)}.")
+
+
+def load_pretrained(network: Network, source: str | Path) -> PretrainedReport:
+    """Loads a whole trained network into ``network``, whose classes may differ.
+
+    Every tensor has to fit, except those with rows for classes: rows of classes that both have by name are taken over,
+    the others keep their random weights. If one side has no class names, rows are taken over if their number is equal.
+
+    Args:
+        network: its architecture is never changed to fit the weights.
+        source: the folder or a checkpoint of a run; a ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors`` file under our
+            names or torchvision's; or the exact name of weights that torchvision publishes for a network with this
+            head, such as ``SSDLite320_MobileNet_V3_Large_Weights.COCO_V1``.
+
+    Raises:
+        WeightsError: the weights cannot be found or downloaded, are unsafe to read, or do not fit.
+    """
+    name = str(source)
+    return load_state_into(network, find_pretrained(network.head, name), name)
+
+
+def find_pretrained(head: Head, source: str) -> PretrainedState:
+    """Reads or downloads the weights ``source`` of a network with ``head``; see :func:`load_pretrained`."""
+    if not is_file_name(source):
+        published = published_network(head)
+        if published is None or source != published.name:
+            raise WeightsError(
+                f"{source!r} is not a file, a run, or weights published for {type(head).__name__} "
+                f"({'none' if published is None else published.name}); weights of a backbone go to backbone_weights."
+            )
+        return split_state(head, fetch(source))
+    path = checkpoint_file(source)
+    content = read_checkpoint(path)
+    pretrained = split_state(head, tensors_of(content, path))
+    config = content.get("network") if isinstance(content, Mapping) else None
+    if isinstance(config, Mapping) and set(config) >= CONFIG_KEYS:
+        return pretrained._replace(classes=tuple(config["classes"]), config=dict(config))
+    return pretrained
+
+
+def split_state(head: Head, state: State) -> PretrainedState:
+    """Divides the tensors of a whole network, under our names or those that torchvision has for such a network."""
+    published = published_network(head)
+    converted = published and published.convert(state)
+    if converted:
+        return converted
+    state = strip_prefix(state, NETWORK_PREFIX) or state
+    rest = {name.removeprefix("head."): tensor for name, tensor in state.items() if not name.startswith("backbone.")}
+    return PretrainedState(strip_prefix(state, "backbone."), rest)
+
+
+def strip_prefix(state: State, prefix: str) -> State:
+    """The tensors whose names start with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def load_state_into(network: Network, pretrained: PretrainedState, source: str) -> PretrainedReport:
+    """Loads ``pretrained``, called ``source`` in reports and errors; see :func:`load_pretrained`."""
+    stored = translate_names(network, pretrained, source)
+    own = network.state_dict()
+    dimensions = {f"head.{name}": dimension for name, dimension in network.head.class_dimensions().items()}
+    classes = pretrained.classes or default_class_names(count_classes(stored, dimensions, len(network.classes)))
+    for name in (*own, *stored):
+        if not tensor_fits(own.get(name), stored.get(name), dimensions.get(name), len(classes), name):
+            here, there = (list(t.shape) if t is not None else ABSENT for t in (own.get(name), stored.get(name)))
+            raise WeightsError(
+                f"{source} does not fit {type(network.head).__name__} on {type(network.backbone).__name__}: {name} is "
+                f"{here} here and {there} there; {suggest_arguments(network, pretrained, name, len(classes))}."
+            )
+    if differing := differing_feature_maps(network, pretrained):  # maps of equal channels can lie at other depths
+        raise WeightsError(
+            f"{source} was trained on other maps than {', '.join(network.feature_maps)}: set {differing[0]}."
+        )
+    rows = shared_classes(network.classes, classes)
+    if any(background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background for name in dimensions):
+        rows = []  # the logits of another loss mean something else
+        stored = {name: tensor for name, tensor in stored.items() if name not in dimensions}
+    for name, dimension in dimensions.items():
+        if name in stored:
+            stored[name] = copy_rows(own[name], stored[name], dimension, rows)
+    network.load_state_dict(stored, strict=False)
+    kept = {here for here, _ in rows} if dimensions else set(range(len(network.classes)))
+    return PretrainedReport(
+        source,
+        len(stored),
+        tuple(name for k, name in enumerate(network.classes) if k in kept),
+        tuple(name for k, name in enumerate(network.classes) if k not in kept),
+        tuple(find_differences(network, pretrained)),
+    )
+
+
+def translate_names(network: Network, pretrained: PretrainedState, source: str) -> State:
+    """All tensors of ``pretrained``, under the names of ``network`` where it has them."""
+    if not set(pretrained.head) & set(network.head.state_dict()):
+        raise WeightsError(
+            f"{source} has no {type(network.head).__name__} head; weights of a backbone go to backbone_weights."
+        )
+    backbone, left_over = network.backbone.translate(pretrained.backbone)
+    backbone |= {name: pretrained.backbone[name] for name in left_over}
+    return {f"backbone.{k}": v for k, v in backbone.items()} | {f"head.{k}": v for k, v in pretrained.head.items()}
+
+
+def count_classes(stored: State, dimensions: Mapping[str, ClassDimension], default: int) -> int:
+    """Number of classes that the ``stored`` tensors have rows for, if their head has these ``dimensions``."""
+    for name, dimension in dimensions.items():
+        if name in stored and stored[name].ndim:
+            return len(stored[name]) // dimension.groups - dimension.background
+    return default
+
+
+def tensor_fits(
+    own: Tensor | None, stored: Tensor | None, dimension: ClassDimension | None, classes: int, name: str
+) -> bool:
+    """Whether tensor ``name`` can start from ``stored``, which was trained on that number of ``classes``."""
+    if stored is None:
+        return name.endswith("num_batches_tracked")  # older files lack it; only an unset momentum needs it
+    if own is None:
+        return False
+    if dimension is None:
+        return own.shape == stored.shape
+    if stored.ndim != own.ndim or stored.shape[1:] != own.shape[1:]:
+        return False
+    return background_rows(stored, dimension, classes) in (0, 1)
+
+
+def background_rows(stored: Tensor, dimension: ClassDimension, classes: int) -> float:
+    """Rows per group that belong to none of ``classes``; an integer if the number of groups is right."""
+    return stored.shape[0] / dimension.groups - classes
+
+
+def shared_classes(own: Sequence[str], stored: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of class indices, in ``own`` and in ``stored``, that mean the same class."""
+    if tuple(own) == tuple(stored) or any(tuple(names) == default_class_names(len(names)) for names in (own, stored)):
+        return [(k, k) for k in range(len(own))] if len(own) == len(stored) else []
+    unique = {name: k for k, name in enumerate(stored) if stored.count(name) == 1}  # torchvision's COCO has ten "N/A"
+    return [(k, unique[name]) for k, name in enumerate(own) if name in unique]
+
+
+def copy_rows(own: Tensor, stored: Tensor, dimension: ClassDimension, classes: Sequence[tuple[int, int]]) -> Tensor:
+    """``own`` with the rows of the background and of ``classes`` (index here, index there) taken from ``stored``."""
+    mixed = own.clone().unflatten(0, (dimension.groups, -1))
+    source = stored.to(own).unflatten(0, (dimension.groups, -1))
+    first = dimension.background
+    mixed[:, :first] = source[:, :first]
+    for here, there in classes:
+        mixed[:, first + here] = source[:, first + there]
+    return mixed.flatten(0, 1)
+
+
+# differences between a network and how pretrained weights were built, for messages
+
+
+def differing_classes(network: Network, pretrained: PretrainedState) -> list[str]:
+    """Parts of another class, as ``backbone=CLASS`` with their arguments."""
+    found: list[str] = []
+    for key in ("backbone", "head"):
+        stored = pretrained.config.get(key, {})
+        if stored.get("class_path") not in (None, getattr(network, key).config()["class_path"]):
+            found.append(f"{key}={stored['class_path']}")
+            found += [f"{key}.{name}={value!r}" for name, value in stored["init_args"].items()]
+    return found
+
+
+def differing_feature_maps(network: Network, pretrained: PretrainedState) -> list[str]:
+    """The feature maps of ``pretrained`` as ``feature_maps=[…]``, if they differ."""
+    maps = list(pretrained.config.get("feature_maps", network.feature_maps))
+    return [] if maps == list(network.feature_maps) else [f"feature_maps=[{','.join(maps)}]"]
+
+
+def differing_arguments(part: Configurable, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with other values in the ``stored`` config of a part of the same class, with those values."""
+    if stored.get("class_path") != part.config()["class_path"]:
+        return {}
+    arguments = part.defaults() | stored["init_args"]
+    return {
+        name: to_lists(arguments[name])
+        for name, value in part.arguments.items()
+        if name in arguments and name not in Head.GIVEN and to_lists(arguments[name]) != to_lists(value)
+    }
+
+
+def find_differences(network: Network, pretrained: PretrainedState) -> list[str]:
+    """Everything that differed in training and that no tensor shape shows, as ``part.argument=value``."""
+    preprocessing = pretrained.config.get("preprocessing", {})
+    differing = {
+        "backbone": differing_arguments(network.backbone, pretrained.config.get("backbone", {})),
+        "head": differing_arguments(network.head, pretrained.config.get("head", {})),
+        "preprocessing": {
+            name: to_lists(preprocessing[name])
+            for name in ("mean", "std")
+            if name in preprocessing
+            and to_lists(preprocessing[name]) != to_lists(getattr(network.preprocessing, name))
+        },
+    }
+    arguments = [f"{key}.{name}={value!r}" for key, values in differing.items() for name, value in values.items()]
+    return differing_classes(network, pretrained) + arguments
+
+
+def suggest_arguments(network: Network, pretrained: PretrainedState, name: str, classes: int) -> str:
+    """What would make the tensor ``name`` fit, as the end of a sentence."""
+    parts: dict[str, Configurable] = {"backbone": network.backbone, "head": network.head}
+    known = differing_classes(network, pretrained) + differing_feature_maps(network, pretrained)
+    for key, part in parts.items():
+        stored = differing_arguments(part, pretrained.config.get(key, {}))
+        known += [f"{key}.{argument}={stored[argument]!r}" for argument in part.shape_arguments if argument in stored]
+    if known:
+        return f"set {' and '.join(known)}"
+    key = name.partition(".")[0]
+    if key == "head" and not network.head.class_dimensions() and classes != len(network.classes):
+        return f"let {type(network.head).__name__}.class_dimensions name the tensors that have rows for classes"
+    arguments = [f"{key}.{argument}" for argument in parts[key].shape_arguments]
+    return f"set {' and '.join(arguments) or 'the arguments'} as it was trained with"
+
+
+def to_lists(value: Any) -> Any:
+    """Tuples as lists; checkpoints do not tell them apart."""
+    return [to_lists(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+# checkpoints
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and then replaces that, so a reader never sees half a file.
+
+    Lightning's own writes to the system's temporary folder and copies from there; a full disk or a kill can leave half
+    a file.
+    """
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        checkpoint = read_checkpoint(Path(path))  # never runs code, whatever the arguments
+        if not isinstance(checkpoint, dict) or "network" not in checkpoint:
+            raise TaskError(f"{path} is not a checkpoint of a litmobile run.")
+        return checkpoint
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        target = Path(path)
+        part = target.with_name(f"{target.name}.part")
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            previous = "the previous one is intact" if target.is_file() else "there is no previous one"
+            raise CheckpointError(f"{target} could not be written ({error.strerror}); {previous}.") from error
+
+
+def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:
+    """Refuses the checkpoint of another network in one sentence, where PyTorch would list every tensor.
+
+    Raises:
+        TaskError: classes, maps, parts or shapes differ, or it is not a litmobile checkpoint.
+    """
+    stored, own = checkpoint.get("network"), network.config()
+    if stored is None:
+        raise TaskError("The checkpoint contains no litmobile network.")
+    for what in ("classes", "feature_maps"):
+        if list(stored[what]) != own[what]:
+            contrast = contrast_names(list(stored[what]), own[what])
+            raise TaskError(f"The checkpoint was trained with other {what}: {contrast}.")
+    for part in ("backbone", "head"):
+        if stored[part]["class_path"] != own[part]["class_path"]:
+            raise TaskError(
+                f"The {part} of the checkpoint is {stored[part]['class_path']}, but this run builds "
+                f"{own[part]['class_path']}."
+            )
+    shapes = {f"{NETWORK_PREFIX}{name}": list(value.shape) for name, value in network.state_dict().items()}
+    stored_shapes = {name: list(value.shape) for name, value in checkpoint["state_dict"].items()}
+    differing = [name for name in {**shapes, **stored_shapes} if shapes.get(name) != stored_shapes.get(name)]
+    if differing:
+        name = differing[0]
+        key = name.split(".")[1]
+        part = network.get_submodule(key)
+        assert isinstance(part, Configurable)
+        arguments = differing_arguments(part, stored[key])
+        explained = "".join(
+            f"; {type(part).__name__} has {k}={part.arguments[k]!r} here and {value!r} there"
+            for k, value in arguments.items()
+        )
+        raise TaskError(
+            f"The checkpoint does not fit: {name} is {stored_shapes.get(name, ABSENT)} there and "
+            f"{shapes.get(name, ABSENT)} here{explained}."
+        )
+
+
+def contrast_names(stored: Sequence[str], own: Sequence[str]) -> str:
+    """The names that two lists do not share."""
+    only_there = [name for name in stored if name not in own]
+    only_here = [name for name in own if name not in stored]
+    found = [f"{format_list(names)} only {where}" for names, where in ((only_there, "there"), (only_here, "here")) if names]
+    return ", ".join(found) or f"in another order, {format_list(stored)} there"
