@@ -24,7 +24,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ..errors import TaskError
 from .data import DataModule
-from .drawing import save_picture
+from .drawing import save_image
 from .processes import is_first_process
 from .restart import Checkpoints
 from .task import Task
@@ -204,7 +204,7 @@ class Reports(Callback):
                 csv.writer(file).writerows(rows)
         for name, picture in task.report.pictures.items():
             (self.folder / PICTURES).mkdir(exist_ok=True)
-            save_picture(picture, self.folder / PICTURES / f"{split}-{name}.png")
+            save_image(picture, self.folder / PICTURES / f"{split}-{name}.png")
         if split == "val" and trainer.state.fn == "fit":
             history = self.folder / "metrics.json"
             entries = json.loads(history.read_text()) if history.is_file() else []

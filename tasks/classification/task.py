@@ -11,16 +11,14 @@ from torch import Tensor
 from ...backbones.contract import Backbone
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
-from ..drawing import save_picture
+from ..drawing import draw_classification_sheet, draw_confusion_matrix, save_image
 from ..freezing import Epochs
-from ..matrices import draw_matrix
 from ..preprocessing import Preprocessing
 from ..schedule import Schedule
 from ..task import Report, Task
 from .data import ClassificationBatch, ClassificationDataModule
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
-from .pictures import contact_sheet
 from .teachers import Teacher
 
 
@@ -106,7 +104,8 @@ class ClassificationTask(Task):
         return torch.stack([prediction.scores for prediction in found])  # pyright: ignore[reportAttributeAccessIssue] — classifications
 
     def draw(self, batch: ClassificationBatch, path: Path) -> None:
-        save_picture(contact_sheet(batch.images, batch.targets, self.last_scores, self.network.classes), path)
+        classes = self.network.classes
+        save_image(draw_classification_sheet(batch.images, batch.targets, self.last_scores, classes), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
         result = self._evaluator.compute()
@@ -115,6 +114,6 @@ class ClassificationTask(Task):
             result.as_json(),
             str(result),
             tables={"confusion": result.sheet()},
-            pictures={"confusion": draw_matrix(result.matrix, result.classes)},
+            pictures={"confusion": draw_confusion_matrix(result.matrix, result.classes)},
         )
         return figures, report

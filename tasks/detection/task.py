@@ -13,7 +13,7 @@ from ...backbones.contract import Backbone
 from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
-from ..drawing import save_picture
+from ..drawing import draw_detection_sheet, save_image
 from ..freezing import Epochs
 from ..preprocessing import Preprocessing
 from ..processes import is_distributed
@@ -21,7 +21,6 @@ from ..schedule import Schedule
 from ..task import Report, Task
 from .data import DetectionBatch, DetectionDataModule
 from .metrics import CocoEvaluator, CocoResult
-from .pictures import contact_sheet
 
 
 class DetectionTask(Task):
@@ -90,7 +89,8 @@ class DetectionTask(Task):
             self._evaluator.add(int(self._annotations.image_ids[index]), boxes, scores, category_ids)
 
     def draw(self, batch: DetectionBatch, path: Path) -> None:
-        save_picture(contact_sheet(batch.images, batch.targets, self.last_detections, self.network.classes), path)
+        classes = self.network.classes
+        save_image(draw_detection_sheet(batch.images, batch.targets, self.last_detections, classes), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
         result = self._result_of_all_processes()

@@ -17,17 +17,16 @@ from ...errors import DataError
 from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
 from ...heads.predictions import IGNORED, Segmentation
-from ..drawing import save_picture
+from ..drawing import draw_confusion_matrix, draw_segmentation_sheet, save_image
 from ..freezing import Epochs
-from ..matrices import draw_matrix
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
 from ..task import Report, Task
+from .colours import class_colours
 from .data import SegmentationBatch, SegmentationDataModule
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator
-from .pictures import contact_sheet
 
 
 class SegmentationTask(Task):
@@ -111,7 +110,8 @@ class SegmentationTask(Task):
         found = self.last_scores.max(1).indices
         for labels, truth in zip(found, batch.truths, strict=True):  # beside the picture there is nothing to be found
             labels[truth.geometry.rows :], labels[:, truth.geometry.columns :] = IGNORED, IGNORED
-        save_picture(contact_sheet(batch.images, batch.targets, found, self.network.classes), path)
+        classes = self.network.classes
+        save_image(draw_segmentation_sheet(batch.images, batch.targets, found, classes, class_colours(classes)), path)
 
     def finish_evaluation(self) -> tuple[dict[str, float], Report]:
         self.last_scores = torch.empty(0)  # a training goes on without them
@@ -123,7 +123,7 @@ class SegmentationTask(Task):
             result.as_json() if plain else {"inference": asdict(self._inference), **result.as_json()},
             str(result) if plain else f"Inference: {self._inference}\n\n{result}",
             tables={"confusion": result.sheet()},
-            pictures={"confusion": draw_matrix(result.matrix, result.classes)},
+            pictures={"confusion": draw_confusion_matrix(result.matrix, result.classes)},
         )
         return {name: 0.0 if math.isnan(value) else value for name, value in result.figures.items()}, report
 
