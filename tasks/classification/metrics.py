@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from ..matrices import matrix_sheet, shown
+from ..drawing import confusion_table, format_figure
 from ..network import is_distributed
 
 TOP = 5
@@ -78,19 +78,18 @@ class ClassificationResult:
 
     def confusion_table(self) -> list[list[object]]:
         """The confusion matrix as rows of a table with names."""
-        return matrix_sheet(self.matrix, self.classes)
+        return confusion_table(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
-        lines = [f"{name:<{width}}  {shown(value)}" for name, value in self.figures.items()]
+        lines = [f"{name:<{width}}  {format_figure(value)}" for name, value in self.figures.items()]
         lines += ["", f"{'':<{width}}  recall  precision  images"]
         rows = sorted(self.per_class().items(), key=lambda row: -1.0 if row[1]["recall"] is None else row[1]["recall"])
         if len(rows) > LINES:
             lines[-1] += f"  (the {LINES} of {len(rows)} classes that are recognised worst)"
         for name, row in rows[:LINES]:
-            lines.append(
-                f"{name:<{width}}  {shown(row['recall']):>6}  {shown(row['precision']):>9}  {row['images']:>6}"
-            )
+            recall, precision = format_figure(row["recall"]), format_figure(row["precision"])
+            lines.append(f"{name:<{width}}  {recall:>6}  {precision:>9}  {row['images']:>6}")
         worst = self.confusions()[:5]
         if worst:
             lines += ["", "most often confused"]

@@ -16,6 +16,8 @@ from torch import distributed
 
 from ..network import is_distributed
 
+from ..drawing import format_figure
+
 FIGURES = (
     "AP",
     "AP50",
@@ -54,15 +56,11 @@ class CocoResult:
     def __str__(self) -> str:
         classes = [name for values in self.per_class.values() for name in values]
         width = max(map(len, (*self.figures, *classes)))
-        lines = [f"{name:<{width}}  {shown(value)}" for name, value in self.figures.items()]
+        lines = [f"{name:<{width}}  {format_figure(value, 3)}" for name, value in self.figures.items()]
         for title, values in self.per_class.items():
-            lines += ["", f"{title} per class", *(f"{name:<{width}}  {shown(value)}" for name, value in values.items())]
+            lines += ["", f"{title} per class"]
+            lines += [f"{name:<{width}}  {format_figure(value, 3)}" for name, value in values.items()]
         return "\n".join(lines)
-
-
-def shown(value: float | None) -> str:
-    """A figure to three digits, or a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 class CocoEvaluator:

@@ -1,17 +1,12 @@
-"""Colours of classes in drawn label maps: those that a data set is known by, or else told apart by hue."""
+"""Colours of classes in drawn label maps: the usual ones of known data sets, or a palette."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...heads.predictions import IGNORED
-from ..drawing import Colour, palette
+from ..drawing import Colour, make_palette
 from .voc import VOC
 
-NO_CLASS: Colour = (255, 255, 255)  # white, which no known data set draws a class in
 #: as the data's own scripts draw them
 CITYSCAPES: dict[str, Colour] = {
     "road": (128, 64, 128),
@@ -51,28 +46,23 @@ CAMVID: dict[str, Colour] = {
 
 
 def voc_colour(value: int) -> Colour:
-    """The colour of a value in Pascal VOC's masks: its bits in turn for red, green and blue, the lowest weigh most."""
+    """Returns the colour of a ``value`` in Pascal VOC's masks.
+
+    The bits of the value go to red, green and blue in turn, and the lowest bits weigh most.
+    """
     red, green, blue = (
         sum((value >> (3 * place + channel) & 1) << (7 - place) for place in range(8)) for channel in range(3)
     )
     return red, green, blue
 
 
-#: colours by class of the data sets that are known by them
-FAMILIAR = (CITYSCAPES, CAMVID, {name: voc_colour(k) for k, name in enumerate(VOC)})
+#: colours by class name of each known data set
+KNOWN_DATA_SETS = (CITYSCAPES, CAMVID, {name: voc_colour(k) for k, name in enumerate(VOC)})
 
 
 def class_colours(classes: Sequence[str]) -> list[Colour]:
-    """A colour for each of ``classes``: those of a known data set where they are exactly its classes, in any order."""
-    for familiar in FAMILIAR:
-        if set(classes) == set(familiar):
-            return [familiar[name] for name in classes]
-    return palette(len(classes))
-
-
-def colour_table(classes: Sequence[str]) -> NDArray[np.uint8]:
-    """The colours of all labels of a byte, ``[256, 3]``; what counts as no class is white."""
-    table = np.empty((IGNORED + 1, 3), dtype=np.uint8)
-    table[:] = NO_CLASS
-    table[: len(classes)] = class_colours(classes)
-    return table
+    """Returns a colour for each class: those of a known data set if it has exactly these classes, in any order."""
+    for colours in KNOWN_DATA_SETS:
+        if set(classes) == set(colours):
+            return [colours[name] for name in classes]
+    return make_palette(len(classes))

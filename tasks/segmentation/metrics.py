@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
-from ..matrices import matrix_sheet, shown
+from ..drawing import confusion_table, format_figure
 from ..network import is_distributed
 
 EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
@@ -81,18 +81,16 @@ class SegmentationResult:
 
     def confusion_table(self) -> list[list[object]]:
         """The table of counts as rows with names."""
-        return matrix_sheet(self.matrix, self.classes)
+        return confusion_table(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
-        lines = [f"{name:<{width}}  {shown(known(value))}" for name, value in self.figures.items()]
+        lines = [f"{name:<{width}}  {format_figure(known(value))}" for name, value in self.figures.items()]
         lines += ["", f"{'':<{width}}     IoU  recall  precision       pixels"]
         for name, row in self.per_class().items():
             absent = "  absent" if row["iou"] is None else "  in no mask" if not row["pixels"] else ""
-            lines.append(
-                f"{name:<{width}}  {shown(row['iou']):>6}  {shown(row['recall']):>6}  {shown(row['precision']):>9}"
-                f"  {row['pixels']:>11}{absent}"
-            )
+            iou, recall, precision = (format_figure(row[key]) for key in ("iou", "recall", "precision"))
+            lines.append(f"{name:<{width}}  {iou:>6}  {recall:>6}  {precision:>9}  {row['pixels']:>11}{absent}")
         return "\n".join(lines)
 
 

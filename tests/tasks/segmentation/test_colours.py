@@ -1,4 +1,4 @@
-"""Classes of a data set that is known by its colours are drawn in them."""
+"""Classes of a known data set have its usual colours, and all others the colours of a palette."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import name2label
 
-from litmobile.tasks.drawing import palette
+from litmobile.tasks.drawing import IGNORED_COLOUR, make_colour_table, make_palette
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.colours import CAMVID as CAMVID_COLOURS
-from litmobile.tasks.segmentation.colours import CITYSCAPES, NO_CLASS, class_colours, colour_table, voc_colour
+from litmobile.tasks.segmentation.colours import CITYSCAPES, class_colours, voc_colour
 from litmobile.tasks.segmentation.folders import CAMVID
 from litmobile.tasks.segmentation.voc import VOC
 
 
 @pytest.mark.parametrize("name", LABEL_IDS)
-def test_cityscapes_classes_have_the_colours_of_its_own_scripts(name: str) -> None:
+def test_cityscapes_has_the_colours_of_its_scripts(name: str) -> None:
     assert CITYSCAPES[name] == name2label[name].color
 
 
 @pytest.mark.parametrize(
     ("name", "colour"),
-    # as the development kit's documentation lists them
+    # from the documentation of the development kit
     [
         ("background", (0, 0, 0)),
         ("aeroplane", (128, 0, 0)),
@@ -32,32 +32,32 @@ def test_cityscapes_classes_have_the_colours_of_its_own_scripts(name: str) -> No
         ("tvmonitor", (0, 64, 128)),
     ],
 )
-def test_voc_classes_have_the_colours_of_its_masks(name: str, colour: tuple[int, int, int]) -> None:
+def test_voc_has_the_colours_of_its_masks(name: str, colour: tuple[int, int, int]) -> None:
     assert class_colours(VOC)[VOC.index(name)] == colour
 
 
-def test_the_border_of_vocs_objects_has_its_colour_as_well() -> None:
+def test_the_border_value_of_voc_has_its_colour() -> None:
     assert voc_colour(255) == (224, 224, 192)
 
 
-def test_camvids_classes_have_colours_of_their_own() -> None:
+def test_camvid_classes_have_distinct_colours() -> None:
     assert tuple(CAMVID_COLOURS) == CAMVID
     assert len(set(class_colours(CAMVID))) == len(CAMVID)
     assert class_colours(CAMVID)[CAMVID.index("Pavement")] == (60, 40, 222)
 
 
 @pytest.mark.parametrize("classes", [tuple(LABEL_IDS), CAMVID, VOC], ids=["Cityscapes", "CamVid", "VOC"])
-def test_colours_go_with_names_not_with_places(classes: tuple[str, ...]) -> None:
+def test_colours_depend_on_names_and_not_on_their_order(classes: tuple[str, ...]) -> None:
     assert class_colours(sorted(classes)) == [class_colours(classes)[classes.index(name)] for name in sorted(classes)]
 
 
 @pytest.mark.parametrize("classes", [(), ("road",), ("road", "sky"), (*LABEL_IDS, "dog"), tuple(LABEL_IDS)[1:]])
-def test_other_classes_are_told_apart_by_hue(classes: tuple[str, ...]) -> None:
-    assert class_colours(classes) == palette(len(classes))
+def test_other_classes_have_the_colours_of_a_palette(classes: tuple[str, ...]) -> None:
+    assert class_colours(classes) == make_palette(len(classes))
 
 
-def test_a_table_has_every_value_of_a_byte() -> None:
-    table = colour_table(tuple(LABEL_IDS))
+def test_a_colour_table_has_256_rows() -> None:
+    table = make_colour_table(class_colours(tuple(LABEL_IDS)))
     assert table.shape == (256, 3) and table.dtype == np.uint8
     assert [tuple(row) for row in table[:19].tolist()] == list(CITYSCAPES.values())
-    assert set(map(tuple, table[19:].tolist())) == {NO_CLASS}
+    assert set(map(tuple, table[19:].tolist())) == {IGNORED_COLOUR}
