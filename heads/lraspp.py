@@ -15,6 +15,7 @@ from .pixels import PixelHead, check_options, enlarged
 Pool = Literal["global", "large"]
 POOLS: tuple[Pool, ...] = ("global", "large")
 
+
 class Window(NamedTuple):
     """What the paper pools over, in cells of the coarse map.
 

@@ -149,7 +149,10 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
             f"{source} was trained on other maps than {', '.join(network.feature_maps)}: set {differing[0]}."
         )
     rows = shared_classes(network.classes, classes)
-    if any(background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background for name in dimensions):
+    if any(
+        background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background
+        for name in dimensions
+    ):
         rows = []  # the logits of another loss mean something else
         stored = {name: tensor for name, tensor in stored.items() if name not in dimensions}
     for name, dimension in dimensions.items():
@@ -265,8 +268,7 @@ def find_differences(network: Network, pretrained: PretrainedState) -> list[str]
         "preprocessing": {
             name: to_lists(preprocessing[name])
             for name in ("mean", "std")
-            if name in preprocessing
-            and to_lists(preprocessing[name]) != to_lists(getattr(network.preprocessing, name))
+            if name in preprocessing and to_lists(preprocessing[name]) != to_lists(getattr(network.preprocessing, name))
         },
     }
     arguments = [f"{key}.{name}={value!r}" for key, values in differing.items() for name, value in values.items()]
@@ -370,5 +372,7 @@ def contrast_names(stored: Sequence[str], own: Sequence[str]) -> str:
     """The names that two lists do not share."""
     only_there = [name for name in stored if name not in own]
     only_here = [name for name in own if name not in stored]
-    found = [f"{format_list(names)} only {where}" for names, where in ((only_there, "there"), (only_here, "here")) if names]
+    found = [
+        f"{format_list(names)} only {where}" for names, where in ((only_there, "there"), (only_here, "here")) if names
+    ]
     return ", ".join(found) or f"in another order, {format_list(stored)} there"

@@ -126,7 +126,9 @@ def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs
     return LambdaLR(optimizer, factor)
 
 
-def scale_learning_rate(optimizer: Optimizer, base_batch_size: int, batch: int, processes: int, accumulated: int) -> None:
+def scale_learning_rate(
+    optimizer: Optimizer, base_batch_size: int, batch: int, processes: int, accumulated: int
+) -> None:
     """Scales the learning rates linearly to the effective batch size (Goyal et al. 2017, arXiv 1706.02677), and logs it.
 
     Args:

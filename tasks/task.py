@@ -14,8 +14,8 @@ from torch import Tensor
 from ..backbones.contract import Backbone
 from ..errors import TaskError, UserError
 from ..heads.contract import HeadFactory, default_class_names
-from .callbacks.evaluation import Report
 from .callbacks.ema import ExponentialMovingAverage
+from .callbacks.evaluation import Report
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
@@ -123,9 +123,7 @@ class Task(LightningModule, ABC):
     def build_network(self, classes: Sequence[str]) -> Network:
         """The network for ``classes`` with random weights; it takes this task's backbone, so it can be built once."""
         backbone, head = self._parts
-        network = Network(
-            backbone, head, classes, self.preprocessing, role=self.role, feature_maps=self._feature_maps
-        )
+        network = Network(backbone, head, classes, self.preprocessing, role=self.role, feature_maps=self._feature_maps)
         if network.head.role not in ("", self.role):
             raise TaskError(
                 f"{type(self).__name__} trains heads for {self.role}, but {type(network.head).__name__} is for "

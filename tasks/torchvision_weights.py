@@ -152,5 +152,5 @@ PUBLISHED: dict[type[Head], PublishedNetwork] = {
 
 
 def published_network(head: Head) -> PublishedNetwork | None:
-    """torchvision's published network under ``head``, if there is one."""
+    """Torchvision's published network under ``head``, if there is one."""
     return next((network for kind, network in PUBLISHED.items() if isinstance(head, kind)), None)

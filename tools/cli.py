@@ -6,19 +6,18 @@ import argparse
 import errno
 import os
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .parser_errors import Options
+from .options import CommandParser
 
 if TYPE_CHECKING:
     from ..tasks.segmentation.inference import Inference
 
 TRAINING = ("fit", "validate", "test")
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # what a file system denies users
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # a file system denies these to users
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 
@@ -47,58 +46,47 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; exits with 1 and one sentence where what was asked for cannot be done."""
+    """Runs the command line; exits with 1 and one sentence if the user has to change something."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     try:
         if command in ("-h", "--help", "help"):
-            from .configurations import shipped
+            from .configurations import list_shipped
 
-            print(HELP.format(configs="\n  ".join(shipped())), end="")
+            print(HELP.format(configs="\n  ".join(list_shipped())), end="")
         elif command == "--version":
             from .. import __version__
 
             print(f"litmobile {__version__}")
-        elif command == "sample-data":
-            sample_data(words[1:])
-        elif command == "predict":
-            predict(words[1:])
-        elif command == "inspect":
-            inspect(words[1:])
-        elif command == "backbones":
-            backbones(words[1:])
+        elif command in COMMANDS:
+            COMMANDS[command](words[1:])
         elif command in TRAINING:
             train(command, words[1:])
         else:
-            sys.exit(f"litmobile: there is no command {command!r}: litmobile --help lists them.")
+            sys.exit(f"litmobile: there is no command {command!r}; litmobile --help lists the commands.")
     except KeyboardInterrupt:
         print("litmobile: interrupted", file=sys.stderr)
-        sys.exit(130)  # as a shell says it
-    except (ValueError, OSError) as error:
-        sentence = deliberate_sentence(error)
-        if sentence is None or os.environ.get("LITMOBILE_TRACEBACK"):
+        sys.exit(130)  # as shells do
+    except UserError as error:
+        exit_with(str(error), error)
+    except OSError as error:
+        if error.errno not in DENIED or not error.filename:
             raise
-        sys.exit(f"litmobile: {sentence}")
+        exit_with(f"{error.filename} cannot be read or written: {error.strerror}.", error)
 
 
-def deliberate_sentence(error: BaseException) -> str | None:
-    """What litmobile's own code, or the file system, said to the user; None for errors that need their traceback."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    raised_in = frames[-1][0].f_globals.get("__name__", "") if frames else ""
-    if raised_in.startswith("litmobile."):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in DENIED and error.filename:
-        return f"{error.filename} cannot be read or written: {error.strerror}."
-    if raised_in.startswith("jsonargparse."):
-        # where a value may be of several types, the parser lists what each of them said and drops the errors
-        said = [line.strip().removeprefix("- ") for line in str(error).splitlines() if line.lstrip().startswith("- ")]
-        return next((line for line in reversed(said) if not line.startswith("Expected a")), None)
-    return None
+def exit_with(message: str, error: Exception) -> None:
+    """Ends the program with ``message``; with its traceback if LITMOBILE_TRACEBACK is set."""
+    if os.environ.get("LITMOBILE_TRACEBACK"):
+        raise error
+    sys.exit(f"litmobile: {message}")
 
 
 def sample_data(words: Sequence[str]) -> None:
     """``litmobile sample-data``."""
-    parser = Options("litmobile sample-data", "Generates a detection data set of textured shapes in COCO's layout.")
+    parser = CommandParser(
+        "litmobile sample-data", "Generates a detection data set of textured shapes in COCO's layout."
+    )
     parser.add_argument("--root", default="data/shapes", help="folder to write (default: %(default)s)")
     parser.add_argument("--train", type=int, default=2000, help="training images (default: %(default)s)")
     parser.add_argument("--val", type=int, default=300, help="validation images (default: %(default)s)")
@@ -114,7 +102,7 @@ def sample_data(words: Sequence[str]) -> None:
 
 def predict(words: Sequence[str]) -> None:
     """``litmobile predict``."""
-    parser = Options(
+    parser = CommandParser(
         "litmobile predict",
         "Uses a run on pictures and videos. Leaves drawn pictures and videos, and files: of a detector "
         "predictions.json, a list in COCO's result format; of a classifier predictions.csv, the five most probable "
@@ -233,3 +221,11 @@ def announce_imports(words: Sequence[str]) -> None:
     """Says why help is slow to come where the options are those of other libraries."""
     if any(word == "--help" or word.startswith("--help") for word in words):
         print("Importing torch and lightning, whose options these are, takes some seconds …", file=sys.stderr)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "sample-data": sample_data,
+    "predict": predict,
+    "inspect": inspect,
+    "backbones": backbones,
+}

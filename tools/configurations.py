@@ -1,55 +1,167 @@
-"""Shipped configurations: found by name from any directory."""
+"""Configurations: shipped ones by name, several merged into one, without the options of replaced classes."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, TypeVar
+
+import yaml
+from jsonargparse import ArgumentParser
 
 from ..errors import UserError
 
+Config = TypeVar("Config", bound=Any)  # a dictionary, or jsonargparse's Namespace
 
-def folder() -> Path:
-    """Where the package keeps them."""
+
+def shipped_folder() -> Path:
+    """Folder of the shipped configurations."""
     return Path(str(resources.files("litmobile.configs")))
 
 
-def shipped() -> list[str]:
-    """Names of all of them, such as detection/ssdlite_coco."""
-    root = folder()
+def list_shipped() -> list[str]:
+    """Names of the shipped configurations, such as detection/ssdlite_coco."""
+    root = shipped_folder()
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.glob("*/*.yaml"))
 
 
-def find(name: str) -> Path:
-    """The file of configuration ``name``: a file of the user's if there is one, else a shipped one.
+def find_configuration(name: str) -> Path:
+    """The file of configuration ``name``: a file of the user's if it exists, else a shipped one.
 
     Raises:
-        ValueError: neither.
+        UserError: there is neither.
     """
     own = Path(name).expanduser()
     if own.is_file():
         return own
-    ours = folder() / f"{name.removesuffix('.yaml')}.yaml"
-    if ours.is_file():
-        return ours
-    raise UserError(f"There is no configuration {name!r}: it is no file, and shipped are {', '.join(shipped())}.")
+    shipped = shipped_folder() / f"{name.removesuffix('.yaml')}.yaml"
+    if shipped.is_file():
+        return shipped
+    raise UserError(f"There is no configuration {name!r}: give a file, or one of {', '.join(list_shipped())}.")
 
 
-def resolve(words: Sequence[str]) -> list[str]:
-    """Command-line ``words`` with the names behind ``--config`` replaced by files, and these in front.
+def read_configuration(file: Path) -> dict[str, Any]:
+    """The content of a YAML file.
 
-    Flags win over configurations wherever they stand, and the parser knows what they belong to.
+    Raises:
+        UserError: it is not YAML, or not a dictionary.
     """
-    first: list[str] = []
-    rest: list[str] = []
-    remaining = iter(words)
-    for word in remaining:
-        option, equals, name = word.partition("=")
-        if option not in ("--config", "-c"):
-            rest.append(word)
-        elif equals:
-            first.append(f"--config={find(name)}")
-        else:
-            first += [word, *(str(find(name)) for name in itertools.islice(remaining, 1))]
-    return [*first, *rest]
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is not a configuration: it contains no keys.")
+    return content
+
+
+def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[str, Any]:
+    """Merges configuration files, later ones over earlier ones, for ``flags`` that follow.
+
+    Where a class is replaced, by a file or a flag, the options of the old class are dropped.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        content = read_configuration(file)
+        merged = merge_nested(drop_replaced_options(merged, content), content)
+    for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
+        key, equals, value = flag.partition("=")
+        value = value if equals else following
+        if key.startswith("--") and all(part.isidentifier() for part in value.split(".")):
+            change: Any = value
+            for part in reversed([part for part in key[2:].split(".") if part not in ("init_args", "class_path")]):
+                change = {part: change}
+            merged = drop_replaced_options(merged, change)
+    return merged
+
+
+def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``old`` with the values of ``new`` put over it, dictionary by dictionary; a class may be its name only."""
+    merged = dict(old)
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(before, dict) and "class_path" in before and isinstance(value, str):
+            value = {"class_path": value}
+        merged[key] = merge_nested(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> Config:
+    """Drops from ``config`` the options of classes that ``changes`` replaces; options that both classes inherit stay.
+
+    An option such as ``norm_eps`` that two heads each declare for themselves means something else in each. An option
+    such as ``batch_size`` that two data sets inherit from one base class is the same option.
+
+    Args:
+        config: what has been configured so far, as a dictionary or namespace; changed in place.
+        changes: what will be configured next, as nested as a configuration file; a class may be its name only.
+
+    Returns:
+        ``config``.
+    """
+    for key, change in changes.items():
+        old = config.get(key)
+        if isinstance(old, str | int | float | bool | list | None):
+            continue
+        if "class_path" in old:
+            new = {"class_path": change} if isinstance(change, str) else change
+            options = old.get("init_args") or {}
+            if isinstance(new, MutableMapping):
+                drop_unshared_options(old["class_path"], options, new.get("class_path"))
+                nested = new.get("init_args", new)
+                drop_replaced_options(options, nested if isinstance(nested, MutableMapping) else {})
+        elif isinstance(change, MutableMapping):
+            drop_replaced_options(old, change)
+    return config
+
+
+def drop_unshared_options(old_path: str, options: Any, new_name: object) -> None:
+    """Drops those ``options`` of the class at ``old_path`` that the class ``new_name`` does not inherit as well."""
+    old = import_class(old_path)
+    new = None if old is None or not isinstance(new_name, str) else find_class(new_name, old)
+    if old is None or new is None or new is old:  # the parser refuses what cannot be found
+        return
+    accepted = ArgumentParser().add_class_arguments(new, fail_untyped=False)
+    for option in [*vars(options)] if hasattr(options, "__dict__") else [*options]:
+        if option not in accepted or declaring_class(old, option) is not declaring_class(new, option):
+            del options[option]
+
+
+def declaring_class(cls: type, option: str) -> type | None:
+    """The class whose constructor declares ``option``: ``cls`` or the base that it forwards ``**options`` to."""
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(vars(base)["__init__"]).parameters
+            if option in parameters:
+                return base
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+                return None
+    return None
+
+
+def find_class(name: str, like: type) -> type | None:
+    """The class of that import path or name; a name is searched among the classes that share a base with ``like``."""
+    if "." in name:
+        return import_class(name)
+    bases = [base for base in like.__mro__ if base is not object]
+    return next((cls for base in bases for cls in (base, *subclasses(base)) if cls.__name__ == name), None)
+
+
+def import_class(path: str) -> type | None:
+    """The class at an import path; None if there is none."""
+    try:
+        found = resolve_name(path)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return found if inspect.isclass(found) else None
+
+
+def subclasses(base: type) -> Iterator[type]:
+    """All classes derived from ``base``."""
+    for cls in base.__subclasses__():
+        yield cls
+        yield from subclasses(cls)

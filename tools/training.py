@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import itertools
+import argparse
 import logging
 import os
 import sys
@@ -12,54 +10,32 @@ import time
 import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-# imported for their names: --model.backbone=MobileNetV2 finds what has been imported
-from .. import backbones, heads  # noqa: F401
 from ..errors import TaskError, UserError
 from ..tasks import run as run_folder
-from ..tasks.checkpoints import WholeCheckpointIO
-from ..tasks.classification import (  # noqa: F401
-    CifarClassification,
-    ClassificationTask,
-    FolderClassification,
-    ImageNetClassification,
-    ListClassification,
-)
-from ..tasks.data import DataModule
-from ..tasks.detection import CocoDetection, DetectionTask, VocDetection  # noqa: F401
-from ..tasks.processes import is_first_process
-from ..tasks.restart import Stopped
-from ..tasks.segmentation import CamVid, Cityscapes, FolderSegmentation, SegmentationTask, VocSegmentation  # noqa: F401
+from ..tasks.callbacks import Stopped
+from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from . import configurations
+from .configurations import find_configuration, merge_configurations
 from .memory import keep_freed_memory
-from .parser_errors import sentence
+from .parser import Parser
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
-
-
-class Parser(LightningArgumentParser):
-    """Takes options that are written out: an abbreviated one is a typo until proved otherwise, at any depth."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        strict: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False}
-        super().__init__(*arguments, **strict | options)
-
-
-#: how LightningCLI reads options, and what models and data are: the same for every command that takes those of fit
-KINDS: dict[str, Any] = {
+#: how LightningCLI reads options, and what models and data are: the same for every command with the options of fit
+CLI_OPTIONS: dict[str, Any] = {
     "parser_class": Parser,
     "model_class": Task,
     "datamodule_class": LightningDataModule,
@@ -67,238 +43,245 @@ KINDS: dict[str, Any] = {
     "subclass_mode_data": True,
     "auto_configure_optimizers": False,
     "seed_everything_default": 0,
+    "trainer_defaults": run_folder.TRAINER_DEFAULTS,
+    "run": False,
 }
+#: messages of libraries that every run would print and nobody can act on
+IGNORED_WARNINGS = (
+    "It is recommended to use .*sync_dist=True",  # all processes have the same figures
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
+    "Precision .* is not supported by the model summary",
+    "Found .* in eval mode at the start of training",  # layers of a frozen backbone
+    "LightningCLI's args parameter is intended to run from within Python",
+)
+
+
+class RunOptions(NamedTuple):
+    """The options of litmobile's own, and those for LightningCLI.
+
+    Attributes:
+        folder: ``--run``.
+        configs: files of ``--config``, in order.
+        flags: everything else, in order.
+    """
+
+    folder: Path | None
+    configs: list[Path]
+    flags: list[str]
+
+
+def split_options(command: str, words: Sequence[str]) -> RunOptions:
+    """Takes ``--run`` and ``--config`` out of ``words``, wherever they stand; flags win over files.
+
+    Raises:
+        UserError: a configuration does not exist.
+    """
+    parser = argparse.ArgumentParser(f"litmobile {command}", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--config", "-c", action="append", default=[])
+    try:
+        known, flags = parser.parse_known_args(words)
+    except ArgumentError as error:
+        raise UserError(f"{error.argument_name} needs a value.") from error
+    return RunOptions(known.run, [find_configuration(name) for name in known.config], flags)
+
+
+def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
+    """Arguments for the parser: all configuration files as one, then ``flags``."""
+    merged = merge_configurations(configs, flags)
+    return [*([f"--config={yaml.safe_dump(merged)}"] if merged else []), *flags]
 
 
 def run(command: str, words: Sequence[str]) -> None:
-    """Carries out ``litmobile COMMAND WORDS``."""
-    words, folder = take_option(configurations.resolve(words), "--run")
-    if folder is not None:
-        words = [*stored_run(command, Path(folder), words), *words]
+    """Runs ``litmobile COMMAND WORDS``."""
+    sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this again
+    options = split_options(command, words)
+    folder = options.folder or new_folder(options.configs)
+    os.environ[RUN_VARIABLE] = str(folder)
+    configs, flags = options.configs, options.flags
+    if options.folder is not None and not (command == "fit" and run_folder.is_new(folder)):
+        configs = [stored_config(folder), *configs]
+        flags = [*stored_checkpoint(command, folder), *flags]
     keep_freed_memory()
-    run_at = new_folder(words) if folder is None else Path(folder)
-    # processes that Lightning starts run sys.argv again: they must find the same folder and the resolved words
-    os.environ[RUN_VARIABLE] = str(run_at)
-    sys.argv = [sys.argv[0], command, *words]
-    quieten()
-    with run_folder.remove_if_failed(run_at), ExitStack() as held:
+    silence_libraries()
+    with run_folder.remove_if_failed(folder), ExitStack() as resources:
         try:
-            cli(run_at, held)
+            RunCLI(command, folder, resources, args=merged_arguments(configs, flags)).start()
         except Stopped as stopped:
-            rank_zero_info(f"The run {stopped}; go on with litmobile fit --run {run_at}")
-            sys.exit(128 + stopped.signal)  # as a shell says it
+            rank_zero_info(f"The run {stopped}. Resume it with litmobile fit --run {folder}")
+            sys.exit(128 + stopped.signal)  # as shells do
 
 
-def quieten() -> None:
-    """Keeps back what libraries say in every run and nobody can act on."""
-    known = (
-        "It is recommended to use .*sync_dist=True",  # all processes know the same figures
-        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning's own affair
-        "Precision .* is not supported by the model summary",
-        "Found .* in eval mode at the start of training",  # those of a frozen backbone
-    )
-    for message in known:
-        warnings.filterwarnings("ignore", message=message)
-    # before every checkpoint: how it could be read, which ours never is
-    logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage()
-    )
-
-
-def cli(run_at: Path, held: ExitStack) -> None:
-    """Parses ``sys.argv`` and runs the command that it asks for in the folder ``run_at``, which ``held`` locks."""
-    try:
-        RunCLI(
-            run_at,
-            held,
-            **KINDS,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"folder": run_at, "save_to_log_dir": False},
-            trainer_defaults=run_folder.TRAINER_DEFAULTS,
-        )
-    except ArgumentError as error:
-        raise UserError(sentence(str(error), f"litmobile {sys.argv[1]}")) from error
-
-
-def take_option(words: Sequence[str], name: str) -> tuple[list[str], str | None]:
-    """Removes option ``name`` from ``words`` and gives the rest and its value."""
-    rest: list[str] = []
-    value: str | None = None
-    remaining = iter(words)
-    for word in remaining:
-        if word == name:
-            value = next(remaining, None)
-            if value is None:
-                raise UserError(f"{name} needs a value.")
-        elif word.startswith(f"{name}="):
-            value = word.removeprefix(f"{name}=")
-        else:
-            rest.append(word)
-    return rest, value
-
-
-def stored_run(command: str, folder: Path, words: Sequence[str]) -> list[str]:
-    """Words that use the run in ``folder`` again: its configuration, and the checkpoint that ``command`` wants.
-
-    Args:
-        command: that uses it.
-        folder: of the run.
-        words: that will follow.
+def stored_config(folder: Path) -> Path:
+    """The configuration of the run in ``folder``.
 
     Raises:
-        ValueError: it is no run, or has no checkpoint.
-    """
-    if command == "fit" and run_folder.is_new(folder):
-        return []  # a new run, with a folder of the user's choice
-    config = stored_config(folder, words)
-    names = ("last",) if command == "fit" else ("best", "last")
-    found = [path for name in names if (path := run_folder.checkpoint(folder, name)).is_file()]
-    if not found and command != "fit":
-        raise UserError(f"{folder} has no checkpoint to {command}.")
-    return [*config, *(["--ckpt_path", str(found[0])] if found else [])]
-
-
-def stored_config(folder: Path, words: Sequence[str]) -> list[str]:
-    """Words that take the configuration of the run in ``folder``, as far as it suits the ``words`` that will follow.
-
-    Raises:
-        ValueError: it is no run.
+        UserError: ``folder`` is not a run.
     """
     config = folder / run_folder.CONFIG
     if not config.is_file():
-        raise UserError(f"{folder} is no folder of a run: it has no {run_folder.CONFIG}.")
-    return ["--config", str(config), *own_splits(config, words)]
+        raise UserError(f"{folder} is not the folder of a run: it has no {run_folder.CONFIG}.")
+    return config
 
 
-def own_splits(config: Path, words: Sequence[str]) -> list[str]:
-    """Words that call splits by default, if ``words`` ask for data of another kind than ``config`` has.
+def stored_checkpoint(command: str, folder: Path) -> list[str]:
+    """Arguments that make ``command`` use the run in ``folder``: "fit" its last checkpoint, others its best.
 
-    The parser hands on what two kinds of data both know, and so the names of folders that only one of them has.
+    Raises:
+        UserError: there is no checkpoint to evaluate.
     """
-    _, asked = take_option(words, "--data")
-    module, _, name = (asked or "").rpartition(".")
-    if module:
-        with suppress(ImportError):  # the parser says it better
-            importlib.import_module(module)
-    kind = next((kind for kind in every_kind(DataModule) if kind.__name__ == name), None)
-    if kind is None or yaml.safe_load(config.read_text())["data"]["class_path"].rpartition(".")[2] == name:
-        return []
-    options = inspect.signature(kind).parameters
-    defaults = {split: options[split].default for split in ("train", "val", "test") if split in options}
-    given = {split: "null" if default is None else default for split, default in defaults.items()}
-    return [
-        f"--data={asked}",
-        *(f"--data.{split}={default}" for split, default in given.items() if default is not inspect.Parameter.empty),
-    ]
+    names = ("last",) if command == "fit" else ("best", "last")
+    found = [path for name in names if (path := run_folder.checkpoint_path(folder, name)).is_file()]
+    if not found and command != "fit":
+        raise UserError(f"{folder} has no checkpoint to {command}.")
+    return ["--ckpt_path", str(found[0])] if found else []
 
 
-def every_kind(base: type[DataModule[Any]]) -> Iterator[type[DataModule[Any]]]:
-    """All classes that have been derived from ``base``."""
-    for kind in base.__subclasses__():
-        yield kind
-        yield from every_kind(kind)
-
-
-def new_folder(words: Sequence[str]) -> Path:
-    """A folder for a new run, named after its configuration and the time; processes that are started share it."""
+def new_folder(configs: Sequence[Path]) -> Path:
+    """Folder of a new run, named after its last configuration and the time; all processes of the run share it."""
     if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
         return Path(os.environ[RUN_VARIABLE])
-    names = [Path(b).stem for a, b in itertools.pairwise(words) if a in ("--config", "-c")]
-    names += [Path(word.partition("=")[2]).stem for word in words if word.startswith("--config=")]
-    return Path("runs") / f"{names[-1] if names else 'run'}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = configs[-1].stem if configs else "run"
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def as_list(value: Any) -> list[Any]:
-    """None as nothing, one thing as a list of it."""
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+def silence_libraries() -> None:
+    """Hides messages of libraries that nobody can act on."""
+    for message in IGNORED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    # before every checkpoint: how it could be read, which does not apply to ours
+    logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage() and "litmodels" not in record.getMessage()
+    )
 
 
-class RunCLI(LightningCLI):
-    """LightningCLI with a folder for each run.
+class ConstructorError(BaseException):
+    """Carries what a constructor raised past the parser, which would try another type instead."""
+
+
+class BaseCLI(LightningCLI):
+    """LightningCLI whose refusals are one sentence, and whose constructors' own errors keep type and traceback.
 
     Args:
-        folder: where the run leaves what it makes.
-        held: takes the lock on the folder, once there is something to be written.
-        arguments: LightningCLI's.
-        options: LightningCLI's.
+        command: name of the command, e.g. "fit".
+        options: of LightningCLI.
+    """
+
+    def __init__(self, command: str, **options: Any) -> None:
+        options.setdefault("parser_kwargs", {"prog": f"litmobile {command}"})
+        try:
+            super().__init__(**CLI_OPTIONS | options)
+        except ArgumentError as error:
+            raise UserError(str(error)) from error
+
+    def instantiate_classes(self) -> None:
+        with self._constructor_errors():
+            super().instantiate_classes()
+
+    @contextmanager
+    def _constructor_errors(self) -> Iterator[None]:
+        is_parsing = True
+
+        def build(class_type: type, *arguments: Any, **options: Any) -> Any:
+            try:
+                return class_type(*arguments, **options)
+            except Exception as error:
+                if not is_parsing:  # heads are built later
+                    raise
+                raise ConstructorError from error
+
+        self.parser.add_instantiator(build, object)
+        try:
+            yield
+        except ConstructorError as error:
+            assert error.__cause__ is not None
+            raise error.__cause__ from None
+        finally:
+            is_parsing = False
+
+
+class RunCLI(BaseCLI):
+    """Builds a training or an evaluation with a folder for what it leaves.
+
+    Args:
+        command: "fit", "validate" or "test".
+        folder: the run's folder.
+        resources: holds the lock on the folder.
+        args: arguments for the parser.
     """
 
     model: Task
 
-    def __init__(self, folder: Path, held: ExitStack, *arguments: Any, **options: Any) -> None:
+    def __init__(self, command: str, folder: Path, resources: ExitStack, args: Sequence[str]) -> None:
+        self.command = command
         self.folder = folder
-        self.held = held
-        super().__init__(*arguments, **options)
+        self.resources = resources
+        super().__init__(
+            command,
+            args=list(args),
+            save_config_callback=SaveRunConfig if command == "fit" else None,
+            save_config_kwargs={"folder": folder, "save_to_log_dir": False},
+        )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """The three that make sense for a task; what each leaves out of the Trainer method's own arguments."""
-        data = {"model", "dataloaders", "datamodule"}
-        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}, "validate": data, "test": data}
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the checkpoint."""
+        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
 
-    def _parse_ckpt_path(self) -> None:
-        """Does nothing, where Lightning lets hyper-parameters that a checkpoint holds win over flags."""
+    def start(self) -> None:
+        """Runs the command, and prints the result and where the run is."""
+        checkpoint = self.config_init.ckpt_path
+        getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+        if hasattr(self.model, "evaluator"):
+            rank_zero_info(f"\n{self.model.report().text}\n")
+        hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" else ""
+        rank_zero_info(f"The run is in {self.folder}{hint}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        asked = self._get(self.config_init, "trainer", default={})
-        training = self.subcommand == "fit"
-        if training and is_first_process():
-            self.held.enter_context(run_folder.locked(self.folder))
+        given = self.config_init.trainer
+        is_training = self.command == "fit"
+        if is_training and run_folder.is_first_process():
+            self.resources.enter_context(run_folder.run_lock(self.folder))
         kwargs.setdefault("default_root_dir", str(self.folder))
-        if asked.get("logger") is None:
-            kwargs["logger"] = run_folder.loggers(self.folder, self._resumed_step()) if training else False
-        kwargs["plugins"] = [*as_list(asked.get("plugins")), WholeCheckpointIO()]
-        if asked.get("profiler") is None:
-            kwargs["profiler"] = run_folder.NoProfiler()
+        if given.get("logger") is None:
+            kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
+        kwargs["plugins"] = [*as_list(given.get("plugins")), AtomicCheckpointIO()]
         # Lightning refuses callbacks of a kind that was switched off
-        off = {"enable_progress_bar": ProgressBar, "enable_checkpointing": Checkpoint}
-        unwanted = tuple(kind for option, kind in off.items() if asked.get(option) is False)
-        ours = [c for c in run_folder.callbacks(self.folder, self.model) if not isinstance(c, unwanted)]
-        kwargs["callbacks"] = [*(asked.get("callbacks") or []), *ours]
+        switches = {"enable_progress_bar": LightningProgressBar, "enable_checkpointing": Checkpoint}
+        off = tuple(kind for option, kind in switches.items() if given.get(option) is False)
+        ours = [c for c in run_folder.make_callbacks(self.folder, self.model.monitor) if not isinstance(c, off)]
+        kwargs["callbacks"] = [*as_list(given.get("callbacks")), *ours]
         trainer = super().instantiate_trainer(**kwargs)
-        if asked.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
+        if isinstance(trainer.strategy, DDPStrategy) and self.model.unfreezing.unfreezes_later and is_training:
+            if given.get("strategy") in ("auto", "ddp"):
+                # stages that are frozen at first get no gradients, which DDP has to find out
+                trainer = super().instantiate_trainer(**kwargs | {"strategy": "ddp_find_unused_parameters_true"})
+        if given.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
             raise TaskError(
                 "PyTorch synchronises batch norms on GPUs only: leave --trainer.sync_batchnorm out on a CPU."
             )
         return trainer
 
     def _resumed_step(self) -> int | None:
-        """How many steps the checkpoint that ``fit`` goes on with had taken."""
-        path = self._get(self.config, "ckpt_path")
+        """Step of the checkpoint that ``fit`` resumes from."""
+        path = self.config_init.ckpt_path
         if path is None or not Path(path).is_file():
             return None
-        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-
-    def after_fit(self) -> None:
-        """Tells where the run is and what it reached."""
-        self._tell("fit")
-
-    def after_validate(self) -> None:
-        """Prints the report."""
-        self._tell("validate")
-
-    def after_test(self) -> None:
-        """Prints the report."""
-        self._tell("test")
-
-    def _tell(self, command: str) -> None:
-        if self.model.report is not None:
-            rank_zero_info(f"\n{self.model.report.table}\n")
-        rank_zero_info(
-            f"The run is in {self.folder}" + (f"; litmobile validate --run {self.folder}" if command == "fit" else "")
-        )
+        return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Writes the resolved configuration into the run's folder once nothing that it asks for was refused."""
+    """Writes the resolved configuration into the run's folder once training starts.
+
+    A resumed run keeps its configuration if the new options are refused.
+    """
 
     def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.folder = folder
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Nothing yet: a run that goes on must not lose its configuration to one that is refused."""
+        """Does nothing yet."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.save_config(trainer, pl_module, "fit")
@@ -311,7 +294,12 @@ class SaveRunConfig(SaveConfigCallback):
             del stored[key]
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
-        # whole or not at all, whoever reads it meanwhile
+        # atomic, so that no reader sees half a file
         part = self.folder / f"{run_folder.CONFIG}.part"
         part.write_text(text)
         part.replace(self.folder / run_folder.CONFIG)
+
+
+def as_list(value: Any) -> list[Any]:
+    """None as an empty list, one value as a list of it."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

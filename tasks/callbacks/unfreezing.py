@@ -44,7 +44,7 @@ class StagedUnfreezing(Callback):
     @property
     def unfreezes_later(self) -> bool:
         """Whether frozen parameters train in a later epoch."""
-        return self.freeze_epochs != "all" and self.freeze_epochs + self.unfreeze_interval > 0
+        return self.freeze_epochs not in (0, "all") or self.unfreeze_interval > 0
 
     def attach(self, backbone: Backbone) -> None:
         """Takes the stages of ``backbone``, after its feature maps were selected; "all" freezes them for good.
@@ -71,17 +71,13 @@ class StagedUnfreezing(Callback):
 
     def _first_epochs(self) -> Iterator[float]:
         """The first epoch in which each stage trains."""
-        frozen = float("inf") if self.freeze_epochs == "all" else self.freeze_epochs
+        frozen = float("inf") if isinstance(self.freeze_epochs, str) else self.freeze_epochs
         for depth in reversed(range(len(self._stages))):
             yield frozen + depth * self.unfreeze_interval
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         wrapped = trainer.model
-        if (
-            self.unfreezes_later
-            and isinstance(wrapped, DistributedDataParallel)
-            and not wrapped.find_unused_parameters
-        ):
+        if self.unfreezes_later and isinstance(wrapped, DistributedDataParallel) and not wrapped.find_unused_parameters:
             raise TaskError(
                 "Unfreezing a backbone with several processes needs --trainer.strategy=ddp_find_unused_parameters_true."
             )

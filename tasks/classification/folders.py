@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import SPLIT_FOLDERS, check_root, files_below, is_picture, format_list, no_pictures, stray_folder
+from ..files import SPLIT_FOLDERS, check_root, files_below, format_list, is_picture, no_pictures, stray_folder
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import check_root, is_picture, format_list, read_text
+from ..files import check_root, format_list, is_picture, read_text
 from ..split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import class_folders, read_folders

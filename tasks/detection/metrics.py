@@ -14,9 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import distributed
 
-from ..network import is_distributed
-
 from ..drawing import format_figure
+from ..network import is_distributed
 
 FIGURES = (
     "AP",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ...backbones.contract import Backbone
 from ...heads.contract import HeadFactory
@@ -42,7 +42,7 @@ class DetectionTask(Task):
 
     def evaluate(self, batch: DetectionBatch) -> list[Detections]:
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        predictions = [*self.network.head.decode(self.network(batch.images), image_size)]
+        predictions = cast(list[Detections], self.network.head.decode(self.network(batch.images), image_size))
         for index, detections in zip(batch.indices.tolist(), predictions, strict=True):
             geometry = self.preprocessing.geometry(*self._split.size(index))
             boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(geometry))

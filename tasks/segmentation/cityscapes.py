@@ -8,7 +8,7 @@ from typing import Any
 from ..files import named_split
 from .data import SegmentationDataModule
 from .masks import ByValue
-from .pairs import find_pairs
+from .pairs import find_pairs, segmentation_split
 from .split import SegmentationSplit
 
 #: label ids of the classes that are evaluated, in the order of their train ids, as the data's own scripts number them

@@ -209,7 +209,6 @@ class CamVid(FolderSegmentation):
         train: name of the split to train on.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` reads.
-        batch_size: images per step and process.
 
     Raises:
         DataError: in ``setup``, if the data is not there or not CamVid's.
@@ -223,7 +222,6 @@ class CamVid(FolderSegmentation):
         train: str = "train",
         val: str = "val",
         test: str = "test",
-        batch_size: int = 8,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -240,6 +238,5 @@ class CamVid(FolderSegmentation):
             ignored=[len(CAMVID)],
             colours=None,
             ignored_colours=None,
-            batch_size=batch_size,
             **options,
         )

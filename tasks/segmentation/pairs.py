@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..files import files_below, is_picture, format_list
+from ..files import files_below, format_list, is_picture
 from ..split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -53,7 +53,9 @@ def find_pairs(
     by_name = pictures(images, image_suffix, apart, mask_suffix if one_folder else "")
     masks_by_name = pictures(masks, mask_suffix, apart, image_suffix if one_folder else "")
     if not by_name:
-        beside = f" beside {format_list(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
+        beside = (
+            f" beside {format_list(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
+        )
         raise DataError(f"{images} holds no pictures{ending(image_suffix)}{beside}.")
     without_mask = sorted(by_name.keys() - masks_by_name.keys())
     without_image = sorted(masks_by_name.keys() - by_name.keys())

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...heads.predictions import IGNORED
-from ..files import is_picture, format_list, missing_files, named_split, read_list
+from ..files import format_list, is_picture, missing_files, named_split, read_list
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ByValue
