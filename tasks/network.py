@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
-from ..errors import UserError, WeightsError
+from ..errors import MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .images import Image, read_image
@@ -151,7 +151,7 @@ def load(run: str | Path) -> Network:
     """
     path = checkpoint_file(run)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}.")
+        raise MissingCheckpointError(f"There is no checkpoint {path}.")
     prefix = "network."
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -142,8 +142,8 @@ class MultiScaleBatches(Sampler[list[SampleKey]]):
     ) -> None:
         if images < MIN_IMAGES * world:
             raise DataError(
-                f"Training in several sizes needs at least {MIN_IMAGES} images per process, but there are {images} for "
-                f"{world}."
+                f"Training in several sizes needs at least {MIN_IMAGES} images per process, not {images} image(s) for "
+                f"{world} process(es)."
             )
         self.images = images
         self.seed = seed

@@ -177,10 +177,18 @@ class Task(LightningModule, ABC):
             ) from error
         loss = torch.stack(list(terms.values())).sum()
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-            self.log("loss", loss, prog_bar=True, logger=False)
-            self.log_dict({"train/loss": loss, **{f"train/{k}": v for k, v in terms.items()}, "train/lr": rate})
+            self._log_step(loss, terms)
         return loss
+
+    def _log_step(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
+        self.log("train/loss", loss, prog_bar=True, logger=False)
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}, "lr": rate}
+        # self.log writes after the step's callbacks; a checkpoint of this step would be without its row
+        for logger in self.loggers:
+            logger.log_metrics(
+                {f"train/{k}": v for k, v in values.items()} | {"epoch": self.current_epoch}, self.global_step
+            )
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """The named loss terms, whose sum a training step minimises."""

@@ -19,7 +19,7 @@ from litmobile.heads.contract import Head
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import load_state_into, split_state
+from litmobile.tasks.pretrained import load_state_into, split_state
 
 NUM_CLASSES = 4
 BATCH = 2

@@ -13,7 +13,7 @@ from litmobile.backbones import MobileNetV3
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import load_state_into, split_state
+from litmobile.tasks.pretrained import load_state_into, split_state
 
 COCO = SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"][1:]
 NUM_CLASSES = len(COCO)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from litmobile.tasks.run import checkpoint
+from litmobile.tasks.run import checkpoint_path
 
 _SMALL = [
     "--model.backbone=MobileNetV2",
@@ -74,4 +74,4 @@ SMALL_SEGMENTER = [
 
 def last(run: Path) -> dict[str, Any]:
     """The checkpoint that ``run`` goes on from."""
-    return torch.load(checkpoint(run, "last"), weights_only=True)
+    return torch.load(checkpoint_path(run, "last"), weights_only=True)

@@ -9,9 +9,9 @@ import pytest
 from litmobile.backbones import MobileNetV2
 from litmobile.errors import TaskError
 from litmobile.heads import LRASPP
-from litmobile.tasks.checkpoints import check_same_network
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.pretrained import check_same_network
 
 
 @pytest.mark.parametrize(

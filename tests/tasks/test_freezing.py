@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, MobileNetV2, TimmBackbone
 from litmobile.backbones.sequential import POSITIONS
+from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
-from litmobile.tasks.freezing import Epochs, StagedUnfreezing
 from litmobile.tasks.preprocessing import Preprocessing
 from support.families import FAMILIES, name_of, on_meta
 from support.folders import write_folders
@@ -24,7 +24,7 @@ STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folders(tmp_path_factory.mktemp("pictures") / "pictures", 18, CLASSES)
+    return write_folders(tmp_path_factory.mktemp("pictures") / "images", 18, CLASSES)
 
 
 class Watch(Callback):
@@ -40,6 +40,12 @@ class Watch(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         after = pl_module.network.state_dict()
         self.changed.append({name for name in after if not torch.equal(after[name], self.before[name])})
+
+
+def attached(backbone: Backbone, freeze_epochs: FreezeEpochs, interval: int) -> StagedUnfreezing:
+    unfreezing = StagedUnfreezing(freeze_epochs, interval)
+    unfreezing.attach(backbone)
+    return unfreezing
 
 
 def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: Any) -> ClassificationTask:
@@ -59,7 +65,7 @@ def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: An
 
 @pytest.mark.parametrize(("frozen", "thawed"), [(0, 0), (1, 1), (2, 2), ("all", 3)], ids=str)
 def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
-    pictures: Path, tmp_path: Path, frozen: Epochs, thawed: int
+    pictures: Path, tmp_path: Path, frozen: FreezeEpochs, thawed: int
 ) -> None:
     watch = Watch()
     task = train(pictures, tmp_path, watch, 3, freeze_epochs=frozen)
@@ -97,9 +103,9 @@ def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(
 def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
     backbone = MobileNetV2(0.35)
     backbone.layers[0].requires_grad_(False)
-    freezing = StagedUnfreezing(backbone, 1, 0)
+    unfreezing = attached(backbone, 1, 0)
     for epoch in (0, 1, 5):
-        freezing.apply(epoch)
+        unfreezing.freeze_for(epoch)
         assert not any(p.requires_grad for p in backbone.layers[0].parameters())
     assert all(p.requires_grad for p in backbone.layers[1].parameters())
 
@@ -116,23 +122,25 @@ def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Ba
 
 def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
     backbone = TimmBackbone("resnet18")
-    freezing = StagedUnfreezing(backbone, 1, 1)
-    freezing.apply(0)
+    unfreezing = attached(backbone, 1, 1)
+    unfreezing.freeze_for(0)
     assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
-    assert freezing.apply(1) and backbone.training and all(p.requires_grad for p in backbone.parameters())
+    assert unfreezing.freeze_for(1) and backbone.training and all(p.requires_grad for p in backbone.parameters())
 
 
 @pytest.mark.parametrize(
     ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "freeze_epochs=all")], ids=str
 )
-def test_impossible_freezing_is_refused(frozen: Epochs, stages: int, mentioned: str, assert_one_sentence: Any) -> None:
+def test_impossible_freezing_is_refused(
+    frozen: FreezeEpochs, stages: int, mentioned: str, assert_one_sentence: Any
+) -> None:
     with pytest.raises(ValueError, match="epochs") as caught:
-        StagedUnfreezing(MobileNetV2(0.35), frozen, stages)
+        StagedUnfreezing(frozen, stages)
     assert_one_sentence(caught.value, mentioned)
 
 
 def test_norms_of_a_frozen_backbone_use_the_statistics_that_they_have() -> None:
     backbone = MobileNetV2(0.35)
-    StagedUnfreezing(backbone, "all", 0).apply(0)
+    attached(backbone, "all", 0).freeze_for(0)
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms and not any(norm.training for norm in norms)

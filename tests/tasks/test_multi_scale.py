@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.multi_scale import MultiScaleBatches, batch_of
-from litmobile.tasks.sampling import SampleKey, ShuffledSampler
+from litmobile.tasks.sampling import MultiScaleBatches, SampleKey, ShuffledSampler, batch_size_at
 
 Size = tuple[int, int]
 Batches = list[list[SampleKey]]
@@ -59,12 +58,12 @@ def steps_of(parts: list[Batches]) -> list[tuple[Size, list[int]]]:
 
 @pytest.mark.parametrize(("side", "batch"), PUBLISHED.items())
 def test_batches_have_the_published_numbers_of_images(side: int, batch: int) -> None:
-    assert batch_of((side, side), BASE, 128) == batch
+    assert batch_size_at((side, side), BASE, 128) == batch
 
 
 @pytest.mark.parametrize("side", [256, 300, 1000])
 def test_a_batch_has_an_image_at_least(side: int) -> None:
-    assert batch_of((side, side), BASE, 1) == 1
+    assert batch_size_at((side, side), BASE, 1) == 1
 
 
 @IMAGES
@@ -86,7 +85,7 @@ def test_processes_have_the_same_size_at_each_step_and_share_it_evenly(
     for size, shares in steps_of(epoch_of(images, world, sizes, base_batch)):
         assert size in sizes
         assert max(shares) - min(shares) <= 1
-        assert min(shares) >= min(2, batch_of(size, BASE, base_batch))
+        assert min(shares) >= min(2, batch_size_at(size, BASE, base_batch))
 
 
 @IMAGES
@@ -96,7 +95,7 @@ def test_processes_have_the_same_size_at_each_step_and_share_it_evenly(
 def test_all_steps_but_one_are_whole_and_the_same_in_every_epoch(
     images: int, world: int, sizes: list[Size], base_batch: int
 ) -> None:
-    whole = {size: world * batch_of(size, BASE, base_batch) for size in sizes}
+    whole = {size: world * batch_size_at(size, BASE, base_batch) for size in sizes}
     epochs: list[Counter[tuple[Size, int]]] = []
     for epoch in range(4):
         steps = Counter(
@@ -117,7 +116,7 @@ def test_all_steps_but_one_are_whole_and_the_same_in_every_epoch(
 @pytest.mark.parametrize("base_batch", [4, 16, 128])
 def test_the_pixels_of_a_step_are_level_within_an_image(sizes: list[Size], base_batch: int) -> None:
     level = base_batch * BASE[0] * BASE[1]
-    round_of_all = sum(batch_of(size, BASE, base_batch) for size in sizes)
+    round_of_all = sum(batch_size_at(size, BASE, base_batch) for size in sizes)
     for size, (count,) in steps_of(epoch_of(2 * round_of_all, 1, sizes, base_batch)):
         area = size[0] * size[1]
         assert level - area < count * area <= level
@@ -126,7 +125,7 @@ def test_the_pixels_of_a_step_are_level_within_an_image(sizes: list[Size], base_
 @WORLDS
 @SIZED
 def test_sizes_take_turns(world: int, sizes: list[Size]) -> None:
-    round_of_all = sum(world * batch_of(size, BASE, 16) for size in sizes)
+    round_of_all = sum(world * batch_size_at(size, BASE, 16) for size in sizes)
     for images in (round_of_all, 5 * round_of_all // 2, 3 * round_of_all):
         counts = Counter(size for size, _ in steps_of(epoch_of(images, world, sizes, 16)))
         assert set(counts) == set(sizes)

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from litmobile.errors import CheckpointError
-from litmobile.tasks.checkpoints import WholeCheckpointIO
-from litmobile.tasks.run import checkpoint
+from litmobile.tasks.pretrained import AtomicCheckpointIO
+from litmobile.tasks.run import checkpoint_path
 from litmobile.tools.cli import main
 from support.folders import write_folders
 from support.segmentation import write_masked
@@ -147,7 +147,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     number = getattr(signal, name)
     assert interrupt(training.words, run, name, step) == (-number if name == "SIGKILL" else 128 + number)
     if kept is None:
-        assert not checkpoint(run, "last").exists()
+        assert not checkpoint_path(run, "last").exists()
     else:
         assert last(run)["global_step"] == kept
     main(["fit", "--run", str(run)])
@@ -162,10 +162,10 @@ def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: 
     assert stored["trained"]["updates"] == 15
     differing = [k for k in average if not torch.equal(average[k], trained[k])]
     assert len(differing) > 0.9 * len([k for k in average if average[k].is_floating_point()])
-    network = litmobile.load(checkpoint(whole, "last")).state_dict()
+    network = litmobile.load(checkpoint_path(whole, "last")).state_dict()
     assert all(torch.equal(network[name], average[f"network.{name}"]) for name in network)
     before = json.loads((whole / "metrics.json").read_text())[-1]["val/AP"]
-    main(["validate", "--run", str(whole), "--ckpt_path", str(checkpoint(whole, "last"))])
+    main(["validate", "--run", str(whole), "--ckpt_path", str(checkpoint_path(whole, "last"))])
     assert json.loads((whole / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
 
 
@@ -173,12 +173,12 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to write to")
     path = tmp_path / "last.ckpt"
-    io = WholeCheckpointIO()
+    io = AtomicCheckpointIO()
     io.save_checkpoint({"network": {}, "step": 1}, path)
     path.with_name("last.ckpt.part").symlink_to("/dev/full")
     with pytest.raises(CheckpointError) as caught:
         io.save_checkpoint({"network": {}, "step": 2}, path)
-    assert_one_sentence(caught.value, path, "No space left", "the one before is still there")
+    assert_one_sentence(caught.value, path, "No space left", "the previous one is intact")
     assert io.load_checkpoint(path)["step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
     io.save_checkpoint({"network": {}, "step": 3}, path)
@@ -212,9 +212,9 @@ def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
     with pytest.raises(SystemExit) as caught:
         fit(shapes, run, "--model.optimizer.lr=1e18", "--model.optimizer=SGD", "--trainer.log_every_n_steps=50")
     names = sorted(path.name for path in (shapes / "train").glob("*.jpg"))
-    assert "no finite number" in str(caught.value)
+    assert "The loss of step" in str(caught.value)
     assert sum(name in str(caught.value) for name in names) == 2  # those of one batch
-    assert not checkpoint(run, "last").exists()
+    assert not checkpoint_path(run, "last").exists()
 
 
 def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_
     (tmp_path / "mine" / "thesis.txt").write_text("not to be written beside")
     with pytest.raises(SystemExit) as caught:
         fit(shapes, tmp_path / "mine")
-    assert "is no folder of a run" in str(caught.value)
+    assert "is not the folder of a run" in str(caught.value)
 
 
 @pytest.mark.parametrize(("epochs", "every", "evaluated"), [(2, 6, [1]), (3, 2, [1, 2]), (4, 2, [1, 3]), (1, 1, [0])])
@@ -304,7 +304,7 @@ def test_the_last_epoch_is_evaluated_whatever_its_number(
     words = [f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
     fit(shapes, tmp_path / "run", *words)
     assert [entry["epoch"] for entry in json.loads((tmp_path / "run" / "metrics.json").read_text())] == evaluated
-    assert checkpoint(tmp_path / "run", "best").is_file()
+    assert checkpoint_path(tmp_path / "run", "best").is_file()
 
 
 def test_the_last_epoch_is_evaluated_where_a_run_goes_on_within_it(detector: Training, tmp_path: Path) -> None:
@@ -327,4 +327,4 @@ def test_a_foreign_checkpoint_is_refused_in_one_sentence(content: Any, whole: Pa
     torch.save(content, tmp_path / "foreign.pth")
     with pytest.raises(SystemExit) as caught:
         main(["validate", "--run", str(whole), "--ckpt_path", str(tmp_path / "foreign.pth")])
-    assert "foreign.pth is no checkpoint of a run of litmobile" in str(caught.value)
+    assert "foreign.pth is not a checkpoint of a litmobile run" in str(caught.value)

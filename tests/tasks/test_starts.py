@@ -22,7 +22,7 @@ from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.starts import load_pretrained
+from litmobile.tasks.pretrained import load_pretrained
 from litmobile.tools.complexity import without_values
 
 State = dict[str, Tensor]

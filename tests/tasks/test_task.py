@@ -132,7 +132,7 @@ def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None
 @pytest.mark.parametrize("head", [LRASPP, Classifier])
 def test_a_head_of_another_role_is_refused_before_training(head: type[Head], shapes: Path, tmp_path: Path) -> None:
     maps = ["c3", "c5"]
-    with pytest.raises(TaskError, match=f"trains heads for detection, and {head.__name__} is one for {head.role}"):
+    with pytest.raises(TaskError, match=f"trains heads for detection, but {head.__name__} is for {head.role}"):
         trainer(tmp_path, max_steps=1).fit(small_task(head=head, feature_maps=maps), small_data(shapes))
 
 
@@ -216,8 +216,8 @@ def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_on
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (lambda: DetectionTask(MobileNetV3("small"), preprocessing=Preprocessing((64, 64))), "as backbone, this run"),
-        (lambda: small_task(maps=["c3", "c4_expansion", "final"]), "trained with other maps"),
+        (lambda: DetectionTask(MobileNetV3("small"), preprocessing=Preprocessing((64, 64))), "but this run builds"),
+        (lambda: small_task(maps=["c3", "c4_expansion", "final"]), "trained with other feature_maps"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str, shapes: Path, tmp_path: Path) -> None:

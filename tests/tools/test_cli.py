@@ -65,7 +65,7 @@ def test_a_run_leaves_config_metrics_events_checkpoints_reports_and_pictures(run
     ):
         assert (run / name).stat().st_size > 0, name
     assert list((run / "tensorboard").glob("events.out.tfevents.*"))
-    assert len(list((run / "pictures").glob("val-*.jpg"))) == 2
+    assert len(list((run / "images").glob("val-*.jpg"))) == 2
 
 
 def test_the_report_holds_twelve_figures_and_ap_per_class(run: Path) -> None:

@@ -86,10 +86,10 @@ def test_label_maps_are_masks_that_litmobile_trains_on(
         shutil.copy(path, tmp_path / "data" / "images" / str(k % 2))
     out = segment(tmp_path / "data" / "images")
     shutil.copytree(out / "labels", tmp_path / "data" / "masks")
-    images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).stored("train")
+    images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).read_stored("train")
     assert len(images) == len(pictures(shapes))
     for k in range(len(images)):
-        image, labels = images.masked(k)
+        image, labels = images.sample(k)
         assert np.array_equal(labels, expected(segmenter, image))
 
 
@@ -233,7 +233,7 @@ def test_label_maps_are_a_data_set_with_the_networks_classes(
     shutil.copytree(out, tmp_path / "set")
     (tmp_path / "set" / "images").mkdir()
     shutil.copy(pictures(shapes)[0], tmp_path / "set" / "images")
-    split = FolderSegmentation(str(tmp_path / "set"), masks="labels").stored("train")
+    split = FolderSegmentation(str(tmp_path / "set"), masks="labels").read_stored("train")
     assert split.classes == CLASSES
     assert np.array_equal(split.labels(0), expected(segmenter, pictures(shapes)[0]))
 

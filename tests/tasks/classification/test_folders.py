@@ -289,7 +289,7 @@ def test_a_split_of_pixels_takes_them_along() -> None:
     pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(3, axis=3)
     labels = np.array([0, 1, 0, 1, 0, 1])
     whole = ClassificationSplit(Path("a"), Path("a"), np.array([*"abcdef"]), labels, ("x", "y"), pixels=pixels)
-    part = whole.keep(labels == 1)
+    part = whole.take(labels == 1)
     assert [int(part.image(k).max()) for k in range(3)] == [1, 3, 5]
     whole.image(2)[:] = 99  # an image is the caller's own
     assert whole.image(2).max() == 2

@@ -215,7 +215,7 @@ def test_missing_lists_and_folders_are_named(lists: Lists, tmp_path: Path, asser
     root = lists(train=FOUR, other="")
     assert_one_sentence(refused(root, "val", val="valid.csv"), root / "valid.csv", "other.csv, train.csv")
     assert_one_sentence(refused(root, "test"), root / "test.csv", "--data.test=FILE")
-    assert_one_sentence(refused(root, images="pictures"), root / "pictures")
+    assert_one_sentence(refused(root, images="pictures"), root / "images")
 
 
 def test_missing_images_can_be_left_out(lists: Lists, caplog: pytest.LogCaptureFixture) -> None:

@@ -147,7 +147,7 @@ def test_five_classes_or_fewer_have_no_top5(classes: int, there: bool) -> None:
 def test_what_was_confused_comes_with_the_most_frequent_first() -> None:
     found = evaluated(torch.eye(3)[[1, 1, 2, 0, 0, 2]], torch.tensor([0, 0, 0, 0, 1, 2]))
     assert found.confusions() == [("class 0", "class 1", 2), ("class 0", "class 2", 1), ("class 1", "class 0", 1)]
-    assert found.sheet() == [
+    assert found.confusion_table() == [
         ["class \\ predicted", "class 0", "class 1", "class 2"],
         ["class 0", 1, 2, 1],
         ["class 1", 1, 0, 0],

@@ -14,8 +14,8 @@ from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.classification.data import ClassificationBatch
 from litmobile.tasks.data import ResumableLoader
-from litmobile.tasks.multi_scale import MultiScaleBatches
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.sampling import MultiScaleBatches
 from support.folders import write_folders
 from support.recording import Recorder
 
@@ -137,7 +137,7 @@ def test_a_single_image_is_refused_in_several_sizes(tmp_path: Path, assert_one_s
     for split in ("train", "val"):
         write_folders(tmp_path / split, 2)
     data = data_of(tmp_path)
-    data.splits["train"] = data.splits["train"].keep(data.splits["train"].labels == 0)
+    data.splits["train"] = data.splits["train"].take(data.splits["train"].labels == 0)
     with pytest.raises(DataError) as caught:
         data.train_dataloader()
     assert_one_sentence(caught.value, "1 image cannot", "1 process")

@@ -45,7 +45,7 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "pictures"
+    root = tmp_path_factory.mktemp("data") / "images"
     for split, images in (("train", 72), ("val", 24), ("test", 12)):
         write_folders(root / split, images, CLASSES)
     return root
@@ -81,10 +81,10 @@ def test_the_table_the_sheet_and_the_figures_agree(run: Path) -> None:
 
 
 def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
-    names = {path.name for path in (run / "pictures").iterdir()}
+    names = {path.name for path in (run / "images").iterdir()}
     assert "val-confusion.png" in names and any(name.startswith("val-0000072") for name in names)
     for name in names:
-        picture = cv2.imread(str(run / "pictures" / name))
+        picture = cv2.imread(str(run / "images" / name))
         assert picture is not None and picture.std() > 5
 
 
@@ -99,7 +99,7 @@ def test_test_reads_the_test_split(run: Path) -> None:
     main(["test", "--run", str(run)])
     report = json.loads((run / "test.json").read_text())
     assert report["images"] == 12
-    assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
+    assert (run / "test-confusion.csv").is_file() and (run / "images" / "test-confusion.png").is_file()
 
 
 def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
@@ -107,8 +107,8 @@ def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
     data.setup("fit")
     assert data.splits["val"].labels.tolist() == list(range(6)) * 4
     assert sorted(data.splits["val"].names.tolist()) == sorted(data.read("val").names.tolist())
-    uneven = data.splits["val"].keep(data.splits["val"].labels < 3)
-    uneven = uneven.keep((uneven.labels != 1) | (np.arange(len(uneven)) < 3)).by_turns()
+    uneven = data.splits["val"].take(data.splits["val"].labels < 3)
+    uneven = uneven.take((uneven.labels != 1) | (np.arange(len(uneven)) < 3)).in_evaluation_order()
     assert uneven.labels.tolist() == [0, 1, 2, 0, 2, 0, 2, 0, 2]
     assert [name.split("/")[0] for name in uneven.names] == [CLASSES[k] for k in uneven.labels]
 

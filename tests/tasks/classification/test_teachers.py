@@ -146,7 +146,7 @@ def test_impossible_values_are_refused(options: dict[str, Any], mentioned: str, 
 
 
 def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> None:
-    pictures = write_folders(tmp_path / "pictures", 18, CLASSES)
+    pictures = write_folders(tmp_path / "images", 18, CLASSES)
     save(tmp_path / "teacher.ckpt", CLASSES)
     main([
         "fit", "--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.backbone.width=0.35",

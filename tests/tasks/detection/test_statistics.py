@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from litmobile.tasks.broken import find_invalid_images
+from litmobile.tasks.data import find_invalid_images
 from litmobile.tasks.detection import DetectionSplit, ImageRecord
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.statistics import (
@@ -121,13 +121,13 @@ def test_a_picture_of_two_splits_is_the_same_file_or_the_same_bytes(tmp_path: Pa
     assert shared_pictures({"train": train, "val": val}) == []  # numbered alike
     (tmp_path / "b" / "1.jpg").write_bytes((tmp_path / "a" / "1.jpg").read_bytes())
     assert shared_pictures({"train": train, "val": val}) == [SharedPicture("1.jpg", ("train", "val"))]
-    test = train.keep(images=np.array([False, False, True]))
+    test = train.take(np.array([False, False, True]))
     assert shared_pictures({"train": train, "test": test}) == [SharedPicture("2.jpg", ("train", "test"))]
 
 
 def test_nothing_at_all_is_measured_without_a_complaint(split: DetectionSplit) -> None:
     for images in ([False, True, False], [False] * 3):
-        found = statistics(split.keep(images=np.array(images)), Preprocessing())
+        found = statistics(split.take(np.array(images)), Preprocessing())
         assert (found.images, found.empty, found.overall.objects, found.overall.share) == (sum(images),) * 2 + (0, 0)
         assert found.overall.size == {}
         assert found.objects_an_image == found.most_objects == 0

@@ -58,7 +58,7 @@ def test_cities_are_folders_and_other_files_of_truth_are_passed_over(root: Path)
             f"{city}/{city}_000000_000019_gtFine_labelIds.png" for city in ("aachen", "ulm")
         ]
         assert split.notes == ()
-        assert split.masked(1).image.shape == (4, 34, 3)
+        assert split.sample(1).image.shape == (4, 34, 3)
 
 
 @pytest.mark.parametrize("value", [34, 254, 255])
@@ -68,7 +68,7 @@ def test_values_that_are_no_label_ids_are_refused(root: Path, value: int, assert
     values[2, 3] = value
     write_mask(split.mask_path(1), values)
     with pytest.raises(DataError) as caught:
-        split.masked(1)
+        split.sample(1)
     assert_one_sentence(caught.value, split.mask_path(1), f"value {value} (row 2, column 3)", "19 classes' 7, 8, 11,")
 
 

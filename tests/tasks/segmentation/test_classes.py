@@ -161,7 +161,7 @@ def test_masks_in_colours_are_read(tmp_path: Path) -> None:
     write_split(tmp_path, "", 3)
     for number in range(3):
         write_mask(tmp_path / "masks" / f"{number}.png", np.array(colours)[blocks((0, 1, 2))])
-    train = FolderSegmentation(str(tmp_path), colours=colours[:2], ignored_colours=colours[2:]).stored("train")
+    train = FolderSegmentation(str(tmp_path), colours=colours[:2], ignored_colours=colours[2:]).read_stored("train")
     assert train.classes == ("class_0", "class_1")
     assert np.array_equal(train.labels(0), blocks((0, 1, 255)))
 
@@ -206,7 +206,7 @@ def test_masks_of_0_and_255_alone_are_refused_with_the_way_to_read_them(
 
 def test_masks_of_0_and_255_are_two_classes_where_that_is_said(tmp_path: Path) -> None:
     write_split(tmp_path, "", 3, (0, 255))
-    split = FolderSegmentation(str(tmp_path), values=[0, 255]).stored("train")
+    split = FolderSegmentation(str(tmp_path), values=[0, 255]).read_stored("train")
     assert split.classes == ("class_0", "class_1")
     assert np.array_equal(split.labels(0), blocks((0, 1)))
 
@@ -214,8 +214,8 @@ def test_masks_of_0_and_255_are_two_classes_where_that_is_said(tmp_path: Path) -
 def test_one_mask_with_a_class_in_it_is_enough(tmp_path: Path) -> None:
     write_split(tmp_path, "", 40, (0, 255))
     write_mask(tmp_path / "masks" / "18.png", blocks([1]))
-    assert len(FolderSegmentation(str(tmp_path), classes=["nothing", "tissue"]).stored("train")) == 40
-    assert FolderSegmentation(str(tmp_path)).stored("train").classes == ("class_0", "class_1")
+    assert len(FolderSegmentation(str(tmp_path), classes=["nothing", "tissue"]).read_stored("train")) == 40
+    assert FolderSegmentation(str(tmp_path)).read_stored("train").classes == ("class_0", "class_1")
 
 
 def test_masks_where_nothing_counts_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:

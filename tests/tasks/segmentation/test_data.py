@@ -19,7 +19,7 @@ from litmobile.tasks.segmentation import (
 )
 from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ByValue
-from litmobile.tasks.segmentation.split import split_off
+from litmobile.tasks.segmentation.split import divide
 from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_split
 
 COLOURFUL = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]
@@ -84,7 +84,7 @@ def test_evaluation_gives_every_image_once_with_the_mask_as_it_is_stored(root: P
     for index, (truth, shown, target) in enumerate(
         zip(truths, torch.cat([b.images for b in batches]), torch.cat([b.targets for b in batches]), strict=True)
     ):
-        sample, preprocessing = split.masked(index), data.input
+        sample, preprocessing = split.sample(index), data.input_preprocessing
         assert truth.labels.dtype == torch.uint8
         assert np.array_equal(truth.labels, sample.labels)
         assert truth.geometry == preprocessing.geometry(*sample.labels.shape)
@@ -148,11 +148,11 @@ def test_splits_of_other_classes_are_refused(root: Path, assert_one_sentence: Ca
 
 def test_no_image_is_kept_and_split_off_both(root: Path) -> None:
     whole = FolderSegmentation(str(root)).read("train")
-    first, second = split_off(whole, 0.4, seed=3)
+    first, second = divide(whole, 0.4, seed=3)
     assert sorted([*first.names, *second.names]) == whole.names.tolist()
     assert len(second) == 3
     with pytest.raises(DataError):
-        whole.keep(np.zeros(7, dtype=bool))
+        whole.take(np.zeros(7, dtype=bool))
 
 
 @pytest.mark.parametrize("images", [1, 5, 8, 9, 20, 101])
@@ -161,8 +161,8 @@ def test_an_evaluation_begins_with_pictures_from_all_parts_of_the_split_and_has_
 ) -> None:
     names = np.array([f"{k:03d}.png" for k in range(images)])
     split = SegmentationSplit(tmp_path, tmp_path, names, tmp_path, names, ("a", "b"), ByValue([0, 1]))
-    order = [int(name[:3]) for name in split.spread().names]
+    order = [int(name[:3]) for name in split.in_evaluation_order().names]
     assert sorted(order) == list(range(images))
-    assert split.spread().mask_names.tolist() == split.spread().names.tolist()
+    assert split.in_evaluation_order().mask_names.tolist() == split.in_evaluation_order().names.tolist()
     first = order[: min(8, images)]
     assert max(np.diff([*sorted(first), images])) <= -(-images // 8), "no part of it is passed over"

@@ -50,7 +50,7 @@ def test_images_and_masks_are_read_in_pairs(folders: Path) -> None:
     assert (len(split), split.classes, split.notes) == (3, tuple(NAMES), ())
     assert names(split) == split.mask_names.tolist() == ["0.png", "1.png", "2.png"]
     for index in range(3):
-        sample = split.masked(index)
+        sample = split.sample(index)
         with PIL.Image.open(split.path(index)) as picture:
             assert np.array_equal(sample.image, np.asarray(picture))
         assert np.array_equal(sample.labels, blocks((0, 1, 2, 255)))
@@ -69,13 +69,15 @@ def test_kinds_of_files_may_differ_and_folders_may_be_deep(folders: Path) -> Non
     write_mask(folders / "masks" / "train" / "a" / "b.c" / "x.y.PNG", blocks([1]))
     split = FolderSegmentation(str(folders), classes=NAMES).read("train")
     assert names(split)[-1] == "a/b.c/x.y.jpg"
-    assert split.masked(3).labels.max() == 1
+    assert split.sample(3).labels.max() == 1
 
 
 def test_names_may_end_differently(tmp_path: Path) -> None:
     write_pairs(tmp_path / "images", tmp_path / "masks", 3, suffixes=("_rgb", "_label"))
     write_mask(tmp_path / "masks" / "0_instances.png", blocks([9]))
-    split = FolderSegmentation(str(tmp_path), image_suffix="_rgb", mask_suffix="_label", classes=NAMES).stored("train")
+    split = FolderSegmentation(str(tmp_path), image_suffix="_rgb", mask_suffix="_label", classes=NAMES).read_stored(
+        "train"
+    )
     assert split.mask_names.tolist() == [f"{k}_label.png" for k in range(3)]
 
 
@@ -227,7 +229,7 @@ def test_pictures_of_other_splits_are_not_trained_on(flat: Path, other: str) -> 
     write_split(flat, other, 3)
     write_split(flat, "city", 1)
     named = {"val": "dev"} if other == "dev" else {}
-    train = FolderSegmentation(str(flat), classes=NAMES, **named).stored("train")
+    train = FolderSegmentation(str(flat), classes=NAMES, **named).read_stored("train")
     assert len(train) == 21
     assert not [name for name in names(train) if name.startswith(other)]
 
@@ -247,7 +249,7 @@ def test_masks_of_another_size_are_refused_by_both_files(folders: Path, assert_o
     write_mask(folders / "masks" / "train" / "1.png", blocks([0], 5, 7))
     split = FolderSegmentation(str(folders), classes=NAMES).read("train")
     with pytest.raises(DataError) as caught:
-        split.masked(1)
+        split.sample(1)
     assert_one_sentence(caught.value, split.path(1), f"{WIDTH}×{HEIGHT}", split.mask_path(1), "7×5")
     with pytest.raises(DataError):
         split.image(1)
@@ -289,7 +291,7 @@ def test_masks_may_be_of_the_picture_as_stored_or_as_the_camera_noted(tmp_path: 
     turned = np.asarray(PIL.ImageOps.exif_transpose(turned))
     for shown in (stored, turned) if orientation > 4 else (turned,):
         write_mask(tmp_path / "masks" / "a.png", shown[:, :, 0] > 0)
-        sample = FolderSegmentation(str(tmp_path), classes=NAMES).stored("train").masked(0)
+        sample = FolderSegmentation(str(tmp_path), classes=NAMES).read_stored("train").sample(0)
         assert np.array_equal(sample.image[:, :, 0] > 0, sample.labels > 0)
 
 
@@ -298,7 +300,7 @@ def test_pixels_are_counted_by_class(folders: Path) -> None:
     split = FolderSegmentation(str(folders), classes=[*NAMES, "never"]).read("train")
     quarter = WIDTH * HEIGHT // 4
     assert split.pixels().sum(0).tolist() == [2 * quarter, 6 * quarter, 2 * quarter, 0]
-    assert split.keep(np.array([False, True, False])).pixels().sum(0).tolist() == [0, 4 * quarter, 0, 0]
+    assert split.take(np.array([False, True, False])).pixels().sum(0).tolist() == [0, 4 * quarter, 0, 0]
 
 
 # CamVid
@@ -329,4 +331,4 @@ def test_the_real_camvid_is_whole(real_data: Path) -> None:
         pixels = split.pixels()  # which reads all masks, and refuses other values
         assert (pixels.sum(0) > 0).all()
         assert 0.8 < pixels.sum() / (len(split) * 360 * 480) < 1, "some pixels are of no class"
-        assert split.masked(len(split) - 1).image.shape == (360, 480, 3)
+        assert split.sample(len(split) - 1).image.shape == (360, 480, 3)

@@ -168,7 +168,12 @@ def test_a_report_is_plain_json_and_the_sheet_holds_every_count() -> None:
     said = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert said["pixels"] == 8 and said["figures"]["miou"] == pytest.approx(3 / 8)
     assert said["per_class"]["c"]["iou"] is None and said["per_class"]["a"]["pixels"] == 8
-    assert found.sheet() == [["class \\ predicted", "a", "b", "c"], ["a", 6, 2, 0], ["b", 0, 0, 0], ["c", 0, 0, 0]]
+    assert found.confusion_table() == [
+        ["class \\ predicted", "a", "b", "c"],
+        ["a", 6, 2, 0],
+        ["b", 0, 0, 0],
+        ["c", 0, 0, 0],
+    ]
 
 
 def test_nothing_at_all_has_no_figures() -> None:

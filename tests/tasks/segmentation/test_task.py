@@ -22,7 +22,7 @@ from litmobile.errors import TaskError
 from litmobile.heads import RASPP
 from litmobile.tasks.classification import ClassificationTask
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.run import checkpoint
+from litmobile.tasks.run import checkpoint_path
 from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
 from litmobile.tasks.segmentation.data import SegmentationBatch, Truth
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
@@ -127,7 +127,7 @@ def test_figures_are_of_every_pixel_at_the_masks_own_size(run: Path, root: Path)
 def test_validate_finds_what_the_training_measured(run: Path) -> None:
     before = report(run)
     trained = json.loads((run / "metrics.json").read_text())[-1]
-    main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint(run, "last"))])
+    main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint_path(run, "last"))])
     assert report(run) == before, "and says of which weights and images it is"
     assert (before["epoch"], before["step"]) == (11, 36) and before["source"].endswith("images/val")
     for name, value in before["figures"].items():
@@ -153,7 +153,7 @@ def test_a_run_measures_data_of_another_kind_by_the_names_of_that(run: Path, roo
 def test_test_reads_the_test_split(run: Path) -> None:
     main(["test", "--run", str(run)])
     assert report(run, "test")["pixels"] == 56 * (47 + 46)
-    assert (run / "test-confusion.csv").is_file() and (run / "pictures" / "test-confusion.png").is_file()
+    assert (run / "test-confusion.csv").is_file() and (run / "images" / "test-confusion.png").is_file()
 
 
 def test_a_network_in_half_precision_is_looked_at_in_several_scales(run: Path) -> None:
@@ -173,10 +173,10 @@ def test_an_evaluation_looks_through_windows_and_mirrors_where_asked(run: Path, 
 
 
 def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
-    names = {path.name for path in (run / "pictures").iterdir()}
+    names = {path.name for path in (run / "images").iterdir()}
     assert "val-confusion.png" in names and "val-0000036.jpg" in names
     for name in names:
-        picture = cv2.imread(str(run / "pictures" / name))
+        picture = cv2.imread(str(run / "images" / name))
         assert picture is not None and picture.std() > 5
 
 

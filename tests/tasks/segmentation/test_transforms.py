@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from litmobile.errors import DataError
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import Resize, ScaleCropAugmentation
-from litmobile.tasks.segmentation.split import Masked
+from litmobile.tasks.segmentation.split import Sample
 from litmobile.tasks.segmentation.transforms import TRIALS, Augmentation, largest_share
 
 Fit = Literal["stretch", "pad"]
@@ -29,20 +29,20 @@ def seeded(seed: int) -> Generator:
     return np.random.default_rng(seed)
 
 
-def ramp(height: int, width: int, axis: int) -> Masked:
+def ramp(height: int, width: int, axis: int) -> Sample:
     """An image whose red tells the row (``axis`` 0) or the column (1) of a pixel, and a mask that tells the same."""
     place = np.indices((height, width))[axis]
     image = np.stack([place * STEP, place * 0, place * 0 + BLUE], axis=2)
-    return Masked(image.astype(np.uint8), place.astype(np.uint8))
+    return Sample(image.astype(np.uint8), place.astype(np.uint8))
 
 
-def noise(height: int, width: int, classes: int = 5) -> Masked:
+def noise(height: int, width: int, classes: int = 5) -> Sample:
     random = seeded(0)
     image = random.integers(256, size=(height, width, 3), dtype=np.uint8)
-    return Masked(image, random.integers(classes, size=(height, width), dtype=np.uint8))
+    return Sample(image, random.integers(classes, size=(height, width), dtype=np.uint8))
 
 
-def assert_together(shown: Masked) -> None:
+def assert_together(shown: Sample) -> None:
     """The mask tells every pixel's place to half a pixel, and is 255 where there is no image."""
     beyond = shown.image[:, :, 2] != BLUE
     assert np.array_equal(beyond, shown.labels == 255)
@@ -138,8 +138,8 @@ def test_the_scale_is_that_of_the_image_in_the_input() -> None:
 
 def test_crops_are_spread_evenly_over_larger_images() -> None:
     augmentation, preprocessing = ScaleCropAugmentation((32, 32), scale=(1, 1), flip=0), Preprocessing((96, 80))
-    sample = Masked(np.zeros((96, 80, 3), np.uint8), np.indices((96, 80))[0].astype(np.uint8))
-    across = Masked(sample.image, np.indices((96, 80))[1].astype(np.uint8))
+    sample = Sample(np.zeros((96, 80, 3), np.uint8), np.indices((96, 80))[0].astype(np.uint8))
+    across = Sample(sample.image, np.indices((96, 80))[1].astype(np.uint8))
     top = np.array([augmentation(sample, preprocessing, seeded(seed)).labels[0, 0] for seed in range(1500)])
     left = np.array([augmentation(across, preprocessing, seeded(seed)).labels[0, 0] for seed in range(1500)])
     assert (top.min(), top.max(), left.min(), left.max()) == (0, 64, 0, 48)
@@ -186,7 +186,7 @@ def test_the_way_of_both_is_scale_then_crop_then_flip() -> None:
 
 def test_nothing_of_a_sample_is_changed_in_place() -> None:
     sample = noise(50, 60)
-    before = Masked(sample.image.copy(), sample.labels.copy())
+    before = Sample(sample.image.copy(), sample.labels.copy())
     augmentation = ScaleCropAugmentation((40, 40), photometric=True, extra=[a("Rotate", p=1)])
     for seed in range(5):
         augmentation(sample, Preprocessing((50, 60)), seeded(seed))
@@ -214,7 +214,7 @@ def test_the_share_of_the_largest_class_is_of_labelled_pixels(labels: list[list[
 
 def shares(most: float, labels: NDArray[np.uint8], draws: int = 400) -> NDArray[np.float64]:
     augmentation = ScaleCropAugmentation((32, 32), scale=(1, 1), cat_max_ratio=most)
-    sample = Masked(np.zeros((*labels.shape, 3), np.uint8), labels)
+    sample = Sample(np.zeros((*labels.shape, 3), np.uint8), labels)
     shown = (augmentation(sample, Preprocessing(labels.shape), seeded(seed)).labels for seed in range(draws))  # pyright: ignore[reportArgumentType]
     return np.array([largest_share(crop) for crop in shown])
 
@@ -237,7 +237,7 @@ def test_pixels_of_no_class_do_not_count_among_those() -> None:
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_images_of_one_class_and_of_none_are_taken_all_the_same(value: int) -> None:
-    sample = Masked(noise(64, 64).image, np.full((64, 64), value, np.uint8))
+    sample = Sample(noise(64, 64).image, np.full((64, 64), value, np.uint8))
     augmentation = ScaleCropAugmentation((32, 32), scale=(1, 2), cat_max_ratio=0.5)
     shown = augmentation(sample, Preprocessing((64, 64)), seeded(0))
     assert (shown.labels == value).all()
@@ -279,7 +279,7 @@ GEOMETRIC = [
 @pytest.mark.filterwarnings("ignore:ShiftScaleRotate")  # albumentations would rather have Affine
 @pytest.mark.parametrize("extra", GEOMETRIC, ids=lambda config: config["class_path"].rpartition(".")[2])
 def test_what_comes_in_from_outside_is_no_class(extra: dict[str, Any]) -> None:
-    sample = Masked(np.full((64, 64, 3), 200, np.uint8), np.ones((64, 64), np.uint8))
+    sample = Sample(np.full((64, 64, 3), 200, np.uint8), np.ones((64, 64), np.uint8))
     shown = ScaleCropAugmentation(scale=(1, 1), extra=[extra])(sample, Preprocessing((64, 64)), seeded(0))
     black, none = (shown.image == 0).all(2), shown.labels == 255
     assert set(np.unique(shown.labels)) == {1, 255}
@@ -290,7 +290,7 @@ def test_what_comes_in_from_outside_is_no_class(extra: dict[str, Any]) -> None:
 
 
 def test_what_fills_a_mask_can_be_said() -> None:
-    sample = Masked(np.full((64, 64, 3), 200, np.uint8), np.ones((64, 64), np.uint8))
+    sample = Sample(np.full((64, 64, 3), 200, np.uint8), np.ones((64, 64), np.uint8))
     extra = [GEOMETRIC[0] | {"init_args": GEOMETRIC[0]["init_args"] | {"fill_mask": 3}}]
     shown = ScaleCropAugmentation(scale=(1, 1), extra=extra)(sample, Preprocessing((64, 64)), seeded(0))
     assert set(np.unique(shown.labels)) == {1, 3}

@@ -56,7 +56,7 @@ def test_names_of_classes_are_given_once_and_there_are_some(
 
 def test_palettes_are_left_aside_and_borders_do_not_count(root: Path) -> None:
     split = VocSegmentation(str(root)).read("train")
-    assert np.array_equal(split.masked(0).labels, blocks((0, 15, 255)))
+    assert np.array_equal(split.sample(0).labels, blocks((0, 15, 255)))
     assert split.pixels().sum(0).nonzero()[0].tolist() == [0, 15]
 
 
@@ -70,7 +70,7 @@ def test_pictures_may_be_of_other_kinds(root: Path) -> None:
     write_image(root / "JPEGImages" / "2007_000032.png")
     split = VocSegmentation(str(root)).read("train")
     assert split.path(0).name == "2007_000032.png"
-    assert split.masked(0).image.shape == (8, 12, 3)
+    assert split.sample(0).image.shape == (8, 12, 3)
 
 
 def test_other_classes_can_be_given(root: Path, assert_one_sentence: OneSentence) -> None:
