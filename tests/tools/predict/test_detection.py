@@ -104,7 +104,7 @@ def test_folders_are_searched_and_no_image_is_overwritten(
 
 def test_earlier_results_in_the_run_are_not_input(run: Path, shapes: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
-    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("pictures"))
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("images"))
     shutil.copy(image_files(shapes)[0], copy / "mine.jpg")
     for _ in range(2):
         main(["predict", "--run", str(copy), str(copy)])
