@@ -20,8 +20,8 @@ from .sources import (
     UnreadableSource,
     assign_paths,
     count_frames,
-    drawn_name,
     find_sources,
+    name_drawing,
     prefetch,
     read_frames,
 )
@@ -60,9 +60,9 @@ def predict(
     writer_class = find_writer(network)
     flags = {"--score": min_score, "--annotations": annotations, "--label-ids": label_ids, INFERENCE_FLAGS: inference}
     check_flags([flag for flag, value in flags.items() if value is not None], writer_class, run)
-    folder = result_folder(run, out, paths)
+    folder = choose_result_folder(run, out, paths)
     sources = find_sources(paths, leave_out=folder)
-    drawn_paths = assign_paths(sources, folder, drawn_name) if draw else {}
+    drawn_paths = assign_paths(sources, folder, name_drawing) if draw else {}
     min_score = DEFAULT_MIN_SCORE if min_score is None else min_score
     job = PredictionJob(network.classes, folder, sources, drawn_paths.values(), min_score, annotations, label_ids)
     predict_sources(network, writer_class(job), inference, drawn_paths)
@@ -113,7 +113,7 @@ def move_network(network: Network, device: str) -> Network:
         raise UserError(f"--device {device} cannot be used here: {reason}.") from error
 
 
-def result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> Path:
+def choose_result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> Path:
     """Returns the folder for the results.
 
     Raises:

@@ -25,7 +25,7 @@ from ...tasks.network import Network
 from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
 from ...tasks.segmentation.masks import MOST_CLASSES as MAX_LABELS
-from .sources import MediaFrame, MediaSource, assign_paths, label_map_name
+from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
 DEFAULT_MIN_SCORE = 0.3  # of what is drawn
 MAX_CLASSES = 5  # written for each image
@@ -256,10 +256,10 @@ class SegmentationWriter(ResultWriter):
         super().__init__(job)
         if len(job.classes) > MAX_LABELS:
             raise UserError(f"A network for label maps can have {MAX_LABELS} classes, not {len(job.classes)}.")
-        self.values = np.array(label_values(job.classes, job.label_ids), dtype=np.uint8)
+        self.values = np.array(choose_label_values(job.classes, job.label_ids), dtype=np.uint8)
         self.colours = class_colours(job.classes)
         self.palette = None if job.label_ids else make_colour_table(self.colours).tobytes()
-        self.paths = assign_paths(job.sources, job.folder / "labels", label_map_name, job.drawn_paths)
+        self.paths = assign_paths(job.sources, job.folder / "labels", name_label_map, job.drawn_paths)
 
     def open(self) -> None:
         values = self.values.tolist()
@@ -299,7 +299,7 @@ class SegmentationWriter(ResultWriter):
         """Does nothing, because no file is open."""
 
 
-def label_values(classes: Sequence[str], label_ids: str | None) -> list[int]:
+def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[int]:
     """Returns the value of each class in label maps.
 
     Raises:

@@ -98,10 +98,10 @@ def search_folder(folder: Path, leave_out: Path) -> list[MediaSource]:
 
 def count_frames(sources: Iterable[MediaSource]) -> int:
     """Counts the images, and the frames of videos according to their headers."""
-    return sum(max(0, header_frames(cv2.VideoCapture(str(s.path)))) if s.is_video else 1 for s in sources)
+    return sum(max(0, read_frame_count(cv2.VideoCapture(str(s.path)))) if s.is_video else 1 for s in sources)
 
 
-def header_frames(video: cv2.VideoCapture) -> int:
+def read_frame_count(video: cv2.VideoCapture) -> int:
     """Returns the number of frames in the header of ``video``: an estimate, and not positive if it is unknown."""
     return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
 
@@ -131,8 +131,8 @@ def read_video(source: MediaSource) -> Iterator[MediaFrame | UnreadableSource]:
         number += 1
     if not number:
         yield UnreadableSource(source, f"{source.path} cannot be read as a video.")
-    elif number < 0.9 * header_frames(video):  # headers hold estimates
-        yield UnreadableSource(source, f"{source.path} ends after {number} of {header_frames(video)} frames.")
+    elif number < 0.9 * read_frame_count(video):  # headers hold estimates
+        yield UnreadableSource(source, f"{source.path} ends after {number} of {read_frame_count(video)} frames.")
 
 
 def prefetch(items: Iterator[Item], number: int = 4) -> Generator[Item]:
@@ -147,13 +147,13 @@ def prefetch(items: Iterator[Item], number: int = 4) -> Generator[Item]:
             reader.shutdown(cancel_futures=True)
 
 
-def drawn_name(source: MediaSource) -> str:
+def name_drawing(source: MediaSource) -> str:
     """Names the drawn image or video: JPEG, PNG and MP4 files keep their name, others get ".jpg" or ".mp4" added."""
     kept, added = ((".mp4",), ".mp4") if source.is_video else ((".jpg", ".jpeg", ".png"), ".jpg")
     return source.name if source.path.suffix.lower() in kept else source.name + added
 
 
-def label_map_name(source: MediaSource) -> str:
+def name_label_map(source: MediaSource) -> str:
     """Names the label map of an image, as data sets pair masks with images, or the folder for those of a video."""
     return source.name if source.is_video else Path(source.name).with_suffix(".png").as_posix()
 

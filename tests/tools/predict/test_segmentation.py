@@ -81,10 +81,10 @@ def test_label_maps_are_masks_for_training(segmenter: Path, shapes: Path, tmp_pa
         shutil.copy(path, tmp_path / "data" / "images" / str(k % 2))
     out = segment(tmp_path / "data" / "images")
     shutil.copytree(out / "labels", tmp_path / "data" / "masks")
-    images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).stored("train")
+    images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).read_stored("train")
     assert len(images) == len(image_files(shapes))
     for k in range(len(images)):
-        image, labels = images.masked(k)
+        image, labels, _ = images.sample(k)
         assert np.array_equal(labels, predict_labels(segmenter, image))
 
 
@@ -230,7 +230,7 @@ def test_results_are_a_data_set_with_class_names(
     shutil.copytree(out, tmp_path / "set")
     (tmp_path / "set" / "images").mkdir()
     shutil.copy(image_files(shapes)[0], tmp_path / "set" / "images")
-    split = FolderSegmentation(str(tmp_path / "set"), masks="labels").stored("train")
+    split = FolderSegmentation(str(tmp_path / "set"), masks="labels").read_stored("train")
     assert split.classes == CLASSES
     assert np.array_equal(split.labels(0), predict_labels(segmenter, image_files(shapes)[0]))
 
