@@ -69,12 +69,12 @@ def make_colour_table(colours: Sequence[Colour]) -> NDArray[np.uint8]:
     return table
 
 
-def text_colour(background: Colour) -> str:
+def choose_text_colour(background: Colour) -> str:
     """Returns "black" on a bright ``background`` and "white" on a dark one."""
     return "black" if np.dot(LUMA, background) > 128 else "white"
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)  # bounded, because every video frame has a text of its own
 def load_font(size: int, text: str = "") -> Font:
     """Loads Pillow's built-in font, or a system font where the built-in one lacks characters of ``text``.
 
@@ -119,7 +119,7 @@ def draw_text_lines(lines: Sequence[str], width: int, font_size: int, background
     pen = PIL.ImageDraw.Draw(canvas)
     for k, line in enumerate(lines):
         position = (4, 1 + k * line_height)
-        pen.text(position, shorten_text(line, font, width - 8), fill=text_colour(background), font=font)
+        pen.text(position, shorten_text(line, font, width - 8), fill=choose_text_colour(background), font=font)
     return np.array(canvas)
 
 
@@ -147,7 +147,7 @@ def stack_images(*images: Image) -> Image:
     return np.concatenate([np.pad(*pair, constant_values=255) for pair in zip(images, margins, strict=True)])
 
 
-def batch_images(images: Tensor) -> NDArray[np.uint8]:
+def images_to_arrays(images: Tensor) -> NDArray[np.uint8]:
     """Converts a batch ``[N, 3, H, W]`` to arrays ``[N, H, W, 3]``."""
     return np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy())
 
@@ -190,7 +190,7 @@ def draw_boxes(image: Image, boxes: Tensor, labels: Tensor, texts: Sequence[str]
         left = max(0, min(x1, labelled.width - width))
         top = y1 - height if y1 >= height else y1
         pen.rectangle((left, top, left + width, top + height), fill=colour)
-        pen.text((left + line, top), text, fill=text_colour(colour), font=font)
+        pen.text((left + line, top), text, fill=choose_text_colour(colour), font=font)
     return np.array(labelled)
 
 
@@ -221,7 +221,7 @@ def draw_detection_sheet(
         predicted = predicted._replace(boxes=predicted.boxes.float() * scale)
         return np.concatenate((truth, draw_detections(image, predicted, classes, MIN_SHEET_SCORE)), axis=1)
 
-    pairs = map(draw_pair, batch_images(images[:MAX_PAIRS]), targets.boxes.cpu(), targets.labels.cpu(), detections)
+    pairs = map(draw_pair, images_to_arrays(images[:MAX_PAIRS]), targets.boxes.cpu(), targets.labels.cpu(), detections)
     return contact_sheet(pairs, PAIR_COLUMNS)
 
 
@@ -265,7 +265,7 @@ def draw_classification_sheet(images: Tensor, labels: Tensor, scores: Tensor, cl
         background = RIGHT_COLOUR if predicted == label else WRONG_COLOUR
         return add_caption(fit_image(image, CLASSIFICATION_CELL), lines, background)
 
-    cells = map(draw_cell, batch_images(images[:MAX_CELLS]), labels.tolist(), scores.cpu())
+    cells = map(draw_cell, images_to_arrays(images[:MAX_CELLS]), labels.tolist(), scores.cpu())
     return contact_sheet(cells, CELL_COLUMNS)
 
 
@@ -344,7 +344,7 @@ def draw_segmentation_sheet(
         overlays = [overlay_labels(image, labels.numpy().astype(np.uint8), colours) for labels in label_maps]
         return np.concatenate([fit_image(overlay, SEGMENTATION_CELL) for overlay in overlays], axis=1)
 
-    pairs = list(map(draw_pair, batch_images(images[:MAX_PAIRS]), truth.cpu(), predicted.cpu()))
+    pairs = list(map(draw_pair, images_to_arrays(images[:MAX_PAIRS]), truth.cpu(), predicted.cpu()))
     pairs += [np.full_like(pairs[0], 255)] * (len(pairs) % PAIR_COLUMNS)  # one pair would be too narrow for a legend
     sheet = contact_sheet(pairs, PAIR_COLUMNS)
     width = sheet.shape[1]

@@ -94,8 +94,7 @@ class Task(LightningModule, ABC):
         self._parts = (backbone, head)
         self._feature_maps = feature_maps
         self._num_classes = num_classes
-        self._weights = weights
-        self._backbone_weights = backbone_weights
+        self._initial_weights = (weights, backbone_weights)
         self._optimizer = optimizer
         self._schedule = schedule or Cosine()
         self._warmup_steps = warmup_steps
@@ -145,7 +144,11 @@ class Task(LightningModule, ABC):
         return tuple(names)
 
     def _datamodule(self) -> Any:
-        return getattr(self.trainer, "datamodule", None)  # Lightning sets it in a connector, untyped
+        try:
+            trainer = self.trainer
+        except RuntimeError:  # not attached to one
+            return None
+        return getattr(trainer, "datamodule", None)  # set by a connector, untyped
 
     def data(self) -> Any:
         """The data module, which is of this task's :attr:`data_class`."""
@@ -160,10 +163,11 @@ class Task(LightningModule, ABC):
     # training
 
     def on_fit_start(self) -> None:
-        """Loads the initial weights, unless the training resumes from a checkpoint."""
+        """Loads the initial weights once, unless the training resumes from a checkpoint."""
         self.data()
         if self.trainer.ckpt_path is None:
-            load_starting_weights(self.network, self._weights, self._backbone_weights)
+            load_starting_weights(self.network, *self._initial_weights)
+        self._initial_weights = (None, None)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:

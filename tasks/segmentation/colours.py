@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..drawing import Colour, make_palette
 from .voc import VOC
 
-#: as the data's own scripts draw them
+#: from cityscapesScripts
 CITYSCAPES: dict[str, Colour] = {
     "road": (128, 64, 128),
     "sidewalk": (244, 35, 232),
@@ -29,7 +29,7 @@ CITYSCAPES: dict[str, Colour] = {
     "motorcycle": (0, 0, 230),
     "bicycle": (119, 11, 32),
 }
-#: as SegNet's authors draw the eleven (arXiv 1511.00561)
+#: of SegNet's eleven classes (arXiv 1511.00561)
 CAMVID: dict[str, Colour] = {
     "Sky": (128, 128, 128),
     "Building": (128, 0, 0),

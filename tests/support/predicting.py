@@ -1,4 +1,4 @@
-"""Pictures and videos to predict on, and what a file of detections should hold."""
+"""Images and videos to predict on, and the expected rows of a result file."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from litmobile.tasks.network import Network
 Rows = list[dict[str, Any]]
 
 
-def pictures(shapes: Path) -> list[Path]:
-    """The pictures of the validation split."""
+def image_files(shapes: Path) -> list[Path]:
+    """List the images of the validation split."""
     return sorted((shapes / "val").glob("*.jpg"))
 
 
-def save(network: Network, path: Path) -> Path:
-    """Writes ``network`` as a checkpoint of a run."""
+def save_network(network: Network, path: Path) -> Path:
+    """Write ``network`` as a run's checkpoint."""
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
     torch.save({"network": network.config(), "state_dict": state}, path)
     return path
 
 
-def as_rows(found: Detections) -> Rows:
-    """What a file of results should hold of ``found``."""
-    assert len(found.boxes) > 0
-    sizes = found.boxes[:, 2:] - found.boxes[:, :2]
-    boxes = torch.cat((found.boxes[:, :2], sizes), dim=1).tolist()
+def as_rows(detections: Detections) -> Rows:
+    """Convert detections to the expected rows of the result file."""
+    assert len(detections.boxes) > 0
+    sizes = detections.boxes[:, 2:] - detections.boxes[:, :2]
+    boxes = torch.cat((detections.boxes[:, :2], sizes), dim=1).tolist()
     return [
         {"category_id": label + 1, "bbox": box, "score": score}
-        for box, score, label in zip(boxes, found.scores.tolist(), found.labels.tolist(), strict=True)
+        for box, score, label in zip(boxes, detections.scores.tolist(), detections.labels.tolist(), strict=True)
     ]
 
 
-def without(rows: Rows, *keys: str) -> Rows:
-    """The rows less some of their keys."""
+def drop_keys(rows: Rows, *keys: str) -> Rows:
+    """Remove some keys from all rows."""
     return [{key: value for key, value in row.items() if key not in keys} for row in rows]
 
 
-def size_of(path: Path) -> tuple[int, ...]:
-    """Height and width of a picture as it is stored."""
+def image_size(path: Path) -> tuple[int, ...]:
+    """Read the stored height and width of an image."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     assert image is not None, path
     return image.shape[:2]
 
 
-def drawn(folder: Path) -> list[str]:
-    """The pictures and videos in ``folder``."""
+def media_files(folder: Path) -> list[str]:
+    """List the images and videos in ``folder``."""
     files = (path for path in folder.rglob("*.*") if path.suffix not in (".json", ".csv", ".txt"))
     return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
-def film(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> Path:
-    """A video of moving noise."""
+def write_video(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> Path:
+    """Write a video of moving noise."""
     noise = np.random.default_rng(0).integers(256, size=(size[1], size[0], 3), dtype=np.uint8)
     codec = "MJPG" if path.suffix == ".avi" else "mp4v"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 12.5, size)

@@ -217,7 +217,7 @@ def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_on
     ("other", "sentence"),
     [
         (lambda: DetectionTask(MobileNetV3("small"), preprocessing=Preprocessing((64, 64))), "but this run builds"),
-        (lambda: small_task(maps=["c3", "c4_expansion", "final"]), "trained with other feature_maps"),
+        (lambda: small_task(feature_maps=["c3", "c4_expansion", "final"]), "trained with other feature_maps"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str, shapes: Path, tmp_path: Path) -> None:

@@ -1,36 +1,37 @@
-"""`litmobile predict`: a run's network on pictures and videos, leaving drawn pictures and files of what was found."""
+"""`litmobile predict`: applies a run's network to images and videos, draws the predictions and writes them to files."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from ...errors import UserError
-from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.detection.coco import column, records
-from ...tasks.detection.split import read_json
 from ...tasks.network import Network, load
-from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.inference import Inference
-from . import sources
-from .drawings import Drawings
-from .results import ClassificationResults, DetectionResults, Name, Results, SegmentationResults, kind_of
-from .sources import Source, Unreadable, VideoFrame
-
-LEAST_SCORE = 0.3  # of what is drawn
+from .media_writer import MediaWriter
+from .results import DEFAULT_MIN_SCORE, INFERENCE_FLAGS, PredictionJob, ResultWriter, check_flags, find_writer
+from .sources import (
+    MediaSource,
+    UnreadableSource,
+    assign_paths,
+    count_frames,
+    find_sources,
+    name_drawing,
+    prefetch,
+    read_frames,
+)
 
 
 def predict(
     run: Path,
     paths: Sequence[Path],
     out: Path | None,
-    least_score: float | None,
+    min_score: float | None,
     annotations: Path | None,
     label_ids: str | None,
     inference: Inference | None,
@@ -41,203 +42,108 @@ def predict(
 
     Args:
         run: a run's folder or a checkpoint file.
-        paths: pictures, videos and folders of them.
+        paths: images, videos and folders of them.
         out: folder for the results; None takes ``run/predictions``.
-        least_score: boxes and names of classes that are drawn have at least this score, 0.3 where it is None; the
-            file of results holds everything.
-        annotations: for detections, a COCO file whose ids are taken, and whose sizes say whether a picture is to be
-            turned, as in training; None counts pictures and classes from 1 and turns pictures as the camera noted.
-        label_ids: for label maps, whose numbers they hold: "cityscapes" for its label ids by class name, without a
-            palette, as its benchmark server takes them; None counts classes from 0.
-        inference: for label maps, how scores are computed: windows, scales, mirror images; None shows the network all
-            of a picture once.
-        draw: whether to write pictures and videos.
-        device: where the network runs.
+        min_score: see :class:`.results.PredictionJob`; None takes 0.3.
+        annotations: see there; for detectors only.
+        label_ids: see there; for segmentation networks only.
+        inference: windows, scales and flips, for segmentation networks only; None shows the network whole images.
+        draw: whether to write drawn images and videos.
+        device: device of the network, e.g. "cuda".
 
     Raises:
-        ValueError: what was asked for contradicts itself or the files, or none of them can be read.
-        FileNotFoundError: there is no such run.
+        UserError: the options contradict each other, the network or the files, or no file can be read.
     """
-    if least_score is not None and not 0 <= least_score <= 1:
-        raise UserError(f"--score must be between 0 and 1, not {least_score}.")
-    network = placed(load(run), device)
-    kind = kind_of(network)
-    if annotations is not None and kind is not Detections:
-        raise UserError(f"--annotations names detections by the ids of a COCO file, and {run} predicts none.")
-    if label_ids is not None and kind is not Segmentation:
-        raise UserError(f"--label-ids is for label maps, and {run} predicts none.")
-    if inference is not None and kind is not Segmentation:
-        raise UserError(f"--window, --scales and --flip are for label maps, and {run} predicts none.")
-    if least_score is not None and kind is Segmentation:
-        raise UserError(f"--score is for boxes and names of classes, and {run} predicts label maps.")
-    values = label_values(network.classes, label_ids, run)
-    folder = result_folder(run, out)
-    if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
-        raise UserError(f"--out {folder} holds the pictures, among which drawings do not belong: name another.")
-    found = sources.find(paths, leave_out=folder)
-    names, category_ids = {}, list(range(1, len(network.classes) + 1))
-    if annotations is not None:
-        content = read_json(annotations)
-        found, names = match_images(found, content, annotations)
-        category_ids = match_classes(network.classes, content, annotations)
-    targets = sources.targets(found, folder) if draw else {}
-    maps = sources.map_targets(found, folder / "labels", targets.values()) if kind is Segmentation else {}
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise UserError(f"--score must be between 0 and 1, not {min_score}.")
+    network = move_network(load(run), device)
+    writer_class = find_writer(network)
+    flags = {"--score": min_score, "--annotations": annotations, "--label-ids": label_ids, INFERENCE_FLAGS: inference}
+    check_flags([flag for flag, value in flags.items() if value is not None], writer_class, run)
+    folder = choose_result_folder(run, out, paths)
+    sources = find_sources(paths, leave_out=folder)
+    drawn_paths = assign_paths(sources, folder, name_drawing) if draw else {}
+    min_score = DEFAULT_MIN_SCORE if min_score is None else min_score
+    job = PredictionJob(network.classes, folder, sources, drawn_paths.values(), min_score, annotations, label_ids)
+    predict_sources(network, writer_class(job), inference, drawn_paths)
 
-    def opened() -> Results:
-        if kind is Segmentation:
-            return SegmentationResults(folder, network.classes, values, maps, palette=label_ids is None)
-        if kind is Classification:
-            return ClassificationResults(folder, network.classes)
-        return DetectionResults(folder, network.classes, category_ids)
 
-    counted = itertools.count(1)
-    tally = Tally(folder)
+def predict_sources(
+    network: Network, writer: ResultWriter, inference: Inference | None, drawn_paths: Mapping[Path, Path]
+) -> None:
+    """Predicts on all sources of ``writer``, draws those that have a path for it, and prints a summary.
+
+    Raises:
+        UserError: no source can be read.
+    """
+    counts: Counter[MediaSource] = Counter()  # predicted images and frames
+    skipped: list[Path] = []
     with contextlib.ExitStack() as stack:
-        stack.callback(tally.tell)
-        drawings = stack.enter_context(contextlib.closing(Drawings()))
-        results = None
-        shots = stack.enter_context(contextlib.closing(sources.ahead(sources.read(found))))
-        for shot in stack.enter_context(tqdm(shots, total=sources.count(found), unit=" images", dynamic_ncols=True)):
-            if isinstance(shot, Unreadable):
-                tally.skip(shot)
+        stack.callback(print_summary, writer.job.folder, counts, skipped)
+        media_writer = stack.enter_context(contextlib.closing(MediaWriter()))
+        frames = stack.enter_context(contextlib.closing(prefetch(read_frames(writer.sources))))
+        number = count_frames(writer.sources)
+        for frame in stack.enter_context(tqdm(frames, total=number, unit=" images", dynamic_ncols=True)):
+            path = frame.source.path
+            if isinstance(frame, UnreadableSource):
+                tqdm.write(frame.reason, file=sys.stderr)
+                skipped.append(path)
                 continue
-            prediction = network.predict(shot.image, inference)
-            if results is None:
-                results = stack.enter_context(opened())
-            path = shot.source.path
-            name = names.get(path) or Name(next(counted), path.as_posix())
-            results.add(prediction, name, shot.moment)
-            if draw:
-                drawing = results.drawn(shot.image, prediction, LEAST_SCORE if least_score is None else least_score)
-                drawings.write(drawing, targets[path], shot.moment)
-            tally.add(shot)
-    if results is None:
-        raise UserError(f"None of the {len(found)} files could be read.")
+            prediction = network.predict(frame.image, inference)
+            if not counts:
+                stack.enter_context(writer)  # creates the files; there are none if nothing can be read
+            writer.write(prediction, frame)
+            if path in drawn_paths:
+                media_writer.write(writer.draw(frame.image, prediction), drawn_paths[path], frame.timestamp)
+            counts[frame.source] += 1
+    if not counts:
+        raise UserError(f"None of the {len(skipped)} files could be read.")
 
 
-def placed(network: Network, device: str) -> Network:
+def move_network(network: Network, device: str) -> Network:
     """Moves ``network`` to ``device``.
 
     Raises:
-        ValueError: there is no such device here.
+        UserError: this machine has no such device.
     """
     try:
         return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # of a name that means nothing, of a device that is not there
+    except (RuntimeError, AssertionError) as error:  # torch's errors for an unknown name and for an absent device
         reason = str(error).partition("\n")[0].rstrip(".")
         raise UserError(f"--device {device} cannot be used here: {reason}.") from error
 
 
-def result_folder(run: Path, out: Path | None) -> Path:
-    """Where the results go."""
+def choose_result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> Path:
+    """Returns the folder for the results.
+
+    Raises:
+        UserError: it is needed and not given, is a file, or is one of the input ``paths``.
+    """
     if out is None and not run.is_dir():
-        raise UserError(f"--out has to name a folder for the results, because {run} is a file.")
+        raise UserError(f"--out must name a folder for the results, because {run} is a file.")
     folder = run / "predictions" if out is None else out
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file, where a folder for the results is needed.")
+        raise UserError(f"{folder} is a file, but the results need a folder.")
+    if any(path.is_dir() and path.resolve() == folder.resolve() for path in paths):
+        raise UserError(f"--out {folder} contains the images to predict on; pass another folder.")
     return folder
 
 
-def match_images(found: Sequence[Source], content: dict[str, Any], file: Path) -> tuple[list[Source], dict[Path, Name]]:
-    """Finds every source among the images of a COCO ``file``: the longest end of its path that is a file name there.
-
-    Returns:
-        The sources with the sizes that the file says, and names by path.
-
-    Raises:
-        ValueError: a source is none of the images, or two sources are the same.
-    """
-    images = records(content, "images", file)
-    ids = column(images, "id", file, "images").tolist()
-    by_name = {str(row.get("file_name")): (image_id, row) for image_id, row in zip(ids, images, strict=True)}
-    sized: list[Source] = []
-    owners: dict[Name, Path] = {}
-    for source in found:
-        parts = source.path.absolute().parts
-        end = next((end for k in range(len(parts)) if (end := "/".join(parts[k:])) in by_name), None)
-        if end is None:
-            raise UserError(f"{source.path} is none of the images of {file}.")
-        image_id, row = by_name[end]
-        name = Name(image_id, end)
-        if name in owners:
-            raise UserError(f"{owners[name]} and {source.path} are both the image {end} of {file}.")
-        owners[name] = source.path
-        height, width = row.get("height"), row.get("width")
-        known = isinstance(height, int) and isinstance(width, int)
-        sized.append(source._replace(size=(height, width) if known else None))
-    return sized, {path: name for name, path in owners.items()}
+def print_summary(folder: Path, counts: Counter[MediaSource], skipped: Sequence[Path]) -> None:
+    """Prints how many images and frames were predicted and which files were skipped, unless nothing was predicted."""
+    if not counts:
+        return
+    frames = [count for source, count in counts.items() if source.is_video]
+    images = len(counts) - len(frames)
+    done = [format_count(images, "image")] if images else []
+    if frames:
+        done.append(f"{format_count(sum(frames), 'frame')} of {format_count(len(frames), 'video')}")
+    print(f"Predicted {' and '.join(done)}. The results are in {folder}.")
+    if skipped:
+        names = ", ".join(map(str, skipped))
+        print(f"Not read, or not to the end: {format_count(len(skipped), 'file')} ({names}).")
 
 
-def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -> list[int]:
-    """The ids that ``classes`` have in a COCO ``file``.
-
-    Raises:
-        ValueError: the file lacks one of them.
-    """
-    categories = records(content, "categories", file)
-    ids = column(categories, "id", file, "categories").tolist()
-    by_name = {str(row.get("name", row["id"])): key for row, key in zip(categories, ids, strict=True)}
-    lost = next((name for name in classes if name not in by_name), None)
-    if lost is not None:
-        raise UserError(f"{file} has no category {lost!r}, which the network predicts.")
-    return [by_name[name] for name in classes]
-
-
-def label_values(classes: Sequence[str], label_ids: str | None, run: Path) -> list[int]:
-    """What label maps hold for ``classes``.
-
-    Raises:
-        ValueError: the classes are not those that ``label_ids`` numbers.
-    """
-    if label_ids is None:
-        return list(range(len(classes)))
-    unknown = [name for name in classes if name not in LABEL_IDS]
-    lacking = [name for name in LABEL_IDS if name not in classes]
-    if unknown or lacking:
-        wrong = f"has {unknown[0]!r}" if unknown else f"lacks {lacking[0]!r}"
-        raise UserError(f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but {run} {wrong}.")
-    return [LABEL_IDS[name] for name in classes]
-
-
-class Tally:
-    """Counts what is done and remembers what had to be skipped.
-
-    Args:
-        folder: where the results are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.pictures = 0
-        self.frames = 0
-        self.videos: set[Path] = set()
-        self.skipped: list[Path] = []
-
-    def add(self, shot: VideoFrame) -> None:
-        """Counts ``shot`` as done."""
-        if shot.moment is None:
-            self.pictures += 1
-        else:
-            self.frames += 1
-            self.videos.add(shot.source.path)
-
-    def skip(self, file: Unreadable) -> None:
-        """Says on stderr what is wrong with a file."""
-        tqdm.write(file.reason, file=sys.stderr)
-        self.skipped.append(file.source.path)
-
-    def tell(self) -> None:
-        """Prints the summary, if anything was done."""
-        done = [plural(self.pictures, "picture")] if self.pictures else []
-        if self.videos:
-            done.append(f"{plural(self.frames, 'frame')} of {plural(len(self.videos), 'video')}")
-        if done:
-            print(f"Predicted {' and '.join(done)}. The results are in {self.folder}.")
-            if self.skipped:
-                names = ", ".join(map(str, self.skipped))
-                print(f"Skipped for damage, wholly or from there on: {plural(len(self.skipped), 'file')} ({names}).")
-
-
-def plural(number: int, what: str) -> str:
-    """The number with its noun."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def format_count(number: int, noun: str) -> str:
+    """Formats a number with its noun in the singular or plural."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

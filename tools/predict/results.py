@@ -1,15 +1,15 @@
-"""The files that `litmobile predict` leaves: COCO's JSON, CSV, label maps, all of them written as they come."""
+"""Writes the files of `litmobile predict`: COCO's JSON, CSV or label maps, each entry as soon as it is predicted."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import PIL.Image
@@ -17,200 +17,338 @@ import torch
 
 from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.classification.pictures import draw_classes
-from ...tasks.detection.pictures import draw_detections
+from ...tasks.detection.coco import column, records
+from ...tasks.detection.split import read_json
+from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
 from ...tasks.images import Image
 from ...tasks.network import Network
-from ...tasks.segmentation.colours import colour_table
-from ...tasks.segmentation.masks import MOST_CLASSES as MOST_LABELS
-from ...tasks.segmentation.pictures import draw_labels
-from .sources import Moment
+from ...tasks.segmentation.cityscapes import LABEL_IDS
+from ...tasks.segmentation.colours import class_colours
+from ...tasks.segmentation.masks import MOST_CLASSES as MAX_LABELS
+from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
-MOST_CLASSES = 5  # that are written of a picture
-FRAME_DIGITS = 6  # at least, in the names of label maps of frames
-PNG_LEVEL = 3  # a third of the usual level's time, for files a quarter larger
-
-
-class Name(NamedTuple):
-    """What a picture is called in a file of results."""
-
-    image_id: int
-    file_name: str
+DEFAULT_MIN_SCORE = 0.3  # of what is drawn
+MAX_CLASSES = 5  # written for each image
+FRAME_DIGITS = 6  # at least, in the names of the label maps of frames
+INFERENCE_FLAGS = "--window, --scales and --flip"
+PNG_LEVEL = 3  # takes a third of the default level's time, for files a quarter larger
 
 
-class Results(ABC):
-    """Results in files, open as long as the context; an interruption leaves whole rows and whole label maps."""
+class PredictionJob(NamedTuple):
+    """What a writer needs to know; the options apply to some kinds of networks only.
 
-    @abstractmethod
-    def add(self, prediction: Any, name: Name, moment: Moment | None) -> None:
-        """Writes what was predicted for a picture, or for a frame at its ``moment``."""
+    Attributes:
+        classes: names of the network's classes.
+        folder: for the results; created if it does not exist.
+        sources: the files to predict on.
+        drawn_paths: paths of drawn images in the folder, which no other result may use.
+        min_score: lowest score, 0 … 1, of the boxes and class names that are drawn; files hold all of them.
+        annotations: a COCO file whose image and category ids are written, and whose image sizes tell whether an image
+            has to be rotated, as in training. None numbers images and categories from 1.
+        label_ids: values of label maps: "cityscapes" for its label ids by class name, without a palette, as its
+            benchmark server requires. None writes class indices.
+    """
 
-    @abstractmethod
-    def drawn(self, image: Image, prediction: Any, least_score: float) -> Image:
-        """The picture ``[H, W, 3]`` with what was predicted; pictures of one size give drawings of one size."""
+    classes: Sequence[str]
+    folder: Path
+    sources: Sequence[MediaSource] = ()
+    drawn_paths: Collection[Path] = ()
+    min_score: float = DEFAULT_MIN_SCORE
+    annotations: Path | None = None
+    label_ids: str | None = None
 
-    @abstractmethod
-    def close(self) -> None:
-        """Ends the file, after an interruption as well."""
+
+class ResultWriter(ABC):
+    """Writes predictions to files and draws them; as a context it creates and completes the files.
+
+    An interruption leaves complete rows and label maps. Nothing is written before the context is entered.
+
+    Attributes:
+        prediction_type: what the network predicts for an image.
+        network_type: what messages call such a network.
+        flags: the options of the command that apply to such networks only.
+        sources: the files to read, with the size that each image must have.
+    """
+
+    prediction_type: ClassVar[type]
+    network_type: ClassVar[str]
+    flags: ClassVar[tuple[str, ...]]
+
+    def __init__(self, job: PredictionJob) -> None:
+        self.job = job
+        self.sources = job.sources
 
     def __enter__(self) -> Self:
+        self.job.folder.mkdir(parents=True, exist_ok=True)
+        self.open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
+    @abstractmethod
+    def open(self) -> None:
+        """Creates the files."""
 
-class DetectionResults(Results):
-    """Detections in COCO's result format, ``predictions.json``.
+    @abstractmethod
+    def write(self, prediction: Any, frame: MediaFrame) -> None:
+        """Writes the prediction for ``frame``."""
 
-    Args:
-        folder: made if it is not there.
-        classes: names of the network's classes.
-        category_ids: their ids in the file.
+    @abstractmethod
+    def draw(self, image: Image, prediction: Any) -> Image:
+        """Draws the prediction on ``image`` ``[H, W, 3]``; images of one size give drawings of one size."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Completes the files, also after an interruption."""
+
+
+class DetectionWriter(ResultWriter):
+    """Writes detections in COCO's result format, ``predictions.json``.
+
+    ``bbox`` is x, y, width, height in pixels of the image.
+
+    Raises:
+        UserError: the annotations do not have an image or a class, or two sources match one image.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], category_ids: Sequence[int]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.classes = classes
-        self.category_ids = category_ids
-        self._file = (folder / "predictions.json").open("w", encoding="utf-8")
-        self._before = "[\n"
+    prediction_type = Detections
+    network_type = "detector"
+    flags = ("--score", "--annotations")
 
-    def add(self, prediction: Detections, name: Name, moment: Moment | None) -> None:
-        """Writes one picture's detections, ``bbox`` as x, y, width, height in its pixels."""
-        found = prediction
-        where = name._asdict() | ({} if moment is None else {"frame": moment.frame, "timestamp": moment.seconds})
-        boxes = torch.cat((found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]), dim=1)
+    def __init__(self, job: PredictionJob) -> None:
+        super().__init__(job)
+        self.image_keys: dict[Path, dict[str, Any]] = {}
+        self.category_ids = list(range(1, len(job.classes) + 1))
+        if job.annotations is not None:
+            content = read_json(job.annotations)
+            self.sources, self.image_keys = match_images(job.sources, content, job.annotations)
+            self.category_ids = match_classes(job.classes, content, job.annotations)
+        self._image_ids = itertools.count(1)
+
+    def open(self) -> None:
+        self._file = (self.job.folder / "predictions.json").open("w", encoding="utf-8")
+        self._separator = "[\n"
+
+    def write(self, prediction: Detections, frame: MediaFrame) -> None:
+        path, timestamp = frame.source.path, frame.timestamp
+        keys = self.image_keys.get(path) or {"image_id": next(self._image_ids), "file_name": path.as_posix()}
+        if timestamp is not None:
+            keys = {**keys, "frame": timestamp.frame, "timestamp": timestamp.seconds}
+        boxes = torch.cat((prediction.boxes[:, :2], prediction.boxes[:, 2:] - prediction.boxes[:, :2]), dim=1)
         rows = [
-            json.dumps(where | {"category_id": self.category_ids[label], "bbox": box, "score": score})
-            for box, score, label in zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+            json.dumps({**keys, "category_id": self.category_ids[label], "bbox": box, "score": score})
+            for box, score, label in zip(
+                boxes.tolist(), prediction.scores.tolist(), prediction.labels.tolist(), strict=True
+            )
         ]
         if rows:
-            self._file.write(self._before + ",\n".join(rows))  # at once: an interruption leaves no half row
-            self._before = ",\n"
+            self._file.write(self._separator + ",\n".join(rows))  # in one call: an interruption leaves complete rows
+            self._separator = ",\n"
 
-    def drawn(self, image: Image, prediction: Detections, least_score: float) -> Image:
-        return draw_detections(image, prediction, self.classes, least_score)
+    def draw(self, image: Image, prediction: Detections) -> Image:
+        return draw_detections(image, prediction, self.job.classes, self.job.min_score)
 
     def close(self) -> None:
-        self._file.write("[]\n" if self._before == "[\n" else "\n]\n")
+        self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
         self._file.close()
 
 
-class ClassificationResults(Results):
-    """The most probable classes of every picture, ``predictions.csv``, a row each.
+def match_images(
+    sources: Sequence[MediaSource], content: dict[str, Any], file: Path
+) -> tuple[list[MediaSource], dict[Path, dict[str, Any]]]:
+    """Matches every source with an image of a COCO ``file``: by the longest end of its path that is a file name there.
 
-    The columns are file_name, frame, seconds, then class_1, score_1 … class_5, score_5, the most probable class first;
-    fewer where there are fewer classes. Frame, counted from 0, and seconds are always there and empty for a picture.
-    Scores have six significant digits.
+    Returns:
+        The sources with the sizes in the file, and the image id and file name of each path.
 
-    Args:
-        folder: made if it is not there.
-        classes: names of the network's classes.
+    Raises:
+        UserError: a source matches no image, or two sources match one.
+    """
+    images = records(content, "images", file)
+    image_ids = column(images, "id", file, "images").tolist()
+    by_name = {str(row.get("file_name")): (image_id, row) for image_id, row in zip(image_ids, images, strict=True)}
+    sized: list[MediaSource] = []
+    paths: dict[str, Path] = {}
+    for source in sources:
+        parts = source.path.absolute().parts
+        name = next((name for k in range(len(parts)) if (name := "/".join(parts[k:])) in by_name), None)
+        if name is None:
+            raise UserError(f"{source.path} is not one of the images of {file}.")
+        if name in paths:
+            raise UserError(f"{paths[name]} and {source.path} are both the image {name} of {file}; pass one of them.")
+        paths[name] = source.path
+        row = by_name[name][1]
+        height, width = row.get("height"), row.get("width")
+        has_size = isinstance(height, int) and isinstance(width, int)
+        sized.append(source._replace(size=(height, width) if has_size else None))
+    return sized, {path: {"image_id": by_name[name][0], "file_name": name} for name, path in paths.items()}
+
+
+def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -> list[int]:
+    """Returns the category ids that ``classes`` have in a COCO ``file``.
+
+    Raises:
+        UserError: the file does not have one of the classes.
+    """
+    categories = records(content, "categories", file)
+    ids = column(categories, "id", file, "categories").tolist()
+    by_name = {str(row.get("name", row["id"])): key for row, key in zip(categories, ids, strict=True)}
+    for name in classes:
+        if name not in by_name:
+            raise UserError(f"{file} has no category {name!r}, which the network predicts.")
+    return [by_name[name] for name in classes]
+
+
+class ClassificationWriter(ResultWriter):
+    """Writes the most probable classes of every image and frame as a row of ``predictions.csv``.
+
+    The columns are file_name, frame, seconds, then class_1, score_1 … class_5, score_5 with the most probable class
+    first; fewer if there are fewer classes. Frame, counted from 0, and seconds are empty for an image. Scores have six
+    significant digits.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.classes = classes
-        self.count = min(MOST_CLASSES, len(classes))
-        path = folder / "predictions.csv"
-        # every row leaves at once; a file name that is no text keeps its bytes
+    prediction_type = Classification
+    network_type = "classifier"
+    flags = ("--score",)
+
+    def open(self) -> None:
+        self.number = min(MAX_CLASSES, len(self.job.classes))
+        path = self.job.folder / "predictions.csv"
+        # line buffering writes every row at once; a file name that is not valid text keeps its bytes
         self._file = path.open("w", buffering=1, encoding="utf-8", errors="surrogateescape", newline="")
         self._rows = csv.writer(self._file, lineterminator="\n")
-        columns = [f"{what}_{rank}" for rank in range(1, self.count + 1) for what in ("class", "score")]
+        columns = [f"{what}_{rank}" for rank in range(1, self.number + 1) for what in ("class", "score")]
         self._rows.writerow(["file_name", "frame", "seconds", *columns])
 
-    def add(self, prediction: Classification, name: Name, moment: Moment | None) -> None:
-        where = ["", ""] if moment is None else [str(moment.frame), str(moment.seconds)]
-        best = prediction.scores.topk(self.count)
-        row = [name.file_name, *where]
+    def write(self, prediction: Classification, frame: MediaFrame) -> None:
+        position = ["", ""] if frame.timestamp is None else map(str, frame.timestamp[:2])
+        row = [frame.source.path.as_posix(), *position]
+        best = prediction.scores.topk(self.number)
         for label, score in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-            row += [self.classes[label], f"{score:.6g}"]
+            row += [self.job.classes[label], f"{score:.6g}"]
         self._rows.writerow(row)
 
-    def drawn(self, image: Image, prediction: Classification, least_score: float) -> Image:
-        return draw_classes(image, prediction.scores, self.classes, least_score)
+    def draw(self, image: Image, prediction: Classification) -> Image:
+        return draw_class_scores(image, prediction.scores, self.job.classes, self.job.min_score)
 
     def close(self) -> None:
         self._file.close()
 
 
-class SegmentationResults(Results):
-    """A label map of every picture and frame, and ``classes.csv`` with value, name, red, green and blue of each class.
+class SegmentationWriter(ResultWriter):
+    """Writes a label map of every image and frame, and ``classes.csv`` with the value, name and colour of each class.
 
-    Label maps are PNG files of one channel of eight bits, of the picture's size. Where the values are 0, 1, …,
-    ``classes.txt`` names the classes in their order, as data sets of folders read it. Frames of an earlier video of the
-    same name go.
-
-    Args:
-        folder: of classes.csv and classes.txt; made if it is not there.
-        classes: names of the network's classes.
-        values: what label maps hold for them.
-        targets: for the path of every picture its label map, and of every video the folder of its frames'.
-        palette: whether label maps carry the colours of the classes, by which viewers show them. What reads the numbers
-            themselves leaves it aside: Pillow, torchvision, cityscapesScripts. OpenCV reads the colours.
+    Label maps are PNG files with one channel of eight bits and the size of the image. They carry the class colours as a
+    palette, which viewers and OpenCV show; Pillow, torchvision and cityscapesScripts read the values. If the values are
+    class indices, ``classes.txt`` lists the names, as data sets of folders read them. The label maps of an earlier
+    video with the same name are deleted.
 
     Raises:
-        ValueError: there are too many classes.
+        UserError: there are too many classes, or not those that the option ``label_ids`` numbers.
     """
 
-    def __init__(
-        self, folder: Path, classes: Sequence[str], values: Sequence[int], targets: Mapping[Path, Path], palette: bool
-    ) -> None:
-        if len(classes) > MOST_LABELS:
-            raise UserError(f"label maps can hold {MOST_LABELS} classes, not {len(classes)}.")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.classes = classes
-        self.targets = targets
-        self.values = np.array(values, dtype=np.uint8)
-        table = colour_table(classes)
-        self.palette = table.tobytes() if palette else None
-        with (folder / "classes.csv").open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    prediction_type = Segmentation
+    network_type = "segmentation network"
+    flags = ("--label-ids", INFERENCE_FLAGS)
+
+    def __init__(self, job: PredictionJob) -> None:
+        super().__init__(job)
+        if len(job.classes) > MAX_LABELS:
+            raise UserError(f"A network for label maps can have {MAX_LABELS} classes, not {len(job.classes)}.")
+        self.values = np.array(choose_label_values(job.classes, job.label_ids), dtype=np.uint8)
+        self.colours = class_colours(job.classes)
+        self.palette = None if job.label_ids else make_colour_table(self.colours).tobytes()
+        self.paths = assign_paths(job.sources, job.folder / "labels", name_label_map, job.drawn_paths)
+
+    def open(self) -> None:
+        values = self.values.tolist()
+        with (self.job.folder / "classes.csv").open(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["value", "name", "red", "green", "blue"])
-            for value, name, colour in zip(values, classes, table[: len(classes)].tolist(), strict=True):
+            for value, name, colour in zip(values, self.job.classes, self.colours, strict=True):
                 rows.writerow([value, name, *colour])
-        listing = folder / "classes.txt"
-        listing.unlink(missing_ok=True)
-        if list(values) == list(range(len(classes))):
-            names = "".join(f"{name}\n" for name in classes)
-            listing.write_text(names, encoding="utf-8", errors="surrogateescape")
-        for target in targets.values():
-            for frame in target.glob("[0-9]" * FRAME_DIGITS + ".png"):
-                frame.unlink()
+        names = self.job.folder / "classes.txt"
+        names.unlink(missing_ok=True)
+        if values == list(range(len(self.job.classes))):
+            text = "".join(f"{name}\n" for name in self.job.classes)
+            names.write_text(text, encoding="utf-8", errors="surrogateescape")
+        for path in self.paths.values():
+            for label_map in path.glob("[0-9]" * FRAME_DIGITS + ".png"):
+                label_map.unlink()
 
-    def add(self, prediction: Segmentation, name: Name, moment: Moment | None) -> None:
-        target = self.targets[Path(name.file_name)]
-        file = target if moment is None else target / f"{moment.frame:0{FRAME_DIGITS}}.png"
-        picture = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
+    def write(self, prediction: Segmentation, frame: MediaFrame) -> None:
+        path = self.paths[frame.source.path]
+        if frame.timestamp is not None:
+            path = path / f"{frame.timestamp.frame:0{FRAME_DIGITS}}.png"
+        label_map = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
         if self.palette is not None:
-            picture.putpalette(self.palette)
-        encoded = io.BytesIO()  # so that the file is written at once
-        picture.save(encoded, "PNG", compress_level=PNG_LEVEL)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(encoded.getvalue())
+            label_map.putpalette(self.palette)
+        encoded = io.BytesIO()  # the file is written in one call
+        label_map.save(encoded, "PNG", compress_level=PNG_LEVEL)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded.getvalue())
 
-    def drawn(self, image: Image, prediction: Segmentation, least_score: float) -> Image:
-        return draw_labels(image, prediction.labels.cpu().numpy().astype(np.uint8), self.classes)
+    def draw(self, image: Image, prediction: Segmentation) -> Image:
+        labels = prediction.labels.cpu().numpy().astype(np.uint8)
+        return draw_label_map(image, labels, self.job.classes, self.colours)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, because no file is open."""
 
 
-#: what networks predict that can be written
-KINDS = (Detections, Classification, Segmentation)
-
-
-def kind_of(network: Network) -> type:
-    """What ``network`` predicts, as a blank picture tells: a head of one's own may be of no role.
+def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[int]:
+    """Returns the value of each class in label maps.
 
     Raises:
-        ValueError: nothing here writes it.
+        UserError: the classes are not those that ``label_ids`` numbers.
     """
-    kind = type(network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8)))
-    if kind not in KINDS:
-        known = ", ".join(kind.__name__ for kind in KINDS[:-1])
+    if label_ids is None:
+        return list(range(len(classes)))
+    unknown = [name for name in classes if name not in LABEL_IDS]
+    missing = [name for name in LABEL_IDS if name not in classes]
+    if unknown or missing:
+        wrong = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise UserError(
-            f"litmobile predict can write {known} and {KINDS[-1].__name__}, but this network predicts {kind.__name__}."
+            f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but the network {wrong}."
         )
-    return kind
+    return [LABEL_IDS[name] for name in classes]
+
+
+#: by role; a new kind of prediction needs an entry here and nothing else in this command
+WRITERS: dict[str, type[ResultWriter]] = {
+    "detection": DetectionWriter,
+    "classification": ClassificationWriter,
+    "segmentation": SegmentationWriter,
+}
+
+
+def find_writer(network: Network) -> type[ResultWriter]:
+    """Finds the writer for what ``network`` predicts on a blank image, because a user's own head may have no role.
+
+    Raises:
+        UserError: there is no writer for such predictions.
+    """
+    prediction = network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8))
+    for writer in WRITERS.values():
+        if isinstance(prediction, writer.prediction_type):
+            return writer
+    *names, last = (writer.prediction_type.__name__ for writer in WRITERS.values())
+    raise UserError(
+        f"litmobile predict can write {', '.join(names)} and {last}, "
+        f"but this network predicts {type(prediction).__name__}."
+    )
+
+
+def check_flags(given: Collection[str], writer: type[ResultWriter], run: Path) -> None:
+    """Checks that every ``given`` option of the command applies to the network of ``run``.
+
+    Raises:
+        UserError: an option does not apply; the message names the networks that it is for.
+    """
+    for flag in given:
+        if flag not in writer.flags:
+            networks = " or a ".join(other.network_type for other in WRITERS.values() if flag in other.flags)
+            raise UserError(f"{flag} can only be used with a {networks}, but {run} is a {writer.network_type}.")

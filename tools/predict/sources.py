@@ -1,9 +1,9 @@
-"""Pictures and videos as a user names them: found in folders, read ahead of their use, damaged ones with the reason."""
+"""Finds images and videos, reads them ahead of their use, and assigns paths to their results."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,19 +14,19 @@ import numpy as np
 from ...errors import ImageError, UserError
 from ...tasks.images import SUFFIXES, Image, read_image
 
-VIDEOS = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
-USUAL_RATE = 25.0  # frames a second of a video that does not tell
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
+DEFAULT_FPS = 25.0  # of a video whose header has no frame rate
 
 Item = TypeVar("Item")
 
 
-class Source(NamedTuple):
-    """A file to read.
+class MediaSource(NamedTuple):
+    """An image or video file.
 
     Attributes:
-        path: of the picture or video.
-        name: the same from the folder on that it was found in.
-        size: (height, width) that a picture has to be read with; see :func:`read_image`.
+        path: of the file.
+        name: the path relative to the folder that was searched, or the file name of a file that was named.
+        size: (height, width) that the image must have; see :func:`read_image`.
     """
 
     path: Path
@@ -35,109 +35,110 @@ class Source(NamedTuple):
 
     @property
     def is_video(self) -> bool:
-        """Whether it is read frame by frame."""
-        return self.path.suffix.lower() in VIDEOS
+        """Whether the file is a video, by its suffix."""
+        return self.path.suffix.lower() in VIDEO_SUFFIXES
 
 
-class Moment(NamedTuple):
-    """Where a frame stands in its video: its number from 0, its time in seconds, and the video's frames a second."""
+class Timestamp(NamedTuple):
+    """Position of a frame in its video: its index from 0 and its time in seconds; and the video's frame rate."""
 
     frame: int
     seconds: float
-    rate: float
+    fps: float
 
 
-class VideoFrame(NamedTuple):
-    """A picture, or a frame of a video with its ``moment``: ``image`` ``[H, W, 3]`` uint8 RGB."""
+class MediaFrame(NamedTuple):
+    """An image ``[H, W, 3]`` uint8 RGB: a file of its own, or the frame of a video at ``timestamp``."""
 
-    source: Source
+    source: MediaSource
     image: Image
-    moment: Moment | None = None
+    timestamp: Timestamp | None = None
 
 
-class Unreadable(NamedTuple):
-    """A file that was given up, and the sentence why."""
+class UnreadableSource(NamedTuple):
+    """A file that cannot be read, or not to its end, and a sentence with the reason."""
 
-    source: Source
+    source: MediaSource
     reason: str
 
 
-def find(paths: Iterable[Path], leave_out: Path) -> list[Source]:
-    """Pictures and videos among ``paths`` and in the folders among them, sorted within each folder, every file once.
+def find_sources(paths: Iterable[Path], leave_out: Path) -> list[MediaSource]:
+    """Finds images and videos, sorted within each folder, each file once.
 
     Args:
-        paths: files, taken whatever their name, and folders, searched with all folders in them.
-        leave_out: a folder that is not searched when it lies in one of ``paths``: earlier results are no pictures to
-            predict on.
+        paths: files with any suffix, and folders, which are searched recursively.
+        leave_out: a folder that is not searched, such as the folder of earlier results.
 
     Raises:
-        ValueError: one of ``paths`` does not exist, or is a folder without pictures and videos.
+        UserError: a path does not exist, or a folder contains no images or videos.
     """
-    sources: dict[Path, Source] = {}
+    sources: dict[Path, MediaSource] = {}
     for path in paths:
-        if path.is_dir():
-            inside = leave_out.resolve()
-            found = [
-                Source(file, file.relative_to(path).as_posix())
-                for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in (*SUFFIXES, *VIDEOS)
-                and inside not in file.resolve().parents
-                and not file.is_dir()
-            ]
-            if not found:
-                raise UserError(f"{path} holds no pictures and no videos.")
-        elif path.exists():
-            found = [Source(path, path.name)]
-        else:
-            raise UserError(f"There is no file or folder {path}.")
+        if not path.exists():
+            raise UserError(f"{path} does not exist; pass an image, a video or a folder of them.")
+        found = search_folder(path, leave_out) if path.is_dir() else [MediaSource(path, path.name)]
+        if not found:
+            raise UserError(f"{path} contains no images or videos.")
         for source in found:
             sources.setdefault(source.path.resolve(), source)
     return list(sources.values())
 
 
-def count(sources: Iterable[Source]) -> int:
-    """How many pictures and frames there will be, as far as the videos tell."""
-    return sum(max(0, frames_told(cv2.VideoCapture(str(s.path)))) if s.is_video else 1 for s in sources)
+def search_folder(folder: Path, leave_out: Path) -> list[MediaSource]:
+    """Finds images and videos in ``folder`` and its subfolders, except in ``leave_out``."""
+    excluded = leave_out.resolve()
+    return [
+        MediaSource(file, file.relative_to(folder).as_posix())
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in (*SUFFIXES, *VIDEO_SUFFIXES)
+        and excluded not in file.resolve().parents
+        and not file.is_dir()
+    ]
 
 
-def frames_told(video: cv2.VideoCapture) -> int:
-    """Frames of ``video`` by its header, which may be an estimate; not positive where it does not tell."""
+def count_frames(sources: Iterable[MediaSource]) -> int:
+    """Counts the images, and the frames of videos according to their headers."""
+    return sum(max(0, read_frame_count(cv2.VideoCapture(str(s.path)))) if s.is_video else 1 for s in sources)
+
+
+def read_frame_count(video: cv2.VideoCapture) -> int:
+    """Returns the number of frames in the header of ``video``: an estimate, and not positive if it is unknown."""
     return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
 
 
-def read(sources: Iterable[Source]) -> Iterator[VideoFrame | Unreadable]:
-    """Reads pictures whole and videos frame by frame; nothing that is wrong with a file stops it."""
+def read_frames(sources: Iterable[MediaSource]) -> Iterator[MediaFrame | UnreadableSource]:
+    """Reads images and the frames of videos; a damaged file does not end the iteration."""
     for source in sources:
         if source.is_video:
             yield from read_video(source)
             continue
         try:
-            yield VideoFrame(source, read_image(source.path, source.size))
+            yield MediaFrame(source, read_image(source.path, source.size))
         except ImageError as error:
-            yield Unreadable(source, str(error))
+            yield UnreadableSource(source, str(error))
 
 
-def read_video(source: Source) -> Iterator[VideoFrame | Unreadable]:
-    """The frames of a video, turned as its camera noted; what is wrong with it comes last."""
+def read_video(source: MediaSource) -> Iterator[MediaFrame | UnreadableSource]:
+    """Reads the frames of a video in the orientation that the camera stored; the reason for damage comes last."""
     video = cv2.VideoCapture(str(source.path))
-    rate = video.get(cv2.CAP_PROP_FPS)
-    rate = rate if 0 < rate < 1000 else USUAL_RATE
+    fps = video.get(cv2.CAP_PROP_FPS)
+    fps = fps if 0 < fps < 1000 else DEFAULT_FPS
     number = 0
     while (read := video.read())[0]:
         seconds = round(video.get(cv2.CAP_PROP_POS_MSEC) / 1000, 6)
         image = np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), dtype=np.uint8)
-        yield VideoFrame(source, image, Moment(number, seconds, rate))
+        yield MediaFrame(source, image, Timestamp(number, seconds, fps))
         number += 1
     if not number:
-        yield Unreadable(source, f"{source.path} cannot be read as a video.")
-    elif number < 0.9 * frames_told(video):  # headers estimate
-        yield Unreadable(source, f"{source.path} breaks off after {number} of {frames_told(video)} frames.")
+        yield UnreadableSource(source, f"{source.path} cannot be read as a video.")
+    elif number < 0.9 * read_frame_count(video):  # headers hold estimates
+        yield UnreadableSource(source, f"{source.path} ends after {number} of {read_frame_count(video)} frames.")
 
 
-def ahead(items: Iterator[Item], most: int = 4) -> Generator[Item]:
-    """Takes from ``items`` in a background thread, so that ``most`` of them are ready when they are asked for."""
+def prefetch(items: Iterator[Item], number: int = 4) -> Generator[Item]:
+    """Takes up to ``number`` of ``items`` ahead of their use, in a background thread."""
     with ThreadPoolExecutor(1) as reader:
-        waiting = deque(reader.submit(next, items, None) for _ in range(most))
+        waiting = deque(reader.submit(next, items, None) for _ in range(number))
         try:
             while (item := waiting.popleft().result()) is not None:
                 waiting.append(reader.submit(next, items, None))
@@ -146,48 +147,39 @@ def ahead(items: Iterator[Item], most: int = 4) -> Generator[Item]:
             reader.shutdown(cancel_futures=True)
 
 
-def targets(sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
-    """For every source a file in ``folder`` of its own to draw into: by its name, numbered where that is taken.
+def name_drawing(source: MediaSource) -> str:
+    """Names the drawn image or video: JPEG, PNG and MP4 files keep their name, others get ".jpg" or ".mp4" added."""
+    kept, added = ((".mp4",), ".mp4") if source.is_video else ((".jpg", ".jpeg", ".png"), ".jpg")
+    return source.name if source.path.suffix.lower() in kept else source.name + added
 
-    JPEG and PNG pictures stay what they are, others become JPEG; videos become MP4. No source is ever written to.
+
+def name_label_map(source: MediaSource) -> str:
+    """Names the label map of an image, as data sets pair masks with images, or the folder for those of a video."""
+    return source.name if source.is_video else Path(source.name).with_suffix(".png").as_posix()
+
+
+def assign_paths(
+    sources: Sequence[MediaSource], folder: Path, name: Callable[[MediaSource], str], taken: Collection[Path] = ()
+) -> dict[Path, Path]:
+    """Assigns a path in ``folder`` to each source, by the source's path.
+
+    A number is added to a name that is ``taken``, that another source has, or that belongs to a source file or folder.
     """
-
-    def name(source: Source) -> str:
-        kept, other = ((".mp4",), ".mp4") if source.is_video else ((".jpg", ".jpeg", ".png"), ".jpg")
-        return source.name if source.path.suffix.lower() in kept else source.name + other
-
-    return apart(sources, [folder / name(source) for source in sources], ())
-
-
-def map_targets(sources: Sequence[Source], folder: Path, drawings: Collection[Path]) -> dict[Path, Path]:
-    """For every source a place in ``folder`` of its own for label maps: by its name, numbered where that is taken.
-
-    Pictures have a PNG file, videos a folder for those of their frames; none of them is one of ``drawings``.
-    """
-
-    def name(source: Source) -> str:
-        # as data sets pair masks with images, by the name but for the kind of file
-        return source.name if source.is_video else Path(source.name).with_suffix(".png").as_posix()
-
-    return apart(sources, [folder / name(source) for source in sources], drawings)
-
-
-def apart(sources: Sequence[Source], wanted: Sequence[Path], taken: Collection[Path]) -> dict[Path, Path]:
-    """For every source the place that is wanted for it, numbered where it is ``taken``, a source's or a folder's."""
 
     def key(path: Path) -> str:
-        return str(path.resolve()).casefold()  # some file systems do not tell a.JPG from A.jpg
+        return str(path.resolve()).casefold()  # some file systems do not distinguish a.JPG from A.jpg
 
+    wanted = [folder / name(source) for source in sources]
     files = [*taken, *(source.path for source in sources)]
-    direct = {path.parent for path in (*wanted, *files)}
-    folders = {folder for path in direct for folder in (path, *path.parents)}
+    parents = {path.parent for path in (*wanted, *files)}
+    folders = {folder for path in parents for folder in (path, *path.parents)}
     occupied = {key(path) for path in (*files, *folders)}
-    chosen: dict[Path, Path] = {}
-    for source, target in zip(sources, wanted, strict=True):
-        first, number = target, 1
-        while key(target) in occupied:
+    assigned: dict[Path, Path] = {}
+    for source, first in zip(sources, wanted, strict=True):
+        path, number = first, 1
+        while key(path) in occupied:
             number += 1
-            target = first.with_stem(f"{first.stem}-{number}")
-        occupied.add(key(target))
-        chosen[source.path] = target
-    return chosen
+            path = first.with_stem(f"{first.stem}-{number}")
+        occupied.add(key(path))
+        assigned[source.path] = path
+    return assigned

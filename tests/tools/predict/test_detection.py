@@ -1,4 +1,4 @@
-"""`litmobile predict` finds what Python's predict finds, draws it, and leaves a file of it."""
+"""`litmobile predict` with a detector: the detections of `Network.predict`, drawn and in a JSON file."""
 
 from __future__ import annotations
 
@@ -22,48 +22,44 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
 from support.cli import refusal
 from support.own import Deep
-from support.predicting import Rows, as_rows, drawn, film, pictures, save, size_of, without
+from support.predicting import Rows, as_rows, drop_keys, image_files, image_size, media_files, save_network, write_video
 
-# what is found
+# detections
 
 
-def test_boxes_scores_and_classes_are_those_of_python_to_the_bit(
-    run: Path, shapes: Path, predict: Callable[..., Rows]
-) -> None:
+def test_rows_equal_the_predictions_of_python(run: Path, shapes: Path, predict: Callable[..., Rows]) -> None:
     rows = predict(shapes / "val")
     network = litmobile.load(run)
-    for number, path in enumerate(pictures(shapes), start=1):
+    for number, path in enumerate(image_files(shapes), start=1):
         own = [row for row in rows if row["image_id"] == number]
         assert {row["file_name"] for row in own} == {path.as_posix()}
-        assert without(own, "image_id", "file_name") == as_rows(network.predict(path))
+        assert drop_keys(own, "image_id", "file_name") == as_rows(network.predict(path))
 
 
-def test_pictures_are_turned_as_the_camera_noted(
-    run: Path, shapes: Path, tmp_path: Path, predict: Callable[..., Rows]
-) -> None:
+def test_exif_orientation_is_applied(run: Path, shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    with Image.open(pictures(shapes)[0]) as image:
+    with Image.open(image_files(shapes)[0]) as image:
         image.save(tmp_path / "turned.jpg", exif=exif)
         height, width = image.width, image.height
     rows = predict(tmp_path / "turned.jpg")
-    assert without(rows, "image_id", "file_name") == as_rows(litmobile.load(run).predict(tmp_path / "turned.jpg"))
-    assert size_of(tmp_path / "out" / "turned.jpg") == (height, width)
+    assert drop_keys(rows, "image_id", "file_name") == as_rows(litmobile.load(run).predict(tmp_path / "turned.jpg"))
+    assert image_size(tmp_path / "out" / "turned.jpg") == (height, width)
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mp4", "film.MOV", "film.mkv"])
 def test_videos_are_predicted_frame_by_frame(
     name: str, run: Path, tmp_path: Path, predict: Callable[..., Rows]
 ) -> None:
-    path = film(tmp_path / name)
+    path = write_video(tmp_path / name)
     rows = predict(path)
     network, video = litmobile.load(run), cv2.VideoCapture(str(path))
     for frame in range(6):
         own = [row for row in rows if row["frame"] == frame]
         assert {(row["image_id"], row["timestamp"]) for row in own} == {(frame + 1, frame / 12.5)}
         image = np.ascontiguousarray(video.read()[1][:, :, ::-1])
-        assert without(own, "image_id", "file_name", "frame", "timestamp") == as_rows(network.predict(image))
-    (target,) = drawn(tmp_path / "out")
+        assert drop_keys(own, "image_id", "file_name", "frame", "timestamp") == as_rows(network.predict(image))
+    (target,) = media_files(tmp_path / "out")
     result = cv2.VideoCapture(str(tmp_path / "out" / target))
     assert target.endswith(".mp4")
     assert [result.read()[0] for _ in range(7)] == [True] * 6 + [False]
@@ -71,28 +67,26 @@ def test_videos_are_predicted_frame_by_frame(
     assert (result.get(cv2.CAP_PROP_FRAME_WIDTH), result.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (96, 64)
 
 
-def test_the_score_limits_what_is_drawn_and_nothing_else(
-    shapes: Path, tmp_path: Path, predict: Callable[..., Rows]
-) -> None:
-    path = pictures(shapes)[0]
+def test_the_score_affects_drawings_only(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
+    path = image_files(shapes)[0]
     everything = predict(path, "--score", "0")
     first = (tmp_path / "out" / path.name).read_bytes()
     assert predict(path, "--score=1") == everything
     assert (tmp_path / "out" / path.name).read_bytes() != first
 
 
-def test_without_pictures_only_json_is_written(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
-    assert predict(shapes / "val", film(tmp_path / "film.avi"), "--no-pictures")
+def test_without_images_only_json_is_written(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
+    assert predict(shapes / "val", write_video(tmp_path / "film.avi"), "--no-pictures")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.json"]
 
 
-# where it is looked for and where it goes
+# input and output files
 
 
-def test_folders_are_searched_and_no_picture_overwrites_another(
+def test_folders_are_searched_and_no_image_is_overwritten(
     shapes: Path, tmp_path: Path, predict: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = pictures(shapes)[0]
+    source = image_files(shapes)[0]
     for name in ("b/x.jpg", "b/deep/x.jpg", "a/x.jpg", "a/Y.JPG", "a/y.txt", "other/x.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, tmp_path / name)
@@ -101,46 +95,46 @@ def test_folders_are_searched_and_no_picture_overwrites_another(
     rows = predict(tmp_path / "b", tmp_path / "a", tmp_path / "other" / "x.jpg", tmp_path / "a" / "x.jpg")
     order = list(dict.fromkeys(Path(row["file_name"]).relative_to(tmp_path).as_posix() for row in rows))
     assert order == ["b/deep/x.jpg", "b/x.jpg", "a/Y.JPG", "a/x.bmp", "a/x.jpg", "a/x.png", "other/x.jpg"]
-    assert drawn(tmp_path / "out") == ["Y.JPG", "deep/x.jpg", "x-2.jpg", "x-3.jpg", "x.bmp.jpg", "x.jpg", "x.png"]
-    assert size_of(tmp_path / "out" / "x.png") == size_of(tmp_path / "out" / "x.bmp.jpg") == (40, 50)
-    assert size_of(tmp_path / "out" / "Y.JPG") == size_of(source)
+    assert media_files(tmp_path / "out") == ["Y.JPG", "deep/x.jpg", "x-2.jpg", "x-3.jpg", "x.bmp.jpg", "x.jpg", "x.png"]
+    assert image_size(tmp_path / "out" / "x.png") == image_size(tmp_path / "out" / "x.bmp.jpg") == (40, 50)
+    assert image_size(tmp_path / "out" / "Y.JPG") == image_size(source)
     printed = capsys.readouterr().out
-    assert f"Predicted 7 pictures. The results are in {tmp_path / 'out'}." in printed
+    assert f"Predicted 7 images. The results are in {tmp_path / 'out'}." in printed
 
 
-def test_results_go_into_the_run_and_are_no_pictures_to_predict_on(run: Path, shapes: Path, tmp_path: Path) -> None:
+def test_earlier_results_in_the_run_are_not_input(run: Path, shapes: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
-    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("pictures"))
-    shutil.copy(pictures(shapes)[0], copy / "mine.jpg")
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("images"))
+    shutil.copy(image_files(shapes)[0], copy / "mine.jpg")
     for _ in range(2):
         main(["predict", "--run", str(copy), str(copy)])
         rows = json.loads((copy / "predictions" / "predictions.json").read_text())
         assert {row["image_id"] for row in rows} == {1}
-        assert drawn(copy / "predictions") == ["mine.jpg"]
+        assert media_files(copy / "predictions") == ["mine.jpg"]
 
 
-def test_a_picture_is_never_drawn_over(run: Path, shapes: Path, tmp_path: Path) -> None:
+def test_an_input_image_is_never_overwritten(run: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.jpg"
-    shutil.copy(pictures(shapes)[0], path)
+    shutil.copy(image_files(shapes)[0], path)
     before = path.read_bytes()
     main(["predict", "--run", str(run), str(path), "--out", str(tmp_path)])
     assert path.read_bytes() == before
-    assert size_of(tmp_path / "mine-2.jpg") == size_of(path)
+    assert image_size(tmp_path / "mine-2.jpg") == image_size(path)
 
 
-def test_drawings_do_not_go_among_the_pictures(
+def test_results_among_the_input_images_are_refused(
     run: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(pictures(shapes)[0], tmp_path / "mine.jpg")
-    with pytest.raises(SystemExit, match="name another"):
+    shutil.copy(image_files(shapes)[0], tmp_path / "mine.jpg")
+    with pytest.raises(SystemExit, match="pass another"):
         main(["predict", "--run", str(run), str(tmp_path), "--out", str(tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]
 
 
-def test_a_checkpoint_file_is_as_good_as_a_run(run: Path, shapes: Path, tmp_path: Path) -> None:
-    checkpoint, path = run / "checkpoints" / "best.ckpt", pictures(shapes)[0]
+def test_a_checkpoint_file_replaces_a_run(run: Path, shapes: Path, tmp_path: Path) -> None:
+    checkpoint, path = run / "checkpoints" / "best.ckpt", image_files(shapes)[0]
     main(["predict", "--run", str(checkpoint), str(path), "--out", str(tmp_path / "out")])
-    assert drawn(tmp_path / "out") == [path.name]
+    assert media_files(tmp_path / "out") == [path.name]
 
 
 # damaged files
@@ -151,11 +145,11 @@ def test_damaged_files_are_named_and_skipped(
 ) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
-    whole = pictures(shapes)[0].read_bytes()
+    whole = image_files(shapes)[0].read_bytes()
     (folder / "a.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "b.jpg").write_bytes(whole)
     (folder / "c.mp4").write_text("no video")
-    cut = film(folder / "d.mkv", frames=20)
+    cut = write_video(folder / "d.mkv", frames=20)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     rows = predict(folder)
     assert {Path(row["file_name"]).name for row in rows} == {"b.jpg", "d.mkv"}
@@ -163,26 +157,26 @@ def test_damaged_files_are_named_and_skipped(
     said = capsys.readouterr()
     assert f"{folder / 'a.jpg'} cannot be read as a picture: image file is truncated" in said.err
     assert f"{folder / 'c.mp4'} cannot be read as a video." in said.err
-    assert f"{cut} breaks off after " in said.err
+    assert f"{cut} ends after " in said.err
     assert f"3 files ({folder / 'a.jpg'}, {folder / 'c.mp4'}, {cut})." in said.out
-    assert "Predicted 1 picture and" in said.out
+    assert "Predicted 1 image and" in said.out
 
 
-def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path, refuse: Callable[..., str]) -> None:
-    (tmp_path / "a.jpg").write_text("no picture")
+def test_unreadable_input_writes_nothing(tmp_path: Path, refuse: Callable[..., str]) -> None:
+    (tmp_path / "a.jpg").write_text("not an image")
     answer = refuse(tmp_path, "--out", tmp_path / "out")
     assert answer.startswith("litmobile: None of the 1 files could be read.")
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interruption_leaves_what_was_found(
+def test_an_interruption_leaves_complete_rows(
     run: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, calls = Network.predict, []
 
     def interrupted(self: Network, image: Any, *views: Any) -> Any:
         calls.append(image)
-        if len(calls) > 3:  # the first one asks what the network predicts
+        if len(calls) > 3:  # the first call is on a blank image
             raise KeyboardInterrupt
         return whole(self, image, *views)
 
@@ -190,7 +184,7 @@ def test_an_interruption_leaves_what_was_found(
     words = ("predict", "--run", str(run), str(shapes / "val"), "--out", str(tmp_path))
     with pytest.raises(SystemExit, match="130"):
         main(list(words))
-    assert "Predicted 2 pictures." in capsys.readouterr().out
+    assert "Predicted 2 images." in capsys.readouterr().out
     rows = json.loads((tmp_path / "predictions.json").read_text())
     assert {row["image_id"] for row in rows} == {1, 2}
 
@@ -201,20 +195,20 @@ def test_an_interruption_leaves_what_was_found(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["/nowhere.jpg"], "litmobile: There is no file or folder /nowhere.jpg."),
-        (["empty"], "litmobile: empty holds no pictures and no videos."),
+        (["/nowhere.jpg"], "litmobile: /nowhere.jpg does not exist; pass an image, a video or a folder of them."),
+        (["empty"], "litmobile: empty contains no images or videos."),
         (["--score", "1.5", "empty"], "litmobile: --score must be between 0 and 1, not 1.5."),
         (["--score=nan", "empty"], "litmobile: --score must be between 0 and 1, not nan."),
         (["--run", "/nowhere", "empty"], "litmobile: There is no checkpoint /nowhere."),
         (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
-        (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, where a folder for the results is needed."),
+        (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, but the results need a folder."),
         (["--run", "text.txt", "empty"], "litmobile: text.txt is no checkpoint of litmobile"),
         (["--annotations", "/nowhere", "one.jpg"], "litmobile: There is no annotation file /nowhere."),
         (["--socre=0.3", "empty"], "unrecognized arguments: --socre=0.3"),
         ([], "the following arguments are required: PATH"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_sentence(
+def test_wrong_input_gives_a_one_sentence_error(
     words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Callable[..., str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -228,18 +222,18 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 
 def test_a_checkpoint_file_needs_a_folder_for_the_results(run: Path, refuse: Callable[..., str]) -> None:
     answer = refuse("--run", run / "checkpoints" / "best.ckpt", "x.jpg")
-    assert "--out has to name a folder for the results, because " in answer
+    assert "--out must name a folder for the results, because " in answer
 
 
-def test_a_network_of_another_kind_is_refused(shapes: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
+def test_a_network_with_other_predictions_is_refused(shapes: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
     network = Network(MobileNetV2(0.35), Deep, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
-    save(network, tmp_path / "other.ckpt")
+    save_network(network, tmp_path / "other.ckpt")
     answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
     assert "can write Detections, Classification and Segmentation, but this network predicts Depth." in answer
     assert not (tmp_path / "out").exists()
 
 
-def test_help_answers_without_importing_torch() -> None:
+def test_help_does_not_import_torch() -> None:
     script = "import sys\nfrom litmobile.tools.cli import main\ntry:\n    main(['predict', '--help'])\n"
     script += "finally:\n    assert 'torch' not in sys.modules"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -247,7 +241,7 @@ def test_help_answers_without_importing_torch() -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])
-def test_a_device_that_is_not_there_is_named(
+def test_an_absent_device_is_named_in_the_error(
     device: str, run: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refusal("predict", "--run", str(run), str(shapes / "val"), "--device", device, capsys=capsys)

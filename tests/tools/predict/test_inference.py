@@ -1,4 +1,4 @@
-"""`litmobile predict` with windows, scales and mirror images: what an evaluation sees."""
+"""`litmobile predict` with windows, scales and flips, as in an evaluation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from litmobile.tasks.segmentation import Inference
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tools.cli import main
 from support.cli import refusal
-from support.predicting import pictures
-from support.segmenting import Segment, expected, noise
+from support.predicting import image_files
+from support.segmenting import Segment, noise, predict_labels
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,16 @@ from support.segmenting import Segment, expected, noise
     ],
     ids=str,
 )
-def test_views_are_those_of_an_evaluation(
+def test_options_equal_those_of_an_evaluation(
     words: list[str], inference: Inference, segmenter: Path, tmp_path: Path, segment: Segment
 ) -> None:
     cv2.imwrite(str(tmp_path / "x.png"), noise(90, 100))
-    found = litmobile.load(segmenter).predict(tmp_path / "x.png", inference)
-    assert isinstance(found, Segmentation)
-    assert found.scores.sum(0).allclose(torch.ones(90, 100)), "probabilities"
+    prediction = litmobile.load(segmenter).predict(tmp_path / "x.png", inference)
+    assert isinstance(prediction, Segmentation)
+    assert prediction.scores.sum(0).allclose(torch.ones(90, 100)), "probabilities"
     labels = read_values(segment(tmp_path / "x.png", *words) / "labels" / "x.png")
-    assert np.array_equal(labels, found.labels)
-    assert not np.array_equal(labels, expected(segmenter, tmp_path / "x.png")), "it makes a difference"
+    assert np.array_equal(labels, prediction.labels)
+    assert not np.array_equal(labels, predict_labels(segmenter, tmp_path / "x.png")), "it makes a difference"
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,21 @@ def test_misused_options_are_one_line(words: list[str], said: str, capsys: pytes
         (["--scales", "0"], "scales must be factors above 0 and up to 8, one at least, not (0.0,)."),
         (["--window", "64", "64", "--overlap", "1"], "overlap must be a share in 0 … 1, 1 not included, not 1.0."),
         (["--overlap", "0.5"], "--overlap is of windows: give their size with --window."),
-        (["--score", "0.5"], "--score is for boxes and names of classes, and"),
+        (["--score", "0.5"], "--score can only be used with a detector or a classifier, but"),
     ],
 )
-def test_impossible_views_are_refused(
+def test_impossible_values_are_refused(
     words: list[str], said: str, shapes: Path, segmenter: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refusal("predict", "--run", str(segmenter), str(pictures(shapes)[0]), *words, capsys=capsys)
+    assert said in refusal("predict", "--run", str(segmenter), str(image_files(shapes)[0]), *words, capsys=capsys)
 
 
 @pytest.mark.parametrize("word", ["--flip", "--scales=1,2"])
-def test_views_are_for_label_maps(word: str, shapes: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = refusal("predict", "--run", str(run), str(pictures(shapes)[0]), word, capsys=capsys)
-    assert f"--window, --scales and --flip are for label maps, and {run} predicts none." in answer
+def test_inference_needs_a_segmentation_network(
+    word: str, shapes: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = refusal("predict", "--run", str(run), str(image_files(shapes)[0]), word, capsys=capsys)
+    assert (
+        f"--window, --scales and --flip can only be used with a segmentation network, but {run} is a detector."
+        in answer
+    )

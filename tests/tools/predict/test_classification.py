@@ -1,4 +1,4 @@
-"""`litmobile predict` with a classifier: a row of CSV for every picture and frame, and captions below them."""
+"""`litmobile predict` with a classifier: a CSV row for every image and frame, and captions below them."""
 
 from __future__ import annotations
 
@@ -21,48 +21,52 @@ from litmobile.tasks.images import read_image
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from litmobile.tools.predict.results import ClassificationResults, Name
-from litmobile.tools.predict.sources import Moment
+from litmobile.tools.predict.results import ClassificationWriter, PredictionJob
+from litmobile.tools.predict.sources import MediaFrame, MediaSource, Timestamp
 from support.cli import refusal
-from support.predicting import drawn, film, pictures, save, size_of
+from support.predicting import image_files, image_size, media_files, save_network, write_video
 
 Rows = list[dict[str, str]]
 CLASSES = ("ant", 'bee, "honey"', "c", "d", "e", "f", "a class with a name that is far too long for a caption")
 
 
-def saved(classes: tuple[str, ...], path: Path) -> Path:
-    """The checkpoint of a small classifier, whose scores differ from picture to picture."""
+def save_classifier(classes: tuple[str, ...], path: Path) -> Path:
+    """Write the checkpoint of a small classifier whose scores differ between images."""
     torch.manual_seed(0)
     network = Network(MobileNetV2(0.35), Classifier, classes, Preprocessing((64, 64)), role="classification")
     with torch.no_grad():
         logits = network.eval()(torch.rand(1, 3, 64, 64))
         network.head.layers[-1].weight.div_(logits.std())  # type: ignore[index,union-attr]
-    return save(network, path)
+    return save_network(network, path)
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(CLASSES, tmp_path_factory.mktemp("runs") / "classifier.ckpt")
+    return save_classifier(CLASSES, tmp_path_factory.mktemp("runs") / "classifier.ckpt")
 
 
 @pytest.fixture
 def classify(classifier: Path, tmp_path: Path) -> Callable[..., Rows]:
-    """Predicts into ``tmp_path / "out"`` and gives what the file of results holds."""
+    """Predict into ``tmp_path / "out"`` and return the rows of the result file."""
 
     def classify(*words: object, run: Path = classifier) -> Rows:
         main(["predict", "--run", str(run), "--out", str(tmp_path / "out"), *map(str, words)])
-        return rows_of(tmp_path / "out" / "predictions.csv")
+        return read_rows(tmp_path / "out" / "predictions.csv")
 
     return classify
 
 
-def rows_of(file: Path) -> Rows:
+def read_rows(file: Path) -> Rows:
     with file.open(newline="", encoding="utf-8", errors="surrogateescape") as opened:
         return list(csv.DictReader(opened))
 
 
+def frame_of(name: str, timestamp: Timestamp | None = None) -> MediaFrame:
+    return MediaFrame(MediaSource(Path(name), name), np.zeros((1, 1, 3), np.uint8), timestamp)
+
+
 def assert_row(row: dict[str, str], scores: torch.Tensor, classes: tuple[str, ...] = CLASSES) -> None:
-    """Check that a row holds the greatest of ``scores`` in order."""
+    """Check that a row contains the highest of ``scores`` in descending order."""
     count = min(5, len(classes))
     order = sorted(range(len(classes)), key=lambda k: -float(scores[k]))[:count]
     assert [row[f"class_{rank + 1}"] for rank in range(count)] == [classes[k] for k in order]
@@ -71,33 +75,33 @@ def assert_row(row: dict[str, str], scores: torch.Tensor, classes: tuple[str, ..
         assert len(row[f"score_{rank}"].partition("e")[0].replace(".", "").lstrip("0")) <= 6
 
 
-def test_scores_and_classes_are_those_of_python(
+def test_rows_equal_the_predictions_of_python(
     classifier: Path, shapes: Path, classify: Callable[..., Rows], tmp_path: Path
 ) -> None:
     rows, network = classify(shapes / "val"), litmobile.load(classifier)
-    assert [row["file_name"] for row in rows] == [path.as_posix() for path in pictures(shapes)]
-    for row, path in zip(rows, pictures(shapes), strict=True):
+    assert [row["file_name"] for row in rows] == [path.as_posix() for path in image_files(shapes)]
+    for row, path in zip(rows, image_files(shapes), strict=True):
         assert (row["frame"], row["seconds"]) == ("", "")
         assert_row(row, network.predict(path).scores)
-    assert len({row["score_1"] for row in rows}) == len(rows), "pictures differ"
+    assert len({row["score_1"] for row in rows}) == len(rows), "images differ"
     header = (tmp_path / "out" / "predictions.csv").read_text().partition("\n")[0]
     assert header == "file_name,frame,seconds," + ",".join(f"class_{k},score_{k}" for k in range(1, 6))
 
 
-def test_fewer_classes_than_five_have_fewer_columns(
+def test_fewer_than_five_classes_have_fewer_columns(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows]
 ) -> None:
-    run = saved(("a", "b"), tmp_path / "two.ckpt")
-    (row,) = classify(pictures(shapes)[0], run=run)
+    run = save_classifier(("a", "b"), tmp_path / "two.ckpt")
+    (row,) = classify(image_files(shapes)[0], run=run)
     assert list(row) == ["file_name", "frame", "seconds", "class_1", "score_1", "class_2", "score_2"]
-    assert_row(row, litmobile.load(run).predict(pictures(shapes)[0]).scores, ("a", "b"))
+    assert_row(row, litmobile.load(run).predict(image_files(shapes)[0]).scores, ("a", "b"))
 
 
 @pytest.mark.parametrize("size", [(96, 64), (40, 46)])
-def test_a_video_has_a_row_for_every_frame_and_stays_playable(
+def test_a_video_has_a_row_for_every_frame(
     size: tuple[int, int], classifier: Path, tmp_path: Path, classify: Callable[..., Rows]
 ) -> None:
-    path = film(tmp_path / "film.avi", size=size)
+    path = write_video(tmp_path / "film.avi", size=size)
     rows = classify(path, "--score=0.9")
     network, video = litmobile.load(classifier), cv2.VideoCapture(str(path))
     assert [(row["file_name"], row["frame"]) for row in rows] == [(path.as_posix(), str(k)) for k in range(6)]
@@ -110,53 +114,52 @@ def test_a_video_has_a_row_for_every_frame_and_stays_playable(
     assert result.get(cv2.CAP_PROP_FRAME_HEIGHT) > size[1]
 
 
-def test_names_with_commas_quotes_and_line_ends_come_back(
-    shapes: Path, tmp_path: Path, classify: Callable[..., Rows]
-) -> None:
+def test_special_characters_in_file_names_are_kept(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
     names = ["a, b.jpg", 'say "x".jpg', "two\nlines.jpg", "Käfer.jpg"]
     for name in names:
-        shutil.copy(pictures(shapes)[0], tmp_path / name)
+        shutil.copy(image_files(shapes)[0], tmp_path / name)
     rows = classify(*(tmp_path / name for name in names))
     assert [row["file_name"] for row in rows] == [(tmp_path / name).as_posix() for name in names]
 
 
-def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.jpg")
-    with ClassificationResults(tmp_path, ("a", "b")) as results:
-        results.add(Classification(torch.tensor([0.25, 0.75])), Name(1, name), None)
-    (row,) = rows_of(tmp_path / "predictions.csv")
+    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path)) as writer:
+        writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of(name))
+    (row,) = read_rows(tmp_path / "predictions.csv")
     assert row["file_name"] == name
 
 
-def test_every_row_is_in_the_file_once_it_is_written(tmp_path: Path) -> None:
-    with ClassificationResults(tmp_path, ("a", "b")) as results:
+def test_every_row_is_written_at_once(tmp_path: Path) -> None:
+    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path)) as writer:
         for frame in range(3):
-            results.add(Classification(torch.tensor([0.25, 0.75])), Name(1, "x.mp4"), Moment(frame, frame / 4, 4.0))
+            timestamp = Timestamp(frame, frame / 4, 4.0)
+            writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of("x.mp4", timestamp))
             text = (tmp_path / "predictions.csv").read_text()
             assert text.endswith(f"x.mp4,{frame},{frame / 4},b,0.75,a,0.25\n")
 
 
-def test_an_unreadable_picture_is_named_and_the_others_are_written(
+def test_unreadable_images_are_named_and_skipped(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "a.jpg").write_text("no picture")
-    rows = classify(tmp_path / "a.jpg", pictures(shapes)[0], pictures(shapes)[1])
-    assert [row["file_name"] for row in rows] == [path.as_posix() for path in pictures(shapes)[:2]]
+    (tmp_path / "a.jpg").write_text("not an image")
+    rows = classify(tmp_path / "a.jpg", image_files(shapes)[0], image_files(shapes)[1])
+    assert [row["file_name"] for row in rows] == [path.as_posix() for path in image_files(shapes)[:2]]
     said = capsys.readouterr()
     assert f"{tmp_path / 'a.jpg'} cannot be read as a picture" in said.err
     assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
 
 
-def test_captions_stand_below_the_picture_and_heed_the_score(
+def test_captions_are_below_the_image_and_obey_the_score(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows]
 ) -> None:
-    path = tmp_path / "x.png"  # which keeps its pixels
-    cv2.imwrite(str(path), cv2.imread(str(pictures(shapes)[0])))
-    height, width = size_of(path)
+    path = tmp_path / "x.png"  # a lossless format
+    cv2.imwrite(str(path), cv2.imread(str(image_files(shapes)[0])))
+    height, width = image_size(path)
     (everything,) = classify(path, "--score=0")
     captions = []
     for score in ("0", "1"):
-        assert classify(path, f"--score={score}") == [everything], "the score limits what is drawn and nothing else"
+        assert classify(path, f"--score={score}") == [everything], "the score affects drawings only"
         result = read_image(tmp_path / "out" / "x.png")
         assert np.array_equal(result[:height, :width], read_image(path))
         captions.append(result[height:])
@@ -164,17 +167,17 @@ def test_captions_stand_below_the_picture_and_heed_the_score(
     assert (captions[0] > 200).any() and not (captions[1] > 200).any()
 
 
-def test_without_pictures_only_csv_is_written(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
-    classify(shapes / "val", film(tmp_path / "film.avi"), "--no-pictures")
+def test_without_images_only_csv_is_written(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
+    classify(shapes / "val", write_video(tmp_path / "film.avi"), "--no-pictures")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
-    assert drawn(tmp_path / "out") == []
+    assert media_files(tmp_path / "out") == []
 
 
-def test_annotations_are_for_detections(
+def test_annotations_need_a_detector(
     classifier: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = shapes / "annotations" / "instances_val.json"
     words = [shapes / "val", "--annotations", file, "--out", tmp_path / "out"]
     said = refusal("predict", "--run", str(classifier), *map(str, words), capsys=capsys)
-    assert f"--annotations names detections by the ids of a COCO file, and {classifier} predicts none." in said
+    assert f"--annotations can only be used with a detector, but {classifier} is a classifier." in said
     assert not (tmp_path / "out").exists()

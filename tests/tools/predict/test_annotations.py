@@ -1,4 +1,4 @@
-"""`litmobile predict --annotations` takes the ids of a COCO file, so that COCO's tools evaluate the results."""
+"""`litmobile predict --annotations` writes the ids of a COCO file, so that COCO's tools can evaluate the results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pycocotools.cocoeval import COCOeval
 
 import litmobile
 from litmobile.tools.cli import main
-from support.predicting import Rows, as_rows, pictures, size_of
+from support.predicting import Rows, as_rows, image_files, image_size
 
 
 @pytest.fixture(scope="module")
 def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set whose truth is what the run finds best, moved a little, under ids of every kind."""
+    """Write a data set whose objects are the run's best detections, shifted a little, with irregular ids."""
     root = tmp_path_factory.mktemp("data") / "annotated"
     shutil.copytree(shapes / "val", root / "val")
     network = litmobile.load(run)
@@ -33,8 +33,8 @@ def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory)
         "annotations": [],
         "categories": [{"id": 10 + 3 * k, "name": name} for k, name in enumerate(network.classes)],
     }
-    for number, path in enumerate(reversed(pictures(shapes))):
-        height, width = size_of(path)
+    for number, path in enumerate(reversed(image_files(shapes))):
+        height, width = image_size(path)
         image = {"id": 100 + 7 * number, "file_name": path.name, "height": height, "width": width}
         content["images"].append(image)
         for row in as_rows(network.predict(path))[:40:8]:
@@ -46,12 +46,12 @@ def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory)
     return root
 
 
-def test_with_annotations_pycocotools_gives_the_figures_of_validate(
+def test_pycocotools_gives_the_figures_of_validate(
     run: Path, annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
 ) -> None:
     file = annotated / "annotations" / "instances_val.json"
     rows = predict(annotated / "val", "--annotations", file)
-    assert {row["file_name"] for row in rows} == {path.name for path in pictures(annotated)}
+    assert {row["file_name"] for row in rows} == {path.name for path in image_files(annotated)}
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
         evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
@@ -67,7 +67,7 @@ def test_with_annotations_pycocotools_gives_the_figures_of_validate(
     assert evaluation.stats.tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_with_annotations_a_picture_is_read_with_the_size_that_they_say(
+def test_images_are_read_with_their_annotated_size(
     annotated: Path, tmp_path: Path, predict: Callable[..., Rows]
 ) -> None:
     content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
@@ -77,18 +77,18 @@ def test_with_annotations_a_picture_is_read_with_the_size_that_they_say(
     with Image.open(annotated / "val" / record["file_name"]) as image:
         image.save(tmp_path / record["file_name"], exif=exif)
     predict(tmp_path / record["file_name"], "--annotations", annotated / "annotations" / "instances_val.json")
-    assert size_of(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
+    assert image_size(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content["images"].pop(), "000001.jpg is none of the images of "),
+        (lambda content: content["images"].pop(), "000001.jpg is not one of the images of "),
         (lambda content: content["categories"].pop(2), "has no category 'square', which the network predicts."),
         (lambda content: content.pop("images"), "it needs a list of records under 'images'"),
     ],
 )
-def test_annotations_that_do_not_fit_are_refused(
+def test_annotations_of_other_data_are_refused(
     change: Callable[[Any], Any], sentence: str, annotated: Path, tmp_path: Path, refuse: Callable[..., str]
 ) -> None:
     content = json.loads((annotated / "annotations" / "instances_val.json").read_text())
@@ -99,7 +99,7 @@ def test_annotations_that_do_not_fit_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_files_cannot_be_one_image(annotated: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
+def test_two_files_for_one_image_are_refused(annotated: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
     shutil.copy(annotated / "val" / "000001.jpg", tmp_path)
     file = annotated / "annotations" / "instances_val.json"
     answer = refuse(annotated / "val", tmp_path, "--annotations", file, "--out", tmp_path / "out")
