@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backbones.blocks import global_average
+from ..backbones.blocks import global_avg_pool
 from ..errors import UserError
 from .contract import ClassDimension, Features, Head, full_precision
 from .predictions import Classification
@@ -78,7 +78,7 @@ class Classifier(Head):
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes]``."""
         x = maps[self.map]
-        pooled = global_average(x) if self.pool_size == 1 else F.adaptive_avg_pool2d(x, self.pool_size).flatten(1)
+        pooled = global_avg_pool(x) if self.pool_size == 1 else F.adaptive_avg_pool2d(x, self.pool_size).flatten(1)
         return self.layers(pooled)
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
+from ..backbones.blocks import ConvConfig, ConvNormAct, global_avg_pool
 from ..errors import UserError
 from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, enlarged
@@ -81,7 +81,7 @@ class LRASPP(PixelHead):
         (self.fine, fine), (self.coarse, coarse) = features.items()
         self.window = Window.at(coarse.stride) if pool == "large" else None
         self.project = ConvNormAct(
-            coarse.channels, channels, act="relu", style=ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+            coarse.channels, channels, act="relu", config=ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         )
         self.gate = nn.Conv2d(coarse.channels, channels, 1, bias=False)
         self.fine_classifier = nn.Conv2d(fine.channels, num_classes, 1)
@@ -97,7 +97,7 @@ class LRASPP(PixelHead):
     def gates(self, coarse: Tensor) -> Tensor:
         """What the projected map is multiplied by, 0 … 1: ``[N, channels, h, w]``, or 1×1 where the pool is global."""
         if self.window is None:
-            return self.gate(global_average(coarse)[:, :, None, None]).sigmoid()
+            return self.gate(global_avg_pool(coarse)[:, :, None, None]).sigmoid()
         height, width = coarse.shape[2:]
         window = (min(self.window.side, height), min(self.window.side, width))
         # windows that reach beyond the border are means of what they show: every cell has a say

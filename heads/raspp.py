@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
+from ..backbones.blocks import ConvConfig, ConvNormAct, global_avg_pool
 from ..errors import UserError
 from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, enlarged
@@ -45,15 +45,15 @@ class RASPP(PixelHead):
         if not features:
             raise UserError("RASPP needs a map, but was given none.")
         self.map, feature = list(features.items())[-1]
-        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
-        self.project = ConvNormAct(feature.channels, filters, act="relu", style=style)
-        self.pooled = ConvNormAct(feature.channels, filters, act="relu", style=style)
-        self.join = ConvNormAct(2 * filters, filters, act="relu", style=style)
+        config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        self.project = ConvNormAct(feature.channels, filters, act="relu", config=config)
+        self.pooled = ConvNormAct(feature.channels, filters, act="relu", config=config)
+        self.join = ConvNormAct(2 * filters, filters, act="relu", config=config)
         self.classifier = nn.Conv2d(filters, num_classes, 1)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""
         x = maps[self.map]
-        pooled = self.pooled(global_average(x)[:, :, None, None]).expand(-1, -1, *x.shape[2:])
+        pooled = self.pooled(global_avg_pool(x)[:, :, None, None]).expand(-1, -1, *x.shape[2:])
         joined = self.join(torch.cat((self.project(x), pooled), dim=1))
         return enlarged(full_precision(self.classifier(joined)), image_size)

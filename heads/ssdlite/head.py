@@ -97,7 +97,7 @@ class SSDLite(Head):
             raise UserError(f"There is no SSDLite layout {layout!r}: choose torchvision or tensorflow.")
         if loss not in ("softmax", "focal"):
             raise UserError(f"There is no SSDLite loss {loss!r}: choose softmax or focal.")
-        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh
         self.coder = BoxCoder()
@@ -109,7 +109,7 @@ class SSDLite(Head):
         self.extras = nn.ModuleList()
         for extra in extras:
             extra = max(SMALLEST_EXTRA, int(extra * features.width))
-            self.extras.append(extra_block(channels[-1], extra, style))
+            self.extras.append(extra_block(channels[-1], extra, config))
             channels.append(extra)
         self.anchors = AnchorGenerator(
             default_scales(len(channels)) if anchor_scales is None else anchor_scales, aspect_ratios, layout
@@ -122,10 +122,10 @@ class SSDLite(Head):
             )
         self.outputs = self.classification.outputs(num_classes)
         self.classifiers = nn.ModuleList(
-            PredictionBlock(c, n * self.outputs, style) for c, n in zip(channels, per_cell, strict=True)
+            PredictionBlock(c, n * self.outputs, config) for c, n in zip(channels, per_cell, strict=True)
         )
         self.regressors = nn.ModuleList(
-            PredictionBlock(c, n * 4, style) for c, n in zip(channels, per_cell, strict=True)
+            PredictionBlock(c, n * 4, config) for c, n in zip(channels, per_cell, strict=True)
         )
         self._init_weights()
 
@@ -193,13 +193,13 @@ def check_pyramid(features: Features) -> None:
         )
 
 
-def extra_block(in_channels: int, out_channels: int, style: ConvConfig) -> nn.Sequential:
+def extra_block(in_channels: int, out_channels: int, config: ConvConfig) -> nn.Sequential:
     """A map of half the size: 1×1 to half the channels, depthwise 3×3 of stride 2, 1×1."""
     half = out_channels // 2
     return nn.Sequential(
-        ConvNormAct(in_channels, half, act="relu6", style=style),
-        ConvNormAct(half, half, 3, 2, groups=half, act="relu6", style=style),
-        ConvNormAct(half, out_channels, act="relu6", style=style),
+        ConvNormAct(in_channels, half, act="relu6", config=config),
+        ConvNormAct(half, half, 3, 2, groups=half, act="relu6", config=config),
+        ConvNormAct(half, out_channels, act="relu6", config=config),
     )
 
 
@@ -218,9 +218,9 @@ def run_extra(block: nn.Module, x: Tensor) -> Tensor:
 class PredictionBlock(nn.Module):
     """Depthwise 3×3, then a biased 1×1 to the ``outputs`` of all anchors of a cell."""
 
-    def __init__(self, channels: int, outputs: int, style: ConvConfig) -> None:
+    def __init__(self, channels: int, outputs: int, config: ConvConfig) -> None:
         super().__init__()
-        self.depthwise = ConvNormAct(channels, channels, 3, groups=channels, act="relu6", style=style)
+        self.depthwise = ConvNormAct(channels, channels, 3, groups=channels, act="relu6", config=config)
         self.project = nn.Conv2d(channels, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, load_weights
-from litmobile.backbones.contract import Configurable, build
+from litmobile.backbones.contract import Configurable, from_config
 from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
 
@@ -33,7 +33,7 @@ class TwoStage(Backbone):
         self._selected: tuple[str, ...] = tuple(self.features)
 
     def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
+        self.check_feature_names(names)
         if "c2" not in names:
             del self.c2
             del self.features["c2"]
@@ -67,9 +67,9 @@ def test_a_users_backbone_loads_files_in_its_own_names(tmp_path: Path) -> None:
     torch.save(source.state_dict() | {"head.weight": torch.zeros(1)}, path)
     report = load_weights(backbone, path)
     assert report.missing == ()
-    assert report.left_over == ("head.weight",)
+    assert report.unexpected == ("head.weight",)
     assert all(torch.equal(x, backbone.state_dict()[name]) for name, x in source.state_dict().items())
-    with pytest.raises(WeightsError, match="give channels as the weights were trained with"):
+    with pytest.raises(WeightsError, match="set channels to their values in training"):
         load_weights(TwoStage(channels=8), path)
 
 
@@ -104,11 +104,11 @@ def test_a_spec_keeps_only_what_was_given_and_says_it_by_name() -> None:
 def test_build_adds_the_arguments_that_a_spec_leaves_out() -> None:
     with without_values():
         config = MobileNetV3("small", 0.75).config(leave_out=["width"])
-        assert build(config, Backbone, width=0.5).width == 0.5
+        assert from_config(config, Backbone, width=0.5).width == 0.5
 
 
 def test_build_takes_the_path_of_a_users_own_class() -> None:
-    rebuilt = build({"class_path": f"{__name__}.TwoStage", "init_args": {"channels": 9}}, Backbone)
+    rebuilt = from_config({"class_path": f"{__name__}.TwoStage", "init_args": {"channels": 9}}, Backbone)
     assert type(rebuilt) is TwoStage
     assert rebuilt.features["c2"] == (18, 4)
 
@@ -121,8 +121,8 @@ REFUSED = (
     "torch.nn.Linear",
     "torch.load",
     "litmobile.backbones.blocks.ConvNormAct",
-    "litmobile.backbones.contract.build",
-    "litmobile.backbones.contract.Part",
+    "litmobile.backbones.contract.from_config",
+    "litmobile.backbones.contract.Configurable",
     "litmobile.backbones.weights.WeightsError",
 )
 
@@ -132,27 +132,27 @@ def test_build_calls_nothing_but_backbones(class_path: str, tmp_path: Path, asse
     marker = tmp_path / "marker"
     config = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
     with pytest.raises(TypeError, match="cannot be built from a checkpoint") as caught:
-        build(config, Backbone)
+        from_config(config, Backbone)
     assert_one_sentence(caught.value, [class_path, "Backbone"])
     assert not marker.exists()
 
 
 def test_build_refuses_the_abstract_contract_itself() -> None:
     with pytest.raises(TypeError, match="abstract"):
-        build({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
+        from_config({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
 
 
 @pytest.mark.parametrize("kind", [MobileNetV2, TwoStage])
 def test_build_refuses_another_backbone_than_the_kind_asked_for(kind: type[Backbone]) -> None:
     with without_values():
         config = MobileNetV3("small").config()
-    with pytest.raises(TypeError, match=f"is no {kind.__name__}"):
-        build(config, kind)
+    with pytest.raises(TypeError, match=f"is not a {kind.__name__}"):
+        from_config(config, kind)
 
 
 def test_build_refuses_an_argument_that_the_class_does_not_have() -> None:
     with pytest.raises(TypeError, match="widht"):
-        build({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
+        from_config({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_build_refuses_an_argument_that_the_class_does_not_have() -> None:
 )
 def test_a_class_that_cannot_be_found_is_told_by_its_path(class_path: str, assert_one_sentence) -> None:
     with pytest.raises(TypeError, match="cannot be") as caught:
-        build({"class_path": class_path, "init_args": {}}, Backbone)
+        from_config({"class_path": class_path, "init_args": {}}, Backbone)
     assert_one_sentence(caught.value, [class_path])
 
 
@@ -179,7 +179,7 @@ class Options(TwoStage):
 
 
 def test_a_backbone_that_takes_options_by_two_stars_is_built_again_from_its_spec() -> None:
-    assert build(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
+    assert from_config(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
@@ -224,6 +224,6 @@ def test_parts_do_not_share_what_they_remember() -> None:
 
 
 def test_a_part_is_built_again_as_whatever_kind_is_asked_for() -> None:
-    assert build(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
-    with pytest.raises(TypeError, match="is no Backbone"):
-        build(Scaled(3).config(), Backbone)
+    assert from_config(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
+    with pytest.raises(TypeError, match="is not a Backbone"):
+        from_config(Scaled(3).config(), Backbone)

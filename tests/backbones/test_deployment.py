@@ -155,10 +155,10 @@ WHOLE = {
     "LRASPP on ShuffleNetV2": Whole(SMALL["ShuffleNetV2"], LRASPP, "segmentation", (65, 97)),
     "LRASPP on EffNet, of bytes": Whole(SMALL["EffNet"], LRASPP, "segmentation", dtype=torch.uint8),
     "Classifier on EffNet, of 4×4 cells": Whole(
-        partial(EffNet, 0.25), partial(Classifier, cells=4), "classification", (33, 47)
+        partial(EffNet, 0.25), partial(Classifier, pool_size=4), "classification", (33, 47)
     ),
     "Classifier on MobileNetV3, with a hidden layer": Whole(
-        SMALL["MobileNetV3"], partial(Classifier, hidden=24), "classification", dtype=torch.uint8
+        SMALL["MobileNetV3"], partial(Classifier, hidden_dim=24), "classification", dtype=torch.uint8
     ),
 }
 

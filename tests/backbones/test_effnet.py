@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones import EffNet
-from litmobile.backbones.effnet import RowPool
+from litmobile.backbones import EffNet, Feature, check_backbone
+from litmobile.backbones.effnet import Peer, PeerMobileNet, PeerShuffleNet, RowPool
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
 from support.families import name_of, on_meta, parameters_of
@@ -277,3 +277,28 @@ def test_a_published_network_asked_for_detection_names_the_extension(assert_one_
             on_meta(EffNet).feature_names(role)
         assert_one_sentence(caught.value, "extended=True", "c3 (stride 8)")
         assert on_meta(EffNet, extended=True).feature_names(role)
+
+
+# ---------------------------------------------------------------------------------------------------------- the peers
+
+PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=name_of)
+
+
+@pytest.mark.parametrize(("peer", "published"), [(PeerMobileNet, 5.8), (PeerShuffleNet, 4.7)], ids=name_of)
+def test_the_budget_is_the_papers(peer: type[Peer], published: float) -> None:
+    backbone = on_meta(peer)
+    with without_values():
+        head = Classifier(backbone.features, 10, pool_size=4)
+        with FlopCounterMode(display=False) as flops:
+            head(backbone(torch.empty(1, 3, 32, 32)), (32, 32))
+    assert flops.get_total_flops() / 1e6 == pytest.approx(published, rel=0.02)
+
+
+@PEERS
+def test_it_keeps_the_contract(peer: type[Peer]) -> None:
+    check_backbone(peer)
+
+
+@PEERS
+def test_maps_grow_as_effnets_do(peer: type[Peer]) -> None:
+    assert peer().features == {"c1": Feature(64, 2), "c2": Feature(128, 4), "c3": Feature(256, 8)}

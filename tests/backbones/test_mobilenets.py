@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
-from litmobile.backbones.blocks import ACTIVATIONS, activation, round_channels
+from litmobile.backbones.blocks import ACTIVATIONS, build_activation, round_channels
 from litmobile.tools.complexity import without_values
 from support.families import name_of, on_meta, parameters_of
 
@@ -24,7 +24,7 @@ CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     ),
 )
 MAPS = ("c1", "c2", "c3_first", "c3", "c4", "c4_expansion", "c5", "final")
-ACTIVATION_TYPES = tuple(type(activation(name)) for name in ACTIVATIONS)
+ACTIVATION_TYPES = tuple(type(build_activation(name)) for name in ACTIVATIONS)
 
 # ---------------------------------------------------------------------------------------------------- sizes and costs
 
@@ -88,7 +88,7 @@ def test_a_minimalistic_network_has_3x3_kernels_relu_and_no_gates() -> None:
 def test_the_activation_can_be_chosen(family: type[Backbone], name: str) -> None:
     found = {type(m) for m in on_meta(family, activation=name).modules() if isinstance(m, ACTIVATION_TYPES)}
     kept = {nn.ReLU} if family is MobileNetV3 else set()  # where the paper's tables say ReLU, V3 keeps it
-    assert found == {type(activation(name))} | kept
+    assert found == {type(build_activation(name))} | kept
 
 
 @pytest.mark.parametrize(

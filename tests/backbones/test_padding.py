@@ -31,7 +31,7 @@ def test_a_layer_in_same_style_pads_as_tensorflow_at_every_stride(
     kernel: int, stride: int, size: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)
-    ours = ConvNormAct(3, 4, kernel, stride, act=None, style=ConvConfig(padding="same")).eval()
+    ours = ConvNormAct(3, 4, kernel, stride, act=None, config=ConvConfig(padding="same")).eval()
     theirs = Conv2dSame(3, 4, kernel, stride, bias=False)
     theirs.load_state_dict(ours.conv.state_dict())
     images = torch.randn(2, 3, *size)

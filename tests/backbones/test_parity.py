@@ -27,7 +27,7 @@ def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn
     ours = twin.ours()
     report = load_state(ours, theirs.state_dict(), "the twin")
     assert report.missing == ()
-    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+    assert {name.partition(".")[0] for name in report.unexpected} <= CLASSIFIERS
     momentum = next(m.momentum for m in theirs.modules() if isinstance(m, NORMS))
     for module in ours.modules():
         if isinstance(module, NORMS):
@@ -80,7 +80,7 @@ def test_a_narrowed_network_takes_what_it_needs_from_the_reference_and_only_the_
     ours.select(["c2"])
     report = load_state(ours, twin.theirs().state_dict(), "the twin")
     assert report.missing == ()
-    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+    assert {name.partition(".")[0] for name in report.unexpected} <= CLASSIFIERS
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (33, 79)], ids=str)

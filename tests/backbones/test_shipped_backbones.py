@@ -28,7 +28,7 @@ from litmobile.backbones import (
     ShuffleNetV2,
     TimmBackbone,
 )
-from litmobile.backbones.contract import build
+from litmobile.backbones.contract import from_config
 from litmobile.tools.complexity import without_values
 
 # ------------------------------------------------------------------------------------------- every backbone that ships
@@ -195,7 +195,7 @@ def test_a_backbone_is_built_again_from_its_spec(
         torch.save(config, tmp_path / "spec.pt")  # as a checkpoint keeps it
         stored = torch.load(tmp_path / "spec.pt", weights_only=True)
         assert stored == json.loads(json.dumps(config)) == config
-        again = build(stored, Backbone)
+        again = from_config(stored, Backbone)
     assert type(again) is cls
     assert again.config() == config
     assert again.features == backbone.features
@@ -218,7 +218,7 @@ def test_with_its_weights_a_rebuilt_backbone_gives_the_same_maps(
 ) -> None:
     torch.manual_seed(0)
     backbone = cls(**arguments).eval()
-    again = build(backbone.config(), Backbone).eval()
+    again = from_config(backbone.config(), Backbone).eval()
     again.load_state_dict(backbone.state_dict())
     images = torch.randn(1, arguments.get("in_channels", 3), 33, 47)
     with torch.no_grad():

@@ -58,10 +58,10 @@ class ShuffleNet(Paper):
         x = self.norm(x).relu()
         return torch.stack([window for _, _, window in windows(x, 2, border=float("-inf"))]).amax(0)
 
-    def unit(self, x: Tensor, out_channels: int, groups_of_first: int, strided: bool) -> Tensor:
+    def unit(self, x: Tensor, out_channels: int, first_groups: int, strided: bool) -> Tensor:
         """Figure 2 b, or c where it is strided."""
         bottleneck = a_quarter(out_channels, self.groups)
-        y = self.norm(self.pointwise(x, bottleneck, groups_of_first)).relu()
+        y = self.norm(self.pointwise(x, bottleneck, first_groups)).relu()
         y = shuffled(y, self.groups)
         y = self.norm(self.depthwise(y, 2 if strided else 1))
         if not strided:
@@ -116,18 +116,18 @@ def a_quarter(channels: int, groups: int) -> int:
     return quarter
 
 
-def a_unit(groups: int, strided: bool, groups_of_first: int | None = None) -> ShuffleUnit:
+def a_unit(groups: int, strided: bool, first_groups: int | None = None) -> ShuffleUnit:
     """A unit from 24 channels to 24, or 72 where it is strided, whose bottleneck not all groups divide at once."""
     return ShuffleUnit(
         24,
         72 if strided else 24,
         groups=groups,
-        groups_of_first=groups_of_first or groups,
+        first_groups=first_groups or groups,
         stride=2 if strided else 1,
         dilation=1,
         opens_stage=strided,
         act="relu",
-        style=ConvConfig(),
+        config=ConvConfig(),
     )
 
 
@@ -142,12 +142,12 @@ STRIDED = pytest.mark.parametrize("strided", [False, True], ids=["figure 2b", "f
 def test_a_unit_equals_the_papers_in_outputs_and_gradients(
     groups: int, strided: bool, first: str, training: bool, as_if_trained: Perturb
 ) -> None:
-    groups_of_first = groups if first == "grouped" else 1
-    unit = as_if_trained(a_unit(groups, strided, groups_of_first)).double().train(training)
+    first_groups = groups if first == "grouped" else 1
+    unit = as_if_trained(a_unit(groups, strided, first_groups)).double().train(training)
     x = torch.randn(2, 24, 7, 10, dtype=torch.float64, requires_grad=True)
     found = {"unit": unit(x)}
     paper = ShuffleNet(unit, groups)
-    expected = {"unit": paper.unit(x, 72 if strided else 24, groups_of_first, strided)}
+    expected = {"unit": paper.unit(x, 72 if strided else 24, first_groups, strided)}
     assert paper.finished()
     assert_equal_with_gradients(found, expected, [x, *unit.parameters()])
 

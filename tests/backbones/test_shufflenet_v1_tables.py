@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from litmobile.backbones import ShuffleNetV1
-from litmobile.backbones.published import Variant
+from litmobile.backbones.contract import Variant
 from support.families import name_of, on_meta
 
 # table 1: channels of stage 2 by the number of groups, units in the stages 2, 3 and 4
@@ -160,7 +160,7 @@ def test_channels_that_the_groups_do_not_divide_are_refused_and_every_remedy_bui
     with pytest.raises(ValueError, match="cannot be built") as caught:
         on_meta(ShuffleNetV1, **arguments)
     assert_one_sentence(caught.value, "ShuffleNetV1", [f"{name}={value}" for name, value in arguments.items()])
-    advice = str(caught.value).partition("give ")[2].rstrip(".").split(" or ")
+    advice = str(caught.value).partition("; use ")[2].rstrip(".").split(" or ")
     assert advice != [""]
     for remedy in advice:
         name, value = re.fullmatch(r"(stem|width|groups)=([\d.]+)(?: without a stem)?", remedy).groups()  # type: ignore[union-attr]

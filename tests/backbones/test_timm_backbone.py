@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Feature, TimmBackbone
 from litmobile.backbones.checks import check_selection
-from litmobile.backbones.timm_backbone import trained_by
+from litmobile.backbones.timm_backbone import find_trained_parameters
 from litmobile.backbones.weights import LoadReport, load_state
 from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
@@ -195,7 +195,7 @@ def test_weights_for_another_size_are_refused_naming_the_argument() -> None:
     with without_values():
         published = timm.create_model("vit_tiny_patch16_224").state_dict()
         backbone = TimmBackbone("vit_tiny_patch16_224", image_size=[320, 320])
-    with pytest.raises(WeightsError, match=r"pos_embed .* give .*image_size"):
+    with pytest.raises(WeightsError, match=r"pos_embed .* set .*image_size"):
         load_state(backbone, published, "the published weights")
 
 
@@ -241,7 +241,7 @@ def test_the_parameters_that_outputs_train_are_those_that_backward_reaches() -> 
     used, unused = nn.Linear(2, 3), nn.Linear(2, 3)
     frozen = nn.Linear(3, 4).requires_grad_(False)
     outputs = [frozen(used(torch.ones(1, 2))), unused(torch.ones(1, 2)).detach(), torch.ones(1)]
-    assert trained_by(outputs) == {used.weight, used.bias}
+    assert find_trained_parameters(outputs) == {used.weight, used.bias}
 
 
 @pytest.mark.parametrize("positions", [("c2",), ("c4",), ("c5", "c3")], ids="+".join)
@@ -273,7 +273,7 @@ def test_what_select_dropped_is_not_reported_as_left_over(
     narrowed: Narrowed, whole_networks: dict[str, nn.Module]
 ) -> None:
     report = load_state(narrowed.backbone, whole_networks[narrowed.name].state_dict(), narrowed.name)
-    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[narrowed.name].head)
+    assert {key.partition(".")[0] for key in report.unexpected} == set(FAMILIES[narrowed.name].head)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -302,7 +302,7 @@ def test_with_the_whole_networks_weights_every_map_equals_timms(
 ) -> None:
     backbone, report = loaded[name]
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[name].head)
+    assert {key.partition(".")[0] for key in report.unexpected} == set(FAMILIES[name].head)
     images = images_for(name)
     with torch.no_grad():
         found = backbone(images)
@@ -319,7 +319,7 @@ def test_its_own_saved_weights_load_completely(name: str, loaded: Loaded) -> Non
         for parameter in backbone.parameters():
             parameter.zero_()
     report = load_state(backbone, source.state_dict(), name)
-    assert report.missing == report.left_over == ()
+    assert report.missing == report.unexpected == ()
     found = backbone.state_dict()
     assert all(torch.equal(x, found[key]) for key, x in source.state_dict().items())
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones.published import Variant
+from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values

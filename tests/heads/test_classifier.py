@@ -82,7 +82,7 @@ def test_scores_are_those_that_the_loss_is_about(loss: Any) -> None:
         torch.testing.assert_close(found, logits().sigmoid())
 
 
-IMPOSSIBLE: tuple[dict[str, Any], ...] = ({"loss": "hinge"}, {"label_smoothing": 1.0}, {"hidden": -3}, {"dropout": 3.0})
+IMPOSSIBLE: tuple[dict[str, Any], ...] = ({"loss": "hinge"}, {"label_smoothing": 1.0}, {"hidden_dim": -3}, {"dropout": 3.0})
 
 
 @pytest.mark.parametrize("options", IMPOSSIBLE, ids=name_of)

@@ -62,8 +62,8 @@ HEADS = {
     "LRASPP-large": Kind(partial(LRASPP, pool="large"), "segmentation", label_maps),
     "RASPP": Kind(RASPP, "segmentation", label_maps),
     "Classifier": Kind(Classifier, "classification", lambda size: torch.tensor([1, 3])),
-    "Classifier-hidden": Kind(partial(Classifier, hidden=24), "classification", lambda size: torch.tensor([0, 2])),
-    "Classifier-cells": Kind(partial(Classifier, cells=4), "classification", lambda size: torch.tensor([2, 1])),
+    "Classifier-hidden": Kind(partial(Classifier, hidden_dim=24), "classification", lambda size: torch.tensor([0, 2])),
+    "Classifier-cells": Kind(partial(Classifier, pool_size=4), "classification", lambda size: torch.tensor([2, 1])),
 }
 
 
@@ -309,5 +309,5 @@ def test_a_head_that_cannot_sit_on_its_maps_says_so_in_one_sentence(
     build: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
-        build()
+        from_config()
     assert_one_sentence(caught.value, *mentioned)

@@ -44,7 +44,7 @@ IN_TIMM = [pytest.param(family, name, id=name) for family, name in NAMES if "_We
 
 def arguments_for(family: type[SequentialBackbone], name: str) -> dict[str, Any]:
     """What to build ``family`` with for its weights ``name``."""
-    return {key: values[0] for key, values in family.published[name].fits.items()}
+    return {key: values[0] for key, values in family.published[name].accepted_values.items()}
 
 
 def fitting(family: type[SequentialBackbone], name: str) -> SequentialBackbone:
@@ -111,7 +111,7 @@ def test_torchvisions_weights_load_completely_into_the_network_they_are_listed_f
     asked = torchvision_serves(builder().state_dict())
     report = load_weights(fitting(family, name), name)
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "fc"}
+    assert {key.partition(".")[0] for key in report.unexpected} <= {"classifier", "fc"}
     assert asked == [torchvision.models.get_weight(name).url]
 
 
@@ -124,7 +124,7 @@ def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whos
     ours = fitting(family, name)
     report = load_weights(ours, name)
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "head", "conv_head"}
+    assert {key.partition(".")[0] for key in report.unexpected} <= {"classifier", "head", "conv_head"}
     assert asked == [f"timm/{name}"]
     first, second = ({m.eps for m in network.modules() if isinstance(m, NORMS)} for network in (ours, theirs))
     assert first == second
@@ -268,7 +268,7 @@ def test_timms_published_weights_load_completely(monkeypatch: pytest.MonkeyPatch
     backbone = TimmBackbone("resnet18")
     report = load_weights(backbone, "imagenet")
     assert report.missing == ()
-    assert set(report.left_over) == {"fc.weight", "fc.bias"}
+    assert set(report.unexpected) == {"fc.weight", "fc.bias"}
     assert torch.equal(backbone.state_dict()["net.conv1.weight"], served["conv1.weight"])
 
 

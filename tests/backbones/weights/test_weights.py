@@ -43,7 +43,7 @@ def test_a_local_file_loads_in_every_format_and_naming_before_and_after_select(
     assert report.missing == ()
     # what select dropped on purpose is not reported, the classifier is
     classifier = [name for name in sources[names] if name.startswith("classifier.")]
-    assert set(report.left_over) == set(classifier)
+    assert set(report.unexpected) == set(classifier)
 
 
 def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_narrowed_network_finds_all_that_it_needs_in_a_file_of_the_whole_and_l
     narrow = family()
     narrow.select(list(narrow.features)[:2])
     report = load_weights(narrow, path)
-    assert (report.missing, report.left_over) == ((), ())
+    assert (report.missing, report.unexpected) == ((), ())
     assert_equal_maps(maps_of(narrow), maps_of(whole))
 
 
@@ -89,11 +89,11 @@ def test_the_report_of_a_partial_file_names_what_is_missing_and_what_is_left_ove
     before = {name: backbone.state_dict()[name].clone() for name in dropped}
     report = load_weights(backbone, write_zip(state, tmp_path / "partial.pth"))
     assert report.missing == tuple(dropped)
-    assert report.left_over == ("head.weight", "layers.99.conv.weight")
+    assert report.unexpected == ("head.weight", "layers.99.conv.weight")
     assert report.loaded == len(state) - 2
     for name in dropped:
         assert torch.equal(backbone.state_dict()[name], before[name])
-    for text in (*dropped, "head.weight", "layers.99.conv.weight", "partial.pth", "2 missing", "2 left over"):
+    for text in (*dropped, "head.weight", "layers.99.conv.weight", "partial.pth", "2 missing", "2 unexpected"):
         assert text in str(report)
 
 
@@ -124,7 +124,7 @@ def test_a_timm_network_for_other_images_is_told_so_by_the_arguments_name(tmp_pa
     path = write_zip(timm.create_model("resnet18").state_dict(), tmp_path / "resnet18.pth")
     with pytest.raises(WeightsError) as caught:
         load_weights(TimmBackbone("resnet18", in_channels=1), path)
-    assert_one_sentence(caught.value, ["net.conv1.weight", "give in_channels"])
+    assert_one_sentence(caught.value, ["net.conv1.weight", "set in_channels"])
 
 
 def test_weights_of_a_foreign_network_are_refused_showing_what_the_file_holds(twin: Twin, tmp_path: Path) -> None:
