@@ -54,7 +54,7 @@ NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
 SHIPPED = {getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__ if name != "Backbone"}
 
 
-def test_every_backbone_that_ships_is_checked_below() -> None:
+def test_every_exported_backbone_is_checked_below() -> None:
     families = {cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Backbone)}
     assert {family for family, _ in NETWORKS} == families
 
@@ -64,7 +64,7 @@ def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict
     check_backbone(lambda: family(**arguments))
 
 
-def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_rounding() -> None:
+def test_network_that_rounds_down_passes_on_even_sizes() -> None:
     check_backbone(lambda: TimmBackbone("convnext_atto"), sizes=[(32, 32), (64, 96)])
     with pytest.raises(
         AssertionError, match=r"promises c2 with 40 channels at stride 4, but for images \[2, 3, 33, 47\]"
@@ -98,7 +98,7 @@ class Valid(Backbone):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"channels": 5, "in_channels": 1}], ids=str)
-def test_a_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
+def test_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
     check_backbone(lambda: Valid(**arguments))
 
 
@@ -287,7 +287,7 @@ INVALID: dict[Callable[[], Backbone], str] = {
 
 
 @pytest.mark.parametrize(("make", "expected"), INVALID.items(), ids=lambda x: getattr(x, "__name__", ""))
-def test_a_broken_promise_is_told_in_a_sentence(make: Callable[[], Backbone], expected: str) -> None:
+def test_check_reports_a_broken_promise_in_one_sentence(make: Callable[[], Backbone], expected: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_backbone(make)
     text = str(caught.value)
@@ -295,7 +295,7 @@ def test_a_broken_promise_is_told_in_a_sentence(make: Callable[[], Backbone], ex
     assert " promises " in text and text.endswith(".") and "\n" not in text
 
 
-def test_every_way_to_be_broken_is_tried() -> None:
+def test_every_invalid_backbone_is_tested() -> None:
     ways = {cls for cls in Valid.__subclasses__() if cls.__module__ == Valid.__module__}
     tried = {type(make()) for make in INVALID}
     assert ways == tried, [cls.__name__ for cls in itertools.chain(ways - tried, tried - ways)]
