@@ -358,7 +358,7 @@ def test_unsupported_output_stride_is_refused(name: str) -> None:
 
 
 def test_unsupported_output_stride_is_named_without_reason() -> None:
-    """timm raises an error without a message for it."""
+    """Timm raises an error without a message for it."""
     with pytest.raises(ValueError, match="output_stride"):
         TimmBackbone("vgg11", output_stride=16)
 
