@@ -1,4 +1,4 @@
-"""Backbones: one file a paper, all behind the contract of :mod:`litmobile.backbones.contract`."""
+"""Backbones: one file per paper, all with the interface of :mod:`litmobile.backbones.contract`."""
 
 from ..errors import WeightsError
 from .checks import check_backbone

@@ -1,4 +1,4 @@
-"""What the architectures are built from: channel rounding, convolution + norm + activation, strides, initial values."""
+"""Building blocks: channel rounding, convolution + norm + activation, stride tracking, initial weights."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu6": nn.ReLU6,
     "hardswish": nn.Hardswish,
     "silu": nn.SiLU,
-    "leaky_relu": partial(nn.LeakyReLU, 0.3),  # the slope that EffNet is published with
+    "leaky_relu": partial(nn.LeakyReLU, 0.3),  # the slope in the EffNet paper
 }
 
 
 class ConvConfig(NamedTuple):
-    """What convolutions of one network share.
+    """Options that all convolutions of a network share.
 
     Attributes:
-        padding: "symmetric" pads ⌊k/2⌋·dilation on every side; "same" pads as TensorFlow does, more at the bottom and
-            right where the stride leaves a remainder.
+        padding: "symmetric" pads ⌊k/2⌋·dilation on every side; "same" pads as TensorFlow does, with more at the bottom
+            and right if the total is odd.
         norm_eps: epsilon of the batch norms.
-        norm_momentum: share of the new batch in the running statistics (PyTorch's convention).
+        norm_momentum: weight of the new batch in the running statistics (PyTorch's convention).
     """
 
     padding: Padding = "symmetric"
@@ -39,27 +39,27 @@ class ConvConfig(NamedTuple):
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """Nearest multiple of ``divisor``, but never below nine tenths of ``channels`` (MobileNetV2's rule)."""
+    """Rounds to the nearest multiple of ``divisor`` that is at least 90 % of ``channels`` (MobileNetV2's rule)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
-def activation(name: Activation) -> nn.Module:
-    """The activation module called ``name``, working in place.
+def build_activation(name: Activation) -> nn.Module:
+    """Builds the activation ``name``, which works in place.
 
     Raises:
-        ValueError: no such activation.
+        UserError: there is no activation of that name.
     """
     if name not in ACTIVATIONS:
-        raise UserError(f"There is no activation {name!r}: choose one of {', '.join(ACTIVATIONS)}.")
+        raise UserError(f"There is no activation {name!r}; choose one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name](inplace=True)
 
 
-def global_average(x: Tensor) -> Tensor:
-    """Mean of every channel over a map: ``[N, C, H, W]`` → ``[N, C]``.
+def global_avg_pool(x: Tensor) -> Tensor:
+    """Averages every channel over a map: ``[N, C, H, W]`` → ``[N, C]``.
 
-    Taken over cells with their channels last: the gradient of ``x.mean((2, 3))`` lies in memory channels first, and the
-    layers before would have to turn it, which took some six times as long.
+    It averages in channels-last order. The gradient of ``x.mean((2, 3))`` is channels-first, so the layers before would
+    have to convert it, which took about six times as long.
     """
     return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
@@ -72,13 +72,13 @@ class SamePadConv2d(nn.Conv2d):
             max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
             for size, k, s, d in zip(input.shape[-2:], self.kernel_size, self.stride, self.dilation, strict=True)
         )
-        if height or width:  # padding by nothing would copy the input
+        if height or width:  # padding by zero would copy the input
             input = F.pad(input, (width // 2, width - width // 2, height // 2, height - height // 2))
         return self._conv_forward(input, self.weight, self.bias)
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm and, unless ``act`` is None, an activation."""
+    """Convolution without bias, batch norm, and an activation unless ``act`` is None."""
 
     def __init__(
         self,
@@ -90,13 +90,13 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         act: Activation | None,
-        style: ConvConfig,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
-        if style.padding not in ("symmetric", "same"):
-            raise UserError(f"There is no padding {style.padding!r}: choose symmetric or same.")
-        # with stride 1 both styles pad alike, and a plain convolution is the quicker and more exportable one
-        same = style.padding == "same" and stride > 1
+        if config.padding not in ("symmetric", "same"):
+            raise UserError(f"There is no padding {config.padding!r}; choose symmetric or same.")
+        # with stride 1 both paddings are equal, and a plain convolution is faster and easier to export
+        same = config.padding == "same" and stride > 1
         self.conv = (SamePadConv2d if same else nn.Conv2d)(
             in_channels,
             out_channels,
@@ -107,41 +107,42 @@ class ConvNormAct(nn.Sequential):
             groups=groups,
             bias=False,
         )
-        self.norm = nn.BatchNorm2d(out_channels, style.norm_eps, style.norm_momentum)
+        self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
         if act is not None:
-            self.act = activation(act)
+            self.act = build_activation(act)
 
 
 class StrideTracker:
-    """Keeps count of strides while a network is built, and turns those beyond ``output_stride`` into dilation.
+    """Tracks the stride while a network is built, and replaces strides beyond ``output_stride`` by dilation.
 
-    As in torchvision's segmentation networks, the layer whose stride is replaced is dilated itself, too.
+    As in torchvision's segmentation networks, the layer whose stride is replaced is dilated as well.
     """
 
     def __init__(self, output_stride: int) -> None:
         if output_stride not in (8, 16, 32):
             raise UserError(f"output_stride must be 8, 16 or 32, not {output_stride}.")
-        self.limit = output_stride
-        self.nominal = 1
+        self.output_stride = output_stride
+        self.nominal_stride = 1
 
-    def take(self, stride: int) -> tuple[int, int]:
-        """Counts a layer of nominal ``stride`` and gives the (stride, dilation) that it is to be built with."""
-        self.nominal *= stride
-        return (stride if self.nominal <= self.limit else 1), max(1, self.nominal // self.limit)
-
-    @property
-    def actual(self) -> int:
-        """Input pixels that one cell spans after the layers so far."""
-        return min(self.nominal, self.limit)
+    def advance(self, stride: int) -> tuple[int, int]:
+        """Adds a layer of nominal ``stride`` and returns the (stride, dilation) to build it with."""
+        self.nominal_stride *= stride
+        actual = stride if self.nominal_stride <= self.output_stride else 1
+        return actual, max(1, self.nominal_stride // self.output_stride)
 
     @property
-    def position(self) -> str:
+    def current_stride(self) -> int:
+        """Actual stride after the layers so far, in input pixels per cell."""
+        return min(self.nominal_stride, self.output_stride)
+
+    @property
+    def feature_name(self) -> str:
         """The contract's name for the map after the layers so far: c1 at nominal stride 2, … c5 at 32."""
-        return f"c{self.nominal.bit_length() - 1}"
+        return f"c{self.nominal_stride.bit_length() - 1}"
 
 
 def init_convolutions(module: nn.Module) -> None:
-    """He-normal convolutions (fan-out) with zero biases, which the MobileNets are trained from."""
+    """Initialises convolutions as the MobileNets do: He-normal weights (fan-out), zero biases."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")

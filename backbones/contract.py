@@ -1,4 +1,4 @@
-"""The one place where backbones and heads meet: named feature maps, and how a part remembers how it was built."""
+"""The contract between backbones and heads: named feature maps, and modules that can be rebuilt from plain values."""
 
 from __future__ import annotations
 
@@ -7,27 +7,78 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .published import Normalisation, Variant
+
+Triple = tuple[float, float, float]
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Normalisation(NamedTuple):
+    """Mean and standard deviation per colour channel, for pixel values in 0 … 1."""
+
+    mean: Triple
+    std: Triple
+
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+INCEPTION = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+UNIT = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+class Variant(NamedTuple):
+    """A network that a paper measures.
+
+    Attributes:
+        arguments: constructor arguments of the family that differ from the defaults.
+        parameters: number of parameters with the published classifier; None if there is no published classifier.
+        multiply_adds: in millions, with that classifier, for an image of ``size``.
+        top1: published accuracy on ImageNet's validation images in %.
+        size: height and width in pixels of the images it was measured on.
+        classes: number of classes of the published classifier.
+        classifier: options of :class:`litmobile.heads.Classifier` that give the published classifier.
+    """
+
+    arguments: Mapping[str, Any]
+    parameters: int | None = None
+    multiply_adds: float | None = None
+    top1: float | None = None
+    size: int = 224
+    classes: int = 1000
+    classifier: Mapping[str, Any] = EMPTY
+
+
+class Weights(NamedTuple):
+    """Published weights of a backbone.
+
+    Attributes:
+        top1: accuracy on ImageNet's validation images in %; None if the publisher gives none.
+        accepted_values: for each constructor argument that must differ from its default, the values that fit.
+        normalisation: of the images they were trained on.
+    """
+
+    top1: float | None
+    accepted_values: Mapping[str, tuple[object, ...]] = EMPTY
+    normalisation: Normalisation = IMAGENET
 
 
 class Feature(NamedTuple):
-    """One feature map on offer: how many channels it has and how many input pixels one of its cells spans."""
+    """A feature map: its number of channels, and its stride in input pixels per cell."""
 
     channels: int
     stride: int
 
 
 class Features(dict[str, Feature]):
-    """Feature maps by name, finest first, as a head is built on them.
+    """Feature maps by name, finest first, from which a head is built.
 
     Args:
         features: the maps.
-        width: width multiplier of their backbone, with which a head may scale its own layers.
+        width: width multiplier of their backbone; a head may scale its own layers with it.
     """
 
     def __init__(self, features: Mapping[str, Feature], width: float = 1.0) -> None:
@@ -36,34 +87,34 @@ class Features(dict[str, Feature]):
 
 
 class Configurable(nn.Module):
-    """A module that remembers its constructor arguments, so that a checkpoint can say how to build it again.
+    """A module that stores its constructor arguments, so that it can be rebuilt from a checkpoint.
 
-    Arguments have to be plain values (numbers, strings, lists, dictionaries): they are stored in checkpoints that are
-    read with ``weights_only=True``.
+    Arguments must be plain values (numbers, strings, lists, dictionaries), because checkpoints are read with
+    ``weights_only=True``.
 
     Attributes:
         shape_arguments: names of the constructor arguments that the shapes of the weights depend on.
-        init_args: the constructor arguments that were given.
+        init_args: the constructor arguments that were passed.
     """
 
     shape_arguments: ClassVar[tuple[str, ...]] = ()
     init_args: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        part = super().__new__(cls)
+        module = super().__new__(cls)
         # copy and pickle call __new__ without the arguments and restore the attributes afterwards
         signature = inspect.signature(cls.__init__)
         try:
-            bound = signature.bind_partial(part, *args, **kwargs)
-        except TypeError as error:  # which names neither the class nor what it takes
-            offer = ", ".join(list(signature.parameters)[1:])
-            raise TypeError(f"{cls.__name__} cannot be built: {error}; it takes {offer}.") from None
+            bound = signature.bind_partial(module, *args, **kwargs)
+        except TypeError as error:  # Python's message names neither the class nor its arguments
+            accepted = ", ".join(list(signature.parameters)[1:])
+            raise TypeError(f"{cls.__name__} cannot be built: {error}; its arguments are {accepted}.") from None
         arguments = dict(list(bound.arguments.items())[1:])
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(name, {})
-        object.__setattr__(part, "init_args", arguments)
-        return part
+        object.__setattr__(module, "init_args", arguments)
+        return module
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -72,19 +123,28 @@ class Configurable(nn.Module):
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """The constructor arguments that need not be given, with their values then."""
+        """Default values of the constructor arguments that have one."""
         parameters = inspect.signature(cls.__init__).parameters
         return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
     def config(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-        """Import path and constructor arguments, as plain values; ``leave_out`` names arguments to omit."""
+        """Returns import path and constructor arguments as plain values, without the arguments in ``leave_out``."""
         omitted = set(leave_out)
         arguments = {name: value for name, value in self.init_args.items() if name not in omitted}
         return {"class_path": public_path(type(self)), "init_args": arguments}
 
+    def describe(self) -> str:
+        """Returns the class and the passed arguments as a call, e.g. ``MobileNetV2(width=0.5)``, for messages."""
+        return f"{type(self).__name__}({format_arguments(self.init_args)})"
+
+
+def format_arguments(arguments: Mapping[str, Any]) -> str:
+    """Formats arguments as they are written in a call, e.g. ``width=0.5, tail='full'``."""
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
 
 def public_path(cls: type) -> str:
-    """The shortest import path of ``cls``: files may move inside a package, its face stays."""
+    """Returns the shortest import path of ``cls``, which stays the same when files move inside a package."""
     packages = cls.__module__.split(".")
     for depth in range(1, len(packages)):
         package = ".".join(packages[:depth])
@@ -97,35 +157,40 @@ AnyConfigurable = TypeVar("AnyConfigurable", bound=Configurable)
 
 
 def from_config(config: dict[str, Any], kind: type[AnyConfigurable], **extra: Any) -> AnyConfigurable:
-    """Builds the part that ``config`` (see :meth:`Configurable.config`) describes; ``extra`` adds arguments that it leaves out.
+    """Builds the module that ``config`` describes (see :meth:`Configurable.config`).
+
+    Args:
+        config: import path and constructor arguments.
+        kind: class that the module must be an instance of. Nothing else is ever called, because configs come from
+            checkpoint files.
+        extra: arguments that ``config`` leaves out.
 
     Raises:
-        TypeError: ``config`` names something else than a ``kind``. Nothing but such classes is ever called, because specs
-            come out of checkpoint files.
+        TypeError: the import path cannot be found, or is not a ``kind``.
     """
-    module, _, name = config["class_path"].rpartition(".")
+    path = config["class_path"]
+    module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise TypeError(f"{config['class_path']} cannot be found, so it cannot be built from a checkpoint.") from error
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise TypeError(f"{config['class_path']} is no {kind.__name__} and cannot be built from a checkpoint.")
-    return found(**config["init_args"], **extra)
+        raise TypeError(f"{path} cannot be imported, so it cannot be built from a checkpoint.") from error
+    if not (isinstance(cls, type) and issubclass(cls, kind)):
+        raise TypeError(f"{path} is not a {kind.__name__} and cannot be built from a checkpoint.")
+    return cls(**config["init_args"], **extra)
 
 
 class Backbone(Configurable, ABC):
     """A network that turns images into named feature maps.
 
-    Maps are named by position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and 32, and
-    ``final`` is the last convolution before the pooling; a family may add maps under names of its own. A name stands
-    for the nominal stride also where ``output_stride`` replaces a stride by dilation: ``Feature.stride`` tells the
-    true one.
+    Names give the position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and 32; ``final``
+    is the last convolution before the pooling. A family may add maps with names of its own. Names follow the nominal
+    stride even where ``output_stride`` replaces a stride by dilation; ``Feature.stride`` is the actual stride.
 
     Attributes:
-        features: every map on offer by name, finest first; what :meth:`select` dropped is no longer there.
-        taps: for each role ("classification", "detection", "segmentation") the maps, finest first, that the papers
-            put such a head on; a role that the family cannot serve is absent.
-        width: the width multiplier, which a head may scale its own layers with.
+        features: every available map by name, finest first; maps that :meth:`select` removed are not included.
+        default_features: for each role ("classification", "detection", "segmentation") the maps, finest first, that
+            the papers put such a head on; a role that the family cannot serve is missing.
+        width: the width multiplier; a head may scale its own layers with it.
         variants: the networks of this family that its paper measures.
     """
 
@@ -135,37 +200,41 @@ class Backbone(Configurable, ABC):
     width: float = 1.0
 
     def feature_names(self, role: str) -> tuple[str, ...]:
-        """Names of the maps that ``role`` taps.
+        """Returns the names of the default maps for ``role``.
 
         Raises:
-            ValueError: this backbone has no maps for ``role``.
+            UserError: this backbone has no default maps for ``role``.
         """
         if role not in self.default_features:
-            offer = ", ".join(f"{name} (stride {f.stride})" for name, f in self.features.items())
+            available = ", ".join(f"{name} (stride {f.stride})" for name, f in self.features.items())
             raise UserError(
-                f"{type(self).__name__} has no maps for {role}: it offers {offer}; pass feature_maps=[…] to choose among them."
+                f"{type(self).__name__} has no maps for {role}: it offers {available}; choose some with "
+                "feature_maps=[…]."
             )
         return self.default_features[role]
 
     def head_features(self, names: Sequence[str]) -> Features:
-        """What a head on the maps ``names`` is built from.
+        """Returns the features that a head on the maps ``names`` is built from.
 
         Raises:
-            UserError: a name is not on offer.
+            UserError: there is no map of that name.
         """
-        self.check_offered(names)
+        self.check_feature_names(names)
         return Features({name: self.features[name] for name in names}, self.width)
 
     @abstractmethod
     def select(self, names: Sequence[str]) -> None:
-        """Keeps what the maps ``names`` need and nothing more, so that no layer is idle; later calls can only narrow.
+        """Removes every layer that the maps ``names`` do not need; later calls can only narrow further.
 
         Raises:
-            ValueError: a name is not on offer.
+            UserError: there is no map of that name.
         """
 
     def stages(self) -> list[list[nn.Module]]:
-        """The layers in groups that can be frozen apart, from the image to the coarsest map; here one of them all."""
+        """Returns the layers in groups that can be frozen separately, from the image to the coarsest map.
+
+        The default is one group with all layers.
+        """
         return [[self]]
 
     @abstractmethod
@@ -176,36 +245,37 @@ class Backbone(Configurable, ABC):
         """
 
     def imagenet_weights_name(self) -> str:
-        """Published name of the weights that "imagenet" stands for; empty where nobody published any."""
+        """Returns the published name of the weights that "imagenet" stands for; empty if there are none."""
         return ""
 
     def nearest_weights(self) -> str:
-        """Published weights that other arguments would fit, as words that end in "; "; empty where there are none."""
+        """Returns a hint for error messages: published weights that other arguments would fit, ending in "; "."""
         return ""
 
-    def check_published(self, name: str) -> None:
-        """Raises WeightsError if the weights ``name`` were trained with other arguments than this network's."""
+    def check_published_weights(self, name: str) -> None:
+        """Raises WeightsError if the published weights ``name`` were trained with other arguments."""
 
     def normalisation(self, name: str) -> Normalisation | None:
-        """What the images were normalised by that the published weights ``name`` were trained on; None if unknown."""
+        """Returns the normalisation that the published weights ``name`` were trained with; None if unknown."""
 
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Renames the tensors of a checkpoint to this network's names.
 
         Returns:
-            the renamed tensors, and the names of those that have no place in the network. What :meth:`select` dropped
-            on purpose is in neither, if the family overrides this; the default knows only what is there.
+            the renamed tensors, and the names of the unexpected ones. Tensors that :meth:`select` removed belong to
+            neither if the family overrides this; the default cannot tell them from unexpected ones.
         """
         own = self.state_dict()
         return {k: v for k, v in state.items() if k in own}, [k for k in state if k not in own]
 
-    def check_offered(self, names: Sequence[str]) -> None:
-        """Raises ValueError unless ``names`` are names, and every one of them is on offer."""
+    def check_feature_names(self, names: Sequence[str]) -> None:
+        """Raises UserError unless ``names`` is a non-empty list of available maps."""
+        available = ", ".join(self.features)
         if not names or isinstance(names, str):
-            raise UserError(f"{type(self).__name__} needs a list of maps, some of {', '.join(self.features)}.")
+            raise UserError(f"{type(self).__name__} needs a list of maps; choose among {available}.")
         for name in names:
             if name not in self.features:
                 raise UserError(
-                    f"{type(self).__name__} has no map {name!r}: it offers {', '.join(self.features)}; choose among "
-                    "them with feature_maps=[…]."
+                    f"{type(self).__name__} has no map {name!r}: it offers {available}; choose some with "
+                    "feature_maps=[…]."
                 )

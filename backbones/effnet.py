@@ -1,34 +1,52 @@
-"""EffNet: convolutions separable in space as well as depth, with a pool in between (arXiv 1801.06434)."""
+"""EffNet: convolutions separable in space and depth, with a pool in between (arXiv 1801.06434).
+
+The paper compares it with small networks of MobileNet's and ShuffleNet's units for 32×32 pixels (section 4). It gives
+their budgets, 5.8 and 4.7 M FLOPs at two per multiply-add, but no tables of layers. ``PeerMobileNet`` and
+``PeerShuffleNet`` are our own networks in that style: their first convolution is a plain one at full size, which the
+paper criticises, and their channels grow as EffNet's do.
+"""
 
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .blocks import Activation, SamePadConv2d, StrideTracker, activation, init_convolutions, round_channels
-from .published import Variant
+from .blocks import (
+    Activation,
+    ConvConfig,
+    ConvNormAct,
+    SamePadConv2d,
+    StrideTracker,
+    build_activation,
+    init_convolutions,
+    round_channels,
+)
+from .contract import Variant
+from .mobilenet_v1 import DepthwiseSeparable
 from .sequential import SequentialBackbone
+from .shufflenet_v1 import ShuffleUnit
 
 ClosingKernel = Literal["2x1", "1x2"]
 
-# what enters the first block's depthwise convolutions … what leaves the last block (table 1, the network for CIFAR-10)
+# channels inside the first block, then after each block (table 1, the network for CIFAR-10)
 CHANNELS = (32, 64, 128, 256)
 EXTENSION = (512, 1024)
 EXTENDED_FEATURES = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}
 
-# counted as published for 32×32 px and ten classes: the 4×4 cells of the last map each have weights of their own
+# published for 32×32 px and ten classes; each of the 4×4 cells of the last map has its own weights
 VARIANTS = (
-    Variant({}, 151_146, 5.64, size=32, classes=10, classifier={"cells": 4, "dropout": 0.0}),
+    Variant({}, 151_146, 5.64, size=32, classes=10, classifier={"pool_size": 4, "dropout": 0.0}),
     Variant({"extended": True}),
 )
 
 
 class ConvActNorm(nn.Sequential):
-    """Convolution without bias, activation, batch norm, in EffNet's order; sizes are those of "same" padding."""
+    """Convolution without bias, activation and batch norm, in EffNet's order, with "same" padding."""
 
     def __init__(
         self,
@@ -44,17 +62,17 @@ class ConvActNorm(nn.Sequential):
         norm_momentum: float,
     ) -> None:
         super().__init__()
-        even = 2 in kernel  # which no symmetric padding suits
+        even = 2 in kernel  # an even kernel needs asymmetric padding
         padding = (0, 0) if even else (dilation * (kernel[0] // 2), dilation * (kernel[1] // 2))
         self.conv = (SamePadConv2d if even else nn.Conv2d)(
             in_channels, out_channels, kernel, (1, column_stride), padding, dilation, groups, bias=False
         )
-        self.act = activation(act)
+        self.act = build_activation(act)
         self.norm = nn.BatchNorm2d(out_channels, norm_eps, norm_momentum)
 
 
 class RowPool(nn.Module):
-    """The greater of two rows, which halves the height, rounding up; with ``stride`` 1 at ``dilation`` rows apart."""
+    """Max-pool of two rows, which halves the height, rounding up; with ``stride`` 1, of rows ``dilation`` apart."""
 
     def __init__(self, stride: int, dilation: int) -> None:
         super().__init__()
@@ -69,27 +87,28 @@ class RowPool(nn.Module):
 
 
 class EffNet(SequentialBackbone):
-    """EffNet as published, or with two more blocks that are ours.
+    """EffNet as published, or extended by two blocks of our own.
 
     A block is a 1×1, a depthwise 1×3, a max-pool of two rows, a depthwise 3×1, and a convolution of two cells that
-    halves the columns and doubles the channels. The first block stands where others have their stem (section 3).
+    halves the columns and doubles the channels. The first block replaces the stem (section 3).
 
-    Maps at width 1: c1 64, c2 128, c3 256 channels, and no more as published: no head for detection or segmentation can
-    sit on it. ``extended`` goes on by the same rule: c4 512, c5 1024.
+    Maps at width 1: c1 64, c2 128, c3 256 channels. Heads for detection and segmentation need coarser maps than these.
+    ``extended`` adds them by the same rule: c4 512, c5 1024.
 
     Args:
-        width: multiplies the channels of every layer.
-        extended: two more blocks, strides 16 and 32. They are an addition of this library and in no paper.
-        closing_kernel: "2x1" looks at two rows and, with its stride of two columns, leaves out every other column, as
-            the published Keras code does; "1x2" looks at the two columns that the stride spans, as PyTorch ports do.
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: after every convolution; "leaky_relu" has EffNet's slope of 0.3.
-        norm_eps: epsilon of the batch norms; 1e-3 is Keras'.
-        norm_momentum: momentum of the batch norms; Keras' 0.99 is 0.01 here.
+        width: multiplies the channels of every layer, e.g. 0.5.
+        extended: adds blocks at strides 16 and 32, which detection and segmentation need; they are not in the paper.
+        closing_kernel: "2x1" covers two rows and skips every other column, as the published Keras code does; "1x2"
+            covers the two columns of its stride, as PyTorch ports do.
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: used after every convolution; "leaky_relu" has the paper's slope of 0.3.
+        norm_eps: epsilon of the batch norms; 1e-3 is the default of Keras.
+        norm_momentum: weight of each new batch in the running statistics; 0.01 is Keras' momentum of 0.99.
 
     Raises:
-        ValueError: a value is not on offer, or ``width`` is not positive.
+        UserError: an argument has an unknown value, or ``width`` is not positive.
     """
 
     shape_arguments = ("width", "extended", "closing_kernel", "in_channels")
@@ -120,7 +139,7 @@ class EffNet(SequentialBackbone):
         before, dilated = in_channels, 1
         channels = [round_channels(c * width) for c in (*CHANNELS, *(EXTENSION if extended else ()))]
         for inner, after in itertools.pairwise(channels):
-            stride, dilation = strides.take(2)
+            stride, dilation = strides.advance(2)
             block = nn.Sequential()
             block.add_module("pointwise", conv(before, inner))
             block.add_module("row", conv(inner, inner, (1, 3), dilation=dilated, groups=inner))
@@ -130,7 +149,7 @@ class EffNet(SequentialBackbone):
                 "closing", conv(inner, after, kernels[closing_kernel], column_stride=stride, dilation=dilation)
             )
             self.append(block)
-            self.add_feature(strides.position, after, strides.actual)
+            self.add_feature(strides.feature_name, after, strides.current_stride)
             before, dilated = after, dilation
         init_convolutions(self)
         self.default_features = dict(EXTENDED_FEATURES) if extended else {"classification": ("c3",)}
@@ -141,4 +160,65 @@ class EffNet(SequentialBackbone):
         except ValueError as error:
             if role not in EXTENDED_FEATURES or self.arguments["extended"]:
                 raise
-            raise UserError(f"{str(error).rstrip('.')}, or extended=True for the maps of {role}.") from None
+            raise UserError(f"{str(error).rstrip('.')}, or extended=True to get maps for {role}.") from None
+
+
+class Peer(SequentialBackbone):
+    """Base class of the peers: a 3×3 to 64 channels at full size, a max-pool, then stages at strides 4 and 8.
+
+    Maps: c1 64, c2 128, c3 256 channels.
+
+    Args:
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        norm_eps: epsilon of the batch norms.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
+    """
+
+    shape_arguments = ("in_channels",)
+
+    def __init__(self, in_channels: int = 3, norm_eps: float = 1e-5, norm_momentum: float = 0.1) -> None:
+        super().__init__(1.0, in_channels)
+        config = ConvConfig("symmetric", norm_eps, norm_momentum)
+        self.append(ConvNormAct(in_channels, 64, 3, act="relu", config=config))
+        self.append(nn.MaxPool2d(2, ceil_mode=True))
+        self.add_feature("c1", 64, 2)
+        for name, before, channels, stride in (("c2", 64, 128, 4), ("c3", 128, 256, 8)):
+            for unit in self.build_stage(before, channels, config):
+                self.append(unit)
+            self.add_feature(name, channels, stride)
+        init_convolutions(self)
+        self.default_features = {"classification": ("c3",)}
+
+    @abstractmethod
+    def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
+        """Builds the units of a stage, which halves height and width."""
+
+
+class PeerMobileNet(Peer):
+    """One separable convolution of stride 2 per stage; 5.83 M FLOPs with a 4×4-pooled classifier of ten classes."""
+
+    def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
+        return [DepthwiseSeparable(before, channels, stride=2, dilation=1, act="relu", config=config)]
+
+
+class PeerShuffleNet(Peer):
+    """Shuffle units of four groups; 4.63 M FLOPs with a 4×4-pooled classifier of ten classes."""
+
+    #: output channels of a stage → its number of units
+    units: ClassVar = {128: 2, 256: 1}
+
+    def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
+        return [
+            ShuffleUnit(
+                before if repeat == 0 else channels,
+                channels,
+                groups=4,
+                first_groups=4,
+                stride=2 if repeat == 0 else 1,
+                dilation=1,
+                opens_stage=repeat == 0,
+                act="relu",
+                config=config,
+            )
+            for repeat in range(self.units[channels])
+        ]

@@ -1,19 +1,24 @@
-"""The inverted residual and the chain of them that MobileNetV2 and MobileNetV3 are (arXiv 1801.04381, 1905.02244)."""
+"""The inverted residual, and the base class of MobileNetV2 and MobileNetV3 (arXiv 1801.04381, 1905.02244)."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, global_average, init_convolutions
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, global_avg_pool, init_convolutions
 from .sequential import Aliases, SequentialBackbone
-from .timm_names import STEM, block_names
+
+# timm's names: of the modules in the stem of every MobileNet, and of the convolutions in its two kinds of blocks
+TIMM_STEM = {"conv": "conv_stem", "norm": "bn1"}
+TIMM_SEPARABLE = {"depthwise": "conv_dw", "project": "conv_pw"}
+TIMM_INVERTED = {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"}
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gate of MobileNetV3 (section 5.3): global mean → 1×1 → ReLU → 1×1 → hard sigmoid → scale."""
+    """MobileNetV3's channel gate (section 5.3): global mean → 1×1 → ReLU → 1×1 → hard sigmoid → scale."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -21,14 +26,14 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        squeezed = F.relu(self.reduce(global_average(x)[:, :, None, None]))
+        squeezed = F.relu(self.reduce(global_avg_pool(x)[:, :, None, None]))
         return x * F.hardsigmoid(self.expand(squeezed))
 
 
 class InvertedResidual(nn.Module):
-    """MobileNetV2's block (section 3.3): widen by a 1×1, filter depthwise, gate (V3 only), narrow by a linear 1×1.
+    """MobileNetV2's block (section 3.3): expanding 1×1, depthwise convolution, gate (V3 only), linear 1×1.
 
-    The input is added where shapes allow. With ``expanded == in_channels`` there is no widening 1×1.
+    ``shortcut`` adds the input. If ``expanded == in_channels``, there is no expanding 1×1.
     """
 
     def __init__(
@@ -43,18 +48,18 @@ class InvertedResidual(nn.Module):
         squeezed: int = 0,
         shortcut: bool,
         act: Activation,
-        style: ConvConfig,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
         body: dict[str, nn.Module] = {}
         if expanded != in_channels:
-            body["expand"] = ConvNormAct(in_channels, expanded, act=act, style=style)
+            body["expand"] = ConvNormAct(in_channels, expanded, act=act, config=config)
         body["depthwise"] = ConvNormAct(
-            expanded, expanded, kernel, stride, dilation=dilation, groups=expanded, act=act, style=style
+            expanded, expanded, kernel, stride, dilation=dilation, groups=expanded, act=act, config=config
         )
         if squeezed:
             body["squeeze_excite"] = SqueezeExcite(expanded, squeezed)
-        body["project"] = ConvNormAct(expanded, out_channels, act=None, style=style)
+        body["project"] = ConvNormAct(expanded, out_channels, act=None, config=config)
         self.body = nn.Sequential()
         for name, module in body.items():
             self.body.add_module(name, module)
@@ -65,26 +70,26 @@ class InvertedResidual(nn.Module):
 
 
 class InvertedResidualBackbone(SequentialBackbone):
-    """What MobileNetV2 and V3 share: a strided stem, inverted residuals, one last 1×1.
+    """Base class of MobileNetV2 and V3: a strided stem, inverted residuals, a final 1×1.
 
-    The first block at nominal stride 32 is split after its widening 1×1, whose output is the map ``c4_expansion`` that
-    SSDLite is published on (MobileNetV2 section 6.2, MobileNetV3 section 6.3). ``c3_first`` is the output of the first
-    block at nominal stride 8, which torchvision puts LR-ASPP's fine branch on.
+    The first block at nominal stride 32 is split after its expanding 1×1, whose output is the map ``c4_expansion``.
+    SSDLite is published on it (MobileNetV2 section 6.2, MobileNetV3 section 6.3). ``c3_first`` is the output of the
+    first block at nominal stride 8, on which torchvision puts LR-ASPP's fine branch.
     """
 
-    def __init__(self, width: float, in_channels: int, output_stride: int, style: ConvConfig) -> None:
+    def __init__(self, width: float, in_channels: int, output_stride: int, config: ConvConfig) -> None:
         super().__init__(width, in_channels)
-        self._style = style
+        self._config = config
         self._strides = StrideTracker(output_stride)
         self._channels = in_channels
-        self._blocks = 0  # torchvision numbers them throughout
-        self._row, self._repeat = -1, 0  # timm by the row of the table and within it
+        self._blocks = 0  # torchvision numbers blocks through the whole network
+        self._row, self._repeat = -1, 0  # timm numbers them by row of the paper's table and by repeat
 
     def add_stem(self, out_channels: int, act: Activation) -> None:
-        """Appends the 3×3 convolution of stride 2 that every MobileNet begins with."""
-        stride, _ = self._strides.take(2)
-        self._append_conv(ConvNormAct(self._channels, out_channels, 3, stride, act=act, style=self._style), STEM)
-        self.add_feature(self._strides.position, out_channels, self._strides.actual)
+        """Appends the first convolution, a 3×3 of stride 2."""
+        stride, _ = self._strides.advance(2)
+        self._append_conv(ConvNormAct(self._channels, out_channels, 3, stride, act=act, config=self._config), TIMM_STEM)
+        self.add_feature(self._strides.feature_name, out_channels, self._strides.current_stride)
         self._channels = out_channels
 
     def add_block(
@@ -98,25 +103,25 @@ class InvertedResidualBackbone(SequentialBackbone):
         squeezed: int = 0,
         act: Activation,
     ) -> None:
-        """Appends an inverted residual; its output is the last one at its stride until the next is added."""
+        """Appends an inverted residual, and moves the map of its stride to its output."""
         self._blocks += 1
         self._row, self._repeat = (self._row + 1, 0) if opens_row else (self._row, self._repeat + 1)
         shortcut = stride == 1 and self._channels == out_channels
-        opens_c5 = stride == 2 and self._strides.nominal == 16
-        stride_before = self._strides.actual
-        stride, dilation = self._strides.take(stride)
+        opens_c5 = stride == 2 and self._strides.nominal_stride == 16
+        stride_before = self._strides.current_stride
+        stride, dilation = self._strides.advance(stride)
 
         parts = ["expand"] if expanded != self._channels else []
         parts += ["depthwise", "squeeze_excite", "project"] if squeezed else ["depthwise", "project"]
-        libraries = (
+        aliases = (
             self.torchvision_block(f"features.{self._blocks}", parts),
-            block_names(f"blocks.{self._row}.{self._repeat}", parts),
+            timm_block(f"blocks.{self._row}.{self._repeat}", parts),
         )
 
         in_channels = self._channels
         if opens_c5:
-            widen = ({ours: names.pop(f"expand.{ours}") for ours in ("conv", "norm")} for names in libraries)
-            self.append(ConvNormAct(in_channels, expanded, act=act, style=self._style), *widen)
+            expand = ({ours: names.pop(f"expand.{ours}") for ours in ("conv", "norm")} for names in aliases)
+            self.append(ConvNormAct(in_channels, expanded, act=act, config=self._config), *expand)
             self.add_feature("c4_expansion", expanded, stride_before)
             in_channels = expanded
         block = InvertedResidual(
@@ -129,30 +134,48 @@ class InvertedResidualBackbone(SequentialBackbone):
             squeezed=squeezed,
             shortcut=shortcut,
             act=act,
-            style=self._style,
+            config=self._config,
         )
-        self.append(block, *({f"body.{ours}": theirs for ours, theirs in names.items()} for names in libraries))
-        if self._strides.nominal == 8 and "c3" not in self.features:
-            self.add_feature("c3_first", out_channels, self._strides.actual)
-        self.add_feature(self._strides.position, out_channels, self._strides.actual)
+        self.append(block, *({f"body.{ours}": theirs for ours, theirs in names.items()} for names in aliases))
+        if self._strides.nominal_stride == 8 and "c3" not in self.features:
+            self.add_feature("c3_first", out_channels, self._strides.current_stride)
+        self.add_feature(self._strides.feature_name, out_channels, self._strides.current_stride)
         self._channels = out_channels
 
     def add_final(self, out_channels: int, act: Activation) -> None:
-        """Appends the 1×1 before the pooling, the map ``final``, and draws the initial weights."""
+        """Appends the final 1×1, whose output is the map ``final``, and initialises the weights."""
         self._blocks += 1
-        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, style=self._style), self.timm_final())
-        self.add_feature("final", out_channels, self._strides.actual)
+        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, config=self._config), self.timm_final())
+        self.add_feature("final", out_channels, self._strides.current_stride)
         self._channels = out_channels
         init_convolutions(self)
 
     @staticmethod
     @abstractmethod
     def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
-        """For a block of these ``parts``: module names inside our block → torchvision's full names."""
+        """Returns, for a block of these ``parts``, names of our modules inside the block → torchvision's full names."""
 
     @abstractmethod
     def timm_final(self) -> Aliases:
-        """For the last 1×1: module names inside our layer → timm's full names."""
+        """Returns, for the final 1×1, names of our modules inside the layer → timm's full names."""
 
     def _append_conv(self, layer: ConvNormAct, timm: Aliases) -> None:
         self.append(layer, {"conv": f"features.{self._blocks}.0", "norm": f"features.{self._blocks}.1"}, timm)
+
+
+def timm_block(prefix: str, parts: Sequence[str]) -> dict[str, str]:
+    """Returns, for a block of these ``parts``, names of our modules inside the block → timm's full names.
+
+    Args:
+        prefix: timm's name of the block.
+        parts: the modules of an inverted residual, in order; without "expand" it is a depthwise separable block.
+    """
+    convolutions = TIMM_INVERTED if "expand" in parts else TIMM_SEPARABLE
+    names: dict[str, str] = {}
+    for part in parts:
+        if part == "squeeze_excite":
+            names |= {f"{part}.{layer}": f"{prefix}.se.conv_{layer}" for layer in ("reduce", "expand")}
+        else:
+            norm = f"bn{list(convolutions).index(part) + 1}"
+            names |= {f"{part}.conv": f"{prefix}.{convolutions[part]}", f"{part}.norm": f"{prefix}.{norm}"}
+    return names

@@ -7,20 +7,20 @@ from typing import ClassVar, NamedTuple
 from torch import nn
 
 from .blocks import Activation, ConvConfig, ConvNormAct, Padding, StrideTracker, init_convolutions, round_channels
-from .published import INCEPTION, Variant, Weights
+from .contract import INCEPTION, Variant, Weights
+from .inverted_residual import TIMM_STEM, timm_block
 from .sequential import SequentialBackbone
-from .timm_names import STEM, block_names
 
 
 class Row(NamedTuple):
-    """Rows of the paper's table 1: ``repeats`` separable convolutions, the first of them with ``stride``."""
+    """Rows of the paper's table 1: ``repeats`` separable convolutions, the first with ``stride``."""
 
     channels: int
     repeats: int
     stride: int
 
 
-# the table prints stride 2 for the last depthwise convolution as well, whose input and output it gives as 7×7
+# the table also prints stride 2 for the last depthwise convolution, but its input and output are both 7×7 there
 ROWS = (
     Row(64, 1, 1),
     Row(128, 2, 2),
@@ -44,34 +44,35 @@ WEIGHTS = {
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """A depthwise 3×3 and a 1×1, each with norm and activation (figure 3)."""
+    """Depthwise separable convolution: a depthwise 3×3 and a 1×1, each with norm and activation (figure 3)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, stride: int, dilation: int, act: Activation, style: ConvConfig
+        self, in_channels: int, out_channels: int, *, stride: int, dilation: int, act: Activation, config: ConvConfig
     ) -> None:
         super().__init__()
         self.depthwise = ConvNormAct(
-            in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=act, style=style
+            in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=act, config=config
         )
-        self.project = ConvNormAct(in_channels, out_channels, act=act, style=style)
+        self.project = ConvNormAct(in_channels, out_channels, act=act, config=config)
 
 
 class MobileNetV1(SequentialBackbone):
     """MobileNetV1 at any width (the paper's α).
 
-    Maps at width 1: c1 64, c2 128, c3 256, c4 512, c5 1024 channels, with no convolution between c5 and the pooling.
+    Maps at width 1: c1 64, c2 128, c3 256, c4 512, c5 1024 channels. No convolution follows c5.
 
     Args:
-        width: multiplies the channels of every layer (section 3.3).
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: "relu" in the paper; the weights that TensorFlow, Keras and timm publish were trained with "relu6".
-        padding: "same" for weights that TensorFlow trained.
-        norm_eps: epsilon of the batch norms; 1e-3 for weights that TensorFlow trained.
-        norm_momentum: momentum of the batch norms.
+        width: multiplies the channels of every layer, e.g. 0.5 for about a quarter of the cost (section 3.3).
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: "relu" as in the paper; weights published by TensorFlow, Keras and timm need "relu6".
+        padding: "same" for weights trained with TensorFlow, otherwise "symmetric".
+        norm_eps: epsilon of the batch norms; 1e-3 for weights trained with TensorFlow.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        ValueError: ``width`` is not positive, or ``output_stride``, ``activation`` or ``padding`` is not on offer.
+        UserError: ``width`` is not positive, or ``output_stride``, ``activation`` or ``padding`` is unknown.
     """
 
     shape_arguments = ("width", "in_channels")
@@ -89,19 +90,19 @@ class MobileNetV1(SequentialBackbone):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels)
-        style = ConvConfig(padding, norm_eps, norm_momentum)
+        config = ConvConfig(padding, norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)
-        stride, _ = strides.take(2)
+        stride, _ = strides.advance(2)
         channels = round_channels(32 * width)
-        self.append(ConvNormAct(in_channels, channels, 3, stride, act=activation, style=style), STEM)
+        self.append(ConvNormAct(in_channels, channels, 3, stride, act=activation, config=config), TIMM_STEM)
         for stage, row in enumerate(ROWS):
             for repeat in range(row.repeats):
-                before, channels = channels, round_channels(row.channels * width)
-                stride, dilation = strides.take(row.stride if repeat == 0 else 1)
+                in_channels, channels = channels, round_channels(row.channels * width)
+                stride, dilation = strides.advance(row.stride if repeat == 0 else 1)
                 block = DepthwiseSeparable(
-                    before, channels, stride=stride, dilation=dilation, act=activation, style=style
+                    in_channels, channels, stride=stride, dilation=dilation, act=activation, config=config
                 )
-                self.append(block, block_names(f"blocks.{stage}.{repeat}", ("depthwise", "project")))
-            self.add_feature(strides.position, channels, strides.actual)
+                self.append(block, timm_block(f"blocks.{stage}.{repeat}", ("depthwise", "project")))
+            self.add_feature(strides.feature_name, channels, strides.current_stride)
         init_convolutions(self)
         self.default_features = {"classification": ("c5",), "detection": ("c4", "c5"), "segmentation": ("c3", "c5")}

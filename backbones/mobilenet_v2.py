@@ -6,15 +6,15 @@ from typing import ClassVar, Literal, NamedTuple
 
 from ..errors import UserError
 from .blocks import Activation, ConvConfig, Padding, round_channels
+from .contract import Variant, Weights
 from .inverted_residual import InvertedResidualBackbone
-from .published import Variant, Weights
 from .sequential import Aliases
 
 Tail = Literal["full", "segmentation"]
 
 
 class Row(NamedTuple):
-    """A row of the paper's table 2: ``repeats`` blocks, the first of them with ``stride``."""
+    """A row of the paper's table 2: ``repeats`` blocks, the first with ``stride``."""
 
     expansion: int
     channels: int
@@ -29,7 +29,7 @@ BODY = (
     Row(6, 64, 4, 2),
     Row(6, 96, 3, 1),
 )
-#: the rows at stride 32; halved ones are what MobileNetV3's paper segments with (RF2, table 7)
+#: the rows at stride 32; MobileNetV3's paper uses the halved ones for segmentation (RF2, table 7)
 TAILS: dict[str, tuple[Row, Row]] = {
     "full": (Row(6, 160, 3, 2), Row(6, 320, 1, 1)),
     "segmentation": (Row(6, 80, 3, 2), Row(6, 160, 1, 1)),
@@ -59,17 +59,19 @@ class MobileNetV2(InvertedResidualBackbone):
     Maps at width 1: c1 16, c2 24, c3_first and c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
 
     Args:
-        width: multiplies the channels of every layer but the last, which only grows with it (section 6.1).
-        tail: "full", or "segmentation" with half the channels at stride 32.
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: after every convolution but the linear ones.
-        padding: "same" for weights that TensorFlow trained.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms; detection recipes use 0.03.
+        width: multiplies the channels of every layer, e.g. 0.5; the last layer never gets below 1280
+            (section 6.1).
+        tail: "full", or "segmentation" for half the channels at stride 32.
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: used after every convolution except the linear ones.
+        padding: "same" for weights trained with TensorFlow, otherwise "symmetric".
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics; detection recipes use 0.03.
 
     Raises:
-        ValueError: ``width`` is not positive, or ``tail``, ``output_stride`` or ``activation`` is not on offer.
+        UserError: ``width`` is not positive, or ``tail``, ``output_stride`` or ``activation`` is unknown.
     """
 
     shape_arguments = ("width", "tail", "in_channels")
@@ -89,7 +91,7 @@ class MobileNetV2(InvertedResidualBackbone):
     ) -> None:
         super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
         if tail not in TAILS:
-            raise UserError(f"There is no MobileNetV2 tail {tail!r}: choose one of {', '.join(TAILS)}.")
+            raise UserError(f"There is no MobileNetV2 tail {tail!r}; choose one of {', '.join(TAILS)}.")
         channels = round_channels(32 * width)
         self.add_stem(channels, activation)
         for row in (*BODY, *TAILS[tail]):

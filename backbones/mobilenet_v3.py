@@ -1,4 +1,4 @@
-"""MobileNetV3: inverted residuals found by search, with hard swish and squeeze-excite (arXiv 1905.02244)."""
+"""MobileNetV3: searched inverted residuals with hard swish and squeeze-excite (arXiv 1905.02244)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from ..errors import UserError
 from .blocks import Activation, ConvConfig, Padding, round_channels
+from .contract import INCEPTION, UNIT, Variant, Weights
 from .inverted_residual import InvertedResidualBackbone
-from .published import INCEPTION, UNIT, Variant, Weights
 from .sequential import Aliases
 
 Size = Literal["large", "small"]
@@ -15,7 +15,7 @@ Tail = Literal["full", "detection", "segmentation"]
 
 
 class Row(NamedTuple):
-    """A row of the paper's tables 1 and 2 (``swish``: hard swish, else ReLU; ``gate``: squeeze-excite)."""
+    """A row of the paper's tables 1 and 2; ``swish`` is hard swish instead of ReLU, ``gate`` is squeeze-excite."""
 
     kernel: int
     expanded: int
@@ -26,14 +26,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A whole network: the rows up to stride 16, and for each tail the rows and the last 1×1 at stride 32."""
+    """A network: the rows up to stride 16, and for each tail the rows and the final 1×1 at stride 32."""
 
     body: tuple[Row, ...]
     tails: dict[str, tuple[tuple[Row, ...], int]]
 
 
-def closing(first: int, expanded: int, channels: int) -> tuple[tuple[Row, ...], int]:
-    """Three blocks and the last 1×1, which is as wide as the last expansion."""
+def make_tail(first: int, expanded: int, channels: int) -> tuple[tuple[Row, ...], int]:
+    """Returns the rows at stride 32, and the channels of the final 1×1, which equal the last expansion's."""
     return (
         Row(5, first, channels, True, True, 2),
         Row(5, expanded, channels, True, True, 1),
@@ -41,8 +41,8 @@ def closing(first: int, expanded: int, channels: int) -> tuple[tuple[Row, ...], 
     ), expanded
 
 
-# Two different networks are called "reduced tail". For detection (the daggered rows of table 6) the first expansion
-# keeps its width; for segmentation (RF2, table 7) it is halved as well.
+# The paper has two reduced tails. For detection (the rows with † in table 6) the first expansion keeps its width; for
+# segmentation (RF2, table 7) it is halved as well.
 TABLES: dict[str, Table] = {
     "large": Table(
         body=(
@@ -60,9 +60,9 @@ TABLES: dict[str, Table] = {
             Row(3, 672, 112, True, True, 1),
         ),
         tails={
-            "full": closing(672, 960, 160),
-            "detection": closing(672, 480, 80),
-            "segmentation": closing(336, 480, 80),
+            "full": make_tail(672, 960, 160),
+            "detection": make_tail(672, 480, 80),
+            "segmentation": make_tail(336, 480, 80),
         },
     ),
     "small": Table(
@@ -77,16 +77,16 @@ TABLES: dict[str, Table] = {
             Row(5, 144, 48, True, True, 1),
         ),
         tails={
-            "full": closing(288, 576, 96),
-            "detection": closing(288, 288, 48),
-            "segmentation": closing(144, 288, 48),
+            "full": make_tail(288, 576, 96),
+            "detection": make_tail(288, 288, 48),
+            "segmentation": make_tail(144, 288, 48),
         },
     ),
 }
 
 
-# Small's published multiply-adds (66 M at width 1) reproduce in no reference network; these are the networks' own
-LARGE_HEAD, SMALL_HEAD = {"hidden": 1280}, {"hidden": 1024}
+# no reference network has the multiply-adds published for Small (66 M at width 1); these are those of the networks
+LARGE_HEAD, SMALL_HEAD = {"hidden_dim": 1280}, {"hidden_dim": 1024}
 VARIANTS = (
     Variant({"width": 1.25}, 7_551_976, 355.22, 76.6, classifier=LARGE_HEAD),
     Variant({}, 5_483_032, 216.59, 75.2, classifier=LARGE_HEAD),
@@ -128,26 +128,27 @@ WEIGHTS = {
 
 
 class MobileNetV3(InvertedResidualBackbone):
-    """MobileNetV3 Large and Small at any width, with every tail, minimalistic or not.
+    """MobileNetV3 Large and Small at any width, with any tail, optionally minimalistic.
 
     Maps of Large at width 1: c1 16, c2 24, c3_first and c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of
     Small: c1 16, c2 16, c3_first and c3 24, c4 48, c4_expansion 288, c5 96, final 576.
 
     Args:
         variant: "large" (table 1) or "small" (table 2).
-        width: multiplies the channels of every layer.
-        tail: "full"; "detection" halves the layers after the c4_expansion (table 6, †); "segmentation" halves that
+        width: multiplies the channels of every layer, e.g. 0.75.
+        tail: "full"; "detection" halves the channels after c4_expansion (table 6, †); "segmentation" halves that
             expansion as well (table 7, RF2).
-        minimalistic: 3×3 kernels, ReLU and no squeeze-excite throughout, for hardware that has nothing else.
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: what stands where the tables say hard swish; None is hard swish, or ReLU when minimalistic.
-        padding: "same" for weights that TensorFlow trained.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms; detection recipes use 0.03.
+        minimalistic: only 3×3 kernels and ReLU, no squeeze-excite; for hardware that supports nothing else.
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: replaces the tables' hard swish; None is hard swish, or ReLU if minimalistic.
+        padding: "same" for weights trained with TensorFlow, otherwise "symmetric".
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics; detection recipes use 0.03.
 
     Raises:
-        ValueError: a value is not on offer, or ``width`` is not positive.
+        UserError: an argument has an unknown value, or ``width`` is not positive.
     """
 
     shape_arguments = ("variant", "width", "tail", "minimalistic", "in_channels")
@@ -168,15 +169,15 @@ class MobileNetV3(InvertedResidualBackbone):
         norm_momentum: float = 0.01,
     ) -> None:
         if variant not in TABLES:
-            raise UserError(f"There is no MobileNetV3 variant {variant!r}: choose one of {', '.join(TABLES)}.")
+            raise UserError(f"There is no MobileNetV3 variant {variant!r}; choose one of {', '.join(TABLES)}.")
         table = TABLES[variant]
         if tail not in table.tails:
-            raise UserError(f"There is no MobileNetV3 tail {tail!r}: choose one of {', '.join(table.tails)}.")
+            raise UserError(f"There is no MobileNetV3 tail {tail!r}; choose one of {', '.join(table.tails)}.")
         super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
         swish = activation or ("relu" if minimalistic else "hardswish")
         tail_rows, final = table.tails[tail]
 
-        base = 16  # channels before the row at width 1: the expansion is a ratio to them, applied after rounding
+        base = 16  # channels before the row at width 1; expansions are ratios to it, applied after rounding
         channels = round_channels(base * width)
         self.add_stem(channels, swish)
         for row in (*table.body, *tail_rows):

@@ -1,4 +1,4 @@
-"""MobileViT: inverted residuals, and transformers over the cells of a map (arXiv 2110.02178)."""
+"""MobileViT: inverted residuals and transformers over the cells of a map (arXiv 2110.02178)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, activation, init_convolutions
+from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, build_activation, init_convolutions
+from .contract import UNIT, Variant, Weights
 from .inverted_residual import InvertedResidual
-from .published import UNIT, Variant, Weights
 from .sequential import SequentialBackbone
 
 Size = Literal["xxs", "xs", "s"]
@@ -21,9 +21,9 @@ class Table(NamedTuple):
     """A network of the paper's table 4.
 
     Attributes:
-        channels: of the maps at strides 2, 4, 8, 16 and 32.
+        channels: channels of the maps at strides 2, 4, 8, 16 and 32.
         tokens: channels of the transformers at strides 8, 16 and 32.
-        expansion: of the inverted residuals.
+        expansion: expansion ratio of the inverted residuals.
     """
 
     channels: tuple[int, int, int, int, int]
@@ -37,7 +37,7 @@ TABLES: dict[str, Table] = {
     "s": Table((32, 64, 96, 128, 160), (144, 192, 240), 4),
 }
 STEM = 16
-LAYERS = (2, 4, 3)  # of the transformers at strides 8, 16 and 32
+LAYERS = (2, 4, 3)  # number of layers of the transformers at strides 8, 16 and 32
 HEADS = 4
 PATCH = 2  # rows and columns of a patch
 
@@ -56,7 +56,7 @@ WEIGHTS = {
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and a perceptron twice as wide, each behind a layer norm and with its input added."""
+    """Pre-norm transformer layer: self-attention and an MLP of twice the width, each with a residual connection."""
 
     def __init__(self, channels: int, act: Activation) -> None:
         super().__init__()
@@ -65,11 +65,11 @@ class TransformerLayer(nn.Module):
         self.project = nn.Linear(channels, channels)
         self.norm2 = nn.LayerNorm(channels)
         self.widen = nn.Linear(channels, 2 * channels)
-        self.act = activation(act)
+        self.act = build_activation(act)
         self.narrow = nn.Linear(2 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``[B, T, channels]`` → the same."""
+        """Tokens ``[B, T, channels]`` → tokens of the same shape."""
         queries, keys, values = self.qkv(self.norm1(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind()
         attended = F.scaled_dot_product_attention(queries, keys, values)
         x = x + self.project(attended.transpose(1, 2).flatten(2))
@@ -77,23 +77,22 @@ class TransformerLayer(nn.Module):
 
 
 class MobileViTBlock(nn.Module):
-    """Cells that know their surroundings, then every fourth cell attends to its like, then both views are fused.
+    """Local convolutions, a transformer over the whole map, and a fusion with the input (figure 1 b).
 
-    A 3×3 and a 1×1 make tokens of the cells; transformer layers attend among those at the same place within patches of
-    2×2 cells; a 1×1 and a 3×3 join the outcome with the input (figure 1 b). A map of odd size is stretched to whole
-    patches for the transformer and shrunk again.
+    A 3×3 and a 1×1 turn cells into tokens. Attention runs among the tokens at the same position in all 2×2 patches. A
+    1×1 and a 3×3 fuse the result with the input. A map of odd size is resized to whole patches for the transformer.
     """
 
     def __init__(
-        self, channels: int, tokens: int, layers: int, *, dilation: int, act: Activation, style: ConvConfig
+        self, channels: int, tokens: int, layers: int, *, dilation: int, act: Activation, config: ConvConfig
     ) -> None:
         super().__init__()
-        self.local = ConvNormAct(channels, channels, 3, dilation=dilation, act=act, style=style)
+        self.local = ConvNormAct(channels, channels, 3, dilation=dilation, act=act, config=config)
         self.embed = nn.Conv2d(channels, tokens, 1, bias=False)
         self.transformer = nn.Sequential(*(TransformerLayer(tokens, act) for _ in range(layers)))
         self.norm = nn.LayerNorm(tokens)
-        self.project = ConvNormAct(tokens, channels, act=act, style=style)
-        self.fuse = ConvNormAct(2 * channels, channels, 3, act=act, style=style)
+        self.project = ConvNormAct(tokens, channels, act=act, config=config)
+        self.fuse = ConvNormAct(2 * channels, channels, 3, act=act, config=config)
 
     def forward(self, x: Tensor) -> Tensor:
         cells = self.embed(self.local(x))
@@ -108,16 +107,13 @@ class MobileViTBlock(nn.Module):
 
 
 def unfold(cells: Tensor) -> Tensor:
-    """``[N, C, H, W]`` → ``[N · 4, H/2 · W/2, C]``: the cells at each of the four places in a patch are a sequence.
-
-    A view of the cells in another order, copied once.
-    """
+    """Splits a map into sequences, one for each position in a 2×2 patch: ``[N, C, H, W]`` → ``[N·4, H/2·W/2, C]``."""
     patches = cells.unflatten(3, (-1, PATCH)).unflatten(2, (-1, PATCH))  # N, C, rows, 2, columns, 2
     return patches.permute(0, 3, 5, 2, 4, 1).flatten(3, 4).flatten(0, 2)
 
 
 def fold(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """What :func:`unfold` did, undone for a map of ``size``; the map lies in memory with its channels last."""
+    """Inverts :func:`unfold` for a map of ``size``; the result is channels-last in memory."""
     rows, columns = size[0] // PATCH, size[1] // PATCH
     patches = tokens.unflatten(1, (rows, columns)).unflatten(0, (-1, PATCH, PATCH))  # N, 2, 2, rows, columns, C
     return patches.permute(0, 3, 1, 4, 2, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
@@ -129,15 +125,16 @@ class MobileViT(SequentialBackbone):
     Maps of S: c1 32, c2 64, c3 96, c4 128, c5 160, final 640 channels.
 
     Args:
-        variant: "xxs", "xs" or "s".
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: after every convolution but the linear ones, and in the transformers.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms.
+        variant: "xxs", "xs" or "s", from the smallest to the largest (table 4).
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: used after every convolution except the linear ones, and in the transformers.
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        ValueError: a value is not on offer.
+        UserError: an argument has an unknown value.
     """
 
     shape_arguments = ("variant", "in_channels")
@@ -155,11 +152,11 @@ class MobileViT(SequentialBackbone):
     ) -> None:
         super().__init__(1.0, in_channels)
         if variant not in TABLES:
-            raise UserError(f"There is no MobileViT variant {variant!r}: choose one of {', '.join(TABLES)}.")
+            raise UserError(f"There is no MobileViT variant {variant!r}; choose one of {', '.join(TABLES)}.")
         table = TABLES[variant]
-        style = ConvConfig("symmetric", norm_eps, norm_momentum)
+        config = ConvConfig("symmetric", norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)
-        stem = ConvNormAct(in_channels, STEM, 3, strides.take(2)[0], act=activation, style=style)
+        stem = ConvNormAct(in_channels, STEM, 3, strides.advance(2)[0], act=activation, config=config)
         self.append(stem, conv_names("stem"))
 
         before = STEM
@@ -167,7 +164,7 @@ class MobileViT(SequentialBackbone):
             # inverted residuals: one at stride 2, three at stride 4, and one before each transformer
             for repeat in range(3 if stage == 1 else 1):
                 nominal = 2 if stage > 0 and repeat == 0 else 1
-                stride, dilation = strides.take(nominal)
+                stride, dilation = strides.advance(nominal)
                 block = InvertedResidual(
                     before,
                     before * table.expansion,
@@ -176,21 +173,21 @@ class MobileViT(SequentialBackbone):
                     dilation=dilation,
                     shortcut=nominal == 1 and before == channels,
                     act=activation,
-                    style=style,
+                    config=config,
                 )
                 self.append(block, residual_names(f"stages.{stage}.{repeat}"))
                 before = channels
             if stage >= 2:
                 layers = LAYERS[stage - 2]
-                dilation = strides.take(1)[1]
+                dilation = strides.advance(1)[1]
                 vit = MobileViTBlock(
-                    channels, table.tokens[stage - 2], layers, dilation=dilation, act=activation, style=style
+                    channels, table.tokens[stage - 2], layers, dilation=dilation, act=activation, config=config
                 )
                 self.append(vit, vit_names(f"stages.{stage}.1", layers))
-            self.add_feature(strides.position, channels, strides.actual)
+            self.add_feature(strides.feature_name, channels, strides.current_stride)
         final = 4 * before
-        self.append(ConvNormAct(before, final, act=activation, style=style), conv_names("final_conv"))
-        self.add_feature("final", final, strides.actual)
+        self.append(ConvNormAct(before, final, act=activation, config=config), conv_names("final_conv"))
+        self.add_feature("final", final, strides.current_stride)
         init_convolutions(self)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
@@ -200,19 +197,19 @@ class MobileViT(SequentialBackbone):
 
 
 def conv_names(theirs: str, ours: str = "") -> dict[str, str]:
-    """Modules of the ``ConvNormAct`` called ``ours`` → timm's names of the layer ``theirs``."""
-    inside = f"{ours}." if ours else ""
-    return {f"{inside}conv": f"{theirs}.conv", f"{inside}norm": f"{theirs}.bn"}
+    """Returns names of the modules of our ``ConvNormAct`` ``ours`` → timm's names in its layer ``theirs``."""
+    prefix = f"{ours}." if ours else ""
+    return {f"{prefix}conv": f"{theirs}.conv", f"{prefix}norm": f"{theirs}.bn"}
 
 
 def residual_names(prefix: str) -> dict[str, str]:
-    """Modules of an inverted residual → timm's names."""
+    """Returns names of the modules of an inverted residual → timm's names."""
     parts = {"expand": "conv1_1x1", "depthwise": "conv2_kxk", "project": "conv3_1x1"}
     return {k: v for ours, theirs in parts.items() for k, v in conv_names(f"{prefix}.{theirs}", f"body.{ours}").items()}
 
 
 def vit_names(prefix: str, layers: int) -> dict[str, str]:
-    """Modules of a ``MobileViTBlock`` → timm's names."""
+    """Returns names of the modules of a ``MobileViTBlock`` → timm's names."""
     names = {"embed": f"{prefix}.conv_1x1", "norm": f"{prefix}.norm"}
     for ours, theirs in {"local": "conv_kxk", "project": "conv_proj", "fuse": "conv_fusion"}.items():
         names |= conv_names(f"{prefix}.{theirs}", ours)

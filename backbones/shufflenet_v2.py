@@ -1,4 +1,4 @@
-"""ShuffleNetV2: half of the channels pass by, the others are worked on, and both are shuffled (arXiv 1807.11164)."""
+"""ShuffleNetV2: channel split, one branch of convolutions, concatenation and channel shuffle (arXiv 1807.11164)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, init_convolutions
-from .published import Variant, Weights
+from .contract import Variant, Weights
 from .sequential import Aliases, SequentialBackbone
 
 
 class Channels(NamedTuple):
-    """A column of the paper's table 5: each stage behind stage 2 has twice the channels of the one before."""
+    """A column of the paper's table 5; every stage after stage 2 doubles the channels."""
 
     stage_2: int
     final: int
@@ -48,9 +48,9 @@ WEIGHTS = {
 class ShuffleUnit(nn.Module):
     """Two branches, concatenated and shuffled (figure 3 c and d).
 
-    The worked branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. In the first unit of a stage it takes all
-    channels and ``stride``, as does the other, a depthwise 3×3 and a 1×1. Otherwise each has half of the channels, and
-    the other passes them on.
+    The main branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. In the first unit of a stage both branches
+    take all channels and have the ``stride``; the shortcut is a depthwise 3×3 and a 1×1. In the other units each branch
+    takes half of the channels, and the shortcut is the identity.
     """
 
     def __init__(
@@ -62,32 +62,32 @@ class ShuffleUnit(nn.Module):
         dilation: int,
         opens_stage: bool,
         act: Activation,
-        style: ConvConfig,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
         half = out_channels // 2
-        taken = in_channels if opens_stage else half
+        main_channels = in_channels if opens_stage else half
         self.opens_stage = opens_stage
-        self.passed = nn.Sequential()
+        self.shortcut = nn.Sequential()
         if opens_stage:
-            self.passed.add_module(
+            self.shortcut.add_module(
                 "depthwise",
                 ConvNormAct(
-                    in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=None, style=style
+                    in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=None, config=config
                 ),
             )
-            self.passed.add_module("project", ConvNormAct(in_channels, half, act=act, style=style))
-        self.worked = nn.Sequential()
-        self.worked.add_module("first", ConvNormAct(taken, half, act=act, style=style))
-        self.worked.add_module(
-            "depthwise", ConvNormAct(half, half, 3, stride, dilation=dilation, groups=half, act=None, style=style)
+            self.shortcut.add_module("project", ConvNormAct(in_channels, half, act=act, config=config))
+        self.main = nn.Sequential()
+        self.main.add_module("first", ConvNormAct(main_channels, half, act=act, config=config))
+        self.main.add_module(
+            "depthwise", ConvNormAct(half, half, 3, stride, dilation=dilation, groups=half, act=None, config=config)
         )
-        self.worked.add_module("last", ConvNormAct(half, half, act=act, style=style))
+        self.main.add_module("last", ConvNormAct(half, half, act=act, config=config))
 
     def forward(self, x: Tensor) -> Tensor:
-        passed, worked = (x, x) if self.opens_stage else x.chunk(2, dim=1)
-        # the library's shuffle keeps channels-last memory, where reshaping by hand would leave it
-        return F.channel_shuffle(torch.cat((self.passed(passed), self.worked(worked)), dim=1), 2)
+        shortcut, main = (x, x) if self.opens_stage else x.chunk(2, dim=1)
+        # channel_shuffle keeps channels-last memory; reshaping by hand would not
+        return F.channel_shuffle(torch.cat((self.shortcut(shortcut), self.main(main)), dim=1), 2)
 
 
 class ShuffleNetV2(SequentialBackbone):
@@ -96,15 +96,16 @@ class ShuffleNetV2(SequentialBackbone):
     Maps at width 1: c1 and c2 24, c3 116, c4 232, c5 464, final 1024 channels. c2 is the pooled stem.
 
     Args:
-        width: 0.5, 1, 1.5 or 2; every width has channels of its own (table 5).
-        output_stride: 32, 16 or 8; strides beyond it become dilation.
-        in_channels: channels of the images.
-        activation: after every convolution but the depthwise ones.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms.
+        width: 0.5, 1, 1.5 or 2; each has its own channels (table 5).
+        output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
+            lose their stride are dilated instead.
+        in_channels: number of channels of the images, e.g. 1 for greyscale.
+        activation: used after every convolution except the depthwise ones.
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        ValueError: a value is not on offer.
+        UserError: an argument has an unknown value.
     """
 
     shape_arguments = ("width", "in_channels")
@@ -122,19 +123,19 @@ class ShuffleNetV2(SequentialBackbone):
     ) -> None:
         super().__init__(width, in_channels)
         if width not in CHANNELS:
-            raise UserError(f"ShuffleNetV2 has no width {width}: choose one of {', '.join(map(str, CHANNELS))}.")
-        style = ConvConfig("symmetric", norm_eps, norm_momentum)
+            raise UserError(f"ShuffleNetV2 has no width {width}; choose one of {', '.join(map(str, CHANNELS))}.")
+        config = ConvConfig("symmetric", norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)
-        stem = ConvNormAct(in_channels, STEM, 3, strides.take(2)[0], act=activation, style=style)
+        stem = ConvNormAct(in_channels, STEM, 3, strides.advance(2)[0], act=activation, config=config)
         self.append(stem, sequential_names("conv1"))
-        self.add_feature(strides.position, STEM, strides.actual)
-        self.append(nn.MaxPool2d(3, strides.take(2)[0], padding=1))
-        self.add_feature(strides.position, STEM, strides.actual)
+        self.add_feature(strides.feature_name, STEM, strides.current_stride)
+        self.append(nn.MaxPool2d(3, strides.advance(2)[0], padding=1))
+        self.add_feature(strides.feature_name, STEM, strides.current_stride)
 
         before, channels = STEM, CHANNELS[width].stage_2
         for stage, repeats in enumerate(REPEATS, start=2):
             for repeat in range(repeats):
-                stride, dilation = strides.take(2 if repeat == 0 else 1)
+                stride, dilation = strides.advance(2 if repeat == 0 else 1)
                 unit = ShuffleUnit(
                     before,
                     channels,
@@ -142,15 +143,15 @@ class ShuffleNetV2(SequentialBackbone):
                     dilation=dilation,
                     opens_stage=repeat == 0,
                     act=activation,
-                    style=style,
+                    config=config,
                 )
                 self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
                 before = channels
-            self.add_feature(strides.position, channels, strides.actual)
+            self.add_feature(strides.feature_name, channels, strides.current_stride)
             channels *= 2
         final = CHANNELS[width].final
-        self.append(ConvNormAct(before, final, act=activation, style=style), sequential_names("conv5"))
-        self.add_feature("final", final, strides.actual)
+        self.append(ConvNormAct(before, final, act=activation, config=config), sequential_names("conv5"))
+        self.add_feature("final", final, strides.current_stride)
         init_convolutions(self)
         self.default_features = {
             "classification": ("final",),
@@ -160,17 +161,17 @@ class ShuffleNetV2(SequentialBackbone):
 
 
 def sequential_names(prefix: str, conv: int = 0) -> Aliases:
-    """Modules of a ``ConvNormAct`` → torchvision's names, where the convolution is number ``conv`` of ``prefix``."""
+    """Returns names of the modules of a ``ConvNormAct`` → torchvision's; ``conv`` is its index in ``prefix``."""
     return {"conv": f"{prefix}.{conv}", "norm": f"{prefix}.{conv + 1}"}
 
 
 def unit_names(prefix: str, opens_stage: bool) -> Aliases:
-    """Modules of a unit → torchvision's names."""
-    positions = {"worked.first": 0, "worked.depthwise": 3, "worked.last": 5}
+    """Returns names of the modules of a unit → torchvision's names."""
+    positions = {"main.first": 0, "main.depthwise": 3, "main.last": 5}
     if opens_stage:
-        positions |= {"passed.depthwise": 0, "passed.project": 2}
+        positions |= {"shortcut.depthwise": 0, "shortcut.project": 2}
     return {
         f"{part}.{ours}": theirs
         for part, conv in positions.items()
-        for ours, theirs in sequential_names(f"{prefix}.branch{1 if part.startswith('passed') else 2}", conv).items()
+        for ours, theirs in sequential_names(f"{prefix}.branch{1 if part.startswith('shortcut') else 2}", conv).items()
     }

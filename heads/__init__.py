@@ -1,4 +1,4 @@
-"""Heads: what turns a backbone's maps into classes, label maps or boxes."""
+"""Heads: turn a backbone's feature maps into classes, label maps or boxes."""
 
 from .classifier import Classifier
 from .contract import Head, HeadFactory

@@ -1,4 +1,4 @@
-"""Image classification: average pool, an optional late expansion, dropout, a linear layer."""
+"""Image classification head: average pool, optional hidden layer, dropout, linear layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backbones.blocks import global_average
+from ..backbones.blocks import global_avg_pool
 from ..errors import UserError
 from .contract import ClassDimension, Features, Head, full_precision
 from .predictions import Classification
@@ -16,19 +16,23 @@ LOSSES = ("cross_entropy", "binary")
 
 
 class Classifier(Head):
-    """Classifies the coarsest map it is given.
+    """Classifies images from the coarsest map.
 
     Args:
-        features: the maps on offer; the last is used.
-        num_classes: classes to tell apart, two at least.
-        hidden_dim: channels of a hard-swish layer between pooling and classes, where MobileNetV3 widens its features
-            (section 5.1: 1280 for Large, 1024 for Small); 0 for none.
-        dropout: share of the features dropped while training.
-        pool_size: the map is pooled to as many rows and columns, each cell with weights of its own. 1 is the usual global
-            pool; EffNet's published classifier has the 4×4 cells of a 32×32 image.
-        loss: "cross_entropy" of the softmax, or "binary" cross-entropy of a sigmoid for each class, its mean over
-            images and classes (Wightman et al. 2021, arXiv 2110.00476, section 4.1).
-        label_smoothing: share of the truth that is spread evenly over all classes (arXiv 1512.00567, section 7).
+        features: the available maps; the last is used.
+        num_classes: number of classes, at least two.
+        hidden_dim: channels of a hard-swish layer between pooling and classes; 0 for none. MobileNetV3 has one (section
+            5.1: 1280 for Large, 1024 for Small).
+        dropout: probability with which a feature is dropped in training, e.g. 0.2; raise it if the network overfits.
+        pool_size: rows and columns that the map is pooled to; each cell has its own weights. 1 is the usual global
+            pool. EffNet's published classifier uses 4 for 32×32 images.
+        loss: "cross_entropy" of the softmax, or "binary" cross-entropy of one sigmoid per class, averaged over images
+            and classes (Wightman et al. 2021, arXiv 2110.00476, section 4.1).
+        label_smoothing: share of the target that is spread evenly over all classes, e.g. 0.1 (arXiv 1512.00567,
+            section 7).
+
+    Raises:
+        UserError: an option is out of range, or there is no map.
     """
 
     role = "classification"
@@ -49,18 +53,18 @@ class Classifier(Head):
         if num_classes < 2:
             raise UserError(f"Classifier needs at least two classes, not {num_classes}.")
         if not features:
-            raise UserError("Classifier needs a map, but was given none.")
+            raise UserError("Classifier needs a map, but got none.")
         if hidden_dim < 0:
-            raise UserError(f"Classifier's hidden must be 0 or a number of channels, not {hidden_dim}.")
+            raise UserError(f"Classifier's hidden_dim must be 0 or a number of channels, not {hidden_dim}.")
         if not 0 <= dropout < 1:
-            raise UserError(f"Classifier's dropout must be in 0 … 1, 1 not included, not {dropout}.")
+            raise UserError(f"Classifier's dropout must be at least 0 and below 1, not {dropout}.")
         if pool_size < 1:
-            raise UserError(f"Classifier needs at least one cell, not {pool_size}.")
+            raise UserError(f"Classifier's pool_size must be at least 1, not {pool_size}.")
         if loss not in LOSSES:
             raise UserError(f"Classifier's loss must be {' or '.join(LOSSES)}, not {loss!r}.")
         if not 0 <= label_smoothing < 1:
-            raise UserError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
-        self.binary = loss == "binary"
+            raise UserError(f"Classifier's label_smoothing must be at least 0 and below 1, not {label_smoothing}.")
+        self.is_binary = loss == "binary"
         self.label_smoothing = label_smoothing
         self.map, feature = list(features.items())[-1]
         self.pool_size = pool_size
@@ -78,22 +82,25 @@ class Classifier(Head):
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes]``."""
         x = maps[self.map]
-        pooled = global_average(x) if self.pool_size == 1 else F.adaptive_avg_pool2d(x, self.pool_size).flatten(1)
+        pooled = global_avg_pool(x) if self.pool_size == 1 else F.adaptive_avg_pool2d(x, self.pool_size).flatten(1)
         return self.layers(pooled)
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Loss of logits ``[N, num_classes]`` for classes ``[N]``, or for shares of classes ``[N, num_classes]``."""
+        """Computes the loss of logits ``[N, num_classes]``.
+
+        Targets are class indices ``[N]``, or probabilities ``[N, num_classes]`` as MixUp gives them.
+        """
         logits = full_precision(output)
-        if not self.binary:
+        if not self.is_binary:
             return {"classification": F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)}
-        shares = targets if targets.is_floating_point() else F.one_hot(targets, logits.shape[1]).to(logits.dtype)
-        shares = shares * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
-        return {"classification": F.binary_cross_entropy_with_logits(logits, shares)}
+        probabilities = targets if targets.is_floating_point() else F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+        probabilities = probabilities * (1 - self.label_smoothing) + self.label_smoothing / logits.shape[1]
+        return {"classification": F.binary_cross_entropy_with_logits(logits, probabilities)}
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
-        """Softmax scores, image by image; those of a sigmoid where the head is trained on one."""
+        """Returns the scores of each image: softmax, or sigmoid for the binary loss."""
         logits = full_precision(output)
-        return [Classification(scores) for scores in (logits.sigmoid() if self.binary else logits.softmax(-1))]
+        return [Classification(scores) for scores in (logits.sigmoid() if self.is_binary else logits.softmax(-1))]
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         return {f"layers.{len(self.layers) - 1}.{leaf}": ClassDimension() for leaf in ("weight", "bias")}

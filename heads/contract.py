@@ -1,4 +1,4 @@
-"""What every head promises: built from features, it turns maps into an answer, an answer into losses or predictions."""
+"""The interface of heads: maps → output, output and targets → losses, output → predictions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .predictions import Prediction
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """Half-precision tensors as float32, others as they are: losses and boxes need the bits."""
+    """Converts half precision to float32 and keeps other types; losses and boxes need the precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class ClassDimension(NamedTuple):
-    """How the first dimension of a tensor splits by class.
+    """Layout of the classes along the first dimension of a tensor.
 
     Attributes:
-        groups: how many times the classes follow one another, such as once for every anchor of a cell.
-        background: rows of every group that come before those of the classes.
+        groups: number of times the classes repeat, e.g. once per anchor of a cell.
+        background: number of rows before the classes in every group.
     """
 
     groups: int = 1
@@ -31,19 +31,19 @@ class ClassDimension(NamedTuple):
 
 
 def default_class_names(count: int) -> tuple[str, ...]:
-    """What ``count`` classes are called where nothing tells their names."""
+    """Returns names for ``count`` classes whose names are unknown: class_0, class_1 and so on."""
     return tuple(f"class_{k}" for k in range(count))
 
 
 class Head(Configurable, ABC):
-    """Turns some of a backbone's maps into one kind of answer.
+    """Turns some of a backbone's maps into one kind of output.
 
-    Every head is built as ``Head(features, num_classes, …)``: the feature maps it will be given, finest first, and the
-    number of foreground classes. All other arguments are options with defaults.
+    Every head is built as ``Head(features, num_classes, …)`` from its feature maps, finest first, and the number of
+    foreground classes. All other arguments are options with defaults.
 
     Attributes:
-        role: what it answers, "classification", "detection" or "segmentation"; tasks refuse heads of another role, and
-            take those that name none.
+        role: "classification", "detection" or "segmentation"; tasks refuse heads of another role. An empty role fits
+            every task.
     """
 
     role: ClassVar[str] = ""
@@ -53,18 +53,18 @@ class Head(Configurable, ABC):
 
     @abstractmethod
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Any:
-        """Maps of a batch, and the (height, width) of its images in pixels → plain tensors."""
+        """Maps of a batch, and (height, width) of its images in pixels → plain tensors."""
 
     @abstractmethod
     def loss(self, output: Any, targets: Any) -> dict[str, Tensor]:
-        """Named scalar terms, whose sum is what training minimises."""
+        """Returns scalar loss terms by name; training minimises their sum."""
 
     @abstractmethod
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
-        """Predictions image by image, in pixels of the network's input."""
+        """Returns the prediction of each image, in pixels of the network's input."""
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
-        """Every tensor whose shape hangs on the number of classes; a training from other classes starts these anew."""
+        """Returns the tensors whose shape depends on the classes; fine-tuning on other classes reinitialises them."""
         return {}
 
 

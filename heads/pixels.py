@@ -1,4 +1,4 @@
-"""What heads that classify every pixel share: loss, decoding and the rows of their classes."""
+"""Base class of heads that classify every pixel: loss, decoding and class layers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from .predictions import IGNORED, Segmentation
 
 
 class PixelHead(Head):
-    """A head whose output is logits ``[N, num_classes, H, W]`` at the size of the images, in single precision or more.
+    """A head whose output is logits ``[N, num_classes, H, W]`` at the size of the images, in float32 or float64.
 
-    Logits are enlarged in full precision, too: bfloat16 would make neighbouring classes equal.
+    Logits are upsampled in full precision as well, because bfloat16 would make the scores of classes equal.
 
     Attributes:
-        class_layers: names of the layers that have a filter and a bias for every class.
+        class_layers: names of the layers that have a filter and a bias per class.
     """
 
     role = "segmentation"
     class_layers: ClassVar[tuple[str, ...]]
 
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy with label maps ``[N, H, W]``, a mean over the labelled pixels; 0 where there are none."""
+        """Computes the mean cross-entropy over labelled pixels of label maps ``[N, H, W]``; 0 if none is labelled."""
         total = F.cross_entropy(full_precision(output), targets.long(), ignore_index=IGNORED, reduction="sum")
         return {"segmentation": total / (targets != IGNORED).sum().clamp(min=1)}
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Segmentation]:
-        """Logits, image by image."""
+        """Returns the logits of each image."""
         return [Segmentation(logits) for logits in full_precision(output)]
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
@@ -38,13 +38,13 @@ class PixelHead(Head):
 
 
 def check_options(head: Head, num_classes: int, filters: int) -> None:
-    """Raises ValueError unless a byte can hold the classes and what counts as none of them, and there are filters."""
+    """Raises UserError unless labels fit into bytes beside the ignore value, and there is at least one filter."""
     if not 1 <= num_classes < IGNORED:
-        raise UserError(f"{type(head).__name__} tells 1 to {IGNORED - 1} classes apart, not {num_classes}.")
+        raise UserError(f"{type(head).__name__} needs 1 to {IGNORED - 1} classes, not {num_classes}.")
     if filters < 1:
         raise UserError(f"{type(head).__name__} needs at least one filter, not {filters}.")
 
 
-def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps ``[N, C, h, w]`` at another (height, width), bilinearly between the centres of cells."""
+def resize_maps(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes maps ``[N, C, h, w]`` bilinearly to ``size``, (height, width)."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""What heads are trained on and what they predict, and the way from the network's input back to the image."""
+"""Targets and predictions of heads, and the geometry that maps predictions back to the original image."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: label of pixels that count as no class
+#: label of pixels that loss and metrics ignore
 IGNORED = 255
 
 
 class ResizeGeometry(NamedTuple):
-    """Where an image lies in the network's input.
+    """Position of a resized image in the network's input.
 
     Attributes:
-        height: of the image, in pixels.
-        width: of the image, in pixels.
+        height: height of the original image in pixels.
+        width: width of the original image in pixels.
         top: first row of the input that shows the image.
         left: first column of the input that shows the image.
-        rows: how many rows of the input show it.
-        columns: how many columns of the input show it.
+        rows: number of rows of the input that show the image.
+        columns: number of columns of the input that show the image.
     """
 
     height: int
@@ -33,12 +33,12 @@ class ResizeGeometry(NamedTuple):
     columns: int
 
     def to_input(self, boxes: Tensor) -> Tensor:
-        """Boxes ``[…, 4]`` in pixels of the image → in pixels of the input."""
+        """Maps boxes ``[…, 4]`` from pixels of the image to pixels of the input."""
         scale, shift = self._scale_and_shift(boxes)
         return boxes * scale + shift
 
     def to_image(self, boxes: Tensor) -> Tensor:
-        """Boxes ``[…, 4]`` in pixels of the input → in pixels of the image, cut at its borders."""
+        """Maps boxes ``[…, 4]`` from pixels of the input to pixels of the image, and clips them to the image."""
         scale, shift = self._scale_and_shift(boxes)
         x1, y1, x2, y2 = ((boxes - shift) / scale).unbind(-1)
         return torch.stack(
@@ -52,19 +52,19 @@ class ResizeGeometry(NamedTuple):
 
 
 class Prediction(Protocol):
-    """A head's answer for one image."""
+    """A head's prediction for one image."""
 
     def to_image(self, geometry: ResizeGeometry) -> Self:
-        """The answer in pixels of the image that ``geometry`` lays into the network's input."""
+        """Converts pixels of the network's input to pixels of the original image."""
         ...
 
 
 class BoxTargets(NamedTuple):
-    """Objects of a batch, padded to one number of boxes an image.
+    """Objects of a batch, padded to the same number of boxes per image.
 
     Attributes:
         boxes: ``[N, M, 4]`` as x1, y1, x2, y2 in pixels of the network's input.
-        labels: ``[N, M]`` foreground classes from 0; −1 where a row is padding.
+        labels: ``[N, M]`` foreground classes from 0; −1 for padding.
     """
 
     boxes: Tensor
@@ -72,7 +72,7 @@ class BoxTargets(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """Objects found in one image, best first.
+    """Objects detected in one image, highest score first.
 
     Attributes:
         boxes: ``[K, 4]`` as x1, y1, x2, y2 in pixels.
@@ -90,14 +90,14 @@ class Detections(NamedTuple):
 
 
 class Segmentation:
-    """The classes of every pixel of one image.
+    """The class of every pixel of one image.
 
-    It keeps the scores as the network gave them and resizes them, bilinearly, which keeps edges finer, when they are
-    asked for: those of a photo of 12 megapixels and 21 classes take a gigabyte.
+    Scores are resized only on access, because 21 classes of a 12-megapixel photo take a gigabyte. Resizing scores
+    bilinearly gives finer edges than resizing labels.
 
     Args:
-        scores: ``[num_classes, h, w]``, of which the greatest counts.
-        geometry: the part of them that shows the image, and the image's size; None takes all of them as they are.
+        scores: ``[num_classes, h, w]``; the highest gives the class.
+        geometry: the part of the scores that shows the image, and the image's size; None uses the scores unchanged.
     """
 
     def __init__(self, scores: Tensor, geometry: ResizeGeometry | None = None) -> None:
@@ -105,28 +105,32 @@ class Segmentation:
             scores = scores[
                 :, geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns
             ]
-        self._shown = scores
+        self._scores = scores
         self._size = tuple(scores.shape[1:]) if geometry is None else (geometry.height, geometry.width)
 
     @property
-    def resizes(self) -> bool:
-        """Whether the image has another size than the part of the scores that shows it."""
-        return self._shown.shape[1:] != self._size
+    def needs_resizing(self) -> bool:
+        """Whether the stored scores have another size than the image."""
+        return self._scores.shape[1:] != self._size
 
     @property
     def scores(self) -> Tensor:
         """The scores of every pixel, ``[num_classes, H, W]``."""
-        return torch.stack([self._plane(k) for k in range(len(self._shown))]) if self.resizes else self._shown
+        return (
+            torch.stack([self._resize_class(k) for k in range(len(self._scores))])
+            if self.needs_resizing
+            else self._scores
+        )
 
     @functools.cached_property
     def labels(self) -> Tensor:
-        """The class of every pixel, ``[H, W]`` int64, the first of equals; resizes the scores class by class."""
-        if not self.resizes:
-            return self._shown.max(0).indices  # what argmax finds, in half of its time on a CPU
-        best = self._plane(0)
+        """The class of every pixel, ``[H, W]`` int64, the first of equal scores; resizes one class at a time."""
+        if not self.needs_resizing:
+            return self._scores.max(0).indices  # equals argmax, in half the time on a CPU
+        best = self._resize_class(0)
         labels = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
-        for k in range(1, len(self._shown)):
-            plane = self._plane(k)
+        for k in range(1, len(self._scores)):
+            plane = self._resize_class(k)
             labels.masked_fill_(plane > best, k)
             best = torch.maximum(best, plane)
         return labels
@@ -135,17 +139,17 @@ class Segmentation:
         """See :meth:`Prediction.to_image`."""
         return Segmentation(self.scores, geometry)
 
-    def _plane(self, k: int) -> Tensor:
-        """The resized scores of class ``k``, ``[H, W]``: one way for labels and scores, which agree to the last bit."""
-        plane = self._shown[k][None, None]
+    def _resize_class(self, k: int) -> Tensor:
+        """Resizes the scores of class ``k`` to ``[H, W]``; labels and scores share this, so that they agree exactly."""
+        plane = self._scores[k][None, None]
         return F.interpolate(plane, size=self._size, mode="bilinear", align_corners=False)[0, 0]
 
 
 class Classification(NamedTuple):
-    """The class of one image: ``scores`` ``[num_classes]`` in 0 … 1, which sum to 1 where they come from a softmax."""
+    """The class of one image: ``scores`` ``[num_classes]`` in 0 … 1; softmax scores sum to 1."""
 
     scores: Tensor
 
     def to_image(self, geometry: ResizeGeometry) -> Classification:
-        """See :meth:`Prediction.to_image`; a class has no place."""
+        """See :meth:`Prediction.to_image`; a class has no position, so nothing changes."""
         return self

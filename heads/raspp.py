@@ -1,31 +1,30 @@
-"""R-ASPP, the segmentation head of MobileNetV2: DeepLabv3's without atrous branches (arXiv 1801.04381, section 6.3)."""
+"""R-ASPP, MobileNetV2's segmentation head: DeepLabv3 without atrous branches (arXiv 1801.04381, section 6.3)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from ..backbones.blocks import ConvConfig, ConvNormAct, global_average
+from ..backbones.blocks import ConvConfig, ConvNormAct, global_avg_pool
 from ..errors import UserError
 from .contract import Features, full_precision
-from .pixels import PixelHead, check_options, enlarged
+from .pixels import PixelHead, check_options, resize_maps
 
 
 class RASPP(PixelHead):
-    """A 1×1 on the coarsest map beside a 1×1 on its global mean, joined by a third and classified.
+    """Classifies every pixel from a 1×1 on the coarsest map and a 1×1 on its global mean, fused by a third 1×1.
 
-    The papers put it on a map at stride 16 (``output_stride=16``): on MobileNetV2's c5, on MobileNetV3's final.
+    The papers use a map at stride 16 (``output_stride=16``): c5 of MobileNetV2, final of MobileNetV3.
 
     Args:
-        features: the maps on offer; the last is used.
-        num_classes: classes to tell apart; pixels labelled 255 count as none of them.
-        filters: of each of the three. An option of this name is no other head's: the command line hands what heads
-            share over from one to the next, and LR-ASPP's channels are another number.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms.
+        features: the available maps; the last is used.
+        num_classes: number of classes; pixels labelled 255 are ignored.
+        filters: number of filters of each of the three convolutions, e.g. 256.
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        ValueError: no map, no class, or more classes than a byte can tell apart.
+        UserError: there is no map, class or filter, or there are more than 254 classes.
     """
 
     class_layers = ("classifier",)
@@ -43,17 +42,17 @@ class RASPP(PixelHead):
         super().__init__()
         check_options(self, num_classes, filters)
         if not features:
-            raise UserError("RASPP needs a map, but was given none.")
+            raise UserError("RASPP needs a map, but got none.")
         self.map, feature = list(features.items())[-1]
-        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
-        self.project = ConvNormAct(feature.channels, filters, act="relu", style=style)
-        self.pooled = ConvNormAct(feature.channels, filters, act="relu", style=style)
-        self.join = ConvNormAct(2 * filters, filters, act="relu", style=style)
+        config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        self.project = ConvNormAct(feature.channels, filters, act="relu", config=config)
+        self.pool_project = ConvNormAct(feature.channels, filters, act="relu", config=config)
+        self.join = ConvNormAct(2 * filters, filters, act="relu", config=config)
         self.classifier = nn.Conv2d(filters, num_classes, 1)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""
         x = maps[self.map]
-        pooled = self.pooled(global_average(x)[:, :, None, None]).expand(-1, -1, *x.shape[2:])
+        pooled = self.pool_project(global_avg_pool(x)[:, :, None, None]).expand(-1, -1, *x.shape[2:])
         joined = self.join(torch.cat((self.project(x), pooled), dim=1))
-        return enlarged(full_precision(self.classifier(joined)), image_size)
+        return resize_maps(full_precision(self.classifier(joined)), image_size)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..backbones.published import Normalisation
+from ..backbones.contract import Normalisation
 from ..errors import UserError
 from ..heads.predictions import ResizeGeometry
 from .images import Image, resized

@@ -89,7 +89,7 @@ class Task(LightningModule, ABC):
         if weights is not None and backbone_weights is not None:
             raise TaskError("weights include the backbone: give either weights or backbone_weights.")
         # missing feature maps are better known now than after the data was read
-        backbone.check_offered(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
+        backbone.check_feature_names(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
         self.preprocessing = preprocessing
         self._parts = (backbone, head)
         self._feature_maps = feature_maps

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..backbones import TimmBackbone
 from ..backbones.checks import check_selection
-from ..backbones.timm_backbone import feature_info, trained_by
+from ..backbones.timm_backbone import feature_info, find_trained_parameters
 from ..backbones.weights import first_line
 from ..errors import UserError
 from ..heads import LRASPP, BoxTargets, Classifier, SSDLite
@@ -92,7 +92,7 @@ def try_head(backbone: TimmBackbone, role: str, size: tuple[int, int]) -> int:
     maps = network.backbone(torch.empty(BATCH, 3, *size))
     losses = network.head.loss(network.head(maps, size), targets(role, size))
     check_maps(backbone, maps, size)
-    trained = trained_by(losses.values())
+    trained = find_trained_parameters(losses.values())
     if any(parameter.requires_grad and parameter not in trained for parameter in network.parameters()):
         raise UserError("parameters get no gradient.")
     return sum(parameter.numel() for parameter in network.backbone.parameters() if not parameter.requires_grad)

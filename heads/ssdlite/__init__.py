@@ -1,4 +1,4 @@
-"""SSDLite and its method: anchors, box coder, matching, losses, decoding."""
+"""SSDLite: head, anchors, box coder, matching, losses and decoding."""
 
 from .head import SSDLite, SSDLiteOutput
 

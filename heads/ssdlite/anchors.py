@@ -1,4 +1,4 @@
-"""Anchors of SSD: boxes of several scales and aspect ratios around every cell of every map (arXiv 1512.02325, 2.2)."""
+"""SSD's anchors: boxes of several scales and aspect ratios at every cell of every map (arXiv 1512.02325, 2.2)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ Shape = tuple[float, float]
 
 
 def default_scales(levels: int, smallest: float = 0.2, largest: float = 0.95) -> list[float]:
-    """Scales from ``smallest`` to ``largest`` in equal steps, one a level, and 1.0 to interpolate the last with."""
+    """Returns one scale per level from ``smallest`` to ``largest`` in equal steps, and 1.0 after the last."""
     if levels == 1:
         return [smallest, largest]
     return [smallest + (largest - smallest) * k / (levels - 1.0) for k in range(levels)] + [1.0]
 
 
 class AnchorGenerator:
-    """Lays anchors over maps of any size.
+    """Generates anchors for maps of any size.
 
-    A scale is a share of the image's shorter side, so that ratios keep their meaning on images that are not square;
-    an anchor is cut to at most the image's width and height.
+    Scales are relative to the shorter side of the image, so aspect ratios also hold for images that are not square.
+    Width and height of an anchor are at most those of the image.
 
     Args:
-        scales: one scale a level, and one more which the last level's interpolated box is the geometric mean with.
-        ratios: aspect ratios beside 1, one sequence for all levels or one a level; each stands for itself and its
+        scales: one scale per level, and one more. Every level has a square of the geometric mean of its scale and the
+            next.
+        ratios: aspect ratios other than 1, as one sequence for all levels or one per level; each also stands for its
             inverse.
-        layout: "torchvision" lays 2 + 2·len(ratios) boxes on every map; "tensorflow" reduces the finest map to three:
-            a square of half its scale, and the first ratio and its inverse at full scale.
+        layout: "torchvision" has 2 + 2·len(ratios) boxes per cell on every map. "tensorflow" has three on the finest
+            map: a square of half the scale, and the first ratio and its inverse at full scale.
 
     Raises:
-        ValueError: numbers of scales or ratios do not fit, or are not positive.
+        UserError: the numbers of scales and ratios do not match, or a value is not positive.
     """
 
     def __init__(
@@ -50,34 +51,36 @@ class AnchorGenerator:
         per_level = nested or [[r for r in ratios if not isinstance(r, Sequence)]] * levels
         if levels < 1 or len(per_level) != levels:
             raise UserError(
-                f"{len(scales)} scales serve {levels} levels (one scale more than levels is needed), but ratios are "
-                f"given for {len(per_level)}."
+                f"{len(scales)} anchor_scales are for {levels} maps, one fewer than scales, but aspect_ratios has "
+                f"{len(per_level)} lists."
             )
         if min(scales) <= 0 or min((r for level in per_level for r in level), default=1.0) <= 0:
-            raise UserError(f"Scales and ratios of anchors must be positive, not {list(scales)} and {per_level}.")
+            raise UserError(f"anchor_scales and aspect_ratios must be positive, not {list(scales)} and {per_level}.")
         self.scales, self.ratios = scales, ratios
         self.layout: Layout = layout
-        self.shapes: list[list[Shape]] = [level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
+        self.shapes: list[list[Shape]] = [
+            make_level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)
+        ]
         if layout == "tensorflow":
             if not per_level[0]:
-                raise UserError("The tensorflow layout needs a ratio for the finest map.")
-            self.shapes[0] = lowest_shapes(scales[0], per_level[0])
+                raise UserError("The tensorflow layout needs an aspect ratio for the finest map.")
+            self.shapes[0] = make_tensorflow_shapes(scales[0], per_level[0])
 
     @property
     def per_cell(self) -> list[int]:
-        """Anchors a cell, level by level."""
+        """Number of anchors per cell for each level."""
         return [len(level) for level in self.shapes]
 
     def __call__(self, grids: Sequence[tuple[int, int]], image_size: tuple[int, int], like: Tensor) -> Tensor:
-        """Anchors ``[A, 4]`` as x1, y1, x2, y2 in pixels, level by level, row by row, cell by cell.
+        """Returns anchors ``[A, 4]`` as x1, y1, x2, y2 in pixels, ordered by level, row and column.
 
         Args:
             grids: (rows, columns) of each map.
             image_size: (height, width) of the images in pixels.
-            like: gives device and type; anchors are never coarser than float32.
+            like: tensor whose device and type the anchors get; the type is at least float32.
         """
-        # The order of operations and the float32 in the middle are torchvision's: which anchor is the best of an object
-        # hangs on the last bit where several tie, as those do that contain a small object whole.
+        # The order of operations and the intermediate float32 are torchvision's. Anchors that contain a small object
+        # whole have equal IoU, so the last bit decides which one is matched.
         dtype = torch.promote_types(like.dtype, torch.float32)
         height, width = image_size
         shorter = min(image_size)
@@ -92,8 +95,8 @@ class AnchorGenerator:
         return torch.cat(levels) * torch.tensor([width, height, width, height], device=like.device)
 
 
-def level_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> list[Shape]:
-    """(width, height) of a level's boxes: the square, the interpolated square, then each ratio and its inverse."""
+def make_level_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> list[Shape]:
+    """Returns (width, height) of a level's boxes: two squares, then each ratio and its inverse."""
     between = math.sqrt(scale * next_scale)
     shapes = [(scale, scale), (between, between)]
     for ratio in ratios:
@@ -102,7 +105,7 @@ def level_shapes(scale: float, next_scale: float, ratios: Sequence[float]) -> li
     return shapes
 
 
-def lowest_shapes(scale: float, ratios: Sequence[float]) -> list[Shape]:
-    """The three boxes that TensorFlow's detection API leaves on the finest map."""
+def make_tensorflow_shapes(scale: float, ratios: Sequence[float]) -> list[Shape]:
+    """Returns the three boxes that TensorFlow's detection API has on the finest map."""
     long, short = scale * math.sqrt(ratios[0]), scale / math.sqrt(ratios[0])
     return [(scale / 2, scale / 2), (long, short), (short, long)]

@@ -1,4 +1,4 @@
-"""From scores and boxes of every anchor to the detections of each image."""
+"""Turns scores and boxes of every anchor into the detections of each image."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..predictions import Detections
 
 
 class PostprocessConfig(NamedTuple):
-    """What is kept (the defaults are torchvision's for SSDLite).
+    """Thresholds and limits of postprocessing; the defaults are torchvision's for SSDLite.
 
     Attributes:
-        score_thresh: least score of a detection.
-        topk_candidates: most boxes of one class in one image that suppression looks at.
-        nms_thresh: boxes of one class that overlap a better one by more than this IoU are dropped.
-        detections_per_img: most boxes of an image.
+        score_thresh: minimum score of a detection.
+        topk_candidates: maximum number of boxes per class and image before non-maximum suppression.
+        nms_thresh: IoU above which the lower-scored of two boxes of one class is suppressed.
+        detections_per_img: maximum number of detections per image.
     """
 
     score_thresh: float = 0.001
@@ -26,17 +26,25 @@ class PostprocessConfig(NamedTuple):
     detections_per_img: int = 300
 
 
-def detect(scores: Tensor, boxes: Tensor, image_size: tuple[int, int], keep: PostprocessConfig) -> list[Detections]:
-    """Detections of each image from ``scores`` ``[N, A, num_classes]`` and ``boxes`` ``[N, A, 4]`` in pixels."""
+def select_detections(
+    scores: Tensor, boxes: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+) -> list[Detections]:
+    """Selects the detections of each image.
+
+    Args:
+        scores: ``[N, A, num_classes]``.
+        boxes: ``[N, A, 4]`` as x1, y1, x2, y2 in pixels.
+        image_size: (height, width) in pixels, to which boxes are clipped.
+        config: thresholds and limits.
+    """
     boxes = clip_boxes_to_image(boxes, image_size)
-    best, anchors = scores.transpose(1, 2).topk(
-        min(keep.topk_candidates, scores.shape[1]), dim=2
-    )  # [N, num_classes, k]
-    found: list[Detections] = []
+    candidates = min(config.topk_candidates, scores.shape[1])
+    best, anchors = scores.transpose(1, 2).topk(candidates, dim=2)  # [N, num_classes, candidates]
+    detections: list[Detections] = []
     for image_boxes, image_scores, image_anchors in zip(boxes, best, anchors, strict=True):
-        labels, rank = (image_scores > keep.score_thresh).nonzero(as_tuple=True)
-        kept_boxes = image_boxes[image_anchors[labels, rank]]
-        kept_scores = image_scores[labels, rank]
-        order = batched_nms(kept_boxes, kept_scores, labels, keep.nms_thresh)[: keep.detections_per_img]
-        found.append(Detections(kept_boxes[order], kept_scores[order], labels[order]))
-    return found
+        labels, rank = (image_scores > config.score_thresh).nonzero(as_tuple=True)
+        candidate_boxes = image_boxes[image_anchors[labels, rank]]
+        candidate_scores = image_scores[labels, rank]
+        order = batched_nms(candidate_boxes, candidate_scores, labels, config.nms_thresh)[: config.detections_per_img]
+        detections.append(Detections(candidate_boxes[order], candidate_scores[order], labels[order]))
+    return detections

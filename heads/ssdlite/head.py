@@ -1,4 +1,4 @@
-"""SSDLite: SSD whose 3×3 convolutions are depthwise-separable (MobileNetV2, arXiv 1801.04381, section 6.2)."""
+"""SSDLite: SSD with depthwise separable convolutions (MobileNetV2, arXiv 1801.04381, section 6.2)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..contract import ClassDimension, Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import BoxCoder
-from .decode import PostprocessConfig, detect
+from .decode import PostprocessConfig, select_detections
 from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
-from .matcher import match
+from .matcher import match_anchors
 
-SMALLEST_EXTRA = 16
+MIN_EXTRA_CHANNELS = 16
 
 
 class SSDLiteOutput(NamedTuple):
-    """What the head says about every anchor.
+    """Output of the head for every anchor.
 
     Attributes:
         logits: ``[N, A, num_classes + 1]`` with background first for the softmax loss, ``[N, A, num_classes]`` for the
             focal loss.
-        offsets: ``[N, A, 4]`` in the box coder's units.
+        offsets: ``[N, A, 4]`` as the box coder encodes them.
         anchors: ``[A, 4]`` as x1, y1, x2, y2 in pixels of the input.
     """
 
@@ -38,31 +38,33 @@ class SSDLiteOutput(NamedTuple):
 
 
 class SSDLite(Head):
-    """Predicts boxes and classes on the backbone's maps and on extra maps, each half the size of the one before.
+    """Predicts boxes and classes on the backbone's maps and on extra maps, each half the size of the previous.
+
+    Published on c4_expansion and final of MobileNetV2 and V3.
 
     Args:
-        features: the maps on offer, finest first; extra maps have ``max(16, ⌊channels·width⌋)`` channels; published on the widened map at stride 16 and the last convolution.
-        num_classes: foreground classes.
-        layout: "torchvision" has six anchors a cell everywhere (with ratios 2 and 3); "tensorflow" has three on the
+        features: the maps, finest first. Their width multiplier also scales the extra maps.
+        num_classes: number of foreground classes.
+        layout: "torchvision" has 2 + 2·len(aspect_ratios) anchors per cell on every map; "tensorflow" has three on the
             finest map.
-        extras: channels of the extra maps.
-        anchor_scales: of the anchors as shares of the shorter side, one a map and one more; None is .2 to .95 in equal steps,
-            and 1.
-        aspect_ratios: aspect ratios beside 1 for all maps, or a list of them a map.
-        iou_thresh: least IoU of an anchor with the object it answers for.
-        loss: "softmax" with hard negatives, or "focal".
-        neg_pos_ratio: hard negatives for each positive, with "softmax".
-        alpha: weight of positives, with "focal".
-        gamma: focusing exponent, with "focal".
-        score_thresh: least score of a detection.
-        topk_candidates: most boxes a class and image that suppression looks at.
-        nms_thresh: IoU above which the lesser of two boxes of one class is dropped.
-        detections_per_img: most detections an image.
-        norm_eps: epsilon of the batch norms.
-        norm_momentum: momentum of the batch norms.
+        extras: channels of the extra maps, e.g. [512, 256, 256, 128]; multiplied by the width, but at least 16.
+        anchor_scales: anchor sizes relative to the shorter side, one per map and one more, e.g. [0.2, 0.5, 1.0] for two
+            maps; None is 0.2 to 0.95 in equal steps, and 1. Use smaller ones for small objects.
+        aspect_ratios: aspect ratios other than 1, e.g. [2, 3] for all maps or [[2], [2, 3]] with one list per map.
+        iou_thresh: minimum IoU of an anchor with the object it is matched to, e.g. 0.5.
+        loss: "softmax" cross-entropy with hard negatives, or "focal" loss.
+        neg_pos_ratio: number of hard negatives per positive; used by "softmax".
+        alpha: weight of positives; used by "focal".
+        gamma: focusing exponent, e.g. 2; used by "focal".
+        score_thresh: minimum score of a detection; raise it to return fewer.
+        topk_candidates: maximum number of boxes per class and image before non-maximum suppression.
+        nms_thresh: IoU above which the lower-scored of two boxes of one class is suppressed.
+        detections_per_img: maximum number of detections per image.
+        norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
+        norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        ValueError: the maps do not fall in resolution, or scales, ratios, ``layout`` or ``loss`` do not fit.
+        UserError: the maps are not finest first, or anchor_scales, aspect_ratios, ``layout`` or ``loss`` do not fit.
     """
 
     role = "detection"
@@ -94,38 +96,38 @@ class SSDLite(Head):
         if num_classes < 1:
             raise UserError(f"SSDLite needs at least one foreground class, not {num_classes}.")
         if layout not in ("torchvision", "tensorflow"):
-            raise UserError(f"There is no SSDLite layout {layout!r}: choose torchvision or tensorflow.")
+            raise UserError(f"There is no SSDLite layout {layout!r}; choose torchvision or tensorflow.")
         if loss not in ("softmax", "focal"):
-            raise UserError(f"There is no SSDLite loss {loss!r}: choose softmax or focal.")
-        style = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+            raise UserError(f"There is no SSDLite loss {loss!r}; choose softmax or focal.")
+        config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh
         self.coder = BoxCoder()
-        self.keep = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
+        self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
         self.classification: ClassificationLoss = (
             HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
         )
         channels = [feature.channels for feature in features.values()]
         self.extras = nn.ModuleList()
         for extra in extras:
-            extra = max(SMALLEST_EXTRA, int(extra * features.width))
-            self.extras.append(extra_block(channels[-1], extra, style))
-            channels.append(extra)
+            out_channels = max(MIN_EXTRA_CHANNELS, int(extra * features.width))
+            self.extras.append(build_extra_block(channels[-1], out_channels, config))
+            channels.append(out_channels)
         self.anchors = AnchorGenerator(
             default_scales(len(channels)) if anchor_scales is None else anchor_scales, aspect_ratios, layout
         )
         per_cell = self.anchors.per_cell
         if len(per_cell) != len(channels):
             raise UserError(
-                f"{len(channels)} maps need {len(channels) + 1} scales, not {len(per_cell) + 1}: give the head other "
-                "scales, or other feature_maps=[…]."
+                f"{len(channels)} maps need {len(channels) + 1} anchor_scales, not {len(per_cell) + 1}; change "
+                "these or feature_maps=[…]."
             )
         self.outputs = self.classification.outputs(num_classes)
         self.classifiers = nn.ModuleList(
-            PredictionBlock(c, n * self.outputs, style) for c, n in zip(channels, per_cell, strict=True)
+            PredictionBlock(c, n * self.outputs, config) for c, n in zip(channels, per_cell, strict=True)
         )
         self.regressors = nn.ModuleList(
-            PredictionBlock(c, n * 4, style) for c, n in zip(channels, per_cell, strict=True)
+            PredictionBlock(c, n * 4, config) for c, n in zip(channels, per_cell, strict=True)
         )
         self._init_weights()
 
@@ -141,37 +143,39 @@ class SSDLite(Head):
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> SSDLiteOutput:
         levels = self.pyramid(maps)
-        logits = [flatten(block(x), self.outputs) for block, x in zip(self.classifiers, levels, strict=True)]
-        offsets = [flatten(block(x), 4) for block, x in zip(self.regressors, levels, strict=True)]
+        logits = [
+            flatten_predictions(block(x), self.outputs) for block, x in zip(self.classifiers, levels, strict=True)
+        ]
+        offsets = [flatten_predictions(block(x), 4) for block, x in zip(self.regressors, levels, strict=True)]
         grids = [(x.shape[2], x.shape[3]) for x in levels]
         anchors = self.anchors(grids, image_size, like=levels[0])
         return SSDLiteOutput(torch.cat(logits, dim=1), torch.cat(offsets, dim=1), anchors)
 
     def pyramid(self, maps: dict[str, Tensor]) -> list[Tensor]:
-        """The maps that anchors are laid on, finest first: those that the backbone gives, and the extra ones."""
+        """Returns the maps that have anchors, finest first: the backbone's and the extra ones."""
         levels = [maps[name] for name in self.maps]
         for extra in self.extras:
-            levels.append(run_extra(extra, levels[-1]))
+            levels.append(run_extra_block(extra, levels[-1]))
         return levels
 
     def loss(self, output: SSDLiteOutput, targets: BoxTargets) -> dict[str, Tensor]:
         logits, offsets, anchors = full_precision(output.logits), full_precision(output.offsets), output.anchors
         boxes, labels = targets
-        if boxes.shape[1] == 0:  # not one object in the batch: matching wants at least one row
+        if boxes.shape[1] == 0:  # matching needs at least one row
             boxes, labels = boxes.new_zeros(len(boxes), 1, 4), labels.new_full((len(boxes), 1), -1)
-        matched = match(boxes, labels >= 0, anchors, self.iou_thresh)
+        matched = match_anchors(boxes, labels >= 0, anchors, self.iou_thresh)
         row = matched.clamp(min=0)
         positive = matched >= 0
         classes = torch.where(positive, labels.gather(1, row) + 1, 0)
-        # background anchors stand for themselves, so that no logarithm sees a padded box
+        # a background anchor's target is itself, so that no logarithm sees a padded box
         objects = boxes.to(anchors.dtype).gather(1, row.unsqueeze(-1).expand(-1, -1, 4))
-        wanted = self.coder.encode(torch.where(positive.unsqueeze(-1), objects, anchors), anchors)
-        return ssd_loss(logits, offsets, classes, wanted, self.classification)._asdict()
+        target_offsets = self.coder.encode(torch.where(positive.unsqueeze(-1), objects, anchors), anchors)
+        return ssd_loss(logits, offsets, classes, target_offsets, self.classification)._asdict()
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
         boxes = self.coder.decode(full_precision(output.offsets), output.anchors)
         scores = self.classification.scores(full_precision(output.logits))
-        return detect(scores, boxes, image_size, self.keep)
+        return select_detections(scores, boxes, image_size, self.postprocess)
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         background = self.classification.outputs(0)
@@ -183,31 +187,31 @@ class SSDLite(Head):
 
 
 def check_pyramid(features: Features) -> None:
-    """Raises ValueError unless there are maps and each is coarser than the one before."""
+    """Raises UserError unless there are maps and each is coarser than the one before."""
     strides = [feature.stride for feature in features.values()]
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"
         raise UserError(
-            f"SSDLite needs maps of falling resolution, finest first, but was given {named}: choose others with "
-            "feature_maps=[…], or a larger output_stride."
+            f"SSDLite needs maps of increasing stride, but got {named}; choose others with feature_maps=[…], or a "
+            "larger output_stride."
         )
 
 
-def extra_block(in_channels: int, out_channels: int, style: ConvConfig) -> nn.Sequential:
-    """A map of half the size: 1×1 to half the channels, depthwise 3×3 of stride 2, 1×1."""
+def build_extra_block(in_channels: int, out_channels: int, config: ConvConfig) -> nn.Sequential:
+    """Builds the layers of an extra map: 1×1 to half the channels, depthwise 3×3 of stride 2, 1×1."""
     half = out_channels // 2
     return nn.Sequential(
-        ConvNormAct(in_channels, half, act="relu6", style=style),
-        ConvNormAct(half, half, 3, 2, groups=half, act="relu6", style=style),
-        ConvNormAct(half, out_channels, act="relu6", style=style),
+        ConvNormAct(in_channels, half, act="relu6", config=config),
+        ConvNormAct(half, half, 3, 2, groups=half, act="relu6", config=config),
+        ConvNormAct(half, out_channels, act="relu6", config=config),
     )
 
 
-def run_extra(block: nn.Module, x: Tensor) -> Tensor:
-    """Runs an extra block, on a CPU always in float32.
+def run_extra_block(block: nn.Module, x: Tensor) -> Tensor:
+    """Runs an extra block; on a CPU always in float32.
 
-    There the bfloat16 gradient of a strided depthwise convolution may hold undefined values where the map has a single
-    column and lies channels last (seen with PyTorch 2.15); maps so small cost nothing.
+    With PyTorch 2.15 on a CPU, the bfloat16 gradient of a strided depthwise convolution can contain undefined values if
+    the map has one column and is channels-last. Such small maps cost nothing in float32.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
@@ -216,18 +220,18 @@ def run_extra(block: nn.Module, x: Tensor) -> Tensor:
 
 
 class PredictionBlock(nn.Module):
-    """Depthwise 3×3, then a biased 1×1 to the ``outputs`` of all anchors of a cell."""
+    """Depthwise 3×3, then a 1×1 with bias to the ``outputs`` of all anchors of a cell."""
 
-    def __init__(self, channels: int, outputs: int, style: ConvConfig) -> None:
+    def __init__(self, channels: int, outputs: int, config: ConvConfig) -> None:
         super().__init__()
-        self.depthwise = ConvNormAct(channels, channels, 3, groups=channels, act="relu6", style=style)
+        self.depthwise = ConvNormAct(channels, channels, 3, groups=channels, act="relu6", config=config)
         self.project = nn.Conv2d(channels, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(self.depthwise(x))
 
 
-def flatten(x: Tensor, values: int) -> Tensor:
-    """``[N, anchors·values, H, W]`` → ``[N, H·W·anchors, values]``; a view where memory is channels-last."""
-    # not len(x): a length is a plain number, and an exported network would take batches of the example's size alone
+def flatten_predictions(x: Tensor, values: int) -> Tensor:
+    """Reshapes ``[N, anchors·values, H, W]`` to ``[N, H·W·anchors, values]``; a view if memory is channels-last."""
+    # not len(x), which is a plain number: an exported network would only take the example's batch size
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)

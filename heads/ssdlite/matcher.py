@@ -1,4 +1,4 @@
-"""Which anchor answers for which object, for a whole batch at once (SSD section 2.2, matching strategy)."""
+"""Matches anchors to objects for a whole batch at once (SSD section 2.2, matching strategy)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def box_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """Intersection over union of ``boxes`` ``[N, M, 4]`` with ``anchors`` ``[A, 4]``: ``[N, M, A]``."""
+    """Returns the IoU ``[N, M, A]`` of ``boxes`` ``[N, M, 4]`` with ``anchors`` ``[A, 4]``."""
     x1, y1, x2, y2 = boxes.unsqueeze(2).unbind(-1)
     anchor_x1, anchor_y1, anchor_x2, anchor_y2 = anchors.unbind(-1)
     width = (torch.minimum(x2, anchor_x2) - torch.maximum(x1, anchor_x1)).clamp(min=0)
@@ -18,18 +18,18 @@ def box_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
     return intersection / (area + anchor_area - intersection)
 
 
-def match(boxes: Tensor, valid: Tensor, anchors: Tensor, threshold: float) -> Tensor:
-    """Gives every anchor the object it overlaps most, if by ``threshold``, and every object its best anchor regardless.
+def match_anchors(boxes: Tensor, valid: Tensor, anchors: Tensor, threshold: float) -> Tensor:
+    """Matches every anchor to the object of highest IoU of at least ``threshold``, and every object to its best anchor.
 
     Args:
         boxes: ``[N, M, 4]`` as x1, y1, x2, y2, M at least 1.
-        valid: ``[N, M]``, False where a row is padding.
+        valid: ``[N, M]``, False for padding.
         anchors: ``[A, 4]``.
-        threshold: smallest IoU of a match.
+        threshold: minimum IoU of a match; an object's best anchor is matched even below it.
 
     Returns:
-        ``[N, A]``, the row in ``boxes`` that each anchor answers for, −1 for none. Where one anchor is the best of
-        several objects, the last of them has it.
+        ``[N, A]``, for each anchor the index of its object in ``boxes``, −1 for background. If one anchor is the best
+        of several objects, the last of them gets it.
     """
     iou = box_iou(boxes, anchors).masked_fill(~valid.unsqueeze(2), -1.0)
     overlap, nearest = iou.max(dim=1)

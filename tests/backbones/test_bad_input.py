@@ -54,7 +54,7 @@ CHOICES: tuple[tuple[type[SequentialBackbone], str, tuple[Any, ...], tuple[Any, 
     [(family, name, value, offer) for family, name, values, offer in CHOICES for value in values],
     ids=name_of,
 )
-def test_an_unknown_variant_is_refused_naming_those_there_are(
+def test_unknown_variant_is_refused_with_known_ones(
     family: type[SequentialBackbone], argument: str, value: object, offer: tuple[object, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match=argument) as caught:
@@ -64,9 +64,7 @@ def test_an_unknown_variant_is_refused_naming_those_there_are(
 
 @pytest.mark.parametrize("width", [0, -1, -0.5, float("nan"), float("inf")])
 @families_with("width")
-def test_a_width_that_is_no_positive_number_is_refused(
-    family: type[SequentialBackbone], width: float, assert_one_sentence
-) -> None:
+def test_non_positive_width_is_refused(family: type[SequentialBackbone], width: float, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="width") as caught:
         on_meta(family, width=width)
     assert_one_sentence(caught.value, "positive", width)
@@ -84,7 +82,7 @@ def test_images_without_channels_are_refused(
 
 @pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
 @EVERY_FAMILY
-def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
+def test_invalid_output_stride_is_refused_with_valid_ones(
     family: type[SequentialBackbone], output_stride: int, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="output_stride") as caught:
@@ -95,9 +93,7 @@ def test_an_impossible_output_stride_is_refused_naming_the_possible_ones(
 
 
 @EVERY_FAMILY
-def test_an_unknown_activation_is_refused_naming_those_there_are(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_unknown_activation_is_refused_with_known_ones(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="activation") as caught:
         on_meta(family, activation="gelu")
     assert_one_sentence(caught.value, "'gelu'", list(ACTIVATIONS))
@@ -105,7 +101,7 @@ def test_an_unknown_activation_is_refused_naming_those_there_are(
 
 @pytest.mark.parametrize("padding", ["valid", "SAME", ""])
 @families_with("padding")
-def test_an_unknown_padding_is_refused_naming_those_there_are(
+def test_unknown_padding_is_refused_with_known_ones(
     family: type[SequentialBackbone], padding: str, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="padding") as caught:
@@ -114,9 +110,7 @@ def test_an_unknown_padding_is_refused_naming_those_there_are(
 
 
 @EVERY_FAMILY
-def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_misspelt_argument_is_refused_with_all_arguments(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(TypeError, match="widht") as caught:
         family(widht=1.0)  # type: ignore[call-arg]
     assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
@@ -127,7 +121,7 @@ def test_a_misspelt_argument_is_refused_naming_it_and_those_there_are(
     [(ShuffleNetV1, "padding"), (ShuffleNetV2, "padding"), (EffNet, "padding"), (MobileViT, "width")],
     ids=name_of,
 )
-def test_an_argument_that_only_other_families_have_is_refused_naming_those_there_are(
+def test_other_familys_argument_is_refused_with_own_ones(
     family: type[SequentialBackbone], argument: str, assert_one_sentence
 ) -> None:
     with pytest.raises(TypeError, match=argument) as caught:
@@ -136,9 +130,7 @@ def test_an_argument_that_only_other_families_have_is_refused_naming_those_there
 
 
 @EVERY_FAMILY
-def test_more_arguments_than_there_are_are_refused_naming_those_there_are(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_too_many_arguments_are_refused_with_their_names(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(TypeError, match="too many") as caught:
         family(*[1] * 20)
     assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
@@ -149,7 +141,7 @@ def test_more_arguments_than_there_are_are_refused_naming_those_there_are(
 
 @pytest.mark.parametrize(("taken", "given"), [(3, 1), (3, 4), (1, 3), (4, 3)])
 @EVERY_FAMILY
-def test_images_of_another_number_of_channels_are_refused_naming_the_argument(
+def test_wrong_image_channels_are_refused_with_argument(
     family: type[SequentialBackbone], taken: int, given: int, assert_one_sentence
 ) -> None:
     backbone = on_meta(family, in_channels=taken)
@@ -160,7 +152,7 @@ def test_images_of_another_number_of_channels_are_refused_naming_the_argument(
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (32, 32), (2, 1, 3, 32, 32)], ids=str)
 @EVERY_FAMILY
-def test_a_tensor_that_is_no_batch_of_images_is_refused_with_its_shape(
+def test_tensor_of_wrong_rank_is_refused_with_its_shape(
     family: type[SequentialBackbone], shape: tuple[int, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="batch of images") as caught:
@@ -172,9 +164,8 @@ def test_a_tensor_that_is_no_batch_of_images_is_refused_with_its_shape(
 
 
 @EVERY_FAMILY
-def test_an_unknown_map_is_refused_naming_those_on_offer_and_nothing_is_dropped(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_unknown_map_is_refused_and_nothing_is_removed(family: type[SequentialBackbone], assert_one_sentence) -> None:
+    """The message names the available maps."""
     backbone = on_meta(family)
     before = dict(backbone.features)
     with pytest.raises(ValueError, match="no map") as caught:
@@ -184,9 +175,7 @@ def test_an_unknown_map_is_refused_naming_those_on_offer_and_nothing_is_dropped(
 
 
 @EVERY_FAMILY
-def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_unknown_role_is_refused_with_available_maps(family: type[SequentialBackbone], assert_one_sentence) -> None:
     backbone = on_meta(family)
     with pytest.raises(ValueError, match="no maps for depth") as caught:
         backbone.feature_names("depth")
@@ -196,7 +185,7 @@ def test_an_unknown_role_is_refused_naming_the_maps_to_choose_from(
 
 @pytest.mark.parametrize("names", [[], "c1"], ids=["none", "a bare name"])
 @EVERY_FAMILY
-def test_what_is_no_list_of_maps_is_refused_naming_those_on_offer(
+def test_invalid_map_list_is_refused_with_available_maps(
     family: type[SequentialBackbone], names: Any, assert_one_sentence
 ) -> None:
     backbone = on_meta(family)
@@ -232,9 +221,10 @@ MISFITS: tuple[tuple[type[SequentialBackbone], Arguments, Arguments], ...] = (
 
 
 @pytest.mark.parametrize(("family", "built", "trained"), MISFITS, ids=name_of)
-def test_a_file_of_other_shapes_is_refused_naming_the_tensor_both_shapes_and_the_arguments(
+def test_other_shapes_are_refused_with_the_arguments(
     family: type[SequentialBackbone], built: Arguments, trained: Arguments, tmp_path: Path, assert_one_sentence
 ) -> None:
+    """The message names the tensor, both shapes and the arguments that differ."""
     backbone = family(**built)
     own, there = copy_of(backbone), zeros_shaped_like(on_meta(family, **trained))
     path = write_zip(there, tmp_path / "other.pth")
@@ -257,7 +247,7 @@ def zeros_shaped_like(backbone: nn.Module) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("source", ["imagenett", "weights.bin", "MobileNet_V4_Weights.IMAGENET1K_V1", "resnet18"])
 @EVERY_FAMILY
-def test_a_name_that_nobody_published_for_the_family_is_refused_naming_what_is(
+def test_unpublished_name_is_refused_with_published_ones(
     family: type[SequentialBackbone], source: str, assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match=re.escape(repr(source))) as caught:

@@ -54,7 +54,7 @@ NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
 SHIPPED = {getattr(litmobile.backbones, name) for name in litmobile.backbones.__all__ if name != "Backbone"}
 
 
-def test_every_backbone_that_ships_is_checked_below() -> None:
+def test_every_exported_backbone_is_checked_below() -> None:
     families = {cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Backbone)}
     assert {family for family, _ in NETWORKS} == families
 
@@ -64,7 +64,7 @@ def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict
     check_backbone(lambda: family(**arguments))
 
 
-def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_rounding() -> None:
+def test_network_that_rounds_down_passes_on_even_sizes() -> None:
     check_backbone(lambda: TimmBackbone("convnext_atto"), sizes=[(32, 32), (64, 96)])
     with pytest.raises(
         AssertionError, match=r"promises c2 with 40 channels at stride 4, but for images \[2, 3, 33, 47\]"
@@ -72,7 +72,7 @@ def test_a_network_that_rounds_sizes_down_keeps_it_on_sizes_that_need_no_roundin
         check_backbone(lambda: TimmBackbone("convnext_atto"))
 
 
-class Sound(Backbone):
+class Valid(Backbone):
     """Two strided convolutions, a map after each."""
 
     def __init__(self, channels: int = 4, in_channels: int = 3) -> None:
@@ -84,7 +84,7 @@ class Sound(Backbone):
         self.selected: tuple[str, ...] = ("c1", "c2")
 
     def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
+        self.check_feature_names(names)
         self.selected = tuple(names)
         if "c2" not in names and "c2" in self.features:
             del self.c2, self.features["c2"]
@@ -98,32 +98,32 @@ class Sound(Backbone):
 
 
 @pytest.mark.parametrize("arguments", [{}, {"channels": 5, "in_channels": 1}], ids=str)
-def test_a_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
-    check_backbone(lambda: Sound(**arguments))
+def test_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
+    check_backbone(lambda: Valid(**arguments))
 
 
 # ------------------------------------------------------------------------------------------------ backbones that do not
 
 
-class WrongChannels(Sound):
+class WrongChannels(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.features["c2"] = Feature(9, 4)
 
 
-class WrongStride(Sound):
+class WrongStride(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.features["c2"] = Feature(8, 8)
 
 
-class RoundsDown(Sound):
+class RoundsDown(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.c1[0] = nn.Conv2d(3, 4, 2, 2)
 
 
-class NoFeatures(Sound):
+class NoFeatures(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.features = {}
@@ -132,88 +132,88 @@ class NoFeatures(Sound):
         return {}
 
 
-class UnknownMap(Sound):
+class UnknownMap(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(images) | {"extra": images}
 
 
-class CoarsestFirst(Sound):
+class CoarsestFirst(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.features = dict(reversed(self.features.items()))
         self.selected = ("c2", "c1")
 
 
-class RefusesSmallImages(Sound):
+class RefusesSmallImages(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(images[..., :32].unflatten(3, (32,)).squeeze(4)[..., : images.shape[3] // 40 * 40])
 
 
-class TapsWhatIsNotThere(Sound):
+class DefaultsToMissingMap(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.default_features["segmentation"] = ("c3",)
 
 
-class TapsCoarsestFirst(Sound):
+class DefaultsToCoarsestFirst(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.default_features["segmentation"] = ("c2", "c1")
 
 
-class KeepsIdleLayers(Sound):
+class KeepsUnusedLayers(Valid):
     def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
+        self.check_feature_names(names)
         self.selected = tuple(names)
 
 
-class HasAnIdleParameter(Sound):
+class HasUnusedParameter(Valid):
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1))
 
 
-class KeepsRolesWithoutMaps(Sound):
+class KeepsRolesWithoutMaps(Valid):
     def select(self, names: Sequence[str]) -> None:
         default_features = self.default_features
         super().select(names)
         self.default_features = default_features
 
 
-class GivesFinestFirst(Sound):
+class GivesFinestFirst(Valid):
     def select(self, names: Sequence[str]) -> None:
         super().select(sorted(names) if isinstance(names, list | tuple) else names)
 
 
-class DrawsAgain(Sound):
+class ReinitialisesWeights(Valid):
     def select(self, names: Sequence[str]) -> None:
         super().select(names)
         nn.init.normal_(self.c1[0].weight)
 
 
-class AcceptsAnything(Sound):
-    def check_offered(self, names: Sequence[str]) -> None:
+class AcceptsAnyName(Valid):
+    def check_feature_names(self, names: Sequence[str]) -> None:
         """Check nothing."""
 
 
-class RefusesByKeyError(Sound):
-    def check_offered(self, names: Sequence[str]) -> None:
+class RaisesKeyError(Valid):
+    def check_feature_names(self, names: Sequence[str]) -> None:
         for name in names:
             self.features[name]
 
 
-class ForgetsAnArgument(Sound):
+class ForgetsArguments(Valid):
     def __init__(self, channels: int = 4) -> None:
         super().__init__(channels)
         self.init_args = {}
 
 
-class NotPlain(Sound):
+class TakesAClass(Valid):
     def __init__(self, kind: type = nn.ReLU) -> None:
         super().__init__()
 
 
-class Remembers(Sound):
+class SharesALayer(Valid):
     layers = nn.Conv2d(3, 4, 3, 2, 1)
 
     def __init__(self) -> None:
@@ -221,42 +221,42 @@ class Remembers(Sound):
         self.c1[0] = self.layers
 
 
-class DropsOut(Sound):
+class AppliesDropout(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(nn.functional.dropout(images))
 
 
-class NormalisesOverTheBatch(Sound):
+class SubtractsBatchMean(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(images - images.mean((0, 2, 3), keepdim=True))
 
 
-class LearnsAlways(Sound):
+class CountsInEvaluation(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         self.c1[1].num_batches_tracked.add_(1)
         return super().forward(images)
 
 
-class ViewsMemory(Sound):
+class ReadsMemoryOrder(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(images.as_strided(images.shape, torch.empty(images.shape).stride()))
 
 
-class BranchesOnValues(Sound):
+class BranchesOnValues(Valid):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return super().forward(images if images.sum() > 0 else images * 2)
 
 
-class RenamesItsTensors(Sound):
+class DropsBiases(Valid):
     def translate(self, state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         return {k: v for k, v in state.items() if "bias" not in k}, []
 
 
-class NamesNoArgument(Sound):
+class NamesUnknownArgument(Valid):
     shape_arguments = ("widht",)
 
 
-BROKEN: dict[Callable[[], Backbone], str] = {
+INVALID: dict[Callable[[], Backbone], str] = {
     WrongChannels: "c2 with 9 channels at stride 4, but for images [2, 3, 32, 32] it gives [2, 8, 8, 8]",
     WrongStride: "c2 with 8 channels at stride 8",
     RoundsDown: "for images [2, 3, 33, 47] it gives [2, 4, 16, 23], not [2, 4, 17, 24]",
@@ -264,38 +264,38 @@ BROKEN: dict[Callable[[], Backbone], str] = {
     UnknownMap: "the maps c1, c2 in its features, but forward gives c1, c2, extra",
     CoarsestFirst: "finest first, but their strides are 4, 2",
     RefusesSmallImages: "to take images [2, 3, 32, 32], but it raised",
-    TapsWhatIsNotThere: "finest first, but it taps c3",
-    TapsCoarsestFirst: "finest first, but it taps c2, c1",
-    KeepsIdleLayers: "no parameter is idle, but c2.0.weight has no gradient",
-    HasAnIdleParameter: "no parameter is idle, but scale has no gradient",
+    DefaultsToMissingMap: "finest first, but its default_features are c3",
+    DefaultsToCoarsestFirst: "finest first, but its default_features are c2, c1",
+    KeepsUnusedLayers: "that every parameter is used, but c2.0.weight has no gradient",
+    HasUnusedParameter: "that every parameter is used, but scale has no gradient",
     KeepsRolesWithoutMaps: "only roles whose maps are left, but it still has detection",
     GivesFinestFirst: "after select(['c2', 'c1']) these maps in this order, but it gives c1, c2",
-    DrawsAgain: "the same c1 as before, but its values differ",
-    AcceptsAnything: "a ValueError where",
-    RefusesByKeyError: "a map that it has not is selected, but it raised KeyError",
-    lambda: ForgetsAnArgument(5): "with the same features, but c1 was",
-    lambda: NotPlain(nn.ReLU): "built again from its spec, plain values",
-    Remembers: "to share no tensor with one that is made anew, but both have the same c1.0.weight",
-    DropsOut: "its values differ",
-    NormalisesOverTheBatch: "for an image alone, but its values differ",
-    LearnsAlways: "to learn nothing in evaluation mode, but c1.1.num_batches_tracked changed",
-    ViewsMemory: "for an image laid out with channels last, but its values differ",
+    ReinitialisesWeights: "the same c1 after select(['c1']), but its values differ",
+    AcceptsAnyName: "a ValueError if",
+    RaisesKeyError: "an unknown map is selected, but it raised KeyError",
+    lambda: ForgetsArguments(5): "from its config with the same features, but c1 was",
+    lambda: TakesAClass(nn.ReLU): "rebuilt from its config of plain values",
+    SharesALayer: "to share no tensor with a second network, but both have the same c1.0.weight",
+    AppliesDropout: "its values differ",
+    SubtractsBatchMean: "for an image alone, but its values differ",
+    CountsInEvaluation: "no change of its state in evaluation mode, but c1.1.num_batches_tracked changed",
+    ReadsMemoryOrder: "for an image in channels-last memory, but its values differ",
     BranchesOnValues: "that torch.export takes it, but it raised",
-    RenamesItsTensors: "to load its own state_dict, but c1.0.bias was not found there",
-    NamesNoArgument: "shape_arguments that its constructor has, but widht is none",
+    DropsBiases: "to load its own state_dict, but c1.0.bias was not found there",
+    NamesUnknownArgument: "shape_arguments that its constructor has, but widht is not one of them",
 }
 
 
-@pytest.mark.parametrize(("make", "said"), BROKEN.items(), ids=lambda x: getattr(x, "__name__", ""))
-def test_a_broken_promise_is_told_in_a_sentence(make: Callable[[], Backbone], said: str) -> None:
+@pytest.mark.parametrize(("make", "expected"), INVALID.items(), ids=lambda x: getattr(x, "__name__", ""))
+def test_check_reports_a_broken_promise_in_one_sentence(make: Callable[[], Backbone], expected: str) -> None:
     with pytest.raises(AssertionError) as caught:
         check_backbone(make)
     text = str(caught.value)
-    assert said in text, text
+    assert expected in text, text
     assert " promises " in text and text.endswith(".") and "\n" not in text
 
 
-def test_every_way_to_be_broken_is_tried() -> None:
-    ways = {cls for cls in Sound.__subclasses__() if cls.__module__ == Sound.__module__}
-    tried = {type(make()) for make in BROKEN}
+def test_every_invalid_backbone_is_tested() -> None:
+    ways = {cls for cls in Valid.__subclasses__() if cls.__module__ == Valid.__module__}
+    tried = {type(make()) for make in INVALID}
     assert ways == tried, [cls.__name__ for cls in itertools.chain(ways - tried, tried - ways)]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, load_weights
-from litmobile.backbones.contract import Configurable, build
+from litmobile.backbones.contract import Configurable, from_config
 from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
 
@@ -33,7 +33,7 @@ class TwoStage(Backbone):
         self._selected: tuple[str, ...] = tuple(self.features)
 
     def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
+        self.check_feature_names(names)
         if "c2" not in names:
             del self.c2
             del self.features["c2"]
@@ -51,7 +51,7 @@ class Renamed(TwoStage):
     """A user's variation that takes its constructor over as it is."""
 
 
-def test_a_users_backbone_says_in_a_sentence_what_it_lacks(assert_one_sentence) -> None:
+def test_users_backbone_names_missing_maps_in_one_sentence(assert_one_sentence) -> None:
     backbone = TwoStage()
     with pytest.raises(ValueError, match="no maps for segmentation") as caught:
         backbone.feature_names("segmentation")
@@ -61,25 +61,25 @@ def test_a_users_backbone_says_in_a_sentence_what_it_lacks(assert_one_sentence) 
     assert_one_sentence(caught.value, ["TwoStage", "c1, c2"])
 
 
-def test_a_users_backbone_loads_files_in_its_own_names(tmp_path: Path) -> None:
+def test_users_backbone_loads_its_own_files(tmp_path: Path) -> None:
     source, backbone = TwoStage(), TwoStage()
     path = tmp_path / "two_stage.pth"
     torch.save(source.state_dict() | {"head.weight": torch.zeros(1)}, path)
     report = load_weights(backbone, path)
     assert report.missing == ()
-    assert report.left_over == ("head.weight",)
+    assert report.unexpected == ("head.weight",)
     assert all(torch.equal(x, backbone.state_dict()[name]) for name, x in source.state_dict().items())
-    with pytest.raises(WeightsError, match="give channels as the weights were trained with"):
+    with pytest.raises(WeightsError, match="set channels to their values in training"):
         load_weights(TwoStage(channels=8), path)
 
 
-def test_a_users_backbone_has_no_published_weights(assert_one_sentence) -> None:
+def test_users_backbone_has_no_published_weights(assert_one_sentence) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(TwoStage(channels=7), "imagenet")
     assert_one_sentence(caught.value, ["TwoStage(channels=7)"])
 
 
-def test_a_backbone_that_keeps_only_half_of_the_contract_cannot_be_built() -> None:
+def test_incomplete_backbone_cannot_be_built() -> None:
     class Half(Backbone):
         def select(self, names: Sequence[str]) -> None:
             raise NotImplementedError
@@ -91,7 +91,7 @@ def test_a_backbone_that_keeps_only_half_of_the_contract_cannot_be_built() -> No
 # ------------------------------------------------------------------------------------------------------ spec and build
 
 
-def test_a_spec_keeps_only_what_was_given_and_says_it_by_name() -> None:
+def test_config_holds_only_passed_arguments_by_name() -> None:
     with without_values():
         assert MobileNetV3().config()["init_args"] == {}
         by_position, by_name = MobileNetV3("small", 0.75), MobileNetV3(width=0.75, variant="small")
@@ -101,14 +101,14 @@ def test_a_spec_keeps_only_what_was_given_and_says_it_by_name() -> None:
     assert by_position.arguments["tail"] == "full"  # defaults are asked for separately
 
 
-def test_build_adds_the_arguments_that_a_spec_leaves_out() -> None:
+def test_from_config_adds_extra_arguments() -> None:
     with without_values():
         config = MobileNetV3("small", 0.75).config(leave_out=["width"])
-        assert build(config, Backbone, width=0.5).width == 0.5
+        assert from_config(config, Backbone, width=0.5).width == 0.5
 
 
-def test_build_takes_the_path_of_a_users_own_class() -> None:
-    rebuilt = build({"class_path": f"{__name__}.TwoStage", "init_args": {"channels": 9}}, Backbone)
+def test_from_config_takes_a_users_class() -> None:
+    rebuilt = from_config({"class_path": f"{__name__}.TwoStage", "init_args": {"channels": 9}}, Backbone)
     assert type(rebuilt) is TwoStage
     assert rebuilt.features["c2"] == (18, 4)
 
@@ -121,46 +121,46 @@ REFUSED = (
     "torch.nn.Linear",
     "torch.load",
     "litmobile.backbones.blocks.ConvNormAct",
-    "litmobile.backbones.contract.build",
-    "litmobile.backbones.contract.Part",
+    "litmobile.backbones.contract.from_config",
+    "litmobile.backbones.contract.Configurable",
     "litmobile.backbones.weights.WeightsError",
 )
 
 
 @pytest.mark.parametrize("class_path", REFUSED)
-def test_build_calls_nothing_but_backbones(class_path: str, tmp_path: Path, assert_one_sentence) -> None:
+def test_from_config_calls_only_backbones(class_path: str, tmp_path: Path, assert_one_sentence) -> None:
     marker = tmp_path / "marker"
     config = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
     with pytest.raises(TypeError, match="cannot be built from a checkpoint") as caught:
-        build(config, Backbone)
+        from_config(config, Backbone)
     assert_one_sentence(caught.value, [class_path, "Backbone"])
     assert not marker.exists()
 
 
-def test_build_refuses_the_abstract_contract_itself() -> None:
+def test_from_config_refuses_the_abstract_backbone() -> None:
     with pytest.raises(TypeError, match="abstract"):
-        build({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
+        from_config({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
 
 
 @pytest.mark.parametrize("kind", [MobileNetV2, TwoStage])
-def test_build_refuses_another_backbone_than_the_kind_asked_for(kind: type[Backbone]) -> None:
+def test_from_config_refuses_another_backbone(kind: type[Backbone]) -> None:
     with without_values():
         config = MobileNetV3("small").config()
-    with pytest.raises(TypeError, match=f"is no {kind.__name__}"):
-        build(config, kind)
+    with pytest.raises(TypeError, match=f"is not a {kind.__name__}"):
+        from_config(config, kind)
 
 
-def test_build_refuses_an_argument_that_the_class_does_not_have() -> None:
+def test_from_config_refuses_unknown_arguments() -> None:
     with pytest.raises(TypeError, match="widht"):
-        build({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
+        from_config({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
 
 
 @pytest.mark.parametrize(
     "class_path", ["nosuchmodule.Backbone", "litmobile.backbones.MobileNetV9", "MobileNetV3", f"{__name__}.Outer.Inner"]
 )
-def test_a_class_that_cannot_be_found_is_told_by_its_path(class_path: str, assert_one_sentence) -> None:
+def test_unknown_class_is_refused_by_its_path(class_path: str, assert_one_sentence) -> None:
     with pytest.raises(TypeError, match="cannot be") as caught:
-        build({"class_path": class_path, "init_args": {}}, Backbone)
+        from_config({"class_path": class_path, "init_args": {}}, Backbone)
     assert_one_sentence(caught.value, [class_path])
 
 
@@ -178,8 +178,9 @@ class Options(TwoStage):
         super().__init__(channels, **rest)
 
 
-def test_a_backbone_that_takes_options_by_two_stars_is_built_again_from_its_spec() -> None:
-    assert build(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
+def test_config_includes_keyword_arguments() -> None:
+    """A backbone with ``**kwargs`` is rebuilt from its config."""
+    assert from_config(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
 
 
 # --------------------------------------------------------------------------------------------------------------- parts
@@ -194,26 +195,26 @@ class Scaled(Configurable):
         self.name = name
 
 
-def test_a_part_remembers_how_it_was_built() -> None:
+def test_init_args_are_the_passed_arguments() -> None:
     assert Scaled(3).init_args == {"size": 3}
     assert Scaled(3, 4.0).init_args == {"size": 3, "factor": 4.0}
     assert Scaled(size=3, name="y").init_args == {"size": 3, "name": "y"}
     assert Scaled(3, name="y").arguments == {"size": 3, "factor": 2.0, "name": "y"}
 
 
-def test_what_a_part_remembers_is_no_part_of_its_weights() -> None:
+def test_init_args_are_not_in_the_state_dict() -> None:
     assert list(Scaled(3).state_dict()) == ["weight"]
 
 
 @pytest.mark.parametrize(("positional", "named", "said"), [((), {}, "size"), ((3,), {"nmae": "y"}, "nmae")])
-def test_a_part_refuses_missing_and_misspelt_arguments_by_name(
+def test_missing_and_misspelt_arguments_are_named(
     positional: tuple[Any, ...], named: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(TypeError, match=said):
         Scaled(*positional, **named)
 
 
-def test_parts_do_not_share_what_they_remember() -> None:
+def test_modules_do_not_share_their_init_args() -> None:
     first = Scaled(3)
     second = copy.deepcopy(first)
     second.init_args["size"] = 4
@@ -223,7 +224,7 @@ def test_parts_do_not_share_what_they_remember() -> None:
     assert first.init_args == {"size": 3}
 
 
-def test_a_part_is_built_again_as_whatever_kind_is_asked_for() -> None:
-    assert build(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
-    with pytest.raises(TypeError, match="is no Backbone"):
-        build(Scaled(3).config(), Backbone)
+def test_config_rebuilds_only_the_requested_kind() -> None:
+    assert from_config(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
+    with pytest.raises(TypeError, match="is not a Backbone"):
+        from_config(Scaled(3).config(), Backbone)

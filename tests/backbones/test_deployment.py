@@ -78,9 +78,8 @@ def test_every_family_is_deployed_below() -> None:
 
 @pytest.mark.parametrize("mode", slow_unless(("train",), ("train", "eval")))
 @pytest.mark.parametrize("family", SMALL)
-def test_a_family_compiles_in_one_graph_that_gives_and_learns_the_same(
-    family: str, mode: str, as_if_trained: Perturb
-) -> None:
+def test_family_compiles_to_one_equal_graph(family: str, mode: str, as_if_trained: Perturb) -> None:
+    """Maps, gradients and running statistics of the compiled network are the same."""
     backbone = with_the_maps_of_every_role(family, as_if_trained).train(mode == "train")
     twin = copy.deepcopy(backbone)
     torch.compiler.reset()
@@ -107,9 +106,7 @@ def exported(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Ba
 
 
 @pytest.mark.parametrize("exported", SMALL, indirect=True)
-def test_an_exported_family_takes_batches_of_any_size(
-    exported: tuple[Backbone, ExportedProgram], deviation: Deviation
-) -> None:
+def test_exported_family_takes_any_batch_size(exported: tuple[Backbone, ExportedProgram], deviation: Deviation) -> None:
     backbone, program = exported
     run = program.module()
     for count in OTHERS:
@@ -121,7 +118,7 @@ def test_an_exported_family_takes_batches_of_any_size(
 
 
 @pytest.mark.parametrize("exported", slow_unless(("EffNet",), SMALL), indirect=True)
-def test_a_family_in_onnx_gives_the_same_maps_for_batches_of_any_size(
+def test_onnx_family_gives_equal_maps_at_any_batch_size(
     exported: tuple[Backbone, ExportedProgram], deviation: Deviation
 ) -> None:
     backbone, program = exported
@@ -155,10 +152,10 @@ WHOLE = {
     "LRASPP on ShuffleNetV2": Whole(SMALL["ShuffleNetV2"], LRASPP, "segmentation", (65, 97)),
     "LRASPP on EffNet, of bytes": Whole(SMALL["EffNet"], LRASPP, "segmentation", dtype=torch.uint8),
     "Classifier on EffNet, of 4×4 cells": Whole(
-        partial(EffNet, 0.25), partial(Classifier, cells=4), "classification", (33, 47)
+        partial(EffNet, 0.25), partial(Classifier, pool_size=4), "classification", (33, 47)
     ),
     "Classifier on MobileNetV3, with a hidden layer": Whole(
-        SMALL["MobileNetV3"], partial(Classifier, hidden=24), "classification", dtype=torch.uint8
+        SMALL["MobileNetV3"], partial(Classifier, hidden_dim=24), "classification", dtype=torch.uint8
     ),
 }
 
@@ -173,7 +170,7 @@ def network_of(made: Whole, as_if_trained: Perturb) -> Network:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize("made", WHOLE.values(), ids=WHOLE)
-def test_a_network_compiles_in_one_graph_that_answers_the_same(made: Whole, mode: str, as_if_trained: Perturb) -> None:
+def test_network_compiles_to_one_equal_graph(made: Whole, mode: str, as_if_trained: Perturb) -> None:
     network = network_of(made, as_if_trained).train(mode == "train")
     for layer in network.modules():
         if isinstance(layer, nn.Dropout):
@@ -197,7 +194,7 @@ def whole(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Whole
 
 
 @pytest.mark.parametrize("whole", WHOLE, indirect=True)
-def test_an_exported_network_takes_batches_of_any_size(
+def test_exported_network_takes_any_batch_size(
     whole: tuple[Whole, Network, ExportedProgram], deviation: Deviation
 ) -> None:
     made, network, program = whole
@@ -212,7 +209,7 @@ def test_an_exported_network_takes_batches_of_any_size(
 
 
 @pytest.mark.parametrize("whole", slow_unless(("Classifier on EffNet, of 4×4 cells",), WHOLE), indirect=True)
-def test_a_network_in_onnx_answers_the_same_for_batches_of_any_size(
+def test_onnx_network_gives_equal_output_at_any_batch_size(
     whole: tuple[Whole, Network, ExportedProgram], deviation: Deviation
 ) -> None:
     made, network, program = whole

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones import EffNet
-from litmobile.backbones.effnet import RowPool
+from litmobile.backbones import EffNet, Feature, check_backbone
+from litmobile.backbones.effnet import Peer, PeerMobileNet, PeerShuffleNet, RowPool
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
 from support.families import name_of, on_meta, parameters_of
@@ -84,9 +84,10 @@ def pairs(x: Tensor, dim: int, beyond: float) -> tuple[Tensor, Tensor]:
 @TRAINING
 @pytest.mark.parametrize("size", [(16, 16), (15, 18), (9, 13)], ids=str)
 @CLOSING
-def test_every_block_equals_the_papers_in_outputs_and_gradients_and_rounds_odd_sizes_up(
+def test_block_equals_the_papers_with_gradients(
     closing: str, size: tuple[int, int], training: bool, as_if_trained: Perturb
 ) -> None:
+    """Odd sizes are rounded up."""
     network = as_if_trained(EffNet(closing_kernel=closing)).double().train(training)
     images = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
     found = network(images)
@@ -137,9 +138,8 @@ class Ours(nn.Module):
 
 
 @TRAINING
-def test_with_the_ports_closing_kernel_the_network_equals_its_port_to_the_last_logit_gradient_and_running_mean(
-    training: bool, as_if_trained: Perturb, deviation: Deviation
-) -> None:
+def test_network_equals_its_pytorch_port(training: bool, as_if_trained: Perturb, deviation: Deviation) -> None:
+    """With the port's closing kernel, logits, gradients and running means are equal."""
     theirs, ours = as_if_trained(port()).double(), Ours("1x2").double()
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
     images = torch.randn(4, 3, 32, 32, dtype=torch.float64, requires_grad=True)
@@ -157,7 +157,7 @@ def test_with_the_ports_closing_kernel_the_network_equals_its_port_to_the_last_l
         torch.testing.assert_close(mine, yours, rtol=1e-10, atol=1e-10)
 
 
-def test_the_published_network_and_its_port_have_151146_parameters_and_5_64_million_multiply_adds() -> None:
+def test_parameters_and_multiply_adds_equal_the_ports() -> None:
     with without_values():
         images = torch.zeros(1, 3, 32, 32)
         for network in (port(), Ours("1x2"), Ours("2x1")):
@@ -167,7 +167,7 @@ def test_the_published_network_and_its_port_have_151146_parameters_and_5_64_mill
             assert round(counter.get_total_flops() / 2e6, 2) == 5.64
 
 
-def test_with_a_global_pool_the_published_network_takes_images_of_any_size() -> None:
+def test_global_pool_takes_images_of_any_size() -> None:
     network = EffNet().eval()
     classifier = Classifier(network.features, 10).eval()
     for size in ((32, 32), (17, 50), (1, 1)):
@@ -189,7 +189,7 @@ def layers_of(block: nn.Module) -> list[str]:
 
 @pytest.mark.parametrize(("closing", "kernel"), [("1x2", "1×2"), ("2x1", "2×1")])
 @pytest.mark.parametrize("extended", [False, True], ids=["published", "extended"])
-def test_a_block_is_separable_in_depth_and_space_with_a_pool_between(extended: bool, closing: str, kernel: str) -> None:
+def test_block_is_separable_with_a_pool_between(extended: bool, closing: str, kernel: str) -> None:
     network = on_meta(EffNet, extended=extended, closing_kernel=closing)
     after = ["leaky ReLU", "norm"]
     assert len(network.layers) == (5 if extended else 3)
@@ -204,7 +204,7 @@ def test_a_block_is_separable_in_depth_and_space_with_a_pool_between(extended: b
 
 
 @pytest.mark.parametrize("in_channels", [1, 3, 4])
-def test_the_first_block_stands_where_others_have_their_stem(in_channels: int) -> None:
+def test_first_block_replaces_the_stem(in_channels: int) -> None:
     network = on_meta(EffNet, in_channels=in_channels)
     first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     assert (first.in_channels, first.out_channels, first.kernel_size) == (in_channels, 32, (1, 1))
@@ -212,7 +212,7 @@ def test_the_first_block_stands_where_others_have_their_stem(in_channels: int) -
 
 
 @pytest.mark.parametrize("arguments", [{}, {"norm_eps": 1e-5, "norm_momentum": 0.1}], ids=name_of)
-def test_epsilon_and_momentum_are_keras_unless_given(arguments: dict[str, Any]) -> None:
+def test_norm_options_default_to_keras(arguments: dict[str, Any]) -> None:
     norms = {(m.eps, m.momentum) for m in on_meta(EffNet, **arguments).modules() if isinstance(m, nn.BatchNorm2d)}
     assert norms == {tuple(arguments.values()) or (1e-3, 0.01)}  # Keras' momentum of 0.99 is 0.01 here
 
@@ -220,7 +220,7 @@ def test_epsilon_and_momentum_are_keras_unless_given(arguments: dict[str, Any]) 
 # ------------------------------------------------------------------------------------------------------ the extension
 
 
-def test_the_extension_is_the_published_network_with_two_more_blocks_by_the_same_rule(as_if_trained: Perturb) -> None:
+def test_extension_adds_two_blocks_by_the_same_rule(as_if_trained: Perturb) -> None:
     published = as_if_trained(EffNet()).double().eval()
     extended = as_if_trained(EffNet(extended=True)).double().eval()
     extended.load_state_dict(published.state_dict(), strict=False)
@@ -238,15 +238,13 @@ def test_the_extension_is_the_published_network_with_two_more_blocks_by_the_same
         torch.testing.assert_close(y, expected[name], rtol=1e-10, atol=1e-10)
 
 
-def test_the_extension_which_is_in_no_paper_claims_no_published_figures() -> None:
+def test_extension_has_no_published_figures() -> None:
     (ours,) = (variant for variant in EffNet.variants if variant.arguments.get("extended"))
     assert (ours.parameters, ours.multiply_adds, ours.top1) == (None, None, None)
 
 
 @pytest.mark.parametrize(("output_stride", "spacings"), [(32, (1, 1, 1)), (16, (1, 1, 2)), (8, (1, 2, 4))])
-def test_strides_beyond_the_output_stride_become_dilation_from_the_pool_that_loses_its_stride_on(
-    output_stride: int, spacings: tuple[int, int, int]
-) -> None:
+def test_output_stride_dilates_from_the_changed_pool_on(output_stride: int, spacings: tuple[int, int, int]) -> None:
     blocks = on_meta(EffNet, extended=True, output_stride=output_stride).layers[2:]
     for block, before, spacing in zip(blocks, (1, *spacings), spacings, strict=False):
         _, row, column, closes = (m for m in block.modules() if isinstance(m, nn.Conv2d))
@@ -259,7 +257,7 @@ def test_strides_beyond_the_output_stride_become_dilation_from_the_pool_that_los
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6])
-def test_without_its_stride_the_pool_takes_the_greater_of_two_rows_that_lie_as_far_apart_as_it_is_dilated(
+def test_pool_without_stride_compares_dilated_rows(
     rows: int,
 ) -> None:
     x = torch.randn(2, 3, rows, 4) - 5  # negative, so that zeros beyond the rim would be seen
@@ -271,9 +269,34 @@ def test_without_its_stride_the_pool_takes_the_greater_of_two_rows_that_lie_as_f
             assert torch.equal(found[:, :, row], torch.maximum(x[:, :, row], partner))
 
 
-def test_a_published_network_asked_for_detection_names_the_extension(assert_one_sentence) -> None:
+def test_missing_role_names_the_extension(assert_one_sentence) -> None:
     for role in ("detection", "segmentation"):
         with pytest.raises(ValueError, match=f"no maps for {role}") as caught:
             on_meta(EffNet).feature_names(role)
         assert_one_sentence(caught.value, "extended=True", "c3 (stride 8)")
         assert on_meta(EffNet, extended=True).feature_names(role)
+
+
+# ---------------------------------------------------------------------------------------------------------- the peers
+
+PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=name_of)
+
+
+@pytest.mark.parametrize(("peer", "published"), [(PeerMobileNet, 5.8), (PeerShuffleNet, 4.7)], ids=name_of)
+def test_the_budget_is_the_papers(peer: type[Peer], published: float) -> None:
+    backbone = on_meta(peer)
+    with without_values():
+        head = Classifier(backbone.features, 10, pool_size=4)
+        with FlopCounterMode(display=False) as flops:
+            head(backbone(torch.empty(1, 3, 32, 32)), (32, 32))
+    assert flops.get_total_flops() / 1e6 == pytest.approx(published, rel=0.02)
+
+
+@PEERS
+def test_peer_keeps_the_contract(peer: type[Peer]) -> None:
+    check_backbone(peer)
+
+
+@PEERS
+def test_maps_grow_as_effnets_do(peer: type[Peer]) -> None:
+    assert peer().features == {"c1": Feature(64, 2), "c2": Feature(128, 4), "c3": Feature(256, 8)}

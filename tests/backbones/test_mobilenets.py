@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
-from litmobile.backbones.blocks import ACTIVATIONS, activation, round_channels
+from litmobile.backbones.blocks import ACTIVATIONS, build_activation, round_channels
 from litmobile.tools.complexity import without_values
 from support.families import name_of, on_meta, parameters_of
 
@@ -24,13 +24,13 @@ CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     ),
 )
 MAPS = ("c1", "c2", "c3_first", "c3", "c4", "c4_expansion", "c5", "final")
-ACTIVATION_TYPES = tuple(type(activation(name)) for name in ACTIVATIONS)
+ACTIVATION_TYPES = tuple(type(build_activation(name)) for name in ACTIVATIONS)
 
 # ---------------------------------------------------------------------------------------------------- sizes and costs
 
 
 @pytest.mark.parametrize("width", [0.3, 0.35, 0.5, 0.75, 1.0, 1.1, 1.4, 2.0])
-def test_mobilenet_v2_has_as_many_parameters_as_torchvisions_at_any_width(width: float) -> None:
+def test_mobilenet_v2_parameters_equal_torchvisions(width: float) -> None:
     with without_values():
         reference = torchvision.models.mobilenet_v2(width_mult=width)
     assert parameters_of(on_meta(MobileNetV2, width=width)) == parameters_of(reference.features)
@@ -66,15 +66,13 @@ def test_every_map_has_the_papers_channels(
         ("small", "segmentation", (144, 288, 288)),
     ],
 )
-def test_the_two_reduced_tails_differ_in_their_first_expansion(
-    variant: str, tail: str, expansions: tuple[int, ...]
-) -> None:
+def test_reduced_tails_differ_in_their_first_expansion(variant: str, tail: str, expansions: tuple[int, ...]) -> None:
     backbone = on_meta(MobileNetV3, variant=variant, tail=tail)
     depthwise = [m.in_channels for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
     assert tuple(depthwise[-3:]) == expansions
 
 
-def test_a_minimalistic_network_has_3x3_kernels_relu_and_no_gates() -> None:
+def test_minimalistic_has_3x3_kernels_relu_and_no_gates() -> None:
     for variant in ("large", "small"):
         modules = list(on_meta(MobileNetV3, variant=variant, minimalistic=True).modules())
         convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
@@ -88,21 +86,20 @@ def test_a_minimalistic_network_has_3x3_kernels_relu_and_no_gates() -> None:
 def test_the_activation_can_be_chosen(family: type[Backbone], name: str) -> None:
     found = {type(m) for m in on_meta(family, activation=name).modules() if isinstance(m, ACTIVATION_TYPES)}
     kept = {nn.ReLU} if family is MobileNetV3 else set()  # where the paper's tables say ReLU, V3 keeps it
-    assert found == {type(activation(name))} | kept
+    assert found == {type(build_activation(name))} | kept
 
 
 @pytest.mark.parametrize(
     ("family", "eps", "momentum"), [(MobileNetV2, 1e-5, 0.1), (MobileNetV3, 1e-3, 0.01)], ids=name_of
 )
-def test_epsilon_and_momentum_of_the_norms_are_the_papers_unless_given(
-    family: type[Backbone], eps: float, momentum: float
-) -> None:
+def test_norm_options_default_to_the_papers(family: type[Backbone], eps: float, momentum: float) -> None:
     for arguments, expected in (({}, (eps, momentum)), ({"norm_eps": 1e-4, "norm_momentum": 0.03}, (1e-4, 0.03))):
         norms = [m for m in on_meta(family, **arguments).modules() if isinstance(m, nn.BatchNorm2d)]
         assert {(m.eps, m.momentum) for m in norms} == {expected}
 
 
-def test_channels_round_to_multiples_of_eight_but_lose_less_than_a_tenth() -> None:
+def test_channels_round_to_multiples_of_eight() -> None:
+    """They lose less than a tenth."""
     for channels in [x / 4 for x in range(1, 1600)]:
         rounded = round_channels(channels)
         assert rounded % 8 == 0
@@ -146,9 +143,7 @@ def test_images_may_have_other_than_three_channels(
 
 
 @pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
-def test_after_selecting_only_what_is_still_computed_is_on_offer(
-    family: type[Backbone], arguments: dict[str, Any]
-) -> None:
+def test_select_removes_deeper_features(family: type[Backbone], arguments: dict[str, Any]) -> None:
     backbone = on_meta(family, **arguments)
     features = dict(backbone.features)
     backbone.select(["c1", "c3"])

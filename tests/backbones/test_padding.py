@@ -27,11 +27,9 @@ def test_same_padding_is_tensorflows(kernel: int, stride: int, dilation: int, si
 @pytest.mark.parametrize("size", [(32, 32), (33, 33), (32, 47)], ids=str)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_a_layer_in_same_style_pads_as_tensorflow_at_every_stride(
-    kernel: int, stride: int, size: tuple[int, int]
-) -> None:
+def test_same_padded_layer_equals_tensorflows(kernel: int, stride: int, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    ours = ConvNormAct(3, 4, kernel, stride, act=None, style=ConvConfig(padding="same")).eval()
+    ours = ConvNormAct(3, 4, kernel, stride, act=None, config=ConvConfig(padding="same")).eval()
     theirs = Conv2dSame(3, 4, kernel, stride, bias=False)
     theirs.load_state_dict(ours.conv.state_dict())
     images = torch.randn(2, 3, *size)

@@ -27,7 +27,7 @@ def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn
     ours = twin.ours()
     report = load_state(ours, theirs.state_dict(), "the twin")
     assert report.missing == ()
-    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+    assert {name.partition(".")[0] for name in report.unexpected} <= CLASSIFIERS
     momentum = next(m.momentum for m in theirs.modules() if isinstance(m, NORMS))
     for module in ours.modules():
         if isinstance(module, NORMS):
@@ -38,7 +38,7 @@ def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=name_of)
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
-def test_every_map_and_every_gradient_equals_the_references(
+def test_maps_and_gradients_equal_the_references(
     twin: Twin, training: bool, dtype: torch.dtype, as_if_trained: Perturb, deviation: Deviation
 ) -> None:
     ours, theirs = pair(twin, as_if_trained, dtype)
@@ -73,19 +73,20 @@ def test_every_map_and_every_gradient_equals_the_references(
 
 
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
-def test_a_narrowed_network_takes_what_it_needs_from_the_reference_and_only_the_classifier_is_left_over(
+def test_narrowed_network_loads_the_references_weights(
     twin: Twin,
 ) -> None:
+    """No tensor is missing, and only the classifier's are unexpected."""
     ours = twin.ours()
     ours.select(["c2"])
     report = load_state(ours, twin.theirs().state_dict(), "the twin")
     assert report.missing == ()
-    assert {name.partition(".")[0] for name in report.left_over} <= CLASSIFIERS
+    assert {name.partition(".")[0] for name in report.unexpected} <= CLASSIFIERS
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (33, 79)], ids=str)
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
-def test_every_map_equals_the_references_at_even_odd_and_small_sizes(
+def test_maps_equal_the_references_at_other_sizes(
     twin: Twin, size: tuple[int, int], as_if_trained: Perturb, deviation: Deviation
 ) -> None:
     ours, theirs = pair(twin, as_if_trained, torch.float64)
@@ -124,7 +125,7 @@ DILATED = (
 
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("name", DILATED)
-def test_output_stride_dilates_the_layer_whose_stride_it_takes_and_all_behind(
+def test_output_stride_dilates_from_the_changed_layer_on(
     name: str, output_stride: int, as_if_trained: Perturb, deviation: Deviation
 ) -> None:
     twin = TWINS[name]

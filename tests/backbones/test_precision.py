@@ -63,7 +63,7 @@ def error(forward: Callable[[Tensor], Tensor], images: Tensor) -> float:
 @LAYOUTS
 @MODES
 @pytest.mark.parametrize("name", REFERENCES)
-def test_a_family_errs_no_more_than_its_reference(
+def test_error_is_at_most_the_references(
     name: str, mode: str, layout: torch.memory_format, as_if_trained: Perturb
 ) -> None:
     twin = TWINS[name]
@@ -84,7 +84,7 @@ def test_a_family_errs_no_more_than_its_reference(
 
 @MODES
 @pytest.mark.parametrize(("make", "most"), ALONE.values(), ids=ALONE)
-def test_a_family_without_a_reference_errs_little(
+def test_error_without_a_reference_is_small(
     make: Callable[[], Backbone], most: dict[str, float], mode: str, as_if_trained: Perturb
 ) -> None:
     torch.manual_seed(0)
@@ -100,7 +100,7 @@ def test_a_family_without_a_reference_errs_little(
 @LAYOUTS
 @pytest.mark.parametrize("size", [(32, 32), (33, 33), (64, 20)], ids=str)
 @pytest.mark.parametrize("family", SMALL)
-def test_a_training_step_has_finite_gradients_however_small_the_maps(
+def test_training_step_is_finite_with_tiny_maps(
     family: str, size: tuple[int, int], layout: torch.memory_format
 ) -> None:
     torch.manual_seed(0)

@@ -28,7 +28,7 @@ from litmobile.backbones import (
     ShuffleNetV2,
     TimmBackbone,
 )
-from litmobile.backbones.contract import build
+from litmobile.backbones.contract import from_config
 from litmobile.tools.complexity import without_values
 
 # ------------------------------------------------------------------------------------------- every backbone that ships
@@ -184,9 +184,7 @@ def shapes(network: nn.Module) -> dict[str, torch.Size]:
 
 
 @pytest.mark.parametrize(("cls", "arguments"), EVERY_CASE)
-def test_a_backbone_is_built_again_from_its_spec(
-    cls: type[Backbone], arguments: dict[str, Any], tmp_path: Path
-) -> None:
+def test_backbone_is_rebuilt_from_its_config(cls: type[Backbone], arguments: dict[str, Any], tmp_path: Path) -> None:
     assert UNTRIED not in arguments.values()
     with without_values():
         backbone = cls(**arguments)
@@ -195,7 +193,7 @@ def test_a_backbone_is_built_again_from_its_spec(
         torch.save(config, tmp_path / "spec.pt")  # as a checkpoint keeps it
         stored = torch.load(tmp_path / "spec.pt", weights_only=True)
         assert stored == json.loads(json.dumps(config)) == config
-        again = build(stored, Backbone)
+        again = from_config(stored, Backbone)
     assert type(again) is cls
     assert again.config() == config
     assert again.features == backbone.features
@@ -206,19 +204,17 @@ def test_a_backbone_is_built_again_from_its_spec(
 
 
 @pytest.mark.parametrize("cls", [cls for cls in SHIPPED if cls not in REQUIRED])  # not all of timm's take all
-def test_every_argument_is_tried_together_with_the_others(cls: type[Backbone]) -> None:
+def test_all_arguments_are_tested_together(cls: type[Backbone]) -> None:
     tried, defaults = dict(ALL_OTHERWISE)[cls], cls.defaults()
     assert set(tried) == set(defaults)
     assert [name for name, value in tried.items() if value == defaults[name]] == []
 
 
 @pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)
-def test_with_its_weights_a_rebuilt_backbone_gives_the_same_maps(
-    cls: type[Backbone], arguments: dict[str, Any]
-) -> None:
+def test_rebuilt_backbone_gives_the_same_maps(cls: type[Backbone], arguments: dict[str, Any]) -> None:
     torch.manual_seed(0)
     backbone = cls(**arguments).eval()
-    again = build(backbone.config(), Backbone).eval()
+    again = from_config(backbone.config(), Backbone).eval()
     again.load_state_dict(backbone.state_dict())
     images = torch.randn(1, arguments.get("in_channels", 3), 33, 47)
     with torch.no_grad():
@@ -260,7 +256,7 @@ def test_copies_keep_arguments_weights_and_selection(
 
 
 @pytest.mark.parametrize("cls", SHIPPED)
-def test_a_spec_names_a_path_that_can_be_imported(cls: type[Backbone]) -> None:
+def test_config_path_can_be_imported(cls: type[Backbone]) -> None:
     with without_values():
         path = cls(**REQUIRED.get(cls, {})).config()["class_path"]
     module, _, name = path.rpartition(".")

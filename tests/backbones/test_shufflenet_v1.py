@@ -58,10 +58,10 @@ class ShuffleNet(Paper):
         x = self.norm(x).relu()
         return torch.stack([window for _, _, window in windows(x, 2, border=float("-inf"))]).amax(0)
 
-    def unit(self, x: Tensor, out_channels: int, groups_of_first: int, strided: bool) -> Tensor:
+    def unit(self, x: Tensor, out_channels: int, first_groups: int, strided: bool) -> Tensor:
         """Figure 2 b, or c where it is strided."""
         bottleneck = a_quarter(out_channels, self.groups)
-        y = self.norm(self.pointwise(x, bottleneck, groups_of_first)).relu()
+        y = self.norm(self.pointwise(x, bottleneck, first_groups)).relu()
         y = shuffled(y, self.groups)
         y = self.norm(self.depthwise(y, 2 if strided else 1))
         if not strided:
@@ -116,18 +116,18 @@ def a_quarter(channels: int, groups: int) -> int:
     return quarter
 
 
-def a_unit(groups: int, strided: bool, groups_of_first: int | None = None) -> ShuffleUnit:
+def a_unit(groups: int, strided: bool, first_groups: int | None = None) -> ShuffleUnit:
     """A unit from 24 channels to 24, or 72 where it is strided, whose bottleneck not all groups divide at once."""
     return ShuffleUnit(
         24,
         72 if strided else 24,
         groups=groups,
-        groups_of_first=groups_of_first or groups,
+        first_groups=first_groups or groups,
         stride=2 if strided else 1,
         dilation=1,
         opens_stage=strided,
         act="relu",
-        style=ConvConfig(),
+        config=ConvConfig(),
     )
 
 
@@ -139,22 +139,22 @@ STRIDED = pytest.mark.parametrize("strided", [False, True], ids=["figure 2b", "f
 @pytest.mark.parametrize("first", ["grouped", "ungrouped"])
 @STRIDED
 @EVERY_GROUPS
-def test_a_unit_equals_the_papers_in_outputs_and_gradients(
+def test_unit_equals_the_papers_with_gradients(
     groups: int, strided: bool, first: str, training: bool, as_if_trained: Perturb
 ) -> None:
-    groups_of_first = groups if first == "grouped" else 1
-    unit = as_if_trained(a_unit(groups, strided, groups_of_first)).double().train(training)
+    first_groups = groups if first == "grouped" else 1
+    unit = as_if_trained(a_unit(groups, strided, first_groups)).double().train(training)
     x = torch.randn(2, 24, 7, 10, dtype=torch.float64, requires_grad=True)
     found = {"unit": unit(x)}
     paper = ShuffleNet(unit, groups)
-    expected = {"unit": paper.unit(x, 72 if strided else 24, groups_of_first, strided)}
+    expected = {"unit": paper.unit(x, 72 if strided else 24, first_groups, strided)}
     assert paper.finished()
     assert_equal_with_gradients(found, expected, [x, *unit.parameters()])
 
 
 @TRAINING
 @pytest.mark.parametrize(("groups", "width", "stem"), [(1, 0.25, 6), (3, 0.25, 6), (4, 0.25, 8), (8, 0.5, 16)])
-def test_the_whole_network_equals_the_papers_in_every_map_and_every_gradient(
+def test_network_equals_the_papers_with_gradients(
     groups: int, width: float, stem: int, training: bool, as_if_trained: Perturb
 ) -> None:
     network = as_if_trained(ShuffleNetV1(groups, width, stem)).double().train(training)
@@ -187,7 +187,8 @@ def watched(unit: ShuffleUnit, x: Tensor) -> dict[str, Tensor]:
 
 
 @EVERY_GROUPS
-def test_the_shuffle_sends_channel_i_of_group_j_to_place_i_times_groups_plus_j(groups: int) -> None:
+def test_shuffle_transposes_groups_and_channels(groups: int) -> None:
+    """Channel i of group j moves to position i · groups + j."""
     unit = a_unit(groups, strided=False).eval()
     seen = watched(unit, torch.randn(1, 24, 5, 5))
     before, after = seen["out of squeeze"], seen["into depthwise"]
@@ -200,7 +201,7 @@ def test_the_shuffle_sends_channel_i_of_group_j_to_place_i_times_groups_plus_j(g
 
 
 @pytest.mark.parametrize("groups", [2, 3, 4, 8])
-def test_every_group_of_the_second_1x1_sees_every_group_of_the_first(groups: int) -> None:
+def test_second_1x1_sees_all_groups_of_the_first(groups: int) -> None:
     unit = ShuffleNetV1(groups, activation="leaky_relu").eval().layers[3]  # in stage 2; no ReLU to stop a gradient
     assert isinstance(unit, ShuffleUnit)
     channels = STAGE_2[groups]
@@ -212,7 +213,7 @@ def test_every_group_of_the_second_1x1_sees_every_group_of_the_first(groups: int
 
 
 @STRIDED
-def test_relus_stand_after_the_first_1x1_and_after_the_shortcut_and_nowhere_else(strided: bool) -> None:
+def test_relus_follow_only_first_1x1_and_shortcut(strided: bool) -> None:
     x = torch.randn(2, 24, 6, 6)
     seen = watched(a_unit(3, strided), x)
     for name in ("out of squeeze", "unit"):
@@ -225,7 +226,7 @@ def test_relus_stand_after_the_first_1x1_and_after_the_shortcut_and_nowhere_else
     torch.testing.assert_close(seen["unit"], joined.relu())  # the shortcut passes the ReLU, too
 
 
-def test_a_strided_unit_puts_its_average_pooled_input_before_the_branch() -> None:
+def test_strided_unit_concatenates_its_pooled_input_first() -> None:
     x = torch.rand(1, 24, 5, 8)  # positive, so that the ReLU leaves the pooled input as it is
     with torch.no_grad():
         found = a_unit(3, strided=True)(x)
@@ -237,9 +238,7 @@ def test_a_strided_unit_puts_its_average_pooled_input_before_the_branch() -> Non
 
 
 @pytest.mark.parametrize(("output_stride", "dilations"), [(32, (1, 1, 1)), (16, (1, 1, 2)), (8, (1, 2, 4))])
-def test_strides_beyond_the_output_stride_become_dilation_and_their_pools_stay_in_place(
-    output_stride: int, dilations: tuple[int, int, int]
-) -> None:
+def test_output_stride_dilates_units_and_keeps_pools(output_stride: int, dilations: tuple[int, int, int]) -> None:
     network = on_meta(ShuffleNetV1, output_stride=output_stride)
     units = [m for m in network.modules() if isinstance(m, ShuffleUnit)]
     for number, unit in enumerate(units):

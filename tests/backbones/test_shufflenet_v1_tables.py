@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from litmobile.backbones import ShuffleNetV1
-from litmobile.backbones.published import Variant
+from litmobile.backbones.contract import Variant
 from support.families import name_of, on_meta
 
 # table 1: channels of stage 2 by the number of groups, units in the stages 2, 3 and 4
@@ -28,7 +28,8 @@ def stem_of(groups: int, width: float) -> int | None:
 
 @pytest.mark.parametrize("width", [0.25, 0.5, 1.0, 1.5, 2.0])
 @EVERY_GROUPS
-def test_stages_have_the_channels_repeats_bottlenecks_and_groups_of_the_paper(groups: int, width: float) -> None:
+def test_stages_match_the_papers_table(groups: int, width: float) -> None:
+    """Channels, repeats, bottlenecks and groups are the paper's."""
     network = on_meta(ShuffleNetV1, groups=groups, width=width, stem=stem_of(groups, width))
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     stem, units = convolutions[0], [convolutions[k : k + 3] for k in range(1, len(convolutions), 3)]
@@ -118,7 +119,7 @@ def variant_of(groups: int, width: float) -> Variant:
 
 
 @pytest.mark.parametrize(("groups", "width", "parameters", "multiply_adds"), EVERY_FIGURE)
-def test_parameters_and_multiply_adds_are_those_worked_out_from_the_paper(
+def test_parameters_and_multiply_adds_match_the_paper(
     groups: int, width: float, parameters: str, multiply_adds: str
 ) -> None:
     listed = variant_of(groups, width)
@@ -154,13 +155,12 @@ IMPOSSIBLE: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("arguments", IMPOSSIBLE, ids=name_of)
-def test_channels_that_the_groups_do_not_divide_are_refused_and_every_remedy_builds(
-    arguments: dict[str, Any], assert_one_sentence
-) -> None:
+def test_indivisible_channels_are_refused_with_remedies(arguments: dict[str, Any], assert_one_sentence) -> None:
+    """Every suggested remedy can be built."""
     with pytest.raises(ValueError, match="cannot be built") as caught:
         on_meta(ShuffleNetV1, **arguments)
     assert_one_sentence(caught.value, "ShuffleNetV1", [f"{name}={value}" for name, value in arguments.items()])
-    advice = str(caught.value).partition("give ")[2].rstrip(".").split(" or ")
+    advice = str(caught.value).partition("; use ")[2].rstrip(".").split(" or ")
     assert advice != [""]
     for remedy in advice:
         name, value = re.fullmatch(r"(stem|width|groups)=([\d.]+)(?: without a stem)?", remedy).groups()  # type: ignore[union-attr]
@@ -171,7 +171,7 @@ def test_channels_that_the_groups_do_not_divide_are_refused_and_every_remedy_bui
 
 
 @pytest.mark.parametrize("groups", [4, 8])
-def test_a_quarter_of_the_width_needs_a_stem_that_suits_the_groups(groups: int, assert_one_sentence) -> None:
+def test_quarter_width_needs_a_stem_for_the_groups(groups: int, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="cannot be built") as caught:
         on_meta(ShuffleNetV1, groups=groups, width=0.25)
     assert_one_sentence(caught.value, "stem=8", "width=0.5", "groups=3")
@@ -179,7 +179,7 @@ def test_a_quarter_of_the_width_needs_a_stem_that_suits_the_groups(groups: int, 
 
 
 @pytest.mark.parametrize("stem", [0, -8])
-def test_a_stem_without_channels_is_refused(stem: int, assert_one_sentence) -> None:
+def test_stem_without_channels_is_refused(stem: int, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="stem") as caught:
         on_meta(ShuffleNetV1, stem=stem)
     assert_one_sentence(caught.value, stem, "at least 1")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Feature, TimmBackbone
 from litmobile.backbones.checks import check_selection
-from litmobile.backbones.timm_backbone import trained_by
+from litmobile.backbones.timm_backbone import find_trained_parameters
 from litmobile.backbones.weights import LoadReport, load_state
 from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
@@ -102,7 +102,7 @@ def test_forward_gives_the_recorded_features(name: str, loaded: Loaded) -> None:
 
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_output_stride_dilates_and_is_recorded_while_the_names_stay(name: str, output_stride: int) -> None:
+def test_output_stride_dilates_and_keeps_map_names(name: str, output_stride: int) -> None:
     backbone = TimmBackbone(name, output_stride=output_stride).eval()
     height, width = FAMILIES[name].size
     with torch.no_grad():
@@ -125,7 +125,7 @@ def test_images_may_have_other_than_three_channels(name: str, in_channels: int) 
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
+def test_default_features_follow_strides(name: str, loaded: Loaded) -> None:
     backbone = loaded[name][0]
     assert backbone.feature_names("classification") == ("c5",)
     assert backbone.feature_names("detection") == ("c4", "c5")
@@ -133,7 +133,7 @@ def test_roles_tap_by_stride(name: str, loaded: Loaded) -> None:
     assert backbone.width == 1.0
 
 
-def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_sentence) -> None:
+def test_other_image_size_is_refused_with_the_argument(assert_one_sentence) -> None:
     with without_values():
         backbone = TimmBackbone(NHWC).eval()
         with pytest.raises(ValueError, match="takes none of 64×96") as caught:
@@ -142,7 +142,7 @@ def test_a_network_of_one_size_refuses_another_naming_the_argument(assert_one_se
 
 
 @pytest.mark.parametrize("role", ["detection", "segmentation"])
-def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_one_sentence) -> None:
+def test_network_without_a_pyramid_names_its_maps(role: str, assert_one_sentence) -> None:
     backbone = TimmBackbone("vit_tiny_patch16_224")
     assert backbone.features == {"c4": Feature(192, 16)}
     assert backbone.feature_names("classification") == ("c4",)
@@ -151,20 +151,20 @@ def test_a_network_without_a_pyramid_says_which_maps_it_has(role: str, assert_on
     assert_one_sentence(caught.value, ["TimmBackbone", "c4 (stride 16)"])
 
 
-def test_a_network_without_any_of_the_contracts_strides_is_refused() -> None:
+def test_network_without_known_strides_is_refused() -> None:
     with without_values(), pytest.raises(ValueError, match="has no maps at strides 2, 4, 8, 16, 32"):
         TimmBackbone("vit_small_patch14_dinov2")
 
 
 @pytest.mark.parametrize("name", ["convnext_atto", "vgg11"])
-def test_maps_go_by_the_contracts_names_only_at_the_contracts_strides(name: str) -> None:
+def test_timm_maps_are_named_by_stride(name: str) -> None:
     with without_values():
         features = TimmBackbone(name).features
     strides = {"c1": 2, "c2": 4, "c3": 8, "c4": 16, "c5": 32}
     assert {position: f.stride for position, f in features.items()} == {p: strides.get(p) for p in features}
 
 
-def test_a_deeper_map_than_timm_gives_unasked_is_on_offer() -> None:
+def test_maps_beyond_timms_default_are_available() -> None:
     with without_values():
         assert timm.create_model("sedarknet21", features_only=True).feature_info.reduction()[-1] == 16
         backbone = TimmBackbone("sedarknet21")
@@ -175,7 +175,7 @@ def test_a_deeper_map_than_timm_gives_unasked_is_on_offer() -> None:
 # ---------------------------------------------------------------------------------------------------------- image size
 
 
-def test_a_network_for_one_size_takes_the_size_that_it_is_built_for() -> None:
+def test_network_takes_images_of_its_image_size() -> None:
     torch.manual_seed(0)
     backbone = TimmBackbone(NHWC, image_size=(64, 96)).eval()
     assert backbone.image_size == (64, 96)
@@ -186,32 +186,32 @@ def test_a_network_for_one_size_takes_the_size_that_it_is_built_for() -> None:
         backbone(torch.randn(1, 3, 224, 224))
 
 
-def test_weights_that_do_not_hang_on_the_size_load_into_another(whole_networks: dict[str, nn.Module]) -> None:
+def test_weights_independent_of_the_size_load(whole_networks: dict[str, nn.Module]) -> None:
     report = load_state(TimmBackbone(NHWC, image_size=(256, 320)), whole_networks[NHWC].state_dict(), NHWC)
     assert report.missing == ()
 
 
-def test_weights_for_another_size_are_refused_naming_the_argument() -> None:
+def test_weights_of_another_size_name_image_size() -> None:
     with without_values():
         published = timm.create_model("vit_tiny_patch16_224").state_dict()
         backbone = TimmBackbone("vit_tiny_patch16_224", image_size=[320, 320])
-    with pytest.raises(WeightsError, match=r"pos_embed .* give .*image_size"):
+    with pytest.raises(WeightsError, match=r"pos_embed .* set .*image_size"):
         load_state(backbone, published, "the published weights")
 
 
-def test_without_an_image_size_it_is_the_published_one() -> None:
+def test_image_size_defaults_to_the_published_one() -> None:
     with without_values():
         assert TimmBackbone("resnet18").image_size == (224, 224)
         assert TimmBackbone("inception_v3").image_size == (299, 299)
 
 
-def test_an_image_size_is_refused_where_any_will_do(assert_one_sentence) -> None:
+def test_image_size_is_refused_by_flexible_networks(assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="leave it out") as caught:
         TimmBackbone("resnet18", image_size=(320, 320))
     assert_one_sentence(caught.value, ["resnet18", "image_size"])
 
 
-def test_an_image_size_is_height_and_width(assert_one_sentence) -> None:
+def test_image_size_must_be_height_and_width(assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="height, width") as caught:
         TimmBackbone(NHWC, image_size=(3, 224, 224))
     assert_one_sentence(caught.value, ["image_size", "(3, 224, 224)"])
@@ -224,7 +224,7 @@ def test_an_image_size_is_height_and_width(assert_one_sentence) -> None:
     ("name", "positions"),
     [("hrnet_w18_small", ("c3",)), ("hrnet_w18_small", ("c5", "c4")), ("pit_ti_224", ("c5", "c4"))],
 )
-def test_what_timm_keeps_although_no_selected_map_needs_it_is_frozen(name: str, positions: tuple[str, ...]) -> None:
+def test_parameters_unused_by_the_maps_are_frozen(name: str, positions: tuple[str, ...]) -> None:
     torch.manual_seed(0)
     backbone = TimmBackbone(name)
     check_selection(lambda: copy.deepcopy(backbone), positions, torch.randn(1, 3, 224, 224))
@@ -233,23 +233,23 @@ def test_what_timm_keeps_although_no_selected_map_needs_it_is_frozen(name: str, 
     assert not all(p.requires_grad for p in backbone.parameters())
 
 
-def test_nothing_is_frozen_that_a_selected_map_needs(narrowed: Narrowed) -> None:
+def test_parameters_of_selected_maps_are_not_frozen(narrowed: Narrowed) -> None:
     assert all(p.requires_grad for p in narrowed.backbone.parameters())
 
 
-def test_the_parameters_that_outputs_train_are_those_that_backward_reaches() -> None:
+def test_trained_parameters_are_those_backward_reaches() -> None:
     used, unused = nn.Linear(2, 3), nn.Linear(2, 3)
     frozen = nn.Linear(3, 4).requires_grad_(False)
     outputs = [frozen(used(torch.ones(1, 2))), unused(torch.ones(1, 2)).detach(), torch.ones(1)]
-    assert trained_by(outputs) == {used.weight, used.bias}
+    assert find_trained_parameters(outputs) == {used.weight, used.bias}
 
 
 @pytest.mark.parametrize("positions", [("c2",), ("c4",), ("c5", "c3")], ids="+".join)
-def test_a_network_of_channels_last_maps_is_narrowed_as_the_contract_says(positions: tuple[str, ...]) -> None:
+def test_channels_last_network_is_narrowed_correctly(positions: tuple[str, ...]) -> None:
     check_selection(lambda: TimmBackbone(NHWC), positions, images_for(NHWC))
 
 
-def test_after_select_only_what_is_still_computed_is_on_offer(narrowed: Narrowed) -> None:
+def test_select_removes_features_that_are_not_computed(narrowed: Narrowed) -> None:
     maps = FAMILIES[narrowed.name].maps
     deepest = max(maps[position].stride for position in narrowed.positions)
     assert narrowed.backbone.features == {position: f for position, f in maps.items() if f.stride <= deepest}
@@ -258,9 +258,7 @@ def test_after_select_only_what_is_still_computed_is_on_offer(narrowed: Narrowed
         assert set(default_features) <= set(narrowed.backbone.features)
 
 
-def test_after_select_the_whole_networks_weights_still_load_completely(
-    narrowed: Narrowed, whole_networks: dict[str, nn.Module]
-) -> None:
+def test_whole_networks_weights_load_after_select(narrowed: Narrowed, whole_networks: dict[str, nn.Module]) -> None:
     state = whole_networks[narrowed.name].state_dict()
     with torch.no_grad():
         for parameter in narrowed.backbone.parameters():
@@ -269,15 +267,13 @@ def test_after_select_the_whole_networks_weights_still_load_completely(
     assert all(p.any() for p in narrowed.backbone.parameters())
 
 
-def test_what_select_dropped_is_not_reported_as_left_over(
-    narrowed: Narrowed, whole_networks: dict[str, nn.Module]
-) -> None:
+def test_removed_tensors_are_not_unexpected(narrowed: Narrowed, whole_networks: dict[str, nn.Module]) -> None:
     report = load_state(narrowed.backbone, whole_networks[narrowed.name].state_dict(), narrowed.name)
-    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[narrowed.name].head)
+    assert {key.partition(".")[0] for key in report.unexpected} == set(FAMILIES[narrowed.name].head)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_an_unknown_map_is_refused_naming_those_on_offer(name: str, loaded: Loaded, assert_one_sentence) -> None:
+def test_unknown_map_is_refused_with_available_ones(name: str, loaded: Loaded, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="no map 'c6'") as caught:
         loaded[name][0].select(["c5", "c6"])
     assert_one_sentence(caught.value, ["TimmBackbone", *FAMILIES[name].maps])
@@ -294,7 +290,7 @@ def test_select_keeps_mode_and_precision() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_with_the_whole_networks_weights_every_map_equals_timms(
+def test_maps_equal_timms_with_the_same_weights(
     name: str,
     loaded: Loaded,
     whole_networks: dict[str, nn.Module],
@@ -302,7 +298,7 @@ def test_with_the_whole_networks_weights_every_map_equals_timms(
 ) -> None:
     backbone, report = loaded[name]
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} == set(FAMILIES[name].head)
+    assert {key.partition(".")[0] for key in report.unexpected} == set(FAMILIES[name].head)
     images = images_for(name)
     with torch.no_grad():
         found = backbone(images)
@@ -312,14 +308,14 @@ def test_with_the_whole_networks_weights_every_map_equals_timms(
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_its_own_saved_weights_load_completely(name: str, loaded: Loaded) -> None:
+def test_own_saved_weights_load_completely(name: str, loaded: Loaded) -> None:
     source = loaded[name][0]
     backbone = copy.deepcopy(source)
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.zero_()
     report = load_state(backbone, source.state_dict(), name)
-    assert report.missing == report.left_over == ()
+    assert report.missing == report.unexpected == ()
     found = backbone.state_dict()
     assert all(torch.equal(x, found[key]) for key, x in source.state_dict().items())
 
@@ -336,7 +332,7 @@ def test_its_own_saved_weights_load_completely(name: str, loaded: Loaded) -> Non
         ("convnext-atto", "convnext_atto"),
     ],
 )
-def test_an_unknown_name_suggests_close_ones(name: str, close: str) -> None:
+def test_unknown_name_suggests_similar_ones(name: str, close: str) -> None:
     with pytest.raises(ValueError, match="timm has no network") as caught:
         TimmBackbone(name)
     assert repr(name) in str(caught.value)
@@ -344,24 +340,25 @@ def test_an_unknown_name_suggests_close_ones(name: str, close: str) -> None:
     assert str(caught.value).endswith("?")
 
 
-def test_a_name_like_no_other_is_refused_without_a_suggestion(assert_one_sentence) -> None:
+def test_name_without_similar_ones_gets_no_suggestion(assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="timm has no network") as caught:
         TimmBackbone("qqqqqqqqqq")
     assert_one_sentence(caught.value, ["'qqqqqqqqqq'"])
 
 
-def test_an_unknown_tag_is_refused_by_its_name() -> None:
+def test_unknown_tag_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="nosuchtag"):
         TimmBackbone("resnet18.nosuchtag")
 
 
 @pytest.mark.parametrize("name", [NHWC, "vit_tiny_patch16_224"])
-def test_an_output_stride_that_a_network_does_not_have_is_refused(name: str) -> None:
+def test_unsupported_output_stride_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} cannot be built .*output_stride"):
         TimmBackbone(name, output_stride=16)
 
 
-def test_a_refused_output_stride_is_named_even_where_timm_says_nothing() -> None:
+def test_unsupported_output_stride_is_named_without_reason() -> None:
+    """Timm raises an error without a message for it."""
     with pytest.raises(ValueError, match="output_stride"):
         TimmBackbone("vgg11", output_stride=16)
 

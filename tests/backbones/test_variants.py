@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from litmobile.backbones.published import Variant
+from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
@@ -29,9 +29,7 @@ COUNTED = [case for case in VARIANTS if case.values[1].parameters is not None]
 
 
 @pytest.mark.parametrize(("family", "variant"), COUNTED)
-def test_with_its_classifier_a_variant_has_exactly_the_published_parameters_and_multiply_adds(
-    family: type[SequentialBackbone], variant: Variant
-) -> None:
+def test_variant_has_published_parameters_and_multiply_adds(family: type[SequentialBackbone], variant: Variant) -> None:
     backbone, classifier = with_classifier(family, variant)
     assert parameters_of(backbone) + parameters_of(classifier) == variant.parameters
     images = torch.zeros(1, 3, variant.size, variant.size, device="meta")
@@ -42,9 +40,10 @@ def test_with_its_classifier_a_variant_has_exactly_the_published_parameters_and_
 
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
-def test_maps_have_the_recorded_channels_and_the_input_size_divided_by_their_stride_rounded_up(
+def test_maps_have_the_recorded_channels_and_size(
     family: type[SequentialBackbone], variant: Variant, output_stride: int
 ) -> None:
+    """The size is the image's, divided by the stride and rounded up."""
     backbone = on_meta(family, **variant.arguments, output_stride=output_stride).eval()
     nominal = on_meta(family, **variant.arguments).features
     assert backbone.features == {
@@ -69,9 +68,8 @@ def test_maps_are_named_by_nominal_stride(family: type[SequentialBackbone], vari
 
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
-def test_every_role_taps_maps_on_offer_finest_first_at_the_strides_that_its_head_needs(
-    family: type[SequentialBackbone], variant: Variant
-) -> None:
+def test_default_features_have_the_strides_of_their_role(family: type[SequentialBackbone], variant: Variant) -> None:
+    """They are available, finest first."""
     backbone = on_meta(family, **variant.arguments)
     ends_at_8 = max(feature.stride for feature in backbone.features.values()) == 8
     assert set(backbone.default_features) == ({"classification"} if ends_at_8 else set(ROLES))

@@ -50,9 +50,8 @@ def as_tables(coco: Path, root: Path) -> None:
         (root / split).symlink_to(coco / split)
 
 
-def test_its_parts_train_on_the_command_line_and_the_run_is_loaded_by_its_path(
-    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_parts_train_and_load_from_the_run(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They train on the command line; the run is loaded by its path."""
     (tmp_path / "mine.py").write_text("\n\n".join(BLOCKS))
     as_tables(shapes, tmp_path / "data")
     monkeypatch.chdir(tmp_path)

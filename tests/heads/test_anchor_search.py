@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from litmobile.heads.ssdlite.anchor_recall import reach
-from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, suggest
+from litmobile.heads.ssdlite.anchor_recall import measure_anchor_recall
+from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, search_anchors
 from litmobile.heads.ssdlite.anchors import default_scales
 from litmobile.tasks.detection.statistics import input_boxes, visible
 from litmobile.tasks.detection.voc import read_voc
@@ -33,14 +33,14 @@ def boxes_in(size: tuple[int, int], count: int, sides: tuple[float, float] = (4,
 
 def figures(options: AnchorOptions, boxes: Tensor, size: tuple[int, int] = SIZE) -> tuple[float, float]:
     """Share of ``boxes`` reached, and mean IoU, with all anchors laid."""
-    iou = box_iou(boxes, options.generator()(GRIDS, size, boxes)).amax(1)
+    iou = box_iou(boxes, options.build_generator()(GRIDS, size, boxes)).amax(1)
     return (iou >= 0.5).double().mean().item(), iou.mean().item()
 
 
-def test_reach_is_what_brute_force_finds() -> None:
+def test_anchor_recall_equals_brute_force() -> None:
     boxes, owners = boxes_in((97, 65), 40), torch.tensor([0] * 3 + [4] * 30 + [5] + [9] * 6)
-    anchors = DEFAULT.generator()([(7, 5), (4, 3), (2, 2), (1, 1), (1, 1), (1, 1)], (97, 65), boxes)
-    found = reach(boxes, owners, anchors, 0.4)
+    anchors = DEFAULT.build_generator()([(7, 5), (4, 3), (2, 2), (1, 1), (1, 1), (1, 1)], (97, 65), boxes)
+    found = measure_anchor_recall(boxes, owners, anchors, 0.4)
     assert torch.allclose(found.iou, box_iou(boxes, anchors).amax(1), rtol=1e-12)
     positives = [0] * len(boxes)
     for image in owners.unique().tolist():
@@ -54,68 +54,68 @@ def test_reach_is_what_brute_force_finds() -> None:
     assert sum(positives) > len(boxes)
 
 
-def test_reach_of_nothing_is_empty() -> None:
-    found = reach(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.rand(5, 4), 0.5)
+def test_anchor_recall_of_no_objects_is_empty() -> None:
+    found = measure_anchor_recall(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.rand(5, 4), 0.5)
     assert found.iou.shape == found.positives.shape == (0,)
 
 
 @pytest.mark.parametrize("layout", ["torchvision", "tensorflow"])
 @pytest.mark.parametrize("size", [(320, 320), (224, 320), (97, 65)])
-def test_the_closest_anchor_is_the_best_of_a_shape(size: tuple[int, int], layout: str) -> None:
+def test_closest_anchor_of_a_shape_has_the_best_iou(size: tuple[int, int], layout: str) -> None:
     boxes = boxes_in(size, 200)
     options = AnchorOptions([0.05, 0.2, 0.5, 0.7, 0.9, 1.3, 1.5], [[1.5], [2, 3], [4], [], [1.1], [3]], layout)  # type: ignore[arg-type]
-    generator = options.generator()
+    generator = options.build_generator()
     anchors = generator(GRIDS, size, boxes)
     quick = AnchorGrid(boxes, GRIDS, size).best_iou(generator.shapes)
     assert torch.allclose(quick, box_iou(boxes, anchors).amax(1), atol=1e-5)  # anchors pass through float32
 
 
 @pytest.mark.parametrize("sides", [(10, 60), (100, 140), (4, 300)])
-def test_what_is_suggested_is_better_than_the_default(sides: tuple[float, float]) -> None:
+def test_search_beats_the_default(sides: tuple[float, float]) -> None:
     boxes = boxes_in(SIZE, 150, sides)
     labels = torch.arange(150) % 2
-    found = suggest(boxes, labels, GRIDS, SIZE, DEFAULT)
+    found = search_anchors(boxes, labels, GRIDS, SIZE, DEFAULT)
     assert sum(figures(found, boxes)) > sum(figures(DEFAULT, boxes))
-    assert found == suggest(boxes, labels, GRIDS, SIZE, DEFAULT), "the same in every run"
-    assert list(found.scales) == sorted(found.scales) and len(found.scales) == 7
+    assert found == search_anchors(boxes, labels, GRIDS, SIZE, DEFAULT), "the same in every run"
+    assert list(found.anchor_scales) == sorted(found.anchor_scales) and len(found.anchor_scales) == 7
 
 
-def test_a_rare_class_is_not_forgotten() -> None:
+def test_rare_class_gets_fitting_anchors() -> None:
     boxes = torch.cat((boxes_in(SIZE, 380, (150, 200)), boxes_in(SIZE, 20, (26, 34))))
     labels = torch.tensor([0] * 380 + [1] * 20)
     assert figures(DEFAULT, boxes[380:])[0] < 0.5
-    found = suggest(boxes, labels, GRIDS, SIZE, DEFAULT)
+    found = search_anchors(boxes, labels, GRIDS, SIZE, DEFAULT)
     assert figures(found, boxes[380:])[0] > 0.8
     assert figures(found, boxes[:380])[0] > 0.95
 
 
-def test_squares_need_no_second_ratio() -> None:
+def test_square_objects_need_no_second_ratio() -> None:
     boxes = boxes_in(SIZE, 100, (20, 200))
     boxes[:, 3] = boxes[:, 1] + boxes[:, 2] - boxes[:, 0]
     boxes = boxes[boxes[:, 3] <= 320]
-    assert len(suggest(boxes, torch.zeros(len(boxes)), GRIDS, SIZE, DEFAULT).ratios) == 1
+    assert len(search_anchors(boxes, torch.zeros(len(boxes)), GRIDS, SIZE, DEFAULT).aspect_ratios) == 1
 
 
-def test_anchors_that_fit_are_kept() -> None:
+def test_fitting_anchors_are_kept() -> None:
     present = AnchorOptions([0.15, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0], [1.7, 2.6], "tensorflow")
-    anchors = present.generator()(GRIDS, SIZE, torch.zeros(0))
+    anchors = present.build_generator()(GRIDS, SIZE, torch.zeros(0))
     inside = anchors[((anchors >= 0) & (anchors <= 320)).all(1)]
-    assert suggest(inside, torch.zeros(len(inside)), GRIDS, SIZE, present) is present
-    assert suggest(inside[:0], torch.zeros(0), GRIDS, SIZE, present) is present
+    assert search_anchors(inside, torch.zeros(len(inside)), GRIDS, SIZE, present) is present
+    assert search_anchors(inside[:0], torch.zeros(0), GRIDS, SIZE, present) is present
 
 
-def test_the_layout_stays() -> None:
+def test_search_keeps_the_layout() -> None:
     present = DEFAULT._replace(layout="tensorflow")
-    assert suggest(boxes_in(SIZE, 60, (10, 40)), torch.zeros(60), GRIDS, SIZE, present).layout == "tensorflow"
+    assert search_anchors(boxes_in(SIZE, 60, (10, 40)), torch.zeros(60), GRIDS, SIZE, present).layout == "tensorflow"
 
 
-def test_real_blood_cells_are_reached_better_than_by_a_choice_made_by_hand(real_data: Path) -> None:
+def test_search_beats_manual_anchors_on_blood_cells(real_data: Path) -> None:
     data, preprocessing = read_voc(real_data / "bccd", "train"), Preprocessing()
     boxes = input_boxes(data, preprocessing)
     kept = visible(boxes)
     boxes, labels = torch.from_numpy(boxes[kept]), torch.from_numpy(data.labels[kept])
     by_hand = AnchorOptions([0.075, 0.42, 0.6, 0.75, 0.85, 0.95, 1.0], [1.3], "torchvision")
-    found = suggest(boxes, labels, GRIDS, SIZE, DEFAULT)
+    found = search_anchors(boxes, labels, GRIDS, SIZE, DEFAULT)
     platelets = boxes[labels == 0]
     assert figures(DEFAULT, platelets)[0] < 0.01 and figures(found, platelets)[0] > 0.5
     for ours, theirs in zip(figures(found, boxes), figures(by_hand, boxes), strict=True):

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor
 
-from litmobile.backbones import Feature
+from litmobile.backbones import Feature, Features
 from litmobile.heads import Classifier
 from support.families import name_of
 
-FEATURES = {"final": Feature(8, 32)}
+FEATURES = Features({"final": Feature(8, 32)})
 SMOOTHING = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 KINDS = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 
@@ -44,7 +44,7 @@ def test_smoothed_cross_entropy_is_timms(smoothing: float) -> None:
 
 
 @SMOOTHING
-def test_shares_of_classes_are_targets_too(smoothing: float) -> None:
+def test_probabilities_can_be_targets(smoothing: float) -> None:
     head = Classifier(FEATURES, 5, label_smoothing=smoothing)
     smoothed = shares() * (1 - smoothing) + smoothing / 5
     expected = SoftTargetCrossEntropy()(logits(), smoothed)
@@ -71,7 +71,7 @@ def test_losses_of_half_precision_are_computed_in_float32(loss: Any, dtype: torc
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary"])
-def test_scores_are_those_that_the_loss_is_about(loss: Any) -> None:
+def test_scores_match_the_loss(loss: Any) -> None:
     head = Classifier(FEATURES, 5, loss=loss)
     found = torch.stack([prediction.scores for prediction in head.decode(logits(), (32, 32))])
     assert torch.equal(found.argmax(1), logits().argmax(1))
@@ -82,10 +82,15 @@ def test_scores_are_those_that_the_loss_is_about(loss: Any) -> None:
         torch.testing.assert_close(found, logits().sigmoid())
 
 
-IMPOSSIBLE: tuple[dict[str, Any], ...] = ({"loss": "hinge"}, {"label_smoothing": 1.0}, {"hidden": -3}, {"dropout": 3.0})
+INVALID: tuple[dict[str, Any], ...] = (
+    {"loss": "hinge"},
+    {"label_smoothing": 1.0},
+    {"hidden_dim": -3},
+    {"dropout": 3.0},
+)
 
 
-@pytest.mark.parametrize("options", IMPOSSIBLE, ids=name_of)
+@pytest.mark.parametrize("options", INVALID, ids=name_of)
 def test_impossible_options_are_refused(options: dict[str, Any], assert_one_sentence: Any) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ValueError, match=name) as caught:

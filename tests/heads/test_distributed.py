@@ -30,9 +30,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
-def test_a_step_of_two_processes_moves_both_alike_with_every_parameter(
-    combination: str, outcomes: list[Outcome]
-) -> None:
+def test_step_of_two_processes_updates_both_equally(combination: str, outcomes: list[Outcome]) -> None:
+    """Every parameter gets a gradient."""
     for outcome in outcomes:
         found = outcome[combination]
         assert found["without gradient"] == []

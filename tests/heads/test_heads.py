@@ -15,7 +15,7 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
 from litmobile.heads import LRASPP, RASPP, BoxTargets, Classifier, SSDLite
-from litmobile.heads.contract import Head
+from litmobile.heads.contract import Head, HeadFactory
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
@@ -50,7 +50,7 @@ def label_maps(size: tuple[int, int]) -> Tensor:
 class Kind(NamedTuple):
     """A head, the role whose maps it takes, and something for it to learn on images of a size."""
 
-    make: Callable[[dict[str, Feature], int, float], Head]
+    make: HeadFactory
     role: str
     targets: Callable[[tuple[int, int]], Any]
 
@@ -62,23 +62,21 @@ HEADS = {
     "LRASPP-large": Kind(partial(LRASPP, pool="large"), "segmentation", label_maps),
     "RASPP": Kind(RASPP, "segmentation", label_maps),
     "Classifier": Kind(Classifier, "classification", lambda size: torch.tensor([1, 3])),
-    "Classifier-hidden": Kind(partial(Classifier, hidden=24), "classification", lambda size: torch.tensor([0, 2])),
-    "Classifier-cells": Kind(partial(Classifier, cells=4), "classification", lambda size: torch.tensor([2, 1])),
+    "Classifier-hidden": Kind(partial(Classifier, hidden_dim=24), "classification", lambda size: torch.tensor([0, 2])),
+    "Classifier-cells": Kind(partial(Classifier, pool_size=4), "classification", lambda size: torch.tensor([2, 1])),
 }
 
 
 class Pair(nn.Module):
     """A backbone narrowed to what a head takes, under that head."""
 
-    def __init__(
-        self, backbone: Backbone, make: Callable[..., Head], role: str, maps: tuple[str, ...] | None = None
-    ) -> None:
+    def __init__(self, backbone: Backbone, make: HeadFactory, role: str, maps: tuple[str, ...] | None = None) -> None:
         super().__init__()
         maps = maps or backbone.feature_names(role)
-        features = {name: backbone.features[name] for name in maps}
+        features = backbone.head_features(maps)
         backbone.select(maps)
         self.backbone = backbone
-        self.head = make(features, NUM_CLASSES, backbone.width)
+        self.head = make(features, NUM_CLASSES)
 
     def forward(self, images: Tensor) -> Any:
         return self.head(self.backbone(images), (images.shape[2], images.shape[3]))
@@ -89,7 +87,7 @@ def images_of(size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Tens
 
 
 @pytest.mark.parametrize("kind", HEADS.values(), ids=HEADS)
-def test_a_head_learns_with_every_parameter_at_any_size(kind: Kind, backbone_for: BackboneFor) -> None:
+def test_every_parameter_of_a_head_learns_at_any_size(kind: Kind, backbone_for: BackboneFor) -> None:
     torch.manual_seed(0)
     network = Pair(backbone_for(kind.role), kind.make, kind.role).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
@@ -111,7 +109,7 @@ def test_a_head_learns_with_every_parameter_at_any_size(kind: Kind, backbone_for
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", HEADS.values(), ids=HEADS)
-def test_predictions_are_as_many_as_the_images_and_of_their_size(
+def test_predictions_match_the_images_in_number_and_size(
     kind: Kind, size: tuple[int, int], backbone_for: BackboneFor
 ) -> None:
     network = Pair(backbone_for(kind.role), kind.make, kind.role).eval()
@@ -212,7 +210,7 @@ def test_lraspp_on_mobilenet_v3_is_torchvisions(peer: nn.Module, size: tuple[int
 
 
 @pytest.mark.parametrize("labelled", [0, 1, 5, 48])
-def test_pixels_without_a_label_do_not_count(labelled: int) -> None:
+def test_unlabelled_pixels_are_ignored(labelled: int) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, NUM_CLASSES, 6, 8, generator=generator).requires_grad_()
     labels = torch.randint(NUM_CLASSES, (1, 6, 8), generator=generator)
@@ -250,7 +248,7 @@ def test_losses_of_half_precision_are_finite(
 
 
 @pytest.mark.parametrize(("head", "shape", "targets"), dense_heads(), ids=["LRASPP", "RASPP", "Classifier"])
-def test_losses_of_double_precision_stay_so(head: Head, shape: tuple[int, ...], targets: Tensor) -> None:
+def test_losses_keep_double_precision(head: Head, shape: tuple[int, ...], targets: Tensor) -> None:
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     (loss,) = head.loss(logits, targets).values()
     torch.testing.assert_close(loss, F.cross_entropy(logits, targets, ignore_index=IGNORED), rtol=1e-12, atol=0)
@@ -305,7 +303,7 @@ CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("build", "mentioned"), CANNOT_SIT.values(), ids=CANNOT_SIT)
-def test_a_head_that_cannot_sit_on_its_maps_says_so_in_one_sentence(
+def test_unusable_maps_are_refused_in_one_sentence(
     build: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below

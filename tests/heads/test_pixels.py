@@ -13,7 +13,7 @@ from torch import Tensor
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
 from litmobile.heads import LRASPP, RASPP
 from litmobile.heads.contract import HeadFactory
-from litmobile.heads.lraspp import Window
+from litmobile.heads.lraspp import PoolingWindow
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.complexity import without_values
@@ -58,7 +58,7 @@ def network(family: type[Backbone], arguments: dict[str, Any], head: Any, maps: 
 
 @pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
-def test_parameters_are_the_published_ones_at_every_output_stride(row: Any, output_stride: int) -> None:
+def test_parameters_are_published_at_every_output_stride(row: Any, output_stride: int) -> None:
     family, arguments, head, maps, expected = row
     with without_values():
         built = network(family, arguments | {"output_stride": output_stride}, head, maps)
@@ -76,7 +76,7 @@ def test_the_pool_has_no_parameters(pool: Any) -> None:
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 97), (161, 32)], ids=str)
 @each_head
-def test_the_answer_has_the_size_of_the_image(
+def test_logits_have_the_size_of_the_image(
     make: Any, family: type[Backbone], output_stride: int, size: tuple[int, int]
 ) -> None:
     with without_values():
@@ -90,8 +90,8 @@ def test_the_answer_has_the_size_of_the_image(
 @pytest.mark.parametrize(
     ("stride", "expected"), [(32, (25, 8, 10)), (16, (49, 16, 20)), (8, (97, 32, 40)), (4, (193, 64, 80))]
 )
-def test_windows_have_the_papers_pixels_at_every_stride(stride: int, expected: tuple[int, int, int]) -> None:
-    assert Window.at(stride) == expected
+def test_windows_cover_the_papers_pixels_at_every_stride(stride: int, expected: tuple[int, int, int]) -> None:
+    assert PoolingWindow.for_stride(stride) == expected
 
 
 def random_maps(size: tuple[int, int], stride: int) -> tuple[dict[str, Feature], dict[str, Tensor]]:
@@ -107,33 +107,33 @@ def random_maps(size: tuple[int, int], stride: int) -> tuple[dict[str, Feature],
     [(16, (49, 49)), (16, (65, 129)), (16, (64, 20)), (16, (20, 128)), (32, (33, 65)), (32, (25, 24)), (8, (100, 60))],
     ids=str,
 )
-def test_the_large_pool_is_a_mean_over_windows_enlarged(stride: int, size: tuple[int, int]) -> None:
+def test_large_pool_averages_windows_and_upsamples(stride: int, size: tuple[int, int]) -> None:
     features, maps = random_maps(size, stride)
     head = LRASPP(features, 4, channels=6, pool="large").double().eval()
-    window, coarse = Window.at(stride), maps["coarse"]
-    height, width = min(window.side, size[0]), min(window.side, size[1])
-    rows, columns = -(-(size[0] - height) // window.down), -(-(size[1] - width) // window.right)
-    tops, lefts = (window.down * k for k in range(rows + 1)), [window.right * k for k in range(columns + 1)]
+    window, coarse = PoolingWindow.for_stride(stride), maps["coarse"]
+    height, width = min(window.size, size[0]), min(window.size, size[1])
+    rows, columns = -(-(size[0] - height) // window.row_step), -(-(size[1] - width) // window.column_step)
+    tops, lefts = (window.row_step * k for k in range(rows + 1)), [window.column_step * k for k in range(columns + 1)]
     means = torch.stack(
         [torch.stack([coarse[:, :, y : y + height, x : x + width].mean((2, 3)) for x in lefts], dim=-1) for y in tops],
         dim=-2,
     )
     gates = torch.einsum("oi,nihw->nohw", head.gate.weight[:, :, 0, 0], means).sigmoid()
     expected = F.interpolate(gates, size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(head.gates(coarse), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(head.compute_gates(coarse), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(64, 128), (65, 129), (64, 64), (32, 64), (50, 7)], ids=str)
-def test_every_cell_has_a_say_in_the_large_pool(size: tuple[int, int]) -> None:
+def test_every_cell_affects_the_large_pool(size: tuple[int, int]) -> None:
     features, maps = random_maps(size, 16)
     coarse = maps["coarse"].requires_grad_()
     head = LRASPP(features, 4, channels=6, pool="large").double().eval()
-    (gradient,) = torch.autograd.grad(head.gates(coarse).sum(), coarse)
+    (gradient,) = torch.autograd.grad(head.compute_gates(coarse).sum(), coarse)
     assert gradient.abs().amax((0, 1)).gt(0).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 49), (48, 48), (49, 49)], ids=str)
-def test_on_a_map_of_one_window_both_pools_are_the_same(size: tuple[int, int]) -> None:
+def test_pools_are_equal_on_a_map_of_one_window(size: tuple[int, int]) -> None:
     features, maps = random_maps(size, 16)
     large, whole = (LRASPP(features, 4, channels=6, pool=pool).double().eval() for pool in ("large", "global"))
     whole.load_state_dict(large.state_dict())
@@ -141,7 +141,7 @@ def test_on_a_map_of_one_window_both_pools_are_the_same(size: tuple[int, int]) -
     torch.testing.assert_close(large(maps, image), whole(maps, image), rtol=1e-12, atol=1e-12)
 
 
-def test_on_a_larger_map_they_differ() -> None:
+def test_pools_differ_on_a_larger_map() -> None:
     features, maps = random_maps((70, 70), 16)
     large, whole = (LRASPP(features, 4, channels=6, pool=pool).double().eval() for pool in ("large", "global"))
     whole.load_state_dict(large.state_dict())
@@ -152,7 +152,7 @@ def test_on_a_larger_map_they_differ() -> None:
 
 
 @each_head
-def test_logits_are_enlarged_in_single_precision_under_mixed_precision(make: Any) -> None:
+def test_logits_are_upsampled_in_float32_under_autocast(make: Any) -> None:
     features, maps = random_maps((7, 9), 16)
     head = make(features, 19).eval()
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
@@ -164,18 +164,18 @@ def test_logits_are_enlarged_in_single_precision_under_mixed_precision(make: Any
 # R-ASPP
 
 
-def test_raspp_is_two_branches_joined() -> None:
+def test_raspp_fuses_two_branches() -> None:
     generator = torch.Generator().manual_seed(0)
     head = RASPP({"c3": Feature(3, 8), "c5": Feature(5, 16)}, 4, filters=6).double().eval()
     x = torch.randn(2, 5, 7, 9, generator=generator, dtype=torch.float64)
     mean = x.mean((2, 3), keepdim=True)
-    joined = head.join(torch.cat((head.project(x), head.pooled(mean).repeat(1, 1, 7, 9)), dim=1))
+    joined = head.join(torch.cat((head.project(x), head.pool_project(mean).repeat(1, 1, 7, 9)), dim=1))
     expected = F.interpolate(head.classifier(joined), size=(112, 140), mode="bilinear", align_corners=False)
     torch.testing.assert_close(head({"c5": x}, (112, 140)), expected, rtol=1e-12, atol=1e-12)
 
 
 @each_head
-def test_classes_can_be_started_anew_one_by_one(make: Any) -> None:
+def test_class_dimensions_cover_all_class_tensors(make: Any) -> None:
     head = make({"fine": Feature(3, 8), "coarse": Feature(5, 16)}, 7)
     other = make({"fine": Feature(3, 8), "coarse": Feature(5, 16)}, 9)
     shapes = {name: x.shape for name, x in other.state_dict().items()}

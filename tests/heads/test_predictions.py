@@ -1,4 +1,4 @@
-"""A segmentation's labels are the greatest of its scores in every pixel of the picture, whatever the frame."""
+"""A segmentation's labels are the greatest of its scores in every pixel of the image, for any geometry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from litmobile.heads.predictions import ResizeGeometry, Segmentation
 
-FRAMES = {
+GEOMETRIES = {
     "enlarged": ResizeGeometry(90, 130, 0, 0, 40, 56),
     "shrunk": ResizeGeometry(17, 23, 0, 0, 40, 56),
     "enlarged one way": ResizeGeometry(90, 23, 0, 0, 40, 56),
@@ -31,17 +31,17 @@ def scores_of(classes: int) -> Tensor:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 @pytest.mark.parametrize("classes", [1, 2, 21])
-def test_labels_are_those_of_the_resized_scores_to_the_bit(classes: int, geometry: ResizeGeometry, layout: str) -> None:
+def test_labels_equal_the_argmax_of_resized_scores(classes: int, geometry: ResizeGeometry, layout: str) -> None:
     found = Segmentation(LAYOUTS[layout](scores_of(classes))).to_image(geometry)
     assert found.scores.shape == (classes, geometry.height, geometry.width)
     assert found.labels.dtype == torch.int64
     assert torch.equal(found.labels, found.scores.argmax(0))
 
 
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_scores_are_resized_bilinearly_between_the_centres_of_pixels(geometry: ResizeGeometry) -> None:
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_scores_are_resized_bilinearly(geometry: ResizeGeometry) -> None:
     scores = scores_of(5).double()
     shown = scores[:, geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
     size = (geometry.height, geometry.width)
@@ -49,25 +49,25 @@ def test_scores_are_resized_bilinearly_between_the_centres_of_pixels(geometry: R
     torch.testing.assert_close(Segmentation(scores).to_image(geometry).scores, expected, rtol=0, atol=1e-12)
 
 
-def test_without_a_frame_scores_are_as_they_were_given() -> None:
+def test_scores_without_geometry_are_unchanged() -> None:
     scores = scores_of(3)
     assert Segmentation(scores).scores is scores
     assert torch.equal(Segmentation(scores).labels, scores.argmax(0))
 
 
-def test_of_equal_scores_the_first_class_counts() -> None:
+def test_first_class_wins_equal_scores() -> None:
     scores = torch.tensor([0.0, 1.0, 1.0, 1.0])[:, None, None].expand(4, 6, 8)
     assert (Segmentation(scores).labels == 1).all()
     assert (Segmentation(scores).to_image(ResizeGeometry(13, 5, 0, 0, 6, 8)).labels == 1).all()
 
 
-def test_labels_of_an_inference_can_be_asked_for_after_it() -> None:
+def test_labels_work_after_inference_mode() -> None:
     with torch.inference_mode():
-        found = Segmentation(scores_of(3)).to_image(FRAMES["as it is"])
+        found = Segmentation(scores_of(3)).to_image(GEOMETRIES["as it is"])
     assert torch.equal(found.labels, found.scores.argmax(0))
 
 
-def test_labels_need_not_the_scores_of_all_classes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_resize_one_class_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     whole = F.interpolate
 
@@ -76,7 +76,7 @@ def test_labels_need_not_the_scores_of_all_classes_at_once(monkeypatch: pytest.M
         return whole(plane, size=size, mode=mode, align_corners=align_corners)
 
     monkeypatch.setattr(F, "interpolate", counted)
-    found = Segmentation(scores_of(21)).to_image(FRAMES["enlarged"])
+    found = Segmentation(scores_of(21)).to_image(GEOMETRIES["enlarged"])
     assert not asked, "resizing waits"
     assert found.labels is found.labels
     assert asked == [1] * 21, "class by class, and once"

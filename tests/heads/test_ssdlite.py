@@ -19,7 +19,7 @@ from litmobile.heads.ssdlite import SSDLiteOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
 from litmobile.heads.ssdlite.box_coder import BoxCoder
 from litmobile.heads.ssdlite.loss import FocalLoss, HardNegativeLoss
-from litmobile.heads.ssdlite.matcher import match
+from litmobile.heads.ssdlite.matcher import match_anchors
 
 FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
 NUM_CLASSES = 5
@@ -73,9 +73,8 @@ def losses_and_gradients(head: SSDLite, output: SSDLiteOutput, targets: BoxTarge
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("ratios", [(2.0, 3.0), (1.5,), ((2.0,), (2.0, 3.0), (4.0, 1.25, 5.0))], ids=str)
 @pytest.mark.parametrize("layout", ["torchvision", "tensorflow"])
-def test_anchors_lie_on_cell_centres_with_sides_in_shares_of_the_shorter_side(
-    size: tuple[int, int], ratios: Any, layout: Any
-) -> None:
+def test_anchors_have_cell_centres_and_relative_sides(size: tuple[int, int], ratios: Any, layout: Any) -> None:
+    """Sides are relative to the shorter side of the image."""
     scales = [0.1, 0.33, 0.6, 0.9]
     grids = grids_of(size, 3)
     expected: list[list[float]] = []
@@ -97,14 +96,14 @@ def test_anchors_lie_on_cell_centres_with_sides_in_shares_of_the_shorter_side(
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_aspect_ratios_are_true_in_pixels_whatever_the_shape_of_the_image(size: tuple[int, int]) -> None:
+def test_aspect_ratios_hold_in_pixels_for_any_image_shape(size: tuple[int, int]) -> None:
     anchors = AnchorGenerator([0.1, 0.2], (2.0, 3.0))([(1, 1)], size, torch.zeros(()))
     ratios = (anchors[:, 2] - anchors[:, 0]) / (anchors[:, 3] - anchors[:, 1])
     torch.testing.assert_close(ratios, torch.tensor([1, 1, 2, 1 / 2, 3, 1 / 3]), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("levels", [1, 2, 6])
-def test_default_scales_rise_in_equal_steps_from_a_fifth(levels: int) -> None:
+def test_default_scales_increase_in_equal_steps_from_0_2(levels: int) -> None:
     scales = default_scales(levels)
     assert len(scales) == levels + 1
     assert scales[0] == pytest.approx(0.2)
@@ -116,7 +115,7 @@ def test_default_scales_rise_in_equal_steps_from_a_fifth(levels: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("layout", "per_cell"), [("torchvision", 6), ("tensorflow", 3)])
-def test_layouts_differ_in_the_boxes_of_the_finest_map_only(size: tuple[int, int], layout: Any, per_cell: int) -> None:
+def test_layouts_differ_only_on_the_finest_map(size: tuple[int, int], layout: Any, per_cell: int) -> None:
     head = SSDLite(FEATURES, NUM_CLASSES, layout=layout).eval()
     assert head.anchors.per_cell == [per_cell, 6, 6, 6, 6, 6]
     grids = grids_of(size, 2)
@@ -129,7 +128,7 @@ def test_layouts_differ_in_the_boxes_of_the_finest_map_only(size: tuple[int, int
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
-def test_anchors_are_never_coarser_than_float32(dtype: torch.dtype) -> None:
+def test_anchors_are_at_least_float32(dtype: torch.dtype) -> None:
     generator = AnchorGenerator([0.2, 0.3], (2.0,))
     anchors = generator([(20, 20)], (320, 320), torch.zeros((), dtype=dtype))
     assert torch.equal(anchors, generator([(20, 20)], (320, 320), torch.zeros(())))
@@ -157,13 +156,13 @@ def test_extra_maps_scale_with_the_width_down_to_16_channels(width: float, chann
     [
         ({"layout": "yolo"}, "yolo"),
         ({"loss": "hinge"}, "hinge"),
-        ({"scales": [0.2, 0.9]}, "7 scales"),
-        ({"scales": []}, "scales"),
-        ({"scales": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, -1.0]}, "-1.0"),
-        ({"ratios": (2.0, 0.0)}, "0.0"),
-        ({"ratios": [[2.0], [2.0, 3.0]]}, "2"),
-        ({"ratios": (), "layout": "tensorflow"}, "ratio"),
-        ({"ratios": [2.0, [3.0]], "extras": ()}, "ratio"),
+        ({"anchor_scales": [0.2, 0.9]}, "7 anchor_scales"),
+        ({"anchor_scales": []}, "scales"),
+        ({"anchor_scales": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, -1.0]}, "-1.0"),
+        ({"aspect_ratios": (2.0, 0.0)}, "0.0"),
+        ({"aspect_ratios": [[2.0], [2.0, 3.0]]}, "2"),
+        ({"aspect_ratios": (), "layout": "tensorflow"}, "ratio"),
+        ({"aspect_ratios": [2.0, [3.0]], "extras": ()}, "ratio"),
         ({"num_classes": 0}, "0"),
         ({"features": {}}, "none"),
         ({"features": {"a": Feature(8, 32), "b": Feature(8, 16)}}, "a (stride 32)"),
@@ -171,7 +170,7 @@ def test_extra_maps_scale_with_the_width_down_to_16_channels(width: float, chann
     ],
     ids=str,
 )
-def test_options_that_do_not_fit_are_refused_in_one_sentence(
+def test_invalid_options_are_refused_in_one_sentence(
     options: dict[str, Any], mentioned: str, assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
@@ -192,7 +191,7 @@ def test_decoding_undoes_encoding(dtype: torch.dtype, tolerance: float) -> None:
     torch.testing.assert_close(decoded[kept], boxes[kept], rtol=0, atol=tolerance)
 
 
-def test_offsets_are_tenths_of_the_anchor_and_fifths_of_the_logarithm() -> None:
+def test_offsets_have_the_papers_weights() -> None:
     anchor, box = torch.tensor([10.0, 20.0, 30.0, 60.0]), torch.tensor([14.0, 30.0, 54.0, 50.0])
     expected = torch.tensor([10 * 14 / 20, 0, 5 * math.log(2), 5 * math.log(0.5)])
     torch.testing.assert_close(BoxCoder().encode(box, anchor), expected)
@@ -220,37 +219,35 @@ def match_slowly(boxes: Tensor, anchors: Tensor, threshold: float) -> list[int]:
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
 @pytest.mark.parametrize("counts", [[7, 0, 1], [0, 0], [12]], ids=str)
 @pytest.mark.parametrize("size", [(97, 65), (64, 64)], ids=str)
-def test_objects_go_to_overlapping_anchors_and_always_to_their_best(
-    size: tuple[int, int], counts: list[int], threshold: float
-) -> None:
+def test_objects_match_overlapping_and_best_anchors(size: tuple[int, int], counts: list[int], threshold: float) -> None:
     head = SSDLite(FEATURES, NUM_CLASSES)
     anchors = output_of(head, 1, size).anchors
     boxes, labels = scene(counts, 14, size)
     boxes[labels < 0] = math.nan  # whatever stands in padded rows
-    matched = match(boxes, labels >= 0, anchors, threshold)
+    matched = match_anchors(boxes, labels >= 0, anchors, threshold)
     for row, count in enumerate(counts):
         assert matched[row].tolist() == match_slowly(boxes[row, :count], anchors, threshold)
 
 
-def test_an_object_smaller_than_every_anchor_has_one_all_the_same() -> None:
+def test_tiny_object_is_matched_to_an_anchor() -> None:
     anchors = AnchorGenerator([0.2, 0.3], (2.0,))([(10, 10)], (320, 320), torch.zeros(()))
     boxes = torch.tensor([[[47.0, 47, 50, 50], [300, 300, 301, 302]]])
-    matched = match(boxes, torch.ones(1, 2, dtype=torch.bool), anchors, 0.5)
+    matched = match_anchors(boxes, torch.ones(1, 2, dtype=torch.bool), anchors, 0.5)
     assert sorted(matched[matched >= 0].tolist()) == [0, 1]
 
 
-def test_the_last_object_has_an_anchor_that_is_the_best_of_several() -> None:
+def test_last_object_gets_an_anchor_shared_by_several() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 9, 9], [0, 0, 0, 0]]])
     anchors = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]])
     valid = torch.tensor([[True, True, True, False]])
-    assert match(boxes, valid, anchors, 0.5).tolist() == [[2, -1]]
+    assert match_anchors(boxes, valid, anchors, 0.5).tolist() == [[2, -1]]
 
 
 # losses
 
 
 @pytest.mark.parametrize("negatives", [0, 1, 3, 2.5, 1e9])
-def test_each_image_adds_its_positives_and_its_hardest_negatives(negatives: float) -> None:
+def test_loss_sums_positives_and_hardest_negatives(negatives: float) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 50, NUM_CLASSES + 1, generator=generator, dtype=torch.float64)
     targets = torch.zeros(4, 50, dtype=torch.long)
@@ -276,7 +273,7 @@ def test_focal_loss_is_the_published_one(alpha: float, gamma: float) -> None:
     torch.testing.assert_close(FocalLoss(alpha, gamma)(logits, targets), expected, rtol=1e-10, atol=0)
 
 
-def test_an_untrained_focal_head_expects_background() -> None:
+def test_untrained_focal_head_predicts_background() -> None:
     head = SSDLite(FEATURES, NUM_CLASSES, loss="focal").eval()
     maps = {"fine": torch.zeros(1, 8, 4, 4), "coarse": torch.zeros(1, 16, 2, 2)}
     scores = head.classification.scores(head(maps, (64, 64)).logits)
@@ -284,11 +281,11 @@ def test_an_untrained_focal_head_expects_background() -> None:
 
 
 @LOSSES
-def test_a_batch_is_the_sum_of_its_images(loss: Any) -> None:
+def test_batch_loss_is_the_sum_over_images(loss: Any) -> None:
     head = SSDLite(FEATURES, NUM_CLASSES, loss=loss)
     counts = [6, 0, 1, 3]
     output, targets = output_of(head, len(counts)), scene(counts, 8)
-    positives = (match(targets.boxes, targets.labels >= 0, output.anchors, 0.5) >= 0).sum(1)
+    positives = (match_anchors(targets.boxes, targets.labels >= 0, output.anchors, 0.5) >= 0).sum(1)
     whole = head.loss(output, targets)
     for name, term in whole.items():
         parts = [
@@ -332,9 +329,7 @@ def test_images_without_objects_give_finite_losses_and_gradients(loss: Any, coun
 @LOSSES
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("magnitude", [1.0, 100.0, 6e4])
-def test_half_precision_gives_finite_losses_gradients_and_detections(
-    loss: Any, dtype: torch.dtype, magnitude: float
-) -> None:
+def test_half_precision_is_finite_in_loss_and_detections(loss: Any, dtype: torch.dtype, magnitude: float) -> None:
     head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, score_thresh=0.0)
     full = output_of(head, 2)
     logits, offsets = ((magnitude * x.detach().clamp(-1, 1)).to(dtype).requires_grad_() for x in full[:2])
@@ -351,7 +346,7 @@ def test_half_precision_gives_finite_losses_gradients_and_detections(
 @LOSSES
 @pytest.mark.parametrize("most", [1, 20, 300])
 @pytest.mark.parametrize("threshold", [0.001, 0.3, 1.0])
-def test_detections_are_the_best_and_lie_apart_inside_the_image(loss: Any, most: int, threshold: float) -> None:
+def test_detections_are_sorted_clipped_and_suppressed(loss: Any, most: int, threshold: float) -> None:
     head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, detections_per_img=most, score_thresh=threshold, nms_thresh=0.4)
     with torch.no_grad():
         found = head.decode(output_of(head, 2), (97, 65))
@@ -367,7 +362,7 @@ def test_detections_are_the_best_and_lie_apart_inside_the_image(loss: Any, most:
 
 
 @LOSSES
-def test_the_loss_never_asks_the_device_for_a_number(loss: str) -> None:
+def test_loss_never_synchronises_with_the_device(loss: str) -> None:
     """On tensors without values, every question about values raises; on a GPU, each would be a synchronisation."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         head = SSDLite(Features({"a": Feature(8, 16), "b": Feature(16, 32)}), 3, loss=loss)

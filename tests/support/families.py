@@ -18,7 +18,7 @@ from litmobile.backbones import (
     ShuffleNetV1,
     ShuffleNetV2,
 )
-from litmobile.backbones.published import Variant
+from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.tools.complexity import without_values
 

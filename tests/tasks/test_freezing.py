@@ -115,7 +115,7 @@ def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Ba
     backbone = on_meta(family)
     parameters = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
     assert [id(p) for p in parameters] == [id(p) for p in backbone.parameters()]
-    assert len(backbone.stages()) == sum(name in POSITIONS for name in backbone.features)
+    assert len(backbone.stages()) == sum(name in STAGE_ENDS for name in backbone.features)
     backbone.select(["c3"])
     assert sum(len(stage) for stage in backbone.stages()) == len(backbone.layers)
 

@@ -165,11 +165,11 @@ def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overv
     ]
     for found, arguments in [*((found, {}) for found in overview[name]["weights"]), *of_variants]:
         with without_values():
-            family(**arguments | found["arguments"]).check_published(found["name"])
+            family(**arguments | found["arguments"]).check_published_weights(found["name"])
         for missing in found["arguments"]:
             given = {key: value for key, value in found["arguments"].items() if key != missing}
             with without_values(), pytest.raises(WeightsError, match=missing):
-                family(**arguments | given).check_published(found["name"])
+                family(**arguments | given).check_published_weights(found["name"])
     assert {found["name"] for found in overview[name]["weights"]} == set(family.published)
     shapes = set(family.shape_arguments)
     for variant in overview[name]["variants"]:  # whose own are those that need no other shapes

@@ -61,7 +61,7 @@ def test_what_is_frozen_is_counted() -> None:
 
 
 def test_a_network_that_breaks_its_promises_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "trained_by", lambda outputs: set())
+    monkeypatch.setattr(census, "find_trained_parameters", lambda outputs: set())
     assert try_shapes("test_resnet").failures["detection"] == "parameters get no gradient"
     monkeypatch.undo()
     monkeypatch.setattr(census.TimmBackbone, "forward", lambda self, images: 1 / 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ... import backbones
 from ...backbones.contract import Backbone, public_path
-from ...backbones.published import Variant
+from ...backbones.contract import Variant
 from ...backbones.sequential import SequentialBackbone
 from ...backbones.weights import describe, first_line
 from ...errors import UserError
@@ -317,7 +317,7 @@ def published(family: type[Backbone], arguments: Mapping[str, Any]) -> list[Weig
     if not issubclass(family, SequentialBackbone):
         return []
     return [
-        WeightsFacts(name, weights.top1, family.misfits(name, arguments)) for name, weights in family.published.items()
+        WeightsFacts(name, weights.top1, family.find_mismatches(name, arguments)) for name, weights in family.published.items()
     ]
 
 

@@ -43,7 +43,7 @@ class Point(Backbone):
         self.conv = nn.Conv2d(3, 4, 1)
 
     def select(self, names: Sequence[str]) -> None:
-        self.check_offered(names)
+        self.check_feature_names(names)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {"c1": self.conv(images)}

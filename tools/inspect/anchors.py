@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...backbones.contract import Feature, Features, public_path
 from ...heads.ssdlite import SSDLite
-from ...heads.ssdlite.anchor_recall import Reach, reach
-from ...heads.ssdlite.anchor_search import AnchorOptions, Grid, suggest
+from ...heads.ssdlite.anchor_recall import AnchorRecall, measure_anchor_recall
+from ...heads.ssdlite.anchor_search import AnchorOptions, Grid, search_anchors
 from ...heads.ssdlite.anchors import Layout
 from ...tasks.detection import DetectionSplit, DetectionTask
 from ...tasks.detection.statistics import input_boxes, visible
@@ -128,13 +128,13 @@ def anchor_report(
         grids = [(level.shape[2], level.shape[3]) for level in head.pyramid(maps)]
     laid = head.anchors
     present = AnchorOptions(laid.scales, laid.ratios, laid.layout)
-    better = suggest(objects.boxes, objects.labels, grids, preprocessing.size, present, head.iou_thresh)
+    better = search_anchors(objects.boxes, objects.labels, grids, preprocessing.size, present, head.iou_thresh)
 
     def figures(options: AnchorOptions) -> AnchorFigures:
-        anchors = options.generator()(grids, preprocessing.size, objects.boxes)
-        found = reach(objects.boxes, objects.owners, anchors, head.iou_thresh)
+        anchors = options.build_generator()(grids, preprocessing.size, objects.boxes)
+        found = measure_anchor_recall(objects.boxes, objects.owners, anchors, head.iou_thresh)
         overall, *classes = by_class(found, objects.labels, annotations.classes, head.iou_thresh)
-        scales, ratios = list(options.scales), list(options.ratios)
+        scales, ratios = list(options.anchor_scales), list(options.aspect_ratios)
         return AnchorFigures(scales, ratios, options.layout, len(anchors), overall, classes)  # pyright: ignore[reportArgumentType] — either kind of ratios
 
     return AnchorReport(
@@ -172,7 +172,7 @@ def published(preprocessing: Preprocessing) -> tuple[SSDLite, dict[str, Tensor]]
     return SSDLite(Features(features, width=0.01), num_classes=1).eval(), maps
 
 
-def by_class(found: Reach, labels: Tensor, classes: Sequence[str], threshold: float) -> list[ClassReach]:
+def by_class(found: AnchorRecall, labels: Tensor, classes: Sequence[str], threshold: float) -> list[ClassReach]:
     """Means over all objects, then class by class."""
     rows: list[ClassReach] = []
     for name, chosen in (("all", labels >= 0), *((name, labels == k) for k, name in enumerate(classes))):

@@ -70,7 +70,7 @@ WRITERS = {"zip": write_zip, "before PyTorch 1.6": write_legacy, "pickle": pickl
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".bin", ".safetensors"])
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 @pytest.mark.parametrize("payload", [Opens, Shells, Evaluates])
-def test_a_malicious_file_is_refused_and_its_code_never_runs(
+def test_malicious_file_is_refused_without_running_code(
     payload: type, write: Callable[..., Path], suffix: str, tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
@@ -84,20 +84,21 @@ def test_a_malicious_file_is_refused_and_its_code_never_runs(
 
 
 @pytest.mark.parametrize("payload", [Opens, Shells, Evaluates])
-def test_the_malicious_files_above_would_run_their_code_if_they_were_trusted(payload: type, tmp_path: Path) -> None:
+def test_malicious_files_would_run_code_if_trusted(payload: type, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     torch.load(write_zip({"evil": payload(marker)}, tmp_path / "weights.pth"), weights_only=False)
     assert marker.exists()
 
 
-def test_a_pickled_network_is_refused_with_the_advice_to_save_its_state(tmp_path: Path) -> None:
+def test_pickled_network_is_refused_with_advice(tmp_path: Path) -> None:
+    """The message says to save the state_dict instead."""
     torch.save(MobileNetV2(width=0.35), tmp_path / "network.pth")
     with pytest.raises(WeightsError, match="save its state_dict"):
         load_weights(MobileNetV2(width=0.35), tmp_path / "network.pth")
 
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict"], ids=["torchvision's references", "timm's train.py"])
-def test_checkpoints_of_torchvisions_and_timms_training_scripts_load(wrapper: str, tmp_path: Path) -> None:
+def test_torchvisions_and_timms_training_checkpoints_load(wrapper: str, tmp_path: Path) -> None:
     backbone = MobileNetV2(width=0.35)
     content = {wrapper: backbone.state_dict(), "epoch": 3, "args": Namespace(lr=0.1, model="mobilenet_v2")}
     assert load_weights(backbone, write_zip(content, tmp_path / "checkpoint.pth")).missing == ()
@@ -108,7 +109,7 @@ def test_checkpoints_of_torchvisions_and_timms_training_scripts_load(wrapper: st
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
-def test_a_truncated_file_is_refused_by_its_path(kind: str, share: float, twin: Twin, tmp_path: Path) -> None:
+def test_truncated_file_is_refused_by_path(kind: str, share: float, twin: Twin, tmp_path: Path) -> None:
     suffix, write = FORMATS[kind]
     path = write(twin.ours().state_dict(), tmp_path / f"weights{suffix}")
     whole = path.read_bytes()
@@ -119,7 +120,7 @@ def test_a_truncated_file_is_refused_by_its_path(kind: str, share: float, twin: 
 
 
 @pytest.mark.parametrize("write", [write_zip, write_legacy])
-def test_a_file_truncated_anywhere_is_refused_by_its_path(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_file_truncated_anywhere_is_refused_by_path(write: Callable[..., Path], tmp_path: Path) -> None:
     path = write(MobileNetV2(width=0.35).state_dict(), tmp_path / "weights.pth")
     whole = path.read_bytes()
     stumbled = {}
@@ -158,9 +159,7 @@ STUMBLED_OVER = {"a table": b"epoch,loss\n1,2\n", "a sentence": b"this is no che
         *(pytest.param(content, id=name) for name, content in STUMBLED_OVER.items()),
     ],
 )
-def test_a_file_that_holds_something_else_is_refused_by_its_path(
-    content: bytes, suffix: str, twin: Twin, tmp_path: Path
-) -> None:
+def test_other_kinds_of_file_are_refused_by_path(content: bytes, suffix: str, twin: Twin, tmp_path: Path) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     with pytest.raises(WeightsError) as caught:
@@ -180,27 +179,26 @@ def test_a_file_that_holds_something_else_is_refused_by_its_path(
     ],
     ids=str,
 )
-def test_a_checkpoint_without_a_dictionary_of_tensors_is_refused_saying_what_it_holds(
-    content: object, said: str, twin: Twin, tmp_path: Path
-) -> None:
+def test_other_content_is_refused_by_its_type(content: object, said: str, twin: Twin, tmp_path: Path) -> None:
+    """The message says what the checkpoint holds instead of a dictionary of tensors."""
     torch.save(content, tmp_path / "weights.pth")
     with pytest.raises(WeightsError, match=f"weights.pth holds {said}"):
         load_weights(twin.ours(), tmp_path / "weights.pth")
 
 
-def test_a_checkpoint_without_any_tensor_is_not_said_to_hold_some(twin: Twin, tmp_path: Path) -> None:
+def test_empty_checkpoint_message_lists_no_tensors(twin: Twin, tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_weights(twin.ours(), write_zip({"epoch": 3}, tmp_path / "weights.pth"))
     assert "are ," not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.ckpt", "weights.safetensors"])
-def test_a_path_that_does_not_exist_is_refused_by_its_name(name: str, twin: Twin, tmp_path: Path) -> None:
+def test_missing_file_is_refused_by_its_name(name: str, twin: Twin, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no weights file") as caught:
         load_weights(twin.ours(), tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_a_folder_is_no_weights_file(twin: Twin, tmp_path: Path) -> None:
+def test_folder_is_refused_as_weights_file(twin: Twin, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no weights file"):
         load_weights(twin.ours(), tmp_path)

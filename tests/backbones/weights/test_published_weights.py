@@ -44,7 +44,7 @@ IN_TIMM = [pytest.param(family, name, id=name) for family, name in NAMES if "_We
 
 def arguments_for(family: type[SequentialBackbone], name: str) -> dict[str, Any]:
     """What to build ``family`` with for its weights ``name``."""
-    return {key: values[0] for key, values in family.published[name].fits.items()}
+    return {key: values[0] for key, values in family.published[name].accepted_values.items()}
 
 
 def fitting(family: type[SequentialBackbone], name: str) -> SequentialBackbone:
@@ -104,19 +104,19 @@ def timm_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_torchvisions_weights_load_completely_into_the_network_they_are_listed_for(
+def test_torchvisions_weights_load_completely(
     family: type[SequentialBackbone], name: str, torchvision_serves: Callable[[State], list[str]]
 ) -> None:
     builder = getattr(torchvision.models, name.partition("_Weights.")[0].lower())
     asked = torchvision_serves(builder().state_dict())
     report = load_weights(fitting(family, name), name)
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "fc"}
+    assert {key.partition(".")[0] for key in report.unexpected} <= {"classifier", "fc"}
     assert asked == [torchvision.models.get_weight(name).url]
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TIMM)
-def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whose_norms_have_its_epsilon(
+def test_timms_weights_load_completely_with_its_epsilon(
     family: type[SequentialBackbone], name: str, timm_serves: Callable[[State], list[str]]
 ) -> None:
     theirs = timm.create_model(name)
@@ -124,14 +124,14 @@ def test_timms_weights_load_completely_into_the_network_they_are_listed_for_whos
     ours = fitting(family, name)
     report = load_weights(ours, name)
     assert report.missing == ()
-    assert {key.partition(".")[0] for key in report.left_over} <= {"classifier", "head", "conv_head"}
+    assert {key.partition(".")[0] for key in report.unexpected} <= {"classifier", "head", "conv_head"}
     assert asked == [f"timm/{name}"]
     first, second = ({m.eps for m in network.modules() if isinstance(m, NORMS)} for network in (ours, theirs))
     assert first == second
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[SequentialBackbone], name: str) -> None:
+def test_facts_about_torchvisions_weights_are_its_own(family: type[SequentialBackbone], name: str) -> None:
     said, weights = family.published[name], torchvision.models.get_weight(name)
     assert said.top1 == pytest.approx(weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], abs=0.005)
     transforms = weights.transforms()
@@ -140,13 +140,13 @@ def test_what_is_said_of_torchvisions_weights_is_what_it_says(family: type[Seque
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TIMM)
-def test_what_is_said_of_timms_weights_is_what_it_says(family: type[SequentialBackbone], name: str) -> None:
+def test_facts_about_timms_weights_equal_timms(family: type[SequentialBackbone], name: str) -> None:
     config = get_pretrained_cfg(name)
     assert family.published[name].normalisation == (config.mean, config.std)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_all_weights_that_are_published_for_a_network_are_listed(family: type[SequentialBackbone]) -> None:
+def test_all_published_weights_are_listed(family: type[SequentialBackbone]) -> None:
     builders = {name.partition("_Weights.")[0] for name in family.published if "_Weights." in name}
     enums = [getattr(torchvision.models, f"{builder}_Weights") for builder in builders]
     published = {str(weights) for enum in enums for weights in enum}
@@ -156,18 +156,14 @@ def test_all_weights_that_are_published_for_a_network_are_listed(family: type[Se
 
 
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_imagenet_stands_for_torchvisions_best_weights_of_the_network(
-    family: type[SequentialBackbone], name: str
-) -> None:
+def test_imagenet_is_torchvisions_best_weights(family: type[SequentialBackbone], name: str) -> None:
     stands_for = fitting(family, name).imagenet_weights_name()
     best = type(torchvision.models.get_weight(name)).DEFAULT
     assert torchvision.models.get_weight(stands_for) is best
 
 
 @pytest.mark.parametrize(("family", "name"), PUBLISHED)
-def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_stride(
-    family: type[SequentialBackbone], name: str
-) -> None:
+def test_imagenet_weights_ignore_select_and_output_stride(family: type[SequentialBackbone], name: str) -> None:
     arguments = arguments_for(family, name)
     expected = family(**arguments).imagenet_weights_name()
     assert expected
@@ -178,7 +174,7 @@ def test_imagenet_stands_for_the_same_weights_after_select_and_at_any_output_str
 
 @pytest.mark.parametrize("source", ["imagenet", "by name"])
 @pytest.mark.parametrize(("family", "name"), IN_TORCHVISION)
-def test_without_a_network_published_weights_are_refused_naming_them_and_the_way_out(
+def test_offline_published_weights_suggest_a_file(
     family: type[SequentialBackbone], name: str, source: str, offline: list[str], assert_one_sentence
 ) -> None:
     backbone = fitting(family, name)
@@ -200,9 +196,7 @@ def test_without_a_network_published_weights_are_refused_naming_them_and_the_way
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_keeps_a_download_from_arriving_is_told_with_the_way_out(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_download_errors_suggest_a_file(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> State:
         raise error
 
@@ -217,7 +211,7 @@ TIMM_NETWORKS = ("resnet18", "mobilenetv3_large_100", "mobilenetv4_conv_small", 
 
 @pytest.mark.parametrize("source", ["imagenet", "by name"])
 @pytest.mark.parametrize("network", TIMM_NETWORKS)
-def test_without_a_network_timms_weights_are_refused_naming_them_and_the_way_out(
+def test_offline_timm_weights_suggest_a_file(
     network: str, source: str, offline: list[str], assert_one_sentence
 ) -> None:
     backbone = TimmBackbone(network)
@@ -237,26 +231,24 @@ def test_without_a_network_timms_weights_are_refused_naming_them_and_the_way_out
         "mobilenetv4_conv_small",
     ],
 )
-def test_imagenet_stands_for_timms_own_choice_of_weights(network: str) -> None:
+def test_imagenet_is_timms_default_weights(network: str) -> None:
     assert TimmBackbone(network).imagenet_weights_name() == f"{network}.{get_pretrained_cfg(network).tag}"
 
 
 @pytest.mark.parametrize("name", ["resnet18.a1_in1k", "mobilevit_s.cvnets_in1k", "mobilenetv4_conv_small"])
-def test_what_timms_images_are_normalised_by_is_known(name: str) -> None:
+def test_timms_normalisation_is_known(name: str) -> None:
     config = get_pretrained_cfg(name)
     assert TimmBackbone(name).normalisation(name) == (config.mean, config.std)
     assert TimmBackbone(name).normalisation("some/file.pth") is None
 
 
-def test_weights_of_another_timm_network_are_refused_before_they_are_fetched(
-    offline: list[str], assert_one_sentence
-) -> None:
+def test_other_timm_networks_weights_are_not_downloaded(offline: list[str], assert_one_sentence) -> None:
     with pytest.raises(WeightsError) as caught:
         load_weights(TimmBackbone("resnet18"), "resnet34.a1_in1k")
     assert_one_sentence(caught.value, ["resnet34.a1_in1k", "resnet18"])
 
 
-def test_a_timm_name_with_a_tag_stands_for_itself() -> None:
+def test_tagged_timm_name_is_its_own_imagenet_weights() -> None:
     name = "mobilenetv3_large_100.ra_in1k"
     assert TimmBackbone(name).imagenet_weights_name() == name
 
@@ -268,7 +260,7 @@ def test_timms_published_weights_load_completely(monkeypatch: pytest.MonkeyPatch
     backbone = TimmBackbone("resnet18")
     report = load_weights(backbone, "imagenet")
     assert report.missing == ()
-    assert set(report.left_over) == {"fc.weight", "fc.bias"}
+    assert set(report.unexpected) == {"fc.weight", "fc.bias"}
     assert torch.equal(backbone.state_dict()["net.conv1.weight"], served["conv1.weight"])
 
 
@@ -281,7 +273,7 @@ def test_timms_published_weights_load_completely(monkeypatch: pytest.MonkeyPatch
         ("ResNet18_Weights.NOSUCH", "NOSUCH"),
     ],
 )
-def test_names_that_neither_torchvision_nor_timm_publish_are_refused(name: str, said: str, offline: list[str]) -> None:
+def test_names_unknown_to_torchvision_and_timm_are_refused(name: str, said: str, offline: list[str]) -> None:
     for attempt in (lambda: fetch(name), lambda: load_weights(TimmBackbone("resnet18"), name)):
         with pytest.raises(WeightsError) as caught:
             attempt()
@@ -307,7 +299,7 @@ UNPUBLISHED = (
 
 
 @pytest.mark.parametrize(("family", "arguments", "nearest"), UNPUBLISHED, ids=name_of)
-def test_imagenet_is_refused_where_nobody_published_fitting_weights_naming_the_nearest(
+def test_imagenet_refusal_names_the_nearest_weights(
     family: type[SequentialBackbone], arguments: dict[str, Any], nearest: str, offline: list[str], assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
@@ -318,15 +310,13 @@ def test_imagenet_is_refused_where_nobody_published_fitting_weights_naming_the_n
 
 
 @pytest.mark.parametrize("family", [ShuffleNetV1, EffNet], ids=name_of)
-def test_imagenet_is_refused_by_a_family_that_nobody_published_weights_of(
-    family: type[SequentialBackbone], assert_one_sentence
-) -> None:
+def test_imagenet_is_refused_without_published_weights(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(family(), "imagenet")
     assert_one_sentence(caught.value, [family.__name__, "pass a file"])
 
 
-def test_imagenet_is_refused_for_a_timm_network_that_nobody_published_weights_of(offline: list[str]) -> None:
+def test_imagenet_is_refused_for_unpublished_timm_network(offline: list[str]) -> None:
     name = "mobilenetv3_large_075"
     backbone = TimmBackbone(name)
     assert backbone.imagenet_weights_name() == ""
@@ -367,7 +357,7 @@ OTHERWISE = (
     OTHERWISE,
     ids=name_of,
 )
-def test_published_weights_are_refused_by_a_network_built_otherwise_naming_the_argument(
+def test_unfitting_published_weights_name_the_argument(
     family: type[SequentialBackbone],
     name: str,
     arguments: dict[str, Any],
@@ -382,7 +372,7 @@ def test_published_weights_are_refused_by_a_network_built_otherwise_naming_the_a
     assert offline == []
 
 
-def test_naming_the_activation_that_the_tables_mean_anyway_changes_nothing() -> None:
+def test_explicit_default_activation_keeps_the_weights() -> None:
     assert MobileNetV3(activation="hardswish").imagenet_weights_name() == MobileNetV3().imagenet_weights_name() != ""
 
 

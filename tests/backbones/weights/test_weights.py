@@ -22,7 +22,7 @@ from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, ma
 @pytest.mark.parametrize("selected", [None, ("c4_expansion",), ("c2", "c3")], ids=str)
 @pytest.mark.parametrize("names", ["torchvision's names", "our names"])
 @pytest.mark.parametrize(("suffix", "write"), FORMATS.values(), ids=FORMATS)
-def test_a_local_file_loads_in_every_format_and_naming_before_and_after_select(
+def test_file_loads_in_every_format_and_naming(
     suffix: str,
     write: Callable[[Mapping[str, Any], Path], Path],
     names: str,
@@ -31,6 +31,7 @@ def test_a_local_file_loads_in_every_format_and_naming_before_and_after_select(
     sources: dict[str, State],
     tmp_path: Path,
 ) -> None:
+    """It loads before and after ``select``."""
     path = write(sources[names], tmp_path / f"weights{suffix}")
 
     backbone = twin.ours()
@@ -43,7 +44,7 @@ def test_a_local_file_loads_in_every_format_and_naming_before_and_after_select(
     assert report.missing == ()
     # what select dropped on purpose is not reported, the classifier is
     classifier = [name for name in sources[names] if name.startswith("classifier.")]
-    assert set(report.left_over) == set(classifier)
+    assert set(report.unexpected) == set(classifier)
 
 
 def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Path) -> None:
@@ -55,31 +56,30 @@ def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Pat
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_a_narrowed_network_finds_all_that_it_needs_in_a_file_of_the_whole_and_leaves_nothing_over(
-    family: type[SequentialBackbone], tmp_path: Path
-) -> None:
+def test_narrowed_network_loads_the_whole_networks_file(family: type[SequentialBackbone], tmp_path: Path) -> None:
+    """No tensor is missing and none is unexpected."""
     whole = family()
     path = write_safetensors(whole.state_dict(), tmp_path / "whole.safetensors")
     narrow = family()
     narrow.select(list(narrow.features)[:2])
     report = load_weights(narrow, path)
-    assert (report.missing, report.left_over) == ((), ())
+    assert (report.missing, report.unexpected) == ((), ())
     assert_equal_maps(maps_of(narrow), maps_of(whole))
 
 
-def test_a_path_may_be_a_string(twin: Twin, tmp_path: Path) -> None:
+def test_path_may_be_a_string(twin: Twin, tmp_path: Path) -> None:
     path = write_zip(twin.theirs().state_dict(), tmp_path / "weights.pth")
     assert load_weights(twin.ours(), str(path)) == load_weights(twin.ours(), path)
 
 
-def test_weights_of_half_precision_load_into_a_network_of_single_precision(twin: Twin, tmp_path: Path) -> None:
+def test_half_precision_weights_load_into_float32(twin: Twin, tmp_path: Path) -> None:
     state = {name: x.half() if x.is_floating_point() else x for name, x in twin.theirs().state_dict().items()}
     backbone = twin.ours()
     load_weights(backbone, write_zip(state, tmp_path / "weights.pth"))
     assert {p.dtype for p in backbone.parameters()} == {torch.float32}
 
 
-def test_the_report_of_a_partial_file_names_what_is_missing_and_what_is_left_over(twin: Twin, tmp_path: Path) -> None:
+def test_report_names_missing_and_unexpected_tensors(twin: Twin, tmp_path: Path) -> None:
     backbone = twin.ours()
     state = copy_of(backbone)
     dropped = ["layers.0.conv.weight", "layers.1.body.project.norm.running_mean"]
@@ -89,21 +89,22 @@ def test_the_report_of_a_partial_file_names_what_is_missing_and_what_is_left_ove
     before = {name: backbone.state_dict()[name].clone() for name in dropped}
     report = load_weights(backbone, write_zip(state, tmp_path / "partial.pth"))
     assert report.missing == tuple(dropped)
-    assert report.left_over == ("head.weight", "layers.99.conv.weight")
+    assert report.unexpected == ("head.weight", "layers.99.conv.weight")
     assert report.loaded == len(state) - 2
     for name in dropped:
         assert torch.equal(backbone.state_dict()[name], before[name])
-    for text in (*dropped, "head.weight", "layers.99.conv.weight", "partial.pth", "2 missing", "2 left over"):
+    for text in (*dropped, "head.weight", "layers.99.conv.weight", "partial.pth", "2 missing", "2 unexpected"):
         assert text in str(report)
 
 
-def test_the_report_of_a_file_that_fits_mentions_neither_missing_nor_left_over(twin: Twin, tmp_path: Path) -> None:
+def test_report_of_a_complete_load_is_short(twin: Twin, tmp_path: Path) -> None:
+    """It mentions neither missing nor unexpected tensors."""
     backbone = twin.ours()
     report = load_weights(backbone, write_zip(backbone.state_dict(), tmp_path / "own.pth"))
     assert str(report) == f"loaded {len(backbone.state_dict())} tensors from {tmp_path / 'own.pth'}"
 
 
-def test_the_report_shortens_long_lists(twin: Twin, tmp_path: Path) -> None:
+def test_report_shortens_long_lists(twin: Twin, tmp_path: Path) -> None:
     backbone = twin.ours()
     first = dict(list(backbone.state_dict().items())[:3])
     report = load_weights(backbone, write_zip(first, tmp_path / "little.pth"))
@@ -120,14 +121,14 @@ def test_files_without_batch_counters_miss_nothing(twin: Twin, tmp_path: Path) -
 # --------------------------------------------------------------------------------------------- weights that do not fit
 
 
-def test_a_timm_network_for_other_images_is_told_so_by_the_arguments_name(tmp_path: Path, assert_one_sentence) -> None:
+def test_other_in_channels_is_named_for_a_timm_network(tmp_path: Path, assert_one_sentence) -> None:
     path = write_zip(timm.create_model("resnet18").state_dict(), tmp_path / "resnet18.pth")
     with pytest.raises(WeightsError) as caught:
         load_weights(TimmBackbone("resnet18", in_channels=1), path)
-    assert_one_sentence(caught.value, ["net.conv1.weight", "give in_channels"])
+    assert_one_sentence(caught.value, ["net.conv1.weight", "set in_channels"])
 
 
-def test_weights_of_a_foreign_network_are_refused_showing_what_the_file_holds(twin: Twin, tmp_path: Path) -> None:
+def test_foreign_weights_are_refused_with_their_tensors(twin: Twin, tmp_path: Path) -> None:
     path = write_zip({"encoder.weight": torch.zeros(2), "encoder.bias": torch.zeros(2)}, tmp_path / "foreign.pth")
     with pytest.raises(WeightsError, match="holds nothing for") as caught:
         load_weights(twin.ours(), path)

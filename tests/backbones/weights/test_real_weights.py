@@ -47,9 +47,8 @@ def probe(backbone: MobileNetV1, data: Path) -> float:
 
 
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
-def test_a_ridge_probe_on_real_weights_tells_ants_from_bees_also_with_other_padding(
-    padding: Padding, real_data: Path
-) -> None:
+def test_probe_on_real_weights_separates_ants_from_bees(padding: Padding, real_data: Path) -> None:
+    """Also with another padding than in training."""
     backbone = MobileNetV1(activation="relu6", norm_eps=1e-3, padding=padding)
     report = load_weights(backbone, real_data / "weights" / "mobilenetv1_100_imagenet_partial.safetensors")
     assert report.missing == tuple(
@@ -59,7 +58,7 @@ def test_a_ridge_probe_on_real_weights_tells_ants_from_bees_also_with_other_padd
     assert probe(backbone.eval(), real_data / "ants_bees") >= 0.86
 
 
-def test_random_weights_hardly_do(real_data: Path) -> None:
+def test_probe_on_random_weights_is_poor(real_data: Path) -> None:
     torch.manual_seed(0)
     backbone = MobileNetV1(activation="relu6").train()  # norms of untrained networks have no statistics of their own
     assert probe(backbone, real_data / "ants_bees") < 0.75
