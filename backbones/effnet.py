@@ -22,7 +22,7 @@ EXTENDED_FEATURES = {"classification": ("c5",), "detection": ("c4", "c5"), "segm
 
 # counted as published for 32×32 px and ten classes: the 4×4 cells of the last map each have weights of their own
 VARIANTS = (
-    Variant({}, 151_146, 5.64, size=32, classes=10, classifier={"cells": 4, "dropout": 0.0}),
+    Variant({}, 151_146, 5.64, size=32, classes=10, classifier={"pool_size": 4, "dropout": 0.0}),
     Variant({"extended": True}),
 )
 

@@ -86,7 +86,7 @@ TABLES: dict[str, Table] = {
 
 
 # Small's published multiply-adds (66 M at width 1) reproduce in no reference network; these are the networks' own
-LARGE_HEAD, SMALL_HEAD = {"hidden": 1280}, {"hidden": 1024}
+LARGE_HEAD, SMALL_HEAD = {"hidden_dim": 1280}, {"hidden_dim": 1024}
 VARIANTS = (
     Variant({"width": 1.25}, 7_551_976, 355.22, 76.6, classifier=LARGE_HEAD),
     Variant({}, 5_483_032, 216.59, 75.2, classifier=LARGE_HEAD),

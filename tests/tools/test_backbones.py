@@ -38,10 +38,10 @@ NETWORKS = [
     "TimmBackbone --name=mobilenetv4_conv_small --size=64",
 ]
 OWN = """
-from litmobile.backbones.sequential import Chain
+from litmobile.backbones.sequential import SequentialBackbone
 from torch import nn
 
-class Steps(Chain):
+class Steps(SequentialBackbone):
     def __init__(self, depth: int, width: float = 1.0):
         super().__init__(width)
         if depth > 5:
@@ -283,7 +283,7 @@ def test_the_size_is_the_published_one_or_any_other(words: str, size: list[int])
 def test_a_published_network_is_told_with_its_classifier_and_accuracy() -> None:
     facts = json.loads(printed("MobileNetV3", "--variant=small", "--json"))
     assert facts["classified"]["parameters"] == 2_542_856
-    assert facts["classified"]["options"] == {"hidden": 1024}
+    assert facts["classified"]["options"] == {"hidden_dim": 1024}
     assert (facts["top1"], facts["published_size"]) == (67.5, 224)
     otherwise = json.loads(printed("MobileNetV3", "--variant=small", "--padding=same", "--json"))
     assert otherwise["classified"] == facts["classified"]

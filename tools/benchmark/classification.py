@@ -142,7 +142,7 @@ CLASSIFICATION: dict[str, tuple[Side, Side]] = {
     "reading": (reading_ours, reading_torchvision),
     "mobilenet_v2-loop": (partial(loop_ours, MobileNetV2, {}), partial(loop_torchvision, MODELS.mobilenet_v2)),
     "mobilenet_v3_large-loop": (
-        partial(loop_ours, MobileNetV3, {"hidden": 1280}),
+        partial(loop_ours, MobileNetV3, {"hidden_dim": 1280}),
         partial(loop_torchvision, MODELS.mobilenet_v3_large),
     ),
     "shufflenet_v2-loop": (

@@ -169,8 +169,8 @@ BACKBONES: dict[str, Pair] = {
         lambda: Classified(MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
     ),
     "mobilenet_v2": Pair(lambda: Classified(MobileNetV2()), MODELS.mobilenet_v2),
-    "mobilenet_v3_large": Pair(lambda: Classified(MobileNetV3(), hidden=1280), MODELS.mobilenet_v3_large),
-    "mobilenet_v3_small": Pair(lambda: Classified(MobileNetV3("small"), hidden=1024), MODELS.mobilenet_v3_small),
+    "mobilenet_v3_large": Pair(lambda: Classified(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
+    "mobilenet_v3_small": Pair(lambda: Classified(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small),
     "shufflenet_v2": Pair(lambda: Classified(ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
     "mobilevit_xs": Pair(lambda: Classified(MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
     "shufflenet_v1": Pair(lambda: Classified(ShuffleNetV1()), None),
