@@ -90,14 +90,14 @@ class Complexity:
         operations: all that multiply, in the order in which they run.
         parameters: of the whole network, norms included.
         multiply_adds: of all operations.
-        blocks: what each of the given blocks put out, by its name.
+        block_outputs: output of each of the given blocks, by its name.
         output: what the network gave; on the meta device shapes without values.
     """
 
     operations: list[Operation]
     parameters: int
     multiply_adds: int
-    blocks: dict[str, Tensor]
+    block_outputs: dict[str, Tensor]
     output: Any
 
     @property
@@ -111,9 +111,9 @@ class Complexity:
         return self.parameters - sum(operation.parameters for operation in self.operations)
 
     @property
-    def handed_on(self) -> list[Activation]:
+    def block_activations(self) -> list[Activation]:
         """What the blocks put out, as far as it is maps ``[N, C, H, W]``."""
-        maps = {name: x for name, x in self.blocks.items() if x.dim() == 4}
+        maps = {name: x for name, x in self.block_outputs.items() if x.dim() == 4}
         return [Activation(tuple(x.shape[2:]), x.shape[1], name) for name, x in maps.items()]
 
     def activations(self) -> list[Activation]:
@@ -130,7 +130,7 @@ class Complexity:
                     held.append(Activation(last, math.prod(shape) // math.prod(last), operation.layer))
                 elif operation.kind == "linear":
                     held.append(Activation(token_resolution(shape, last), shape[-1], operation.layer))
-        return held + self.handed_on
+        return held + self.block_activations
 
 
 def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) -> Complexity:
@@ -167,7 +167,7 @@ def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) ->
     return Complexity(recorder.operations, parameters, flops.get_total_flops() // 2, kept, output)
 
 
-def largest(activations: Iterable[Activation]) -> list[Activation]:
+def find_largest(activations: Iterable[Activation]) -> list[Activation]:
     """The largest at each resolution, finest first; the first of several as large."""
     found: dict[Shape, Activation] = {}
     for activation in activations:
