@@ -53,7 +53,7 @@ class Mixed(nn.Module):
         (lambda: nn.Conv2d(8, 8, 3, 2, 1, groups=8, bias=False), "depthwise 3×3 s2", 72, 8 * 30, 30 * 72),
         (lambda: nn.Conv2d(8, 4, (1, 2), (1, 2), bias=False), "conv 1×2 s1×2", 64, 4 * 60, 60 * 64),
         (lambda: nn.Conv2d(8, 8, 3, 1, 2, 2, bias=False), "conv 3×3 d2", 576, 8 * 120, 120 * 576),
-        # padding is no element of the input
+        # padding does not belong to the input
         (lambda: SamePadConv2d(8, 8, 3, 2, bias=False), "conv 3×3 s2", 576, 8 * 30, 30 * 576),
     ],
 )
@@ -83,8 +83,13 @@ def test_linear_layers_and_attention_are_operations() -> None:
     assert (linear.parameters, linear.multiply_adds) == (16 * 48 + 48, 25 * 16 * 48)
     assert linear.memory_access == 25 * (16 + 48) + 16 * 48 + 48
     assert (attention.layer, attention.kind) == ("", "attention")
-    assert (attention.parameters, attention.multiply_adds) == (0, 2 * 25 * 25 * 16)  # with the keys, with the values
-    assert attention.memory_access == 4 * 25 * 16  # queries, keys and values are read, as much as one is written
+    assert (attention.parameters, attention.multiply_adds) == (
+        0,
+        2 * 25 * 25 * 16,
+    )  # products with the keys and with the values
+    assert (
+        attention.memory_access == 4 * 25 * 16
+    )  # reads queries, keys and values, and writes one output of the same size
 
 
 def test_operations_add_up_to_the_totals_of_pytorch() -> None:
