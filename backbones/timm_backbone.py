@@ -85,7 +85,7 @@ class TimmBackbone(Backbone):
     """A timm network by its name there, with weights drawn at random (see ``load_weights`` for published ones).
 
     Its maps are named by stride, ``c1`` at 2 to ``c5`` at 32, as far as the network has them. Detection taps the maps
-    at strides 16 and 32, segmentation that at 8 and the coarsest, classification the coarsest. ``docs/timm_census.md``
+    at strides 16 and 32, segmentation that at 8 and the coarsest, classification the coarsest. ``docs/timm_compatibility.md``
     says which networks work under which head.
 
     Where timm computes more than the selected maps need, which few of its networks do, the parameters of the rest are
