@@ -83,7 +83,7 @@ class TimmBackbone(Backbone):
 
     Its maps are named by stride: ``c1`` at 2 to ``c5`` at 32, as far as the network has them. By default, detection
     uses the maps at strides 16 and 32, segmentation those at 8 and the coarsest, classification the coarsest.
-    ``docs/timm_census.md`` lists which networks work with which head.
+    ``docs/timm_compatibility.md`` lists which networks work with which head.
 
     A few timm networks compute more than the selected maps need. The unused parameters are frozen, because
     DistributedDataParallel waits for a gradient of every other parameter.

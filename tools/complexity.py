@@ -1,4 +1,4 @@
-"""What a network costs, layer by layer, counted from shapes alone: parameters, multiply-adds, memory, activations."""
+"""Counts what a network costs, layer by layer, from shapes alone: parameters, multiply-adds, memory, activations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -19,9 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, ...]
 
-# what draws initial values, and what gives back the shape of its first argument: neither need be worked out for
-# tensors that have no values, where PyTorch takes milliseconds for each
-DRAWING: frozenset[Callable[..., Any]] = frozenset(
+# Functions that initialise tensors, and functions whose output has the shape of their first argument. Tensors without
+# values need neither, and PyTorch takes milliseconds for each on the meta device.
+INITIALISERS: frozenset[Callable[..., Any]] = frozenset(
     {nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.uniform_, nn.init.normal_}
     | {Tensor.uniform_, Tensor.normal_, Tensor.zero_, Tensor.fill_}
 )
@@ -35,22 +34,23 @@ KINDS: dict[Callable[..., Any], str] = {
     F.multi_head_attention_forward: "attention",
 }
 CONVOLUTIONS: frozenset[Callable[..., Any]] = frozenset({F.conv1d, F.conv2d, F.conv3d})
+CONVOLUTION_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One run of something that multiplies: a convolution, a linear layer, attention, or a product of tensors.
+    """One call that multiplies: a convolution, a linear layer, attention, or a product of tensors.
 
     Attributes:
-        layer: name of the module that runs it; empty for the network itself.
-        kind: in words, such as "depthwise 3×3 s2", "conv 1×1 g3", "linear" or "attention".
-        input: shape of what goes in, ``[C, H, W]`` for a convolution, as for one image.
-        output: shape of what comes out.
-        parameters: elements of its weight and bias; zero where an earlier operation has the same.
-        multiply_adds: half of what PyTorch's FLOP counter says.
-        memory_access: elements read and written, as ShuffleNetV2 counts them (arXiv 1807.11164, guideline 1):
-            hw(c₁ + c₂) + c₁c₂/g for a 1×1 convolution, and in general inputs + outputs + weights.
+        layer: name of the module that calls it; empty for the network itself.
+        kind: such as "depthwise 3×3 s2" (stride 2), "conv 1×1 g3" (3 groups), "linear" or "attention".
+        input: shape of the input without the batch, ``[C, H, W]`` for a convolution.
+        output: shape of the output without the batch.
+        parameters: elements of its weight and bias; zero if an earlier operation has counted them.
+        multiply_adds: half of what PyTorch's FLOP counter reports.
+        memory_access: elements read and written, i.e. inputs + outputs + weights. For a 1×1 convolution this is
+            ShuffleNetV2's hw(c₁ + c₂) + c₁c₂/g (arXiv 1807.11164, guideline 1).
     """
 
     layer: str
@@ -67,8 +67,8 @@ class Activation:
     """A tensor that a network holds while it runs.
 
     Attributes:
-        resolution: its height and width; the number of cells alone where vectors lie in no map.
-        channels: numbers in each cell.
+        resolution: height and width; the number of tokens alone for tokens that do not come from a feature map.
+        channels: numbers at each position.
         layer: name of the module that reads or writes it.
     """
 
@@ -78,26 +78,26 @@ class Activation:
 
     @property
     def elements(self) -> int:
-        """How many numbers it has."""
+        """Number of elements."""
         return self.channels * math.prod(self.resolution)
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """What :func:`count` found.
+    """The result of :func:`count`.
 
     Attributes:
-        operations: all that multiply, in the order in which they run.
+        operations: in the order in which they run.
         parameters: of the whole network, norms included.
         multiply_adds: of all operations.
-        blocks: what each of the given blocks put out, by its name.
-        output: what the network gave; on the meta device shapes without values.
+        block_outputs: output of each of the given blocks, by the block's name.
+        output: of the network; on the meta device it has a shape and no values.
     """
 
     operations: list[Operation]
     parameters: int
     multiply_adds: int
-    blocks: dict[str, Tensor]
+    block_outputs: dict[str, Tensor]
     output: Any
 
     @property
@@ -107,19 +107,20 @@ class Complexity:
 
     @property
     def other_parameters(self) -> int:
-        """Parameters outside the operations, which are those of norms."""
+        """Parameters outside the operations, i.e. those of norms."""
         return self.parameters - sum(operation.parameters for operation in self.operations)
 
     @property
-    def handed_on(self) -> list[Activation]:
-        """What the blocks put out, as far as it is maps ``[N, C, H, W]``."""
-        maps = {name: x for name, x in self.blocks.items() if x.dim() == 4}
-        return [Activation(tuple(x.shape[2:]), x.shape[1], name) for name, x in maps.items()]
+    def block_activations(self) -> list[Activation]:
+        """Outputs of blocks that are feature maps ``[N, C, H, W]``."""
+        return [
+            Activation(tuple(x.shape[2:]), x.shape[1], name) for name, x in self.block_outputs.items() if x.dim() == 4
+        ]
 
     def activations(self) -> list[Activation]:
-        """Inputs and outputs of convolutions and linear layers, and what the blocks put out; not the image."""
-        held: list[Activation] = []
-        last: Shape = ()
+        """Lists inputs and outputs of convolutions, linear layers and blocks, without the image."""
+        found: list[Activation] = []
+        last: Shape = ()  # resolution of the last feature map
         image = self.operations[0].input if self.operations else ()
         for operation in self.operations:
             for shape in (operation.input, operation.output):
@@ -127,35 +128,35 @@ class Complexity:
                     continue
                 if operation.kind.startswith(("conv", "depthwise")):
                     last = shape[-2:] if len(shape) > 2 else shape[-1:]
-                    held.append(Activation(last, math.prod(shape) // math.prod(last), operation.layer))
+                    found.append(Activation(last, math.prod(shape) // math.prod(last), operation.layer))
                 elif operation.kind == "linear":
-                    held.append(Activation(token_resolution(shape, last), shape[-1], operation.layer))
-        return held + self.handed_on
+                    found.append(Activation(token_resolution(shape, last), shape[-1], operation.layer))
+        return found + self.block_activations
 
 
 def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) -> Complexity:
-    """Runs ``network`` once and counts.
+    """Runs ``network`` once and counts what it costs.
 
     On the meta device (see :func:`without_values`) nothing is computed, and any network takes a fraction of a second.
 
     Args:
         network: in evaluation mode, on any device.
-        inputs: what its forward takes, for one image.
-        blocks: parts of the network whose outputs are to be kept.
+        inputs: arguments of its forward, for one image.
+        blocks: modules of the network whose outputs are kept.
     """
     names = {module: name for name, module in network.named_modules()}
     flops = FlopCounterMode(display=False)
-    recorder = _Recorder(flops, _Run(network, "", inputs))
+    recorder = _Recorder(flops, _Call(network, "", inputs))
     wanted = set(blocks)
-    kept: dict[str, Tensor] = {}
+    block_outputs: dict[str, Tensor] = {}
 
     def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        recorder.running.append(_Run(module, names.get(module, recorder.running[-1].name), inputs))
+        recorder.calls.append(_Call(module, names.get(module, recorder.calls[-1].name), inputs))
 
     def leave(module: nn.Module, _: object, output: object) -> None:
-        run = recorder.running.pop()
+        call = recorder.calls.pop()
         if module in wanted and isinstance(output, Tensor):
-            kept[run.name] = output
+            block_outputs[call.name] = output
 
     with ExitStack() as stack:
         for handle in (register_module_forward_pre_hook(enter), register_module_forward_hook(leave)):
@@ -164,42 +165,42 @@ def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) ->
             stack.enter_context(context)
         output = network(*inputs)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Complexity(recorder.operations, parameters, flops.get_total_flops() // 2, kept, output)
+    return Complexity(recorder.operations, parameters, flops.get_total_flops() // 2, block_outputs, output)
 
 
-def largest(activations: Iterable[Activation]) -> list[Activation]:
-    """The largest at each resolution, finest first; the first of several as large."""
-    found: dict[Shape, Activation] = {}
+def find_largest(activations: Iterable[Activation]) -> list[Activation]:
+    """Returns the largest activation at each resolution, finest first; of equals the first."""
+    largest: dict[Shape, Activation] = {}
     for activation in activations:
-        so_far = found.setdefault(activation.resolution, activation)
-        if activation.channels > so_far.channels:
-            found[activation.resolution] = activation
-    return sorted(found.values(), key=lambda activation: math.prod(activation.resolution), reverse=True)
+        previous = largest.get(activation.resolution)
+        if previous is None or activation.channels > previous.channels:
+            largest[activation.resolution] = activation
+    return sorted(largest.values(), key=lambda activation: math.prod(activation.resolution), reverse=True)
 
 
 @contextmanager
 def without_values() -> Iterator[None]:
-    """Modules and tensors that are made inside have shapes only, and no initial weights are drawn for them."""
-    with torch.device("meta"), _Undrawn():
+    """Builds modules and tensors on the meta device: they have shapes, but no values and no initialisation."""
+    with torch.device("meta"), _NoInitialisation():
         yield
 
 
-class _Undrawn(TorchFunctionMode):
-    """Leaves out what would draw initial weights, for tensors that have no values."""
+class _NoInitialisation(TorchFunctionMode):
+    """Skips the initialisation of tensors that have no values."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in DRAWING:
+        if func in INITIALISERS:
             tensor = args[0] if args else kwargs["tensor"]
             if tensor.is_meta:
                 return tensor
         return func(*args, **kwargs)
 
 
-class _Run(NamedTuple):
-    """A module that is being run on ``inputs``."""
+class _Call(NamedTuple):
+    """A call of a module with ``inputs``."""
 
     module: nn.Module
     name: str
@@ -207,14 +208,14 @@ class _Run(NamedTuple):
 
 
 class _Recorder(TorchFunctionMode):
-    """Notes every call of a function of PyTorch's in which its FLOP counter counts something."""
+    """Records every call of a PyTorch function for which the FLOP counter counts something."""
 
-    def __init__(self, flops: FlopCounterMode, network: _Run) -> None:
+    def __init__(self, flops: FlopCounterMode, network: _Call) -> None:
         super().__init__()
         self.flops = flops
-        self.running = [network]  # the innermost last
+        self.calls = [network]  # those in progress, the innermost last
         self.operations: list[Operation] = []
-        self.known: set[int] = set()  # parameters by identity
+        self.counted_parameters: set[int] = set()  # by id
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -226,29 +227,29 @@ class _Recorder(TorchFunctionMode):
         output = func(*args, **kwargs)
         counted = self.flops.get_total_flops() - before
         if counted:
-            self.note(func, args, kwargs, output, counted // 2)
+            self.record(func, args, kwargs, output, counted // 2)
         return output
 
-    def note(
+    def record(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, multiply_adds: int
     ) -> None:
-        """Adds the operation that ``func`` was."""
-        run = self.running[-1]
-        read = list({id(x): x for x in tensors_in((args, kwargs))}.values())
-        written = tensors_in(output)
+        """Records the call of ``func`` as an operation."""
+        call = self.calls[-1]
+        read = list({id(x): x for x in find_tensors((args, kwargs))}.values())
+        written = find_tensors(output)
         parameters = [x for x in read if isinstance(x, nn.Parameter)]
-        if isinstance(run.module, _ConvNd):
-            # what it is given, which it may pad in memory, and what it keeps, which it may standardise before use
-            read[0] = run.inputs[0] if run.inputs else read[0]
-            parameters = list(run.module.parameters(recurse=False))
-        new = {id(x): x.numel() for x in parameters if id(x) not in self.known}
-        self.known |= set(new)
+        if isinstance(call.module, CONVOLUTION_LAYERS):
+            # its own input, which it may pad, and its own parameters, which it may standardise before the call
+            read[0] = call.inputs[0] if call.inputs else read[0]
+            parameters = list(call.module.parameters(recurse=False))
+        new = {id(x): x.numel() for x in parameters if id(x) not in self.counted_parameters}
+        self.counted_parameters |= set(new)
         self.operations.append(
             Operation(
-                layer=run.name,
-                kind=kind_of(func, args, kwargs),
-                input=shape_for_one(read[0]),
-                output=shape_for_one(written[0]),
+                layer=call.name,
+                kind=describe_operation(func, args, kwargs),
+                input=shape_of_one(read[0]),
+                output=shape_of_one(written[0]),
                 parameters=sum(new.values()),
                 multiply_adds=multiply_adds,
                 memory_access=sum(x.numel() for x in (*read, *written)),
@@ -256,24 +257,24 @@ class _Recorder(TorchFunctionMode):
         )
 
 
-def tensors_in(content: Any) -> list[Tensor]:
-    """Every tensor in nested lists, tuples and dictionaries."""
+def find_tensors(content: Any) -> list[Tensor]:
+    """Finds all tensors in nested lists, tuples and dictionaries."""
     return [leaf for leaf in pytree.tree_leaves(content) if isinstance(leaf, Tensor)]
 
 
-def shape_for_one(x: Tensor) -> Shape:
-    """The shape of ``x`` without the dimension that numbers images, where there is one image."""
+def shape_of_one(x: Tensor) -> Shape:
+    """Returns the shape of ``x``, without the batch dimension if it is 1."""
     return tuple(x.shape[1:]) if x.dim() > 1 and x.shape[0] == 1 else tuple(x.shape)
 
 
 def token_resolution(shape: Shape, last: Shape) -> Shape:
-    """Where the vectors of ``shape`` ``[…, C]`` lie: in the cells of the ``last`` map if they are as many."""
-    cells = math.prod(shape[:-1])
-    return last if last and cells == math.prod(last) else (cells,)
+    """Returns the resolution of tokens ``[…, C]``: that of the ``last`` feature map if it has as many positions."""
+    tokens = math.prod(shape[:-1])
+    return last if last and tokens == math.prod(last) else (tokens,)
 
 
-def kind_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """What ``func`` does with these arguments, in words."""
+def describe_operation(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Names the operation that ``func`` is with these arguments, such as "conv 3×3 s2"."""
     if func not in CONVOLUTIONS:
         return KINDS.get(func, func.__name__)
     given = dict(zip(CONVOLUTION_ARGUMENTS, args, strict=False)) | kwargs

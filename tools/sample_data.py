@@ -1,6 +1,6 @@
-"""Generates "shapes", a small COCO-format detection data set, so that a first training needs no download.
+"""Generates "shapes", a small detection data set in COCO format, so that a first training needs no download.
 
-Every picture derives from (seed, split, number) alone: asking for more pictures does not change the first ones.
+Each image depends on (seed, split, number) alone, so a larger data set begins with the same images.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from ..errors import UserError
 Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
-# Ids start at 0 and have gaps, as those of real data sets do: code that takes them for class indices fails here.
+# The ids start at 0 and have gaps, as in real data sets, so that code which takes them for class indices fails.
 CLASSES = {0: "disk", 1: "ring", 2: "square", 4: "triangle", 5: "star", 8: "cross"}
 SPLITS = ("train", "val")
 RECORD = "shapes.json"
-GENERATOR = 1  # to be raised with every change of the pictures, so that older data are not taken for the same
+GENERATOR = 1  # raise it with every change of the images, so that older data are not taken for current ones
 
-EMPTY_SHARE = 1 / 12
-GREY_SHARE = 1 / 10
+EMPTY_FRACTION = 1 / 12  # of images without objects
+GREY_FRACTION = 1 / 10  # of grey images
 MAX_OBJECTS = 5
-SIZES = (0.25, 0.75)  # an object's diameter as a share of the shorter side of the image
+SIZES = (0.25, 0.75)  # range of object diameters, relative to the shorter side of the image
 MAX_ANISOTROPY = 1.4
-MIN_VISIBLE = 0.5  # of an object's area; hidden further, people would not agree on what it is
-MIN_SIDE = 8  # pixels of a box
-MIN_CONTRAST = 35.0  # of luma (0 to 255) between an object and most of what surrounds it: visible in grey, too
-LUMA = np.array([0.114, 0.587, 0.299], dtype=np.float32)  # of blue, green, red
+MIN_VISIBLE = 0.5  # fraction of an object's area; below it people would not agree on the class
+MIN_SIDE = 8  # of a box, in pixels
+MIN_CONTRAST = 35.0  # in luma (0 to 255) between an object and most of its surroundings, visible also in grey
+LUMA = np.array([0.114, 0.587, 0.299], dtype=np.float32)  # weights of blue, green, red
 BACKGROUNDS = ("gradient", "smooth", "stripes", "checker")
 FILLS = ("plain", "gradient", "stripes", "speckle")
 
 
 class ShapesSummary(NamedTuple):
-    """What a data set on disk holds.
+    """A data set on disk.
 
     Attributes:
         root: its folder.
-        images: number of images of every split ("train", "val").
-        boxes: number of annotated objects of every split.
+        images: number of images in each split ("train", "val").
+        boxes: number of annotated objects in each split.
     """
 
     root: Path
@@ -53,12 +53,12 @@ class ShapesSummary(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """Where the objects of one image lie, before they have colours.
+    """The objects of one image before they are coloured.
 
     Attributes:
-        categories: category id of every object, the hindmost first.
-        coverages: share of every pixel (height, width) that each object would cover, 0 to 255.
-        owner: (height, width), 1 + the index of the object seen at a pixel, or 0 for the background.
+        categories: category id of each object, from back to front.
+        coverages: masks (height, width) of each object as if alone, 0 to 255 for the fraction of the pixel it covers.
+        owner: (height, width), 1 + index of the object that is visible at a pixel, or 0 for the background.
     """
 
     categories: list[int]
@@ -67,29 +67,28 @@ class Scene(NamedTuple):
 
 
 def write_shapes(root: str | Path, train: int = 2000, val: int = 300, seed: int = 0) -> ShapesSummary:
-    """Write the data set, or leave it as it is where the same one is there already.
+    """Writes the data set, unless the same one is there already.
 
     The folder then holds ``train/000001.jpg`` …, ``val/000001.jpg`` …, ``annotations/instances_train.json``,
-    ``annotations/instances_val.json`` and ``shapes.json``, which records the arguments. Images are 192 to 320 wide and
-    160 to 288 high, some are grey, some hold no object. Boxes enclose what is seen of an object.
+    ``annotations/instances_val.json`` and ``shapes.json``, which records the arguments. Images are 192 to 320 pixels
+    wide and 160 to 288 high. Some are grey, and some have no objects. Boxes enclose the visible part of an object.
 
     Args:
-        root: folder to write; it may exist if it is empty.
+        root: folder to write; it must be empty or not exist.
         train: number of training images, at least 1.
         val: number of validation images, at least 1.
-        seed: not negative; other seeds give other pictures.
+        seed: at least 0; each seed gives other images.
 
     Raises:
-        ValueError: a number out of its range.
-        FileExistsError: ``root`` holds something else, or a data set that was not finished.
+        UserError: a number is out of range, or ``root`` holds other files or an unfinished data set.
     """
     root = Path(root)
     if train < 1 or val < 1 or seed < 0:
-        raise UserError(f"shapes need train >= 1, val >= 1 and seed >= 0, not train={train}, val={val}, seed={seed}")
+        raise UserError(f"shapes need train >= 1, val >= 1 and seed >= 0, not train={train}, val={val}, seed={seed}.")
     images = {"train": train, "val": val}
     arguments = {"generator": GENERATOR, "seed": seed, "images": images}
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
-        return ShapesSummary(root, images, _recorded_boxes(root, arguments))
+        return ShapesSummary(root, images, _read_box_counts(root, arguments))
 
     annotations = root / "annotations"
     annotations.mkdir(parents=True, exist_ok=True)
@@ -99,31 +98,31 @@ def write_shapes(root: str | Path, train: int = 2000, val: int = 300, seed: int 
         (annotations / f"instances_{split}.json").write_text(json.dumps(dataset), encoding="utf-8")
         boxes[split] = len(dataset["annotations"])
 
-    # Written last and appearing at once: a folder with this file is complete.
+    # The record is written last and in one step, so a folder that has it is complete.
     unfinished = root / f"{RECORD}.part"
     unfinished.write_text(json.dumps({**arguments, "boxes": boxes}, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(root / RECORD)
     return ShapesSummary(root, images, boxes)
 
 
-def _recorded_boxes(root: Path, arguments: dict[str, Any]) -> dict[str, int]:
-    """Read the number of boxes of the finished data set in ``root``, which must have been made with these arguments."""
+def _read_box_counts(root: Path, arguments: dict[str, Any]) -> dict[str, int]:
+    """Reads the number of boxes in ``root``, which must hold a data set that was made with the same arguments."""
     try:
         record = json.loads((root / RECORD).read_text(encoding="utf-8"))
         boxes = record.pop("boxes")
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        raise FileExistsError(
-            f"{root} exists and holds no finished shapes data set: delete it or name another folder"
+        raise UserError(
+            f"{root} exists but is not a finished shapes data set: delete it or name another folder."
         ) from None
     if record != arguments:
-        raise FileExistsError(
-            f"{root} holds shapes made with {record}, not with {arguments}: delete it or name another folder"
+        raise UserError(
+            f"{root} holds shapes made with {record}, not with {arguments}: delete it or name another folder."
         )
     return boxes
 
 
 def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict[str, Any]:
-    """Write the JPEG files of one split and return its annotations as a COCO dictionary."""
+    """Writes the JPEG files of one split and returns its annotations as a COCO dictionary."""
     folder.mkdir()
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -133,18 +132,18 @@ def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict
         height, width = scene.owner.shape
         file_name = f"{number:06d}.jpg"
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(90, 96))]
-        # imencode and not imwrite: imwrite hides failed writes and cannot open every path on Windows
+        # imwrite would hide failed writes, and it cannot open every path on Windows
         (folder / file_name).write_bytes(cv2.imencode(".jpg", _render(scene, rng), quality)[1].tobytes())
         images.append({"id": number, "file_name": file_name, "width": width, "height": height})
         for index, category_id in enumerate(scene.categories):
-            seen = (scene.owner == index + 1).view(np.uint8)
+            visible = (scene.owner == index + 1).view(np.uint8)
             annotations.append(
                 {
                     "id": len(annotations) + 1,  # pycocotools takes id 0 for "no match"
                     "image_id": number,
                     "category_id": category_id,
-                    "bbox": list(cv2.boundingRect(seen)),
-                    "area": cv2.countNonZero(seen),
+                    "bbox": list(cv2.boundingRect(visible)),
+                    "area": cv2.countNonZero(visible),
                     "iscrowd": 0,
                     "segmentation": [],
                 }
@@ -155,72 +154,74 @@ def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict
 
 
 def _place_objects(rng: np.random.Generator) -> Scene:
-    """Choose an image's size, and objects that all stay visible enough behind each other and at the border."""
+    """Chooses an image size, and objects that all stay visible enough when they overlap or touch the border."""
     width, height = int(rng.integers(192, 321)), int(rng.integers(160, 289))
     scene = Scene([], [], np.zeros((height, width), np.uint8))
-    if rng.random() < EMPTY_SHARE:
+    if rng.random() < EMPTY_FRACTION:
         return scene
     areas: list[int] = []
     for _ in range(rng.integers(1, MAX_OBJECTS + 1)):
         category_id = int(rng.choice(list(CLASSES)))
-        for _ in range(20):  # a crowded image gets no further object
+        for _ in range(20):  # attempts; a crowded image gets no further object
             outlines = _random_outlines(CLASSES[category_id], width, height, rng)
-            coverage = _coverage(outlines, height, width)
+            coverage = _fill(outlines, height, width)
             owner = np.where(coverage >= 128, np.uint8(len(areas) + 1), scene.owner)
-            area = _whole_area(outlines)
-            if _all_visible(owner, [*areas, area]):
+            area = _count_pixels(outlines)
+            if _are_visible(owner, [*areas, area]):
                 areas.append(area)
                 scene = Scene([*scene.categories, category_id], [*scene.coverages, coverage], owner)
                 break
     return scene
 
 
-def _coverage(outlines: list[Array], height: int, width: int) -> Mask:
-    """Fill polygons; a second one is a hole. Returns the covered share of every pixel (height, width), 0 to 255."""
+def _fill(outlines: list[Array], height: int, width: int) -> Mask:
+    """Fills polygons, of which a second one is a hole. Returns how far each pixel is covered, 0 to 255."""
     coverage = np.zeros((height, width), np.uint8)
     # shift=4: coordinates in sixteenths of a pixel
     cv2.fillPoly(coverage, [np.rint(outline * 16).astype(np.int32) for outline in outlines], 255, cv2.LINE_AA, shift=4)
     return coverage
 
 
-def _whole_area(outlines: list[Array]) -> int:
-    """Count the pixels of an object that nothing hides and no border cuts."""
+def _count_pixels(outlines: list[Array]) -> int:
+    """Counts the pixels of a whole object, including those outside the image."""
     corner = np.floor(outlines[0].min(axis=0)) - 2  # fillPoly's anti-aliased edges reach a little outside
     width, height = (np.ceil(outlines[0].max(axis=0)) + 3 - corner).astype(int).tolist()
-    return int(np.count_nonzero(_coverage([outline - corner for outline in outlines], height, width) >= 128))
+    return int(np.count_nonzero(_fill([outline - corner for outline in outlines], height, width) >= 128))
 
 
-def _all_visible(owner: Mask, areas: list[int]) -> bool:
-    """Tell whether enough is seen of every object, given the pixels that they have when nothing hides them."""
+def _are_visible(owner: Mask, areas: list[int]) -> bool:
+    """Returns whether enough of every object is visible; ``areas`` are the pixels of the whole objects."""
     for index, area in enumerate(areas):
-        seen = (owner == index + 1).view(np.uint8)
-        if cv2.countNonZero(seen) < MIN_VISIBLE * area or min(cv2.boundingRect(seen)[2:]) < MIN_SIDE:
+        visible = (owner == index + 1).view(np.uint8)
+        if cv2.countNonZero(visible) < MIN_VISIBLE * area or min(cv2.boundingRect(visible)[2:]) < MIN_SIDE:
             return False
     return True
 
 
 def _random_outlines(name: str, width: int, height: int, rng: np.random.Generator) -> list[Array]:
-    """Give a shape, as polygons (points, 2) in pixels, a random size, place, rotation and anisotropy."""
+    """Draws a random size, position, rotation and anisotropy for a shape. Returns polygons (points, 2) in pixels."""
     shorter = min(width, height)
     diameter = math.exp(rng.uniform(math.log(SIZES[0] * shorter), math.log(SIZES[1] * shorter)))
     stretch = math.sqrt(rng.uniform(1, MAX_ANISOTROPY))
     angle = rng.uniform(0, 2 * math.pi)
     rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    inset = 0.2 * diameter  # fewer objects are cut by the border
+    inset = 0.2 * diameter  # so that the border cuts fewer objects
     centre = rng.uniform((inset, inset), (width - inset, height - inset))
     scale = np.array([stretch, 1 / stretch]) * diameter / 2
     return [(outline * scale @ rotation + centre).astype(np.float32) for outline in _unit_outlines(name, rng)]
 
 
 def _unit_outlines(name: str, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Build the polygons (points, 2) of a shape around the origin, of about radius 1; a second one is a hole."""
+    """Returns polygons (points, 2) of a shape around the origin, of about radius 1; a second one is a hole."""
     match name:
         case "disk":
             return [_radial(np.ones(64))]
         case "ring":
             return [_radial(np.ones(64)), _radial(np.full(64, rng.uniform(0.5, 0.65)))]
         case "square":
-            return [np.array([[0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8]])]  # stretches to a rectangle
+            return [
+                np.array([[0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8]])
+            ]  # becomes a rectangle when it is stretched
         case "triangle":
             return [_radial(np.ones(3))]
         case "star":
@@ -230,17 +231,17 @@ def _unit_outlines(name: str, rng: np.random.Generator) -> list[NDArray[np.float
             quarter = np.array([[1, -arm], [1, arm], [arm, arm]])
             turn = np.array([[0, 1], [-1, 0]])
             return [np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])]
-    raise UserError(f"no shape is called {name!r}")
+    raise ValueError(f"There is no shape {name!r}.")
 
 
 def _radial(radii: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Build the polygon (points, 2) whose points lie at equal angles and at these distances from the origin."""
+    """Returns the polygon (points, 2) with points at equal angles and the given distances from the origin."""
     angles = np.arange(len(radii)) * (2 * math.pi / len(radii))
     return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
 
 
 def _render(scene: Scene, rng: np.random.Generator) -> Mask:
-    """Draw the picture of a scene: (height, width, 3) in BGR order, or (height, width) where it is grey."""
+    """Renders a scene as an image: (height, width, 3) in BGR order, or (height, width) if it is grey."""
     height, width = scene.owner.shape
     first = rng.uniform(30, 225, 3)
     second = first + rng.uniform(-45, 45, 3)
@@ -252,14 +253,14 @@ def _render(scene: Scene, rng: np.random.Generator) -> Mask:
         canvas = cv2.GaussianBlur(canvas, (3, 3), rng.uniform(0.4, 0.9)).astype(np.float32, copy=False)
     noise = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(0, 6))
     canvas += cv2.merge([noise] * 3)
-    picture = canvas.clip(0, 255, out=canvas).astype(np.uint8)
-    if rng.random() < GREY_SHARE:
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-    return picture
+    image = canvas.clip(0, 255, out=canvas).astype(np.uint8)
+    if rng.random() < GREY_FRACTION:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+    return image
 
 
 def _scribble(canvas: Array, rng: np.random.Generator) -> None:
-    """Draw thin lines that belong to no object onto the background."""
+    """Draws thin lines onto the background, which belong to no object."""
     height, width = canvas.shape[:2]
     for _ in range(rng.integers(0, 5)):
         points = rng.uniform((0, 0), (width, height), (int(rng.integers(2, 5)), 2))
@@ -268,43 +269,41 @@ def _scribble(canvas: Array, rng: np.random.Generator) -> None:
 
 
 def _paint(canvas: Array, coverage: Mask, rng: np.random.Generator) -> None:
-    """Draw one object onto the canvas, in colours that stand out from what surrounds it."""
+    """Paints one object onto the canvas in colours that contrast with its surroundings."""
     left, top, width, height = cv2.boundingRect(coverage)
     margin = 3
     window = np.s_[max(top - margin, 0) : top + height + margin, max(left - margin, 0) : left + width + margin]
     patch, cover = canvas[window], coverage[window]
     grown = cv2.dilate(cover, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8))
     surroundings = patch[(grown > 0) & (cover == 0)] @ LUMA
-    first, second = _contrasting_colours(surroundings, rng)
+    first, second = _choose_colours(surroundings, rng)
     fill = _colourise(_pattern(str(rng.choice(FILLS)), cover.shape[0], cover.shape[1], rng), first, second)
     weight = cover * np.float32(1 / 255)
     patch[:] = cv2.blendLinear(fill, patch, weight, 1 - weight)
 
 
-def _contrasting_colours(
-    surroundings: Array, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Choose two similar BGR colours; neither they nor their mixtures have the lumas (pixels,) of the surroundings."""
-    best_share, best = -1.0, (np.zeros(3), np.zeros(3))
+def _choose_colours(surroundings: Array, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chooses two similar BGR colours that contrast, as do their mixtures, with the lumas (pixels,) around."""
+    best_fraction, best = -1.0, (np.zeros(3), np.zeros(3))
     for _ in range(20):
         first = rng.uniform(0, 255, 3)
         second = np.clip(first + rng.uniform(-60, 60, 3), 0, 255)
         low, high = sorted((float(first @ LUMA), float(second @ LUMA)))
-        share = float(np.mean((surroundings < low - MIN_CONTRAST) | (surroundings > high + MIN_CONTRAST)))
-        if share > best_share:
-            best_share, best = share, (first, second)
-        if share >= 0.9:
+        fraction = float(np.mean((surroundings < low - MIN_CONTRAST) | (surroundings > high + MIN_CONTRAST)))
+        if fraction > best_fraction:
+            best_fraction, best = fraction, (first, second)
+        if fraction >= 0.9:
             break
     return best
 
 
 def _colourise(pattern: Array, first: NDArray[np.float64], second: NDArray[np.float64]) -> Array:
-    """Turn a pattern (height, width) into colours, from ``first`` where it is 0 to ``second`` where it is 1."""
+    """Colours a pattern (height, width), from ``first`` where it is 0 to ``second`` where it is 1."""
     return cv2.transform(pattern, np.stack([second - first, first], axis=1)).astype(np.float32, copy=False)
 
 
 def _pattern(kind: str, height: int, width: int, rng: np.random.Generator) -> Array:
-    """Draw a texture (height, width) of values from 0 to 1."""
+    """Returns a texture (height, width) with values from 0 to 1."""
     match kind:
         case "plain":
             return np.zeros((height, width), np.float32)
@@ -324,11 +323,11 @@ def _pattern(kind: str, height: int, width: int, rng: np.random.Generator) -> Ar
         case "speckle":
             grains = rng.random((height // 2 + 1, width // 2 + 1), dtype=np.float32)
             return grains.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    raise UserError(f"no pattern is called {kind!r}")
+    raise ValueError(f"There is no pattern {kind!r}.")
 
 
 def _ramp(height: int, width: int, angle: float) -> Array:
-    """Measure the distance in pixels (height, width) from the first pixel along a direction."""
+    """Returns the distance in pixels (height, width) from the first pixel along a direction."""
     rows = np.arange(height, dtype=np.float32) * np.float32(math.sin(angle))
     columns = np.arange(width, dtype=np.float32) * np.float32(math.cos(angle))
     return np.add.outer(rows, columns)

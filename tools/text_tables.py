@@ -1,4 +1,4 @@
-"""Tables and figures as the commands print them."""
+"""Text tables that the commands print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NOTHING = "–"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:
-    """Columns as wide as they need, two spaces apart; those whose numbers are in ``left`` to the left."""
+    """Formats a table whose columns are two spaces apart; those with indices in ``left`` are aligned to the left."""
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -21,5 +21,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection
 
 
 def figure(value: float | None, digits: int) -> str:
-    """A number, or a dash where there is none."""
+    """Formats a number, or a dash for None."""
     return NOTHING if value is None else f"{value:.{digits}f}"

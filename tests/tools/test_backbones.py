@@ -1,4 +1,4 @@
-"""`litmobile backbones` says what papers say, and the same as tables and as JSON, layer by layer as in total."""
+"""`litmobile backbones` agrees with the papers, its tables with its JSON, and its layers with its totals."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from litmobile.backbones import Backbone
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
 from litmobile.tools.backbones import command
-from litmobile.tools.backbones.facts import shipped
+from litmobile.tools.backbones.report import shipped_families
 from litmobile.tools.cli import main
 from litmobile.tools.complexity import without_values
 
 Facts = dict[str, Any]
 
-FAMILIES = {name: family for name, family in shipped().items() if family.variants}
-#: one network of each family, and some whose layers are not as usual
+FAMILIES = {name: family for name, family in shipped_families().items() if family.variants}
+#: one network of each family, and some with unusual layers
 NETWORKS = [
     *FAMILIES,
     "MobileNetV2 --width=0.5 --output_stride=16 --size=320x240",
@@ -38,10 +38,10 @@ NETWORKS = [
     "TimmBackbone --name=mobilenetv4_conv_small --size=64",
 ]
 OWN = """
-from litmobile.backbones.sequential import Chain
+from litmobile.backbones.sequential import SequentialBackbone
 from torch import nn
 
-class Steps(Chain):
+class Steps(SequentialBackbone):
     def __init__(self, depth: int, width: float = 1.0):
         super().__init__(width)
         if depth > 5:
@@ -62,7 +62,7 @@ class Broken(Steps):
 
 
 def printed(*words: str) -> str:
-    """What the command prints."""
+    """Returns what the command prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         main(["backbones", *words])
@@ -70,8 +70,8 @@ def printed(*words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[Facts, str]:
-    """All variants as JSON, by family, and as they are printed, counted once for both."""
+def overview_and_table() -> tuple[Facts, str]:
+    """All variants as JSON, by family, and as printed tables; they are counted once for both."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "family_facts", functools.cache(command.family_facts))
         facts = json.loads(printed("--json"))
@@ -79,36 +79,36 @@ def both() -> tuple[Facts, str]:
 
 
 @pytest.fixture(scope="module")
-def overview(both: tuple[Facts, str]) -> Facts:
-    return both[0]
+def overview(overview_and_table: tuple[Facts, str]) -> Facts:
+    return overview_and_table[0]
 
 
 @pytest.fixture(scope="module")
-def table(both: tuple[Facts, str]) -> str:
-    return both[1]
+def table(overview_and_table: tuple[Facts, str]) -> str:
+    return overview_and_table[1]
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> tuple[Facts, str]:
-    """One network as JSON and as it is printed."""
+    """One network as JSON and as printed tables."""
     words = shlex.split(request.param)
     return json.loads(printed(*words, "--json")), printed(*words)
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module ``own_steps`` with backbones of a user's."""
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module ``own_steps`` with backbones that a user wrote."""
     (tmp_path / "own_steps.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
 
 
 def build(facts: Facts) -> Backbone:
-    """The network that is told of."""
+    """Builds the network that the facts are about."""
     with without_values():
-        return shipped()[facts["name"]](**facts["arguments"]).eval()
+        return shipped_families()[facts["name"]](**facts["arguments"]).eval()
 
 
-def text_of(arguments: Facts) -> str:
+def format_arguments(arguments: Facts) -> str:
     return " ".join(f"{name}={value}" for name, value in arguments.items())
 
 
@@ -116,48 +116,48 @@ def text_of(arguments: Facts) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_is_counted_is_what_papers_and_their_reference_networks_have(name: str, overview: Facts) -> None:
-    told = overview[name]["variants"]
-    assert len(told) == len(FAMILIES[name].variants)
-    for found, variant in zip(told, FAMILIES[name].variants, strict=True):
+def test_variants_cost_what_papers_and_references_say(name: str, overview: Facts) -> None:
+    variants = overview[name]["variants"]
+    assert len(variants) == len(FAMILIES[name].variants)
+    for found, variant in zip(variants, FAMILIES[name].variants, strict=True):
         assert found["arguments"] == dict(variant.arguments)
         assert found["size"] == [variant.size, variant.size]
         assert found["top1"] == variant.top1
         if variant.parameters is None:
-            assert found["classified"] is None
+            assert found["with_classifier"] is None
         else:
-            assert found["classified"]["parameters"] == variant.parameters
-            assert found["classified"]["multiply_adds"] == pytest.approx(variant.multiply_adds * 1e6, abs=60_000)
+            assert found["with_classifier"]["parameters"] == variant.parameters
+            assert found["with_classifier"]["multiply_adds"] == pytest.approx(variant.multiply_adds * 1e6, abs=60_000)
             assert found["parameters"] < variant.parameters
 
 
-def test_the_table_says_what_the_json_says(overview: Facts, table: str) -> None:
+def test_overview_table_equals_json(overview: Facts, table: str) -> None:
     lines = [line.split() for line in table.splitlines()]
     for family in overview.values():
         for variant in family["variants"]:
-            whole = variant["classified"] or {"parameters": None, "multiply_adds": None}
+            whole = variant["with_classifier"] or {"parameters": None, "multiply_adds": None}
             figures = [(whole["parameters"], 2), (variant["parameters"], 2)]
             figures += [(whole["multiply_adds"], 1), (variant["multiply_adds"], 1)]
             row = [
-                *(text_of(variant["arguments"]) or "defaults").split(),
+                *(format_arguments(variant["arguments"]) or "defaults").split(),
                 str(variant["size"][0]),
                 "–" if variant["top1"] is None else f"{variant['top1']:.1f}",
                 *("–" if value is None else f"{value / 1e6:.{digits}f}" for value, digits in figures),
-                *(str(found["channels"]) for found in variant["maps"]),
+                *(str(found["channels"]) for found in variant["feature_maps"]),
             ]
             assert row in [line[: len(row)] for line in lines], row
         for weights in family["weights"]:
             top1 = "–" if weights["top1"] is None else f"{weights['top1']:.2f}"
-            assert [weights["name"], top1, *(text_of(weights["arguments"]) or "nothing").split()] in lines
+            assert [weights["name"], top1, *(format_arguments(weights["arguments"]) or "nothing").split()] in lines
 
 
-def test_tables_fit_a_terminal_of_120_columns(table: str, network: tuple[Facts, str]) -> None:
+def test_tables_fit_120_columns(table: str, network: tuple[Facts, str]) -> None:
     assert max(map(len, table.splitlines())) <= 120
     assert max(map(len, network[1].splitlines())) <= 120
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overview: Facts) -> None:
+def test_published_weights_fit_with_the_given_arguments(name: str, overview: Facts) -> None:
     family = FAMILIES[name]
     assert issubclass(family, SequentialBackbone)
     of_variants = [
@@ -172,7 +172,7 @@ def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overv
                 family(**arguments | given).check_published_weights(found["name"])
     assert {found["name"] for found in overview[name]["weights"]} == set(family.published)
     shapes = set(family.shape_arguments)
-    for variant in overview[name]["variants"]:  # whose own are those that need no other shapes
+    for variant in overview[name]["variants"]:  # a variant lists the weights that need no other shapes
         of_variant = {found["name"] for found in variant["weights"]}
         for found in overview[name]["weights"]:
             own = {key: value for key, value in found["arguments"].items() if key in shapes}
@@ -182,7 +182,7 @@ def test_published_weights_fit_with_the_arguments_that_are_told(name: str, overv
 # --------------------------------------------------------------------------------------------------------- one network
 
 
-def test_layers_add_up_to_totals_which_are_those_that_pytorch_counts(network: tuple[Facts, str]) -> None:
+def test_layers_add_up_to_the_totals_that_pytorch_counts(network: tuple[Facts, str]) -> None:
     facts, _ = network
     backbone = build(facts)
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
@@ -192,16 +192,16 @@ def test_layers_add_up_to_totals_which_are_those_that_pytorch_counts(network: tu
     assert facts["memory_access"] == sum(layer["memory_access"] for layer in layers)
     assert facts["parameters"] == sum(parameter.numel() for parameter in backbone.parameters())
     assert facts["parameters"] == sum(layer["parameters"] for layer in layers) + facts["other_parameters"]
-    for found in facts["maps"]:
+    for found in facts["feature_maps"]:
         assert (found["channels"], found["stride"]) == backbone.features[found["name"]]
         assert [found["channels"], *found["size"]] == list(maps[found["name"]].shape[1:])
         assert found["roles"] == [
             role for role, default_features in backbone.default_features.items() if found["name"] in default_features
         ]
-    assert list(maps) == [found["name"] for found in facts["maps"]]
+    assert list(maps) == [found["name"] for found in facts["feature_maps"]]
 
 
-def test_the_tables_of_a_network_say_what_the_json_says(network: tuple[Facts, str]) -> None:
+def test_network_tables_equal_json(network: tuple[Facts, str]) -> None:
     facts, text = network
     lines = [line.split() for line in text.splitlines()]
     for layer in facts["layers"]:
@@ -209,39 +209,39 @@ def test_the_tables_of_a_network_say_what_the_json_says(network: tuple[Facts, st
         figures = [f"{layer[key]:,}" for key in ("parameters", "multiply_adds", "memory_access")]
         assert [layer["layer"], *layer["kind"].split(), *shapes, *figures] in lines
     assert ["all", *(f"{facts[key]:,}" for key in ("parameters", "multiply_adds", "memory_access"))] in lines
-    for found in facts["maps"]:
-        row = [found["name"], str(found["channels"]), str(found["stride"]), "×".join(map(str, found["size"]))]
+    for found in facts["feature_maps"]:
+        row = [found["name"], f"{found['channels']:,}", str(found["stride"]), "×".join(map(str, found["size"]))]
         assert row in [line[:4] for line in lines]
     for found in facts["weights"]:
         assert found["name"] in text
     for row in facts["activations"]:
-        shown = "×".join(map(str, row["resolution"]))
-        told = next(line for line in lines if line and line[0] == shown)
-        assert {str(row["anywhere"]["channels"]), row["anywhere"]["layer"]} <= set(told)
+        resolution = "×".join(map(str, row["resolution"]))
+        line = next(line for line in lines if line and line[0] == resolution)
+        assert {f"{row['anywhere']['channels']:,}", row["anywhere"]["layer"]} <= set(line)
 
 
-def test_no_activation_between_layers_is_larger_than_the_largest_anywhere(network: tuple[Facts, str]) -> None:
+def test_no_activation_between_layers_exceeds_the_largest(network: tuple[Facts, str]) -> None:
     rows = network[0]["activations"]
     assert [row for row in rows if row["anywhere"]["kilobytes"] > 0] == rows
     for row in rows:
-        assert row["between"] is None or row["between"]["channels"] <= row["anywhere"]["channels"]
+        assert row["between_layers"] is None or row["between_layers"]["channels"] <= row["anywhere"]["channels"]
 
 
-def test_mobilenets_hold_between_their_layers_and_inside_what_their_shapes_say() -> None:
+def test_mobilenet_activations_equal_table_3() -> None:
     def table_3(name: str, where: str) -> list[tuple[int, int, int]]:
         facts = json.loads(printed(name, "--json"))
         held = [(row["resolution"][0], row[where]) for row in facts["activations"]]
         return [(side, row["channels"], round(row["kilobytes"])) for side, row in held]
 
     # height × width × channels × 2 bytes; for MobileNetV1 the figures of MobileNetV2's table 3
-    assert table_3("MobileNetV1", "between") == [
+    assert table_3("MobileNetV1", "between_layers") == [
         (112, 64, 1606),
         (56, 128, 803),
         (28, 256, 401),
         (14, 512, 201),
         (7, 1024, 100),
     ]
-    # the block that opens a stage widens at the resolution of the stage before
+    # the first block of a stage expands at the resolution of the stage before
     assert table_3("MobileNetV2", "anywhere") == [
         (112, 96, 2408),
         (56, 144, 903),
@@ -249,13 +249,13 @@ def test_mobilenets_hold_between_their_layers_and_inside_what_their_shapes_say()
         (14, 576, 226),
         (7, 1280, 125),
     ]
-    assert table_3("MobileNetV2", "between")[:3] == [(112, 32, 803), (56, 24, 151), (28, 32, 50)]
+    assert table_3("MobileNetV2", "between_layers")[:3] == [(112, 32, 803), (56, 24, 151), (28, 32, 50)]
 
 
-def test_shufflenet_v2s_formula_is_that_of_its_paper() -> None:
+def test_memory_access_follows_shufflenet_v2s_formula() -> None:
     facts = json.loads(printed("ShuffleNetV1", "--groups=8", "--json"))
     grouped = [layer for layer in facts["layers"] if layer["kind"] == "conv 1×1 g8"]
-    assert len(grouped) == 2 * 16 - 1  # two a unit, and the first of all is not grouped
+    assert len(grouped) == 2 * 16 - 1  # two in each unit, but the very first is not grouped
     for layer in grouped:
         (c1, h, w), (c2, *_) = layer["input"], layer["output"]
         assert layer["memory_access"] == h * w * (c1 + c2) + c1 * c2 // 8
@@ -276,22 +276,22 @@ def test_shufflenet_v2s_formula_is_that_of_its_paper() -> None:
         ("EffNet --size 320×240", [320, 240]),
     ],
 )
-def test_the_size_is_the_published_one_or_any_other(words: str, size: list[int]) -> None:
+def test_size_is_the_published_or_the_given_one(words: str, size: list[int]) -> None:
     assert json.loads(printed(*shlex.split(words), "--json"))["size"] == size
 
 
-def test_a_published_network_is_told_with_its_classifier_and_accuracy() -> None:
+def test_published_network_has_its_classifier_and_accuracy() -> None:
     facts = json.loads(printed("MobileNetV3", "--variant=small", "--json"))
-    assert facts["classified"]["parameters"] == 2_542_856
-    assert facts["classified"]["options"] == {"hidden": 1024}
+    assert facts["with_classifier"]["parameters"] == 2_542_856
+    assert facts["with_classifier"]["options"] == {"hidden_dim": 1024}
     assert (facts["top1"], facts["published_size"]) == (67.5, 224)
     otherwise = json.loads(printed("MobileNetV3", "--variant=small", "--padding=same", "--json"))
-    assert otherwise["classified"] == facts["classified"]
+    assert otherwise["with_classifier"] == facts["with_classifier"]
     assert otherwise["top1"] is None
-    assert json.loads(printed("MobileNetV3", "--width=0.9", "--json"))["classified"] is None
+    assert json.loads(printed("MobileNetV3", "--width=0.9", "--json"))["with_classifier"] is None
 
 
-def test_weights_of_one_network_are_told_with_what_they_need_or_the_nearest() -> None:
+def test_weights_list_needed_arguments_or_the_nearest() -> None:
     facts = json.loads(printed("MobileNetV3", "--variant=small", "--width=0.75", "--json"))
     needs = {found["name"]: found["arguments"] for found in facts["weights"]}
     assert needs["mobilenetv3_small_075.lamb_in1k"] == {"norm_eps": 1e-5}
@@ -302,19 +302,19 @@ def test_weights_of_one_network_are_told_with_what_they_need_or_the_nearest() ->
     assert "resnet18.a1_in1k" in printed("TimmBackbone", "--name=resnet18")
 
 
-@pytest.mark.usefixtures("own")
-def test_a_backbone_of_the_users_own_is_shown_by_its_import_path() -> None:
+@pytest.mark.usefixtures("own_module")
+def test_own_backbone_works_by_import_path() -> None:
     facts = json.loads(printed("own_steps.Steps", "--depth=2", "--size=64", "--json"))
     assert facts["arguments"] == {"depth": 2}
     assert [layer["multiply_adds"] for layer in facts["layers"]] == [32 * 32 * 27 * 16, 16 * 16 * 144 * 16]
-    assert [found["layer"] for found in facts["maps"]] == ["layers.0", "layers.1"]
+    assert [found["layer"] for found in facts["feature_maps"]] == ["layers.0", "layers.1"]
     assert "Steps(depth=2)" in printed("own_steps.Steps", "--depth=2", "--size=64")
 
 
-# --------------------------------------------------------------------------------------------------- what is refused
+# --------------------------------------------------------------------------------------------------- wrong options
 
 
-@pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("own_module")
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -322,12 +322,12 @@ def test_a_backbone_of_the_users_own_is_shown_by_its_import_path() -> None:
         ("Backbone", "There is no backbone 'Backbone'"),
         ("nowhere.Mine", "nowhere.Mine cannot be imported: No module named 'nowhere'"),
         ("own_steps.Mine", "own_steps.Mine cannot be imported: "),
-        ("torch.nn.Conv2d", "torch.nn.Conv2d is no backbone"),
-        ("litmobile.backbones.Backbone", "litmobile.backbones.Backbone is no backbone"),
+        ("torch.nn.Conv2d", "torch.nn.Conv2d is not a backbone"),
+        ("litmobile.backbones.Backbone", "litmobile.backbones.Backbone is not a backbone"),
         ("own_steps.Sized", "Sized has an argument 'size'"),
         ("own_steps.Steps", "Steps needs --depth, a whole number"),
         ("own_steps.Steps --depth=6", "depth ends at 5, not at 6."),
-        ("own_steps.Broken", "Broken() takes no image of 224×224 pixels: "),
+        ("own_steps.Broken", "Broken() does not take images of 224×224 pixels: "),
         ("MobileNetV2 --widht=0.5", "MobileNetV2 has no option --widht: it takes --width, --tail, --output_stride, "),
         ("MobileNetV2 --wid 0.5", "MobileNetV2 has no option --wid: it takes --width"),
         ("MobileNetV2 320", "MobileNetV2 has no option 320: it takes --width"),
@@ -346,21 +346,21 @@ def test_a_backbone_of_the_users_own_is_shown_by_its_import_path() -> None:
         ("MobileNetV2 --size=big", "such as 320 or 320x240, not 'big'."),
         ("MobileNetV2 --size 1 2 3", "such as 320 or 320x240, not '1 2 3'."),
         ("MobileNetV2 --size", "--size needs a value, one number, or height and width in pixels."),
-        ("--jsn", "takes --json, or first a family and then its options, but no '--jsn' here."),
-        ("--json MobileNetV2", "first a family and then its options, but no 'MobileNetV2' here."),
+        ("--jsn", "takes --json, or a family and then its options, but not '--jsn' here."),
+        ("--json MobileNetV2", "or a family and then its options, but not 'MobileNetV2' here."),
     ],
 )
-def test_what_cannot_be_shown_is_said_in_one_sentence(words: str, sentence: str) -> None:
+def test_wrong_options_give_one_sentence(words: str, sentence: str) -> None:
     with pytest.raises(SystemExit) as refused:
         printed(*shlex.split(words))
-    said = refused.value.code
-    assert isinstance(said, str)  # which exits with status 1
-    assert sentence in said
-    assert said.startswith("litmobile: ")
-    assert "\n" not in said
+    message = refused.value.code
+    assert isinstance(message, str)  # exits with status 1
+    assert sentence in message
+    assert message.startswith("litmobile: ")
+    assert "\n" not in message
 
 
-def test_help_lists_the_options_of_a_family(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_options(capsys: pytest.CaptureFixture[str]) -> None:
     for words, options in (([], ["--json"]), (["MobileNetV3"], ["--variant", "--width", "--size", "--json"])):
         with pytest.raises(SystemExit) as done:
             main(["backbones", *words, "--help"])
@@ -371,12 +371,12 @@ def test_help_lists_the_options_of_a_family(capsys: pytest.CaptureFixture[str]) 
     assert "litmobile backbones MobileNetV2 --width 0.5 --size 320" in capsys.readouterr().out
 
 
-def test_examples_that_the_table_closes_with_work(table: str) -> None:
+def test_examples_below_the_overview_work(table: str) -> None:
     examples = [
         line.partition("litmobile backbones ")[2] for line in table.splitlines() if "litmobile backbones " in line
     ]
     assert len(examples) == 3
-    for example in examples[:2]:  # the third names a class of the reader's own
+    for example in examples[:2]:  # the third names a class that the reader writes
         assert "Layer by layer" in printed(*shlex.split(example))
 
 

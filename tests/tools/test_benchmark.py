@@ -1,4 +1,4 @@
-"""The benchmark compares what it says, and its intervals hold what they promise."""
+"""The benchmark compares equal networks, and its intervals have the coverage that they claim."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ def test_both_sides_are_the_same_network(pair) -> None:
 
 
 @pytest.mark.parametrize("n", [5, 9, 15, 31])
-def test_the_interval_misses_the_median_in_a_tenth_of_all_cases_at_most(n: int) -> None:
+def test_interval_misses_the_median_in_at_most_a_tenth(n: int) -> None:
     values = [float(k) for k in range(1, n + 1)]
     low, high = interval(values)
     assert low <= statistics.median(values) <= high
     # the median is below the k-th smallest of n values if fewer than k of them, each with even odds, fall below it
     below = int(low)
     assert sum(math.comb(n, k) for k in range(below)) / 2**n <= 0.05
-    assert sum(math.comb(n, k) for k in range(below + 1)) / 2**n > 0.05  # and no narrower one would do
+    assert sum(math.comb(n, k) for k in range(below + 1)) / 2**n > 0.05  # a narrower one would miss it more often
     assert high == n + 1 - below
 
 
-def test_few_values_are_all_within_their_interval() -> None:
+def test_interval_of_few_values_covers_them_all() -> None:
     assert interval([2.0, 1.0]) == (1.0, 2.0)
     assert interval([1.0]) == (1.0, 1.0)
 
 
-def test_a_report_gives_medians_rates_and_the_ratio_of_neighbours() -> None:
+def test_report_gives_medians_rates_and_paired_ratio() -> None:
     line = report("some-step", [[10.0, 20.0, 30.0], [20.0, 20.0, 20.0]], batch=2)
     for figure in ("some-step", "20.0 ms", "100.0 images/s", "ratio 1.000 (0.500 to 1.500)"):
         assert figure in line
     assert "ratio" not in report("alone", [[10.0]], batch=2)
 
 
-def test_sides_step_in_turn_in_processes_of_their_own() -> None:
+def test_sides_take_turns_in_separate_processes() -> None:
     words = ["--batch=1", "--threads=1"]
     times = measure("shufflenet_v2-forward", words, steps=2, warmup=0)
     assert [len(taken) for taken in times] == [2, 2]
     assert all(taken > 0 for side in times for taken in side)
 
 
-def test_every_family_can_be_compared_forward_and_in_training() -> None:
+def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
     assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION)
 

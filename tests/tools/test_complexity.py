@@ -1,4 +1,4 @@
-"""Costs of networks, against what can be worked out by hand and against PyTorch's counter."""
+"""Costs of networks equal what is calculated by hand and what PyTorch counts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from litmobile.backbones.blocks import SamePadConv2d
-from litmobile.tools.complexity import Activation, Complexity, count, largest, without_values
+from litmobile.tools.complexity import Activation, Complexity, count, find_largest, without_values
 
 IMAGE = (1, 8, 10, 12)
 
 
 def counted(make: Callable[[], nn.Module], *shape: int) -> Complexity:
-    """What the network costs, without values."""
+    """Counts a network that has shapes only."""
     with without_values():
         return count(make().eval(), torch.empty(shape))
 
 
 class Mixed(nn.Module):
-    """A little of everything: norms, branches, a layer that is used twice, attention as a layer and by hand."""
+    """Norms, branches, a layer that is used twice, attention as a layer and written out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,11 +53,11 @@ class Mixed(nn.Module):
         (lambda: nn.Conv2d(8, 8, 3, 2, 1, groups=8, bias=False), "depthwise 3×3 s2", 72, 8 * 30, 30 * 72),
         (lambda: nn.Conv2d(8, 4, (1, 2), (1, 2), bias=False), "conv 1×2 s1×2", 64, 4 * 60, 60 * 64),
         (lambda: nn.Conv2d(8, 8, 3, 1, 2, 2, bias=False), "conv 3×3 d2", 576, 8 * 120, 120 * 576),
-        # padding is no element of the input
+        # padding does not belong to the input
         (lambda: SamePadConv2d(8, 8, 3, 2, bias=False), "conv 3×3 s2", 576, 8 * 30, 30 * 576),
     ],
 )
-def test_a_convolution_reads_its_input_and_weights_and_writes_its_output(
+def test_convolution_cost_equals_hand_calculation(
     conv: Callable[[], nn.Module], kind: str, weights: int, outputs: int, multiply_adds: int
 ) -> None:
     (found,) = counted(conv, *IMAGE).operations
@@ -68,7 +68,7 @@ def test_a_convolution_reads_its_input_and_weights_and_writes_its_output(
     assert found.memory_access == 8 * 120 + outputs + weights
 
 
-def test_linear_layers_and_attention_have_rows_of_their_own() -> None:
+def test_linear_layers_and_attention_are_operations() -> None:
     class Attend(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -83,11 +83,16 @@ def test_linear_layers_and_attention_have_rows_of_their_own() -> None:
     assert (linear.parameters, linear.multiply_adds) == (16 * 48 + 48, 25 * 16 * 48)
     assert linear.memory_access == 25 * (16 + 48) + 16 * 48 + 48
     assert (attention.layer, attention.kind) == ("", "attention")
-    assert (attention.parameters, attention.multiply_adds) == (0, 2 * 25 * 25 * 16)  # with the keys, with the values
-    assert attention.memory_access == 4 * 25 * 16  # queries, keys and values are read, as much as one is written
+    assert (attention.parameters, attention.multiply_adds) == (
+        0,
+        2 * 25 * 25 * 16,
+    )  # products with the keys and with the values
+    assert (
+        attention.memory_access == 4 * 25 * 16
+    )  # reads queries, keys and values, and writes one output of the same size
 
 
-def test_rows_add_up_to_what_the_network_has_and_pytorch_counts() -> None:
+def test_operations_add_up_to_the_totals_of_pytorch() -> None:
     torch.manual_seed(0)
     network, image = Mixed().eval(), torch.randn(1, 3, 24, 20)
     with torch.no_grad(), FlopCounterMode(display=False) as flops:
@@ -126,7 +131,7 @@ def test_values_make_no_difference() -> None:
         assert torch.equal(with_values.output, network(image))
 
 
-def test_standardised_weights_are_those_of_their_layer() -> None:
+def test_standardised_weights_count_for_their_layer() -> None:
     class Standardised(nn.Conv2d):
         def forward(self, input: Tensor) -> Tensor:
             return F.conv2d(input, self.weight - self.weight.mean(), None, self.stride, self.padding)
@@ -136,9 +141,9 @@ def test_standardised_weights_are_those_of_their_layer() -> None:
     assert found.other_parameters == 0
 
 
-def test_the_largest_activation_is_found_at_every_resolution() -> None:
+def test_largest_activation_at_every_resolution() -> None:
     class Block(nn.Module):
-        """Widens to 12 channels, of which its output of 6 at half the size shows nothing, and concatenates to 20."""
+        """Widens to 12 channels and concatenates to 20 inside, but outputs 6 at half the size."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -152,12 +157,12 @@ def test_the_largest_activation_is_found_at_every_resolution() -> None:
     with without_values():
         network = nn.Sequential(nn.Conv2d(3, 4, 1), Block())
         found = count(network.eval(), torch.empty(1, 3, 8, 10), blocks=network)
-    assert largest(found.handed_on) == [Activation((8, 10), 4, "0"), Activation((4, 5), 6, "1")]
-    assert largest(found.activations()) == [Activation((8, 10), 20, "1.narrow"), Activation((4, 5), 6, "1.narrow")]
-    assert largest(found.activations())[0].elements == 20 * 8 * 10
+    assert find_largest(found.block_activations) == [Activation((8, 10), 4, "0"), Activation((4, 5), 6, "1")]
+    assert find_largest(found.activations()) == [Activation((8, 10), 20, "1.narrow"), Activation((4, 5), 6, "1.narrow")]
+    assert find_largest(found.activations())[0].elements == 20 * 8 * 10
 
 
-def test_tokens_lie_in_the_cells_of_the_map_that_they_were() -> None:
+def test_tokens_keep_the_resolution_of_their_map() -> None:
     class Tokens(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -169,11 +174,11 @@ def test_tokens_lie_in_the_cells_of_the_map_that_they_were() -> None:
             tokens = self.widen(self.embed(x).flatten(2).mT)
             return self.classify(tokens[:, :3])
 
-    found = largest(counted(Tokens, 1, 3, 8, 12).activations())
+    found = find_largest(counted(Tokens, 1, 3, 8, 12).activations())
     assert found == [Activation((4, 6), 24, "widen"), Activation((3,), 24, "classify")]
 
 
-def test_nothing_is_drawn_without_values_and_everything_outside() -> None:
+def test_without_values_draws_no_initial_weights() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
     with without_values():
@@ -185,7 +190,7 @@ def test_nothing_is_drawn_without_values_and_everything_outside() -> None:
     assert nn.init.ones_(nn.Linear(4, 4).weight).sum() == 16
 
 
-def test_a_network_that_fails_leaves_nothing_behind() -> None:
+def test_failing_network_leaves_no_hooks() -> None:
     class Failing(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             raise RuntimeError("no")

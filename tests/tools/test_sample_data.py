@@ -1,4 +1,4 @@
-"""The generated data set is deterministic, is what COCO's own loader expects, and is never confused with another."""
+"""The generated data set is deterministic, loads with pycocotools, and never mixes with other data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from litmobile.errors import UserError
 from litmobile.tools import sample_data
 from litmobile.tools.sample_data import CLASSES, MIN_SIDE, MIN_VISIBLE, ShapesSummary, write_shapes
 
@@ -33,12 +34,12 @@ def test_same_arguments_give_the_same_bytes(tmp_path: Path):
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
-def test_other_seeds_and_splits_give_other_pictures(tmp_path: Path):
+def test_other_seeds_and_splits_give_other_images(tmp_path: Path):
     for seed in (0, 1):
         write_shapes(tmp_path / str(seed), train=4, val=4, seed=seed)
     first, second = files(tmp_path / "0"), files(tmp_path / "1")
-    pictures = [content for held in (first, second) for name, content in held.items() if name.endswith(".jpg")]
-    assert len(pictures) == len(set(pictures)) == 16
+    images = [content for root in (first, second) for name, content in root.items() if name.endswith(".jpg")]
+    assert len(images) == len(set(images)) == 16
 
 
 def test_first_images_do_not_depend_on_the_counts(tmp_path: Path):
@@ -59,13 +60,13 @@ def test_summary_counts_what_is_there(shapes: ShapesSummary):
         assert len(annotations(shapes.root, split)["annotations"]) == shapes.boxes[split]
 
 
-def test_image_records_are_those_of_the_files(shapes: ShapesSummary):
+def test_image_records_match_the_files(shapes: ShapesSummary):
     sizes = set()
     for image in annotations(shapes.root)["images"]:
-        picture = cv2.imread(str(shapes.root / "train" / image["file_name"]), cv2.IMREAD_UNCHANGED)
-        assert picture is not None
-        assert picture.shape[:2] == (image["height"], image["width"])
-        sizes.add(picture.shape[:2])
+        pixels = cv2.imread(str(shapes.root / "train" / image["file_name"]), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
+        assert pixels.shape[:2] == (image["height"], image["width"])
+        sizes.add(pixels.shape[:2])
     assert len(sizes) > 60
 
 
@@ -111,22 +112,22 @@ def test_objects_stay_visible_and_have_tight_boxes():
     for number in range(30):
         scene = sample_data._place_objects(np.random.default_rng(number))
         for index, coverage in enumerate(scene.coverages):
-            seen = scene.owner == index + 1
-            assert not np.any(seen & (coverage < 128))
-            assert seen.sum() >= MIN_VISIBLE * (coverage >= 128).sum()  # of the part inside the image at least
+            visible = scene.owner == index + 1
+            assert not np.any(visible & (coverage < 128))
+            assert visible.sum() >= MIN_VISIBLE * (coverage >= 128).sum()  # at least of the part inside the image
 
 
-def test_whole_area_counts_the_part_outside_the_image():
+def test_area_includes_the_part_outside_the_image():
     outline = np.array([[-40, 5], [20, 5], [20, 25], [-40, 25]], np.float32)
-    inside = np.count_nonzero(sample_data._coverage([outline], 50, 50) >= 128)
+    inside = np.count_nonzero(sample_data._fill([outline], 50, 50) >= 128)
     assert 400 <= inside <= 21 * 22
-    assert 1200 <= sample_data._whole_area([outline]) <= 61 * 22
+    assert 1200 <= sample_data._count_pixels([outline]) <= 61 * 22
 
 
 def test_objects_stand_out_from_their_surroundings():
     rng = np.random.default_rng(0)
     for luma in (0, 90, 128, 255):
-        first, second = sample_data._contrasting_colours(np.full(50, luma, np.float32), rng)
+        first, second = sample_data._choose_colours(np.full(50, luma, np.float32), rng)
         for colour in (first, second, (first + second) / 2):
             assert abs(float(colour @ sample_data.LUMA) - luma) >= sample_data.MIN_CONTRAST
 
@@ -147,7 +148,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path):
 def test_data_made_with_other_arguments_are_refused(tmp_path: Path, arguments: dict[str, int]):
     write_shapes(tmp_path, train=2, val=2)
     before = files(tmp_path)
-    with pytest.raises(FileExistsError, match=r"holds shapes made with .*delete it or name another folder"):
+    with pytest.raises(UserError, match=r"holds shapes made with .*delete it or name another folder"):
         write_shapes(tmp_path, **{"train": 2, "val": 2, **arguments})
     assert files(tmp_path) == before
 
@@ -155,14 +156,14 @@ def test_data_made_with_other_arguments_are_refused(tmp_path: Path, arguments: d
 @pytest.mark.parametrize("content", ["", "[]", "{}", '"boxes"', '{"boxes": {}}', "\xff"])
 def test_foreign_folders_are_refused(tmp_path: Path, content: str):
     (tmp_path / "shapes.json").write_text(content, encoding="latin-1")
-    with pytest.raises(FileExistsError, match="delete it or name another folder"):
+    with pytest.raises(UserError, match="delete it or name another folder"):
         write_shapes(tmp_path, train=2, val=2)
     assert list(files(tmp_path)) == ["shapes.json"]
 
 
 def test_a_file_is_refused(tmp_path: Path):
     (tmp_path / "shapes").write_text("mine")
-    with pytest.raises(FileExistsError, match="no finished shapes data set"):
+    with pytest.raises(UserError, match="is not a finished shapes data set"):
         write_shapes(tmp_path / "shapes", train=2, val=2)
 
 
@@ -170,15 +171,15 @@ def test_interrupted_data_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", interrupt)  # the last thing that is done
+    monkeypatch.setattr(Path, "replace", interrupt)  # the last step
     with pytest.raises(KeyboardInterrupt):
         write_shapes(tmp_path, train=2, val=2)
-    with pytest.raises(FileExistsError, match="no finished shapes data set"):
+    with pytest.raises(UserError, match="is not a finished shapes data set"):
         write_shapes(tmp_path, train=2, val=2)
 
 
 @pytest.mark.parametrize("arguments", [{"train": 0}, {"val": 0}, {"seed": -1}])
 def test_numbers_out_of_range_are_refused(tmp_path: Path, arguments: dict[str, int]):
-    with pytest.raises(ValueError, match="shapes need train >= 1, val >= 1 and seed >= 0"):
+    with pytest.raises(UserError, match="shapes need train >= 1, val >= 1 and seed >= 0"):
         write_shapes(tmp_path / "shapes", **arguments)
     assert not (tmp_path / "shapes").exists()

@@ -1,185 +1,223 @@
-"""`litmobile backbones`: what the networks on offer cost, all of them in a table or one layer by layer."""
+"""`litmobile backbones`: reports what networks cost, all of them in one table or one of them layer by layer."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
 import inspect
 import json
 import re
+import textwrap
 import types
 import typing
-from argparse import ArgumentError
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jsonargparse import ArgumentParser
+import jsonargparse
 
 from ...backbones.contract import Backbone
 from ...errors import UserError
-from .facts import family_facts, network_facts, shipped
-from .tables import network_text, overview_text
+from .report import family_facts, network_facts, network_text, overview_text, shipped_families
 
-SMALLEST = 32  # pixels: the stride of the coarsest maps
+MIN_SIZE = 32  # pixels: the stride of the coarsest feature maps
+TYPE_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text", types.NoneType: "null"}
+TYPE_NAMES[inspect.Parameter.empty] = "any value"
 
 DESCRIPTION = (
-    "Shows every published network: its parameters, multiply-adds, maps, accuracy and weights. A family behind the "
-    "command shows one network layer by layer, and takes its constructor's arguments as options: litmobile backbones "
-    "MobileNetV2 --width 0.5 --size 320. Families are {families}, and classes of your own by import path."
+    "Lists every published network with its parameters, multiply-adds, feature maps, accuracy and weights. Name a "
+    "family to see one of its networks layer by layer; its constructor arguments are options: litmobile backbones "
+    "MobileNetV2 --width 0.5 --size 320. Families are {families}. Your own classes work by import path."
 )
 
 
 def show(words: Sequence[str]) -> None:
-    """Carries out ``litmobile backbones WORDS``.
+    """Runs ``litmobile backbones WORDS``.
 
     Raises:
-        ValueError: there is no such family, or it refuses its options.
+        UserError: there is no such family, or one of the options is wrong.
     """
     if words and not words[0].startswith("-"):
-        family = family_called(words[0])
-        arguments, size, as_json = network_options(family, words[1:])
-        found = network_facts(family, arguments, size)
-        print(json_text(asdict(found)) if as_json else network_text(found))
+        family = find_family(words[0])
+        arguments, size, as_json = parse_network_options(family, words[1:])
+        facts = network_facts(family, arguments, size)
+        text = "" if as_json else network_text(facts)
     else:
-        as_json = overview_options(words)
-        families = [family_facts(family) for family in shipped().values() if family.variants]
-        print(json_text({"families": list(map(asdict, families))}) if as_json else overview_text(families))
+        as_json = parse_overview_options(words)
+        families = [family_facts(family) for family in shipped_families().values() if family.variants]
+        facts = {"families": families}
+        text = "" if as_json else overview_text(families)
+    print(json.dumps(facts, indent=1, allow_nan=False) if as_json else text)
 
 
-def overview_options(words: Sequence[str]) -> bool:
-    """Whether ``--json`` is given."""
-    description = DESCRIPTION.format(families=", ".join(shipped()))
-    parser = ArgumentParser(prog="litmobile backbones", description=description, exit_on_error=False)
-    add_json(parser)
-    try:
-        return parser.parse_args(list(words)).json
-    except ArgumentError as error:
-        strays = re.search(r"Unrecognized arguments: (.*)", str(error))
-        if strays is None:
-            raise UserError(first_line_of(error)) from error
-        raise UserError(
-            f"litmobile backbones takes --json, or first a family and then its options, but no {strays[1]!r} here."
-        ) from error
-
-
-def network_options(
-    family: type[Backbone], words: Sequence[str]
-) -> tuple[dict[str, Any], tuple[int, int] | None, bool]:
-    """The constructor arguments that are no defaults, ``--size``, and whether ``--json`` is given."""
-    parser = ArgumentParser(
-        prog=f"litmobile backbones {family.__name__}",
-        description=f"Shows one {family.__name__} layer by layer.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    options = parser.add_class_arguments(family, None)
-    taken = {"size", "json"}.intersection(options)
-    if taken:
-        raise UserError(
-            f"{family.__name__} has an argument {taken.pop()!r}, which is an option of litmobile backbones itself: "
-            "give it another name."
-        )
-    parser.add_argument(
-        "--size", nargs="+", type=str, metavar="PIXELS", help="of the image: a number, or height and width (320x240)"
-    )
-    add_json(parser)
-    try:
-        given = vars(parser.parse_args(list(words)))
-    except ArgumentError as error:
-        raise UserError(sentence(error, family, options)) from error
-    size, as_json = given.pop("size"), given.pop("json")
-    defaults = family.defaults()
-    arguments = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
-    return arguments, None if size is None else image_size(" ".join(size)), as_json
-
-
-def add_json(parser: ArgumentParser) -> None:
-    """Adds ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print the same as JSON, for programs")
-
-
-def family_called(name: str) -> type[Backbone]:
-    """The family that ``name`` or an import path stands for.
+def find_family(name: str) -> type[Backbone]:
+    """Finds a backbone class by its name, or by its import path if it is not one of litmobile's.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is no such class, or it is not a backbone.
     """
-    families = shipped()
+    families = shipped_families()
     if name in families:
         return families[name]
     module, _, attribute = name.rpartition(".")
     if not module:
-        lower = {known.lower(): known for known in families}
-        close = difflib.get_close_matches(name.lower(), lower, n=1)
-        guess = f"did you mean {lower[close[0]]}? " if close else ""
+        by_lower_case = {known.lower(): known for known in families}
+        close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+        guess = f"did you mean {by_lower_case[close[0]]}? " if close else ""
         raise UserError(
-            f"There is no backbone {name!r}: {guess}choose one of {', '.join(families)}, or give the import path of "
-            "yours, such as mypackage.MyBackbone."
+            f"There is no backbone {name!r}: {guess}choose one of {', '.join(families)}, or pass the import path of "
+            "your own, such as mypackage.MyBackbone."
         )
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"{name} cannot be imported: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, Backbone)) or inspect.isabstract(found):
-        raise UserError(f"{name} is no backbone: give a class that derives from litmobile.backbones.Backbone.")
+        raise UserError(f"{name} is not a backbone: pass a class that derives from litmobile.backbones.Backbone.")
     return found
 
 
-def image_size(text: str) -> tuple[int, int]:
-    """Height and width out of "320", "320 240" or "320x240".
+# ------------------------------------------------------------------------------------------------------------- options
+
+
+def parse_overview_options(words: Sequence[str]) -> bool:
+    """Returns whether ``--json`` is given.
 
     Raises:
-        ValueError: it is none of them, or too small.
+        UserError: anything else is given.
     """
-    found = re.fullmatch(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?", text.strip())
-    if found is None:
-        raise UserError(f"--size takes one number or height and width in pixels, such as 320 or 320x240, not {text!r}.")
-    height, width = int(found[1]), int(found[2] or found[1])
-    if min(height, width) < SMALLEST:
-        raise UserError(f"--size must be at least {SMALLEST} pixels, the stride of the coarsest maps, not {text}.")
-    return height, width
+    description = textwrap.fill(DESCRIPTION.format(families=", ".join(shipped_families())))
+    options, unknown = parse_words("litmobile backbones", description, {}, {}, words)
+    if unknown:
+        raise UserError(
+            f"litmobile backbones takes --json, or a family and then its options, but not {unknown[0]!r} here."
+        )
+    return options.json
 
 
-def sentence(error: ArgumentError, family: type[Backbone], options: Sequence[str]) -> str:
-    """What the parser refuses, in one sentence that names the option and what it takes."""
-    text = str(error)
-    offer = ", ".join(f"--{name}" for name in (*options, "size", "json"))
-    if strays := re.search(r"Unrecognized arguments: (\S+)", text):
-        return f"{family.__name__} has no option {strays[1].partition('=')[0]}: it takes {offer}."
-    if missing := re.search(r"Option '(\w+)' is required", text):
-        return f"{family.__name__} needs --{missing[1]}, {expected(family, missing[1])}."
-    if bare := re.search(r"argument --(\w+): expected", text):
-        return f"--{bare[1]} needs a value, {expected(family, bare[1])}."
-    if refused := re.search(r'Parser key "(\w+)"', text):
-        value = re.search(r"(?:Got|Given) value: (.*)", text)
-        return f"--{refused[1]} takes {expected(family, refused[1])}, not {value[1] if value else 'this'}."
-    return first_line_of(error)
+def parse_network_options(
+    family: type[Backbone], words: Sequence[str]
+) -> tuple[dict[str, Any], tuple[int, int] | None, bool]:
+    """Parses the options of ``litmobile backbones FAMILY``.
+
+    Returns:
+        the constructor arguments that differ from their defaults, the image size (height, width) if it is given, and
+        whether ``--json`` is given.
+
+    Raises:
+        UserError: an option is unknown, missing or has a wrong value.
+    """
+    name = family.__name__
+    parameters = constructor_parameters(family)
+    if taken := {"size", "json"} & parameters.keys():
+        raise UserError(
+            f"{name} has an argument {taken.pop()!r}, which is an option of litmobile backbones itself: rename it."
+        )
+    kinds = {key: type_name(parameter.annotation) for key, parameter in parameters.items()}
+    kinds["size"] = "one number, or height and width in pixels"
+    description, defaults = (inspect.getdoc(family) or "").partition("\n\nRaises:")[0], family.defaults()
+    options, unknown = parse_words(f"litmobile backbones {name}", description, kinds, defaults, words)
+    if unknown:
+        offer = ", ".join(f"--{key}" for key in (*kinds, "json"))
+        raise UserError(f"{name} has no option {unknown[0].partition('=')[0]}: it takes {offer}.")
+    arguments = {}
+    for key, parameter in parameters.items():
+        text = getattr(options, key)
+        if text is None and parameter.default is parameter.empty:
+            raise UserError(f"{name} needs --{key}, {kinds[key]}.")
+        value = parameter.default if text is None else parse_value(key, text, parameter.annotation)
+        if value != parameter.default:
+            arguments[key] = value
+    return arguments, None if options.size is None else parse_size(" ".join(options.size)), options.json
 
 
-def first_line_of(error: ArgumentError) -> str:
-    """The parser's own words, as far as they are about what was given."""
-    return str(error).splitlines()[0]
+def parse_words(
+    command: str, description: str, kinds: Mapping[str, str], defaults: Mapping[str, Any], words: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """Splits a command line into options.
+
+    Args:
+        command: as the help shows it.
+        description: text above the options in the help.
+        kinds: what each option takes, in words; ``--json`` is added.
+        defaults: of the options, for the help.
+        words: the command line.
+
+    Returns:
+        the text given for each option, and the words that belong to none.
+
+    Raises:
+        UserError: an option has no value, or one that it does not take.
+    """
+    parser = argparse.ArgumentParser(
+        command,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    for key, kind in kinds.items():
+        text = f"{kind} (default: {defaults[key]})" if key in defaults else kind
+        parser.add_argument(f"--{key}", nargs="+" if key == "size" else None, metavar="VALUE", help=text)
+    parser.add_argument("--json", action="store_true", help="print the same facts as JSON, for programs")
+    try:
+        return parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        option = str(error.argument_name)
+        kind = kinds.get(option.removeprefix("--"))
+        raise UserError(f"{option} needs a value, {kind}." if kind else f"{option} takes no value.") from error
 
 
-def expected(family: type[Backbone], option: str) -> str:
-    """Values that ``option`` takes, in words."""
-    if option == "size":
-        return "one number, or height and width in pixels"
-    hints = (typing.get_type_hints(cls.__init__) for cls in family.__mro__)  # where **kwargs go on to a parent
-    return next((kind_text(found[option]) for found in hints if option in found), "a value")
+def constructor_parameters(family: type[Backbone]) -> dict[str, inspect.Parameter]:
+    """Returns the constructor's parameters by name, with those of its parents where it forwards ``**options``."""
+    found: dict[str, inspect.Parameter] = {}
+    for cls in family.__mro__:
+        try:
+            signature = inspect.signature(cls.__init__, eval_str=True)
+        except NameError:  # a type that is imported for type checkers alone
+            signature = inspect.signature(cls.__init__)
+        parameters = list(signature.parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                found.setdefault(parameter.name, parameter)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
 
 
-def kind_text(kind: Any) -> str:
-    """A type in words that a user of the command line knows."""
+def parse_value(key: str, text: str, kind: Any) -> Any:
+    """Converts ``text`` to the type ``kind`` as the command line of ``litmobile fit`` does.
+
+    Raises:
+        UserError: it is not of that type.
+    """
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=Any if kind is inspect.Parameter.empty or isinstance(kind, str) else kind)
+    try:
+        return parser.parse_args([f"--value={text}"]).value
+    except argparse.ArgumentError as error:
+        raise UserError(f"--{key} takes {type_name(kind)}, not {text}.") from error
+
+
+def type_name(kind: Any) -> str:
+    """Describes a type in words that a user of the command line knows."""
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(map(str, typing.get_args(kind)))
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return " or ".join(map(kind_text, typing.get_args(kind)))
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", types.NoneType: "null"}
-    return words.get(kind, str(kind))
+        return " or ".join(map(type_name, typing.get_args(kind)))
+    return TYPE_NAMES.get(kind, str(kind))
 
 
-def json_text(content: dict[str, Any]) -> str:
-    """JSON as the standard has it, without NaN."""
-    return json.dumps(content, indent=1, allow_nan=False)
+def parse_size(text: str) -> tuple[int, int]:
+    """Parses an image size such as "320", "320 240" or "320x240" into height and width in pixels.
+
+    Raises:
+        UserError: it is none of these, or too small.
+    """
+    match = re.fullmatch(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?", text.strip())
+    if match is None:
+        raise UserError(f"--size takes one number or height and width in pixels, such as 320 or 320x240, not {text!r}.")
+    height, width = int(match[1]), int(match[2] or match[1])
+    if min(height, width) < MIN_SIZE:
+        raise UserError(f"--size must be at least {MIN_SIZE} pixels, the stride of the coarsest maps, not {text}.")
+    return height, width

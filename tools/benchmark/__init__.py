@@ -1,1 +1,1 @@
-"""Timings against other libraries, side by side in one run."""
+"""Benchmarks against other libraries, measured in turn in one run."""

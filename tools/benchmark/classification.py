@@ -1,4 +1,4 @@
-"""Classification's share of the benchmark: reading pictures, and training steps, against torchvision's reference."""
+"""Classification benchmarks against torchvision's reference: reading images and training steps."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ from ...tasks.classification.transforms import CropAugmentation
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
 from ..memory import keep_freed_memory
-from .sides import Setting, Side, Step, stepper
+from .sides import Setting, Side, Step, make_step, prepare
 
 SIZE = 224
 CLASSES = 1000
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", MEAN, STD)
-PICTURES = 96
-PICTURE_SIZE = (375, 500)
+NUM_FILES = 96
+FILE_SIZE = (375, 500)  # height and width of the images in the files
 
 
-# reading: one process, as one worker does
+# reading: in one process, as one worker does it
 
 
 @functools.cache
-def pictures() -> tempfile.TemporaryDirectory[str]:
-    """A folder for each of two classes with photograph-like JPEG files of 500×375 pixels; it goes with the process."""
+def make_image_folder() -> tempfile.TemporaryDirectory[str]:
+    """Writes photo-like JPEG files of 500×375 pixels, a folder for each of two classes; deleted when Python exits."""
     folder = tempfile.TemporaryDirectory(prefix="litmobile-benchmark-")
     root, random = Path(folder.name), np.random.default_rng(0)
-    height, width = PICTURE_SIZE
-    for number in range(PICTURES):
+    height, width = FILE_SIZE
+    for number in range(NUM_FILES):
         scales = [random.normal(0, 60 / 2**k, (height >> (6 - k), width >> (6 - k), 3)) for k in range(6)]
-        scene = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in scales)
-        scene = np.clip(128 + scene + random.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
-        of_class = root / ("even", "odd")[number % 2]
-        of_class.mkdir(exist_ok=True)
-        cv2.imwrite(str(of_class / f"{number}.jpg"), scene, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        image = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in scales)
+        image = np.clip(128 + image + random.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
+        class_folder = root / ("even", "odd")[number % 2]
+        class_folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(class_folder / f"{number}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return folder
 
 
 def reading_ours(setting: Setting) -> Step:
-    """A batch as a worker makes it: uint8."""
+    """Reads batches as a worker of ours does: uint8 images."""
     cv2.setNumThreads(0)
     keep_freed_memory()
-    split = read_folders(Path(pictures().name), ("even", "odd"), every_class=True)
+    split = read_folders(Path(make_image_folder().name), ("even", "odd"), every_class=True)
     dataset, seeds = ClassificationDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
 
     def read() -> ClassificationBatch:
@@ -69,11 +69,11 @@ def reading_ours(setting: Setting) -> Step:
 
 
 def reading_torchvision(setting: Setting) -> Step:
-    """A batch as a worker of torchvision's reference makes it, with its transforms of version 2: normalised floats."""
+    """Reads batches as a worker of torchvision's reference does, with transforms v2: normalised floats."""
     from torchvision.transforms import v2
 
     dataset = torchvision.datasets.ImageFolder(
-        pictures().name,
+        make_image_folder().name,
         v2.Compose(
             [
                 v2.RandomResizedCrop(SIZE, antialias=True),
@@ -85,38 +85,35 @@ def reading_torchvision(setting: Setting) -> Step:
             ]
         ),
     )
-    numbers = itertools.count()
-    return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(numbers, setting.batch)])
+    indices = itertools.count()
+    return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(indices, setting.batch)])
 
 
-# training: the same network, layout and optimiser
+# training: the same network, memory layout and optimiser on both sides
 
 
-def batch_of(setting: Setting) -> tuple[Tensor, Tensor]:
-    """Images ``[N, H, W, 3]`` uint8 and classes ``[N]``."""
+def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
+    """Makes random images ``[N, H, W, 3]`` uint8 and class indices ``[N]``."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (setting.batch, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
     return images.to(setting.device), torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
 
 
 def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
-    """A training step as `litmobile fit` takes it: images arrive as bytes and are normalised where the network is."""
-    keep_freed_memory()
+    """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
-    task.network = task.build([str(k) for k in range(CLASSES)]).train()
-    network = task.network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
-    if setting.compiled:
-        network.compile()
-    images, labels = batch_of(setting)
+    task.network = network = task.build([str(k) for k in range(CLASSES)]).train()
+    prepare(network, setting)
+    images, labels = make_batch(setting)
     batch = ClassificationBatch(images.permute(0, 3, 1, 2), labels, torch.arange(len(labels)))
-    return stepper(network, setting, lambda: torch.stack(list(task.losses(batch).values())).sum())
+    return make_step(network, setting, lambda: torch.stack(list(task.losses(batch).values())).sum())
 
 
 def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
-    """A step of the loop in torchvision's references/classification/train.py, its accuracies and meters included."""
-    keep_freed_memory()
-    network = make().train().to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
-    images, labels = batch_of(setting)
+    """Makes a step of torchvision's references/classification/train.py, with its accuracies and meters."""
+    network = make().train()
+    prepare(network, setting._replace(compiled=False))
+    images, labels = make_batch(setting)
     floats = (images.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
     outputs: list[Tensor] = []
     losses: list[Tensor] = []
@@ -126,15 +123,15 @@ def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
         losses[:] = [F.cross_entropy(outputs[0], labels)]
         return losses[0]
 
-    step = stepper(network, setting, loss)
+    step = make_step(network, setting, loss)
 
-    def measured() -> list[float]:
+    def step_and_measure() -> list[float]:
         step()
-        right = outputs[0].detach().topk(5, 1).indices.t().eq(labels[None])
-        accuracies = [right[:k].flatten().sum(dtype=torch.float32).item() / len(labels) for k in (1, 5)]
+        correct = outputs[0].detach().topk(5, 1).indices.t().eq(labels[None])
+        accuracies = [correct[:k].flatten().sum(dtype=torch.float32).item() / len(labels) for k in (1, 5)]
         return [losses[0].item(), *accuracies]
 
-    return measured
+    return step_and_measure
 
 
 MODELS = torchvision.models
@@ -142,7 +139,7 @@ CLASSIFICATION: dict[str, tuple[Side, Side]] = {
     "reading": (reading_ours, reading_torchvision),
     "mobilenet_v2-loop": (partial(loop_ours, MobileNetV2, {}), partial(loop_torchvision, MODELS.mobilenet_v2)),
     "mobilenet_v3_large-loop": (
-        partial(loop_ours, MobileNetV3, {"hidden": 1280}),
+        partial(loop_ours, MobileNetV3, {"hidden_dim": 1280}),
         partial(loop_torchvision, MODELS.mobilenet_v3_large),
     ),
     "shufflenet_v2-loop": (

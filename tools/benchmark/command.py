@@ -1,9 +1,9 @@
-"""Times litmobile's steps against the peers': `python -m litmobile.tools.benchmark`.
+"""Compares the speed of litmobile with its peers: `python -m litmobile.tools.benchmark`.
 
-Each side lives in a process of its own and the two step in turn, so that what slows the machine slows both. The ratio
-of each pair of neighbouring steps is taken; the median of the ratios is quoted with its 90 % interval. SSDLite's peer
-runs as it ships, with its own memory settings; backbones and classification's training steps run with channels last and
-the same settings on both sides. Reading pictures is timed in one process, as one worker does it.
+Each side runs in its own process and the two take steps in turn, so that what slows the machine slows both. The result
+is the median ratio of neighbouring steps with its 90 % interval. The peers of SSDLite and LR-ASPP run as they ship;
+backbones and the training steps of classification use channels-last memory on both sides. Reading images is timed in
+one process, as one worker does it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ import torch
 
 from .classification import CLASSIFICATION
 from .segmentation import SEGMENTATION
-from .sides import PRECISIONS, Setting, Side, sides
+from .sides import PRECISIONS, Setting, Side, detection_and_backbones
 
-SIDES: dict[str, tuple[Side, Side | None]] = sides() | CLASSIFICATION | SEGMENTATION
-#: comparisons that one word stands for
+SIDES: dict[str, tuple[Side, Side | None]] = detection_and_backbones() | CLASSIFICATION | SEGMENTATION
+#: names that stand for several comparisons
 GROUPS = {
-    "backbones": [name for name in sides() if name != "ssdlite-step"],
+    "backbones": [name for name in detection_and_backbones() if name != "ssdlite-step"],
     "classification": list(CLASSIFICATION),
     "segmentation": list(SEGMENTATION),
 }
 
 
 def serve(name: str, side: int, setting: Setting, threads: int) -> None:
-    """A side's process: takes a step for every line that comes in, and answers with its milliseconds."""
+    """Runs in a side's process: takes a step for every line of input and prints its milliseconds."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    make = SIDES[name][side]
-    assert make is not None, f"{name} has no peer"
-    step = make(setting)
+    prepare_step = SIDES[name][side]
+    assert prepare_step is not None, f"{name} has no peer"
+    step = prepare_step(setting)
     for _ in sys.stdin:
         start = time.perf_counter()
         step()
@@ -47,29 +47,30 @@ def serve(name: str, side: int, setting: Setting, threads: int) -> None:
 
 
 def measure(name: str, words: Sequence[str], steps: int, warmup: int = 3) -> list[list[float]]:
-    """Milliseconds of our steps and of the peer's, where there is one, taken in turn by processes told ``words``."""
+    """Measures the milliseconds of our steps and of the peer's, if there is one, in turn; ``words`` are options."""
     command = [sys.executable, "-m", "litmobile.tools.benchmark", name, *words]
-    sides = [
+    processes = [
         subprocess.Popen([*command, f"--serve={side}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for side, make in enumerate(SIDES[name])
-        if make is not None
+        for side, prepare_step in enumerate(SIDES[name])
+        if prepare_step is not None
     ]
-    times: list[list[float]] = [[] for _ in sides]
+    times: list[list[float]] = [[] for _ in processes]
     for _ in range(warmup + steps):
-        for taken, process in zip(times, sides, strict=True):
+        for milliseconds, process in zip(times, processes, strict=True):
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write("step\n")
             process.stdin.flush()
-            taken.append(float(process.stdout.readline()))
-    for process in sides:
+            milliseconds.append(float(process.stdout.readline()))
+    for process in processes:
         process.communicate()
-    return [taken[warmup:] for taken in times]
+    return [milliseconds[warmup:] for milliseconds in times]
 
 
 def interval(values: Sequence[float], confidence: float = 0.9) -> tuple[float, float]:
-    """Bounds between which the median lies with at least ``confidence``, whatever the distribution.
+    """Computes a confidence interval of the median, for any distribution.
 
-    By order statistics: the median lies below the k-th smallest of n values only if fewer than k of them fall below it.
+    It uses order statistics: the median lies below the k-th smallest of n values only if fewer than k values lie below
+    the median.
     """
     ordered, n = sorted(values), len(values)
     tail, k = 0.0, 0
@@ -81,8 +82,8 @@ def interval(values: Sequence[float], confidence: float = 0.9) -> tuple[float, f
 
 
 def report(name: str, times: list[list[float]], batch: int) -> str:
-    """A line of figures: milliseconds and images a second of each side, and the ratio."""
-    medians = [statistics.median(taken) for taken in times]
+    """Formats one line: milliseconds and images per second of each side, and the ratio."""
+    medians = [statistics.median(milliseconds) for milliseconds in times]
     text = "".join(f"{median:9.1f} ms {1000 * batch / median:7.1f} images/s" for median in medians)
     if len(times) == 2:
         ratios = [a / b for a, b in zip(*times, strict=True)]
@@ -92,18 +93,20 @@ def report(name: str, times: list[list[float]], batch: int) -> str:
 
 
 def main() -> None:
-    """Runs comparisons and prints medians, ratios and their intervals."""
+    """Runs the comparisons that the command line names and prints their results."""
     parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark", description=__doc__)
     parser.add_argument(
         "names", nargs="*", default=["ssdlite-step"], choices=[*SIDES, *GROUPS], metavar="NAME",
-        help=f"what to compare: {', '.join(SIDES)}, or all {' or '.join(GROUPS)} (default: ssdlite-step)",
+        help=f"comparisons: {', '.join(SIDES)}, or one of the groups {', '.join(GROUPS)} (default: ssdlite-step)",
     )  # fmt: skip
-    parser.add_argument("--batch", type=int, default=32, help="images a step (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=32, help="images per step (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each side (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=15, help="counted steps of each side (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda … (default: %(default)s)")
-    parser.add_argument("--precision", default="32", choices=PRECISIONS, help="of both sides (default: %(default)s)")
-    parser.add_argument("--compile", action="store_true", help="compile our side")
+    parser.add_argument("--steps", type=int, default=15, help="measured steps of each side (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="where both sides run, e.g. cuda (default: %(default)s)")
+    parser.add_argument(
+        "--precision", default="32", choices=PRECISIONS, help="precision of both sides (default: %(default)s)"
+    )
+    parser.add_argument("--compile", action="store_true", help="compile our networks")
     parser.add_argument("--serve", type=int, choices=(0, 1), help=argparse.SUPPRESS)
     options = parser.parse_args()
     setting = Setting(options.batch, options.device, options.precision, options.compile)

@@ -1,4 +1,4 @@
-"""What the benchmark compares: our networks and the peers', fed alike and stepped alike."""
+"""What the benchmarks compare: our networks and the peers' with equal inputs and steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
 from ..memory import keep_freed_memory
 
-Step = Callable[[], object]
+Step = Callable[[], object]  # what is timed
 
 SSDLITE_SIZE = 320
 CLASSES = 90
@@ -37,7 +37,7 @@ PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
 
 class Setting(NamedTuple):
-    """What both sides have in common; ``compiled`` is ours alone, since the peer's step does not compile whole."""
+    """Settings of both sides; ``compiled`` is for ours alone, because the peer's step does not compile as a whole."""
 
     batch: int
     device: str
@@ -45,22 +45,30 @@ class Setting(NamedTuple):
     compiled: bool
 
 
-Side = Callable[[Setting], Step]
+Side = Callable[[Setting], Step]  # ours or a peer's
 
 
 def autocast(setting: Setting) -> torch.autocast:
-    """Mixed precision where it is asked for."""
+    """Returns a context of mixed precision, which does nothing at 32 bits."""
     return torch.autocast(setting.device, PRECISIONS[setting.precision], enabled=setting.precision != "32")
 
 
-def stepper(network: nn.Module, setting: Setting, loss_of: Callable[[], Tensor]) -> Step:
-    """Forward, loss, backward and SGD, in mixed precision where asked for."""
+def prepare(network: nn.Module, setting: Setting) -> None:
+    """Moves ``network`` to the device with channels-last memory, and compiles it where asked for."""
+    keep_freed_memory()
+    network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
+    if setting.compiled:
+        network.compile()
+
+
+def make_step(network: nn.Module, setting: Setting, compute_loss: Callable[[], Tensor]) -> Step:
+    """Makes a training step: forward, loss, backward and SGD."""
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
     scaler = torch.amp.GradScaler(setting.device, enabled=setting.precision == "16")
 
     def step() -> None:
         with autocast(setting):
-            loss = loss_of()
+            loss = compute_loss()
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
@@ -72,8 +80,8 @@ def stepper(network: nn.Module, setting: Setting, loss_of: Callable[[], Tensor])
 # detection
 
 
-def scene(batch: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Images ``[N, H, W, 3]`` uint8, boxes ``[N, 7, 4]`` in pixels, labels ``[N, 7]`` from 0."""
+def make_detection_batch(batch: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Makes random images ``[N, H, W, 3]`` uint8, boxes ``[N, 7, 4]`` in pixels, and class indices ``[N, 7]``."""
     size = SSDLITE_SIZE
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (batch, size, size, 3), dtype=torch.uint8, generator=generator)
@@ -84,45 +92,42 @@ def scene(batch: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def ssdlite_ours(setting: Setting) -> Step:
-    """A training step as `litmobile fit` takes it."""
-    keep_freed_memory()
+    """Makes a training step as `litmobile fit` takes it."""
     classes = [str(k) for k in range(CLASSES)]
     backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
     preprocessing = Preprocessing((SSDLITE_SIZE, SSDLITE_SIZE))
     network = Network(backbone, SSDLite, classes, preprocessing, role="detection").train()
-    network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
-    if setting.compiled:
-        network.compile()
-    images, boxes, labels = scene(setting.batch, setting.device)
+    prepare(network, setting)
+    images, boxes, labels = make_detection_batch(setting.batch, setting.device)
     images, targets = images.permute(0, 3, 1, 2), BoxTargets(boxes, labels)
 
     def loss() -> Tensor:
         return torch.stack(list(network.head.loss(network(images), targets).values())).sum()
 
-    return stepper(network, setting, loss)
+    return make_step(network, setting, loss)
 
 
 def ssdlite_torchvision(setting: Setting) -> Step:
-    """A training step of torchvision's reference: lists of float images, one target dictionary an image."""
+    """Makes a training step of torchvision's reference: a list of float images, a target dictionary for each."""
     from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
     network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=CLASSES + 1).train()
     network.to(setting.device)
-    images, boxes, labels = scene(setting.batch, setting.device)
-    pictures = list(images.permute(0, 3, 1, 2).contiguous().float() / 255)
+    images, boxes, labels = make_detection_batch(setting.batch, setting.device)
+    float_images = list(images.permute(0, 3, 1, 2).contiguous().float() / 255)
     targets = [{"boxes": b, "labels": k + 1} for b, k in zip(boxes, labels, strict=True)]
 
     def loss() -> Tensor:
-        return torch.stack(list(network(pictures, targets).values())).sum()
+        return torch.stack(list(network(float_images, targets).values())).sum()
 
-    return stepper(network, setting, loss)
-
-
-# backbones under their classifiers, with channels last and the same memory settings on both sides
+    return make_step(network, setting, loss)
 
 
-class Classified(nn.Module):
-    """A backbone under its published classifier for 1000 classes."""
+# backbones with their classifiers; channels last and the same memory settings on both sides
+
+
+class WithClassifier(nn.Module):
+    """A backbone with its published classifier for 1000 classes."""
 
     def __init__(self, backbone: Backbone, **options: Any) -> None:
         super().__init__()
@@ -137,17 +142,14 @@ class Classified(nn.Module):
 
 
 def backbone_side(make: Callable[[], nn.Module], training: bool, setting: Setting) -> Step:
-    """A training step, or a forward pass in evaluation mode, of 1000-way classification."""
-    keep_freed_memory()
+    """Makes a training step, or a forward pass in evaluation mode, of 1000-way classification."""
     network = make().train(training)
-    network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
-    if setting.compiled:
-        network.compile()
+    prepare(network, setting)
     images = torch.randn(setting.batch, 3, BACKBONE_SIZE, BACKBONE_SIZE, device=setting.device)
     images = images.to(memory_format=torch.channels_last)
     labels = torch.randint(1000, (setting.batch,), device=setting.device)
     if training:
-        return stepper(network, setting, lambda: F.cross_entropy(network(images), labels))
+        return make_step(network, setting, lambda: F.cross_entropy(network(images), labels))
 
     def forward() -> Tensor:
         with torch.inference_mode(), autocast(setting):
@@ -157,7 +159,7 @@ def backbone_side(make: Callable[[], nn.Module], training: bool, setting: Settin
 
 
 class Pair(NamedTuple):
-    """A network of ours and the same one of a peer; None where no peer has it."""
+    """Builders of one network: ours, and the peer's if it has this network."""
 
     ours: Callable[[], nn.Module]
     theirs: Callable[[], nn.Module] | None
@@ -166,23 +168,25 @@ class Pair(NamedTuple):
 MODELS = torchvision.models
 BACKBONES: dict[str, Pair] = {
     "mobilenet_v1": Pair(
-        lambda: Classified(MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
+        lambda: WithClassifier(MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
     ),
-    "mobilenet_v2": Pair(lambda: Classified(MobileNetV2()), MODELS.mobilenet_v2),
-    "mobilenet_v3_large": Pair(lambda: Classified(MobileNetV3(), hidden=1280), MODELS.mobilenet_v3_large),
-    "mobilenet_v3_small": Pair(lambda: Classified(MobileNetV3("small"), hidden=1024), MODELS.mobilenet_v3_small),
-    "shufflenet_v2": Pair(lambda: Classified(ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
-    "mobilevit_xs": Pair(lambda: Classified(MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
-    "shufflenet_v1": Pair(lambda: Classified(ShuffleNetV1()), None),
-    "effnet_extended": Pair(lambda: Classified(EffNet(extended=True)), None),
+    "mobilenet_v2": Pair(lambda: WithClassifier(MobileNetV2()), MODELS.mobilenet_v2),
+    "mobilenet_v3_large": Pair(lambda: WithClassifier(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
+    "mobilenet_v3_small": Pair(
+        lambda: WithClassifier(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small
+    ),
+    "shufflenet_v2": Pair(lambda: WithClassifier(ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
+    "mobilevit_xs": Pair(lambda: WithClassifier(MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
+    "shufflenet_v1": Pair(lambda: WithClassifier(ShuffleNetV1()), None),
+    "effnet_extended": Pair(lambda: WithClassifier(EffNet(extended=True)), None),
 }
 
 
-def sides() -> dict[str, tuple[Side, Side | None]]:
-    """What can be compared: our side and the peer's, by name."""
-    found: dict[str, tuple[Side, Side | None]] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
+def detection_and_backbones() -> dict[str, tuple[Side, Side | None]]:
+    """Returns the comparisons by name: our side, and the peer's if there is one."""
+    comparisons: dict[str, tuple[Side, Side | None]] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
     for name, pair in BACKBONES.items():
         for what, training in (("forward", False), ("step", True)):
             theirs = None if pair.theirs is None else partial(backbone_side, pair.theirs, training)
-            found[f"{name}-{what}"] = (partial(backbone_side, pair.ours, training), theirs)
-    return found
+            comparisons[f"{name}-{what}"] = (partial(backbone_side, pair.ours, training), theirs)
+    return comparisons

@@ -1,0 +1,1 @@
+"""Trials of timm's networks under the three heads, and the document about them."""
