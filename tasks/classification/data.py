@@ -85,6 +85,8 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
             ``batch_size`` is meant for ``preprocessing.size``. None trains at that size alone.
     """
 
+    role = "classification"
+
     def __init__(
         self,
         batch_size: int = 32,

@@ -92,6 +92,8 @@ class DetectionDataModule(DataModule[DetectionSplit]):
         seed: of the order and the augmentation; None takes the run's.
     """
 
+    role = "detection"
+
     def __init__(
         self,
         batch_size: int = 32,

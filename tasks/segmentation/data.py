@@ -105,6 +105,8 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
         seed: of the order and the augmentation; None takes the run's.
     """
 
+    role = "segmentation"
+
     def __init__(
         self,
         batch_size: int = 16,
