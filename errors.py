@@ -1,4 +1,4 @@
-"""Errors that users can act on. The command line shows their message without a traceback; every other error keeps it."""
+"""Errors that users can act on: the command line shows their message without a traceback."""
 
 from __future__ import annotations
 

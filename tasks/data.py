@@ -18,7 +18,9 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
-from ..errors import DataError, UserError
+from ..errors import DataError, TaskError, UserError
+from ..heads.contract import default_class_names
+from .files import format_list
 from .preprocessing import Preprocessing
 from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
 from .split import OnInvalid, S, Split, SplitDataset, Transform
@@ -165,6 +167,22 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             # its own generator: starting an epoch draws from it, which must not change the network's dropout
             generator=torch.Generator(),
         )
+
+
+def resolve_class_names(data: Any, num_classes: int | None) -> tuple[str, ...]:
+    """The class names of a task's ``data``, or default names if it has none.
+
+    Raises:
+        TaskError: ``num_classes`` is required, or contradicts the data.
+    """
+    names = getattr(data, "classes", None)
+    if names is None:
+        if num_classes is None:
+            raise TaskError("num_classes is required, because the data does not name its classes.")
+        return default_class_names(num_classes)
+    if num_classes not in (None, len(names)):
+        raise TaskError(f"num_classes is {num_classes}, but the data has {len(names)} classes: {format_list(names)}.")
+    return tuple(names)
 
 
 class CollateOrFail:

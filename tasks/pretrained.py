@@ -70,8 +70,8 @@ def load_starting_weights(network: Network, weights: str | None, backbone_weight
         if theirs is not None and theirs != ours:
             flags = (f"--model.preprocessing.{name}=[{', '.join(map(str, x))}]" for name, x in theirs._asdict().items())
             rank_zero_warn(
-                f"{report.source} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, but this "
-                f"network normalises by {ours.mean} and {ours.std}: set {' '.join(flags)} to match."
+                f"{report.source} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, but "
+                f"this network normalises by {ours.mean} and {ours.std}: set {' '.join(flags)} to match."
             )
     if weights is not None:
         rank_zero_info(f"Network: {load_pretrained(network, weights)}.")

@@ -94,7 +94,7 @@ class ShardSampler(Sampler[SampleKey]):
 
 
 def batch_size_at(size: tuple[int, int], base_size: tuple[int, int], base_batch: int) -> int:
-    """Batch size at ``size`` (height, width) with as many pixels as ``base_batch`` images of ``base_size``; at least 1."""
+    """Batch size at ``size`` with about as many pixels as ``base_batch`` images of ``base_size``; at least 1."""
     return max(1, base_batch * base_size[0] * base_size[1] // (size[0] * size[1]))
 
 

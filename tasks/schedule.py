@@ -129,7 +129,7 @@ def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs
 def scale_learning_rate(
     optimizer: Optimizer, base_batch_size: int, batch: int, processes: int, accumulated: int
 ) -> None:
-    """Scales the learning rates linearly to the effective batch size (Goyal et al. 2017, arXiv 1706.02677), and logs it.
+    """Scales the learning rates to the effective batch size (Goyal et al. 2017, arXiv 1706.02677), and logs it.
 
     Args:
         optimizer: changed in place.
@@ -143,7 +143,7 @@ def scale_learning_rate(
     for group in optimizer.param_groups:
         group["lr"] *= effective / base_batch_size
     rank_zero_info(
-        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {before:.4g} was tuned for batch size {base_batch_size}, "
-        f"and the effective batch size is {effective} ({batch} images × {processes} processes × {accumulated} "
+        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {before:.4g} was tuned for batch size {base_batch_size}; "
+        f"the effective batch size is {effective} ({batch} images × {processes} processes × {accumulated} "
         "accumulated batches)."
     )

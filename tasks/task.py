@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ..backbones.contract import Backbone
 from ..errors import TaskError, UserError
-from ..heads.contract import HeadFactory, default_class_names
+from ..heads.contract import HeadFactory
 from .callbacks.ema import ExponentialMovingAverage
 from .callbacks.evaluation import Report
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
-from .data import DataModule
+from .data import DataModule, resolve_class_names
 from .images import Image
 from .network import Network, broadcast_buffers, has_single_value_norm
 from .preprocessing import Preprocessing
@@ -114,7 +114,7 @@ class Task(LightningModule, ABC):
         """Builds the network for the data's classes; Lightning calls this after the data is set up."""
         if hasattr(self, "network"):
             return
-        self.network = self.build_network(self._class_names())
+        self.network = self.build_network(resolve_class_names(self._datamodule(), self._num_classes))
         self.unfreezing.attach(self.network.backbone)
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
@@ -130,25 +130,11 @@ class Task(LightningModule, ABC):
             )
         return network
 
-    def _class_names(self) -> tuple[str, ...]:
-        names = getattr(self._datamodule(), "classes", None)
-        if names is None:
-            if self._num_classes is None:
-                raise TaskError("num_classes is required, because the data does not name its classes.")
-            return default_class_names(self._num_classes)
-        if self._num_classes not in (None, len(names)):
-            raise TaskError(
-                f"num_classes is {self._num_classes}, but the data has {len(names)} classes: {', '.join(names[:5])}"
-                f"{', …' if len(names) > 5 else ''}."
-            )
-        return tuple(names)
-
     def _datamodule(self) -> Any:
         try:
-            trainer = self.trainer
-        except RuntimeError:  # not attached to one
+            return getattr(self.trainer, "datamodule", None)  # set by a connector, untyped
+        except RuntimeError:  # not attached to a trainer
             return None
-        return getattr(trainer, "datamodule", None)  # set by a connector, untyped
 
     def data(self) -> Any:
         """The data module, which is of this task's :attr:`data_class`."""
@@ -186,13 +172,10 @@ class Task(LightningModule, ABC):
 
     def _log_step(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         self.log("train/loss", loss, prog_bar=True, logger=False)
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}, "lr": rate}
-        # self.log writes after the step's callbacks; a checkpoint of this step would be without its row
-        for logger in self.loggers:
-            logger.log_metrics(
-                {f"train/{k}": v for k, v in values.items()} | {"epoch": self.current_epoch}, self.global_step
-            )
+        values = {"loss": loss, **terms, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        row: dict[str, Any] = {f"train/{name}": float(value) for name, value in values.items()}
+        for logger in self.loggers:  # self.log writes after the checkpoint of a step, which would lack its row
+            logger.log_metrics(row | {"epoch": self.current_epoch}, self.global_step)
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """The named loss terms, whose sum a training step minimises."""

@@ -176,11 +176,12 @@ class BaseCLI(LightningCLI):
             raise UserError(str(error)) from error
 
     def instantiate_classes(self) -> None:
-        with self._constructor_errors():
+        with self.constructor_errors():
             super().instantiate_classes()
 
     @contextmanager
-    def _constructor_errors(self) -> Iterator[None]:
+    def constructor_errors(self) -> Iterator[None]:
+        """Lets what a constructor raises out of the parser, which would otherwise report it as a wrong type."""
         is_parsing = True
 
         def build(class_type: type, *arguments: Any, **options: Any) -> Any:
@@ -195,8 +196,7 @@ class BaseCLI(LightningCLI):
         try:
             yield
         except ConstructorError as error:
-            assert error.__cause__ is not None
-            raise error.__cause__ from None
+            raise (error.__cause__ or error) from None
         finally:
             is_parsing = False
 
@@ -226,7 +226,7 @@ class RunCLI(BaseCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the checkpoint."""
-        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
+        add_checkpoint_option(parser)
 
     def start(self) -> None:
         """Runs the command, and prints the result and where the run is."""
@@ -252,10 +252,10 @@ class RunCLI(BaseCLI):
         ours = [c for c in run_folder.make_callbacks(self.folder, self.model.monitor) if not isinstance(c, off)]
         kwargs["callbacks"] = [*as_list(given.get("callbacks")), *ours]
         trainer = super().instantiate_trainer(**kwargs)
-        if isinstance(trainer.strategy, DDPStrategy) and self.model.unfreezing.unfreezes_later and is_training:
-            if given.get("strategy") in ("auto", "ddp"):
-                # stages that are frozen at first get no gradients, which DDP has to find out
-                trainer = super().instantiate_trainer(**kwargs | {"strategy": "ddp_find_unused_parameters_true"})
+        is_ddp = isinstance(trainer.strategy, DDPStrategy) and given.get("strategy") in ("auto", "ddp")
+        if is_ddp and is_training and self.model.unfreezing.unfreezes_later:
+            # DDP has to find out which stages are frozen and get no gradients
+            trainer = super().instantiate_trainer(**kwargs | {"strategy": "ddp_find_unused_parameters_true"})
         if given.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
             raise TaskError(
                 "PyTorch synchronises batch norms on GPUs only: leave --trainer.sync_batchnorm out on a CPU."
@@ -268,6 +268,11 @@ class RunCLI(BaseCLI):
         if path is None or not Path(path).is_file():
             return None
         return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
+
+
+def add_checkpoint_option(parser: LightningArgumentParser) -> None:
+    """Adds ``--ckpt_path``."""
+    parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
 
 
 class SaveRunConfig(SaveConfigCallback):

@@ -35,6 +35,6 @@ class ExactResume(Callback):
             torch.set_rng_state(self._state["random"])
         loader = trainer.train_dataloader
         if "position" in self._state and isinstance(loader, ResumableLoader):
-            # Lightning restores loaders too early: the schedule has asked for their length before the checkpoint is read
+            # Lightning does so only for loaders that are made after the checkpoint was read
             loader.load_state_dict(self._state["position"])
         self._state = {}

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, MobileNetV2, TimmBackbone
-from litmobile.backbones.sequential import POSITIONS
+from litmobile.backbones.sequential import STAGE_ENDS
 from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.preprocessing import Preprocessing
@@ -134,7 +134,7 @@ def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
 def test_impossible_freezing_is_refused(
     frozen: FreezeEpochs, stages: int, mentioned: str, assert_one_sentence: Any
 ) -> None:
-    with pytest.raises(ValueError, match="freeze_epochs|unfreeze_interval") as caught:
+    with pytest.raises(ValueError, match=r"freeze_epochs|unfreeze_interval") as caught:
         StagedUnfreezing(frozen, stages)
     assert_one_sentence(caught.value, mentioned)
 

@@ -1,138 +1,113 @@
-"""`litmobile inspect`: the data of a training looked at before it trains, with the options of `litmobile fit`."""
+"""`litmobile inspect`: counts and measures the data of a training, with the options of `litmobile fit`."""
 
 from __future__ import annotations
 
 import json
-import sys
-from argparse import ArgumentError
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 
 from ...errors import DataError, TaskError, UserError
-from ...tasks.classification import ClassificationDataModule
-from ...tasks.detection import DetectionDataModule
-from ...tasks.preprocessing import Preprocessing
-from ...tasks.segmentation import SegmentationDataModule
 from ...tasks.task import Task
-from .. import configurations
-from ..parser_errors import sentence
-from ..training import KINDS, RunCLI, stored_config, take_option
-from . import classification_tables, detection_tables, segmentation_tables
-from .classification import ClassificationInspection, inspect_classification
-from .detection import Inspection, inspect_detection
-from .segmentation import SegmentationInspection, inspect_segmentation
+from ..task_tools import TASK_TOOLS, import_tool
+from ..training import BaseCLI, add_checkpoint_option, merged_arguments, split_options, stored_config
+from .splits import Inspection
 
 DESCRIPTION = (
-    "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
-    "and masks, and anchors that suit. The options are those of litmobile fit; --run FOLDER takes the configuration "
-    "of a run, and --data alone will do. It ends with 1 where a training would stop for what was looked at."
+    "Counts and measures a data set before training: objects or pixels of each class, image sizes, duplicates, leaks "
+    "between splits, invalid images and masks, and anchors that fit. The options are those of litmobile fit; --run "
+    "FOLDER takes a run's configuration, and --data alone is enough. The exit status is 1 if training would stop "
+    "because of its data."
 )
 
 
-class InspectCLI(LightningCLI):
-    """Takes the options of a training and builds its model, if there is one, and its data."""
+class InspectCLI(BaseCLI):
+    """Parses the options of a training and builds its data and, if one is given, its model."""
 
     model: Task | None
     datamodule: LightningDataModule
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """As for a training, but that no model is needed."""
+        """Adds the options of a training; the model is optional."""
         parser.add_lightning_class_args(Trainer, "trainer")
         parser.add_lightning_class_args(Task, "model", subclass_mode=True, required=False)
         parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds what a printed configuration of fit holds beside these, and this command's own options."""
-        parser.add_method_arguments(Trainer, "fit", skip=set(RunCLI.subcommands()["fit"]))
+        """Adds the other options that `fit --print_config` prints, and this command's own."""
+        add_checkpoint_option(parser)
         parser.add_argument(
-            "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where no model says it"
+            "--size",
+            type=int,
+            nargs=2,
+            metavar=("HEIGHT", "WIDTH"),
+            help="input size in pixels if no model is given, e.g. 320 320",
         )
-        parser.add_argument("--json", type=str, metavar="FILE", help="write the same figures for programs")
+        parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
-            "--no-pictures",
+            "--no-images",
             action="store_true",
-            help="do not read the pictures to find broken ones, of classification data their sizes and copies, and of "
-            "segmentation data copies; masks are read",
+            help="do not read images: faster, but finds no invalid images, sizes or duplicates; masks are still read",
         )
 
     def instantiate_classes(self) -> None:
-        """Leaves the Trainer alone."""
+        """Builds the model and the data, but no Trainer."""
         del self.config["trainer"]
-        parts = self.parser.instantiate_classes(self.config)
+        with self.constructor_errors():
+            parts = self.parser.instantiate_classes(self.config)
         self.model, self.datamodule = parts.get("model"), parts["data"]
 
 
 def inspect(words: Sequence[str]) -> None:
-    """Carries out ``litmobile inspect WORDS``.
+    """Runs ``litmobile inspect WORDS``.
 
     Raises:
-        ValueError: what was asked for contradicts itself, or no split of the data can be read.
+        UserError: options contradict each other, no split can be read, or training would stop because of its data.
     """
-    words, run = take_option(configurations.resolve(words), "--run")
+    run, configs, flags = split_options("inspect", words)
     if run is not None:
-        words = [*stored_config(Path(run), words), *words]
-    sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
-    try:
-        asked = InspectCLI(
-            **KINDS,
-            save_config_callback=None,
-            run=False,
-            parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
-        )
-    except ArgumentError as error:
-        raise UserError(sentence(str(error), "litmobile inspect")) from error
-    data, task, options = asked.datamodule, asked.model, asked.config
+        configs = [stored_config(run), *configs]
+    parsed = InspectCLI(
+        "inspect",
+        args=merged_arguments(configs, flags),
+        save_config_callback=None,
+        parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
+    )
+    options = parsed.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
-        raise UserError(f"--json has to name a file, and {target} is a folder.")
-    inspection, text = look(data, task, options.size, pictures=not options.no_pictures)
-    print(text)
+        raise UserError(f"--json must name a file, but {target} is a folder.")
+    inspection = inspect_data(parsed.datamodule, parsed.model, options.size, read_images=not options.no_images)
+    print(inspection.text)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(asdict(inspection), indent=1, allow_nan=False) + "\n")
-    if inspection.stops:
-        reasons = len(inspection.stops)
-        counted = f", the first of {reasons} reasons being" if reasons > 1 else ""
-        raise DataError(f"A training would stop{counted}: {inspection.stops[0]}")
+        target.write_text(json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
+    issues = inspection.blocking_issues
+    if issues:
+        count = f" for {len(issues)} reasons, the first being" if len(issues) > 1 else ""
+        raise DataError(f"Training would stop{count}: {issues[0]}")
 
 
-def look(
-    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, pictures: bool
-) -> tuple[Inspection | ClassificationInspection | SegmentationInspection, str]:
-    """What is found in ``data``, and the same to read.
+def inspect_data(
+    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
+) -> Inspection:
+    """Inspects ``data`` with the inspector of its task.
+
+    Args:
+        data: the data set.
+        task: whose network will be trained; None if no model is given.
+        size: (height, width) of the input in pixels if no model is given; None takes the task's usual size.
+        read_images: whether to read all images, which finds invalid ones.
 
     Raises:
-        ValueError: this is data of another kind, or cut, or ``size`` contradicts ``task``.
-        DataError: there is no split that can be read.
+        TaskError: ``data`` belongs to no task that can be inspected, or ``size`` contradicts ``task``.
+        UserError: its preprocessing crops images and the task needs whole ones.
+        DataError: no split can be read.
     """
-    if isinstance(data, DetectionDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
-        preprocessing.check_uncut(type(data).__name__)
-        objects = inspect_detection(data, task, preprocessing, pictures)
-        return objects, detection_tables.tables(objects)
-    if isinstance(data, ClassificationDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
-        labelled = inspect_classification(data, preprocessing, pictures)
-        return labelled, classification_tables.tables(labelled)
-    if isinstance(data, SegmentationDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
-        preprocessing.check_uncut(type(data).__name__)
-        masked = inspect_segmentation(data, preprocessing, pictures)
-        return masked, segmentation_tables.tables(masked)
-    raise TaskError(
-        f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
-        "not."
-    )
-
-
-def input_of(task: Task | None, size: Sequence[int] | None, usual: Preprocessing) -> Preprocessing:
-    """How images become the input of ``task``'s network; without a task what is ``usual``, or that of ``size``."""
-    if task is None:
-        return usual if size is None else replace(usual, size=(size[0], size[1]))
-    if size is not None:
-        raise TaskError("--size is for data without a model, which takes --model.preprocessing.size=[HEIGHT,WIDTH].")
-    return task.preprocessing
+    tools = TASK_TOOLS.get(getattr(data, "role", ""))
+    if tools is None:
+        roles = ", ".join(TASK_TOOLS)
+        raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for none of them.")
+    return import_tool(tools.inspector)(data, task, size, read_images)

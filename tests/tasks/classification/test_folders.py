@@ -256,11 +256,11 @@ def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
 ) -> None:
     many(tmp_path)
     before = names(FolderClassification(str(tmp_path)).read("val"))
-    listed = os.scandir
+    scandir = os.scandir
 
     class Shuffled:
         def __init__(self, folder: str) -> None:
-            with format_list(folder) as entries:
+            with scandir(folder) as entries:
                 self.entries = sorted(entries, key=lambda entry: hash((entry.name, "other")))
 
         def __enter__(self) -> Iterator[os.DirEntry[str]]:

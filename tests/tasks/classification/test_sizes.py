@@ -34,9 +34,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def data_of(
-    root: Path, sizes: list[int] | None = list(SIZES), num_workers: int = 0, seed: int = 1
+    root: Path, sizes: Sequence[int] | None = SIZES, num_workers: int = 0, seed: int = 1
 ) -> FolderClassification:
-    data = FolderClassification(str(root), batch_size=5, num_workers=num_workers, seed=seed, sizes=sizes)
+    data = FolderClassification(
+        str(root), batch_size=5, num_workers=num_workers, seed=seed, train_sizes=sizes and list(sizes)
+    )
     data.preprocessing = Preprocessing((48, 48))
     data.setup("fit")
     return data
