@@ -19,12 +19,14 @@ from torch.utils.data import default_collate
 
 from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
 from ...heads import Classifier
-from ...tasks.classification.data import ClassificationBatch, ClassificationDataset, collate
+from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
+from ...tasks.data import CollateOrFail
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
+from ...tasks.split import SplitDataset
 from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step, make_step, prepare
 
@@ -60,10 +62,13 @@ def reading_ours(setting: Setting) -> Step:
     cv2.setNumThreads(0)
     keep_freed_memory()
     split = read_folders(Path(make_image_folder().name), ("even", "odd"), every_class=True)
-    dataset, seeds = ClassificationDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
+    dataset, seeds = SplitDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
+    collate_or_fail = CollateOrFail(collate)
 
-    def read() -> ClassificationBatch:
-        return collate([dataset[SampleKey(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)])
+    def read() -> object:
+        return collate_or_fail(
+            [dataset[SampleKey(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)]
+        )
 
     return read
 
@@ -102,7 +107,7 @@ def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
 def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
     """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
-    task.network = network = task.build([str(k) for k in range(CLASSES)]).train()
+    task.network = network = task.build_network([str(k) for k in range(CLASSES)]).train()
     prepare(network, setting)
     images, labels = make_batch(setting)
     batch = ClassificationBatch(images.permute(0, 3, 1, 2), labels, torch.arange(len(labels)))
