@@ -338,7 +338,7 @@ def test_own_backbone_works_by_import_path() -> None:
         ("MobileNetV3 --variant=huge", "--variant takes large or small, not huge."),
         ("MobileNetV3 --activation=gelu", "or leaky_relu or null, not gelu."),
         ("MobileNetV3 --minimalistic=maybe", "--minimalistic takes true or false, not maybe."),
-        ("ShuffleNetV1 --groups=8 --width=0.25", "give stem=8 or stem=16"),
+        ("ShuffleNetV1 --groups=8 --width=0.25", "use stem=8 or stem=16"),
         ("TimmBackbone", "TimmBackbone needs --name, text."),
         ("TimmBackbone --name=resnet", "did you mean resnet"),
         ("MobileNetV2 --size=31", "--size must be at least 32 pixels, the stride of the coarsest maps, not 31."),

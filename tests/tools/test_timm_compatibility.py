@@ -98,7 +98,7 @@ def test_frozen_parameters_are_counted() -> None:
 
 
 def test_broken_network_reports_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "trained_by", lambda outputs: set())
+    monkeypatch.setattr(trials, "find_trained_parameters", lambda outputs: set())
     assert try_shapes("test_resnet").failures["detection"] == "parameters get no gradient"
     monkeypatch.undo()
     monkeypatch.setattr(TimmBackbone, "forward", lambda self, images: 1 / 0)

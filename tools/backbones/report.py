@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ... import backbones
-from ...backbones.contract import Backbone, Variant, public_path
+from ...backbones.contract import Backbone, Variant, format_arguments, public_path
 from ...backbones.sequential import SequentialBackbone
 from ...backbones.weights import first_line
 from ...errors import UserError
@@ -145,8 +145,8 @@ def build(family: type[Backbone], arguments: Mapping[str, Any]) -> Backbone:
     except ValueError as error:  # a user's own family speaks to the user, too
         raise UserError(str(error)) from error
     except Exception as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise UserError(f"{family.__name__}({given}) cannot be built: {reason_of(error)}.") from error
+        call = f"{family.__name__}({format_arguments(arguments)})"
+        raise UserError(f"{call} cannot be built: {reason_of(error)}.") from error
 
 
 def count_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
@@ -275,7 +275,7 @@ def family_text(family: Facts) -> str:
     title = summary if summary.startswith(name) else f"{name}: {summary}"
     lines = [title, "─" * len(title)]
     if family["defaults"]:
-        lines.append(f"defaults: {format_arguments(family['defaults'])}")
+        lines.append(f"defaults: {format_options(family['defaults'])}")
     lines.append(variants_table(family["variants"]))
     if family["weights"]:
         lines += ["", weights_table(family["weights"])]
@@ -294,7 +294,7 @@ def variants_table(variants: Sequence[Facts]) -> str:
     for variant in variants:
         channels = {x["name"]: str(x["channels"]) for x in variant["feature_maps"]}
         row = [
-            format_arguments(variant["arguments"]) or "defaults",
+            format_options(variant["arguments"]) or "defaults",
             str(variant["size"][0]),
             figure(variant["top1"], 1),
         ]
@@ -307,13 +307,13 @@ def variants_table(variants: Sequence[Facts]) -> str:
 
 def weights_table(weights: Iterable[Facts]) -> str:
     """Formats a row for each set of weights, with the arguments that it needs."""
-    rows = [[x["name"], figure(x["top1"], 2), format_arguments(x["arguments"]) or "nothing"] for x in weights]
+    rows = [[x["name"], figure(x["top1"], 2), format_options(x["arguments"]) or "nothing"] for x in weights]
     return table(["weights", "top-1", "need"], rows, left=(0, 2))
 
 
 def network_text(network: Facts) -> str:
     """Formats one network: totals, feature maps, weights, layers, and the largest activations."""
-    call = f"{network['name']}({', '.join(f'{name}={value!r}' for name, value in network['arguments'].items())})"
+    call = f"{network['name']}({format_arguments(network['arguments'])})"
     if network["weights"]:
         weights = weights_table(network["weights"])
     else:
@@ -337,7 +337,7 @@ def totals_table(network: Facts) -> str:
     rows = [network | {"network": "backbone alone"}]
     whole = network["with_classifier"]
     if whole:
-        options = format_arguments({"classes": whole["classes"], **whole["options"]})
+        options = format_options({"classes": whole["classes"], **whole["options"]})
         top1 = None if network["top1"] is None else f"{network['top1']:.1f} % at {network['published_size']}"
         rows.append(whole | {"network": f"with its classifier ({options})", "published": top1})
     return facts_table(rows, {"network": "", **COSTS, "published": "published top-1"})
@@ -384,6 +384,6 @@ def format_resolution(resolution: Shape) -> str:
     return format_cell(resolution) if len(resolution) > 1 else f"{math.prod(resolution)} tokens"
 
 
-def format_arguments(arguments: Mapping[str, Any]) -> str:
+def format_options(arguments: Mapping[str, Any]) -> str:
     """Formats arguments as the command takes them, without their dashes."""
     return " ".join(f"{name}={value}" for name, value in arguments.items())

@@ -23,6 +23,7 @@ from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
+from ...tasks.data import CollateOrFail
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
 from ...tasks.split import SplitDataset
@@ -62,10 +63,12 @@ def reading_ours(setting: Setting) -> Step:
     keep_freed_memory()
     split = read_folders(Path(make_image_folder().name), ("even", "odd"), every_class=True)
     dataset, seeds = SplitDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
+    collate_or_fail = CollateOrFail(collate)
 
-    def read() -> ClassificationBatch:
-        keys = (SampleKey(seed % len(split), seed) for seed in itertools.islice(seeds, setting.batch))
-        return collate([dataset[key] for key in keys])  # pyright: ignore[reportArgumentType] — the files are valid
+    def read() -> object:
+        return collate_or_fail(
+            [dataset[SampleKey(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)]
+        )
 
     return read
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from litmobile.backbones import TimmBackbone
 from litmobile.backbones.checks import check_selection
-from litmobile.backbones.timm_backbone import feature_info, trained_by
+from litmobile.backbones.timm_backbone import feature_info, find_trained_parameters
 from litmobile.backbones.weights import first_line
 from litmobile.heads import LRASPP, BoxTargets, Classifier, SSDLite
 from litmobile.tasks.network import Network
@@ -89,7 +89,7 @@ def try_head(backbone: TimmBackbone, role: str, size: tuple[int, int]) -> int:
     maps = network.backbone(torch.empty(BATCH, 3, *size))
     losses = network.head.loss(network.head(maps, size), make_targets(role, size))
     check_maps(backbone, maps, size)
-    trained = trained_by(losses.values())
+    trained = find_trained_parameters(losses.values())
     idle = [parameter for parameter in network.parameters() if parameter.requires_grad and parameter not in trained]
     assert not idle, "parameters get no gradient"
     return sum(parameter.numel() for parameter in network.backbone.parameters() if not parameter.requires_grad)
