@@ -173,9 +173,9 @@ class Task(LightningModule, ABC):
     def _log_step(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         self.log("train/loss", loss, prog_bar=True, logger=False)
         values = {"loss": loss, **terms, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
-        row: dict[str, Any] = {f"train/{name}": float(value) for name, value in values.items()}
+        row: Any = {f"train/{name}": float(value) for name, value in values.items()} | {"epoch": self.current_epoch}
         for logger in self.loggers:  # self.log writes after the checkpoint of a step, which would lack its row
-            logger.log_metrics(row | {"epoch": self.current_epoch}, self.global_step)
+            logger.log_metrics(row, self.global_step)
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """The named loss terms, whose sum a training step minimises."""
