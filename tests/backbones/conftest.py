@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones.weights import load_state
-from support.weights import TWINS, State, Twin, maps_of
+from support.twins import SMALL_TWINS, State, Twin, maps_of
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def deviation() -> Callable[[Tensor, Tensor], float]:
     return measure
 
 
-@pytest.fixture(params=TWINS.values(), ids=TWINS, scope="module")
+@pytest.fixture(params=SMALL_TWINS.values(), ids=SMALL_TWINS, scope="module")
 def twin(request: pytest.FixtureRequest) -> Twin:
     return request.param
 

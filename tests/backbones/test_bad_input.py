@@ -25,7 +25,7 @@ from litmobile.backbones.blocks import ACTIVATIONS, StrideTracker
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of, on_meta
-from support.weights import copy_of, write_zip
+from support.twins import copy_of, write_zip
 
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=name_of)
 

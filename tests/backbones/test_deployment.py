@@ -19,8 +19,7 @@ from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import HeadFactory
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from support.families import FAMILIES
-from support.small import SMALL
+from support.families import FAMILIES, SMALL
 
 Perturb = Callable[[nn.Module], nn.Module]
 Deviation = Callable[[Tensor, Tensor], float]

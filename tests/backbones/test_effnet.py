@@ -95,7 +95,7 @@ def test_block_equals_the_papers_with_gradients(
     x, expected = images, {}
     for number, (inner, out_channels) in enumerate(BLOCKS, start=1):
         x = expected[f"c{number}"] = paper.block(x, inner, out_channels, closing)
-    assert paper.finished()
+    assert paper.is_finished()
     assert x.shape == (2, 256, -(-size[0] // 8), -(-size[1] // 8))
     assert_equal_with_gradients(found, expected, [images, *network.parameters()])
 

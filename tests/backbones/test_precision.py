@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, EffNet, ShuffleNetV1
 from litmobile.backbones.weights import load_state
-from support.small import SMALL
+from support.families import SMALL
 from support.twins import TWINS, reference_maps
 
 Perturb = Callable[[nn.Module], nn.Module]

@@ -148,7 +148,7 @@ def test_unit_equals_the_papers_with_gradients(
     found = {"unit": unit(x)}
     paper = ShuffleNet(unit, groups)
     expected = {"unit": paper.unit(x, 72 if strided else 24, first_groups, strided)}
-    assert paper.finished()
+    assert paper.is_finished()
     assert_equal_with_gradients(found, expected, [x, *unit.parameters()])
 
 
@@ -163,7 +163,7 @@ def test_network_equals_the_papers_with_gradients(
     del found["c1"]  # the stem before its pool
     paper = ShuffleNet(network, groups)
     expected = paper.network(images, width, stem)
-    assert paper.finished()
+    assert paper.is_finished()
     assert_equal_with_gradients(found, expected, [images, *network.parameters()])
 
 

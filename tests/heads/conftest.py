@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from litmobile.backbones import Backbone, TimmBackbone
-from support.small import SMALL, small_for
+from support.families import SMALL, small_for
 
 # by name: for the role of the head, a fresh backbone
 BACKBONES: dict[str, Callable[[str], Backbone]] = {

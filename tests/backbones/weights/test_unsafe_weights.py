@@ -16,7 +16,7 @@ import torch
 from litmobile.backbones import MobileNetV2, load_weights
 from litmobile.backbones.weights import read_state
 from litmobile.errors import WeightsError
-from support.weights import FORMATS, Twin, write_legacy, write_zip
+from support.twins import FORMATS, Twin, write_legacy, write_zip
 
 # ------------------------------------------------------------------------------------------------------- unsafe files
 

@@ -14,7 +14,7 @@ from litmobile.backbones import TimmBackbone, load_weights
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of
-from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
+from support.twins import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
 
 # ------------------------------------------------------------------------------------------------------- local files
 
