@@ -17,7 +17,7 @@ from ... import backbones
 from ...backbones.contract import Backbone, public_path
 from ...backbones.published import Variant
 from ...backbones.sequential import SequentialBackbone
-from ...backbones.weights import describe, first_line
+from ...backbones.weights import first_line
 from ...errors import UserError
 from ...heads import Classifier
 from ..complexity import Activation, Complexity, Shape, count, find_largest, without_values
@@ -160,7 +160,7 @@ def count_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
     try:
         return count(backbone, image, blocks=backbone.layers if isinstance(backbone, SequentialBackbone) else ())
     except Exception as error:  # a network can fail in any way
-        text = f"{describe(backbone)} does not take images of {format_cell(size)} pixels: {reason_of(error)}."
+        text = f"{backbone.describe()} does not take images of {format_cell(size)} pixels: {reason_of(error)}."
         raise UserError(text) from error
 
 
@@ -206,7 +206,7 @@ def published_weights(family: type[Backbone], arguments: Mapping[str, Any]) -> l
     if not issubclass(family, SequentialBackbone):
         return []
     return [
-        {"name": name, "top1": weights.top1, "arguments": family.misfits(name, arguments)}
+        {"name": name, "top1": weights.top1, "arguments": family.find_mismatches(name, arguments)}
         for name, weights in family.published.items()
     ]
 
