@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UserError
+from .contract import check_choice
 
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
 Padding = Literal["symmetric", "same"]
@@ -50,8 +50,7 @@ def build_activation(name: Activation) -> nn.Module:
     Raises:
         UserError: there is no activation of that name.
     """
-    if name not in ACTIVATIONS:
-        raise UserError(f"There is no activation {name!r}; choose one of {', '.join(ACTIVATIONS)}.")
+    check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name](inplace=True)
 
 
@@ -93,8 +92,7 @@ class ConvNormAct(nn.Sequential):
         config: ConvConfig,
     ) -> None:
         super().__init__()
-        if config.padding not in ("symmetric", "same"):
-            raise UserError(f"There is no padding {config.padding!r}; choose symmetric or same.")
+        check_choice("padding", config.padding, ("symmetric", "same"))
         # with stride 1 both paddings are equal, and a plain convolution is faster and easier to export
         same = config.padding == "same" and stride > 1
         self.conv = (SamePadConv2d if same else nn.Conv2d)(
@@ -119,8 +117,7 @@ class StrideTracker:
     """
 
     def __init__(self, output_stride: int) -> None:
-        if output_stride not in (8, 16, 32):
-            raise UserError(f"output_stride must be 8, 16 or 32, not {output_stride}.")
+        check_choice("output_stride", output_stride, (8, 16, 32))
         self.output_stride = output_stride
         self.nominal_stride = 1
 

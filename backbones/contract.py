@@ -138,6 +138,13 @@ class Configurable(nn.Module):
         return f"{type(self).__name__}({format_arguments(self.init_args)})"
 
 
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raises UserError unless the argument ``name`` has one of the values ``choices``."""
+    if value not in choices:
+        *others, last = map(str, choices)
+        raise UserError(f"{name} must be {', '.join(others)} or {last}, not {value!r}.")
+
+
 def format_arguments(arguments: Mapping[str, Any]) -> str:
     """Formats arguments as they are written in a call, e.g. ``width=0.5, tail='full'``."""
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -26,7 +26,7 @@ from .blocks import (
     init_convolutions,
     round_channels,
 )
-from .contract import Variant
+from .contract import Variant, check_choice
 from .mobilenet_v1 import DepthwiseSeparable
 from .sequential import SequentialBackbone
 from .shufflenet_v1 import ShuffleUnit
@@ -127,8 +127,7 @@ class EffNet(SequentialBackbone):
     ) -> None:
         super().__init__(width, in_channels)
         kernels = {"2x1": (2, 1), "1x2": (1, 2)}
-        if closing_kernel not in kernels:
-            raise UserError(f"closing_kernel must be {' or '.join(kernels)}, not {closing_kernel!r}.")
+        check_choice("closing_kernel", closing_kernel, kernels)
 
         def conv(before: int, after: int, kernel: tuple[int, int] = (1, 1), **options: int) -> ConvActNorm:
             return ConvActNorm(

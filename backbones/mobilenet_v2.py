@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from ..errors import UserError
 from .blocks import Activation, ConvConfig, Padding, round_channels
-from .contract import Variant, Weights
+from .contract import Variant, Weights, check_choice
 from .inverted_residual import InvertedResidualBackbone
 from .sequential import Aliases
 
@@ -90,8 +89,7 @@ class MobileNetV2(InvertedResidualBackbone):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
-        if tail not in TAILS:
-            raise UserError(f"There is no MobileNetV2 tail {tail!r}; choose one of {', '.join(TAILS)}.")
+        check_choice("tail", tail, TAILS)
         channels = round_channels(32 * width)
         self.add_stem(channels, activation)
         for row in (*BODY, *TAILS[tail]):

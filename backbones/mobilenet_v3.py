@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
-from ..errors import UserError
 from .blocks import Activation, ConvConfig, Padding, round_channels
-from .contract import INCEPTION, UNIT, Variant, Weights
+from .contract import INCEPTION, UNIT, Variant, Weights, check_choice
 from .inverted_residual import InvertedResidualBackbone
 from .sequential import Aliases
 
@@ -168,11 +167,9 @@ class MobileNetV3(InvertedResidualBackbone):
         norm_eps: float = 1e-3,
         norm_momentum: float = 0.01,
     ) -> None:
-        if variant not in TABLES:
-            raise UserError(f"There is no MobileNetV3 variant {variant!r}; choose one of {', '.join(TABLES)}.")
+        check_choice("variant", variant, TABLES)
         table = TABLES[variant]
-        if tail not in table.tails:
-            raise UserError(f"There is no MobileNetV3 tail {tail!r}; choose one of {', '.join(table.tails)}.")
+        check_choice("tail", tail, table.tails)
         super().__init__(width, in_channels, output_stride, ConvConfig(padding, norm_eps, norm_momentum))
         swish = activation or ("relu" if minimalistic else "hardswish")
         tail_rows, final = table.tails[tail]

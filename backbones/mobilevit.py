@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UserError
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, build_activation, init_convolutions
-from .contract import UNIT, Variant, Weights
+from .contract import UNIT, Variant, Weights, check_choice
 from .inverted_residual import InvertedResidual
 from .sequential import SequentialBackbone
 
@@ -151,8 +150,7 @@ class MobileViT(SequentialBackbone):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(1.0, in_channels)
-        if variant not in TABLES:
-            raise UserError(f"There is no MobileViT variant {variant!r}; choose one of {', '.join(TABLES)}.")
+        check_choice("variant", variant, TABLES)
         table = TABLES[variant]
         config = ConvConfig("symmetric", norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, build_activation, init_convolutions
-from .contract import Variant
+from .contract import Variant, check_choice
 from .sequential import SequentialBackbone
 
 Groups = Literal[1, 2, 3, 4, 8]
@@ -135,8 +135,7 @@ class ShuffleNetV1(SequentialBackbone):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels)
-        if groups not in CHANNELS:
-            raise UserError(f"groups must be one of {', '.join(map(str, CHANNELS))}, not {groups}.")
+        check_choice("groups", groups, CHANNELS)
         if stem is not None and stem < 1:
             raise UserError(f"stem must be at least 1, not {stem}.")
         if not is_divisible(groups, width, stem):

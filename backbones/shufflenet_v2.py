@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UserError
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, init_convolutions
-from .contract import Variant, Weights
+from .contract import Variant, Weights, check_choice
 from .sequential import Aliases, SequentialBackbone
 
 
@@ -122,8 +121,7 @@ class ShuffleNetV2(SequentialBackbone):
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__(width, in_channels)
-        if width not in CHANNELS:
-            raise UserError(f"ShuffleNetV2 has no width {width}; choose one of {', '.join(map(str, CHANNELS))}.")
+        check_choice("width", width, CHANNELS)
         config = ConvConfig("symmetric", norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)
         stem = ConvNormAct(in_channels, STEM, 3, strides.advance(2)[0], act=activation, config=config)

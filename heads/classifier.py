@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..backbones.blocks import global_avg_pool
+from ..backbones.contract import check_choice
 from ..errors import UserError
 from .contract import ClassDimension, Features, Head, full_precision
 from .predictions import Classification
-
-LOSSES = ("cross_entropy", "binary")
 
 
 class Classifier(Head):
@@ -60,8 +59,7 @@ class Classifier(Head):
             raise UserError(f"Classifier's dropout must be at least 0 and below 1, not {dropout}.")
         if pool_size < 1:
             raise UserError(f"Classifier's pool_size must be at least 1, not {pool_size}.")
-        if loss not in LOSSES:
-            raise UserError(f"Classifier's loss must be {' or '.join(LOSSES)}, not {loss!r}.")
+        check_choice("Classifier's loss", loss, ("cross_entropy", "binary"))
         if not 0 <= label_smoothing < 1:
             raise UserError(f"Classifier's label_smoothing must be at least 0 and below 1, not {label_smoothing}.")
         self.is_binary = loss == "binary"

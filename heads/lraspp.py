@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..backbones.blocks import ConvConfig, ConvNormAct, global_avg_pool
+from ..backbones.contract import check_choice
 from ..errors import UserError
 from .contract import Features, full_precision
 from .pixels import PixelHead, check_options, resize_maps
 
 Pool = Literal["global", "large"]
-POOLS: tuple[Pool, ...] = ("global", "large")
 
 
 class PoolingWindow(NamedTuple):
@@ -70,8 +70,7 @@ class LRASPP(PixelHead):
     ) -> None:
         super().__init__()
         check_options(self, num_classes, channels)
-        if pool not in POOLS:
-            raise UserError(f"LRASPP's pool must be {' or '.join(POOLS)}, not {pool!r}.")
+        check_choice("LRASPP's pool", pool, ("global", "large"))
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] > strides[1]:
             raise UserError(

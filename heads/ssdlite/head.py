@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.blocks import ConvConfig, ConvNormAct
+from ...backbones.contract import check_choice
 from ...errors import UserError
 from ..contract import ClassDimension, Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
@@ -95,10 +96,8 @@ class SSDLite(Head):
         check_pyramid(features)
         if num_classes < 1:
             raise UserError(f"SSDLite needs at least one foreground class, not {num_classes}.")
-        if layout not in ("torchvision", "tensorflow"):
-            raise UserError(f"There is no SSDLite layout {layout!r}; choose torchvision or tensorflow.")
-        if loss not in ("softmax", "focal"):
-            raise UserError(f"There is no SSDLite loss {loss!r}; choose softmax or focal.")
+        check_choice("SSDLite's layout", layout, ("torchvision", "tensorflow"))
+        check_choice("SSDLite's loss", loss, ("softmax", "focal"))
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh

@@ -1,4 +1,4 @@
-"""What the tests of the backbones share: no network, trained-looking weights, and two ways of comparing."""
+"""Fixtures of the backbone tests: no network access, perturbed weights, comparisons."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones.weights import load_state
-from support.weights import TWINS, State, Twin, maps_of
+from support.twins import SMALL_TWINS, State, Twin, maps_of
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test that reaches for the network at once, instead of waiting for an answer."""
+    """Fails a test that accesses the network."""
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a test reached for the network")
@@ -28,7 +28,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def as_if_trained() -> Callable[[nn.Module], nn.Module]:
-    """Move norms and biases away from their initial zeros and ones, which hide half of all mistakes."""
+    """Moves norms and biases away from their initial zeros and ones, which hide many errors."""
 
     def perturb(network: nn.Module) -> nn.Module:
         generator = torch.Generator().manual_seed(1)
@@ -51,7 +51,7 @@ def as_if_trained() -> Callable[[nn.Module], nn.Module]:
 
 @pytest.fixture(scope="session")
 def deviation() -> Callable[[Tensor, Tensor], float]:
-    """Measure the largest difference between two tensors, relative to the largest value of the second."""
+    """Returns the largest difference between two tensors, relative to the largest value of the second."""
 
     def measure(found: Tensor, expected: Tensor) -> float:
         assert found.shape == expected.shape
@@ -62,14 +62,14 @@ def deviation() -> Callable[[Tensor, Tensor], float]:
     return measure
 
 
-@pytest.fixture(params=TWINS.values(), ids=TWINS, scope="module")
+@pytest.fixture(params=SMALL_TWINS.values(), ids=SMALL_TWINS, scope="module")
 def twin(request: pytest.FixtureRequest) -> Twin:
     return request.param
 
 
 @pytest.fixture(scope="module")
 def sources(twin: Twin, as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, State]:
-    """The same weights under both namings, and the maps that they give."""
+    """The same weights with both namings, and the maps that they give."""
     torch.manual_seed(0)
     theirs = as_if_trained(twin.theirs())
     ours = twin.ours()

@@ -1,4 +1,4 @@
-"""Whatever a family cannot build, take or load is refused in one sentence that says what is on offer."""
+"""Invalid arguments, images, maps and weights are refused in one sentence that says what is valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from litmobile.backbones.blocks import ACTIVATIONS, StrideTracker
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of, on_meta
-from support.weights import copy_of, write_zip
+from support.twins import copy_of, write_zip
 
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=name_of)
 
@@ -36,7 +36,7 @@ def families_with(argument: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("family", having, ids=name_of)
 
 
-# ---------------------------------------------------------------------------------------------------------- arguments
+# ------------------------------------------------------------------------------------------------------------ arguments
 
 CHOICES: tuple[tuple[type[SequentialBackbone], str, tuple[Any, ...], tuple[Any, ...]], ...] = (
     (MobileNetV3, "variant", ("medium", "Large", ""), ("large", "small")),
@@ -136,7 +136,7 @@ def test_too_many_arguments_are_refused_with_their_names(family: type[Sequential
     assert_one_sentence(caught.value, family.__name__, list(family.defaults()))
 
 
-# ------------------------------------------------------------------------------------------------------------- images
+# --------------------------------------------------------------------------------------------------------------- images
 
 
 @pytest.mark.parametrize(("taken", "given"), [(3, 1), (3, 4), (1, 3), (4, 3)])
@@ -160,7 +160,7 @@ def test_tensor_of_wrong_rank_is_refused_with_its_shape(
     assert_one_sentence(caught.value, family.__name__, "[N, 3, H, W]", list(shape))
 
 
-# ----------------------------------------------------------------------------------------------------- maps and roles
+# ------------------------------------------------------------------------------------------------------- maps and roles
 
 
 @EVERY_FAMILY
@@ -194,7 +194,7 @@ def test_invalid_map_list_is_refused_with_available_maps(
     assert_one_sentence(caught.value, family.__name__, list(backbone.features))
 
 
-# ------------------------------------------------------------------------------------------------------------ weights
+# -------------------------------------------------------------------------------------------------------------- weights
 
 Arguments = Mapping[str, Any]
 MISFITS: tuple[tuple[type[SequentialBackbone], Arguments, Arguments], ...] = (
@@ -236,12 +236,12 @@ def test_other_shapes_are_refused_with_the_arguments(
     assert all(name in advice for name in differing)
     shapes = [str(list(state[tensor].shape)) for state in (own, there)]
     assert_one_sentence(caught.value, str(path), family.__name__, tensor, shapes)
-    for name, before in own.items():  # a refused load leaves no half-loaded network
+    for name, before in own.items():  # a refused load changes no tensor
         assert torch.equal(backbone.state_dict()[name], before), name
 
 
 def zeros_shaped_like(backbone: nn.Module) -> dict[str, Tensor]:
-    """Zeros of the shapes of the network's tensors, which may be on no device."""
+    """Returns zeros in the shapes of the network's tensors, which may be on the meta device."""
     return {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in backbone.state_dict().items()}
 
 
@@ -252,5 +252,5 @@ def test_unpublished_name_is_refused_with_published_ones(
 ) -> None:
     with pytest.raises(WeightsError, match=re.escape(repr(source))) as caught:
         load_weights(on_meta(family), source)
-    # the dots of published names are not ends of sentences
+    # assert_one_sentence accepts the dots in published names
     assert_one_sentence(caught.value, family.__name__, list(family.published) or "published are none")

@@ -1,4 +1,4 @@
-"""The check of the contract passes what keeps it, ours included, and names what does not."""
+"""check_backbone passes valid backbones, ours included, and names what is wrong with invalid ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from litmobile.backbones import (
 )
 from support.families import name_of
 
-# ---------------------------------------------------------------------------------------------- backbones that keep it
+# ------------------------------------------------------------------------------------------------------ valid backbones
 
 DILATED = {"output_stride": 8, "in_channels": 1}
 SAME = {"padding": "same"}
@@ -73,7 +73,7 @@ def test_network_that_rounds_down_passes_on_even_sizes() -> None:
 
 
 class Valid(Backbone):
-    """Two strided convolutions, a map after each."""
+    """A valid backbone: two strided convolutions, a map after each."""
 
     def __init__(self, channels: int = 4, in_channels: int = 3) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_users_backbone_keeps_the_contract(arguments: dict[str, int]) -> None:
     check_backbone(lambda: Valid(**arguments))
 
 
-# ------------------------------------------------------------------------------------------------ backbones that do not
+# ---------------------------------------------------------------------------------------------------- invalid backbones
 
 
 class WrongChannels(Valid):

@@ -1,4 +1,4 @@
-"""The contract of backbones: who keeps it works everywhere, and every part can be built again from plain values."""
+"""The contract of backbones, and modules that can be rebuilt from plain values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from litmobile.backbones.contract import Configurable, from_config
 from litmobile.errors import WeightsError
 from litmobile.tools.complexity import without_values
 
-# ---------------------------------------------------------------------------------------------- a backbone of a user's
+# ---------------------------------------------------------------------------------------------------- a user's backbone
 
 
 class TwoStage(Backbone):
-    """What a user may write: two strided convolutions, a map after each, and no more than the contract asks for."""
+    """A user's backbone with the minimum that the contract requires: two strided convolutions, a map after each."""
 
     shape_arguments: ClassVar[tuple[str, ...]] = ("channels",)
 
@@ -48,7 +48,7 @@ class TwoStage(Backbone):
 
 
 class Renamed(TwoStage):
-    """A user's variation that takes its constructor over as it is."""
+    """A user's subclass that inherits its constructor."""
 
 
 def test_users_backbone_names_missing_maps_in_one_sentence(assert_one_sentence) -> None:
@@ -88,7 +88,7 @@ def test_incomplete_backbone_cannot_be_built() -> None:
         Half()  # type: ignore[abstract]
 
 
-# ------------------------------------------------------------------------------------------------------ spec and build
+# ----------------------------------------------------------------------------------------------- config and from_config
 
 
 def test_config_holds_only_passed_arguments_by_name() -> None:
@@ -98,7 +98,7 @@ def test_config_holds_only_passed_arguments_by_name() -> None:
     assert by_position.config() == by_name.config()
     assert by_position.config()["init_args"] == {"variant": "small", "width": 0.75}
     assert by_position.config(leave_out=["width"])["init_args"] == {"variant": "small"}
-    assert by_position.arguments["tail"] == "full"  # defaults are asked for separately
+    assert by_position.arguments["tail"] == "full"  # defaults are separate
 
 
 def test_from_config_adds_extra_arguments() -> None:
@@ -165,7 +165,7 @@ def test_unknown_class_is_refused_by_its_path(class_path: str, assert_one_senten
 
 
 class Outer:
-    """Somewhere to nest a class."""
+    """Contains a nested class."""
 
     class Inner(TwoStage):
         """A backbone that is defined inside another class."""
@@ -183,11 +183,11 @@ def test_config_includes_keyword_arguments() -> None:
     assert from_config(Options(5, in_channels=1).config(), Backbone).config() == Options(5, in_channels=1).config()
 
 
-# --------------------------------------------------------------------------------------------------------------- parts
+# ---------------------------------------------------------------------------------------------------------------- parts
 
 
 class Scaled(Configurable):
-    """The smallest part: one argument that must be given, one that may, one by name only."""
+    """A minimal module with a required, an optional and a keyword-only argument."""
 
     def __init__(self, size: int, factor: float = 2.0, *, name: str = "x") -> None:
         super().__init__()

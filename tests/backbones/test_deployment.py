@@ -1,4 +1,4 @@
-"""What is trained can be compiled, exported and run by others: every family, and every head on top, at any batch."""
+"""Every family and head can be compiled, exported and run in ONNX Runtime at any batch size."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import HeadFactory
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from support.families import FAMILIES
-from support.small import SMALL
+from support.families import FAMILIES, SMALL
 
 Perturb = Callable[[nn.Module], nn.Module]
 Deviation = Callable[[Tensor, Tensor], float]
 
 ODD = (33, 47)
-EXAMPLE, OTHERS = 2, (1, 5)  # images in the batch that a network is exported with, and in those that it then meets
+EXAMPLE, OTHERS = 2, (1, 5)  # batch sizes at export and afterwards
 TOLERANCE = 1e-4  # of the largest value
 
 
@@ -42,12 +41,12 @@ def export(network: nn.Module, example: Tensor) -> ExportedProgram:
 
 
 def run_onnx(program: ExportedProgram) -> Callable[[Tensor], list[Tensor]]:
-    """The network as ONNX Runtime computes it."""
+    """Returns a function that runs the network in ONNX Runtime."""
     converted = torch.onnx.export(program, dynamo=True, verbose=False)
     assert converted is not None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # no remarks on constants among the outputs, which anchors are
+    options.log_severity_level = 3  # no warnings about constant outputs, which anchors are
     session = onnxruntime.InferenceSession(
         converted.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -56,11 +55,11 @@ def run_onnx(program: ExportedProgram) -> Callable[[Tensor], list[Tensor]]:
 
 
 def slow_unless(quick: tuple[str, ...], names: Iterable[str]) -> list[Any]:
-    """Names as parameters; those that are not ``quick`` are left to the slow tests."""
+    """Returns names as parameters; those that are not ``quick`` are marked as slow."""
     return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
-# ------------------------------------------------------------------------------------------------------- the backbones
+# -------------------------------------------------------------------------------------------------------- the backbones
 
 
 def with_the_maps_of_every_role(family: str, as_if_trained: Perturb) -> Backbone:
@@ -83,7 +82,7 @@ def test_family_compiles_to_one_equal_graph(family: str, mode: str, as_if_traine
     backbone = with_the_maps_of_every_role(family, as_if_trained).train(mode == "train")
     twin = copy.deepcopy(backbone)
     torch.compiler.reset()
-    # without symbolic sizes, which take many times as long
+    # without symbolic sizes, which are many times slower
     compiled = torch.compile(backbone, backend="eager", fullgraph=True, dynamic=False)
     found, expected = compiled(images_of(EXAMPLE, ODD)), twin(images_of(EXAMPLE, ODD))
     assert list(found) == list(expected)
@@ -94,13 +93,13 @@ def test_family_compiles_to_one_equal_graph(family: str, mode: str, as_if_traine
         assert all(p.grad is not None for p in network.parameters())
     for (name, ours), theirs in zip(backbone.named_parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, msg=lambda said, name=name: f"{name}: {said}")
-    for name, tensor in twin.state_dict().items():  # the running statistics are there
+    for name, tensor in twin.state_dict().items():  # including running statistics
         assert torch.equal(backbone.state_dict()[name], tensor), name
 
 
 @pytest.fixture(scope="module")
 def exported(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Backbone, ExportedProgram]:
-    """A family, and what it is exported to from an example of two images of odd sides."""
+    """A family, and its export with an example of two images of odd size."""
     backbone = with_the_maps_of_every_role(request.param, as_if_trained).eval()
     return backbone, export(backbone, images_of(EXAMPLE, ODD))
 
@@ -131,11 +130,11 @@ def test_onnx_family_gives_equal_maps_at_any_batch_size(
             assert deviation(found, x) <= TOLERANCE
 
 
-# -------------------------------------------------------------------------------------------------- with heads on them
+# ----------------------------------------------------------------------------------------------------------- with heads
 
 
 class Whole(NamedTuple):
-    """A network with its head, the role that it has, and what its images are."""
+    """A network with its head, its role, and the size and type of its images."""
 
     backbone: Callable[[], Backbone]
     head: HeadFactory
@@ -187,7 +186,7 @@ def test_network_compiles_to_one_equal_graph(made: Whole, mode: str, as_if_train
 
 @pytest.fixture(scope="module")
 def whole(request: pytest.FixtureRequest, as_if_trained: Perturb) -> tuple[Whole, Network, ExportedProgram]:
-    """A network with its head, and what it is exported to from an example of two images."""
+    """A network with its head, and its export with an example of two images."""
     made = WHOLE[request.param]
     network = network_of(made, as_if_trained).eval()
     return made, network, export(network, images_of(EXAMPLE, made.size, made.dtype))

@@ -1,4 +1,4 @@
-"""EffNet is the network of its paper (arXiv 1801.06434), which no reference library has: written out anew here."""
+"""EffNet equals its paper (arXiv 1801.06434), written out here because no reference library has it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from support.paper import Paper, assert_equal_with_gradients
 Perturb = Callable[[nn.Module], nn.Module]
 Deviation = Callable[[Tensor, Tensor], float]
 
-SLOPE = 0.3  # of the leaky ReLUs
-BLOCKS = ((32, 64), (64, 128), (128, 256))  # channels inside a block, and those that it puts out
-ADDED = ((256, 512), (512, 1024))  # by the two blocks that are ours
+SLOPE = 0.3  # negative slope of the leaky ReLUs
+BLOCKS = ((32, 64), (64, 128), (128, 256))  # channels inside a block, and of its output
+ADDED = ((256, 512), (512, 1024))  # the two blocks of the extension
 
 TRAINING = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 CLOSING = pytest.mark.parametrize("closing", ["2x1", "1x2"])
 
-# ------------------------------------------------------------------------------------------- the paper, computed anew
+# ----------------------------------------------------------------------------------------------- the paper, written out
 
 
 class Blocks(Paper):
-    """The blocks of the paper from their definition."""
+    """The paper's blocks, written from their definition."""
 
     def post(self, x: Tensor) -> Tensor:
-        """What follows every convolution: first the leaky ReLU, then the batch norm."""
+        """Applies what follows every convolution: leaky ReLU, then batch norm."""
         return self.norm(torch.where(x > 0, x, SLOPE * x))
 
     def block(self, x: Tensor, inner: int, out_channels: int, closing: str) -> Tensor:
@@ -66,19 +66,19 @@ class Blocks(Paper):
 
 
 def zeros_like_columns(x: Tensor) -> Tensor:
-    """A column of zeros beside ``x``."""
+    """Returns a column of zeros to put beside ``x``."""
     return torch.zeros_like(x[..., :1])
 
 
 def pairs(x: Tensor, dim: int, beyond: float) -> tuple[Tensor, Tensor]:
-    """The first and the second of every two rows (``dim`` 2) or columns (3); ``beyond`` follows a last odd one."""
+    """Splits rows (``dim`` 2) or columns (3) into first and second of each pair; ``beyond`` pads an odd number."""
     if x.shape[dim] % 2:
         x = torch.cat((x, torch.full_like(x.narrow(dim, 0, 1), beyond)), dim)
     first, second = x.unflatten(dim, (-1, 2)).unbind(dim + 1)
     return first, second
 
 
-# ------------------------------------------------------------------------------------------------------ the published
+# ------------------------------------------------------------------------------------------------ the published network
 
 
 @TRAINING
@@ -95,18 +95,18 @@ def test_block_equals_the_papers_with_gradients(
     x, expected = images, {}
     for number, (inner, out_channels) in enumerate(BLOCKS, start=1):
         x = expected[f"c{number}"] = paper.block(x, inner, out_channels, closing)
-    assert paper.finished()
+    assert paper.is_finished()
     assert x.shape == (2, 256, -(-size[0] // 8), -(-size[1] // 8))
     assert_equal_with_gradients(found, expected, [images, *network.parameters()])
 
 
 def post(channels: int) -> nn.Sequential:
-    """LeakyReLU, then batch norm with the epsilon and the momentum that Keras has by default."""
+    """LeakyReLU, then batch norm with Keras' default epsilon and momentum."""
     return nn.Sequential(nn.LeakyReLU(SLOPE), nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01))
 
 
 def port() -> nn.Sequential:
-    """The published network for 32×32 px and ten classes as PyTorch ports have it."""
+    """The published network for 32×32 px and ten classes, as in PyTorch ports."""
     layers: list[nn.Module] = []
     before = 3
     for inner, out_channels in BLOCKS:
@@ -126,7 +126,7 @@ def port() -> nn.Sequential:
 
 
 class Ours(nn.Module):
-    """Our network under the classifier with weights of its own for each of the 4×4 cells."""
+    """Our network with the classifier that has its own weights for each of the 4×4 cells."""
 
     def __init__(self, closing: str) -> None:
         super().__init__()
@@ -174,11 +174,11 @@ def test_global_pool_takes_images_of_any_size() -> None:
         assert classifier(network(torch.zeros(2, 3, *size)), size).shape == (2, 10)
 
 
-# --------------------------------------------------------------------------------------------------- what a block has
+# ---------------------------------------------------------------------------------------------------- layers of a block
 
 
 def layers_of(block: nn.Module) -> list[str]:
-    """The kinds of the layers in the order in which they run, and the kernels of the convolutions."""
+    """Returns the types of the layers in the order in which they run, and the kernels of the convolutions."""
     kinds = {nn.LeakyReLU: "leaky ReLU", nn.BatchNorm2d: "norm", RowPool: "pool"}
     return [
         "{}×{}".format(*m.kernel_size) if isinstance(m, nn.Conv2d) else kinds[type(m)]
@@ -217,7 +217,7 @@ def test_norm_options_default_to_keras(arguments: dict[str, Any]) -> None:
     assert norms == {tuple(arguments.values()) or (1e-3, 0.01)}  # Keras' momentum of 0.99 is 0.01 here
 
 
-# ------------------------------------------------------------------------------------------------------ the extension
+# -------------------------------------------------------------------------------------------------------- the extension
 
 
 def test_extension_adds_two_blocks_by_the_same_rule(as_if_trained: Perturb) -> None:
@@ -248,7 +248,7 @@ def test_output_stride_dilates_from_the_changed_pool_on(output_stride: int, spac
     blocks = on_meta(EffNet, extended=True, output_stride=output_stride).layers[2:]
     for block, before, spacing in zip(blocks, (1, *spacings), spacings, strict=False):
         _, row, column, closes = (m for m in block.modules() if isinstance(m, nn.Conv2d))
-        assert row.dilation[1] == before  # it stands before the pool
+        assert row.dilation[1] == before  # it comes before the pool
         assert column.dilation[0] == closes.dilation[1] == spacing
         assert closes.stride == ((1, 2) if spacing == 1 else (1, 1))
         assert [(m.stride, m.dilation) for m in block.modules() if isinstance(m, RowPool)] == [
@@ -260,7 +260,7 @@ def test_output_stride_dilates_from_the_changed_pool_on(output_stride: int, spac
 def test_pool_without_stride_compares_dilated_rows(
     rows: int,
 ) -> None:
-    x = torch.randn(2, 3, rows, 4) - 5  # negative, so that zeros beyond the rim would be seen
+    x = torch.randn(2, 3, rows, 4) - 5  # negative, so that zero padding would change the maximum
     for spacing in (2, 4):
         found = RowPool(1, spacing)(x)
         assert found.shape == x.shape
@@ -277,7 +277,7 @@ def test_missing_role_names_the_extension(assert_one_sentence) -> None:
         assert on_meta(EffNet, extended=True).feature_names(role)
 
 
-# ---------------------------------------------------------------------------------------------------------- the peers
+# ------------------------------------------------------------------------------------------------------------ the peers
 
 PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=name_of)
 

@@ -1,4 +1,4 @@
-"""What MobileNetV2 and MobileNetV3 have beside other families: any width, tails, minimalistic networks."""
+"""Features specific to MobileNetV2 and MobileNetV3: any width, tails, minimalistic networks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
 MAPS = ("c1", "c2", "c3_first", "c3", "c4", "c4_expansion", "c5", "final")
 ACTIVATION_TYPES = tuple(type(build_activation(name)) for name in ACTIVATIONS)
 
-# ---------------------------------------------------------------------------------------------------- sizes and costs
+# ------------------------------------------------------------------------------------------------------ sizes and costs
 
 
 @pytest.mark.parametrize("width", [0.3, 0.35, 0.5, 0.75, 1.0, 1.1, 1.4, 2.0])
@@ -85,7 +85,7 @@ def test_minimalistic_has_3x3_kernels_relu_and_no_gates() -> None:
 @pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3], ids=name_of)
 def test_the_activation_can_be_chosen(family: type[Backbone], name: str) -> None:
     found = {type(m) for m in on_meta(family, activation=name).modules() if isinstance(m, ACTIVATION_TYPES)}
-    kept = {nn.ReLU} if family is MobileNetV3 else set()  # where the paper's tables say ReLU, V3 keeps it
+    kept = {nn.ReLU} if family is MobileNetV3 else set()  # V3 keeps the ReLUs of the paper's tables
     assert found == {type(build_activation(name))} | kept
 
 
@@ -108,7 +108,7 @@ def test_channels_round_to_multiples_of_eight() -> None:
     assert [round_channels(x) for x in (1, 11, 12, 18, 19, 20, 28, 64)] == [8, 16, 16, 24, 24, 24, 32, 64]
 
 
-# ------------------------------------------------------------------------------------------------------ maps on offer
+# ----------------------------------------------------------------------------------------------------------------- maps
 
 
 @pytest.mark.parametrize(("width", "padding"), [(0.3, "same"), (1.1, "symmetric")])
@@ -139,7 +139,7 @@ def test_images_may_have_other_than_three_channels(
     assert backbone(torch.zeros(1, in_channels, 32, 32))["c1"].shape[1] == backbone.features["c1"].channels
 
 
-# ------------------------------------------------------------------------------------------------- taps and selection
+# --------------------------------------------------------------------------------------- default features and selection
 
 
 @pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)

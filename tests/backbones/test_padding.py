@@ -1,4 +1,4 @@
-"""Both paddings are those of the libraries they are named after."""
+"""The "same" padding equals TensorFlow's, and differs from "symmetric" padding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family that torchvision or timm has as well computes the same there, with the same weights."""
+"""Every family that torchvision or timm also has computes the same with the same weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSIFIERS = {"classifier", "fc", "head", "conv_head"}
 
 
 def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn.Module]:
-    """Ours and theirs with the same weights, which came under their names."""
+    """Builds our network and theirs with the same weights, loaded with their names."""
     torch.manual_seed(0)
     theirs = perturb(twin.theirs())
     ours = twin.ours()
@@ -31,7 +31,7 @@ def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn
     momentum = next(m.momentum for m in theirs.modules() if isinstance(m, NORMS))
     for module in ours.modules():
         if isinstance(module, NORMS):
-            module.momentum = momentum  # a recipe's choice, which timm makes otherwise
+            module.momentum = momentum  # a recipe's choice, which differs in timm
     return ours.to(dtype), theirs.to(dtype)
 
 
@@ -64,9 +64,9 @@ def test_maps_and_gradients_equal_the_references(
     assert set(renamed) == {name for name, _ in ours.named_parameters()}
     rounding = 100 * torch.finfo(dtype).eps * max(float(gradient.abs().max()) for gradient in renamed.values())
     for name, parameter in ours.named_parameters():
-        if max(parameter.grad.abs().max(), renamed[name].abs().max()) > rounding:  # else a norm behind it cancels it
+        if max(parameter.grad.abs().max(), renamed[name].abs().max()) > rounding:  # otherwise the next norm cancels it
             assert deviation(parameter.grad, renamed[name]) <= tolerance, name
-    # and in training the norms have counted alike
+    # in training the running statistics are updated equally
     buffers, _ = ours.translate(dict(theirs.named_buffers()))
     for name, buffer in ours.named_buffers():
         torch.testing.assert_close(buffer, buffers[name], rtol=tolerance, atol=tolerance, msg=name)
@@ -98,11 +98,11 @@ def test_maps_equal_the_references_at_other_sizes(
 
 
 def dilate(network: nn.Module, output_stride: int) -> None:
-    """Turns the strides of another library's network beyond ``output_stride`` into dilation, layer by layer."""
+    """Replaces strides beyond ``output_stride`` by dilation in another library's network."""
     nominal = 1
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
-            # two branches share a stride in ShuffleNetV2; what fuses MobileViT's views is not dilated there either
+            # ShuffleNetV2's two branches share a stride; timm does not dilate MobileViT's fusion either
             nominal *= 1 if "branch2" in name and module.stride != (1, 1) else module.stride[0]
             factor = nominal // output_stride
             if factor > 1 and "conv_fusion" not in name:

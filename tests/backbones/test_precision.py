@@ -1,4 +1,4 @@
-"""In bfloat16 a family loses no more than the reference implementation does, and its training step stays finite."""
+"""The bfloat16 error of a family is at most the reference's, and its training steps are finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, EffNet, ShuffleNetV1
 from litmobile.backbones.weights import load_state
-from support.small import SMALL
+from support.families import SMALL
 from support.twins import TWINS, reference_maps
 
 Perturb = Callable[[nn.Module], nn.Module]
@@ -21,7 +21,7 @@ LAYOUTS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.chan
 MARGIN = 1.1
 
 
-# every family that a library has, in two sizes where it has two
+# every family that a library has, in two sizes if there are two
 REFERENCES = (
     "mobilenetv1_100",
     "mobilenet_v2 at width 1.0",
@@ -34,9 +34,9 @@ REFERENCES = (
     "mobilevit_s",
 )
 
-# without a reference: the network, and the most that it may err by in evaluation and in training. Where untrained
-# weights meet the statistics of a small batch, rounding grows from layer to layer: there ShuffleNetV2 errs by a third,
-# torchvision's too
+# without a reference: the network, and its maximum error in evaluation and in training. With untrained weights and
+# the statistics of a small batch, rounding errors grow from layer to layer: the error of ShuffleNetV2 is a third there,
+# as is torchvision's
 ALONE: dict[str, tuple[Callable[[], Backbone], dict[str, float]]] = {
     "ShuffleNetV1-3-groups": (partial(ShuffleNetV1, 3, 0.5), {"eval": 0.01, "train": 0.25}),
     "ShuffleNetV1-8-groups": (partial(ShuffleNetV1, 8, 0.5), {"eval": 0.01, "train": 0.25}),
@@ -50,7 +50,7 @@ def images_of(size: tuple[int, int], layout: torch.memory_format, count: int = 4
 
 
 def error(forward: Callable[[Tensor], Tensor], images: Tensor) -> float:
-    """Root mean square of what a map loses under autocast, as a share of that of the map."""
+    """Returns the root mean square error of a map under autocast, relative to that of the map."""
     with torch.no_grad():
         exact = forward(images)
         with torch.autocast("cpu", torch.bfloat16):
@@ -78,7 +78,7 @@ def test_error_is_at_most_the_references(
     path = {deepest: twin.paths[deepest]}
     found = error(lambda x: ours(x)[deepest], images)
     reference = error(lambda x: reference_maps(theirs, path, x)[deepest], images)
-    assert reference > 1e-4  # else nothing was rounded
+    assert reference > 1e-4  # otherwise nothing was rounded
     assert found <= MARGIN * reference
 
 
@@ -94,9 +94,9 @@ def test_error_without_a_reference_is_small(
     assert 1e-4 < found <= most[mode]
 
 
-# at 32 px the last map has one pixel, at 33 px four, at 64 × 20 px one column. Images of up to 16 columns are left out:
-# the strided depthwise convolution before c5 sees one column then, and PyTorch 2.15 leaves the bfloat16 gradient of its
-# weights undefined on a CPU where memory is channels-last
+# at 32 px the last map has one pixel, at 33 px four, at 64 × 20 px one column. Images of up to 16 columns are omitted:
+# the strided depthwise convolution before c5 then has one column, and with PyTorch 2.15 the bfloat16 gradient of its
+# weights is undefined on a CPU if memory is channels-last
 @LAYOUTS
 @pytest.mark.parametrize("size", [(32, 32), (33, 33), (64, 20)], ids=str)
 @pytest.mark.parametrize("family", SMALL)

@@ -1,4 +1,4 @@
-"""Every backbone that ships keeps the contract: it is rebuilt from its spec, copied and pickled."""
+"""Every exported backbone can be rebuilt from its config, copied and pickled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from litmobile.backbones import (
 from litmobile.backbones.contract import from_config
 from litmobile.tools.complexity import without_values
 
-# ------------------------------------------------------------------------------------------- every backbone that ships
+# ---------------------------------------------------------------------------------------------- every exported backbone
 
 SHIPPED = [
     cls
@@ -40,8 +40,8 @@ SHIPPED = [
 ]
 REQUIRED: dict[type[Backbone], dict[str, Any]] = {TimmBackbone: {"name": "mobilenetv4_conv_small"}}
 
-# another value than the default for every argument whose type does not offer one
-OTHERWISE: dict[str, Any] = {
+# a value other than the default for every argument whose type does not list its values
+OTHER_VALUES: dict[str, Any] = {
     "width": 0.5,
     "output_stride": 16,
     "in_channels": 4,
@@ -51,11 +51,11 @@ OTHERWISE: dict[str, Any] = {
     "stem": 30,
     "image_size": [64, 96],
 }
-# what else has to be given with an argument
-BESIDE: dict[str, dict[str, Any]] = {"image_size": {"name": "swin_tiny_patch4_window7_224"}}
-UNTRIED = "an argument that this test knows no value for: add one to OTHERWISE"
-# all arguments at once, for the backbones where any combination will do
-ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
+# arguments that another argument requires
+REQUIRED_WITH: dict[str, dict[str, Any]] = {"image_size": {"name": "swin_tiny_patch4_window7_224"}}
+UNTESTED = "an argument that this test knows no value for: add one to OTHER_VALUES"
+# all arguments at once, for the backbones that accept any combination
+ALL_OTHER_VALUES: list[tuple[type[Backbone], dict[str, Any]]] = [
     (
         MobileNetV1,
         {
@@ -149,7 +149,7 @@ ALL_OTHERWISE: list[tuple[type[Backbone], dict[str, Any]]] = [
 
 
 def options(annotation: object) -> list[object]:
-    """Values that the annotation of an argument offers: of literals, truth values and unions of them."""
+    """Returns the values that an annotation lists: of literals, booleans and unions of them."""
     if annotation is bool:
         return [False, True]
     if typing.get_origin(annotation) is typing.Literal:
@@ -160,22 +160,22 @@ def options(annotation: object) -> list[object]:
 
 
 def one_argument_otherwise() -> list[Any]:
-    """Every shipped backbone with its defaults, and with each of its arguments at every value on offer."""
+    """Returns every exported backbone with its defaults, and with each argument at every other value."""
     cases = []
     for cls in SHIPPED:
         required = REQUIRED.get(cls, {})
         cases.append(pytest.param(cls, required, id=f"{cls.__name__}-default"))
         hints = typing.get_type_hints(cls.__init__)
         for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
-            values = [v for v in options(hints[name]) if v != parameter.default] or [OTHERWISE.get(name, UNTRIED)]
-            given = required | BESIDE.get(name, {})
+            values = [v for v in options(hints[name]) if v != parameter.default] or [OTHER_VALUES.get(name, UNTESTED)]
+            given = required | REQUIRED_WITH.get(name, {})
             cases += [pytest.param(cls, given | {name: v}, id=f"{cls.__name__}-{name}={v}") for v in values]
     return cases
 
 
 EVERY_CASE = [
     *one_argument_otherwise(),
-    *(pytest.param(cls, arguments, id=f"{cls.__name__}-all") for cls, arguments in ALL_OTHERWISE),
+    *(pytest.param(cls, arguments, id=f"{cls.__name__}-all") for cls, arguments in ALL_OTHER_VALUES),
 ]
 
 
@@ -185,12 +185,12 @@ def shapes(network: nn.Module) -> dict[str, torch.Size]:
 
 @pytest.mark.parametrize(("cls", "arguments"), EVERY_CASE)
 def test_backbone_is_rebuilt_from_its_config(cls: type[Backbone], arguments: dict[str, Any], tmp_path: Path) -> None:
-    assert UNTRIED not in arguments.values()
+    assert UNTESTED not in arguments.values()
     with without_values():
         backbone = cls(**arguments)
         config = backbone.config()
         assert config["init_args"] == arguments
-        torch.save(config, tmp_path / "spec.pt")  # as a checkpoint keeps it
+        torch.save(config, tmp_path / "spec.pt")  # as a checkpoint stores it
         stored = torch.load(tmp_path / "spec.pt", weights_only=True)
         assert stored == json.loads(json.dumps(config)) == config
         again = from_config(stored, Backbone)
@@ -203,14 +203,14 @@ def test_backbone_is_rebuilt_from_its_config(cls: type[Backbone], arguments: dic
     assert repr(again) == repr(backbone)  # strides, padding, activations, epsilon and momentum
 
 
-@pytest.mark.parametrize("cls", [cls for cls in SHIPPED if cls not in REQUIRED])  # not all of timm's take all
+@pytest.mark.parametrize("cls", [cls for cls in SHIPPED if cls not in REQUIRED])  # timm networks differ
 def test_all_arguments_are_tested_together(cls: type[Backbone]) -> None:
-    tried, defaults = dict(ALL_OTHERWISE)[cls], cls.defaults()
+    tried, defaults = dict(ALL_OTHER_VALUES)[cls], cls.defaults()
     assert set(tried) == set(defaults)
     assert [name for name, value in tried.items() if value == defaults[name]] == []
 
 
-@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)
+@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHER_VALUES)
 def test_rebuilt_backbone_gives_the_same_maps(cls: type[Backbone], arguments: dict[str, Any]) -> None:
     torch.manual_seed(0)
     backbone = cls(**arguments).eval()
@@ -229,7 +229,7 @@ def test_rebuilt_backbone_gives_the_same_maps(cls: type[Backbone], arguments: di
     [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))],
     ids=["deepcopy", "pickle"],
 )
-@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHERWISE)
+@pytest.mark.parametrize(("cls", "arguments"), ALL_OTHER_VALUES)
 def test_copies_keep_arguments_weights_and_selection(
     cls: type[Backbone], arguments: dict[str, Any], duplicate: Any, selected: bool
 ) -> None:
@@ -250,7 +250,7 @@ def test_copies_keep_arguments_weights_and_selection(
         expected, found = original(images), twin(images)
         assert list(found) == list(expected)
         assert all(torch.equal(found[name], expected[name]) for name in expected)
-        for parameter in twin.parameters():  # and nothing is shared
+        for parameter in twin.parameters():  # nothing is shared
             parameter.zero_()
         assert all(torch.equal(x, expected[name]) for name, x in original(images).items())
 

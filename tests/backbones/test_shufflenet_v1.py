@@ -1,4 +1,4 @@
-"""ShuffleNetV1 is the network of its paper (arXiv 1707.01083), which no reference library has: computed anew here."""
+"""ShuffleNetV1 equals its paper (arXiv 1707.01083), written out here because no reference library has it."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 REPEATS = (4, 8, 4)
 EVERY_GROUPS = pytest.mark.parametrize("groups", STAGE_2)
 
-# ------------------------------------------------------------------------------------------- the paper, computed anew
+# ----------------------------------------------------------------------------------------------- the paper, written out
 
 
 class ShuffleNet(Paper):
-    """The layers from the paper's definitions; ``groups`` are those of the 1×1 convolutions."""
+    """The paper's layers, written from their definitions; ``groups`` is that of the 1×1 convolutions."""
 
     def __init__(self, network: nn.Module, groups: int) -> None:
         super().__init__(network)
         self.groups = groups
 
     def pointwise(self, x: Tensor, out_channels: int, groups: int) -> Tensor:
-        """A 1×1 whose output channels see the input channels of their own group only."""
+        """Applies a 1×1 whose output channels depend only on the input channels of their group."""
         seen, made = x.shape[1] // groups, out_channels // groups
         weight = self.weight(out_channels, seen, 1, 1)
         outputs = []
@@ -42,14 +42,14 @@ class ShuffleNet(Paper):
         return torch.cat(outputs, dim=1)
 
     def depthwise(self, x: Tensor, stride: int) -> Tensor:
-        """A 3×3 in which every channel sees itself only."""
+        """Applies a 3×3 in which every channel depends only on itself."""
         weight = self.weight(x.shape[1], 1, 3, 3)
         return sum(
             weight[:, 0, row, column, None, None] * window for row, column, window in windows(x, stride, border=0.0)
         )
 
     def stem(self, x: Tensor, channels: int) -> Tensor:
-        """3×3, stride 2, to every channel from every channel; batch norm, ReLU; 3×3 max-pool of stride 2."""
+        """Applies a full 3×3 of stride 2, batch norm, ReLU and a 3×3 max-pool of stride 2."""
         weight = self.weight(channels, x.shape[1], 3, 3)
         x = sum(
             torch.einsum("nihw,oi->nohw", window, weight[:, :, row, column])
@@ -59,18 +59,18 @@ class ShuffleNet(Paper):
         return torch.stack([window for _, _, window in windows(x, 2, border=float("-inf"))]).amax(0)
 
     def unit(self, x: Tensor, out_channels: int, first_groups: int, strided: bool) -> Tensor:
-        """Figure 2 b, or c where it is strided."""
-        bottleneck = a_quarter(out_channels, self.groups)
+        """Computes the unit of figure 2 b, or of figure 2 c if it is strided."""
+        bottleneck = round_up_quarter(out_channels, self.groups)
         y = self.norm(self.pointwise(x, bottleneck, first_groups)).relu()
-        y = shuffled(y, self.groups)
+        y = shuffle(y, self.groups)
         y = self.norm(self.depthwise(y, 2 if strided else 1))
         if not strided:
             return (x + self.norm(self.pointwise(y, out_channels, self.groups))).relu()
         y = self.norm(self.pointwise(y, out_channels - x.shape[1], self.groups))
-        return torch.cat((averaged(x), y), dim=1).relu()
+        return torch.cat((average_pool(x), y), dim=1).relu()
 
     def network(self, images: Tensor, width: float, stem: int) -> dict[str, Tensor]:
-        """Table 1: the maps at strides 4, 8, 16 and 32."""
+        """Computes the maps of table 1 at strides 4, 8, 16 and 32."""
         x = self.stem(images, stem)
         maps = {"c2": x}
         for stage, repeats in enumerate(REPEATS):
@@ -82,7 +82,7 @@ class ShuffleNet(Paper):
 
 
 def windows(x: Tensor, stride: int, border: float) -> list[tuple[int, int, Tensor]]:
-    """For each of the nine places of a 3×3 kernel, what lies under it at every stop, one ``border`` cell around."""
+    """Returns, for each of the nine positions in a 3×3 kernel, its inputs at all steps, padded with ``border``."""
     height, width = x.shape[-2:]
     padded = x.new_full((*x.shape[:2], height + 2, width + 2), border)
     padded[:, :, 1:-1, 1:-1] = x
@@ -93,13 +93,13 @@ def windows(x: Tensor, stride: int, border: float) -> list[tuple[int, int, Tenso
     ]
 
 
-def averaged(x: Tensor) -> Tensor:
-    """3×3 average pool of stride 2, the border counting as zeros."""
+def average_pool(x: Tensor) -> Tensor:
+    """Applies a 3×3 average pool of stride 2 with zero padding."""
     return sum(window for _, _, window in windows(x, 2, border=0.0)) / 9
 
 
-def shuffled(x: Tensor, groups: int) -> Tensor:
-    """Channel ``i`` of group ``j`` goes to place ``i · groups + j``: (groups, n) → transposed → flattened."""
+def shuffle(x: Tensor, groups: int) -> Tensor:
+    """Moves channel ``i`` of group ``j`` to position ``i · groups + j``: (groups, n) → transposed → flattened."""
     per_group = x.shape[1] // groups
     places: list[Tensor] = [x[:, 0]] * x.shape[1]
     for j in range(groups):
@@ -108,16 +108,16 @@ def shuffled(x: Tensor, groups: int) -> Tensor:
     return torch.stack(places, dim=1)
 
 
-def a_quarter(channels: int, groups: int) -> int:
-    """A quarter of the unit's output, or what comes next that the groups divide."""
+def round_up_quarter(channels: int, groups: int) -> int:
+    """Returns a quarter of the unit's output channels, rounded up to a multiple of ``groups``."""
     quarter = channels // 4
     while quarter % groups:
         quarter += 1
     return quarter
 
 
-def a_unit(groups: int, strided: bool, first_groups: int | None = None) -> ShuffleUnit:
-    """A unit from 24 channels to 24, or 72 where it is strided, whose bottleneck not all groups divide at once."""
+def build_unit(groups: int, strided: bool, first_groups: int | None = None) -> ShuffleUnit:
+    """Builds a unit from 24 channels to 24, or to 72 if it is strided; its bottleneck depends on ``groups``."""
     return ShuffleUnit(
         24,
         72 if strided else 24,
@@ -143,12 +143,12 @@ def test_unit_equals_the_papers_with_gradients(
     groups: int, strided: bool, first: str, training: bool, as_if_trained: Perturb
 ) -> None:
     first_groups = groups if first == "grouped" else 1
-    unit = as_if_trained(a_unit(groups, strided, first_groups)).double().train(training)
+    unit = as_if_trained(build_unit(groups, strided, first_groups)).double().train(training)
     x = torch.randn(2, 24, 7, 10, dtype=torch.float64, requires_grad=True)
     found = {"unit": unit(x)}
     paper = ShuffleNet(unit, groups)
     expected = {"unit": paper.unit(x, 72 if strided else 24, first_groups, strided)}
-    assert paper.finished()
+    assert paper.is_finished()
     assert_equal_with_gradients(found, expected, [x, *unit.parameters()])
 
 
@@ -160,18 +160,18 @@ def test_network_equals_the_papers_with_gradients(
     network = as_if_trained(ShuffleNetV1(groups, width, stem)).double().train(training)
     images = torch.randn(2, 3, 33, 66, dtype=torch.float64, requires_grad=True)
     found = network(images)
-    del found["c1"]  # the stem before its pool
+    del found["c1"]  # the stem without its pool
     paper = ShuffleNet(network, groups)
     expected = paper.network(images, width, stem)
-    assert paper.finished()
+    assert paper.is_finished()
     assert_equal_with_gradients(found, expected, [images, *network.parameters()])
 
 
-# --------------------------------------------------------------------------------------------------- what a unit does
+# ----------------------------------------------------------------------------------------------------- layers of a unit
 
 
-def watched(unit: ShuffleUnit, x: Tensor) -> dict[str, Tensor]:
-    """What the unit makes of ``x``, and on the way what its three convolutions with their norms are given and give."""
+def record_outputs(unit: ShuffleUnit, x: Tensor) -> dict[str, Tensor]:
+    """Returns the unit's output for ``x``, and the inputs and outputs of its three convolutions with norms."""
     seen: dict[str, Tensor] = {}
 
     def watch(name: str) -> Callable[..., None]:
@@ -189,24 +189,24 @@ def watched(unit: ShuffleUnit, x: Tensor) -> dict[str, Tensor]:
 @EVERY_GROUPS
 def test_shuffle_transposes_groups_and_channels(groups: int) -> None:
     """Channel i of group j moves to position i · groups + j."""
-    unit = a_unit(groups, strided=False).eval()
-    seen = watched(unit, torch.randn(1, 24, 5, 5))
+    unit = build_unit(groups, strided=False).eval()
+    seen = record_outputs(unit, torch.randn(1, 24, 5, 5))
     before, after = seen["out of squeeze"], seen["into depthwise"]
     assert not torch.equal(before, torch.zeros_like(before))
     per_group = before.shape[1] // groups
     for j in range(groups):
         for i in range(per_group):
             assert torch.equal(after[:, i * groups + j], before[:, j * per_group + i])
-    assert torch.equal(seen["into expand"], seen["out of depthwise"])  # and there is no second shuffle
+    assert torch.equal(seen["into expand"], seen["out of depthwise"])  # no second shuffle
 
 
 @pytest.mark.parametrize("groups", [2, 3, 4, 8])
 def test_second_1x1_sees_all_groups_of_the_first(groups: int) -> None:
-    unit = ShuffleNetV1(groups, activation="leaky_relu").eval().layers[3]  # in stage 2; no ReLU to stop a gradient
+    unit = ShuffleNetV1(groups, activation="leaky_relu").eval().layers[3]  # no ReLU stops gradients
     assert isinstance(unit, ShuffleUnit)
     channels = STAGE_2[groups]
     x = torch.randn(1, channels, 3, 3, requires_grad=True)
-    branch = watched(unit, x)["out of expand"]
+    branch = record_outputs(unit, x)["out of expand"]
     for first_of_group in range(0, channels, channels // groups):
         (gradient,) = torch.autograd.grad(branch[:, first_of_group].sum(), x, retain_graph=True)
         assert (gradient.abs().sum((0, 2, 3)).reshape(groups, -1).sum(1) > 0).all()
@@ -215,21 +215,21 @@ def test_second_1x1_sees_all_groups_of_the_first(groups: int) -> None:
 @STRIDED
 def test_relus_follow_only_first_1x1_and_shortcut(strided: bool) -> None:
     x = torch.randn(2, 24, 6, 6)
-    seen = watched(a_unit(3, strided), x)
+    seen = record_outputs(build_unit(3, strided), x)
     for name in ("out of squeeze", "unit"):
         assert seen[name].min() == 0
         assert seen[name].max() > 0
     assert seen["out of depthwise"].min() < 0
     assert seen["out of expand"].min() < 0
     branch = seen["out of expand"]
-    joined = torch.cat((averaged(x), branch), dim=1) if strided else x + branch
-    torch.testing.assert_close(seen["unit"], joined.relu())  # the shortcut passes the ReLU, too
+    joined = torch.cat((average_pool(x), branch), dim=1) if strided else x + branch
+    torch.testing.assert_close(seen["unit"], joined.relu())  # the ReLU also applies to the shortcut
 
 
 def test_strided_unit_concatenates_its_pooled_input_first() -> None:
-    x = torch.rand(1, 24, 5, 8)  # positive, so that the ReLU leaves the pooled input as it is
+    x = torch.rand(1, 24, 5, 8)  # positive, so that the ReLU does not change the pooled input
     with torch.no_grad():
-        found = a_unit(3, strided=True)(x)
+        found = build_unit(3, strided=True)(x)
     assert found.shape == (1, 72, 3, 4)
     for row, column in ((1, 1), (1, 2)):  # cells away from the border are plain means
         window = x[0, :, 2 * row - 1 : 2 * row + 2, 2 * column - 1 : 2 * column + 2]

@@ -1,4 +1,4 @@
-"""ShuffleNetV1 has the paper's channels and figures (arXiv 1707.01083), and says which channels its groups divide."""
+"""ShuffleNetV1 has the paper's channels and figures (arXiv 1707.01083), and refuses indivisible channels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 REPEATS = (4, 8, 4)
 EVERY_GROUPS = pytest.mark.parametrize("groups", STAGE_2)
 
-# ------------------------------------------------------------------------------------------------------ table 1 and 2
+# -------------------------------------------------------------------------------------------------------- table 1 and 2
 
 
 def stem_of(groups: int, width: float) -> int | None:
-    """A stem for the pairs whose own the groups do not suit."""
+    """Returns a stem for the pairs whose default the groups do not divide."""
     return 8 if width == 0.25 and groups in (4, 8) else None
 
 
@@ -64,7 +64,7 @@ def test_stems_are_those_of_the_authors_release(width: float, stems: dict[int, i
         assert on_meta(ShuffleNetV1, groups=groups, width=width).features["c2"] == (channels, 4)
 
 
-# groups: parameters and multiply-adds in millions, as they were worked out from the paper
+# groups: parameters and multiply-adds in millions, derived from the paper
 FIGURES: dict[float, dict[int, tuple[str, str]]] = {
     0.25: {1: ("0.210", "11.0"), 2: ("0.267", "11.2"), 3: ("0.306", "11.0")},
     0.5: {
@@ -108,7 +108,7 @@ EVERY_FIGURE = [(groups, width, *figures) for width, row in FIGURES.items() for 
 
 
 def variant_of(groups: int, width: float) -> Variant:
-    """The one variant that is listed for these arguments."""
+    """Returns the variant with these arguments."""
     listed = {
         (arguments["groups"], arguments["width"], arguments["stem"]): variant
         for variant in ShuffleNetV1.variants
@@ -127,7 +127,7 @@ def test_parameters_and_multiply_adds_match_the_paper(
     assert listed.multiply_adds is not None
     digits = len(parameters.partition(".")[2])
     assert f"{listed.parameters / 1e6:.{digits}f}" == parameters
-    assert abs(listed.multiply_adds - float(multiply_adds)) < 0.06  # one digit, of a number that was rounded before
+    assert abs(listed.multiply_adds - float(multiply_adds)) < 0.06  # one digit of a rounded number
 
 
 def test_every_variant_has_the_accuracy_of_the_papers_tables() -> None:
@@ -138,7 +138,7 @@ def test_every_variant_has_the_accuracy_of_the_papers_tables() -> None:
     assert len(measured) == sum(map(len, ERRORS.values()))
 
 
-# ------------------------------------------------------------------------------------------- channels that do not fit
+# --------------------------------------------------------------------------------------------- channels that do not fit
 
 IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"groups": 4, "width": 0.25},
@@ -165,9 +165,9 @@ def test_indivisible_channels_are_refused_with_remedies(arguments: dict[str, Any
     for remedy in advice:
         name, value = re.fullmatch(r"(stem|width|groups)=([\d.]+)(?: without a stem)?", remedy).groups()  # type: ignore[union-attr]
         changed = {name: float(value) if name == "width" else int(value)}
-        assert changed.items().isdisjoint(arguments.items())  # what was given is no remedy
+        assert changed.items().isdisjoint(arguments.items())  # a remedy changes something
         kept = arguments | ({"stem": None} if "without" in remedy else {})
-        on_meta(ShuffleNetV1, **kept | changed)  # and all else can stay as it was
+        on_meta(ShuffleNetV1, **kept | changed)  # everything else stays unchanged
 
 
 @pytest.mark.parametrize("groups", [4, 8])

@@ -1,4 +1,4 @@
-"""Any timm network that gives feature maps is a backbone like our own."""
+"""Any timm network with feature maps is a backbone like our own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NHWC = "swin_tiny_patch4_window7_224"
 
 
 class Family(NamedTuple):
-    """A timm network: its maps, an input that it takes, and what of the whole network is no backbone."""
+    """A timm network: its maps, a valid input size, and the names of its layers after the backbone."""
 
     maps: dict[str, Feature]
     size: tuple[int, int]
@@ -57,14 +57,14 @@ def images_for(name: str) -> Tensor:
 
 @pytest.fixture(scope="module")
 def whole_networks(as_if_trained: Callable[[nn.Module], nn.Module]) -> dict[str, nn.Module]:
-    """Every family's whole timm network with its classifier, drawn at random."""
+    """The whole timm network of every family with its classifier and random weights."""
     torch.manual_seed(0)
     return {name: as_if_trained(timm.create_model(name)).eval() for name in FAMILIES}
 
 
 @pytest.fixture(scope="module")
 def loaded(whole_networks: dict[str, nn.Module]) -> Loaded:
-    """Every family as a backbone with the weights of its whole network; copy it before changing it."""
+    """Every family as a backbone with the weights of its whole network; copy before you change it."""
     backbones = {name: TimmBackbone(name).eval() for name in FAMILIES}
     return {name: (b, load_state(b, whole_networks[name].state_dict(), name)) for name, b in backbones.items()}
 
@@ -85,7 +85,7 @@ def narrowed(request: pytest.FixtureRequest, loaded: Loaded) -> Narrowed:
     return Narrowed(name, positions, backbone.eval())
 
 
-# ------------------------------------------------------------------------------------------------------ maps and taps
+# ----------------------------------------------------------------------------------------------------------------- maps
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -172,7 +172,7 @@ def test_maps_beyond_timms_default_are_available() -> None:
         assert backbone(torch.zeros(1, 3, 64, 96))["c5"].shape == (1, backbone.features["c5"].channels, 2, 3)
 
 
-# ---------------------------------------------------------------------------------------------------------- image size
+# ----------------------------------------------------------------------------------------------------------- image size
 
 
 def test_network_takes_images_of_its_image_size() -> None:
@@ -217,7 +217,7 @@ def test_image_size_must_be_height_and_width(assert_one_sentence) -> None:
     assert_one_sentence(caught.value, ["image_size", "(3, 224, 224)"])
 
 
-# ----------------------------------------------------------------------------------------------------------- selection
+# ------------------------------------------------------------------------------------------------------------ selection
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_select_keeps_mode_and_precision() -> None:
     assert {p.dtype for p in backbone.parameters()} == {torch.float64}
 
 
-# ------------------------------------------------------------------------------------------------------------- weights
+# -------------------------------------------------------------------------------------------------------------- weights
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -320,7 +320,7 @@ def test_own_saved_weights_load_completely(name: str, loaded: Loaded) -> None:
     assert all(torch.equal(x, found[key]) for key, x in source.state_dict().items())
 
 
-# -------------------------------------------------------------------------------------------------------------- errors
+# --------------------------------------------------------------------------------------------------------------- errors
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every published variant of every family is the network that the papers count, tap and measure."""
+"""Every published variant has the paper's parameters, multiply-adds, maps and accuracy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.families import ROLES, VARIANTS, on_meta, parameters_of
 
 
 def with_classifier(family: type[SequentialBackbone], variant: Variant) -> tuple[SequentialBackbone, Classifier]:
-    """The variant narrowed to what its published classifier takes, and that classifier."""
+    """Returns the variant, narrowed for its published classifier, and that classifier."""
     backbone = on_meta(family, **variant.arguments)
     maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}

@@ -1,4 +1,4 @@
-"""The page about parts of one's own: its code trains on the command line, and its run is loaded by its path."""
+"""The classes of docs/own_parts.md train on the command line, and their run can be loaded by its path."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_page_fits_a_screen() -> None:
 
 
 def as_tables(coco: Path, root: Path) -> None:
-    """Write a data set in COCO's layout as the page's does: root/SPLIT.csv beside the pictures."""
+    """Write a data set in COCO's layout as the page's does: root/SPLIT.csv beside the images."""
     for split in ("train", "val"):
         content = json.loads((coco / "annotations" / f"instances_{split}.json").read_text())
         files = {image["id"]: image["file_name"] for image in content["images"]}
@@ -67,10 +67,10 @@ def test_own_parts_train_and_load_from_the_run(shapes: Path, tmp_path: Path, mon
         "import sys, litmobile; network = litmobile.load(sys.argv[1]); found = network.predict(sys.argv[2]); "
         "print(type(network.backbone), type(network.head), len(found.scores))"
     )
-    picture = next((shapes / "val").glob("*.jpg"))
+    image = next((shapes / "val").glob("*.jpg"))
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     answer = subprocess.run(
-        [sys.executable, "-c", use, str(tmp_path / "run"), str(picture)],
+        [sys.executable, "-c", use, str(tmp_path / "run"), str(image)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""What the tests of the heads share: backbones to sit on."""
+"""Fixtures of the head tests: backbones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from litmobile.backbones import Backbone, TimmBackbone
-from support.small import SMALL, small_for
+from support.families import SMALL, small_for
 
-# by name: for the role of the head, a fresh backbone
+# by name: a function from the head's role to a new backbone
 BACKBONES: dict[str, Callable[[str], Backbone]] = {
     **{family: partial(small_for, family) for family in SMALL},
     "resnet18": lambda role: TimmBackbone("resnet18"),
@@ -19,5 +19,5 @@ BACKBONES: dict[str, Callable[[str], Backbone]] = {
 
 @pytest.fixture(params=BACKBONES, scope="module")
 def backbone_for(request: pytest.FixtureRequest) -> Callable[[str], Backbone]:
-    """Each kind of backbone in turn: role → a fresh one."""
+    """Returns a function from a role to a new backbone, for each kind of backbone."""
     return BACKBONES[request.param]

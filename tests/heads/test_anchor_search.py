@@ -1,4 +1,4 @@
-"""How anchors reach objects, against brute force, and the anchors that are suggested for them."""
+"""Anchor recall equals brute force, and the search finds better anchors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = (320, 320)
 
 
 def boxes_in(size: tuple[int, int], count: int, sides: tuple[float, float] = (4, 300), seed: int = 0) -> Tensor:
-    """Random boxes inside an input of ``size``, float64."""
+    """Returns random float64 boxes inside an input of ``size``."""
     generator = torch.Generator().manual_seed(seed)
     limits = torch.tensor([size[1], size[0]], dtype=torch.float64)
     extent = sides[0] + torch.rand(count, 2, generator=generator, dtype=torch.float64) * (sides[1] - sides[0])
@@ -32,7 +32,7 @@ def boxes_in(size: tuple[int, int], count: int, sides: tuple[float, float] = (4,
 
 
 def figures(options: AnchorOptions, boxes: Tensor, size: tuple[int, int] = SIZE) -> tuple[float, float]:
-    """Share of ``boxes`` reached, and mean IoU, with all anchors laid."""
+    """Returns recall and mean IoU of ``boxes``, from all anchors."""
     iou = box_iou(boxes, options.build_generator()(GRIDS, size, boxes)).amax(1)
     return (iou >= 0.5).double().mean().item(), iou.mean().item()
 

@@ -1,4 +1,4 @@
-"""The classifier's losses and scores, against timm's and by hand."""
+"""The classifier's losses and scores equal timm's."""
 
 from __future__ import annotations
 

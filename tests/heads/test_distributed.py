@@ -1,4 +1,4 @@
-"""Two processes train every head on every family in step, and no parameter is left out."""
+"""Two processes train every head on every family together, and every parameter learns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Outcome = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    """What each of the processes found, after one start for all combinations, which takes longer than the steps."""
+    """The outcomes of both processes, which start once because starting takes longer than all steps."""
     folder = tmp_path_factory.mktemp("pair")
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=train, args=(str(folder), rank)) for rank in range(PROCESSES)]

@@ -1,4 +1,4 @@
-"""Every head learns on every backbone, LR-ASPP is torchvision's, and a head says where it cannot sit."""
+"""Every head learns on every backbone, LR-ASPP equals torchvision's, and unusable maps are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OneSentence = Callable[..., None]
 
 
 def boxes_of_all_sizes(size: tuple[int, int]) -> BoxTargets:
-    """Six objects in the first image, one for the anchors of each level; none in the second."""
+    """Returns six objects in the first image, one for the anchors of each level, and none in the second."""
     shares = torch.tensor([0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
     corners = torch.stack((torch.zeros(6), torch.zeros(6), shares * min(size), shares * min(size)), dim=-1)
     labels = torch.full((BATCH, 7), -1)
@@ -48,7 +48,7 @@ def label_maps(size: tuple[int, int]) -> Tensor:
 
 
 class Kind(NamedTuple):
-    """A head, the role whose maps it takes, and something for it to learn on images of a size."""
+    """A head, its role, and a function that returns targets for images of a size."""
 
     make: HeadFactory
     role: str
@@ -68,7 +68,7 @@ HEADS = {
 
 
 class Pair(nn.Module):
-    """A backbone narrowed to what a head takes, under that head."""
+    """A backbone with a head, narrowed to the head's maps."""
 
     def __init__(self, backbone: Backbone, make: HeadFactory, role: str, maps: tuple[str, ...] | None = None) -> None:
         super().__init__()
@@ -146,9 +146,9 @@ def peer() -> nn.Module:
 
 
 def with_weights_of(peer: nn.Module) -> Network:
-    """Our LR-ASPP with all tensors of torchvision's, and not one left over."""
+    """Builds our LR-ASPP with all tensors of torchvision's."""
     classes = [f"class_{k}" for k in range(NUM_CLASSES)]
-    normalised = Preprocessing((64, 64), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the peer takes images as they are
+    normalised = Preprocessing((64, 64), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # the peer does not normalise
     maps = ("c3_first", "final")  # torchvision's fine branch sits on the first block at stride 8
     network = Network(MobileNetV3(output_stride=16), LRASPP, classes, normalised, feature_maps=maps).double()
     report = load_state_into(network, split_state(network.head, peer.state_dict()), "torchvision")
@@ -161,9 +161,9 @@ def relative(a: Tensor, b: Tensor) -> float:
 
 
 def assert_same_gradients(network: nn.Module, peer: nn.Module, prefix: str) -> None:
-    """Compare the gradients of our parameters under ``prefix`` with those of ``peer``, relative to the largest."""
+    """Asserts that gradients of parameters with ``prefix`` equal those of ``peer``, relative to the largest."""
     gradients = copy.deepcopy(peer)
-    with torch.no_grad():  # the peer's gradients as weights, so that copying pairs them with ours
+    with torch.no_grad():  # gradients stored as weights, so that the loader matches them with ours
         for held, parameter in zip(gradients.parameters(), peer.parameters(), strict=True):
             held.copy_(parameter.grad)
     theirs = dict(with_weights_of(gradients).named_parameters())
@@ -227,7 +227,7 @@ def test_unlabelled_pixels_are_ignored(labelled: int) -> None:
 
 
 def dense_heads() -> list[tuple[Head, tuple[int, ...], Tensor]]:
-    """The heads without boxes: a head, the shape of its logits, and targets."""
+    """Returns the heads without boxes: a head, the shape of its logits, and targets."""
     return [
         (LRASPP(FEATURES, NUM_CLASSES), (BATCH, NUM_CLASSES, 9, 11), label_maps((9, 11))),
         (RASPP(FEATURES, NUM_CLASSES), (BATCH, NUM_CLASSES, 9, 11), label_maps((9, 11))),
@@ -254,7 +254,7 @@ def test_losses_keep_double_precision(head: Head, shape: tuple[int, ...], target
     torch.testing.assert_close(loss, F.cross_entropy(logits, targets, ignore_index=IGNORED), rtol=1e-12, atol=0)
 
 
-# heads that cannot sit where they are put
+# maps that a head cannot use
 
 
 def without_coarse_maps() -> Backbone:
@@ -263,7 +263,7 @@ def without_coarse_maps() -> Backbone:
     return backbone
 
 
-CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
+UNUSABLE_MAPS: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "SSDLite on maps of one stride": (lambda: Pair(MobileNetV3(output_stride=16), SSDLite, "detection"), ("final",)),
     "SSDLite on maps in the wrong order": (
         lambda: SSDLite({"c5": Feature(8, 32), "c4": Feature(8, 16)}, 3),
@@ -302,10 +302,10 @@ CANNOT_SIT: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize(("build", "mentioned"), CANNOT_SIT.values(), ids=CANNOT_SIT)
+@pytest.mark.parametrize(("build", "mentioned"), UNUSABLE_MAPS.values(), ids=UNUSABLE_MAPS)
 def test_unusable_maps_are_refused_in_one_sentence(
     build: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
 ) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         build()
     assert_one_sentence(caught.value, *mentioned)

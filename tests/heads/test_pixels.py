@@ -1,4 +1,4 @@
-"""LR-ASPP and R-ASPP: the published parameters, any output stride and size, and the paper's pool by its definition."""
+"""LR-ASPP and R-ASPP: published parameters, any output stride and size, and the paper's pool."""
 
 from __future__ import annotations
 

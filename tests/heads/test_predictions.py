@@ -1,4 +1,4 @@
-"""A segmentation's labels are the greatest of its scores in every pixel of the image, for any geometry."""
+"""A segmentation's labels are the argmax of its resized scores for any geometry."""
 
 from __future__ import annotations
 

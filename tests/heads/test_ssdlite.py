@@ -1,4 +1,4 @@
-"""SSDLite's method on its own: anchors, extra maps, box coder, matching, losses and decoding, for any input."""
+"""The parts of SSDLite: anchors, extra maps, box coder, matching, losses and decoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def grids_of(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
 
 
 def boxes_in(size: tuple[int, int], *shape: int, seed: int = 0) -> Tensor:
-    """Random boxes of at least a pixel inside images of ``size``, float64."""
+    """Returns random float64 boxes of at least a pixel inside images of ``size``."""
     generator = torch.Generator().manual_seed(seed)
     limits = torch.tensor([size[1], size[0]], dtype=torch.float64)
     sides = 1 + torch.rand(*shape, 2, generator=generator, dtype=torch.float64) ** 2 * (limits - 1)
@@ -42,7 +42,7 @@ def boxes_in(size: tuple[int, int], *shape: int, seed: int = 0) -> Tensor:
 
 
 def scene(counts: Sequence[int], rows: int, size: tuple[int, int] = (97, 65), seed: int = 0) -> BoxTargets:
-    """Images with ``counts`` objects each, padded to ``rows``."""
+    """Returns targets of images with ``counts`` objects, padded to ``rows``."""
     generator = torch.Generator().manual_seed(seed)
     boxes = boxes_in(size, len(counts), max(1, *counts), seed=seed)
     labels = torch.randint(NUM_CLASSES, boxes.shape[:2], generator=generator)
@@ -54,7 +54,7 @@ def scene(counts: Sequence[int], rows: int, size: tuple[int, int] = (97, 65), se
 
 
 def output_of(head: SSDLite, images: int, size: tuple[int, int] = (97, 65), seed: int = 1) -> SSDLiteOutput:
-    """What an untrained head might say, in float64, ready for gradients."""
+    """Returns random float64 outputs that require gradients."""
     generator = torch.Generator().manual_seed(seed)
     anchors = head.anchors(grids_of(size, len(head.anchors.per_cell)), size, torch.zeros((), dtype=torch.float64))
     logits = torch.randn(images, len(anchors), head.outputs, generator=generator, dtype=torch.float64)
@@ -173,7 +173,7 @@ def test_extra_maps_scale_with_the_width_down_to_16_channels(width: float, chann
 def test_invalid_options_are_refused_in_one_sentence(
     options: dict[str, Any], mentioned: str, assert_one_sentence: Callable[..., None]
 ) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         SSDLite(**{"features": FEATURES, "num_classes": NUM_CLASSES, **options})
     assert_one_sentence(caught.value, mentioned)
 
@@ -185,7 +185,7 @@ def test_invalid_options_are_refused_in_one_sentence(
 def test_decoding_undoes_encoding(dtype: torch.dtype, tolerance: float) -> None:
     boxes, anchors = boxes_in((240, 320), 500).to(dtype), boxes_in((240, 320), 500, seed=1).to(dtype)
     offsets = BoxCoder().encode(boxes, anchors)
-    kept = offsets[:, 2:].amax(1) < 5 * math.log(1000 / 16)  # growth beyond is cut
+    kept = offsets[:, 2:].amax(1) < 5 * math.log(1000 / 16)  # larger ratios are clipped
     decoded = BoxCoder().decode(offsets, anchors)
     assert kept.sum() > 400
     torch.testing.assert_close(decoded[kept], boxes[kept], rtol=0, atol=tolerance)
@@ -206,7 +206,7 @@ def test_untrained_offsets_cannot_overflow() -> None:
 
 
 def match_slowly(boxes: Tensor, anchors: Tensor, threshold: float) -> list[int]:
-    """One image's matching as the paper tells it."""
+    """Matches one image as the paper describes it."""
     if not len(boxes):
         return [-1] * len(anchors)
     iou = box_iou(boxes, anchors)
@@ -223,7 +223,7 @@ def test_objects_match_overlapping_and_best_anchors(size: tuple[int, int], count
     head = SSDLite(FEATURES, NUM_CLASSES)
     anchors = output_of(head, 1, size).anchors
     boxes, labels = scene(counts, 14, size)
-    boxes[labels < 0] = math.nan  # whatever stands in padded rows
+    boxes[labels < 0] = math.nan  # padded rows may contain anything
     matched = match_anchors(boxes, labels >= 0, anchors, threshold)
     for row, count in enumerate(counts):
         assert matched[row].tolist() == match_slowly(boxes[row, :count], anchors, threshold)
@@ -363,7 +363,7 @@ def test_detections_are_sorted_clipped_and_suppressed(loss: Any, most: int, thre
 
 @LOSSES
 def test_loss_never_synchronises_with_the_device(loss: str) -> None:
-    """On tensors without values, every question about values raises; on a GPU, each would be a synchronisation."""
+    """Fake tensors raise an error on every access to values, which would be a synchronisation on a GPU."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         head = SSDLite(Features({"a": Feature(8, 16), "b": Feature(16, 32)}), 3, loss=loss)
         output = head({"a": torch.rand(2, 8, 20, 20), "b": torch.rand(2, 16, 10, 10)}, (320, 320))

@@ -1,4 +1,4 @@
-"""SSDLite computes what torchvision's ssdlite320_mobilenet_v3_large computes, with the same weights and inputs."""
+"""SSDLite equals torchvision's ssdlite320_mobilenet_v3_large with the same weights and inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = 320
 def peer() -> nn.Module:
     torch.manual_seed(0)
     network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=NUM_CLASSES + 1)
-    for layer in network.modules():  # as after some training: statistics that are not 0 and 1
+    for layer in network.modules():  # statistics other than 0 and 1, as after training
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean.normal_(0, 0.1)
             layer.running_var.uniform_(0.5, 1.5)
@@ -42,7 +42,7 @@ def ours(peer: nn.Module, dtype: torch.dtype = torch.float32) -> Network:
 
 
 def scene(objects: list[int], dtype: torch.dtype) -> tuple[Tensor, BoxTargets]:
-    """Random images with that many objects each, small ones (which tie between anchors) and large ones."""
+    """Returns random images with the given numbers of objects, small (with ties between anchors) and large."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(len(objects), 3, SIZE, SIZE, generator=generator).to(dtype)
     most = max(objects)
@@ -101,7 +101,7 @@ def test_losses_and_gradients_equal(peer: nn.Module, dtype: torch.dtype, objects
     sum(losses.values()).backward()
     sum(expected.values()).backward()
     gradients = copy.deepcopy(reference)
-    with torch.no_grad():  # the reference's gradients as weights, so that the loader pairs them with ours
+    with torch.no_grad():  # gradients stored as weights, so that the loader matches them with ours
         for ours_as_theirs, p in zip(gradients.parameters(), reference.parameters(), strict=True):
             ours_as_theirs.copy_(p.grad)
     paired = ours(gradients, dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +39,7 @@ FAMILIES: tuple[type[SequentialBackbone], ...] = (
 
 
 def name_of(value: object) -> str | None:
-    """Readable test ids for classes, argument dictionaries and types of numbers; pytest names the rest."""
+    """Returns readable test ids for classes, arguments and dtypes; pytest names the rest."""
     if isinstance(value, type):
         return value.__name__
     if isinstance(value, dict):
@@ -57,11 +59,35 @@ VARIANTS = [
 
 
 def on_meta(family: type[Backbone], **arguments: Any) -> Backbone:
-    """A network without values, for its shapes alone."""
+    """Builds a network on the meta device, for its shapes only."""
     with without_values():
         return family(**arguments)
 
 
 def parameters_of(network: nn.Module) -> int:
-    """How many parameters there are."""
+    """Counts the parameters."""
     return sum(p.numel() for p in network.parameters())
+
+
+# a small network of every family; EffNet is extended so that every role has maps
+SMALL: dict[str, Callable[[], Backbone]] = {
+    "MobileNetV1": partial(MobileNetV1, 0.25),
+    "MobileNetV2": partial(MobileNetV2, 0.35),
+    "MobileNetV3": partial(MobileNetV3, "small", 0.35),
+    "ShuffleNetV1": partial(ShuffleNetV1, 3, 0.25),
+    "ShuffleNetV2": partial(ShuffleNetV2, 0.5),
+    "EffNet": partial(EffNet, 0.25, extended=True),
+    "MobileViT": partial(MobileViT, "xxs"),
+}
+
+
+def small_for(family: str, role: str) -> Backbone:
+    """Builds the small network of ``family`` for ``role``.
+
+    EffNet is as published for classification; MobileNetV3 has its own tail for each of the other roles.
+    """
+    if family == "EffNet" and role == "classification":
+        return EffNet(0.25)
+    if family == "MobileNetV3" and role in ("detection", "segmentation"):
+        return MobileNetV3("small", 0.35, tail=role)
+    return SMALL[family]()

@@ -1,4 +1,4 @@
-"""A pair of processes that train in step; they import this module, which they could not do with a test."""
+"""Two processes that train together; they import this module because they cannot import a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litmobile.heads.contract import HeadFactory
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from support.small import SMALL, small_for
+from support.families import SMALL, small_for
 
 PROCESSES = 2
 CLASSES = ("a", "b", "c")
@@ -27,14 +27,14 @@ BATCH = 2
 
 
 def boxes(rank: int) -> BoxTargets:
-    """One object for an image of the first process; the second has none at all."""
+    """One object in the first process, and none in the second."""
     labels = torch.full((BATCH, 1), -1)
     labels[0] = -1 if rank else 1
     return BoxTargets(torch.tensor([[[4.0, 4.0, 40.0, 40.0]]] * BATCH), labels)
 
 
 def label_maps(rank: int) -> Tensor:
-    """Labels for the first process; the second has not one labelled pixel."""
+    """Labels in the first process; in the second every pixel is ignored."""
     labels = torch.randint(len(CLASSES), (BATCH, *SIZE), generator=torch.Generator().manual_seed(0))
     return torch.full_like(labels, IGNORED) if rank else labels
 
@@ -48,7 +48,7 @@ COMBINATIONS = [f"{head} on {family}" for family in SMALL for head in HEADS]
 
 
 def train(folder: str, rank: int) -> None:
-    """One of the processes: a step of every combination; what became of each is written into ``folder``."""
+    """Trains one step of every combination in one process, and writes the outcomes to ``folder``."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",
@@ -63,19 +63,19 @@ def train(folder: str, rank: int) -> None:
 
 
 def step(combination: str, rank: int) -> dict[str, Any]:
-    """Trains a network by one step and says what became of its parameters."""
+    """Trains a network for one step and reports on its parameters."""
     name, family = combination.split(" on ")
     role, head, targets = HEADS[name]
-    torch.manual_seed(rank)  # from weights that only the first process gives
+    torch.manual_seed(rank)  # DistributedDataParallel copies the weights of the first process
     network = Network(small_for(family, role), head, CLASSES, Preprocessing(SIZE), role=role)
     parallel = DistributedDataParallel(network, find_unused_parameters=False)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    before = flat(network)
+    before = flatten_parameters(network)
     images = torch.rand(BATCH, 3, *SIZE)
     terms = network.head.loss(parallel(images), targets(rank))
     torch.stack(list(terms.values())).sum().backward()
     optimizer.step()
-    after = flat(network)
+    after = flatten_parameters(network)
     of_all = [torch.empty_like(after) for _ in range(PROCESSES)]
     dist.all_gather(of_all, after)
     return {
@@ -86,6 +86,6 @@ def step(combination: str, rank: int) -> dict[str, Any]:
     }
 
 
-def flat(network: nn.Module) -> Tensor:
-    """All parameters in a row."""
+def flatten_parameters(network: nn.Module) -> Tensor:
+    """Returns all parameters as one vector."""
     return torch.cat([p.detach().flatten() for p in network.parameters()])

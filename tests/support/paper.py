@@ -1,4 +1,4 @@
-"""What it takes to compute a network anew from its paper's words, with the weights of ours, and to compare the two."""
+"""Helpers that compute a network from its paper's description with our weights, and compare the two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Paper:
-    """Hands out the weights of one of our networks in the order of its layers; who computes anew asks for shapes."""
+    """Returns the weights of one of our networks in the order of its layers, and checks their shapes."""
 
     def __init__(self, network: nn.Module) -> None:
         self.training = network.training
@@ -17,13 +17,13 @@ class Paper:
         self.norms = iter([m for m in network.modules() if isinstance(m, nn.BatchNorm2d)])
 
     def weight(self, *shape: int) -> Tensor:
-        """The weight of the next convolution, which has to have ``shape``: outputs, inputs of each, rows, columns."""
+        """Returns the next convolution's weight, which must have ``shape`` (outputs, inputs, rows, columns)."""
         weight = next(self.weights)
         assert weight.shape == shape
         return weight
 
     def norm(self, x: Tensor) -> Tensor:
-        """The next batch norm: by the batch's statistics in training, else by those that it keeps."""
+        """Applies the next batch norm, with the batch's statistics in training and the running ones otherwise."""
         norm = next(self.norms)
         mean, variance = norm.running_mean, norm.running_var
         if self.training:
@@ -31,15 +31,15 @@ class Paper:
         mean, variance, scale, shift = (v[:, None, None] for v in (mean, variance, norm.weight, norm.bias))
         return (x - mean) / (variance + norm.eps).sqrt() * scale + shift
 
-    def finished(self) -> bool:
-        """Whether our network has no more layers than were asked for."""
+    def is_finished(self) -> bool:
+        """Whether every layer of our network was used."""
         return next(self.weights, None) is None and next(self.norms, None) is None
 
 
 def assert_equal_with_gradients(
     found: Mapping[str, Tensor], expected: Mapping[str, Tensor], inputs: Sequence[Tensor], tolerance: float = 1e-10
 ) -> None:
-    """Equal outputs, and equal gradients of all ``inputs`` for one random direction of the outputs."""
+    """Asserts equal outputs, and equal gradients of all ``inputs`` for one random direction of the outputs."""
     assert found.keys() == expected.keys()
     directions = {name: torch.randn_like(x) for name, x in found.items()}
     gradients = []
@@ -49,8 +49,8 @@ def assert_equal_with_gradients(
     for name, x in found.items():
         assert x.shape == expected[name].shape
         assert (x - expected[name]).abs().max() <= tolerance * expected[name].abs().max(), name
-    # relative to the largest: the gradient of a shift that the next norm takes away again is nothing but rounding
+    # relative to the largest, because the gradient of a shift before a norm is only rounding error
     largest = max(gradient.abs().max() for gradient in gradients[1])
-    for mine, theirs in zip(*gradients, strict=True):
-        assert mine.shape == theirs.shape
-        assert (mine - theirs).abs().max() <= tolerance * largest
+    for ours, theirs in zip(*gradients, strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).abs().max() <= tolerance * largest

@@ -1,13 +1,16 @@
-"""Networks of ours, the same networks in torchvision and timm, and where those have our maps."""
+"""Our networks with their twins in torchvision and timm, and files of their weights in every format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import timm
+import torch
 import torchvision
+from safetensors.torch import save_file
 from timm.models.efficientnet import _gen_mobilenet_v1, _gen_mobilenet_v2
 from timm.models.mobilenetv3 import _gen_mobilenet_v3
 from torch import Tensor, nn
@@ -15,10 +18,11 @@ from torch import Tensor, nn
 from litmobile.backbones import Backbone, MobileNetV1, MobileNetV2, MobileNetV3, MobileViT, ShuffleNetV2
 
 Maps = dict[str, Tensor]
+State = dict[str, Tensor]
 
 
 class Twin(NamedTuple):
-    """One of our networks, the same network elsewhere, and the path of the layer there that puts out each map."""
+    """One of our networks, the same network in another library, and the path of the layer there for each map."""
 
     ours: Callable[..., Backbone]
     theirs: Callable[[], nn.Module]
@@ -26,7 +30,7 @@ class Twin(NamedTuple):
 
 
 def blocks(expansion: str, **paths: int) -> dict[str, str]:
-    """Paths in torchvision's MobileNets, whose layers are numbered throughout."""
+    """Returns paths in torchvision's MobileNets, which number layers through the whole network."""
     return {name: f"features.{index}" for name, index in paths.items()} | {"c4_expansion": f"features.{expansion}"}
 
 
@@ -37,7 +41,7 @@ SHUFFLENET = {"c1": "conv1", "c2": "maxpool", "c3": "stage2", "c4": "stage3", "c
 
 
 def rows(*stages: int, **paths: str) -> dict[str, str]:
-    """Paths in timm's networks: the stages that put out c1 … c5, and those of further maps."""
+    """Returns paths in timm's networks: the stages that end with c1 … c5, and those of other maps."""
     return {f"c{k}": f"blocks.{stage}" for k, stage in enumerate(stages, start=1)} | paths
 
 
@@ -65,7 +69,7 @@ def torchvision_v3(variant: str, ours: dict[str, Any], theirs: dict[str, Any]) -
 
 
 def timm_v3(name: str, variant: str, **ours: Any) -> Twin:
-    """MobileNetV3 in timm, whose norms have another epsilon unless TensorFlow trained them."""
+    """MobileNetV3 in timm, whose norms have epsilon 1e-5 unless the weights are TensorFlow's."""
     eps = {} if name.startswith("tf_") else {"norm_eps": 1e-5}
     paths = TIMM_LARGE if variant == "large" else TIMM_SMALL
     return Twin(partial(MobileNetV3, variant, **ours, **eps), partial(timm.create_model, name), paths)
@@ -154,13 +158,87 @@ TWINS = TORCHVISION | TIMM
 
 
 def reference_maps(network: nn.Module, paths: dict[str, str], images: Tensor) -> Maps:
-    """What the layers of another library's network put out, under the contract's names."""
-    taken: Maps = {}
+    """Returns the outputs of layers of another library's network, with the contract's names."""
+    outputs: Maps = {}
     hooks = [
-        network.get_submodule(path).register_forward_hook(lambda _m, _i, out, name=name: taken.update({name: out}))
+        network.get_submodule(path).register_forward_hook(lambda _m, _i, out, name=name: outputs.update({name: out}))
         for name, path in paths.items()
     ]
     network(images)
     for hook in hooks:
         hook.remove()
-    return taken
+    return outputs
+
+
+# small enough to be written to disk many times
+SMALL_TWINS = {
+    "MobileNetV2": Twin(lambda: MobileNetV2(width=0.35), lambda: torchvision.models.mobilenet_v2(width_mult=0.35), {}),
+    "MobileNetV3": Twin(lambda: MobileNetV3("small"), torchvision.models.mobilenet_v3_small, {}),
+}
+
+
+def write_zip(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path)
+    return path
+
+
+def write_legacy(state: Mapping[str, Any], path: Path) -> Path:
+    torch.save(dict(state), path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def write_safetensors(state: Mapping[str, Any], path: Path) -> Path:
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    return path
+
+
+FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
+    "pth": (".pth", write_zip),
+    "pt": (".pt", write_zip),
+    "pth before PyTorch 1.6": (".pth", write_legacy),
+    "a suffix of one's own": (".weights", write_zip),
+    "safetensors": (".safetensors", write_safetensors),
+    "lightning's ckpt": (
+        ".ckpt",
+        lambda state, path: write_zip({"state_dict": dict(state), "epoch": 3, "global_step": 7}, path),
+    ),
+    "torchvision's model entry": (
+        ".pth",
+        lambda state, path: write_zip({"model": dict(state), "optimizer": {"state": {}}, "epoch": 3}, path),
+    ),
+    "a network of ours": (
+        ".pth",
+        lambda state, path: write_zip(
+            {f"backbone.{k}": v for k, v in state.items()} | {"head.weight": torch.zeros(3)}, path
+        ),
+    ),
+    "what was trained in parallel": (
+        ".pth",
+        lambda state, path: write_zip({f"module.{k}": v for k, v in state.items()}, path),
+    ),
+    "a run of ours": (
+        ".ckpt",
+        lambda state, path: write_zip(
+            {
+                "state_dict": {f"network.backbone.{k}": v for k, v in state.items()}
+                | {"network.head.weight": torch.zeros(3)},
+                "epoch": 3,
+            },
+            path,
+        ),
+    ),
+}
+
+
+def maps_of(backbone: Backbone) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return backbone.eval()(torch.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32))
+
+
+def assert_equal_maps(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name, x in found.items():
+        assert torch.equal(x, expected[name]), name
+
+
+def copy_of(network: nn.Module) -> State:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Published weights: which there are for what network, and what is said where they cannot be had."""
+"""Published weights: which fit which network, and errors for weights that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from support.families import FAMILIES, name_of
 State = dict[str, Tensor]
 NORMS = nn.modules.batchnorm._BatchNorm
 
-# --------------------------------------------------------------------------------------------------- published weights
+# ---------------------------------------------------------------------------------------------------- published weights
 
 NAMES = [(family, name) for family in FAMILIES for name in family.published]
 PUBLISHED = [pytest.param(family, name, id=name) for family, name in NAMES]
@@ -43,7 +43,7 @@ IN_TIMM = [pytest.param(family, name, id=name) for family, name in NAMES if "_We
 
 
 def arguments_for(family: type[SequentialBackbone], name: str) -> dict[str, Any]:
-    """What to build ``family`` with for its weights ``name``."""
+    """Returns the arguments of ``family`` that its weights ``name`` need."""
     return {key: values[0] for key, values in family.published[name].accepted_values.items()}
 
 
@@ -53,7 +53,7 @@ def fitting(family: type[SequentialBackbone], name: str) -> SequentialBackbone:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """No network and no cache: torchvision's downloads fail at once and hugging face does not try; gives the URLs."""
+    """Simulates a machine without network and cache; returns the URLs that were requested."""
     asked: list[str] = []
 
     def unreachable(url: str, *args: object, **kwargs: object) -> State:
@@ -69,7 +69,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def torchvision_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]:
-    """Has torchvision's download give a state instead; returns the URLs that were asked for."""
+    """Replaces torchvision's download by a state; returns the URLs that were requested."""
 
     def serve(state: State) -> list[str]:
         asked: list[str] = []
@@ -88,7 +88,7 @@ def torchvision_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], lis
 
 @pytest.fixture
 def timm_serves(monkeypatch: pytest.MonkeyPatch) -> Callable[[State], list[str]]:
-    """Has timm's download give a state instead; returns what was asked for."""
+    """Replaces timm's download by a state; returns the names that were requested."""
 
     def serve(state: State) -> list[str]:
         asked: list[str] = []
@@ -218,7 +218,7 @@ def test_offline_timm_weights_suggest_a_file(
     wanted = backbone.imagenet_weights_name()
     with pytest.raises(WeightsError) as caught:
         load_weights(backbone, wanted if source == "by name" else source)
-    text = str(caught.value).replace("local cache. Please", "local cache; please")  # hugging face's own words
+    text = str(caught.value).replace("local cache. Please", "local cache; please")  # text of Hugging Face
     assert_one_sentence(WeightsError(text), [wanted, "could not be downloaded", "pass a file"])
 
 
@@ -327,7 +327,7 @@ def test_imagenet_is_refused_for_unpublished_timm_network(offline: list[str]) ->
 V1_NAME, VIT_NAME = "mobilenetv1_100.ra4_e3600_r224_in1k", "mobilevit_s.cvnets_in1k"
 V2_NAME, V3_NAME = "MobileNet_V2_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V1"
 TF_NAME, SHUFFLE_NAME = "tf_mobilenetv3_large_100.in1k", "ShuffleNet_V2_X1_0_Weights.IMAGENET1K_V1"
-OTHERWISE = (
+OTHER_VALUES = (
     (MobileNetV1, V1_NAME, {}, "activation='relu6'"),
     (MobileNetV1, V1_NAME, {"activation": "relu6", "width": 0.5}, "width=1.0"),
     (MobileNetV1, V1_NAME, {"activation": "relu6", "padding": "same"}, "padding='symmetric'"),
@@ -354,7 +354,7 @@ OTHERWISE = (
 
 @pytest.mark.parametrize(
     ("family", "name", "arguments", "named"),
-    OTHERWISE,
+    OTHER_VALUES,
     ids=name_of,
 )
 def test_unfitting_published_weights_name_the_argument(
@@ -368,7 +368,7 @@ def test_unfitting_published_weights_name_the_argument(
     with pytest.raises(ValueError, match="does not fit") as caught:
         load_weights(family(**arguments), name)
     assert_one_sentence(caught.value, [name, family.__name__, named])
-    assert str(caught.value).count("=") == 1  # and nothing that does fit is named
+    assert str(caught.value).count("=") == 1  # only the argument that does not fit is named
     assert offline == []
 
 

@@ -1,4 +1,4 @@
-"""Weights that somebody trained: a partial file of ImageNet's tells ants from bees."""
+"""Real pretrained weights: with a partial ImageNet file, a linear probe separates ants from bees."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from litmobile.backbones.blocks import Padding
 from litmobile.tasks.images import read_image
 
 SIZE = 160
-PENALTY = 300  # leave-one-out on the training pictures prefers 100 to 300 among powers of ten and their threefold
+PENALTY = 300  # leave-one-out on the training images prefers 100 to 300
 CLASSES = ("ants", "bees")
-PICTURES = {".jpg", ".jpeg", ".png"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 def read(folder: Path) -> tuple[Tensor, Tensor]:
-    """All pictures of a split ``[N, 3, 160, 160]`` in −1 … 1, as the weights were trained, and their classes."""
+    """Reads all images of a split ``[N, 3, 160, 160]`` in −1 … 1, as in training, and their classes."""
     files = [(path, k) for k, name in enumerate(CLASSES) for path in sorted((folder / name).iterdir())]
-    files = [(path, k) for path, k in files if path.suffix.lower() in PICTURES]
+    files = [(path, k) for path, k in files if path.suffix.lower() in IMAGE_SUFFIXES]
     images = [cv2.resize(read_image(path), (SIZE, SIZE), interpolation=cv2.INTER_AREA) for path, _ in files]
     stacked = torch.stack([torch.from_numpy(image) for image in images]).permute(0, 3, 1, 2)
     return stacked / 127.5 - 1, torch.tensor([k for _, k in files])
 
 
 def probe(backbone: MobileNetV1, data: Path) -> float:
-    """Validation accuracy of a ridge regression on the mean of the map at stride 16."""
+    """Returns the validation accuracy of a ridge regression on the mean of the map at stride 16."""
     backbone.select(["c4"])
     splits: dict[str, tuple[Tensor, Tensor]] = {}
     for split in ("train", "val"):
@@ -60,5 +60,5 @@ def test_probe_on_real_weights_separates_ants_from_bees(padding: Padding, real_d
 
 def test_probe_on_random_weights_is_poor(real_data: Path) -> None:
     torch.manual_seed(0)
-    backbone = MobileNetV1(activation="relu6").train()  # norms of untrained networks have no statistics of their own
+    backbone = MobileNetV1(activation="relu6").train()  # norms of untrained networks have no running statistics
     assert probe(backbone, real_data / "ants_bees") < 0.75

@@ -1,4 +1,4 @@
-"""Files that are no plain checkpoints: none runs code, and each is refused by its path."""
+"""Files that are not plain checkpoints run no code and are refused by path."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import torch
 from litmobile.backbones import MobileNetV2, load_weights
 from litmobile.backbones.weights import read_state
 from litmobile.errors import WeightsError
-from support.weights import FORMATS, Twin, write_legacy, write_zip
+from support.twins import FORMATS, Twin, write_legacy, write_zip
 
-# ------------------------------------------------------------------------------------------------------- unsafe files
+# --------------------------------------------------------------------------------------------------------- unsafe files
 
 
 class Opens:
@@ -57,7 +57,7 @@ def pickled(content: object, path: Path) -> Path:
 
 
 def archived(content: object, path: Path) -> Path:
-    """As torch.save lays a file out, with a pickle of one's own inside."""
+    """Writes a file in the format of torch.save that contains a custom pickle."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(content, protocol=2))
         archive.writestr("archive/version", "3\n")
@@ -104,7 +104,7 @@ def test_torchvisions_and_timms_training_checkpoints_load(wrapper: str, tmp_path
     assert load_weights(backbone, write_zip(content, tmp_path / "checkpoint.pth")).missing == ()
 
 
-# ------------------------------------------------------------------------------------------------ files that are none
+# -------------------------------------------------------------------------------------------------- files of other kinds
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -123,7 +123,7 @@ def test_truncated_file_is_refused_by_path(kind: str, share: float, twin: Twin, 
 def test_file_truncated_anywhere_is_refused_by_path(write: Callable[..., Path], tmp_path: Path) -> None:
     path = write(MobileNetV2(width=0.35).state_dict(), tmp_path / "weights.pth")
     whole = path.read_bytes()
-    stumbled = {}
+    failures = {}
     cuts = (*range(0, 2000, 61), *range(2000, 70_000, 8_000), *range(70_000, len(whole) - 1, len(whole) // 9))
     for cut in cuts:
         path.write_bytes(whole[:cut])
@@ -131,11 +131,11 @@ def test_file_truncated_anywhere_is_refused_by_path(write: Callable[..., Path], 
             read_state(path)
         except WeightsError as error:
             assert str(path) in str(error)  # noqa: PT017
-        except Exception as error:  # every other exception is what is being looked for
-            stumbled[cut] = repr(error)
+        except Exception as error:  # any other exception is a failure
+            failures[cut] = repr(error)
         else:
-            stumbled[cut] = "read"
-    assert stumbled == {}
+            failures[cut] = "read"
+    assert failures == {}
 
 
 OTHER_FILES = {
@@ -148,7 +148,7 @@ OTHER_FILES = {
     "an image": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
     "the start of an archive": b"PK\x03\x04",
 }
-STUMBLED_OVER = {"a table": b"epoch,loss\n1,2\n", "a sentence": b"this is no checkpoint"}
+MISREAD = {"a table": b"epoch,loss\n1,2\n", "a sentence": b"this is no checkpoint"}
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".safetensors"])
@@ -156,7 +156,7 @@ STUMBLED_OVER = {"a table": b"epoch,loss\n1,2\n", "a sentence": b"this is no che
     "content",
     [
         *(pytest.param(content, id=name) for name, content in OTHER_FILES.items()),
-        *(pytest.param(content, id=name) for name, content in STUMBLED_OVER.items()),
+        *(pytest.param(content, id=name) for name, content in MISREAD.items()),
     ],
 )
 def test_other_kinds_of_file_are_refused_by_path(content: bytes, suffix: str, twin: Twin, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pretrained weights: every format and naming is read, nothing unsafe is, and whatever does not fit is said by name."""
+"""Pretrained weights are read in every format and naming, and those that do not fit are refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from litmobile.backbones import TimmBackbone, load_weights
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
 from support.families import FAMILIES, name_of
-from support.weights import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
+from support.twins import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
 
-# ------------------------------------------------------------------------------------------------------- local files
+# ---------------------------------------------------------------------------------------------------------- local files
 
 
 @pytest.mark.parametrize("selected", [None, ("c4_expansion",), ("c2", "c3")], ids=str)
@@ -42,7 +42,7 @@ def test_file_loads_in_every_format_and_naming(
     assert report.source == str(path)
     assert report.loaded == len(backbone.state_dict())
     assert report.missing == ()
-    # what select dropped on purpose is not reported, the classifier is
+    # tensors that select removed are not reported, those of the classifier are
     classifier = [name for name in sources[names] if name.startswith("classifier.")]
     assert set(report.unexpected) == set(classifier)
 
@@ -118,7 +118,7 @@ def test_files_without_batch_counters_miss_nothing(twin: Twin, tmp_path: Path) -
     assert load_weights(twin.ours(), write_zip(state, tmp_path / "old.pth")).missing == ()
 
 
-# --------------------------------------------------------------------------------------------- weights that do not fit
+# ---------------------------------------------------------------------------------------------- weights that do not fit
 
 
 def test_other_in_channels_is_named_for_a_timm_network(tmp_path: Path, assert_one_sentence) -> None:
