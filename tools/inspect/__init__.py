@@ -1,1 +1,1 @@
-"""`litmobile inspect`: a training's data, counted and measured."""
+"""`litmobile inspect`: counts and measures a data set before training."""

@@ -1,8 +1,8 @@
-"""All that is looked at in classification data before a training: classes, sizes, copies, pictures that are broken."""
+"""Inspection of classification data: classes, image sizes, duplicates, leaks and invalid images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,176 +10,102 @@ from numpy.typing import NDArray
 
 from ...tasks.classification import ClassificationDataModule, ClassificationSplit
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
-from .copies import Copies, Identified, copies, digest
-from .splits import faults, read_splits, stops
+from ...tasks.task import Task
+from . import figures
+from .duplicates import ImageKeys, digest, find_duplicates, format_duplicates
+from .figures import Column, Facts
+from .splits import DataReading, Inspection, visit_images
 
 
-@dataclass(frozen=True)
-class ClassCount:
-    """How many images a class has, and their share of the split."""
-
-    name: str
-    images: int
-    share: float
-
-
-@dataclass(frozen=True)
-class PictureSizes:
-    """Sizes in pixels of the pictures of a split that can be read.
+class ImageReading(NamedTuple):
+    """What was read from the images of a split.
 
     Attributes:
-        sizes: distinct ones, the commonest first.
-        width: by percentile, as height.
-        height: see ``width``.
-        enlarged: how many pictures are smaller than what they are resized to for the network, in width or height.
-    """
-
-    sizes: list[ImageSize]
-    width: Percentiles
-    height: Percentiles
-    enlarged: int
-
-
-@dataclass(frozen=True)
-class LabelledStatistics:
-    """One split.
-
-    Attributes:
-        source: file or folder that the labels come from.
-        images: how many there are.
-        classes: the same class by class.
-        fewest: class that has the fewest.
-        most: class that has the most.
-        ratio: images of the latter by those of the former; None where that has none.
-        pictures: their sizes; None where pictures were not read.
-        notes: what was mended or left out while reading, a sentence each.
-    """
-
-    source: str
-    images: int
-    classes: list[ClassCount]
-    fewest: str
-    most: str
-    ratio: float | None
-    pictures: PictureSizes | None
-    notes: list[str]
-
-
-@dataclass(frozen=True)
-class ClassificationInspection:
-    """What is known of the data.
-
-    Attributes:
-        input: how images become the network's input.
-        splits: what was read, by "train", "val" and "test".
-        not_read: why other splits were not.
-        stops: where a training with the same options would stop, a sentence each.
-        copies: equal pictures; None where pictures were not read.
-        broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
-    """
-
-    input: Preprocessing
-    splits: dict[str, LabelledStatistics]
-    not_read: dict[str, str]
-    stops: list[str]
-    copies: Copies | None
-    broken: dict[str, list[str]] | None
-
-
-class Pictures(NamedTuple):
-    """What reading the pictures of a split tells.
-
-    Attributes:
-        sizes: ``[I, 2]``, height and width; 0 for those that cannot be read.
-        digests: of the pixels, equal for equal pictures; empty for those that cannot be read.
-        faults: what is wrong with those.
+        sizes: (height, width) in pixels, ``[I, 2]``; 0 for invalid images.
+        keys: what identifies each image.
+        faults: one sentence for each invalid image.
     """
 
     sizes: NDArray[np.int64]
-    digests: list[str]
+    keys: ImageKeys
     faults: list[str]
 
 
 def inspect_classification(
-    data: ClassificationDataModule, preprocessing: Preprocessing, pictures: bool
-) -> ClassificationInspection:
-    """Reads all splits and looks at them.
-
-    Args:
-        data: whose labels are read.
-        preprocessing: how images become the input.
-        pictures: whether to read every picture; what is known of sizes, copies and faults comes from there.
+    data: ClassificationDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
+) -> Inspection:
+    """Counts the images of each class; with ``read_images``, measures them and looks for duplicates.
 
     Raises:
-        DataError: there is no split that can be read.
+        DataError: no split can be read.
+        TaskError: both ``task`` and ``size`` are given.
     """
-    reading = read_splits(data)
-    splits = reading.splits
-    read = {name: read_pictures(name, split) for name, split in splits.items()} if pictures else {}
-    broken = {name: found.faults for name, found in read.items()} if pictures else None
-    return ClassificationInspection(
-        input=preprocessing,
-        splits={name: labelled_statistics(split, read.get(name), preprocessing) for name, split in splits.items()},
-        not_read=reading.not_read,
-        stops=stops(data, reading, broken),
-        copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
-        broken=broken,
+    reading = DataReading(data, task, size, Preprocessing((224, 224), "crop"))
+    images = {name: measure_images(name, split) for name, split in reading.splits.items()} if read_images else {}
+    splits = {
+        name: measure_split(split, images.get(name), reading.preprocessing) for name, split in reading.splits.items()
+    }
+    invalid = {name: found.faults for name, found in images.items()} if read_images else None
+    duplicates = find_duplicates({name: found.keys for name, found in images.items()}) if read_images else None
+    texts = [] if duplicates is None else [format_duplicates(duplicates, "class")]
+    return reading.inspection(
+        splits, format_split, invalid, {"duplicates": duplicates}, texts, overview=[format_classes(splits)]
     )
 
 
-def read_pictures(name: str, split: ClassificationSplit) -> Pictures:
-    """Reads every picture of a split, with a progress bar."""
+def measure_images(name: str, split: ClassificationSplit) -> ImageReading:
+    """Reads all images of a split with a progress bar."""
     sizes = np.zeros((len(split), 2), dtype=np.int64)
-    digests = [""] * len(split)
+    keys = ImageKeys(split.names.tolist(), [split.classes[label] for label in split.labels], [""] * len(split))
 
-    def look(index: int) -> None:
+    def measure(index: int) -> None:
         image = split.image(index)
         sizes[index] = image.shape[:2]
-        digests[index] = digest(image)
+        keys.digests[index] = digest(image)
 
-    return Pictures(sizes, digests, faults(name, split, look))
-
-
-def identified(split: ClassificationSplit, read: Pictures) -> Identified:
-    """What tells whether pictures of ``split`` are copies."""
-    labels = [split.classes[label] for label in split.labels]
-    return Identified([str(name) for name in split.names], labels, read.digests)
+    return ImageReading(sizes, keys, visit_images(name, split, measure))
 
 
-def labelled_statistics(
-    split: ClassificationSplit, read: Pictures | None, preprocessing: Preprocessing
-) -> LabelledStatistics:
-    """Counts a split, and measures its pictures if they were ``read``."""
-    counts = split.counts()
-    fewest, most = int(counts.argmin()), int(counts.argmax())
-    return LabelledStatistics(
-        source=str(split.source),
-        images=len(split),
-        classes=[
-            ClassCount(name, int(count), share(int(count), len(split)))
-            for name, count in zip(split.classes, counts, strict=True)
+def measure_split(split: ClassificationSplit, images: ImageReading | None, preprocessing: Preprocessing) -> Facts:
+    """The class balance of a split, and the sizes of its images if they were read."""
+    counts = dict(zip(split.classes, split.counts().tolist(), strict=True))
+    smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    facts: Facts = {
+        "images": len(split),
+        "classes": [
+            {"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()
         ],
-        fewest=split.classes[fewest],
-        most=split.classes[most],
-        ratio=float(counts[most] / counts[fewest]) if counts[fewest] else None,
-        pictures=None if read is None else picture_sizes(read.sizes[read.sizes.all(axis=1)], preprocessing),
-        notes=list(split.notes),
-    )
+        "smallest_class": smallest,
+        "largest_class": largest,
+        "imbalance_ratio": counts[largest] / counts[smallest] if counts[smallest] else None,
+    }
+    if images is None:
+        return facts
+    valid = images.sizes[images.sizes.all(axis=1)]
+    geometries = [preprocessing.geometry(height, width) for height, width in valid.tolist()]
+    enlarged = sum(geometry.rows > geometry.height or geometry.columns > geometry.width for geometry in geometries)
+    return facts | {
+        "image_sizes": figures.count_sizes(valid),
+        "image_width": figures.percentiles(valid[:, 1]),
+        "image_height": figures.percentiles(valid[:, 0]),
+        "images_enlarged_to_fill_input": enlarged,  # have fewer rows or columns than the input gives them
+        "enlarged_share": figures.fraction(enlarged, len(valid)),
+    }
 
 
-def picture_sizes(sizes: NDArray[np.int64], preprocessing: Preprocessing) -> PictureSizes:
-    """Measures pictures of ``sizes`` ``[I, 2]``, height and width."""
-    distinct = image_sizes(sizes)
-    return PictureSizes(
-        sizes=distinct,
-        width=percentiles(sizes[:, 1]),
-        height=percentiles(sizes[:, 0]),
-        enlarged=sum(size.images for size in distinct if enlarges(preprocessing, size)),
-    )
+def format_split(facts: Facts) -> str:
+    """All facts but the classes, which :func:`format_classes` prints for all splits together."""
+    return figures.format_facts(facts, classes="")
 
 
-def enlarges(preprocessing: Preprocessing, size: ImageSize) -> bool:
-    """Whether an image of this ``size`` gets more rows or columns than it has."""
-    geometry = preprocessing.geometry(size.height, size.width)
-    return geometry.rows > size.height or geometry.columns > size.width
+def format_classes(splits: Mapping[str, Facts]) -> str:
+    """A table with the number and share of images of each class in each split."""
+    rows: dict[str, Facts] = {}
+    for split, facts in splits.items():
+        for row in facts["classes"]:
+            rows.setdefault(row["name"], {"name": row["name"]})[split] = row
+    total = {"name": "all"} | {split: {"images": facts["images"], "share": 1.0} for split, facts in splits.items()}
+    columns = [Column("class", "name")]
+    for split in splits:
+        columns += [Column(split, f"{split}.images"), Column("share", f"{split}.share", ".1%")]
+    return figures.format_table(columns, [*rows.values(), total])

@@ -6,25 +6,18 @@ import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ...errors import DataError, TaskError, UserError
-from ...tasks.classification import ClassificationDataModule
-from ...tasks.detection import DetectionDataModule
-from ...tasks.preprocessing import Preprocessing
-from ...tasks.segmentation import SegmentationDataModule
 from ...tasks.task import Task
 from .. import configurations
 from ..parser_errors import sentence
+from ..task_tools import TASK_TOOLS, import_tool
 from ..training import KINDS, RunCLI, stored_config, take_option
-from . import classification_tables, detection_tables, segmentation_tables
-from .classification import ClassificationInspection, inspect_classification
-from .detection import Inspection, inspect_detection
-from .segmentation import SegmentationInspection, inspect_segmentation
+from .splits import Inspection
 
 DESCRIPTION = (
     "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
@@ -89,50 +82,35 @@ def inspect(words: Sequence[str]) -> None:
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
         raise UserError(f"--json has to name a file, and {target} is a folder.")
-    inspection, text = look(data, task, options.size, pictures=not options.no_pictures)
-    print(text)
+    inspection = inspect_data(data, task, options.size, read_images=not options.no_pictures)
+    print(inspection.text)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(asdict(inspection), indent=1, allow_nan=False) + "\n")
-    if inspection.stops:
-        reasons = len(inspection.stops)
-        counted = f", the first of {reasons} reasons being" if reasons > 1 else ""
-        raise DataError(f"A training would stop{counted}: {inspection.stops[0]}")
+        target.write_text(json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
+    issues = inspection.blocking_issues
+    if issues:
+        count = f" for {len(issues)} reasons, the first being" if len(issues) > 1 else ""
+        raise DataError(f"Training would stop{count}: {issues[0]}")
 
 
-def look(
-    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, pictures: bool
-) -> tuple[Inspection | ClassificationInspection | SegmentationInspection, str]:
-    """What is found in ``data``, and the same to read.
+def inspect_data(
+    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
+) -> Inspection:
+    """Inspects ``data`` with the inspector of its task.
+
+    Args:
+        data: the data set.
+        task: whose network will be trained; None if no model is given.
+        size: (height, width) of the input in pixels if no model is given; None takes the task's usual size.
+        read_images: whether to read all images, which finds invalid ones.
 
     Raises:
-        ValueError: this is data of another kind, or cut, or ``size`` contradicts ``task``.
-        DataError: there is no split that can be read.
+        TaskError: ``data`` belongs to no task that can be inspected, or ``size`` contradicts ``task``.
+        UserError: its preprocessing crops images and the task needs whole ones.
+        DataError: no split can be read.
     """
-    if isinstance(data, DetectionDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing())
-        preprocessing.check_uncut(type(data).__name__)
-        objects = inspect_detection(data, task, preprocessing, pictures)
-        return objects, detection_tables.tables(objects)
-    if isinstance(data, ClassificationDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((224, 224), "crop"))
-        labelled = inspect_classification(data, preprocessing, pictures)
-        return labelled, classification_tables.tables(labelled)
-    if isinstance(data, SegmentationDataModule):
-        preprocessing = data.preprocessing or input_of(task, size, Preprocessing((512, 512), "pad"))
-        preprocessing.check_uncut(type(data).__name__)
-        masked = inspect_segmentation(data, preprocessing, pictures)
-        return masked, segmentation_tables.tables(masked)
-    raise TaskError(
-        f"litmobile inspect looks at detection, classification and segmentation data, which {type(data).__name__} is "
-        "not."
-    )
-
-
-def input_of(task: Task | None, size: Sequence[int] | None, usual: Preprocessing) -> Preprocessing:
-    """How images become the input of ``task``'s network; without a task what is ``usual``, or that of ``size``."""
-    if task is None:
-        return usual if size is None else replace(usual, size=(size[0], size[1]))
-    if size is not None:
-        raise TaskError("--size is for data without a model, which takes --model.preprocessing.size=[HEIGHT,WIDTH].")
-    return task.preprocessing
+    tools = TASK_TOOLS.get(getattr(data, "role", ""))
+    if tools is None:
+        roles = ", ".join(TASK_TOOLS)
+        raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for none of them.")
+    return import_tool(tools.inspector)(data, task, size, read_images)

@@ -1,64 +1,116 @@
-"""All that is looked at in detection data before a training: objects, pictures that cannot be read, anchors."""
+"""Inspection of detection data: objects and their sizes, duplicates, leaks, invalid images, and anchors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import filecmp
+import itertools
+from collections.abc import Mapping, Sequence
 
-from ...tasks.detection import DetectionDataModule
-from ...tasks.detection.statistics import SharedPicture, SplitStatistics, shared_pictures, statistics
+import numpy as np
+
+from ...tasks.detection import DetectionDataModule, DetectionSplit
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
-from .anchors import AnchorReport, anchor_report
-from .splits import faults, read_splits, stops
+from . import figures
+from .anchors import format_anchors, measure_anchors
+from .figures import Column, Facts
+from .objects import find_duplicate_objects, input_boxes, is_trainable, measure_objects
+from .splits import DataReading, Inspection, visit_images
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """What is known of the data.
-
-    Attributes:
-        input: how images become the network's input.
-        splits: what was read, by "train", "val" and "test".
-        not_read: why other splits were not.
-        stops: where a training with the same options would stop, a sentence each.
-        shared: pictures that two splits have.
-        broken: by split, what is wrong with pictures, a sentence each; None where pictures were not read.
-        anchors: how they suit the first of the splits, or a sentence why nothing is said of them.
-    """
-
-    input: Preprocessing
-    splits: dict[str, SplitStatistics]
-    not_read: dict[str, str]
-    stops: list[str]
-    shared: list[SharedPicture]
-    broken: dict[str, list[str]] | None
-    anchors: AnchorReport | str
+COUNT_COLUMNS = [
+    *(Column("class", "name"), Column("objects"), Column("share", spec=".1%"), Column("images"), Column("difficult")),
+    *(Column(size, spec=".1%") for size in ("small", "medium", "large")),
+]
+SIZE_COLUMNS = [
+    *(Column("class", "name"), Column("w×h", "median"), *figures.percentile_columns("size", ".1f")),
+    *(Column("w/h", ""), *figures.percentile_columns("aspect", ".2f")),
+]
 
 
 def inspect_detection(
-    data: DetectionDataModule, task: Task | None, preprocessing: Preprocessing, pictures: bool
+    data: DetectionDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
 ) -> Inspection:
-    """Reads all splits and looks at them.
-
-    Args:
-        data: whose annotations are read; records that can be left out are, and named in the split's notes.
-        task: whose anchors are measured; None takes the published SSDLite's.
-        preprocessing: how images become the input.
-        pictures: whether to read every picture.
+    """Measures the objects of all splits and the anchors of ``task``; with ``read_images``, looks for invalid images.
 
     Raises:
-        DataError: there is no split that can be read.
+        DataError: no split can be read.
+        TaskError: both ``task`` and ``size`` are given.
+        UserError: the preprocessing crops images.
     """
-    reading = read_splits(data)
-    splits = reading.splits
-    first = next(iter(splits))
-    broken = {name: faults(name, split) for name, split in splits.items()} if pictures else None
-    return Inspection(
-        input=preprocessing,
-        splits={name: statistics(split, preprocessing) for name, split in splits.items()},
-        not_read=reading.not_read,
-        stops=stops(data, reading, broken),
-        shared=shared_pictures(splits),
-        broken=broken,
-        anchors=anchor_report(task, first, splits[first], preprocessing),
+    reading = DataReading(data, task, size, Preprocessing())
+    preprocessing = reading.preprocessing
+    preprocessing.check_uncut(type(data).__name__)
+    invalid = {name: visit_images(name, split) for name, split in reading.splits.items()} if read_images else None
+    splits = {name: measure_split(split, preprocessing) for name, split in reading.splits.items()}
+    leaks = find_leaks(reading.splits)
+    name, split = next(iter(reading.splits.items()))
+    anchors = measure_anchors(task, split, preprocessing)
+    texts = [
+        figures.format_list("images in two splits", [f"{x['name']} in {' and '.join(x['splits'])}" for x in leaks]),
+        anchors if isinstance(anchors, str) else format_anchors(anchors, name),
+    ]
+    return reading.inspection(splits, format_split, invalid, {"leaks": leaks, "anchors": anchors}, texts)
+
+
+def measure_split(split: DetectionSplit, preprocessing: Preprocessing) -> Facts:
+    """Images and objects of a split, with sizes of objects in the network's input."""
+    boxes = input_boxes(split, preprocessing)
+    counts = np.diff(split.starts)
+    sizes = split.sizes[(split.sizes > 0).all(1)]  # annotation files may contain zeros
+    classes = enumerate(split.classes)
+    return {
+        "images": len(split),
+        "images_without_objects": int((counts == 0).sum()),
+        "objects_per_image": figures.fraction(len(boxes), len(split)),
+        "most_objects_in_an_image": int(counts.max(initial=0)),
+        "image_sizes": figures.count_sizes(split.sizes),
+        "image_aspect_ratio": figures.percentiles(sizes[:, 1] / sizes[:, 0]),
+        "overall": measure_objects("all", np.ones(len(boxes), dtype=bool), split, boxes),
+        "classes": [measure_objects(name, split.labels == k, split, boxes) for k, name in classes],
+        "objects_below_one_pixel": int((~is_trainable(boxes)).sum()),
+        "duplicate_objects": find_duplicate_objects(split),
+    }
+
+
+def format_split(facts: Facts) -> str:
+    """All facts, those of the classes as two tables."""
+    rows = [format_medians(row) for row in (*facts["classes"], facts["overall"])]
+    duplicates = [format_duplicate(row) for row in facts["duplicate_objects"]]
+    return figures.format_facts(
+        facts,
+        overall="",
+        classes=f"""
+{figures.format_table(COUNT_COLUMNS, rows)}
+small, medium, large: box area below 32², below 96², and above, in pixels of the image
+
+{figures.format_table(SIZE_COLUMNS, rows)}
+w×h: medians, then percentiles of √(w·h), in pixels of the network input; w/h: percentiles
+
+training ignores objects below one pixel in the input; boxes of duplicate objects have an IoU of at least 0.9""",
+        duplicate_objects=figures.format_list("duplicate objects", duplicates),
     )
+
+
+def format_medians(row: Facts) -> Facts:
+    """A row of both tables: with its median width×height, and without shares if there are no objects."""
+    if not row["objects"]:
+        return {key: row[key] for key in ("name", "objects", "images", "difficult")}
+    return {**row, "median": f"{row['width']['50']:.0f}×{row['height']['50']:.0f}"}
+
+
+def format_duplicate(row: Facts) -> str:
+    """Two objects on one line."""
+    one, other = (", ".join(f"{value:g}" for value in row[key]) for key in ("box", "other"))
+    return f"{row['image']}: {row['name']} at {one} and at {other}, IoU {row['iou']:.2f}"
+
+
+def find_leaks(splits: Mapping[str, DetectionSplit]) -> list[Facts]:
+    """Images that two splits contain under one name: the same file, or files of the same bytes."""
+    found: list[Facts] = []
+    for (one, a), (other, b) in itertools.combinations(splits.items(), 2):
+        for name in np.intersect1d(a.names, b.names).tolist():
+            first, second = a.folder / name, b.folder / name
+            exist = first.is_file() and second.is_file()
+            if first == second or (exist and filecmp.cmp(first, second, shallow=False)):
+                found.append({"name": name, "splits": [one, other]})
+    return found

@@ -1,9 +1,8 @@
-"""All that is looked at in segmentation data before a training: pixels of classes, their extent, copies, bad masks."""
+"""Inspection of segmentation data: pixels and extent of classes, duplicates, leaks, invalid masks and images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -16,225 +15,189 @@ from ...tasks.segmentation.losses import Frequency, frequency_weights
 from ...tasks.segmentation.masks import Labels
 from ...tasks.segmentation.split import nothing_labelled
 from ...tasks.segmentation.transforms import placed_labels
-from ...tasks.statistics import ImageSize, Percentiles, image_sizes, percentiles, share
-from .copies import Copies, Identified, copies, digest
-from .splits import TRAINED_ON, faults, read_splits, stops
+from ...tasks.task import Task
+from . import figures
+from .duplicates import ImageKeys, digest, find_duplicates, format_duplicates
+from .figures import Column, Facts
+from .splits import FIT_SPLITS, DataReading, Inspection, visit_images
 
-CELL = 8  # pixels of the input that a cell of LR-ASPP's finest map stands for, a side
+CELL = 8  # side in input pixels of a cell of LR-ASPP's finest feature map
+NO_CLASS = "(no class)"
+EXTENT_COLUMNS = [
+    *(Column("class", "name"), Column("images"), Column("share", "share_of_images", ".1%")),
+    *(Column("area", ""), *figures.percentile_columns("area", ".0f", (10, 50, 90))),
+    *(Column("width", ""), *figures.percentile_columns("width", ".1f", (10, 50, 90))),
+]
+EXTENT_LEGEND = f"""\
+images: those that show the class; area and width: percentiles over them, in cells of {CELL}×{CELL} pixels of the input
+width: median over the class's pixels of the shorter of the horizontal and vertical run lengths
+thin classes: at most one cell wide in half of their images
+"""
 
-
-@dataclass(frozen=True)
-class ClassPixels:
-    """What a split shows of a class.
-
-    Attributes:
-        name: of the class.
-        pixels: how many it has in the masks.
-        share: of the labelled pixels.
-        images: how many show it.
-        area: of the class in an image that shows it, in cells of 8×8 pixels of the network's input; by percentile of
-            these images.
-        width: of the stretch of one class, along the row or the column, whichever is shorter, in which half of the
-            class's pixels of an image lie or in a shorter one; in cells, by percentile as ``area``. 0 where the input
-            has no pixel left of the class.
-    """
-
-    name: str
-    pixels: int
-    share: float
-    images: int
-    area: Percentiles
-    width: Percentiles
+Weights = Mapping[str, Sequence[float]]
 
 
-@dataclass(frozen=True)
-class MaskedStatistics:
-    """One split; what cannot be read is counted in ``images`` alone.
+class MaskReading(NamedTuple):
+    """What was read from the masks and images of a split; 0 and "" where they are invalid.
 
     Attributes:
-        source: file or folder that says what belongs to the split.
-        images: how many there are.
-        classes: what is shown of each class.
-        unlabelled: share of the pixels that count as no class.
-        empty: file names of images without a labelled pixel.
-        sizes: distinct ones of the masks, the commonest first.
-        notes: what was mended or left out while reading, a sentence each.
-    """
-
-    source: str
-    images: int
-    classes: list[ClassPixels]
-    unlabelled: float
-    empty: list[str]
-    sizes: list[ImageSize]
-    notes: list[str]
-
-    @property
-    def absent(self) -> list[str]:
-        """Classes that no image shows."""
-        return [row.name for row in self.classes if not row.pixels]
-
-
-@dataclass(frozen=True)
-class SegmentationInspection:
-    """What is known of the data.
-
-    Attributes:
-        input: how images become the network's input.
-        splits: what was read, by "train", "val" and "test".
-        not_read: why other splits were not.
-        stops: where a training with the same options would stop, a sentence each.
-        class_weights: of training, in the order of the classes, by the rules that ``PixelLoss`` knows; None where
-            training was not read or has no labelled pixel.
-        copies: equal pictures, labelled by the digests of their masks; None where pictures were not read.
-        broken: by split, what is wrong with masks and, where they were read, with pictures, a sentence each.
-    """
-
-    input: Preprocessing
-    splits: dict[str, MaskedStatistics]
-    not_read: dict[str, str]
-    stops: list[str]
-    class_weights: dict[str, list[float]] | None
-    copies: Copies | None
-    broken: dict[str, list[str]]
-
-
-class Masks(NamedTuple):
-    """What reading the masks of a split tells, and their pictures; zeros and "" where they cannot be read.
-
-    Attributes:
-        sizes: ``[I, 2]``, height and width.
-        pixels: ``[I, C + 1]``, of each class, the last of none.
-        area: ``[I, C]``, pixels of the classes in the network's input.
-        width: ``[I, C]``, see :func:`widths`.
-        digests: of the pictures' pixels; all empty where pictures are not read.
-        mask_digests: of the labels.
-        faults: what is wrong with masks and pictures.
+        sizes: (height, width) in pixels, ``[I, 2]``.
+        pixels: of each class and, last, of no class, ``[I, C + 1]``.
+        area: pixels of each class in the network's input, ``[I, C]``.
+        width: of each class in pixels of the input, see :func:`measure_extent`, ``[I, C]``.
+        keys: what identifies each image, with digests of masks as labels; "" if images were not read.
+        faults: one sentence for each invalid mask or image.
     """
 
     sizes: NDArray[np.int64]
     pixels: NDArray[np.int64]
     area: NDArray[np.int64]
     width: NDArray[np.int64]
-    digests: list[str]
-    mask_digests: list[str]
+    keys: ImageKeys
     faults: list[str]
 
 
 def inspect_segmentation(
-    data: SegmentationDataModule, preprocessing: Preprocessing, pictures: bool
-) -> SegmentationInspection:
-    """Reads all splits and looks at them.
-
-    Args:
-        data: whose masks are read; records that can be left out are, and named in the split's notes.
-        preprocessing: how images become the input.
-        pictures: whether to read every picture beside its mask; what is known of copies and sizes that differ comes
-            from there.
+    data: SegmentationDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
+) -> Inspection:
+    """Measures the masks of all splits; with ``read_images``, also looks for duplicates and invalid images.
 
     Raises:
-        DataError: there is no split that can be read.
+        DataError: no split can be read.
+        TaskError: both ``task`` and ``size`` are given.
+        UserError: the preprocessing crops images.
     """
-    reading = read_splits(data)
-    splits = reading.splits
-    read = {name: read_masks(name, split, preprocessing, pictures) for name, split in splits.items()}
-    broken = {name: found.faults for name, found in read.items()}
-    return SegmentationInspection(
-        input=preprocessing,
-        splits={name: masked_statistics(split, read[name]) for name, split in splits.items()},
-        not_read=reading.not_read,
-        stops=[*stops(data, reading, broken), *without_labels(splits, read)],
-        class_weights=class_weights(read["train"].pixels[:, :-1]) if "train" in read else None,
-        copies=copies({name: identified(splits[name], found) for name, found in read.items()}) if pictures else None,
-        broken=broken,
+    reading = DataReading(data, task, size, Preprocessing((512, 512), "pad"))
+    preprocessing = reading.preprocessing
+    preprocessing.check_uncut(type(data).__name__)
+    masks = {name: read_masks(name, split, preprocessing, read_images) for name, split in reading.splits.items()}
+    splits = {name: measure_split(split, masks[name]) for name, split in reading.splits.items()}
+    invalid = {name: found.faults for name, found in masks.items()}
+    unlabelled = [name for name in FIT_SPLITS if name in masks and lacks_labels(masks[name])]
+    weights = class_weights(masks["train"].pixels[:, :-1]) if "train" in masks else {}
+    duplicates = find_duplicates({name: found.keys for name, found in masks.items()}) if read_images else None
+    texts = ["Images were not read."] if duplicates is None else [format_duplicates(duplicates, "mask")]
+    return reading.inspection(
+        splits,
+        format_split,
+        invalid,
+        {"duplicates": duplicates, "class_weights": weights or None},
+        [*texts, format_weights(weights)] if weights else texts,
+        overview=[format_shares(splits, weights)],
+        issues=[nothing_labelled(reading.splits[name]) for name in unlabelled],
     )
 
 
-def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing, pictures: bool) -> Masks:
-    """Reads every mask of a split, and every picture if those are asked for, with a progress bar."""
+def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing, with_images: bool) -> MaskReading:
+    """Reads all masks of a split and, ``with_images``, all images, with a progress bar."""
     images, classes = len(split), len(split.classes)
     sizes, pixels = np.zeros((images, 2), np.int64), np.zeros((images, classes + 1), np.int64)
     area, width = np.zeros((images, classes), np.int64), np.zeros((images, classes), np.int64)
-    digests, mask_digests = [""] * images, [""] * images
+    keys = ImageKeys(split.names.tolist(), [""] * images, [""] * images)
 
-    def look(index: int) -> None:
-        if pictures:
+    def measure(index: int) -> None:
+        if with_images:
             image, labels = split.masked(index)
-            digests[index], mask_digests[index] = digest(image), digest(labels)
+            keys.digests[index], keys.labels[index] = digest(image), digest(labels)
         else:
             labels = split.labels(index)
         sizes[index] = labels.shape
         pixels[index] = np.bincount(labels.ravel(), minlength=IGNORED + 1)[[*range(classes), IGNORED]]
-        shown = placed_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
-        area[index], width[index] = areas_and_widths(shown, classes)
+        input_labels = placed_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
+        area[index], width[index] = measure_extent(input_labels, classes)
 
-    return Masks(sizes, pixels, area, width, digests, mask_digests, faults(name, split, look))
-
-
-def without_labels(splits: Mapping[str, SegmentationSplit], read: Mapping[str, Masks]) -> list[str]:
-    """A sentence for each split of a training whose masks can be read, but show no class."""
-    pixels = {name: read[name].pixels for name in TRAINED_ON if name in read}
-    return [nothing_labelled(splits[name]) for name, of in pixels.items() if of.any() and not of[:, :-1].any()]
+    return MaskReading(sizes, pixels, area, width, keys, visit_images(name, split, measure))
 
 
-def areas_and_widths(labels: Labels, classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels of every class in ``labels`` ``[H, W]``, and the width of the class, ``[C]`` each.
+def lacks_labels(masks: MaskReading) -> bool:
+    """Whether masks can be read, but no pixel has a class."""
+    return bool(masks.pixels.any() and not masks.pixels[:, :-1].any())
 
-    The width of a pixel is the length of the stretch of its class through it, along the row or the column, whichever is
-    shorter; that of a class is the lower median of its pixels', 0 where there are none.
+
+def measure_extent(labels: Labels, classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Area and width in pixels of each class in ``labels`` ``[H, W]``, ``[C]`` each.
+
+    The width of a pixel is the shorter of its horizontal and vertical run lengths. The width of a class is the lower
+    median over its pixels, 0 if it has none.
     """
-    width = np.minimum(stretches(labels), stretches(labels.T).T)
-    most = max(labels.shape) + 1
-    counts = np.bincount((labels.astype(np.int32) * most + width).ravel(), minlength=(IGNORED + 1) * most)
-    up_to = counts.reshape(IGNORED + 1, most)[:classes].cumsum(1)
-    area = up_to[:, -1]
-    return area, (2 * up_to >= area[:, None]).argmax(1)
+    width = np.minimum(run_lengths(labels), run_lengths(labels.T).T)
+    bins = max(labels.shape) + 1
+    counts = np.bincount((labels.astype(np.int32) * bins + width).ravel(), minlength=(IGNORED + 1) * bins)
+    cumulative = counts.reshape(IGNORED + 1, bins)[:classes].cumsum(1)
+    area = cumulative[:, -1]
+    return area, (2 * cumulative >= area[:, None]).argmax(1)
 
 
-def stretches(labels: Labels) -> NDArray[np.int32]:
-    """For every pixel of ``labels`` ``[H, W]`` how many next to each other in its row have the same label."""
+def run_lengths(labels: Labels) -> NDArray[np.int32]:
+    """For each pixel, the number of adjacent pixels with its label in its row, itself included, ``[H, W]``."""
     begins = np.ones(labels.shape, dtype=bool)
     begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
     lengths = np.diff(np.flatnonzero(begins), append=labels.size).astype(np.int32)
     return np.repeat(lengths, lengths).reshape(labels.shape)
 
 
-def masked_statistics(split: SegmentationSplit, read: Masks) -> MaskedStatistics:
-    """Counts and measures what was ``read`` of a split."""
-    whole = read.sizes.all(1)
-    labelled, of_class = read.pixels[:, :-1].sum(1), read.pixels.sum(0)
-    return MaskedStatistics(
-        source=str(split.source),
-        images=len(split),
-        classes=[class_pixels(name, k, read) for k, name in enumerate(split.classes)],
-        unlabelled=share(int(of_class[-1]), int(of_class.sum())),
-        empty=[str(name) for name in split.names[whole & (labelled == 0)]],
-        sizes=image_sizes(read.sizes[whole]),
-        notes=list(split.notes),
-    )
+def measure_split(split: SegmentationSplit, masks: MaskReading) -> Facts:
+    """Classes and their extent in a split; invalid masks count only in the number of images."""
+    valid = masks.sizes.all(1)
+    pixels = masks.pixels.sum(0)
+    labelled, images = int(pixels[:-1].sum()), (masks.pixels > 0).sum(0)
+    classes: list[Facts] = []
+    for k, name in enumerate(split.classes):
+        shown = masks.pixels[:, k] > 0
+        classes.append(
+            {
+                "name": name,
+                "pixels": int(pixels[k]),
+                "share": figures.fraction(int(pixels[k]), labelled),
+                "images": int(images[k]),
+                "share_of_images": int(images[k]) / int(valid.sum()) if valid.any() else None,
+                "area": figures.percentiles(masks.area[shown, k] / CELL**2),
+                "width": figures.percentiles(masks.width[shown, k] / CELL),
+            }
+        )
+    return {
+        "images": len(split),
+        "image_sizes": figures.count_sizes(masks.sizes[valid]),
+        "classes": classes,
+        "thin_classes": [row["name"] for row in classes if row["width"] and row["width"]["50"] <= 1],
+        "classes_without_pixels": [row["name"] for row in classes if not row["pixels"]],
+        "unlabelled_share": figures.fraction(int(pixels[-1]), int(pixels.sum())),
+        "images_without_labels": split.names[valid & ~masks.pixels[:, :-1].any(1)].tolist(),
+    }
 
 
-def class_pixels(name: str, label: int, read: Masks) -> ClassPixels:
-    """Counts and measures one class."""
-    pixels = read.pixels[:, label]
-    shown = pixels > 0
-    return ClassPixels(
-        name=name,
-        pixels=int(pixels.sum()),
-        share=share(int(pixels.sum()), int(read.pixels[:, :-1].sum())),
-        images=int(shown.sum()),
-        area=percentiles(read.area[shown, label] / CELL**2),
-        width=percentiles(read.width[shown, label] / CELL),
-    )
+def format_split(facts: Facts) -> str:
+    """All facts but the shares of pixels, which :func:`format_shares` prints for all splits together."""
+    table = figures.format_table(EXTENT_COLUMNS, facts["classes"])
+    return figures.format_facts(facts, classes=f"\n{table}\n{EXTENT_LEGEND}")
 
 
-def class_weights(pixels: NDArray[np.int64]) -> dict[str, list[float]] | None:
-    """What :class:`PixelLoss` weighs classes of so many ``pixels`` ``[I, C]`` with, by rule; None without any."""
-    if not pixels.any():
-        return None
-    return {rule: frequency_weights(rule, pixels).tolist() for rule in get_args(Frequency)}
+def class_weights(pixels: NDArray[np.int64]) -> dict[str, list[float]]:
+    """The weights that ``PixelLoss`` computes from ``pixels`` ``[I, C]``, by rule; empty without labelled pixels."""
+    return {rule: frequency_weights(rule, pixels).tolist() for rule in get_args(Frequency)} if pixels.any() else {}
 
 
-def identified(split: SegmentationSplit, read: Masks) -> Identified:
-    """What tells whether pictures of ``split`` are copies."""
-    return Identified([str(name) for name in split.names], read.mask_digests, read.digests)
+def format_shares(splits: Mapping[str, Facts], weights: Weights) -> str:
+    """A table of the share of each class in each split, and the weights that training's loss may give it."""
+    rows: dict[str, Facts] = {}
+    for split, facts in splits.items():
+        for k, row in enumerate(facts["classes"]):
+            entry = rows.setdefault(row["name"], {"name": row["name"]})
+            entry[split] = row["share"] if row["pixels"] else None
+            if split == "train":
+                entry |= {rule: values[k] for rule, values in weights.items()}
+    unlabelled = {"name": NO_CLASS} | {split: facts["unlabelled_share"] for split, facts in splits.items()}
+    columns = [Column("class", "name"), *(Column(split, spec=".2%") for split in splits)]
+    columns += [Column(rule, spec=".2f") for rule in weights]
+    table = figures.format_table(columns, [*rows.values(), unlabelled])
+    legend = f"shares of the labelled pixels; {NO_CLASS}: share of all pixels"
+    return f"{table}\n{legend}" + (f"\n{', '.join(weights)}: as PixelLoss computes them from train" if weights else "")
+
+
+def format_weights(weights: Weights) -> str:
+    """The class weights as flags to copy."""
+    lines = [f"class weights as flags; --model.loss.class_weights={' or '.join(weights)} computes them at each start"]
+    for rule, values in weights.items():
+        listing = ",".join(f"{value:.4g}" for value in values)
+        lines += [f"{rule}:", f"  --model.loss=PixelLoss --model.loss.class_weights=[{listing}]"]
+    return "\n".join(lines)

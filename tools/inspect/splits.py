@@ -1,96 +1,162 @@
-"""What looking at data begins with, whatever the task: reading its splits, and every picture of a split."""
+"""What the inspection of every task shares: it reads the splits and says whether training would accept them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-from ...errors import DataError
+from ...errors import DataError, TaskError
 from ...tasks.broken import find_invalid_images
 from ...tasks.data import DataModule
-from ...tasks.split import OnInvalid, Split
+from ...tasks.preprocessing import Preprocessing
+from ...tasks.split import Split
+from ...tasks.task import Task
+from .figures import Facts, format_list
 
-SPLITS = ("train", "val", "test")
-TRAINED_ON = ("train", "val")
+FIT_SPLITS = ("train", "val")  # that `litmobile fit` reads
 
 S = TypeVar("S", bound=Split)
 
-
-class Reading(NamedTuple, Generic[S]):
-    """What became of the splits of a data set.
-
-    Attributes:
-        splits: those that can be read; records that can be left out are.
-        not_read: why the others cannot.
-        refused: why a training would not take some of those that can, as it leaves nothing out.
-        broken: what a training does with what cannot be used.
-    """
-
-    splits: dict[str, S]
-    not_read: dict[str, str]
-    refused: dict[str, str]
-    broken: OnInvalid
+#: one sentence for each invalid image, by split; None if images were not read
+InvalidImages = Mapping[str, Sequence[str]] | None
 
 
-def read_splits(data: DataModule[S]) -> Reading[S]:
-    """Reads the splits as a training does and, where it would refuse one, without what cannot be used.
+class Inspection(NamedTuple):
+    """What is known about a data set, for ``--json`` and as printed text."""
 
-    Raises:
-        DataError: there is no split that can be read.
-    """
-    asked = data.on_invalid
-    splits: dict[str, S] = {}
-    errors: dict[str, DataError | OSError] = {}
-    refused: dict[str, str] = {}
-    for name in SPLITS:
-        for broken in dict.fromkeys((asked, "skip")):
-            data.on_invalid = broken
-            try:
-                splits[name] = data.read(name)
-                break
-            except (DataError, OSError) as error:  # data of one's own may have no file for one of them
-                errors[name] = error
-        if name in splits and name in errors:
-            refused[name] = str(errors.pop(name))
-    if not splits:
-        raise errors[SPLITS[0]]
-    return Reading(splits, {name: str(error) for name, error in errors.items()}, refused, asked)
+    facts: Facts
+    text: str
+
+    @property
+    def blocking_issues(self) -> list[str]:
+        """Reasons why training with the same options would stop, one sentence each."""
+        return self.facts["blocking_issues"]
 
 
-def stops(data: DataModule[S], reading: Reading[S], broken: Mapping[str, Sequence[str]] | None) -> list[str]:
-    """Where a training would stop, a sentence each.
+class DataReading(Generic[S]):
+    """Reads all splits as training does; where training would refuse one, reads it without invalid records.
 
     Args:
-        data: that was read.
-        reading: its splits.
-        broken: by split, what is wrong with pictures or masks; None where they were not read.
+        data: the data set.
+        task: whose preprocessing is taken if ``data`` has none; None if no model is given.
+        size: (height, width) of the input in pixels if no model is given.
+        default: preprocessing if neither ``data`` nor ``task`` has one.
+
+    Attributes:
+        preprocessing: how images become the network's input.
+        splits: readable splits, without records that cannot be used.
+        not_read: reason for each split that cannot be read.
+        refused: reason for each readable split that training refuses.
+
+    Raises:
+        DataError: no split can be read.
+        TaskError: both ``task`` and ``size`` are given.
     """
-    found = [f"{name} could not be read: {reading.not_read[name]}" for name in TRAINED_ON if name in reading.not_read]
-    found += [reading.refused[name] for name in TRAINED_ON if name in reading.refused]
-    data.splits = dict(reading.splits)
-    try:
-        data.check()
-    except DataError as error:
-        found.append(str(error))
-    for name, said in (broken or {}).items():
-        if name not in TRAINED_ON or not said:
-            continue
-        images = len(reading.splits[name])
-        if len(said) == images:
-            found.append(f"None of {images} images of {name} can be used: {said[0]}")
-        elif reading.broken == "raise":
-            found.append(
-                f"{len(said)} of {images} images of {name} cannot be used: --data.on_invalid=skip leaves them out."
-            )
-    return found
+
+    def __init__(
+        self, data: DataModule[S], task: Task | None, size: Sequence[int] | None, default: Preprocessing
+    ) -> None:
+        if task is not None and size is not None and data.preprocessing is None:
+            raise TaskError("--size is for data without a model; use --model.preprocessing.size=[HEIGHT,WIDTH].")
+        if size is not None:
+            default = replace(default, size=(size[0], size[1]))
+        self.preprocessing = data.preprocessing or (default if task is None else task.preprocessing)
+        self.data = data
+        self.on_invalid = data.on_invalid
+        self.splits: dict[str, S] = {}
+        errors: dict[str, DataError | OSError] = {}
+        for name in ("train", "val", "test"):
+            for policy in dict.fromkeys((self.on_invalid, "skip")):
+                data.on_invalid = policy
+                try:
+                    self.splits[name] = data.read(name)
+                    break
+                except (DataError, OSError) as error:  # a user's data set may raise OSError for a missing split
+                    errors[name] = error
+        if not self.splits:
+            raise errors["train"]
+        self.not_read = {name: str(error) for name, error in errors.items() if name not in self.splits}
+        self.refused = {name: str(error) for name, error in errors.items() if name in self.splits}
+
+    def blocking_issues(self, invalid_images: InvalidImages) -> list[str]:
+        """Reasons why training would stop, one sentence each."""
+        issues = [f"{name} cannot be read: {self.not_read[name]}" for name in FIT_SPLITS if name in self.not_read]
+        issues += [self.refused[name] for name in FIT_SPLITS if name in self.refused]
+        self.data.splits = dict(self.splits)
+        try:
+            self.data.check()
+        except DataError as error:
+            issues.append(str(error))
+        for name, faults in (invalid_images or {}).items():
+            if name not in FIT_SPLITS or not faults:
+                continue
+            images = len(self.splits[name])
+            if len(faults) == images:
+                issues.append(f"None of the {images} images of {name} can be used: {faults[0]}")
+            elif self.on_invalid == "raise":
+                skip = "leave them out with --data.on_invalid=skip."
+                issues.append(f"{len(faults)} of {images} images of {name} cannot be used; {skip}")
+        return issues
+
+    def inspection(
+        self,
+        splits: dict[str, Facts],
+        format_split: Callable[[Facts], str],
+        invalid_images: InvalidImages,
+        facts: Facts,
+        texts: Sequence[str],
+        overview: Sequence[str] = (),
+        issues: Sequence[str] = (),
+    ) -> Inspection:
+        """Joins what all tasks report with the ``facts`` and paragraphs of one task.
+
+        Args:
+            splits: facts of each split.
+            format_split: prints them.
+            invalid_images: one sentence for each invalid image, by split; None if images were not read.
+            facts: further facts.
+            texts: paragraphs that print these.
+            overview: paragraphs that come first.
+            issues: further reasons why training would stop.
+        """
+        issues = [*self.blocking_issues(invalid_images), *issues]
+        height, width = self.preprocessing.size
+        paragraphs = [*overview, f"network input: {width}×{height} pixels ({self.preprocessing.fit})"]
+        for name, split in self.splits.items():
+            splits[name] = {"source": str(split.source), **splits[name], "notes": list(split.notes)}
+            paragraphs.append(f"{name}\n{format_split(splits[name])}")
+        paragraphs += [f"{name} was not read: {reason}" for name, reason in self.not_read.items()]
+        paragraphs += [f"Training would stop: {issue}" for issue in issues]
+        if invalid_images is None:
+            paragraphs.append("Images were not read.")
+        else:
+            paragraphs += [format_list(f"invalid in {name}", faults) for name, faults in invalid_images.items()]
+        common = {
+            "input": asdict(self.preprocessing),
+            "splits": splits,
+            "not_read": self.not_read,
+            "blocking_issues": issues,
+            "invalid_images": invalid_images,
+        }
+        return Inspection({**common, **facts}, "\n\n".join([*paragraphs, *texts]))
 
 
-def faults(name: str, split: Split, look: Callable[[int], object] | None = None) -> list[str]:
-    """What is wrong with the pictures of a split, with a progress bar; see :func:`.broken.find_invalid_images`."""
+def visit_images(name: str, split: Split, visit: Callable[[int], object] | None = None) -> list[str]:
+    """Reads all images of a split with a progress bar.
 
-    def progress(passing: Iterable[str]) -> Iterable[str]:
-        return tqdm(passing, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
+    Args:
+        name: of the split, for the progress bar.
+        split: whose images are read.
+        visit: called with the index of each image, from several threads; None takes ``split.image``.
 
-    return list(find_invalid_images(split, progress, look).values())
+    Returns:
+        One sentence for each invalid image.
+    """
+
+    def show_progress(faults: Iterable[str]) -> Iterable[str]:
+        return tqdm(faults, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
+
+    return list(find_invalid_images(split, show_progress, visit).values())

@@ -1,0 +1,107 @@
+"""Images with equal pixels, within a split and across splits."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .figures import Facts, format_list, fraction
+
+MAX_COPIES = 8  # of one image that are printed
+
+Group = list[dict[str, str]]  # images with equal pixels: their split, name and label
+
+
+class ImageKeys(NamedTuple):
+    """What identifies the images of a split.
+
+    Attributes:
+        names: file names.
+        labels: class names, or digests of masks.
+        digests: of the pixels, see :func:`digest`; "" for images that were not read.
+    """
+
+    names: list[str]
+    labels: list[str]
+    digests: list[str]
+
+
+def digest(pixels: NDArray[Any]) -> str:
+    """A hash of the pixels and their shape, which does not depend on file format and name."""
+    found = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
+    found.update(np.ascontiguousarray(pixels).data)
+    return found.hexdigest()
+
+
+def find_duplicates(splits: Mapping[str, ImageKeys]) -> Facts:
+    """Images that a split shares with an earlier one ("leaks") or contains more than once, and all groups of them."""
+    by_digest: dict[str, Group] = defaultdict(list)
+    for split, images in splits.items():
+        for name, label, key in zip(*images, strict=True):
+            if key:
+                by_digest[key].append({"split": split, "name": name, "label": label})
+    groups = [group for group in by_digest.values() if len(group) > 1]
+    pairs = itertools.combinations(splits, 2)
+    return {
+        "leaks": [count_leaks(groups, split, earlier, len(splits[split].names)) for earlier, split in pairs],
+        "within_splits": [count_duplicates(groups, split) for split in splits],
+        "groups": groups,
+    }
+
+
+def count_leaks(groups: Sequence[Group], split: str, earlier: str, images: int) -> Facts:
+    """Counts those of the ``images`` images of ``split`` that an ``earlier`` split contains, too.
+
+    ``relabelled`` of them have another class or mask there. Figures measured on leaked images are too good.
+    """
+    common = relabelled = 0
+    for group in groups:
+        earlier_labels = {image["label"] for image in group if image["split"] == earlier}
+        labels = [image["label"] for image in group if image["split"] == split] if earlier_labels else []
+        common += len(labels)
+        relabelled += sum(earlier_labels != {label} for label in labels)
+    share = fraction(common, images)
+    return {"split": split, "earlier": earlier, "images": common, "share": share, "relabelled": relabelled}
+
+
+def count_duplicates(groups: Sequence[Group], split: str) -> Facts:
+    """Counts the images that ``split`` contains more than once; ``relabelled`` of them have several labels."""
+    labels = [[image["label"] for image in group if image["split"] == split] for group in groups]
+    several = [found for found in labels if len(found) > 1]
+    relabelled = sum(len(set(found)) > 1 for found in several)
+    return {"split": split, "images": len(several), "relabelled": relabelled}
+
+
+def format_duplicates(found: Facts, label: Literal["class", "mask"]) -> str:
+    """All of what :func:`find_duplicates` found; classes are printed, digests of masks are not."""
+
+    def format_count(row: Facts) -> str:
+        share = f" ({100 * row['share']:.1f} %)" if "share" in row else ""
+        return (
+            f"{row['images']}{share}, {row['relabelled']} of them with a different {label}" if row["images"] else "none"
+        )
+
+    def format_group(group: Group) -> str:
+        shown = [f"{image['split']} {image['name']}" for image in group[:MAX_COPIES]]
+        if label == "class":
+            shown = [f"{text} ({image['label']})" for text, image in zip(shown, group, strict=False)]
+        if len(group) > MAX_COPIES:
+            shown.append(f"and {len(group) - MAX_COPIES} more")
+        different = label == "mask" and len({image["label"] for image in group}) > 1
+        return " = ".join(shown) + (", with different masks" if different else "")
+
+    lines = [
+        f"images of {row['split']} that are also in {row['earlier']}: {format_count(row)}" for row in found["leaks"]
+    ]
+    lines += [
+        f"images that {row['split']} contains twice or more: {format_count(row)}" for row in found["within_splits"]
+    ]
+    return "\n".join(
+        [*lines, format_list("groups of images with equal pixels", list(map(format_group, found["groups"])))]
+    )

@@ -1,0 +1,34 @@
+"""What the commands need to know of each kind of task: a new task adds one entry."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+
+class TaskTools(NamedTuple):
+    """Import paths inside `litmobile.tools`, so that a command imports only what it uses.
+
+    Attributes:
+        inspector: function ``(data, task, size, read_images) → Inspection`` for `litmobile inspect`.
+        result_writer: class that writes the predictions of `litmobile predict`.
+    """
+
+    inspector: str
+    result_writer: str
+
+
+#: by ``Task.role`` and ``DataModule.role``
+TASK_TOOLS = {
+    "detection": TaskTools("inspect.detection.inspect_detection", "predict.results.DetectionResults"),
+    "segmentation": TaskTools("inspect.segmentation.inspect_segmentation", "predict.results.SegmentationResults"),
+    "classification": TaskTools(
+        "inspect.classification.inspect_classification", "predict.results.ClassificationResults"
+    ),
+}
+
+
+def import_tool(path: str) -> Any:
+    """Imports the function or class at ``path``, relative to this package."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f".{module}", __package__), name)
