@@ -12,9 +12,9 @@ from torchvision.ops import box_iou
 from litmobile.heads.ssdlite.anchor_recall import measure_anchor_recall
 from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, search_anchors
 from litmobile.heads.ssdlite.anchors import default_scales
-from litmobile.tasks.detection.statistics import input_boxes, visible
 from litmobile.tasks.detection.voc import read_voc
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.inspect.objects import input_boxes, is_trainable
 
 GRIDS: list[Grid] = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
 DEFAULT = AnchorOptions(default_scales(6), [2.0, 3.0], "torchvision")
@@ -112,7 +112,7 @@ def test_search_keeps_the_layout() -> None:
 def test_search_beats_manual_anchors_on_blood_cells(real_data: Path) -> None:
     data, preprocessing = read_voc(real_data / "bccd", "train"), Preprocessing()
     boxes = input_boxes(data, preprocessing)
-    kept = visible(boxes)
+    kept = is_trainable(boxes)
     boxes, labels = torch.from_numpy(boxes[kept]), torch.from_numpy(data.labels[kept])
     by_hand = AnchorOptions([0.075, 0.42, 0.6, 0.75, 0.85, 0.95, 1.0], [1.3], "torchvision")
     found = search_anchors(boxes, labels, GRIDS, SIZE, DEFAULT)

@@ -21,21 +21,21 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
-    """What the command prints, and what it writes as JSON; it ends with 1 where a training would stop, and says why."""
+    """Printed text and JSON of the command, which exits with 1 and the reason if training would stop."""
 
     def inspect(*words: object) -> tuple[str, Report]:
         capsys.readouterr()
-        said = ""
+        message = ""
         try:
             main(["inspect", *map(str, words), "--json", str(tmp_path / "report" / "data.json")])
         except SystemExit as ended:
-            said = str(ended.code)
-            if "A training would stop" not in said:
+            message = str(ended.code)
+            if "Training would stop" not in message:
                 raise
         text, report = capsys.readouterr().out, json.loads((tmp_path / "report" / "data.json").read_text())
-        assert bool(said) == bool(report["stops"])
-        assert all(f"A training would stop: {reason}" in text for reason in report["stops"])
-        assert all(reason in said for reason in report["stops"][:1])
+        assert bool(message) == bool(report["blocking_issues"])
+        assert all(f"Training would stop: {issue}" in text for issue in report["blocking_issues"])
+        assert all(issue in message for issue in report["blocking_issues"][:1])
         return text, report
 
     return inspect

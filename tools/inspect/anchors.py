@@ -23,11 +23,12 @@ from .objects import input_boxes, is_trainable
 MAX_OBJECTS = 20_000  # if there are more, only every second, third, … image is measured
 
 
-def measure_anchors(task: Task | None, split: DetectionSplit, preprocessing: Preprocessing) -> Facts | str:
+def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preprocessing: Preprocessing) -> Facts | str:
     """How well anchors fit the objects that training sees without augmentation, or why nothing can be measured.
 
     Args:
         task: its network's anchors are measured; None takes the published SSDLite.
+        name: of the split.
         split: its objects are measured.
         preprocessing: how images become the input.
     """
@@ -50,9 +51,9 @@ def measure_anchors(task: Task | None, split: DetectionSplit, preprocessing: Pre
         iou, positives = measure_anchor_recall(boxes, owners, anchors, head.iou_thresh)
         values = {"recall": iou >= head.iou_thresh, "iou": iou, "positives": positives}
         rows: list[Facts] = []
-        for name, chosen in (("all", labels >= 0), *((name, labels == k) for k, name in enumerate(split.classes))):
+        for label, chosen in (("all", labels >= 0), *((label, labels == k) for k, label in enumerate(split.classes))):
             means = {key: x[chosen].double().mean().item() if chosen.any() else None for key, x in values.items()}
-            rows.append({"name": name, "objects": int(chosen.sum()), **means})
+            rows.append({"name": label, "objects": int(chosen.sum()), **means})
         arguments = {"anchor_scales": list(options.scales), "aspect_ratios": list(options.ratios)}
         return {
             "options": {**arguments, "layout": options.layout},
@@ -62,6 +63,7 @@ def measure_anchors(task: Task | None, split: DetectionSplit, preprocessing: Pre
         }
 
     return {
+        "split": name,
         "image_step": step,  # every image_step-th image is measured
         "is_published": task is None,
         "task": public_path(DetectionTask if task is None else type(task)),
@@ -87,11 +89,11 @@ def published_head(preprocessing: Preprocessing) -> tuple[SSDLite, dict[str, Ten
     return SSDLite(Features(features, width=0.01), num_classes=1).eval(), maps
 
 
-def format_anchors(found: Facts, split: str) -> str:
-    """The anchors and how well they fit the objects of ``split``; better ones also as flags and YAML to copy."""
+def format_anchors(found: Facts) -> str:
+    """The anchors and how well they fit the objects; better ones also as flags and YAML to copy."""
     present, suggested = found["present"], found["suggested"]
     whose = "the published SSDLite, because no model is given," if found["is_published"] else "the model"
-    images = split if found["image_step"] == 1 else f"one image in {found['image_step']} of {split}"
+    images = "" if found["image_step"] == 1 else f"one image in {found['image_step']} of "
     rows = [{**row, "present": row} for row in (*present["classes"], present["overall"])]
     columns = [Column("class", "name"), Column("objects"), *recall_columns("present")]
     if suggested is not None:
@@ -99,7 +101,7 @@ def format_anchors(found: Facts, split: str) -> str:
         for row, better in zip(rows, (*suggested["classes"], suggested["overall"]), strict=True):
             row["suggested"] = better
     lines = [
-        f"Anchors of {whose} on the objects of {images}, without augmentation",
+        f"Anchors of {whose} on the objects of {images}{found['split']}, without augmentation",
         f"feature maps: {', '.join(f'{columns}×{rows}' for rows, columns in found['grids'])} cells",
         f"present:   {format_options(present)}",
         f"suggested: {'no better anchors were found' if suggested is None else format_options(suggested)}",

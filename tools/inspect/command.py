@@ -1,4 +1,4 @@
-"""`litmobile inspect`: the data of a training looked at before it trains, with the options of `litmobile fit`."""
+"""`litmobile inspect`: counts and measures the data of a training, with the options of `litmobile fit`."""
 
 from __future__ import annotations
 
@@ -20,55 +20,59 @@ from ..training import KINDS, RunCLI, stored_config, take_option
 from .splits import Inspection
 
 DESCRIPTION = (
-    "Looks at the data of a training: objects, classes or their pixels, sizes, what is there twice, broken pictures "
-    "and masks, and anchors that suit. The options are those of litmobile fit; --run FOLDER takes the configuration "
-    "of a run, and --data alone will do. It ends with 1 where a training would stop for what was looked at."
+    "Counts and measures a data set before training: objects or pixels of each class, image sizes, duplicates, leaks "
+    "between splits, invalid images and masks, and anchors that fit. The options are those of litmobile fit; --run "
+    "FOLDER takes a run's configuration, and --data alone is enough. The exit status is 1 if training would stop "
+    "because of its data."
 )
 
 
 class InspectCLI(LightningCLI):
-    """Takes the options of a training and builds its model, if there is one, and its data."""
+    """Parses the options of a training and builds its data and, if one is given, its model."""
 
     model: Task | None
     datamodule: LightningDataModule
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """As for a training, but that no model is needed."""
+        """Adds the options of a training; the model is optional."""
         parser.add_lightning_class_args(Trainer, "trainer")
         parser.add_lightning_class_args(Task, "model", subclass_mode=True, required=False)
         parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds what a printed configuration of fit holds beside these, and this command's own options."""
+        """Adds the other options that `fit --print_config` prints, and this command's own."""
         parser.add_method_arguments(Trainer, "fit", skip=set(RunCLI.subcommands()["fit"]))
         parser.add_argument(
-            "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of the input, where no model says it"
+            "--size",
+            type=int,
+            nargs=2,
+            metavar=("HEIGHT", "WIDTH"),
+            help="input size in pixels if no model is given, e.g. 320 320",
         )
-        parser.add_argument("--json", type=str, metavar="FILE", help="write the same figures for programs")
+        parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
-            "--no-pictures",
+            "--no-images",
             action="store_true",
-            help="do not read the pictures to find broken ones, of classification data their sizes and copies, and of "
-            "segmentation data copies; masks are read",
+            help="do not read images: faster, but finds no invalid images, sizes or duplicates; masks are still read",
         )
 
     def instantiate_classes(self) -> None:
-        """Leaves the Trainer alone."""
+        """Builds the model and the data, but no Trainer."""
         del self.config["trainer"]
         parts = self.parser.instantiate_classes(self.config)
         self.model, self.datamodule = parts.get("model"), parts["data"]
 
 
 def inspect(words: Sequence[str]) -> None:
-    """Carries out ``litmobile inspect WORDS``.
+    """Runs ``litmobile inspect WORDS``.
 
     Raises:
-        ValueError: what was asked for contradicts itself, or no split of the data can be read.
+        UserError: options contradict each other, no split can be read, or training would stop because of its data.
     """
     words, run = take_option(configurations.resolve(words), "--run")
     if run is not None:
         words = [*stored_config(Path(run), words), *words]
-    sys.argv = [sys.argv[0], *words]  # from where LightningCLI takes them
+    sys.argv = [sys.argv[0], *words]  # LightningCLI reads them from there
     try:
         asked = InspectCLI(
             **KINDS,
@@ -81,8 +85,8 @@ def inspect(words: Sequence[str]) -> None:
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
-        raise UserError(f"--json has to name a file, and {target} is a folder.")
-    inspection = inspect_data(data, task, options.size, read_images=not options.no_pictures)
+        raise UserError(f"--json must name a file, but {target} is a folder.")
+    inspection = inspect_data(data, task, options.size, read_images=not options.no_images)
     print(inspection.text)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)

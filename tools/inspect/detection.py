@@ -44,10 +44,10 @@ def inspect_detection(
     splits = {name: measure_split(split, preprocessing) for name, split in reading.splits.items()}
     leaks = find_leaks(reading.splits)
     name, split = next(iter(reading.splits.items()))
-    anchors = measure_anchors(task, split, preprocessing)
+    anchors = measure_anchors(task, name, split, preprocessing)
     texts = [
         figures.format_list("images in two splits", [f"{x['name']} in {' and '.join(x['splits'])}" for x in leaks]),
-        anchors if isinstance(anchors, str) else format_anchors(anchors, name),
+        anchors if isinstance(anchors, str) else format_anchors(anchors),
     ]
     return reading.inspection(splits, format_split, invalid, {"leaks": leaks, "anchors": anchors}, texts)
 

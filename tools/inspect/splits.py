@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from tqdm import tqdm
@@ -156,7 +157,5 @@ def visit_images(name: str, split: Split, visit: Callable[[int], object] | None 
         One sentence for each invalid image.
     """
 
-    def show_progress(faults: Iterable[str]) -> Iterable[str]:
-        return tqdm(faults, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
-
-    return list(find_invalid_images(split, show_progress, visit).values())
+    progress = partial(tqdm, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
+    return list(find_invalid_images(split, progress, visit).values())

@@ -1,4 +1,4 @@
-"""`litmobile inspect` says the same as table and JSON, names what is broken, and leaves no run."""
+"""`litmobile inspect` on detection data: text equals JSON, invalid files are named, and no run is started."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OBJECT = (
 
 
 class OwnDetection(DetectionDataModule):
-    """A data set of a user's own, which knows two splits and reads no files for them."""
+    """A user's data set with two splits and without annotation files."""
 
     def __init__(self, root: str, classes: int = 2) -> None:
         super().__init__()
@@ -39,15 +39,15 @@ class OwnDetection(DetectionDataModule):
 
 
 class OtherVoc(VocDetection):
-    """A data set of a user's own, which calls validation otherwise."""
+    """A user's data set with another name for validation."""
 
     def __init__(self, root: str, train: str = "train", val: str = "held_out", test: str | None = None) -> None:
         super().__init__(root, train=train, val=val, test=test)
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own to be in, where a run would be seen."""
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, where a run would be noticed."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -56,7 +56,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
-    """Train: a cat and a difficult dog, and nothing. Val: a cow."""
+    """Train: an image with a cat and a difficult dog, and an empty one. Val: a cow."""
     root = tmp_path / "VOC"
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -75,15 +75,15 @@ def voc(tmp_path: Path) -> Path:
 
 
 def cells(text: str, first: str) -> list[list[str]]:
-    """The rows that begin with ``first``, cut where two spaces or more stand, without percent signs."""
+    """Cells after the first of all rows that begin with ``first``, without percent signs."""
     rows = [re.split(r"\s{2,}", line) for line in text.splitlines() if re.match(rf"{re.escape(first)}\s\s", line)]
     return [[cell.removesuffix(" %") for cell in row[1:]] for row in rows]
 
 
 def assert_same_figures(text: str, report: Report) -> None:
-    """Check that every row of every table says what the JSON file says."""
+    """Check that every row of every table equals the JSON file."""
     anchors = report["anchors"]
-    reaches = [anchors["present"], *([anchors["suggested"]] if anchors["suggested"] else [])]
+    measured = [anchors["present"], *([anchors["suggested"]] if anchors["suggested"] else [])]
     for k, name in enumerate([row["name"] for row in anchors["present"]["classes"]] + ["all"]):
         rows = iter(cells(text, name))
         for split in report["splits"].values():
@@ -103,53 +103,55 @@ def assert_same_figures(text: str, report: Report) -> None:
             median = f"{row['width']['50']:.0f}×{row['height']['50']:.0f}"
             sizes, aspects = (list(row[key].values()) for key in ("size", "aspect"))
             assert next(rows) == [median, *(f"{x:.1f}" for x in sizes), *(f"{x:.2f}" for x in aspects)]
-        both = [[*x["classes"], x["overall"]][k] for x in reaches]
+        both = [[*x["classes"], x["overall"]][k] for x in measured]
         shown = [
-            [f"{100 * x['reached']:.1f}", f"{x['iou']:.3f}", f"{x['positives']:.1f}"] if x["objects"] else ["–"] * 3
+            [f"{100 * x['recall']:.1f}", f"{x['iou']:.3f}", f"{x['positives']:.1f}"] if x["objects"] else ["–"] * 3
             for x in both
         ]
         assert next(rows) == [str(both[0]["objects"]), *itertools.chain(*shown)]
         assert not list(rows)
 
 
-def test_a_model_and_its_data_in_cocos_layout(shapes: Path, inspect: Inspect, elsewhere: Path) -> None:
+def test_coco_data_with_a_model(shapes: Path, inspect: Inspect, working_folder: Path) -> None:
     text, report = inspect("--config", SHAPES, *TINY, f"--data.root={shapes}")
     assert_same_figures(text, report)
     assert [(name, split["images"]) for name, split in report["splits"].items()] == [("train", 10), ("val", 5)]
     assert "no test split" in report["not_read"]["test"] and report["not_read"]["test"] in text
     assert report["input"]["size"] == [64, 64]
-    assert report["broken"] == {"train": [], "val": []}
-    assert report["stops"] == [] and report["shared"] == []
+    assert report["invalid_images"] == {"train": [], "val": []}
+    assert report["blocking_issues"] == [] and report["leaks"] == []
     anchors = report["anchors"]
     assert anchors["grids"] == [[8, 8], [4, 4], [2, 2], [1, 1]]
-    assert anchors["present"]["scales"] == [0.18, 0.3, 0.5, 0.7, 0.9]
+    assert anchors["present"]["options"]["anchor_scales"] == [0.18, 0.3, 0.5, 0.7, 0.9]
     assert anchors["present"]["anchors"] == 4 * (64 + 16 + 4 + 1)
-    assert not anchors["of_published"]
-    assert list(elsewhere.iterdir()) == [], "no run was begun"
+    assert not anchors["is_published"]
+    assert list(working_folder.iterdir()) == [], "no run was started"
 
 
-def test_what_is_suggested_can_be_pasted(shapes: Path, inspect: Inspect, tmp_path: Path) -> None:
-    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--no-pictures"]
+def test_suggested_anchors_work_as_flags_and_yaml(shapes: Path, inspect: Inspect, tmp_path: Path) -> None:
+    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--no-images"]
     text, report = inspect(*words)
     better = report["anchors"]["suggested"]
-    assert better["overall"]["reached"] >= report["anchors"]["present"]["overall"]["reached"]
-    head, behind = text.split("suggested as YAML")
-    flags = shlex.split(head.splitlines()[-1])
-    (tmp_path / "mine.yaml").write_text(behind.partition("\n")[2])
-    assert yaml.safe_load((tmp_path / "mine.yaml").read_text())["model"]["init_args"]["head"]["init_args"] == {
-        key: better[key] for key in ("scales", "ratios", "layout")
-    }
+    assert better["overall"]["recall"] >= report["anchors"]["present"]["overall"]["recall"]
+    before, after = text.split("suggested as YAML")
+    flags = shlex.split(before.splitlines()[-1])
+    (tmp_path / "mine.yaml").write_text(after.partition("\n")[2])
+    assert (
+        yaml.safe_load((tmp_path / "mine.yaml").read_text())["model"]["init_args"]["head"]["init_args"]
+        == better["options"]
+    )
+    assert list(better["options"]) == ["anchor_scales", "aspect_ratios", "layout"]
     for more in (flags, ["--config", str(tmp_path / "mine.yaml")]):
         _, again = inspect(*words, *more)
         assert again["anchors"]["present"] == better
-        assert again["anchors"]["grids"] == report["anchors"]["grids"], "the rest of the model is as it was"
+        assert again["anchors"]["grids"] == report["anchors"]["grids"], "the rest of the model is unchanged"
 
 
-def test_vocs_layout_needs_no_model(voc: Path, inspect: Inspect) -> None:
+def test_voc_data_without_a_model(voc: Path, inspect: Inspect) -> None:
     text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--size", 64, 96)
     assert_same_figures(text, report)
     assert report["input"]["size"] == [64, 96]
-    assert report["anchors"]["of_published"] and "published SSDLite, as no model is given" in text
+    assert report["anchors"]["is_published"] and "published SSDLite, because no model is given" in text
     assert report["anchors"]["grids"] == [[4, 6], [2, 3], [1, 2], [1, 1], [1, 1], [1, 1]]
     cat, cow, dog = report["splits"]["train"]["classes"]
     assert (cat["objects"], cow["objects"], dog["objects"], dog["difficult"]) == (1, 0, 1, 1)
@@ -157,106 +159,108 @@ def test_vocs_layout_needs_no_model(voc: Path, inspect: Inspect) -> None:
     assert report["splits"]["val"]["notes"][0] in text
 
 
-def test_all_that_is_broken_is_named(voc: Path, inspect: Inspect) -> None:
-    names = [f"n{k}" for k in range(12)]  # more than a training names
+def test_all_invalid_files_are_named(voc: Path, inspect: Inspect) -> None:
+    names = [f"n{k}" for k in range(12)]  # more than training prints
     for name in names:
         (voc / "Annotations" / f"{name}.xml").write_text("no xml")
     (voc / "ImageSets/Main/train.txt").write_text("\n".join(["a", "b", *names]))
-    picture = voc / "JPEGImages" / "b.jpg"
-    picture.write_bytes(picture.read_bytes()[:-30])
+    image = voc / "JPEGImages" / "b.jpg"
+    image.write_bytes(image.read_bytes()[:-30])
     cv2.imwrite(str(voc / "JPEGImages" / "c.jpg"), np.zeros((60, 40, 3), dtype=np.uint8))
     words = ["--data=VocDetection", f"--data.root={voc}"]
     text, report = inspect(*words)
     for name in names:
         assert f"{name}.xml is no XML file" in text
     assert len(report["splits"]["train"]["notes"]) == 12
-    assert "b.jpg cannot be read" in report["broken"]["train"][0]
-    assert "c.jpg is 40×60 pixels, but its annotations say 60×40" in report["broken"]["val"][0]
-    assert all(fault in text for fault in report["broken"]["train"] + report["broken"]["val"])
-    unread, train, val = report["stops"]
+    assert "b.jpg cannot be read" in report["invalid_images"]["train"][0]
+    assert "c.jpg is 40×60 pixels, but its annotations say 60×40" in report["invalid_images"]["val"][0]
+    assert all(fault in text for fault in report["invalid_images"]["train"] + report["invalid_images"]["val"])
+    unread, train, val = report["blocking_issues"]
     assert "n0.xml is no XML file" in unread
-    assert train == "1 of 2 images of train cannot be used: --data.on_invalid=skip leaves them out."
-    assert val == f"None of 1 images of val can be used: {report['broken']['val'][0]}"
-    assert inspect(*words, "--data.on_invalid=skip")[1]["stops"] == [val]
-    text, report = inspect(*words, "--no-pictures")
-    assert report["broken"] is None and "Pictures were not read" in text
-    assert report["stops"] == [unread]
+    assert train == "1 of 2 images of train cannot be used; leave them out with --data.on_invalid=skip."
+    assert val == f"None of the 1 images of val can be used: {report['invalid_images']['val'][0]}"
+    assert inspect(*words, "--data.on_invalid=skip")[1]["blocking_issues"] == [val]
+    text, report = inspect(*words, "--no-images")
+    assert report["invalid_images"] is None and "Images were not read" in text
+    assert report["blocking_issues"] == [unread]
 
 
-def test_a_picture_of_two_splits_and_an_object_marked_twice_are_named(voc: Path, inspect: Inspect) -> None:
+def test_leaks_and_duplicate_objects_are_named(voc: Path, inspect: Inspect) -> None:
     (voc / "ImageSets/Main/val.txt").write_text("c\na\n")
     file = voc / "Annotations" / "a.xml"
     file.write_text(
         file.read_text().replace("</annotation>", OBJECT.format(60, 39, name="cat", difficult=0)) + "</annotation>"
     )
-    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--no-pictures")
-    assert "a.jpg in train and val" in text and report["shared"] == [{"name": "a.jpg", "splits": ["train", "val"]}]
+    text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--no-images")
+    assert "a.jpg in train and val" in text and report["leaks"] == [{"name": "a.jpg", "splits": ["train", "val"]}]
     assert "a.jpg: cat at 0, 0, 60, 40 and at 0, 0, 60, 39, IoU 0.97" in text
-    assert [len(split["duplicates"]) for split in report["splits"].values()] == [1, 1]
+    assert [len(split["duplicate_objects"]) for split in report["splits"].values()] == [1, 1]
 
 
-def test_a_split_that_is_not_there_is_said(voc: Path, inspect: Inspect) -> None:
+def test_a_missing_split_is_a_blocking_issue(voc: Path, inspect: Inspect) -> None:
     text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
-    assert report["stops"] == [f"train could not be read: {report['not_read']['train']}"]
+    assert report["blocking_issues"] == [f"train cannot be read: {report['not_read']['train']}"]
     assert list(report["splits"]) == ["val", "test"]
     assert "train was not read: There is no list" in text
     assert report["anchors"]["split"] == "val"
 
 
-def test_a_split_without_objects_has_no_anchors_to_suit(voc: Path, inspect: Inspect) -> None:
+def test_a_split_without_objects_has_no_anchor_figures(voc: Path, inspect: Inspect) -> None:
     (voc / "ImageSets/Main/train.txt").write_text("b\n")
     text, report = inspect("--data=VocDetection", f"--data.root={voc}")
     assert report["splits"]["train"]["overall"]["objects"] == 0
     assert "There are no objects in" in report["anchors"] and report["anchors"] in text
 
 
-def test_data_of_ones_own(shapes: Path, inspect: Inspect) -> None:
+def test_a_users_own_data_set(shapes: Path, inspect: Inspect) -> None:
     words = [f"--data={__name__}.OwnDetection", f"--data.root={shapes}"]
     _, report = inspect(*words)
     assert [split["images"] for split in report["splits"].values()] == [10, 5]
     assert "No such file" in report["not_read"]["test"]
-    assert len(report["broken"]["train"]) > 0  # it lies about sizes
-    assert report["stops"] == [
-        f"None of {n} images of {name} can be used: {report['broken'][name][0]}"
+    assert len(report["invalid_images"]["train"]) > 0  # its sizes are wrong
+    assert report["blocking_issues"] == [
+        f"None of the {n} images of {name} can be used: {report['invalid_images'][name][0]}"
         for name, n in (("train", 10), ("val", 5))
     ]
-    contradiction, *_ = inspect(*words, "--data.classes=3")[1]["stops"]
+    contradiction, *_ = inspect(*words, "--data.classes=3")[1]["blocking_issues"]
     assert "have different categories" in contradiction
 
 
-def test_a_run_and_data_of_another_kind_have_the_splits_of_that(shapes: Path, voc: Path, inspect: Inspect) -> None:
+def test_other_data_for_a_run_uses_its_own_default_splits(shapes: Path, voc: Path, inspect: Inspect) -> None:
     fit(shapes, "--run", "first", "--trainer.max_epochs=1")
     (voc / "ImageSets/Main/val.txt").rename(voc / "ImageSets/Main/held_out.txt")
     report = inspect("--run", "first", f"--data={__name__}.OtherVoc", f"--data.root={voc}")[1]
-    assert [split["images"] for split in report["splits"].values()] == [2, 1] and report["stops"] == []
+    assert [split["images"] for split in report["splits"].values()] == [2, 1] and report["blocking_issues"] == []
 
 
-def test_the_configuration_of_a_run_will_do(shapes: Path, inspect: Inspect, tmp_path: Path, capsys: Any) -> None:
+def test_a_runs_configuration_is_enough(shapes: Path, inspect: Inspect, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(SystemExit):
         main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", "--print_config"])
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.yaml").write_text(capsys.readouterr().out)
-    _, report = inspect("--run", run, "--no-pictures", "--data.val=train")
+    _, report = inspect("--run", run, "--no-images", "--data.val=train")
     assert report["input"]["size"] == [64, 64]
-    assert len(report["shared"]) == 10 and report["splits"]["val"]["images"] == 10
+    assert len(report["leaks"]) == 10 and report["splits"]["val"]["images"] == 10
     assert [file.name for file in run.iterdir()] == ["config.yaml"]
 
 
-def test_of_many_objects_some_are_measured(shapes: Path, inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val", "--no-pictures"]
+def test_anchors_are_measured_on_a_sample_of_many_objects(
+    shapes: Path, inspect: Inspect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val", "--no-images"]
     everything = inspect(*words)[1]["splits"]["train"]["overall"]["objects"]
-    monkeypatch.setattr("litmobile.tools.inspect.anchors.MOST_OBJECTS", everything // 2)
+    monkeypatch.setattr("litmobile.tools.inspect.anchors.MAX_OBJECTS", everything // 2)
     text, report = inspect(*words)
-    assert report["anchors"]["one_image_in"] == 2 + everything % 2
+    assert report["anchors"]["image_step"] == 2 + everything % 2
     assert 0 < report["anchors"]["present"]["overall"]["objects"] < everything
-    assert f"one image in {report['anchors']['one_image_in']} of train" in text
+    assert f"one image in {report['anchors']['image_step']} of train" in text
 
 
-def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspect) -> None:
-    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=support.own.Plain", "--no-pictures"]
+def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> None:
+    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=support.own.Plain", "--no-images"]
     text, report = inspect(*words, "--model.feature_maps=[c3,c4]")
-    assert report["anchors"] == "Plain lays no anchors." and report["anchors"] in text
+    assert report["anchors"] == "Plain has no anchors." and report["anchors"] in text
 
 
 @pytest.mark.parametrize(
@@ -267,30 +271,30 @@ def test_a_head_without_anchors_is_said_to_lay_none(shapes: Path, inspect: Inspe
         (["--config", SHAPES, "--size", "64", "64"], "litmobile: --size is for data without a model"),
         (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
         (["--data=VocDetection", "--data.root=."], "litmobile: There is no list"),
-        (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json has to name a file"),
+        (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json must name a file"),
         (
             ["--data=LightningDataModule"],
-            "litmobile: litmobile inspect looks at detection, classification and segmentation data",
+            "litmobile: litmobile inspect supports data for detection, segmentation, classification",
         ),
         (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
         (["--config", SHAPES, "--data.rot=x"], "rot"),
-        (["--config", SHAPES, "--no-picture"], "--no-picture"),
+        (["--config", SHAPES, "--no-image"], "--no-image"),
         (["--config", SHAPES, "--model.backbone.widht=0.5"], "widht"),
         ([], "data"),
     ],
 )
-def test_what_cannot_be_done_is_said(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert sentence in refusal("inspect", *words, capsys=capsys)
 
 
-def test_real_blood_cells(real_data: Path, inspect: Inspect) -> None:
+def test_real_bccd(real_data: Path, inspect: Inspect) -> None:
     text, report = inspect("--data=VocDetection", f"--data.root={real_data / 'bccd'}", "--data.test=test")
     assert_same_figures(text, report)
     assert [split["overall"]["objects"] for split in report["splits"].values()] == [2805, 1138, 945]
-    assert [len(split["duplicates"]) for split in report["splits"].values()] == [4, 2, 1]
+    assert [len(split["duplicate_objects"]) for split in report["splits"].values()] == [4, 2, 1]
     present, better = (report["anchors"][key]["overall"] for key in ("present", "suggested"))
-    assert better["reached"] > present["reached"] and better["iou"] > present["iou"]
+    assert better["recall"] > present["recall"] and better["iou"] > present["iou"]
 
 
 def test_real_coco(real_data: Path, inspect: Inspect) -> None:
