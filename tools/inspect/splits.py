@@ -156,6 +156,5 @@ def visit_images(name: str, split: Split, visit: Callable[[int], object] | None 
     Returns:
         One sentence for each invalid image.
     """
-
     progress = partial(tqdm, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
     return list(find_invalid_images(split, progress, visit).values())
