@@ -47,16 +47,19 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
     better = search_anchors(boxes, labels, grids, preprocessing.size, own, head.iou_thresh)
 
     def measure(options: AnchorOptions) -> Facts:
-        anchors = options.generator()(grids, preprocessing.size, boxes)
+        anchors = options.build_generator()(grids, preprocessing.size, boxes)
         iou, positives = measure_anchor_recall(boxes, owners, anchors, head.iou_thresh)
         values = {"recall": iou >= head.iou_thresh, "iou": iou, "positives": positives}
         rows: list[Facts] = []
         for label, chosen in (("all", labels >= 0), *((label, labels == k) for k, label in enumerate(split.classes))):
             means = {key: x[chosen].double().mean().item() if chosen.any() else None for key, x in values.items()}
             rows.append({"name": label, "objects": int(chosen.sum()), **means})
-        arguments = {"anchor_scales": list(options.scales), "aspect_ratios": list(options.ratios)}
         return {
-            "options": {**arguments, "layout": options.layout},
+            "options": {
+                "anchor_scales": list(options.anchor_scales),
+                "aspect_ratios": list(options.aspect_ratios),
+                "layout": options.layout,
+            },
             "anchors": len(anchors),
             "overall": rows[0],
             "classes": rows[1:],
@@ -77,7 +80,7 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
 
 def build_head(task: Task, classes: Sequence[str]) -> tuple[Any, dict[str, Tensor]]:
     """The head that ``task`` trains, and the feature maps of its backbone."""
-    network = task.build(classes).eval()
+    network = task.build_network(classes).eval()
     with torch.inference_mode():
         return network.head, network.backbone(torch.zeros(1, 3, *task.preprocessing.size))
 

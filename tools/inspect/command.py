@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 
 from ...errors import DataError, TaskError, UserError
 from ...tasks.task import Task
-from .. import configurations
-from ..parser_errors import sentence
 from ..task_tools import TASK_TOOLS, import_tool
-from ..training import KINDS, RunCLI, stored_config, take_option
+from ..training import BaseCLI, merged_arguments, split_options, stored_config
 from .splits import Inspection
 
 DESCRIPTION = (
@@ -27,7 +23,7 @@ DESCRIPTION = (
 )
 
 
-class InspectCLI(LightningCLI):
+class InspectCLI(BaseCLI):
     """Parses the options of a training and builds its data and, if one is given, its model."""
 
     model: Task | None
@@ -40,8 +36,8 @@ class InspectCLI(LightningCLI):
         parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the other options that `fit --print_config` prints, and this command's own."""
-        parser.add_method_arguments(Trainer, "fit", skip=set(RunCLI.subcommands()["fit"]))
+        """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
+        parser.add_argument("--ckpt_path", type=str | None, help="ignored")
         parser.add_argument(
             "--size",
             type=int,
@@ -59,7 +55,8 @@ class InspectCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Builds the model and the data, but no Trainer."""
         del self.config["trainer"]
-        parts = self.parser.instantiate_classes(self.config)
+        with self._constructor_errors():
+            parts = self.parser.instantiate_classes(self.config)
         self.model, self.datamodule = parts.get("model"), parts["data"]
 
 
@@ -69,19 +66,12 @@ def inspect(words: Sequence[str]) -> None:
     Raises:
         UserError: options contradict each other, no split can be read, or training would stop because of its data.
     """
-    words, run = take_option(configurations.resolve(words), "--run")
-    if run is not None:
-        words = [*stored_config(Path(run), words), *words]
-    sys.argv = [sys.argv[0], *words]  # LightningCLI reads them from there
-    try:
-        asked = InspectCLI(
-            **KINDS,
-            save_config_callback=None,
-            run=False,
-            parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
-        )
-    except ArgumentError as error:
-        raise UserError(sentence(str(error), "litmobile inspect")) from error
+    run, configs, flags = split_options("inspect", words)
+    configs = configs if run is None else [stored_config(run), *configs]
+    parser_kwargs = {"prog": "litmobile inspect", "description": DESCRIPTION}
+    asked = InspectCLI(
+        "inspect", args=merged_arguments(configs, flags), save_config_callback=None, parser_kwargs=parser_kwargs
+    )
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():

@@ -13,8 +13,8 @@ from ...tasks.preprocessing import Preprocessing
 from ...tasks.segmentation import SegmentationDataModule, SegmentationSplit
 from ...tasks.segmentation.losses import Frequency, frequency_weights
 from ...tasks.segmentation.masks import Labels
-from ...tasks.segmentation.split import nothing_labelled
-from ...tasks.segmentation.transforms import placed_labels
+from ...tasks.segmentation.split import unlabelled_message
+from ...tasks.segmentation.transforms import resize_labels
 from ...tasks.task import Task
 from . import figures
 from .duplicates import ImageKeys, digest, find_duplicates, format_duplicates
@@ -84,7 +84,7 @@ def inspect_segmentation(
         {"duplicates": duplicates, "class_weights": weights or None},
         [*texts, format_weights(weights)] if weights else texts,
         overview=[format_shares(splits, weights)],
-        issues=[nothing_labelled(reading.splits[name]) for name in unlabelled],
+        issues=[unlabelled_message(reading.splits[name]) for name in unlabelled],
     )
 
 
@@ -97,13 +97,13 @@ def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing
 
     def measure(index: int) -> None:
         if with_images:
-            image, labels = split.masked(index)
+            image, labels, _ = split.sample(index)
             keys.digests[index], keys.labels[index] = digest(image), digest(labels)
         else:
             labels = split.labels(index)
         sizes[index] = labels.shape
         pixels[index] = np.bincount(labels.ravel(), minlength=IGNORED + 1)[[*range(classes), IGNORED]]
-        input_labels = placed_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
+        input_labels = resize_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
         area[index], width[index] = measure_extent(input_labels, classes)
 
     return MaskReading(sizes, pixels, area, width, keys, visit_images(name, split, measure))

@@ -10,8 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from tqdm import tqdm
 
 from ...errors import DataError, TaskError
-from ...tasks.broken import find_invalid_images
-from ...tasks.data import DataModule
+from ...tasks.data import DataModule, find_invalid_images
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.split import Split
 from ...tasks.task import Task
@@ -88,7 +87,7 @@ class DataReading(Generic[S]):
         issues += [self.refused[name] for name in FIT_SPLITS if name in self.refused]
         self.data.splits = dict(self.splits)
         try:
-            self.data.check()
+            self.data.check_splits()
         except DataError as error:
             issues.append(str(error))
         for name, faults in (invalid_images or {}).items():

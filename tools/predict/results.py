@@ -25,6 +25,7 @@ from ...tasks.network import Network
 from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
 from ...tasks.segmentation.masks import MOST_CLASSES as MAX_LABELS
+from ..task_tools import TASK_TOOLS, import_tool
 from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
 DEFAULT_MIN_SCORE = 0.3  # of what is drawn
@@ -317,12 +318,9 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
     return [LABEL_IDS[name] for name in classes]
 
 
-#: by role; a new kind of prediction needs an entry here and nothing else in this command
-WRITERS: dict[str, type[ResultWriter]] = {
-    "detection": DetectionWriter,
-    "classification": ClassificationWriter,
-    "segmentation": SegmentationWriter,
-}
+def list_writers() -> list[type[ResultWriter]]:
+    """The writers of all kinds of task."""
+    return [import_tool(tools.result_writer) for tools in TASK_TOOLS.values()]
 
 
 def find_writer(network: Network) -> type[ResultWriter]:
@@ -332,10 +330,10 @@ def find_writer(network: Network) -> type[ResultWriter]:
         UserError: there is no writer for such predictions.
     """
     prediction = network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8))
-    for writer in WRITERS.values():
+    for writer in list_writers():
         if isinstance(prediction, writer.prediction_type):
             return writer
-    *names, last = (writer.prediction_type.__name__ for writer in WRITERS.values())
+    *names, last = (writer.prediction_type.__name__ for writer in list_writers())
     raise UserError(
         f"litmobile predict can write {', '.join(names)} and {last}, "
         f"but this network predicts {type(prediction).__name__}."
@@ -350,5 +348,5 @@ def check_flags(given: Collection[str], writer: type[ResultWriter], run: Path) -
     """
     for flag in given:
         if flag not in writer.flags:
-            networks = " or a ".join(other.network_type for other in WRITERS.values() if flag in other.flags)
+            networks = " or a ".join(other.network_type for other in list_writers() if flag in other.flags)
             raise UserError(f"{flag} can only be used with a {networks}, but {run} is a {writer.network_type}.")
