@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from ...errors import DataError, TaskError, UserError
 from ...tasks.task import Task
 from ..task_tools import TASK_TOOLS, import_tool
-from ..training import BaseCLI, merged_arguments, split_options, stored_config
+from ..training import BaseCLI, merged_arguments, silence_libraries, split_options, stored_config
 from .splits import Inspection
 
 DESCRIPTION = (
@@ -66,6 +66,7 @@ def inspect(words: Sequence[str]) -> None:
     Raises:
         UserError: options contradict each other, no split can be read, or training would stop because of its data.
     """
+    silence_libraries()
     run, configs, flags = split_options("inspect", words)
     configs = configs if run is None else [stored_config(run), *configs]
     parser_kwargs = {"prog": "litmobile inspect", "description": DESCRIPTION}

@@ -276,7 +276,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
             ["--data=LightningDataModule"],
             "litmobile: litmobile inspect supports data for detection, segmentation, classification",
         ),
-        (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
+        (["--run", "/nowhere"], "litmobile: /nowhere is not the folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
         (["--config", SHAPES, "--data.rot=x"], "rot"),
         (["--config", SHAPES, "--no-image"], "--no-image"),
