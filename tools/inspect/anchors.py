@@ -54,9 +54,12 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
         for label, chosen in (("all", labels >= 0), *((label, labels == k) for k, label in enumerate(split.classes))):
             means = {key: x[chosen].double().mean().item() if chosen.any() else None for key, x in values.items()}
             rows.append({"name": label, "objects": int(chosen.sum()), **means})
-        arguments = {"anchor_scales": list(options.anchor_scales), "aspect_ratios": list(options.aspect_ratios)}
         return {
-            "options": {**arguments, "layout": options.layout},
+            "options": {
+                "anchor_scales": list(options.anchor_scales),
+                "aspect_ratios": list(options.aspect_ratios),
+                "layout": options.layout,
+            },
             "anchors": len(anchors),
             "overall": rows[0],
             "classes": rows[1:],

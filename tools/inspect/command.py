@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from ...errors import DataError, TaskError, UserError
 from ...tasks.task import Task
 from ..task_tools import TASK_TOOLS, import_tool
-from ..training import BaseCLI, add_checkpoint_option, merged_arguments, split_options, stored_config
+from ..training import BaseCLI, merged_arguments, silence_libraries, split_options, stored_config
 from .splits import Inspection
 
 DESCRIPTION = (
@@ -36,8 +36,8 @@ class InspectCLI(BaseCLI):
         parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the other options that `fit --print_config` prints, and this command's own."""
-        add_checkpoint_option(parser)
+        """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
+        parser.add_argument("--ckpt_path", type=str | None, help="ignored")
         parser.add_argument(
             "--size",
             type=int,
@@ -66,20 +66,18 @@ def inspect(words: Sequence[str]) -> None:
     Raises:
         UserError: options contradict each other, no split can be read, or training would stop because of its data.
     """
+    silence_libraries()
     run, configs, flags = split_options("inspect", words)
-    if run is not None:
-        configs = [stored_config(run), *configs]
-    parsed = InspectCLI(
-        "inspect",
-        args=merged_arguments(configs, flags),
-        save_config_callback=None,
-        parser_kwargs={"prog": "litmobile inspect", "description": DESCRIPTION},
+    configs = configs if run is None else [stored_config(run), *configs]
+    parser_kwargs = {"prog": "litmobile inspect", "description": DESCRIPTION}
+    asked = InspectCLI(
+        "inspect", args=merged_arguments(configs, flags), save_config_callback=None, parser_kwargs=parser_kwargs
     )
-    options = parsed.config
+    data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
         raise UserError(f"--json must name a file, but {target} is a folder.")
-    inspection = inspect_data(parsed.datamodule, parsed.model, options.size, read_images=not options.no_images)
+    inspection = inspect_data(data, task, options.size, read_images=not options.no_images)
     print(inspection.text)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -319,7 +319,7 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
 
 
 def list_writers() -> list[type[ResultWriter]]:
-    """The writers of all tasks."""
+    """The writers of all kinds of task."""
     return [import_tool(tools.result_writer) for tools in TASK_TOOLS.values()]
 
 

@@ -36,7 +36,10 @@ class Numbered(ClassificationDataModule):
         pixels = np.arange(4 * 8 * 8 * 3, dtype=np.uint8).reshape(4, 8, 8, 3)
         pixels[3 if split == "train" else 0] = pixels[1]
         names, labels = np.array([f"#{k}" for k in range(4)]), np.array([0, 1, 1, 0])
-        return ClassificationSplit(Path(split), Path(split), names, labels, ("one", "two"), pixels=pixels)
+        source, classes = Path(split), ("one", "two")
+        return ClassificationSplit(
+            source=source, folder=source, names=names, labels=labels, classes=classes, pixels=pixels
+        )
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ def test_a_users_own_data_set(shapes: Path, inspect: Inspect) -> None:
         for name, n in (("train", 10), ("val", 5))
     ]
     contradiction, *_ = inspect(*words, "--data.classes=3")[1]["blocking_issues"]
-    assert "have different categories" in contradiction
+    assert "have different classes" in contradiction
 
 
 def test_other_data_for_a_run_uses_its_own_default_splits(shapes: Path, voc: Path, inspect: Inspect) -> None:
@@ -276,7 +276,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
             ["--data=LightningDataModule"],
             "litmobile: litmobile inspect supports data for detection, segmentation, classification",
         ),
-        (["--run", "/nowhere"], "litmobile: /nowhere is no folder of a run"),
+        (["--run", "/nowhere"], "litmobile: /nowhere is not the folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
         (["--config", SHAPES, "--data.rot=x"], "rot"),
         (["--config", SHAPES, "--no-image"], "--no-image"),

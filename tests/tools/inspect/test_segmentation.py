@@ -252,9 +252,7 @@ def test_a_split_without_labels_blocks_training(
     for file in (root / "masks" / split).iterdir():
         cv2.imwrite(str(file), np.full((SIDE, SIDE), 255, dtype=np.uint8))
     report = inspect(FOLDER, f"--data.root={root}", f"--data.on_invalid={on_invalid}", *options)[1]
-    assert report["blocking_issues"] == [
-        f"No pixel of {root / 'masks' / split} has a class: all of them hold what counts as none."
-    ]
+    assert report["blocking_issues"] == [f"No pixel of {root / 'masks' / split} has a class: all of them are ignored."]
 
 
 def test_cropping_preprocessing_is_refused(
@@ -276,12 +274,20 @@ class Disagreeing(SegmentationDataModule):
         names, folder = np.array(["a.png"]), Path(self.root)
         classes = ("road", "pole") if split == "train" else ("road", "stick")
         images, masks = folder / "images" / split, folder / "masks" / split
-        return SegmentationSplit(images, images, names, masks, names, classes, ByValue(range(2)))
+        return SegmentationSplit(
+            source=images,
+            folder=images,
+            names=names,
+            classes=classes,
+            mask_folder=masks,
+            mask_names=names,
+            read_mask=ByValue(range(2)),
+        )
 
 
 def test_a_users_data_set_with_contradicting_splits(root: Path, inspect: Inspect) -> None:
     text, report = inspect(f"--data={__name__}.Disagreeing", f"--data.root={root}")
-    assert "have different categories" in report["blocking_issues"][0]
+    assert "have different classes" in report["blocking_issues"][0]
     (pole, *_), (stick, *_) = rows(text, "pole"), rows(text, "stick")
     assert pole[1:3] == ["–", "–"] and stick[0] == "–"
     assert stick[-2:] == ["–", "–"], "training has no weight for it"
