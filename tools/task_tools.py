@@ -21,10 +21,10 @@ class TaskTools(NamedTuple):
 #: by ``Task.role`` and ``DataModule.role``
 TASK_TOOLS = {
     "detection": TaskTools("inspect.detection.inspect_detection", "predict.results.DetectionWriter"),
-    "segmentation": TaskTools("inspect.segmentation.inspect_segmentation", "predict.results.SegmentationWriter"),
     "classification": TaskTools(
         "inspect.classification.inspect_classification", "predict.results.ClassificationWriter"
     ),
+    "segmentation": TaskTools("inspect.segmentation.inspect_segmentation", "predict.results.SegmentationWriter"),
 }
 
 

@@ -274,7 +274,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json must name a file"),
         (
             ["--data=LightningDataModule"],
-            "litmobile: litmobile inspect supports data for detection, segmentation, classification",
+            "litmobile: litmobile inspect supports data for detection, classification, segmentation",
         ),
         (["--run", "/nowhere"], "litmobile: /nowhere is not the folder of a run"),
         (["--run"], "litmobile: --run needs a value"),
