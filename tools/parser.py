@@ -9,19 +9,29 @@ from typing import Any, NoReturn
 
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
+from torch import optim
 
 from .. import backbones, heads
-from ..tasks import classification, detection, segmentation
+from ..tasks import classification, detection, schedule, segmentation
 from .configurations import drop_replaced_options
 
-CLASSES = (*backbones.__all__, *heads.__all__, *classification.__all__, *detection.__all__, *segmentation.__all__)
+#: classes that an unknown name may stand for
+CLASSES = [
+    name
+    for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
+    for name in vars(module)
+]
+EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 # parts of the parser's own messages, innermost last
 KEY = re.compile(r'Parser key "([\w.]+)"')
+NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
 FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
 UNKNOWN = re.compile(r"(?:ccept option|Option) '([\w.]+)'(?! is required)|Unrecognized arguments: -*([^\s=]+)")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
 NOT_IMPORTED = re.compile(r"No module named '[\w.]+'|module '[\w.]+' has no attribute '\w+'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+UNION = re.compile(r"Subtypes: \[(.*)\]$[\s\S]*?^\s*Given value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
+SUBTYPE = re.compile(r"<class '[\w.]+'>|[\w.]+(?:\[[^\]]*\]+)?")
 EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 TYPES = re.compile(r"(?:<class '|typing\.)?(?:\w+\.)*(\w+)(?:'>)?")
 
@@ -54,8 +64,10 @@ def explain_refusal(report: str, names: Iterable[str]) -> str:
         names: the options that the parser has.
     """
     key = "".join(KEY.findall(report)[:1])
+    if NO_BASE_CLASS.search(report):  # options were given, but not of which class
+        return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # by an inner parser
-        return finished[-1].replace("--", f"--{key}." if key else "--", 1)
+        return finished[-1].replace("--", f"--{key}." if key else "--")
     if unknown := UNKNOWN.search(report):
         name = unknown[1] or unknown[2]
         return f"--{name} is not an option{suggest(name, names, '--')}"
@@ -65,6 +77,10 @@ def explain_refusal(report: str, names: Iterable[str]) -> str:
         return f"--{required[1]} is required."
     if missing := NOT_IMPORTED.search(report):
         return f"--{key} cannot be imported: {missing[0]}."
+    if unions := UNION.findall(report):
+        types = [format_type(name) for name in SUBTYPE.findall(unions[-1][0]) if "NoneType" not in name]
+        if set(types) - {"Tensor"} and all(name[0].islower() or name == "Tensor" for name in types):
+            return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]}."
     if no_class := NO_CLASS.search(report):
         return f"--{key}: there is no class {no_class[1]}{suggest(no_class[1], CLASSES)}"
     if expected := EXPECTED.findall(report):

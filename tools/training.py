@@ -226,7 +226,7 @@ class RunCLI(BaseCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the checkpoint."""
-        add_checkpoint_option(parser)
+        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
 
     def start(self) -> None:
         """Runs the command, and prints the result and where the run is."""
@@ -268,11 +268,6 @@ class RunCLI(BaseCLI):
         if path is None or not Path(path).is_file():
             return None
         return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
-
-
-def add_checkpoint_option(parser: LightningArgumentParser) -> None:
-    """Adds ``--ckpt_path``."""
-    parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
 
 
 class SaveRunConfig(SaveConfigCallback):
