@@ -206,7 +206,7 @@ def test_image_size_defaults_to_the_published_one() -> None:
 
 
 def test_image_size_is_refused_by_flexible_networks(assert_one_sentence) -> None:
-    with pytest.raises(ValueError, match="leave it out") as caught:
+    with pytest.raises(ValueError, match="leave image_size out") as caught:
         TimmBackbone("resnet18", image_size=(320, 320))
     assert_one_sentence(caught.value, ["resnet18", "image_size"])
 

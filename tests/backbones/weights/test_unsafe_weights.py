@@ -104,7 +104,7 @@ def test_torchvisions_and_timms_training_checkpoints_load(wrapper: str, tmp_path
     assert load_weights(backbone, write_zip(content, tmp_path / "checkpoint.pth")).missing == ()
 
 
-# -------------------------------------------------------------------------------------------------- files of other kinds
+# ------------------------------------------------------------------------------------------------- files of other kinds
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
