@@ -130,6 +130,8 @@ class TimmBackbone(Backbone):
             if not self._indices:
                 raise UserError(f"timm's {name} has no maps at strides {', '.join(map(str, NAMES_BY_STRIDE))}.")
             self.net = self._build(self._indices.values())
+            if max(feature_info(self.net).reduction()) > output_stride:  # before timm 1.0.31, some ignore the option
+                raise NotImplementedError
         except (RuntimeError, TypeError, AttributeError, AssertionError, NotImplementedError, KeyError) as error:
             if "unexpected keyword" in str(error) and "img_size" in str(error):
                 raise UserError(f"timm's {name} takes images of any size; leave image_size out.") from error

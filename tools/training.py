@@ -45,6 +45,7 @@ CLI_OPTIONS: dict[str, Any] = {
     "seed_everything_default": 0,
     "trainer_defaults": run_folder.TRAINER_DEFAULTS,
     "run": False,
+    "load_from_checkpoint_support": False,  # checkpoints describe their network themselves
 }
 #: messages of libraries that every run would print and nobody can act on
 IGNORED_WARNINGS = (
