@@ -49,7 +49,7 @@ def check_ignored(names: Sequence[str], ignored: Collection[int]) -> None:
     if indices:
         raise DataError(
             f"The value {indices[0]} is ignored, but is also the index of the class {format_name(names[indices[0]])} "
-            f"among {len(names)}: name the value of each class, e.g. {values_option(default_values(names, ignored))}."
+            f"among {len(names)}: name the value of each class, such as {values_option(default_values(names, ignored))}."
         )
 
 
@@ -105,7 +105,7 @@ def check_not_binary(masks: Sequence[Path], ignored: Collection[int], skip: bool
     if IGNORED in ignored and all(find_values(some, skip).keys() == binary for some in (sample_evenly(masks), masks)):
         raise DataError(
             f"The masks in {masks[0].parent} hold only the values 0, {IGNORED}, and {IGNORED} is ignored: name the "
-            f"values of the classes, e.g. {values_option([0, IGNORED])}."
+            f"values of the classes, such as {values_option([0, IGNORED])}."
         )
 
 

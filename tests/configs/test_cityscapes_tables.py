@@ -82,7 +82,7 @@ def network(row: Row) -> Network:
         return parser.instantiate_classes(options).model.build(list(LABEL_IDS)).eval()
 
 
-def test_every_row_of_the_papers_table_is_there_once() -> None:
+def test_the_tables_contain_every_row_of_the_paper() -> None:
     assert len(ROWS) == len(TABLE_7)
     assert {row.published for row in ROWS} == TABLE_7
 
@@ -93,7 +93,7 @@ def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
 
 
 @each_row
-def test_the_network_with_these_words_has_the_parameters_and_multiply_adds(row: Row) -> None:
+def test_parameters_and_multiply_adds_match_the_network(row: Row) -> None:
     built = network(row)
     assert parameters_of(built) == row.parameters
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
@@ -102,7 +102,7 @@ def test_the_network_with_these_words_has_the_parameters_and_multiply_adds(row: 
 
 
 @each_row
-def test_what_it_has_is_near_what_is_published(row: Row) -> None:
+def test_costs_are_close_to_the_published_ones(row: Row) -> None:
     _, millions, billions = row.published
     assert abs(row.parameters / 1e6 - millions) < 0.01
     assert 0.92 < row.multiply_adds / billions < 1

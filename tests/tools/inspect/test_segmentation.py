@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from litmobile.tasks.segmentation import FolderSegmentation, PixelLoss, SegmentationDataModule, SegmentationSplit
-from litmobile.tasks.segmentation.masks import ByValue, Labels
+from litmobile.tasks.segmentation.masks import ValueMaskReader, Labels
 from litmobile.tools.cli import main
 from litmobile.tools.inspect.segmentation import measure_extent
 from support.cli import Inspect, Report
@@ -281,7 +281,7 @@ class Disagreeing(SegmentationDataModule):
             classes=classes,
             mask_folder=masks,
             mask_names=names,
-            read_mask=ByValue(range(2)),
+            read_mask=ValueMaskReader(range(2)),
         )
 
 
