@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataModule
-from .split import Sample, SegmentationSplit, StoredMask, check_sample
+from .split import Sample, SegmentationSplit, StoredMask, check_some_images
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
 
 
@@ -61,4 +61,4 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for split in self.splits.values():
-            check_sample(split)
+            check_some_images(split)

@@ -110,7 +110,7 @@ class FolderSegmentation(SegmentationDataModule):
         if colours is not None and (values is not None or ignored is not None):
             raise UserError("Pass either values and ignored, or colours and ignored_colours.")
         if colours is None and ignored_colours is not None:
-            raise UserError("ignored_colours needs colours.")
+            raise UserError("ignored_colours needs colours: pass the colours of the classes, too.")
         if ignored is None:
             ignored = [] if IGNORED in (values or ()) else [IGNORED]
         self.ignored = ignored
@@ -137,14 +137,14 @@ class FolderSegmentation(SegmentationDataModule):
         Raises:
             DataError: they are missing or invalid.
         """
-        pairs = self.find_pairs(split)
+        pairs = self.pair_files(split)
         names = self.class_names or read_names(self.root / CLASSES_FILE)
         if self.reader is not None:
             names = names or default_class_names(self.reader.num_classes)
             self._check_number(names, self.root / CLASSES_FILE)
             return pairs.split(names, self.reader)
         if names is None:
-            names = default_class_names(self.count_classes(pairs if split == "train" else None))
+            names = default_class_names(self.count_training_classes(pairs if split == "train" else None))
         else:
             check_ignored(names, self.ignored)
             if split == "train":
@@ -165,7 +165,7 @@ class FolderSegmentation(SegmentationDataModule):
             return self.root / template.replace(SPLIT, name)
         return self.root / "/".join(part for part in template.split("/") if part != SPLIT)
 
-    def find_pairs(self, split: str) -> Pairs:
+    def pair_files(self, split: str) -> Pairs:
         """Returns the files of "train", "val" or "test".
 
         Raises:
@@ -187,14 +187,14 @@ class FolderSegmentation(SegmentationDataModule):
         inner = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
         return {name for name in inner if name in names or name.lower() in names}
 
-    def count_classes(self, pairs: Pairs | None) -> int:
+    def count_training_classes(self, pairs: Pairs | None) -> int:
         """Returns the number of classes in all training masks; ``pairs`` are the training files if they are known.
 
         Raises:
             DataError: no mask can be read, or their values are not class indices.
         """
         if self.num_classes is None:
-            pairs = pairs or self.find_pairs("train")
+            pairs = pairs or self.pair_files("train")
             masks, skip = pairs.mask_files(), self.on_invalid == "skip"
             check_not_binary(masks, self.ignored, skip)
             values = find_values(masks, skip) or find_values(masks[:1])  # if none can be read, this says why

@@ -105,8 +105,8 @@ class SegmentationSplit(Split):
         step = -(-len(self) // SHEET_IMAGES)
         return self.take(np.concatenate([np.arange(begin, len(self), step) for begin in range(step)]))
 
-    def pixels(self) -> NDArray[np.int64]:
-        """Number of pixels of each class in each image, ``[I, C]``; reads all masks.
+    def count_pixels(self) -> NDArray[np.int64]:
+        """Counts the pixels of each class in each image, ``[I, C]``; reads all masks.
 
         Raises:
             DataError: a mask cannot be read.
@@ -119,7 +119,7 @@ class SegmentationSplit(Split):
             return np.stack(list(threads.map(count, range(len(self)))))
 
 
-def check_sample(split: SegmentationSplit) -> None:
+def check_some_images(split: SegmentationSplit) -> None:
     """Reads a few images of ``split`` and their masks, to find errors that all of them share before training starts.
 
     Raises:
@@ -127,7 +127,7 @@ def check_sample(split: SegmentationSplit) -> None:
     """
     with ThreadPoolExecutor() as threads:  # decoding releases the GIL
         samples = list(threads.map(split.sample, sample_evenly(range(len(split)))))
-    if not any((sample.labels != IGNORED).any() for sample in samples) and not split.pixels().any():
+    if not any((sample.labels != IGNORED).any() for sample in samples) and not split.count_pixels().any():
         raise DataError(unlabelled_message(split))
 
 

@@ -70,7 +70,7 @@ class SegmentationTask(Task):
         super().on_fit_start()
         if self._loss is not None:
             data: SegmentationDataModule = self.data()
-            pixels = data.splits["train"].pixels() if self._loss.needs_pixels else None
+            pixels = data.splits["train"].count_pixels() if self._loss.needs_pixels else None
             self._loss.prepare(self.network.classes, self.device, pixels)
 
     def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:

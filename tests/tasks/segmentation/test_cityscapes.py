@@ -73,7 +73,7 @@ def test_values_that_are_not_label_ids_are_refused(root: Path, value: int, asser
 
 
 def test_pixels_of_evaluated_classes_are_counted(root: Path) -> None:
-    assert Cityscapes(str(root)).read("val").pixels().sum(0).tolist() == [8] * 19
+    assert Cityscapes(str(root)).read("val").count_pixels().sum(0).tolist() == [8] * 19
 
 
 def test_files_without_partner_are_named(root: Path, assert_one_sentence: OneSentence) -> None:

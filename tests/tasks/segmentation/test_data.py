@@ -147,7 +147,7 @@ def test_own_data_sets_only_implement_read(root: Path) -> None:
     assert data.classes == ("a", "b")
     (batch,) = data.val_dataloader()
     assert batch.images.shape == (1, 3, 320, 320)
-    assert data.splits["train"].pixels().sum(0).tolist() == [96, 0]
+    assert data.splits["train"].count_pixels().sum(0).tolist() == [96, 0]
 
 
 def test_splits_with_different_classes_are_refused(root: Path, assert_one_sentence: Callable[..., None]) -> None:

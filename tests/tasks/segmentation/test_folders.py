@@ -298,8 +298,8 @@ def test_pixels_are_counted_by_class(folders: Path) -> None:
     write_mask(folders / "masks" / "train" / "1.png", blocks([1]))
     split = FolderSegmentation(str(folders), classes=[*NAMES, "never"]).read("train")
     quarter = WIDTH * HEIGHT // 4
-    assert split.pixels().sum(0).tolist() == [2 * quarter, 6 * quarter, 2 * quarter, 0]
-    assert split.take(np.array([False, True, False])).pixels().sum(0).tolist() == [0, 4 * quarter, 0, 0]
+    assert split.count_pixels().sum(0).tolist() == [2 * quarter, 6 * quarter, 2 * quarter, 0]
+    assert split.take(np.array([False, True, False])).count_pixels().sum(0).tolist() == [0, 4 * quarter, 0, 0]
 
 
 # CamVid
@@ -329,7 +329,7 @@ def test_the_real_camvid_is_complete(real_data: Path) -> None:
     data.setup("fit")
     assert [len(split) for split in data.splits.values()] == [367, 101]
     for split in data.splits.values():
-        pixels = split.pixels()  # reads all masks and refuses other values
+        pixels = split.count_pixels()  # reads all masks and refuses other values
         assert (pixels.sum(0) > 0).all()
         assert 0.8 < pixels.sum() / (len(split) * 360 * 480) < 1, "some pixels are ignored"
         assert split.sample(len(split) - 1).image.shape == (360, 480, 3)

@@ -195,7 +195,7 @@ def test_class_weights_are_computed_from_the_training_masks(root: Path, tmp_path
 
 def test_pixels_are_counted_by_image(root: Path) -> None:
     split = FolderSegmentation(str(root)).read("train")
-    counts = split.pixels()
+    counts = split.count_pixels()
     assert counts.shape == (12, 3) and counts.dtype == np.int64
     for index, row in enumerate(counts):
         assert row.tolist() == [(split.labels(index) == k).sum() for k in range(3)]

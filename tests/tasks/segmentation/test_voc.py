@@ -57,7 +57,7 @@ def test_class_names_must_be_given_once(
 def test_palettes_are_not_used_and_borders_are_ignored(root: Path) -> None:
     split = VocSegmentation(str(root)).read("train")
     assert np.array_equal(split.sample(0).labels, blocks((0, 15, 255)))
-    assert split.pixels().sum(0).nonzero()[0].tolist() == [0, 15]
+    assert split.count_pixels().sum(0).nonzero()[0].tolist() == [0, 15]
 
 
 def test_masks_without_palette_are_read(root: Path) -> None:
