@@ -47,9 +47,10 @@ def check_ignored(names: Sequence[str], ignored: Collection[int]) -> None:
     """Raises DataError if an ignored value is also a class index: the values of the classes are then unclear."""
     indices = sorted(set(ignored) & set(range(len(names))))
     if indices:
+        option = values_option(default_values(names, ignored))
         raise DataError(
             f"The value {indices[0]} is ignored, but is also the index of the class {format_name(names[indices[0]])} "
-            f"among {len(names)}: name the value of each class, such as {values_option(default_values(names, ignored))}."
+            f"among {len(names)}: name the value of each class, such as {option}."
         )
 
 

@@ -100,7 +100,7 @@ def jaccard_loss(truth: list[bool], said: list[bool]) -> float:
 
 
 def slow_lovasz(logits: Tensor, labels: Tensor) -> Tensor:
-    """The Lovász extension of the Jaccard loss: what each wrong pixel more adds, the worst first, times its error."""
+    """Lovász extension of the Jaccard loss: sums error × increase of the loss over the pixels, largest errors first."""
     found = logits.softmax(1)
     losses = []
     for k in sorted(set(labels.tolist())):
@@ -250,7 +250,7 @@ def test_lovasz_falls_as_predictions_improve() -> None:
     assert costs[0] == pytest.approx(1) and costs[-1] == pytest.approx(0, abs=1e-12)
 
 
-# weights from frequencies
+# class weights by frequency
 
 
 COUNTS = np.array([[60, 30, 10, 0], [0, 50, 0, 0], [40, 10, 0, 0]])  # pixels of four classes in three images
