@@ -19,7 +19,7 @@ class RASPP(PixelHead):
     Args:
         features: the available maps; the last is used.
         num_classes: number of classes; pixels labelled 255 are ignored.
-        filters: number of filters of each of the three convolutions, e.g. 256.
+        channels: number of filters of each of the three convolutions, e.g. 256.
         norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
         norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
@@ -28,27 +28,27 @@ class RASPP(PixelHead):
     """
 
     class_layers = ("classifier",)
-    shape_arguments = ("filters",)
+    shape_arguments = ("channels",)
 
     def __init__(
         self,
         features: Features,
         num_classes: int,
         *,
-        filters: int = 256,
+        channels: int = 256,
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        check_options(self, num_classes, filters)
+        check_options(self, num_classes, channels)
         if not features:
             raise UserError("RASPP needs a map, but got none.")
         self.map, feature = list(features.items())[-1]
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
-        self.project = ConvNormAct(feature.channels, filters, act="relu", config=config)
-        self.pool_project = ConvNormAct(feature.channels, filters, act="relu", config=config)
-        self.join = ConvNormAct(2 * filters, filters, act="relu", config=config)
-        self.classifier = nn.Conv2d(filters, num_classes, 1)
+        self.project = ConvNormAct(feature.channels, channels, act="relu", config=config)
+        self.pool_project = ConvNormAct(feature.channels, channels, act="relu", config=config)
+        self.join = ConvNormAct(2 * channels, channels, act="relu", config=config)
+        self.classifier = nn.Conv2d(channels, num_classes, 1)
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""

@@ -1,55 +1,58 @@
-"""Cityscapes (arXiv 1604.01685) as it unpacks: leftImg8bit and gtFine, by cities, 34 label ids of which 19 count."""
+"""Cityscapes (arXiv 1604.01685) in its published layout: leftImg8bit and gtFine, with a folder per city."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ..drawing import Colour
 from ..files import named_split
 from .data import SegmentationDataModule
-from .masks import ByValue
-from .pairs import find_pairs, segmentation_split
+from .masks import ValueMaskReader
+from .pairs import find_pairs
 from .split import SegmentationSplit
 
-#: label ids of the classes that are evaluated, in the order of their train ids, as the data's own scripts number them
-LABEL_IDS = {
-    "road": 7,
-    "sidewalk": 8,
-    "building": 11,
-    "wall": 12,
-    "fence": 13,
-    "pole": 17,
-    "traffic light": 19,
-    "traffic sign": 20,
-    "vegetation": 21,
-    "terrain": 22,
-    "sky": 23,
-    "person": 24,
-    "rider": 25,
-    "car": 26,
-    "truck": 27,
-    "bus": 28,
-    "train": 31,
-    "motorcycle": 32,
-    "bicycle": 33,
+#: label id and colour of each evaluated class, in the order of train ids (cityscapesScripts)
+CLASSES: dict[str, tuple[int, Colour]] = {
+    "road": (7, (128, 64, 128)),
+    "sidewalk": (8, (244, 35, 232)),
+    "building": (11, (70, 70, 70)),
+    "wall": (12, (102, 102, 156)),
+    "fence": (13, (190, 153, 153)),
+    "pole": (17, (153, 153, 153)),
+    "traffic light": (19, (250, 170, 30)),
+    "traffic sign": (20, (220, 220, 0)),
+    "vegetation": (21, (107, 142, 35)),
+    "terrain": (22, (152, 251, 152)),
+    "sky": (23, (70, 130, 180)),
+    "person": (24, (220, 20, 60)),
+    "rider": (25, (255, 0, 0)),
+    "car": (26, (0, 0, 142)),
+    "truck": (27, (0, 0, 70)),
+    "bus": (28, (0, 60, 100)),
+    "train": (31, (0, 80, 100)),
+    "motorcycle": (32, (0, 0, 230)),
+    "bicycle": (33, (119, 11, 32)),
 }
+LABEL_IDS = {name: label_id for name, (label_id, _) in CLASSES.items()}
+CITYSCAPES_COLOURS = {name: colour for name, (_, colour) in CLASSES.items()}
 ALL_IDS = range(34)
 
 
 class Cityscapes(SegmentationDataModule):
     """Cityscapes with fine annotations: ``root/leftImg8bit/SPLIT/CITY/*.png`` and ``root/gtFine/SPLIT/CITY/*.png``.
 
-    Masks are the files *_gtFine_labelIds.png. Those of the published test set hold nothing to evaluate on: its figures
-    come from the benchmark server, to which ``litmobile predict --label-ids cityscapes`` writes.
+    Masks are the files ``*_gtFine_labelIds.png``. The published test masks are empty: the benchmark server evaluates
+    what ``litmobile predict --label-ids cityscapes`` writes.
 
     Args:
-        root: the folder.
-        train: name of the split to train on.
-        val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` reads, if there is one.
+        root: folder that contains leftImg8bit and gtFine, e.g. /data/cityscapes.
+        train: split to train on.
+        val: split to validate on.
+        test: split that ``litmobile test`` evaluates, e.g. "val".
 
     Raises:
-        DataError: in ``setup``, if the data is not there or not Cityscapes.
+        DataError: in ``setup``, if files are missing or masks hold other values.
     """
 
     def __init__(
@@ -66,8 +69,13 @@ class Cityscapes(SegmentationDataModule):
 
     def read(self, split: str) -> SegmentationSplit:
         name = named_split(self.root, self.names, split)
-        images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
-        pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
-        values = list(LABEL_IDS.values())
-        reader = ByValue(values, set(ALL_IDS) - set(values), "Cityscapes' label ids are 0 … 33")
-        return segmentation_split(images, masks, pairs, tuple(LABEL_IDS), reader)
+        pairs = find_pairs(
+            self.root / "leftImg8bit" / name,
+            self.root / "gtFine" / name,
+            "_leftImg8bit",
+            "_gtFine_labelIds",
+            self.on_invalid,
+        )
+        ids = list(LABEL_IDS.values())
+        reader = ValueMaskReader(ids, set(ALL_IDS) - set(ids), "the label ids of Cityscapes are 0 … 33")
+        return pairs.split(tuple(LABEL_IDS), reader)

@@ -1,9 +1,9 @@
-"""How many classes masks have, what they are called, and whether the two agree."""
+"""Finds the number and names of a data set's classes, and checks that masks agree with them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from pathlib import Path
@@ -13,25 +13,22 @@ import numpy as np
 from ...errors import DataError, format_name
 from ...heads.predictions import IGNORED
 from ..files import read_text
-from .masks import MOST_CLASSES, check_possible, read_values, some_of, spelled
+from .masks import MAX_CLASSES, check_value, format_values, read_values, sample_evenly
 
-MOST_SPELLED = 20
-
-#: what masks hold, and the first of the files that does
-Found = dict[int, Path]
+MAX_LISTED_VALUES = 20
 
 
 def read_names(file: Path) -> tuple[str, ...] | None:
-    """Names of classes, a line each; None where there is no such file.
+    """Reads class names, one per line; None if the file does not exist.
 
     Raises:
-        DataError: it cannot be read, names none or too many, or one twice.
+        DataError: the file cannot be read, is empty or too long, or has an empty line or a name twice.
     """
     if not file.is_file():
         return None
     names = tuple(line.strip() for line in read_text(file).rstrip().split("\n"))
     if "" in names[:-1]:
-        raise DataError(f"{file} has no name in line {names.index('') + 1}: each line names the class of its number.")
+        raise DataError(f"{file} has no name in line {names.index('') + 1}; every line must name a class.")
     names = tuple(filter(None, names))
     check_names(names, file)
     return names
@@ -39,42 +36,46 @@ def read_names(file: Path) -> tuple[str, ...] | None:
 
 def check_names(names: Sequence[str], source: Path | str) -> None:
     """Raises DataError unless ``source`` names 1 to 254 classes, each once."""
-    if not 1 <= len(names) <= MOST_CLASSES:
-        raise DataError(f"{source} names {len(names)} classes, where 1 to {MOST_CLASSES} are possible.")
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        raise DataError(f"{source} names the class {format_name(twice[0])} twice.")
+    if not 1 <= len(names) <= MAX_CLASSES:
+        raise DataError(f"{source} names {len(names)} classes; 1 to {MAX_CLASSES} are possible.")
+    repeated = [name for name, number in Counter(names).items() if number > 1]
+    if repeated:
+        raise DataError(f"{source} names the class {format_name(repeated[0])} twice.")
 
 
-def check_counted(names: Sequence[str], ignored: Collection[int]) -> None:
-    """Raises DataError where it is not clear which values ``names`` stand for, as one of 0, 1, … is ignored."""
-    among = sorted(set(ignored) & set(range(len(names))))
-    if among:
-        values = numbers(len(names), ignored)
-        shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
+def check_ignored(names: Sequence[str], ignored: Collection[int]) -> None:
+    """Raises DataError if an ignored value is also a class index: the values of the classes are then unclear."""
+    indices = sorted(set(ignored) & set(range(len(names))))
+    if indices:
+        option = values_option(default_values(names, ignored))
         raise DataError(
-            f"The value {among[0]} is ignored, and also the place of the class {format_name(names[among[0]])} among "
-            f"{len(names)}: say what masks hold for each of them, such as --data.values=[{shown}]."
+            f"The value {indices[0]} is ignored, but is also the index of the class {format_name(names[indices[0]])} "
+            f"among {len(names)}: name the value of each class, such as {option}."
         )
 
 
-def numbers(classes: int, ignored: Collection[int]) -> tuple[int, ...]:
-    """What masks hold for so many ``classes``: 0, 1, … but for what is ``ignored``."""
-    return tuple(islice((value for value in count() if value not in ignored), classes))
+def default_values(classes: Sequence[object], ignored: Collection[int]) -> tuple[int, ...]:
+    """Returns the mask values of ``classes`` unless others are given: 0, 1, … without the ignored ones."""
+    return tuple(islice((value for value in count() if value not in ignored), len(classes)))
 
 
-def values_in(masks: Sequence[Path], skip: bool = False) -> Found:
-    """All values that occur in ``masks``, with the first file that holds each.
+def values_option(values: Sequence[int]) -> str:
+    """Formats the option that names ``values``, for messages."""
+    return f"--data.values=[{','.join(map(str, values)) if len(values) <= MAX_LISTED_VALUES else '…'}]"
+
+
+def find_values(masks: Sequence[Path], skip: bool = False) -> dict[int, Path]:
+    """Returns all values in ``masks``, each with the first file that holds it.
 
     Args:
-        masks: files.
-        skip: passes over masks that cannot be read.
+        masks: mask files.
+        skip: whether to skip masks that cannot be read.
 
     Raises:
         DataError: a mask cannot be read.
     """
 
-    def values(mask: Path) -> list[int]:
+    def read(mask: Path) -> list[int]:
         try:
             return np.unique(read_values(mask)).tolist()
         except DataError:
@@ -82,65 +83,62 @@ def values_in(masks: Sequence[Path], skip: bool = False) -> Found:
                 return []
             raise
 
-    found: Found = {}
-    with ThreadPoolExecutor() as threads:  # decoding leaves Python to the others
-        for mask, of_one in zip(masks, threads.map(values, masks), strict=True):
-            for value in of_one:
+    found: dict[int, Path] = {}
+    with ThreadPoolExecutor() as threads:  # decoding releases the GIL
+        for mask, values in zip(masks, threads.map(read, masks), strict=True):
+            for value in values:
                 found.setdefault(value, mask)
     return found
 
 
 def check_not_binary(masks: Sequence[Path], ignored: Collection[int], skip: bool) -> None:
-    """Refuses masks of 0 and 255 alone, where 255 counts as no class: nothing would be left to tell apart.
+    """Refuses masks that hold only 0 and 255 if 255 is ignored, because one class would be left.
 
     Args:
-        masks: of a split; all are read only where a few leave doubts.
-        ignored: values that count as no class.
-        skip: passes over masks that cannot be read.
+        masks: mask files of a split; all are read only if a sample holds no other value.
+        ignored: values of ignored pixels.
+        skip: whether to skip masks that cannot be read.
 
     Raises:
-        DataError: there are no other values.
+        DataError: there is no other value.
     """
-    both = {0, IGNORED}
-    if IGNORED in ignored and all(values_in(few, skip).keys() == both for few in (some_of(masks), masks)):
+    binary = {0, IGNORED}
+    if IGNORED in ignored and all(find_values(some, skip).keys() == binary for some in (sample_evenly(masks), masks)):
         raise DataError(
-            f"{masks[0].parent} has masks of the values 0, {IGNORED} alone, and {IGNORED} counts as no class: name the "
-            f"values of the classes, such as --data.values=[0,{IGNORED}]."
+            f"The masks in {masks[0].parent} hold only the values 0, {IGNORED}, and {IGNORED} is ignored: name the "
+            f"values of the classes, such as {values_option([0, IGNORED])}."
         )
 
 
-def count_classes(found: Found, ignored: Collection[int], folder: Path) -> int:
-    """How many classes masks have that hold all the values ``found``.
+def count_classes(found: Mapping[int, Path], ignored: Collection[int], folder: Path) -> int:
+    """Returns the number of classes in masks whose values are 0, 1, … without the ignored ones.
 
     Args:
-        found: in all masks of training.
-        ignored: values that count as no class.
-        folder: of the masks, for messages.
+        found: all values in the training masks, each with a file that holds it.
+        ignored: values of ignored pixels.
+        folder: folder of the masks, for messages.
 
     Raises:
-        DataError: there is one value alone, there are too many, or others than the first whole numbers.
+        DataError: the masks hold other values, too many, or only one.
     """
     values = sorted(found.keys() - set(ignored))
     if not values:
-        raise DataError(f"{folder} has no mask with a value that is not ignored: there is nothing to learn.")
+        raise DataError(f"{folder} has nothing to learn from: every value in its masks is ignored.")
     last = values[-1]
     for value in (values[0], last):
-        check_possible(value, found[value])
+        check_value(value, found[value])
     if len(values) == 1:
         raise DataError(
-            f"{folder} has masks of the value {last} alone, and one class leaves nothing to tell apart: name all "
-            "classes with --data.classes or in classes.txt if others are rare."
+            f"The masks in {folder} hold the value {last} alone, but two classes are needed: name all classes with "
+            "--data.classes or in classes.txt if the others are rare."
         )
-    if len(values) > MOST_CLASSES:
+    summary = f"The masks in {folder} hold {len(values)} values up to {last} ({found[last]})"
+    if len(values) > MAX_CLASSES:
+        raise DataError(f"{summary}, more than the {MAX_CLASSES} classes that are possible: store class indices.")
+    expected = default_values(values, ignored)
+    if tuple(values) != expected:
         raise DataError(
-            f"{folder} has masks of {len(values)} values up to {last} ({found[last]}), more than the {MOST_CLASSES} "
-            "classes that are possible: store the numbers of classes."
-        )
-    if tuple(values) != numbers(len(values), ignored):
-        shown = ",".join(map(str, values)) if len(values) <= MOST_SPELLED else "…"
-        raise DataError(
-            f"{folder} has masks of {len(values)} values up to {last} ({found[last]}), and not "
-            f"{spelled(numbers(len(values), ignored))}: name the classes with --data.classes or in classes.txt, or "
-            f"what stands for each with --data.values=[{shown}], and for none with --data.ignored."
+            f"{summary}, and not {format_values(expected)}: name the classes with --data.classes or in classes.txt, or "
+            f"their values with {values_option(values)} and ignored values with --data.ignored."
         )
     return len(values)

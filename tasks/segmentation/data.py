@@ -1,4 +1,4 @@
-"""Segmentation data: from images and masks to batches of uint8 images and label maps."""
+"""The data module of segmentation: batches of uint8 images and label maps."""
 
 from __future__ import annotations
 
@@ -9,38 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...heads.predictions import ResizeGeometry
 from ..data import DataModule
-from .split import Sample, SegmentationSplit, check_some
+from .split import Sample, SegmentationSplit, StoredMask, check_some_images
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
 
 
-class Truth(NamedTuple):
-    """What an evaluation compares with: a mask at the size it is stored in.
-
-    Attributes:
-        labels: ``[h, w]`` uint8 class indices, 255 for ignored pixels.
-        geometry: where the image lies in the network's input.
-    """
-
-    labels: Tensor
-    geometry: ResizeGeometry
-
-
 class SegmentationBatch(NamedTuple):
-    """What a step works on.
+    """Images of one step and their labels.
 
     Attributes:
         images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: ``[N, H, W]`` uint8, classes from 0, 255 for none.
-        indices: ``[N]``, which images of the split these are.
-        truths: in evaluations, what each prediction is compared with.
+        targets: ``[N, H, W]`` uint8 class indices, 255 for ignored pixels.
+        indices: ``[N]`` indices of the images in the split.
+        truths: in evaluations, the mask of each image at its stored size; in training, empty.
     """
 
     images: Tensor
     targets: Tensor
     indices: Tensor
-    truths: tuple[Truth, ...] = ()
+    truths: tuple[StoredMask, ...] = ()
 
 
 def collate(items: Sequence[tuple[Sample, int]]) -> SegmentationBatch:
@@ -50,11 +37,7 @@ def collate(items: Sequence[tuple[Sample, int]]) -> SegmentationBatch:
         images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
         targets=torch.from_numpy(np.stack([sample.labels for sample in samples])),
         indices=torch.tensor(indices),
-        truths=tuple(
-            Truth(torch.from_numpy(sample.truth.labels), sample.truth.geometry)
-            for sample in samples
-            if sample.truth is not None
-        ),
+        truths=tuple(sample.truth for sample in samples if sample.truth is not None),
     )
 
 
@@ -62,8 +45,9 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
     """Data for :class:`SegmentationTask`; a data set of your own implements :meth:`read`.
 
     Args:
-        batch_size: images per step and process.
-        augmentation: augmentation of training images; None takes crops at half to twice the size, and flips.
+        batch_size: images per step and process, e.g. 16.
+        augmentation: augmentation of training images; None takes ScaleCropAugmentation: random crops at
+            half to twice the size, and flips.
     """
 
     role = "segmentation"
@@ -77,4 +61,4 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for split in self.splits.values():
-            check_some(split)
+            check_some_images(split)

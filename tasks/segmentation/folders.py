@@ -1,61 +1,84 @@
-"""A folder of images beside a folder of masks, as users have them, and CamVid, which is one."""
+"""A folder of images beside a folder of masks, and CamVid, which has this layout."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ...errors import DataError, UserError
 from ...heads.contract import default_class_names
 from ...heads.predictions import IGNORED
+from ..drawing import Colour
 from ..files import SPLIT_FOLDERS, check_root
 from ..split import TrainValSplit
-from .classes import check_counted, check_names, check_not_binary, count_classes, numbers, read_names, values_in
+from .classes import (
+    check_ignored,
+    check_names,
+    check_not_binary,
+    count_classes,
+    default_values,
+    find_values,
+    read_names,
+)
 from .data import SegmentationDataModule
-from .masks import ByColour, ByValue, MaskReader
-from .pairs import Pairs, find_pairs, segmentation_split
+from .masks import ColourMaskReader, ValueMaskReader
+from .pairs import Pairs, find_pairs
 from .split import SegmentationSplit, divide
 
 CLASSES_FILE = "classes.txt"
 SPLIT = "{split}"
-CAMVID = (
-    *("Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist"),
-)
+#: the eleven classes of SegNet (arXiv 1511.00561) and their colours
+CAMVID_COLOURS: dict[str, Colour] = {
+    "Sky": (128, 128, 128),
+    "Building": (128, 0, 0),
+    "Pole": (192, 192, 128),
+    "Road": (128, 64, 128),
+    "Pavement": (60, 40, 222),
+    "Tree": (128, 128, 0),
+    "SignSymbol": (192, 128, 128),
+    "Fence": (64, 64, 128),
+    "Car": (64, 0, 128),
+    "Pedestrian": (64, 64, 0),
+    "Bicyclist": (0, 128, 192),
+}
 
 
 class FolderSegmentation(SegmentationDataModule):
-    """``root/images`` beside ``root/masks``, with folders ``train``, ``val`` and ``test`` in each, or pictures alone.
+    """Images in ``root/images`` and masks in ``root/masks``, with or without sub-folders ``train``, ``val``, ``test``.
 
-    An image and its mask share their name but for the kind of file. Masks hold the number of a class in every pixel,
-    from 0; 255 is no class.
+    An image and its mask have the same name; their file extensions may differ. A mask holds the class index of every
+    pixel; pixels with the value 255 are ignored.
 
     Args:
-        root: the folder.
-        images: where in ``root`` the images of a split are; "{split}" stands for its name.
-        masks: the same of the masks.
-        image_suffix: how an image's name ends beside what it shares with its mask's, before the dot.
-        mask_suffix: the same of a mask's.
-        train: name of the split to train on; None takes "train" or "training", and else the pictures that are in the
-            folder itself, and in folders within it that are not called as splits are.
-        val: name of the split to validate on; None takes "val", "valid" or "validation" if there is one, and else
-            splits a share off training's.
-        test: name of the split that ``litmobile test`` reads; None takes "test" or "testing".
-        val_fraction: share of the images that is split off where there is nothing to validate on.
-        split_seed: what decides which images these are; the same for every run unless it is given.
-        classes: names of the classes; None takes the lines of ``root/classes.txt``, and without that file looks through
-            all masks of training for their number.
-        values: what masks hold for the classes, in their order; None takes 0, 1, …, and without names but for what is
-            ignored.
-        ignored: values of pixels that count as no class; None takes 255 unless it is one of ``values``.
-        colours: colours for the classes, in their order, where masks are coloured; instead of ``values``.
-        ignored_colours: colours of pixels that count as no class.
+        root: folder that contains the images and masks, e.g. /data/crops.
+        images: folder of a split's images in ``root``; "{split}" stands for the split, e.g. "{split}/images".
+        masks: folder of a split's masks in ``root``, e.g. "{split}/masks".
+        image_suffix: suffix of image names, e.g. "_leftImg8bit" for aachen_000_leftImg8bit.png.
+        mask_suffix: suffix of mask names, e.g. "_mask" for a_mask.png.
+        train: split to train on; None takes "train" or "training" if one exists. Otherwise it takes the images in the
+            folder itself and in sub-folders that are not named as splits are.
+        val: split to validate on; None takes "val", "valid" or "validation" if one exists. Otherwise it sets training
+            images aside.
+        test: split that ``litmobile test`` evaluates; None takes "test" or "testing".
+        val_fraction: fraction of the training images to set aside if there is no validation split, e.g. 0.1.
+        split_seed: seed that decides which images are set aside; change it for another choice.
+        classes: class names, e.g. [road, sky]. None reads ``root/classes.txt``, one name per line. Without that file,
+            the classes are counted in all training masks.
+        values: mask value of each class, in the order of the classes, e.g. [0, 255]. None takes 0, 1, … without the
+            ignored values.
+        ignored: mask values of ignored pixels, e.g. [0, 255]; None takes 255 unless it is one of ``values``.
+        colours: colour of each class if masks are coloured, e.g. [[128, 64, 128], [70, 130, 180]]; replaces
+            ``values``.
+        ignored_colours: colours of ignored pixels, e.g. [[0, 0, 0]].
 
     Raises:
-        ValueError: values or colours contradict themselves or the classes.
-        DataError: in ``setup``, if the data is not there or contradicts itself.
+        UserError: values or colours contradict each other or the classes.
+        DataError: in ``setup``, if files are missing or contradict each other.
     """
 
-    remedy: ClassVar[str] = "add it to the classes, or to --data.ignored"
+    #: what to do about a mask value that is neither a class nor ignored, for messages
+    hint: ClassVar[str] = "name one more class, or add the value to --data.ignored"
 
     def __init__(
         self,
@@ -77,144 +100,130 @@ class FolderSegmentation(SegmentationDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.holdout = TrainValSplit(val_fraction, split_seed, divide)
+        self.train_val_split = TrainValSplit(val_fraction, split_seed, divide)
         self.root = Path(root).expanduser()
-        self.folders = {"images": images, "masks": masks}
+        self.templates = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)
         self.names = {"train": train, "val": val, "test": test}
         if SPLIT not in images and any(name is not None for name in self.names.values()):
-            raise UserError(f"train, val and test name folders: images needs {SPLIT!r} in it, not {images!r}.")
+            raise UserError(f"train, val and test name folders: images must contain {SPLIT!r}, not be {images!r}.")
         if colours is not None and (values is not None or ignored is not None):
-            raise UserError("classes have values or colours: give values and ignored, or colours and ignored_colours.")
+            raise UserError("Pass either values and ignored, or colours and ignored_colours.")
         if colours is None and ignored_colours is not None:
-            raise UserError("ignored_colours needs colours.")
-        self.class_names = None if classes is None else tuple(classes)
-        self.ignored = [value for value in (IGNORED,) if value not in (values or ())] if ignored is None else ignored
-        self.reader: MaskReader | None = None
+            raise UserError("ignored_colours needs colours: pass the colours of the classes, too.")
+        if ignored is None:
+            ignored = [] if IGNORED in (values or ()) else [IGNORED]
+        self.ignored = ignored
+        self.reader: ValueMaskReader | ColourMaskReader | None = None
         if colours is not None:
-            self.reader = ByColour(colours, ignored_colours or [])
+            self.reader = ColourMaskReader(colours, ignored_colours or [])
         elif values is not None:
-            self.reader = ByValue(values, self.ignored, self.remedy)
-        self.count = len(colours or values or [])
+            self.reader = ValueMaskReader(values, ignored, self.hint)
+        self.class_names = None if classes is None else tuple(classes)
         if classes is not None:
             check_names(classes, "classes")
-            if self.reader is not None and len(classes) != self.count:
-                what = "colours" if colours else "values"
-                raise UserError(f"there are {len(classes)} classes, but {what} of {self.count}.")
-        self.counted: int | None = None  # how many classes training's masks have, once they have been looked through
+            self._check_number(classes, "classes")
+        self.num_classes: int | None = None  # once the training masks have been read
 
     def read(self, split: str) -> SegmentationSplit:
         check_root(self.root)
-        if split == "test" or self.named("val") is not None:
+        if split == "test" or self.split_name("val") is not None:
             return self.read_stored(split)
-        return self.holdout.part(split, lambda: self.read_stored("train"))
-
-    def named(self, split: str) -> str | None:
-        """What ``split`` is called in the data's folders; None where none is called so."""
-        if self.names[split] is not None:
-            return self.names[split]
-        there = (name for name in SPLIT_FOLDERS[split] if self.folder("images", name).is_dir())
-        return next(there, None) if SPLIT in self.folders["images"] else None
-
-    def folder(self, kind: str, name: str | None) -> Path:
-        """Where the "images" or "masks" of a split are; with no name, those of no split."""
-        parts = self.folders[kind].split("/")
-        if name is None:
-            return self.root / "/".join(part for part in parts if part != SPLIT)
-        return self.root / "/".join(part.replace(SPLIT, name) for part in parts)
+        return self.train_val_split.part(split, lambda: self.read_stored("train"))
 
     def read_stored(self, split: str) -> SegmentationSplit:
-        """All that is stored as "train", "val" or "test".
+        """Returns all images that are stored as "train", "val" or "test".
 
         Raises:
-            DataError: it is not there, or not what it should be.
+            DataError: they are missing or invalid.
         """
-        pairs = self.pairs(split)
-        images, masks = (self.folder(kind, self.named(split)) for kind in ("images", "masks"))
-        classes, reader = self.classes_and_reader(split, pairs)
-        return segmentation_split(images, masks, pairs, classes, reader)
-
-    def pairs(self, split: str) -> Pairs:
-        """The files of "train", "val" or "test".
-
-        Raises:
-            DataError: they are not there, or have no partners.
-        """
-        name = self.named(split)
-        folders = images, masks = self.folder("images", name), self.folder("masks", name)
-        if name is None and (split != "train" or any(SPLIT in str(folder) for folder in folders)):
-            if SPLIT not in self.folders["images"]:
-                raise DataError(f"There is no {split} split, for which --data.images needs {SPLIT!r} in it.")
-            usual = " or ".join(str(self.folder("images", usual)) for usual in SPLIT_FOLDERS[split])
-            raise DataError(f"There is no folder {usual}: say what {split} is called with --data.{split}=NAME.")
-        apart = set() if name is not None else self.folders_of_splits(folders)
-        return find_pairs(images, masks, *self.suffixes, on_invalid=self.on_invalid, apart=apart)
-
-    def folders_of_splits(self, folders: tuple[Path, Path]) -> set[str]:
-        """Folders in ``folders`` that are called as splits are: their pictures are not everybody's to train on."""
-        usual = {name for names in SPLIT_FOLDERS.values() for name in names} | {*filter(None, self.names.values())}
-        inner = (path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_dir())
-        return {path.name for path in inner if path.name in usual or path.name.lower() in usual}
-
-    def classes_and_reader(self, split: str, pairs: Pairs) -> tuple[tuple[str, ...], MaskReader]:
-        """Names of the classes, and what reads masks.
-
-        Raises:
-            DataError: masks hold other values, or there is another number of names.
-        """
+        pairs = self.pair_files(split)
         names = self.class_names or read_names(self.root / CLASSES_FILE)
-        masks = self.mask_files(split, pairs)
         if self.reader is not None:
-            if names is not None and len(names) != self.count:
-                raise DataError(f"{self.root / CLASSES_FILE} names {len(names)} classes, not {self.count}.")
-            names, reader = names or default_class_names(self.count), self.reader
+            names = names or default_class_names(self.reader.num_classes)
+            self._check_number(names, self.root / CLASSES_FILE)
+            return pairs.split(names, self.reader)
+        if names is None:
+            names = default_class_names(self.count_training_classes(pairs if split == "train" else None))
         else:
-            if names is None:
-                names = default_class_names(self.count_classes(masks if split == "train" else None))
-            else:
-                check_counted(names, self.ignored)
-                if split == "train":
-                    check_not_binary(masks, self.ignored, self.on_invalid == "skip")
-            reader = ByValue(numbers(len(names), self.ignored), self.ignored, self.remedy)
-        return names, reader
+            check_ignored(names, self.ignored)
+            if split == "train":
+                check_not_binary(pairs.mask_files(), self.ignored, self.on_invalid == "skip")
+        return pairs.split(names, ValueMaskReader(default_values(names, self.ignored), self.ignored, self.hint))
 
-    def count_classes(self, masks: list[Path] | None) -> int:
-        """How many classes training has, from all of its ``masks``; None looks for them.
+    def split_name(self, split: str) -> str | None:
+        """Returns the name of ``split`` in folder names; None if no folder is named so."""
+        if self.names[split] is not None:
+            return self.names[split]
+        existing = (name for name in SPLIT_FOLDERS[split] if self.split_folder("images", name).is_dir())
+        return next(existing, None) if SPLIT in self.templates["images"] else None
+
+    def split_folder(self, kind: str, name: str | None) -> Path:
+        """Returns the folder of the "images" or "masks" of split ``name``; None stands for data without splits."""
+        template = self.templates[kind]
+        if name is not None:
+            return self.root / template.replace(SPLIT, name)
+        return self.root / "/".join(part for part in template.split("/") if part != SPLIT)
+
+    def pair_files(self, split: str) -> Pairs:
+        """Returns the files of "train", "val" or "test".
 
         Raises:
-            DataError: they are not there, or hold values that are no numbers of classes.
+            DataError: a folder is missing, or a file has no partner.
         """
-        if self.counted is None:
-            skip = self.on_invalid == "skip"
-            masks = self.mask_files("train", self.pairs("train")) if masks is None else masks
-            check_not_binary(masks, self.ignored, skip)
-            # where none of them can be read, it is said what is wrong with the first
-            found = values_in(masks, skip) or values_in(masks[:1])
-            self.counted = count_classes(found, self.ignored, self.folder("masks", self.named("train")))
-        return self.counted
+        name = self.split_name(split)
+        images, masks = self.split_folder("images", name), self.split_folder("masks", name)
+        if name is None and (split != "train" or SPLIT in f"{images} {masks}"):
+            if SPLIT not in self.templates["images"]:
+                raise DataError(f"There is no {split} split: put {SPLIT!r} into --data.images.")
+            folders = " or ".join(str(self.split_folder("images", usual)) for usual in SPLIT_FOLDERS[split])
+            raise DataError(f"There is no folder {folders}: name the {split} split with --data.{split}=NAME.")
+        excluded = set() if name is not None else self.find_split_folders(images) | self.find_split_folders(masks)
+        return find_pairs(images, masks, *self.suffixes, self.on_invalid, excluded)
 
-    def mask_files(self, split: str, pairs: Pairs) -> list[Path]:
-        """The masks of ``pairs``, which are those of a split."""
-        folder = self.folder("masks", self.named(split))
-        return [folder / mask for mask in pairs.masks.tolist()]
+    def find_split_folders(self, folder: Path) -> set[str]:
+        """Returns the sub-folders of ``folder`` that are named as splits are; not all of them are for training."""
+        names = {*filter(None, self.names.values())}.union(*SPLIT_FOLDERS.values())
+        inner = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
+        return {name for name in inner if name in names or name.lower() in names}
+
+    def count_training_classes(self, pairs: Pairs | None) -> int:
+        """Returns the number of classes in all training masks; ``pairs`` are the training files if they are known.
+
+        Raises:
+            DataError: no mask can be read, or their values are not class indices.
+        """
+        if self.num_classes is None:
+            pairs = pairs or self.pair_files("train")
+            masks, skip = pairs.mask_files(), self.on_invalid == "skip"
+            check_not_binary(masks, self.ignored, skip)
+            values = find_values(masks, skip) or find_values(masks[:1])  # if none can be read, this says why
+            self.num_classes = count_classes(values, self.ignored, pairs.mask_folder)
+        return self.num_classes
+
+    def _check_number(self, names: Sequence[str], source: Path | str) -> None:
+        """Raises DataError unless there are as many values or colours as ``names``."""
+        if self.reader is not None and len(names) != self.reader.num_classes:
+            option, number = self.reader.option, self.reader.num_classes
+            raise DataError(f"{source} names {len(names)} classes, but --data.{option} has {number}.")
 
 
 class CamVid(FolderSegmentation):
-    """CamVid's eleven classes as SegNet's authors published them: ``train``, ``trainannot``, ``val``, ``valannot``, ….
+    """CamVid with eleven classes as SegNet's authors published it: ``train``, ``trainannot``, ``val``, ``valannot``, ….
 
-    367, 101 and 233 images of 480×360 pixels; the value 11 is no class.
+    It has 367, 101 and 233 images of 480×360 pixels. Pixels with the value 11 are ignored.
 
     Args:
-        root: the folder.
-        train: name of the split to train on.
-        val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` reads.
+        root: folder that contains train and trainannot, e.g. /data/camvid.
+        train: split to train on.
+        val: split to validate on.
+        test: split that ``litmobile test`` evaluates.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or not CamVid's.
+        DataError: in ``setup``, if files are missing or masks hold other values.
     """
 
-    remedy = "masks of the eleven classes are read, and those of others with FolderSegmentation"
+    hint = "CamVid has eleven classes; read others with --data=FolderSegmentation"
 
     def __init__(
         self,
@@ -233,9 +242,9 @@ class CamVid(FolderSegmentation):
             train=train,
             val=val,
             test=test,
-            classes=list(CAMVID),
-            values=list(range(len(CAMVID))),
-            ignored=[len(CAMVID)],
+            classes=list(CAMVID_COLOURS),
+            values=list(range(len(CAMVID_COLOURS))),
+            ignored=[len(CAMVID_COLOURS)],
             colours=None,
             ignored_colours=None,
             **options,

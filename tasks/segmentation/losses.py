@@ -1,4 +1,4 @@
-"""What a segmentation training minimises: cross-entropy, weighted or of the hardest pixels, Dice and Lovász."""
+"""Losses of segmentation: cross-entropy with class weights and hard example mining, Dice and Lovász-Softmax."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from ...heads.contract import full_precision
 from ...heads.predictions import IGNORED
 
 Frequency = Literal["median_frequency", "log_frequency"]
+FREQUENCY_RULES: tuple[Frequency, ...] = get_args(Frequency)
 
 
 class PixelLoss:
-    """Cross-entropy over labelled pixels, and terms beside it; each is a mean, and 0 where no pixel is labelled.
+    """Cross-entropy over labelled pixels, with optional Dice and Lovász terms.
+
+    Each term is a mean, and 0 if no pixel is labelled.
 
     Args:
-        class_weights: factors of the pixels of each class, in the classes' order; or from how frequent they are in
-            training: "median_frequency", the median of all frequencies by a class's, which is its share of the labelled
-            pixels of those images that show it (Eigen and Fergus, arXiv 1411.4734, section 6.3.2), or "log_frequency",
-            1 / ln(1.02 + its share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2). None weighs all
-            alike.
-        label_smoothing: share of the truth that is spread evenly over all classes.
-        ohem_threshold: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater probability do
-            not count, such as 0.7; None takes all.
-        ohem_min_kept: share of the labelled pixels of a batch that count at least.
-        dice: factor of 1 − the mean Dice coefficient of the classes that a batch shows (arXiv 1606.04797, without its
-            squares).
-        lovasz: factor of the Lovász-Softmax loss of those classes over a batch (arXiv 1705.08790, section 3). It sorts
-            all pixels for every class.
+        class_weights: weight of each class, in the order of the classes, e.g. [1, 2, 1]; or a rule that computes them
+            from the training masks. "median_frequency": the median of all frequencies divided by the frequency of the
+            class, its share of the labelled pixels of the images that contain it (arXiv 1411.4734, section 6.3.2).
+            "log_frequency": 1 / ln(1.02 + share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2). None
+            gives all classes the weight 1.
+        label_smoothing: share of the target probability that is spread evenly over all classes, e.g. 0.1.
+        ohem_threshold: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater
+            probability do not count, e.g. 0.7; None counts all pixels.
+        ohem_min_kept: smallest share of the labelled pixels of a batch that counts with ``ohem_threshold``.
+        dice: weight of the Dice loss: 1 − the mean Dice coefficient of the classes in the batch, e.g. 1
+            (arXiv 1606.04797, without its squares).
+        lovasz: weight of the Lovász-Softmax loss of the classes in the batch, e.g. 1 (arXiv 1705.08790, section 3).
+            It is slow because it sorts all pixels for every class.
 
     Raises:
-        ValueError: a value is out of its range.
+        UserError: a value is out of range.
     """
 
     def __init__(
@@ -50,23 +53,21 @@ class PixelLoss:
         dice: float = 0.0,
         lovasz: float = 0.0,
     ) -> None:
-        if isinstance(class_weights, str) and class_weights not in get_args(Frequency):
-            raise UserError(
-                f"class_weights must be numbers, {' or '.join(get_args(Frequency))}, not {class_weights!r}."
-            )
+        if isinstance(class_weights, str) and class_weights not in FREQUENCY_RULES:
+            raise UserError(f"class_weights must be numbers, {' or '.join(FREQUENCY_RULES)}, not {class_weights!r}.")
         if isinstance(class_weights, list) and not (
             any(class_weights) and all(0 <= w < math.inf for w in class_weights)
         ):
-            raise UserError(f"class_weights must be 0 or more, and one of them above it, not {class_weights}.")
+            raise UserError(f"class_weights must be finite, at least 0 and not all 0, not {class_weights}.")
         if not 0 <= label_smoothing < 1:
-            raise UserError(f"label_smoothing must be in 0 … 1, 1 not included, not {label_smoothing}.")
+            raise UserError(f"label_smoothing must be at least 0 and less than 1, not {label_smoothing}.")
         if ohem_threshold is not None and not 0 < ohem_threshold <= 1:
-            raise UserError(f"hardest must be a probability in 0 … 1, 0 not included, not {ohem_threshold}.")
+            raise UserError(f"ohem_threshold must be a probability greater than 0 and at most 1, not {ohem_threshold}.")
         if not 0 < ohem_min_kept <= 1:
-            raise UserError(f"ohem_min_kept must be a share in 0 … 1, 0 not included, not {ohem_min_kept}.")
-        for name, factor in (("dice", dice), ("lovasz", lovasz)):
-            if not 0 <= factor < math.inf:
-                raise UserError(f"{name} must be 0 or more, not {factor}.")
+            raise UserError(f"ohem_min_kept must be a share greater than 0 and at most 1, not {ohem_min_kept}.")
+        for name, weight in (("dice", dice), ("lovasz", lovasz)):
+            if not 0 <= weight < math.inf:
+                raise UserError(f"{name} must be finite and at least 0, not {weight}.")
         self.class_weights: list[float] | Frequency | None = class_weights
         self.label_smoothing = label_smoothing
         self.ohem_threshold = ohem_threshold
@@ -77,27 +78,27 @@ class PixelLoss:
 
     @property
     def needs_pixels(self) -> bool:
-        """Whether :meth:`prepare` has to be told how many pixels each class has."""
+        """Whether :meth:`prepare` needs the number of pixels of each class."""
         return isinstance(self.class_weights, str)
 
     def prepare(self, classes: Sequence[str], device: torch.device, pixels: NDArray[np.int64] | None = None) -> None:
-        """Finds the weights of the classes.
+        """Computes the weights of the classes.
 
         Args:
-            classes: their names.
-            device: of the logits.
-            pixels: ``[I, C]`` of the images of training, where :attr:`needs_pixels`.
+            classes: names of the classes.
+            device: device of the logits.
+            pixels: ``[I, C]`` number of pixels of each class in each training image; required if :attr:`needs_pixels`.
 
         Raises:
-            DataError: no pixel of training has a class.
-            TaskError: there are not as many weights as classes.
+            DataError: no training pixel has a class.
+            TaskError: the number of weights is not the number of classes.
         """
         if self.class_weights is None:
             return
         if isinstance(self.class_weights, str):
             assert pixels is not None
             if not pixels.any():
-                raise DataError(f"No pixel of training has a class: {self.class_weights} weighs nothing.")
+                raise DataError(f"No training pixel has a class, so {self.class_weights} cannot weight the classes.")
             self.weights = frequency_weights(self.class_weights, pixels).to(device)
             return
         if len(self.class_weights) != len(classes):
@@ -108,11 +109,11 @@ class PixelLoss:
         self.weights = torch.tensor(self.class_weights, dtype=torch.float32, device=device)
 
     def __call__(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Named scalar terms of logits ``[N, C, H, W]`` and labels ``[N, H, W]``, whole numbers, 255 for none."""
+        """Computes scalar terms by name from logits ``[N, C, H, W]`` and labels ``[N, H, W]``, 255 if ignored."""
         logits, labels = full_precision(output), targets.long()
         terms = {"cross_entropy": self._cross_entropy(logits, labels)}
         if self.dice or self.lovasz:
-            probabilities, truth, labelled = flattened(logits, labels)
+            probabilities, truth, labelled = flatten_pixels(logits, labels)
             if self.dice:
                 terms["dice"] = self.dice * dice_loss(probabilities, truth)
             if self.lovasz:
@@ -120,81 +121,91 @@ class PixelLoss:
         return terms
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean over the pixels that count, each as much as its class weighs."""
-        of_classes = None if self.weights is None else self.weights.to(logits.dtype)
-        each = F.cross_entropy(
+        """Returns the mean over the pixels that count, weighted by class."""
+        class_weights = None if self.weights is None else self.weights.to(logits.dtype)
+        losses = F.cross_entropy(
             logits,
             labels,
-            of_classes,
+            class_weights,
             ignore_index=IGNORED,
             reduction="none" if self.ohem_threshold is not None else "sum",
             label_smoothing=self.label_smoothing,
         )
         weights = (labels != IGNORED).to(logits.dtype)
-        if of_classes is not None:
-            weights = weights * of_classes[labels.clamp(max=len(of_classes) - 1)]
+        if class_weights is not None:
+            weights = weights * class_weights[labels.clamp(max=len(class_weights) - 1)]
         if self.ohem_threshold is not None:
-            hard = self._hard(logits.detach(), labels)
-            each, weights = (each * hard).sum(), weights * hard
+            is_hard = self._find_hard_pixels(logits.detach(), labels)
+            losses, weights = (losses * is_hard).sum(), weights * is_hard
         total = weights.sum()
-        counts = total > 0  # where nothing does, the sum may still hold what smoothing gave to other classes
-        return each.where(counts, 0) / total.where(counts, 1)
+        counts = total > 0  # if no pixel counts, the sum may still hold what smoothing gave to other classes
+        return losses.where(counts, 0) / total.where(counts, 1)
 
-    def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """1 for the pixels ``[N, H, W]`` that count, 0 for the others."""
+    def _find_hard_pixels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns ``[N, H, W]`` 1 for pixels that count in hard example mining, 0 for the others."""
         assert self.ohem_threshold is not None
-        surprise = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
-        # unlabelled pixels have no surprise and come last; the number stays on its device, which nobody waits for
+        losses = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+        # ignored pixels have the loss 0 and come last; the number stays on the device, so that nothing waits for it
         kept = ((labels != IGNORED).sum() * self.ohem_min_kept).ceil().long().clamp(min=1)
-        least = surprise.flatten().sort(descending=True).values[kept - 1]
-        return (surprise >= least.clamp(max=-math.log(self.ohem_threshold))).to(logits.dtype)
+        min_loss = losses.flatten().sort(descending=True).values[kept - 1]
+        return (losses >= min_loss.clamp(max=-math.log(self.ohem_threshold))).to(logits.dtype)
 
 
 def frequency_weights(rule: Frequency, pixels: NDArray[np.int64]) -> Tensor:
-    """Weights ``[C]`` of classes with so many ``pixels`` ``[I, C]`` in each image; 0 for those with none."""
-    of_class = pixels.sum(0)
-    there = of_class > 0
+    """Computes class weights ``[C]`` by ``rule``; 0 for absent classes.
+
+    Args:
+        rule: see :class:`PixelLoss`.
+        pixels: ``[I, C]`` number of pixels of each class in each image.
+    """
+    class_pixels = pixels.sum(0)
+    present = class_pixels > 0
     if rule == "median_frequency":
-        frequencies = of_class[there] / (pixels.sum(1, keepdims=True) * (pixels > 0)).sum(0)[there]
-        found = np.median(frequencies) / frequencies
+        frequencies = class_pixels[present] / (pixels.sum(1, keepdims=True) * (pixels > 0)).sum(0)[present]
+        present_weights = np.median(frequencies) / frequencies
     else:
-        found = 1 / np.log(1.02 + of_class[there] / of_class.sum())
-    weights = np.zeros(len(there))
-    weights[there] = found
+        present_weights = 1 / np.log(1.02 + class_pixels[present] / class_pixels.sum())
+    weights = np.zeros(len(present))
+    weights[present] = present_weights
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def flattened(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Probabilities ``[C, P]`` and truth ``[C, P]``, 0 or 1, both 0 for unlabelled pixels; and which are labelled."""
-    classes = logits.shape[1]
-    labelled = (labels != IGNORED).flatten()
-    probabilities = logits.softmax(1).transpose(0, 1).flatten(1) * labelled
-    known = labels.flatten().clamp(max=classes - 1)
-    truth = torch.zeros_like(probabilities).scatter_(0, known[None], labelled.to(logits.dtype)[None])
-    return probabilities, truth, labelled
+def flatten_pixels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the inputs of :func:`dice_loss` and :func:`lovasz_loss`.
+
+    Returns:
+        Probabilities ``[C, P]`` and one-hot truth ``[C, P]``, both 0 for ignored pixels; whether pixels are labelled
+        ``[P]``.
+    """
+    num_classes = logits.shape[1]
+    is_labelled = (labels != IGNORED).flatten()
+    probabilities = logits.softmax(1).transpose(0, 1).flatten(1) * is_labelled
+    indices = labels.flatten().clamp(max=num_classes - 1)
+    truth = torch.zeros_like(probabilities).scatter_(0, indices[None], is_labelled.to(logits.dtype)[None])
+    return probabilities, truth, is_labelled
 
 
-def mean_of_shown(losses: Tensor, truth: Tensor) -> Tensor:
-    """The mean of ``losses`` ``[C]`` over the classes that ``truth`` ``[C, P]`` shows; 0 where there are none."""
-    shown = truth.amax(1)
-    return (losses * shown).sum() / shown.sum().clamp(min=1)
+def mean_over_present(losses: Tensor, truth: Tensor) -> Tensor:
+    """Returns the mean of ``losses`` ``[C]`` over the classes in ``truth`` ``[C, P]``; 0 if there are none."""
+    is_present = truth.amax(1)
+    return (losses * is_present).sum() / is_present.sum().clamp(min=1)
 
 
 def dice_loss(probabilities: Tensor, truth: Tensor) -> Tensor:
-    """1 − the mean Dice coefficient; arguments as :func:`flattened` gives them."""
-    both = 2 * (probabilities * truth).sum(1)
-    return mean_of_shown(1 - both / (probabilities.sum(1) + truth.sum(1)).clamp(min=1), truth)
+    """Computes 1 − the mean Dice coefficient; see :func:`flatten_pixels` for the arguments."""
+    overlap = 2 * (probabilities * truth).sum(1)
+    return mean_over_present(1 - overlap / (probabilities.sum(1) + truth.sum(1)).clamp(min=1), truth)
 
 
-def lovasz_loss(probabilities: Tensor, truth: Tensor, labelled: Tensor) -> Tensor:
-    """Lovász-Softmax over all pixels together; arguments as :func:`flattened` gives them."""
+def lovasz_loss(probabilities: Tensor, truth: Tensor, is_labelled: Tensor) -> Tensor:
+    """Computes Lovász-Softmax over all pixels of the batch; see :func:`flatten_pixels` for the arguments."""
     errors, order = (truth - probabilities).abs().sort(dim=1, descending=True)
-    found = truth.gather(1, order)
+    sorted_truth = truth.gather(1, order)
     count = truth.sum(1, keepdim=True)
-    # the Jaccard loss of the first k pixels being wrong; unlabelled ones have no error and change no sum before them
-    missed = found.cumsum(1)
-    others = (labelled.to(truth.dtype)[order] - found).cumsum(1)
-    # how much each pixel adds to it, written out: differences of neighbours near 1 would lose half of float32's digits
-    both, either = count - missed, count + others
-    steps = torch.where(found > 0, 1 / either.clamp(min=1), both / (either * (either - 1)).clamp(min=1))
-    return mean_of_shown((errors * steps).sum(1), truth)
+    # the Jaccard loss if the first k pixels are wrong; ignored pixels have no error and add to no sum before them
+    missed = sorted_truth.cumsum(1)
+    false_positives = (is_labelled.to(truth.dtype)[order] - sorted_truth).cumsum(1)
+    # what each pixel adds to it, in closed form: differences of neighbours near 1 would lose half of float32's digits
+    intersection, union = count - missed, count + false_positives
+    steps = torch.where(sorted_truth > 0, 1 / union.clamp(min=1), intersection / (union * (union - 1)).clamp(min=1))
+    return mean_over_present((errors * steps).sum(1), truth)

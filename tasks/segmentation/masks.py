@@ -1,11 +1,11 @@
-"""Masks on disk to label maps: by the values of one channel or by colours, with every strange value named."""
+"""Reads mask files as class indices, from the values of one channel or from colours."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, TypeVar
 
 import cv2
 import numpy as np
@@ -16,225 +16,213 @@ from numpy.typing import NDArray
 from ...errors import DataError, UserError
 from ...heads.predictions import IGNORED
 
+#: class indices ``[H, W]``, 255 for ignored pixels
 Labels = NDArray[np.uint8]
-Codes = NDArray[np.int32]
+#: reads a mask file as class indices; raises DataError if it cannot be read or holds an unknown value
+MaskReader = Callable[[Path], Labels]
 
-M = TypeVar("M")
+T = TypeVar("T")
 
-STRANGE = IGNORED - 1  # marks values that are no class's
-MOST_CLASSES = STRANGE
-VALUES = 1 << 16  # that masks of one channel may hold
+UNKNOWN = IGNORED - 1  # marks in lookup tables what is neither a class nor ignored
+MAX_CLASSES = UNKNOWN
+MAX_VALUE = (1 << 16) - 1  # in masks of one channel
 ONE_CHANNEL = ("1", "L", "P")
-LOOKED_AT = 16  # masks of a split that tell whether they fit the data
-SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow makes bytes of grey of two and four bits
-WITH_LOSS = ("JPEG", "MPO")  # Pillow's names of them; MPO are several JPEG in one
+SAMPLE_SIZE = 16  # masks that are read to find errors that all masks of a split share
+GREY_FACTORS = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey values of two and four bits
+LOSSY_FORMATS = ("JPEG", "MPO")  # MPO files hold several JPEG images
 
 
-class MaskReader(Protocol):
-    """Reads masks of a data set."""
+class ValueMaskReader:
+    """Reads masks whose classes are values of one channel.
 
-    def __call__(self, file: Path) -> Labels:
-        """Labels ``[H, W]`` of a mask, 255 where a pixel counts as no class.
-
-        Raises:
-            DataError: the file is no mask, or holds a value that is no class's.
-        """
-        ...
-
-
-class ByValue:
-    """Masks of one channel, whose values stand for classes; palettes are left aside, and of one bit are 0 and 1.
+    Colours of a palette are not used. Masks of one bit hold 0 and 1.
 
     Args:
-        values: of the classes in the order of their labels, 0 … 65535.
-        ignored: values of pixels that count as no class.
-        remedy: what to do about another value, for messages.
+        values: mask value of each class, 0 … 65535.
+        ignored: values of ignored pixels.
+        hint: what to do about an unknown value, for messages.
 
     Raises:
-        ValueError: two classes share a value, or one of them is ignored.
+        UserError: a value is out of range, or stands for two classes or for a class and for ignored pixels.
     """
 
+    option: ClassVar[str] = "values"
+
     def __init__(
-        self, values: Sequence[int], ignored: Collection[int] = (IGNORED,), remedy: str = "mend the mask"
+        self, values: Sequence[int], ignored: Collection[int] = (IGNORED,), hint: str = "correct the mask"
     ) -> None:
-        check_distinct(values, ignored, "values")
-        if any(not 0 <= value < VALUES for value in (*values, *ignored)):
+        if any(not 0 <= value <= MAX_VALUE for value in (*values, *ignored)):
             raise UserError(
-                f"values and ignored must be whole numbers in 0 … {VALUES - 1}, not {list(values)} and {list(ignored)}."
+                f"values and ignored must be whole numbers in 0 … {MAX_VALUE}, not {list(values)} and {list(ignored)}."
             )
+        self.table = build_table(values, ignored, MAX_VALUE + 2, self.option)  # the last entry is for impossible values
         self.values = tuple(values)
-        self.remedy = remedy
-        self.table = np.full(VALUES, STRANGE, dtype=np.uint8)
-        self.table[list(ignored)] = IGNORED
-        self.table[list(values)] = np.arange(len(values))
+        self.num_classes = len(self.values)
+        self.hint = hint
 
     def __call__(self, file: Path) -> Labels:
-        raw = read_values(file)
-        if raw.dtype == np.uint8:
-            labels = np.asarray(cv2.LUT(raw, self.table[:256]), dtype=np.uint8)
+        values = read_values(file)
+        if values.dtype == np.uint8:
+            labels = np.asarray(cv2.LUT(values, self.table[:256]), dtype=np.uint8)
         else:
-            labels = np.append(self.table, np.uint8(STRANGE))[np.where((raw < 0) | (raw >= VALUES), VALUES, raw)]
-        strange = labels == STRANGE
-        if strange.any():
-            row, column = np.argwhere(strange)[0]
-            place = f" (row {row}, column {column})"
-            check_possible(int(raw[row, column]), file, place)
+            labels = self.table[np.where((values < 0) | (values > MAX_VALUE), MAX_VALUE + 1, values)]
+        position = find_unknown(labels)
+        if position is not None:
+            value, where = int(values[position]), f" (row {position[0]}, column {position[1]})"
+            check_value(value, file, where)
             raise DataError(
-                f"{file} holds the value {raw[row, column]}{place}, which is none of the {len(self.values)} classes' "
-                f"{spelled(self.values)}, and not ignored: {self.remedy}."
+                f"{file} holds the value {value}{where}, which is neither ignored nor one of the {self.num_classes} "
+                f"classes' {format_values(self.values)}: {self.hint}."
             )
         return labels
 
 
-class ByColour:
-    """Masks in colours that stand for classes; palettes are colours, too.
+class ColourMaskReader:
+    """Reads masks whose classes are colours, also those of a palette.
 
     Args:
-        colours: (red, green, blue) of the classes in the order of their labels, 0 … 255 each.
-        ignored: colours of pixels that count as no class.
+        colours: (red, green, blue) of each class, 0 … 255.
+        ignored: colours of ignored pixels.
 
     Raises:
-        ValueError: something is no colour, two classes share one, or one of them is ignored.
+        UserError: a colour is invalid, or stands for two classes or for a class and for ignored pixels.
     """
+
+    option: ClassVar[str] = "colours"
 
     def __init__(self, colours: Sequence[Sequence[int]], ignored: Sequence[Sequence[int]] = ()) -> None:
         for colour in (*colours, *ignored):
             if len(colour) != 3 or any(not 0 <= channel <= 255 for channel in colour):
-                raise UserError(f"a colour is three whole numbers in 0 … 255, not {list(colour)}.")
-        codes = [code_of(colour) for colour in colours]
-        none = [code_of(colour) for colour in ignored]
-        check_distinct(codes, none, "colours")
-        self.table = np.full(1 << 24, STRANGE, dtype=np.uint8)  # 16 MB, ten times as quick as searching
-        self.table[none] = IGNORED
-        self.table[codes] = np.arange(len(codes))
+                raise UserError(f"A colour must be three whole numbers in 0 … 255, not {list(colour)}.")
+        # 16 MB, ten times as fast as a search
+        codes, ignored_codes = ([red << 16 | green << 8 | blue for red, green, blue in c] for c in (colours, ignored))
+        self.table = build_table(codes, ignored_codes, 1 << 24, self.option)
+        self.num_classes = len(codes)
 
     def __call__(self, file: Path) -> Labels:
-        codes = read_colours(file)
+        codes = read_colour_codes(file)
         labels = np.take(self.table, codes)
-        strange = labels == STRANGE
-        if strange.any():
-            row, column = np.argwhere(strange)[0]
-            code = int(codes[row, column])
+        position = find_unknown(labels)
+        if position is not None:
+            code = int(codes[position])
             raise DataError(
-                f"{file} holds the colour [{code >> 16}, {code >> 8 & 255}, {code & 255}] (row {row}, column {column}),"
-                " which is no class's: add it to --data.colours or to --data.ignored_colours."
+                f"{file} holds the colour [{code >> 16}, {code >> 8 & 255}, {code & 255}] (row {position[0]}, column "
+                f"{position[1]}), which has no class: add it to --data.colours or --data.ignored_colours."
             )
         return labels
 
 
-def check_possible(value: int, file: Path, place: str = "") -> None:
-    """Raises DataError unless a mask may hold ``value``, which ``file`` does at ``place``."""
-    if not 0 <= value < VALUES:
-        raise DataError(
-            f"{file} holds the value {value}{place}, where masks may hold 0 … {VALUES - 1}: store it as another."
-        )
+def build_table(codes: Sequence[int], ignored: Collection[int], size: int, option: str) -> Labels:
+    """Returns the class index of every code from 0 to ``size`` − 1, 255 if it is ignored, 254 if it is unknown.
+
+    Raises:
+        UserError: there are no codes or too many, or one stands for two things; the message names ``option``.
+    """
+    if not 1 <= len(codes) <= MAX_CLASSES:
+        raise UserError(f"{option} must be given for 1 to {MAX_CLASSES} classes, not {len(codes)}.")
+    if len(set(codes)) < len(codes) or set(codes) & set(ignored):
+        raise UserError(f"{option} must differ between classes, and must not be ignored.")
+    table = np.full(size, UNKNOWN, dtype=np.uint8)
+    table[list(ignored)] = IGNORED
+    table[list(codes)] = np.arange(len(codes))
+    return table
 
 
-def check_distinct(classes: Sequence[int], ignored: Collection[int], what: str) -> None:
-    """Raises ValueError unless there are classes, not too many, all apart from each other and from what is ignored."""
-    if not 1 <= len(classes) <= MOST_CLASSES:
-        raise UserError(f"{what} must be of 1 to {MOST_CLASSES} classes, not {len(classes)}.")
-    if len(set(classes)) < len(classes) or set(classes) & set(ignored):
-        raise UserError(f"{what} must differ from class to class, and from what is ignored.")
+def find_unknown(labels: Labels) -> tuple[int, int] | None:
+    """Returns row and column of the first pixel with an unknown value, or None."""
+    row, column = np.unravel_index((labels == UNKNOWN).argmax(), labels.shape)
+    return (int(row), int(column)) if labels[row, column] == UNKNOWN else None
 
 
-def code_of(colour: Sequence[int]) -> int:
-    """A colour as one number."""
-    red, green, blue = colour
-    return red << 16 | green << 8 | blue
+def check_value(value: int, file: Path, where: str = "") -> None:
+    """Raises DataError if a mask must not hold ``value``, which ``file`` holds at ``where``."""
+    if not 0 <= value <= MAX_VALUE:
+        raise DataError(f"{file} holds the value {value}{where}; store another in 0 … {MAX_VALUE}.")
 
 
 def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
-    """The values of a mask of one channel, ``[H, W]``.
+    """Reads the values of a mask with one channel, ``[H, W]``.
 
     Raises:
-        DataError: it cannot be read, has colours, or was stored with loss.
+        DataError: the mask cannot be read, has colours, or is stored with a lossy format.
     """
-    picture, factor = opened(file)
-    with picture:
-        if picture.mode in ONE_CHANNEL:
-            values = np.asarray(picture, dtype=np.uint8)
-            return values if factor == 1 else values // np.uint8(factor)
-        if picture.mode.startswith("I"):
-            return np.asarray(picture, dtype=np.int32)
-        check_whole(picture, file)
+    image, factor = open_mask(file)
+    if image.mode in ONE_CHANNEL:
+        values = np.asarray(image, dtype=np.uint8)
+        return values if factor == 1 else values // np.uint8(factor)
+    if image.mode.startswith("I"):
+        return np.asarray(image, dtype=np.int32)
+    check_integers(image, file)
+    raise DataError(
+        f"{file} has {len(image.getbands())} channels ({image.mode}), not one channel of class values: convert it, or "
+        "read its colours with --data=FolderSegmentation and --data.colours=[[R,G,B],…]."
+    )
+
+
+def read_colour_codes(file: Path) -> NDArray[np.int32]:
+    """Reads the colours of a mask as numbers, ``[H, W]``: red × 65536 + green × 256 + blue.
+
+    Raises:
+        DataError: the mask cannot be read, has more than eight bits per channel, or is stored with a lossy format.
+    """
+    image, _ = open_mask(file)
+    check_integers(image, file)
+    if image.mode.startswith("I"):
         raise DataError(
-            f"{file} holds {kind(picture)}, where whole numbers of classes in one channel are expected: convert it, or "
-            "read colours with FolderSegmentation and --data.colours=[[R,G,B],…], one for each class."
+            f"{file} has more than eight bits per channel and thus no colours: name the value of each class with "
+            "--data.values instead of --data.colours."
         )
-
-
-def read_colours(file: Path) -> Codes:
-    """The colours of a mask as numbers, see :func:`code_of`, ``[H, W]``.
-
-    Raises:
-        DataError: it cannot be read, has more than eight bits a channel, or was stored with loss.
-    """
-    picture, _ = opened(file)
-    with picture:
-        check_whole(picture, file)
-        if picture.mode.startswith("I"):
-            raise DataError(
-                f"{file} holds {kind(picture)}, where colours are expected: name what it holds for each class with "
-                "--data.values instead of --data.colours."
-            )
-        picture.info.pop("transparency", None)  # Pillow would warn of it
-        colours = np.asarray(picture.convert("RGB"), dtype=np.int32)
+    image.info.pop("transparency", None)  # Pillow would warn about it
+    colours = np.asarray(image.convert("RGB"), dtype=np.int32)
     return colours[:, :, 0] << 16 | colours[:, :, 1] << 8 | colours[:, :, 2]
 
 
-def opened(file: Path) -> tuple[PIL.Image.Image, int]:
-    """The picture in ``file``, its pixels read, and what Pillow multiplied their values with.
+def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
+    """Returns the image in ``file``, and the factor by which Pillow multiplied its values.
 
     Raises:
-        DataError: it cannot be read, or was stored with loss.
+        DataError: the file cannot be read, or has a lossy format.
     """
     try:
-        picture = PIL.Image.open(io.BytesIO(file.read_bytes()))
-        if picture.format not in WITH_LOSS:
-            factor = spread(picture)  # known before pixels are read only
-            picture.load()
-            return picture, factor
+        image = PIL.Image.open(io.BytesIO(file.read_bytes()))
+        factor = grey_factor(image)
+        image.load()
     except FileNotFoundError as error:
         raise DataError(f"The mask {file} does not exist.") from error
     except PIL.UnidentifiedImageError as error:
         raise DataError(
-            f"{file} cannot be read as a mask: it is of no known kind, or its beginning is damaged."
+            f"{file} cannot be read as a mask: its format is unknown, or its beginning is damaged."
         ) from error
-    except Exception as error:  # a damaged file can fail in any way: syntax, structures, ends, sizes
+    except Exception as error:  # a damaged file can fail in any way: SyntaxError, struct.error, EOFError, ValueError
         reason = str(error).rstrip(".") or type(error).__name__
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error
-    raise DataError(f"{file} is a JPEG, which alters the values that stand for classes: store masks as PNG.")
+    if image.format in LOSSY_FORMATS:
+        raise DataError(f"{file} is a JPEG, whose compression changes class values: store masks as PNG.")
+    return image, factor
 
 
-def spread(picture: PIL.ImageFile.ImageFile) -> int:
-    """What Pillow will multiply grey of two or four bits with, to spread it over a byte; 1 for all else."""
-    stored = [str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in picture.tile if tile.args]
-    return next((factor for kind, factor in SPREAD.items() if kind in stored), 1)
+def grey_factor(image: PIL.ImageFile.ImageFile) -> int:
+    """Returns the factor by which Pillow will multiply grey values of two or four bits; 1 for other images.
+
+    Pillow tells the number of bits only before the pixels are loaded.
+    """
+    modes = [str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in image.tile if tile.args]
+    return next((factor for mode, factor in GREY_FACTORS.items() if mode in modes), 1)
 
 
-def check_whole(picture: PIL.Image.Image, file: Path) -> None:
-    """Raises DataError where the pixels of ``picture`` are fractions, which stand for nothing."""
-    if picture.mode == "F":
-        raise DataError(
-            f"{file} holds fractions, where whole numbers of classes are expected: store it as 8 or 16 bits."
-        )
+def check_integers(image: PIL.Image.Image, file: Path) -> None:
+    """Raises DataError if the pixels of ``image`` are floating-point numbers."""
+    if image.mode == "F":
+        raise DataError(f"{file} holds fractions instead of whole numbers: store it as 8 or 16 bits.")
 
 
-def kind(picture: PIL.Image.Image) -> str:
-    """What the pixels of ``picture`` are, for messages."""
-    if picture.mode.startswith("I"):
-        return "numbers of more than eight bits"
-    return f"{len(picture.getbands())} channels ({picture.mode})"
+def sample_evenly(items: Sequence[T]) -> Sequence[T]:
+    """Returns a few of ``items``, evenly spaced."""
+    return items[:: -(-len(items) // SAMPLE_SIZE)]
 
 
-def some_of(masks: Sequence[M]) -> Sequence[M]:
-    """A few of the ``masks``, or of their numbers, from all parts of them."""
-    return masks[:: -(-len(masks) // LOOKED_AT)] if masks else masks
-
-
-def spelled(values: Sequence[int]) -> str:
-    """``values`` for messages, as a range where they are one."""
+def format_values(values: Sequence[int]) -> str:
+    """Formats ``values`` for messages, as a range if they are one."""
     if len(values) > 2 and list(values) == list(range(values[0], values[0] + len(values))):
         return f"{values[0]} … {values[-1]}"
     return ", ".join(map(str, values))

@@ -1,4 +1,4 @@
-"""IoU and accuracy from one table of counts over a whole set, as the Cityscapes benchmark computes them."""
+"""IoU and accuracy from one confusion matrix of a whole split, as the Cityscapes benchmark computes them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from ...heads.predictions import IGNORED
 from ..drawing import confusion_table, format_figure
 from ..network import is_distributed
 
-EXACT = 2**24  # pixels that OpenCV, which counts in float32, can count without rounding
+MAX_EXACT = 2**24  # OpenCV counts pixels in float32, which is exact up to here
 
 
 @dataclass(frozen=True)
 class SegmentationResult:
     """Figures of one evaluation, 0 … 1.
 
-    A class that is nowhere, neither in the masks nor in the predictions, has no IoU and does not count. One that is
-    only predicted has an IoU of 0, as with the Cityscapes benchmark.
+    A class that is neither in the masks nor in the predictions has no IoU, and means leave it out. A class that is
+    only predicted has the IoU 0, as in the Cityscapes benchmark.
 
     Attributes:
-        classes: names.
-        matrix: ``[C, C]`` pixels by class, down, and prediction, across; those that count as no class are left out.
+        classes: names of the classes.
+        matrix: confusion matrix ``[C, C]``: number of pixels by true class (row) and predicted class (column), without
+            ignored pixels.
     """
 
     classes: tuple[str, ...]
@@ -36,56 +37,56 @@ class SegmentationResult:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of every class ``[C]``; NaN for what is nowhere."""
-        right = self.matrix.diagonal()
-        return shares(right, self.matrix.sum(0) + self.matrix.sum(1) - right)
+        """Intersection over union of each class ``[C]``; NaN if neither masks nor predictions contain it."""
+        correct = self.matrix.diagonal()
+        return divide(correct, self.matrix.sum(0) + self.matrix.sum(1) - correct)
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Share of every class's pixels that were recognised ``[C]``; NaN for classes that no mask holds."""
-        return shares(self.matrix.diagonal(), self.matrix.sum(1))
+        """Share of the pixels of each class that are predicted correctly ``[C]``; NaN if no mask contains it."""
+        return divide(self.matrix.diagonal(), self.matrix.sum(1))
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Share of the pixels taken for a class that are of it ``[C]``; NaN for classes that are nowhere predicted."""
-        return shares(self.matrix.diagonal(), self.matrix.sum(0))
+        """Share of the pixels predicted as each class that are of this class ``[C]``; NaN if it is never predicted."""
+        return divide(self.matrix.diagonal(), self.matrix.sum(0))
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures by name: means over classes, and the share of all labelled pixels that are right."""
+        """Means over the classes, and the share of labelled pixels that are predicted correctly."""
         pixels = int(self.matrix.sum())
         return {
-            "miou": mean(self.iou),
+            "miou": nan_mean(self.iou),
             "pixel_accuracy": float(self.matrix.trace() / pixels) if pixels else float("nan"),
-            "mean_recall": mean(self.recall),
+            "mean_recall": nan_mean(self.recall),
         }
 
     def per_class(self) -> dict[str, dict[str, float | int | None]]:
-        """Of every class: IoU, recall, precision, labelled pixels; None for what no pixel says anything about."""
-        pixels, said = self.matrix.sum(1), self.matrix.sum(0)
+        """IoU, recall, precision and numbers of pixels of each class; None for undefined figures."""
+        pixels, predicted_pixels = self.matrix.sum(1), self.matrix.sum(0)
         return {
             name: {
-                "iou": known(self.iou[k]),
-                "recall": known(self.recall[k]),
-                "precision": known(self.precision[k]),
+                "iou": nan_to_none(self.iou[k]),
+                "recall": nan_to_none(self.recall[k]),
+                "precision": nan_to_none(self.precision[k]),
                 "pixels": int(pixels[k]),
-                "predicted_pixels": int(said[k]),
+                "predicted_pixels": int(predicted_pixels[k]),
             }
             for k, name in enumerate(self.classes)
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
-        figures = {name: known(value) for name, value in self.figures.items()}
+        """Returns plain values for a JSON file."""
+        figures = {name: nan_to_none(value) for name, value in self.figures.items()}
         return {"pixels": int(self.matrix.sum()), "figures": figures, "per_class": self.per_class()}
 
     def confusion_table(self) -> list[list[object]]:
-        """The table of counts as rows with names."""
+        """Returns the confusion matrix as rows with class names."""
         return confusion_table(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
-        lines = [f"{name:<{width}}  {format_figure(known(value))}" for name, value in self.figures.items()]
+        lines = [f"{name:<{width}}  {format_figure(nan_to_none(value))}" for name, value in self.figures.items()]
         lines += ["", f"{'':<{width}}     IoU  recall  precision       pixels"]
         for name, row in self.per_class().items():
             absent = "  absent" if row["iou"] is None else "  in no mask" if not row["pixels"] else ""
@@ -94,66 +95,68 @@ class SegmentationResult:
         return "\n".join(lines)
 
 
-def shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``part`` of ``whole``, NaN of nothing."""
+def divide(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divides element by element; NaN if ``whole`` is 0."""
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
-def mean(values: NDArray[np.float64]) -> float:
-    """The mean of those ``values`` that there are; NaN where there are none."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+def nan_mean(values: NDArray[np.float64]) -> float:
+    """Returns the mean of the ``values`` that are not NaN; NaN if all are."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
-def known(value: float) -> float | None:
-    """A plain number, None for NaN."""
+def nan_to_none(value: float) -> float | None:
+    """Converts NaN to None."""
     return None if np.isnan(value) else float(value)
 
 
 class SegmentationEvaluator:
-    """Counts pixels by class and prediction; what it keeps does not grow with the number of images.
+    """Counts a confusion matrix; its memory does not grow with the number of images.
+
+    The counting is ours because it is 20 times as fast as torchmetrics' (``litmobile.tools.benchmark confusion``).
 
     Args:
         classes: names of the classes.
-        device: where the counts are kept.
+        device: device of the matrix.
     """
 
     def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
         self.classes = tuple(classes)
         self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
-        self._result: SegmentationResult | None = None
 
     def add(self, predicted: Tensor, truth: Tensor) -> None:
-        """Takes an image, or several.
+        """Counts the pixels of one or several images.
 
         Args:
-            predicted: classes from 0, of any shape and whole type.
-            truth: the same shape, 255 where a pixel counts as no class.
+            predicted: class indices, of any shape and integer type.
+            truth: class indices of the same shape, 255 for ignored pixels.
         """
-        self._result = None
-        self.matrix += pixel_counts(predicted, truth, len(self.classes))
+        self.matrix += count_pixels(predicted, truth, len(self.classes))
 
     def compute(self) -> SegmentationResult:
-        """The figures over all images of all processes; the result is kept."""
-        if self._result is None:
-            matrix = self.matrix.clone()
-            if is_distributed():
-                distributed.all_reduce(matrix)
-            self._result = SegmentationResult(self.classes, matrix.cpu().numpy())
-        return self._result
+        """Returns the figures over all images of all processes, all of which must call it."""
+        matrix = self.matrix.clone()
+        if is_distributed():
+            distributed.all_reduce(matrix)
+        return SegmentationResult(self.classes, matrix.cpu().numpy())
 
 
-def pixel_counts(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Pixels by class, down, and prediction, across, ``[C, C]`` int64; those that count as no class are left out."""
+def count_pixels(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:
+    """Returns the confusion matrix ``[C, C]`` int64: rows are true, columns are predicted classes.
+
+    Ignored pixels are not counted.
+    """
     if truth.device.type != "cpu":
-        # what counts as no class has rows of its own, which are cut off: looking for it first would take longer
+        # ignored pixels get rows of their own, which are cut off: masking them first would be slower
         rows = IGNORED + 1
-        counts = torch.bincount((truth.long() * classes + predicted).flatten(), minlength=rows * classes)
-        return counts.view(rows, classes)[:classes]
-    true, said = (labels.to(torch.uint8).flatten().numpy() for labels in (truth, predicted))
-    total = np.zeros((classes, classes), dtype=np.int64)
-    for begin in range(0, len(true), EXACT):
-        part = [true[begin : begin + EXACT], said[begin : begin + EXACT]]
-        # twice as quick as NumPy's and PyTorch's; what is beyond the classes is left out
-        total += cv2.calcHist(part, [0, 1], None, [classes, classes], [0, classes, 0, classes]).astype(np.int64)
+        counts = torch.bincount((truth.long() * num_classes + predicted).flatten(), minlength=rows * num_classes)
+        return counts.view(rows, num_classes)[:num_classes]
+    pixels = [labels.to(torch.uint8).flatten().numpy() for labels in (truth, predicted)]
+    total = np.zeros((num_classes, num_classes), dtype=np.int64)
+    for start in range(0, len(pixels[0]), MAX_EXACT):
+        part = [labels[start : start + MAX_EXACT] for labels in pixels]
+        # twice as fast as NumPy and PyTorch; leaves out what is beyond the ranges, e.g. ignored pixels
+        counts = cv2.calcHist(part, [0, 1], None, [num_classes] * 2, [0, num_classes] * 2)
+        total += counts.astype(np.int64)
     return torch.from_numpy(total)

@@ -1,8 +1,8 @@
-"""Images and masks that belong together by their names."""
+"""Pairs images and masks by their file names."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +17,29 @@ from .split import SegmentationSplit
 
 
 class Pairs(NamedTuple):
-    """File names of images and of their masks, ``[I]`` each, and a sentence for what has no partner."""
+    """Images and their masks.
 
-    images: NDArray[np.str_]
-    masks: NDArray[np.str_]
+    Attributes:
+        folder: folder of the images.
+        names: file names of the images relative to ``folder``, ``[I]``.
+        mask_folder: folder of the masks.
+        mask_names: file names of the masks relative to ``mask_folder``, ``[I]``.
+        notes: files without a partner that were left out, one sentence per folder.
+    """
+
+    folder: Path
+    names: NDArray[np.str_]
+    mask_folder: Path
+    mask_names: NDArray[np.str_]
     notes: tuple[str, ...]
+
+    def split(self, classes: tuple[str, ...], read_mask: MaskReader) -> SegmentationSplit:
+        """Returns the split of these images."""
+        return SegmentationSplit(source=self.folder, classes=classes, read_mask=read_mask, **self._asdict())
+
+    def mask_files(self) -> list[Path]:
+        """Returns the mask files."""
+        return [self.mask_folder / name for name in self.mask_names.tolist()]
 
 
 def find_pairs(
@@ -30,114 +48,102 @@ def find_pairs(
     image_suffix: str = "",
     mask_suffix: str = "",
     on_invalid: OnInvalid = "raise",
-    apart: Collection[str] = (),
+    excluded: Collection[str] = (),
 ) -> Pairs:
-    """Pairs the pictures in ``images``, and in folders within it, with those of the same names in ``masks``.
+    """Pairs the images in ``images`` and its sub-folders with the masks of the same names in ``masks``.
 
     Args:
-        images: folder of images.
-        masks: folder of masks.
-        image_suffix: how an image's name ends beside what a pair shares, such as "_leftImg8bit".
-        mask_suffix: the same of a mask's, such as "_gtFine_labelIds"; other files are passed over.
-        on_invalid: "skip" leaves out what has no partner.
-        apart: folders in ``images`` and ``masks`` that are not looked into.
+        images: folder of the images.
+        masks: folder of the masks.
+        image_suffix: suffix of image names before the dot, e.g. "_leftImg8bit".
+        mask_suffix: suffix of mask names before the dot, e.g. "_gtFine_labelIds"; other files are ignored.
+        on_invalid: "raise" refuses files without a partner; "skip" leaves them out.
+        excluded: sub-folders of ``images`` and ``masks`` to leave out.
 
     Raises:
-        DataError: a folder is missing, there is no picture, two have one name, or one has no partner.
+        DataError: a folder is missing, there are no images, two have the same name, or one has no partner.
     """
-    one_folder = images == masks
-    if one_folder and image_suffix == mask_suffix:
+    in_one_folder = images == masks
+    if in_one_folder and image_suffix == mask_suffix:
         raise DataError(
-            f"Images and masks are both in {images}: say how their names end with --data.mask_suffix, _mask say."
+            f"{images} contains images and masks: pass the suffix of masks, such as --data.mask_suffix=_mask."
         )
-    by_name = pictures(images, image_suffix, apart, mask_suffix if one_folder else "")
-    masks_by_name = pictures(masks, mask_suffix, apart, image_suffix if one_folder else "")
-    if not by_name:
-        beside = (
-            f" beside {format_list(sorted(apart))}: name the folder to train on with --data.train=NAME" if apart else ""
-        )
-        raise DataError(f"{images} holds no pictures{ending(image_suffix)}{beside}.")
-    without_mask = sorted(by_name.keys() - masks_by_name.keys())
-    without_image = sorted(masks_by_name.keys() - by_name.keys())
-    lost = [
-        f"{len(names)} {what}{'' if len(names) == 1 else 's'} in {here} without {partner}{ending(other)} in {there}: "
-        f"{format_list([files[name] for name in names])}"
-        for names, what, here, partner, other, there, files in (
-            (without_mask, "image", images, "a mask", mask_suffix, masks, by_name),
-            (without_image, "mask", masks, "an image", image_suffix, images, masks_by_name),
-        )
-        if names
+    images_by_name = list_images(images, image_suffix, excluded, mask_suffix if in_one_folder else "")
+    masks_by_name = list_images(masks, mask_suffix, excluded, image_suffix if in_one_folder else "")
+    if not images_by_name:
+        remedy = f" outside {format_list(sorted(excluded))}: name the folder to train on with --data.train=NAME"
+        raise DataError(f"{images} contains no images{format_suffix(image_suffix)}{remedy if excluded else ''}.")
+    image, mask = f"an image{format_suffix(image_suffix)} in {images}", f"a mask{format_suffix(mask_suffix)} in {masks}"
+    unpaired = [
+        *describe_unpaired("image", images, images_by_name, mask, masks_by_name),
+        *describe_unpaired("mask", masks, masks_by_name, image, images_by_name),
     ]
-    both = sorted(by_name.keys() & masks_by_name.keys())
-    if lost and (on_invalid == "raise" or not both):
-        raise DataError(f"There {'is' if lost[0].startswith('1 ') else 'are'} {'; and '.join(lost)}.")
+    names = sorted(images_by_name.keys() & masks_by_name.keys())
+    if unpaired and (on_invalid == "raise" or not names):
+        raise DataError(f"Images and masks must come in pairs: {'; '.join(unpaired)}.")
     return Pairs(
-        np.array([by_name[name] for name in both], dtype=np.str_),
-        np.array([masks_by_name[name] for name in both], dtype=np.str_),
-        tuple(f"Left out: {sentence}." for sentence in lost),
+        folder=images,
+        names=np.array([images_by_name[name] for name in names], dtype=np.str_),
+        mask_folder=masks,
+        mask_names=np.array([masks_by_name[name] for name in names], dtype=np.str_),
+        notes=tuple(f"Left out: {sentence}." for sentence in unpaired),
     )
 
 
-def pictures(folder: Path, suffix: str, apart: Collection[str], partner: str) -> dict[str, str]:
-    """Pictures in ``folder`` and in folders within it, by name without ``suffix`` and kind of file.
+def list_images(folder: Path, suffix: str, excluded: Collection[str], partner_suffix: str) -> dict[str, str]:
+    """Returns the image files in ``folder`` and its sub-folders, by name without suffix and file extension.
 
     Args:
         folder: where to look.
-        suffix: how the names end, before the dot.
-        apart: folders in it that are not looked into.
-        partner: how the names of partners end that lie in the same folder; none of theirs is given.
+        suffix: suffix of the names before the dot.
+        excluded: sub-folders to leave out.
+        partner_suffix: suffix of the partners if they are in the same folder; it separates the two if it is longer.
 
     Raises:
-        DataError: there is no such folder, or two pictures have one name.
+        DataError: the folder does not exist, or two images have the same name.
     """
     if not folder.is_dir():
         above = next(parent for parent in folder.parents if parent.is_dir())
-        there = format_list(sorted(entry.name for entry in above.iterdir())) or "nothing"
-        raise DataError(f"There is no folder {folder}: {above} holds {there}.")
+        content = format_list(sorted(entry.name for entry in above.iterdir())) or "nothing"
+        raise DataError(f"The folder {folder} does not exist: {above} contains {content}.")
     files = (
         file
         for file in files_below(folder)
         if is_picture(file.rpartition("/")[2])
-        and file.partition("/")[0] not in apart
-        and (len(partner) <= len(suffix) or not file.rpartition(".")[0].endswith(partner))
+        and file.partition("/")[0] not in excluded
+        and (len(partner_suffix) <= len(suffix) or not file.rpartition(".")[0].endswith(partner_suffix))
     )
-    return by_stem(folder, files, suffix)
+    return index_by_name(folder, files, suffix)
 
 
-def by_stem(folder: Path, files: Iterable[str], suffix: str) -> dict[str, str]:
-    """``files`` of ``folder`` by their names without ``suffix`` and kind of file, those that end so alone.
+def index_by_name(folder: Path, files: Iterable[str], suffix: str = "") -> dict[str, str]:
+    """Returns the ``files`` of ``folder`` that end with ``suffix``, by name without suffix and file extension.
 
     Raises:
-        DataError: two of them have one name.
+        DataError: two files have the same name.
     """
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for file in files:
         stem = file.rpartition(".")[0]
         if not stem.endswith(suffix):
             continue
         name = stem.removesuffix(suffix)
-        if name in found:
-            raise DataError(f"{folder} holds both {format_name(found[name])} and {format_name(file)}: remove one.")
-        found[name] = file
-    return found
+        if name in by_name:
+            raise DataError(f"{folder} contains {format_name(by_name[name])} and {format_name(file)}: remove one.")
+        by_name[name] = file
+    return by_name
 
 
-def ending(suffix: str) -> str:
-    """How files have to end, for messages."""
+def describe_unpaired(
+    kind: str, folder: Path, files: Mapping[str, str], partner: str, partners: Collection[str]
+) -> list[str]:
+    """Returns a phrase about the ``files`` of ``folder`` that are not among ``partners``; none if all are."""
+    unpaired = [file for name, file in sorted(files.items()) if name not in partners]
+    plural = "" if len(unpaired) == 1 else "s"
+    phrase = f"{len(unpaired)} {kind}{plural} in {folder} without {partner}: {format_list(unpaired)}"
+    return [phrase] if unpaired else []
+
+
+def format_suffix(suffix: str) -> str:
+    """Formats the suffix that file names must have, for messages."""
     return f" ending in {suffix!r}" if suffix else ""
-
-
-def segmentation_split(
-    images: Path, masks: Path, pairs: Pairs, classes: tuple[str, ...], reader: MaskReader
-) -> SegmentationSplit:
-    """The split of ``pairs`` of files in the folders ``images`` and ``masks``."""
-    return SegmentationSplit(
-        source=images,
-        folder=images,
-        names=pairs.images,
-        classes=classes,
-        notes=pairs.notes,
-        mask_folder=masks,
-        mask_names=pairs.masks,
-        read_mask=reader,
-    )

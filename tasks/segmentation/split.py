@@ -9,20 +9,26 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..images import Image, read_image
 from ..split import Rows, Split
-from .masks import Labels, MaskReader, some_of
+from .masks import Labels, MaskReader, sample_evenly
 
-PARTS = 8  # images on a contact sheet
+SHEET_IMAGES = 8  # on a contact sheet
 
 
 class StoredMask(NamedTuple):
-    """A mask ``[h, w]`` uint8 at the size it is stored in, and where its image lies in the network's input."""
+    """A mask at its stored size, which evaluations compare the prediction with.
 
-    labels: Labels
+    Attributes:
+        labels: ``[h, w]`` uint8 class indices, 255 for ignored pixels.
+        geometry: position of the image in the network's input.
+    """
+
+    labels: Tensor
     geometry: ResizeGeometry
 
 
@@ -32,7 +38,7 @@ class Sample(NamedTuple):
     Attributes:
         image: ``[H, W, 3]`` uint8 RGB.
         labels: ``[H, W]`` uint8, 255 for ignored pixels.
-        truth: in evaluations, the mask at its stored size, 255 for ignored pixels.
+        truth: in evaluations, the mask at its stored size.
     """
 
     image: Image
@@ -96,11 +102,11 @@ class SegmentationSplit(Split):
 
         Neighbours in a folder are often frames of one video, which look the same.
         """
-        step = -(-len(self) // PARTS)
+        step = -(-len(self) // SHEET_IMAGES)
         return self.take(np.concatenate([np.arange(begin, len(self), step) for begin in range(step)]))
 
-    def pixels(self) -> NDArray[np.int64]:
-        """Number of pixels of each class in each image, ``[I, C]``; reads all masks.
+    def count_pixels(self) -> NDArray[np.int64]:
+        """Counts the pixels of each class in each image, ``[I, C]``; reads all masks.
 
         Raises:
             DataError: a mask cannot be read.
@@ -113,25 +119,27 @@ class SegmentationSplit(Split):
             return np.stack(list(threads.map(count, range(len(self)))))
 
 
-def check_some(split: SegmentationSplit) -> None:
-    """Reads a few images of ``split`` and their masks, so that an error that they all share is found at once.
+def check_some_images(split: SegmentationSplit) -> None:
+    """Reads a few images of ``split`` and their masks, to find errors that all of them share before training starts.
 
     Raises:
-        DataError: one of them cannot be used, or no pixel of the whole split has a class.
+        DataError: one of them cannot be used, or all pixels of the whole split are ignored.
     """
     with ThreadPoolExecutor() as threads:  # decoding releases the GIL
-        few = list(threads.map(split.sample, some_of(range(len(split)))))
-    if not any((sample.labels != IGNORED).any() for sample in few) and not split.pixels().any():
+        samples = list(threads.map(split.sample, sample_evenly(range(len(split)))))
+    if not any((sample.labels != IGNORED).any() for sample in samples) and not split.count_pixels().any():
         raise DataError(unlabelled_message(split))
 
 
 def unlabelled_message(split: SegmentationSplit) -> str:
-    """Says that no pixel of ``split`` has a class."""
+    """Returns the message that no pixel of ``split`` has a class."""
     return f"No pixel of {split.mask_folder} has a class: all of them are ignored."
 
 
 def divide(split: SegmentationSplit, fraction: float, seed: int) -> tuple[SegmentationSplit, SegmentationSplit]:
-    """Divides ``split`` in two; the second part has about ``fraction`` of the images, drawn by ``seed`` alone.
+    """Divides ``split`` at random into two; the second part has about ``fraction`` of the images.
+
+    The parts depend only on ``seed`` and the number of images.
 
     Raises:
         DataError: there is only one image.

@@ -34,14 +34,14 @@ class SegmentationTask(Task):
     """Trains a network for semantic segmentation and evaluates IoU.
 
     Args:
-        backbone: turns images into feature maps.
-        head: builds the head from the features and the number of classes.
-        preprocessing: how images become the network's input.
-        optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
+        backbone: network that turns images into feature maps, e.g. MobileNetV3.
+        head: segmentation head, LRASPP or RASPP.
+        preprocessing: how images become the network's input, e.g. their size.
+        optimizer: optimiser, e.g. torch.optim.AdamW; norms and biases get no weight decay.
         schedule: learning rate after the warm-up; None takes polynomial decay with power 0.9.
         warmup_steps: steps of linear warm-up, e.g. 500; at most a tenth of the run.
-        loss: loss function of the training; None takes the head's own, cross-entropy.
-        inference: how evaluations compute scores: sliding windows, several scales, mirrored images.
+        loss: training loss, e.g. PixelLoss; None takes the head's cross-entropy.
+        inference: how evaluations compute scores, e.g. with sliding windows, several scales or mirrored images.
     """
 
     role = "segmentation"
@@ -70,7 +70,7 @@ class SegmentationTask(Task):
         super().on_fit_start()
         if self._loss is not None:
             data: SegmentationDataModule = self.data()
-            pixels = data.splits["train"].pixels() if self._loss.needs_pixels else None
+            pixels = data.splits["train"].count_pixels() if self._loss.needs_pixels else None
             self._loss.prepare(self.network.classes, self.device, pixels)
 
     def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:
@@ -82,7 +82,7 @@ class SegmentationTask(Task):
         self.evaluator = SegmentationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
-        """Returns the class indices ``[N, H, W]`` at the size of the input, 255 beside the image."""
+        """Returns class indices ``[N, H, W]`` at the size of the input, 255 for padding."""
         scores = self._inference(self.network, batch.images)
         labels = scores.max(1).indices
         for image_scores, image_labels, truth in zip(scores, labels, batch.truths, strict=True):
@@ -104,10 +104,10 @@ class SegmentationTask(Task):
         )
 
     def _report_no_labels(self) -> None:
-        """Warns during a training, which would lose what it has learned, that no evaluated pixel has a class.
+        """Says that no evaluated pixel has a class: in training by a warning, so that training continues.
 
         Raises:
-            DataError: there is nothing else to do than to evaluate.
+            DataError: the run only evaluates.
         """
         message = "No pixel of the evaluated images has a class, so there is nothing to measure."
         if self.trainer.state.fn != TrainerFn.FITTING:

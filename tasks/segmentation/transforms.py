@@ -1,39 +1,43 @@
-"""Augmentation for segmentation: a scale and a window, one resize of image and mask, flip, colours."""
+"""Augmentation for segmentation: random scale and crop, with one resize of image and mask, then flip and colours."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
+import torch
 from numpy.random import Generator
 
 from ...errors import UserError
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
-from ..images import resized
+from ..images import Image, resized
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask
 
-TRIALS = 10  # windows that are drawn to find one that no class fills
+TRIALS = 10  # windows to draw at most, to find one in which no class has too large a share
 
 
 class Augmentation(ABC):
-    """What a data set does to an image and its labels while training: from those as read to what a step takes.
-
-    All randomness comes from ``random``, so that a seed repeats and workers differ.
-    """
+    """Turns a training sample as stored into one of the size that a step takes."""
 
     @abstractmethod
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
-        """Gives a sample of one size for every sample."""
+        """Returns an augmented sample; the size is the same for all samples.
+
+        Args:
+            sample: image and labels at their stored size.
+            preprocessing: how images become the network's input.
+            random: source of all randomness, so that results repeat with any number of workers.
+        """
 
 
 class Resize(Augmentation):
-    """No augmentation: the preprocessing alone, as in validation; keeps the stored mask as the truth."""
+    """The preprocessing without augmentation, as in evaluations; keeps the stored mask as the truth."""
 
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
@@ -41,7 +45,7 @@ class Resize(Augmentation):
         return Sample(
             preprocessing.apply_geometry(sample.image, geometry),
             resize_labels(sample.labels, geometry, preprocessing.size),
-            StoredMask(sample.labels, geometry),
+            StoredMask(torch.from_numpy(sample.labels), geometry),
         )
 
 
@@ -65,34 +69,36 @@ class Albumentations:
         return Sample(done["image"], done["mask"])
 
 
-class Window(NamedTuple):
-    """A part of an image in whole pixels, and where it lies in the crop, in pixels of that."""
+class CropWindow(NamedTuple):
+    """The part of an image that a crop shows.
 
-    top: int
-    left: int
-    height: int
-    width: int
+    Attributes:
+        region: its rows and columns in the image.
+        geometry: its position in the crop.
+    """
+
+    region: tuple[slice, slice]
     geometry: ResizeGeometry
 
 
 class ScaleCropAugmentation(Augmentation):
-    """A crop of the image at a random scale; then flip and colours (DeepLabv3, arXiv 1706.05587, section 4.1).
+    """A crop of the image at a random scale, then flip and colours (DeepLabv3, arXiv 1706.05587, section 4.1).
 
-    The image is thought of as the preprocessing lays it into the input, times the scale. What a crop shows beyond the
-    image has the mean colour, and counts as no class.
+    The scale is relative to the size of the image in the network's input. What a crop shows beside the image has the
+    mean colour and is ignored.
 
     Args:
-        crop: (height, width) that a step takes; None takes the network's input.
-        scale: least and greatest of the factors.
-        cat_max_ratio: a crop is drawn again where one class has more than this share of its labelled pixels, up to ten
-            times (0.75 in mmsegmentation's recipes); 1 takes the first.
-        flip: probability of mirroring left and right.
-        photometric: random brightness, contrast, saturation and hue in SSD's ranges.
-        extra: transforms of albumentations that run last, each as ``{class_path: albumentations.GaussianBlur,
-            init_args: {p: 0.1}}``; what they bring in from outside counts as no class.
+        crop: (height, width) of the crop in pixels, e.g. [769, 769]; None takes the size of the network's input.
+        scale: smallest and largest scale factor, e.g. [0.5, 2.0].
+        cat_max_ratio: largest share of the labelled pixels of a crop that one class may have; otherwise another crop
+            is drawn, up to ten times. mmsegmentation uses 0.75; 1 accepts every crop.
+        flip: probability of a horizontal flip.
+        photometric: whether to change brightness, contrast, saturation and hue at random, in SSD's ranges.
+        extra: albumentations transforms to run last, e.g. ``{class_path: albumentations.GaussianBlur, init_args: {p:
+            0.1}}``. Pixels that they bring in from outside the image are ignored.
 
     Raises:
-        ValueError: a value is out of its range.
+        UserError: a value is out of range.
     """
 
     def __init__(
@@ -107,9 +113,9 @@ class ScaleCropAugmentation(Augmentation):
         if crop is not None and min(crop) < 32:
             raise UserError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
         if not 0 < scale[0] <= scale[1]:
-            raise UserError(f"scale must be two rising positive factors, not {scale}.")
+            raise UserError(f"scale must be two positive factors, the smaller first, not {scale}.")
         if not 0 < cat_max_ratio <= 1:
-            raise UserError(f"cat_max_ratio must be a share in 0 … 1, 0 not included, not {cat_max_ratio}.")
+            raise UserError(f"cat_max_ratio must be greater than 0 and at most 1, not {cat_max_ratio}.")
         if not 0 <= flip <= 1:
             raise UserError(f"flip must be a probability in 0 … 1, not {flip}.")
         self.crop = crop
@@ -124,81 +130,82 @@ class ScaleCropAugmentation(Augmentation):
 
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
-        crop = self.crop or preprocessing.size
-        geometry = preprocessing.geometry(*sample.labels.shape)
-        scale = random.uniform(*self.scale)
-        window = self.window(sample.labels, geometry, scale, crop, random)
-        shown = Sample(
-            sample.image[window.top : window.top + window.height, window.left : window.left + window.width],
-            sample.labels[window.top : window.top + window.height, window.left : window.left + window.width],
-        )
-        shown = placed(shown, window.geometry, crop, preprocessing.fill)
+        size = self.crop or preprocessing.size
+        window = self.draw_window(sample.labels, preprocessing, size, random)
+        image = resize_and_pad(sample.image[window.region], window.geometry, size, preprocessing.fill)
+        labels = resize_labels(sample.labels[window.region], window.geometry, size)
         if random.random() < self.flip:
-            image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in shown[:2])
-            shown = Sample(image, labels)
-        return shown if self.last is None else self.last(shown, random)
+            image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in (image, labels))
+        crop = Sample(image, labels)
+        return crop if self.last is None else self.last(crop, random)
 
-    def window(
-        self, labels: Labels, geometry: ResizeGeometry, scale: float, crop: tuple[int, int], random: Generator
-    ) -> Window:
-        """Draws the window of a crop, again where one class fills it."""
-        height, width = labels.shape
-        rows = spans(height, geometry.rows * scale / height, crop[0])
-        columns = spans(width, geometry.columns * scale / width, crop[1])
-        trials = TRIALS if self.cat_max_ratio < 1 else 1
-        while True:
-            top, down = rows.draw(random)
-            left, right = columns.draw(random)
-            trials -= 1
-            shown = labels[top : top + rows.length, left : left + columns.length]
-            if not trials or largest_share(shown) <= self.cat_max_ratio:
+    def draw_window(
+        self, labels: Labels, preprocessing: Preprocessing, size: tuple[int, int], random: Generator
+    ) -> CropWindow:
+        """Draws the window of a crop of ``size``, several times if one class has too large a share of it."""
+        (height, width), geometry = labels.shape, preprocessing.geometry(*labels.shape)
+        scale = random.uniform(*self.scale)
+        rows = CropSide.at_scale(height, geometry.rows * scale / height, size[0])
+        columns = CropSide.at_scale(width, geometry.columns * scale / width, size[1])
+        window = draw_window(rows, columns, random)
+        for _ in range(TRIALS - 1):
+            if self.cat_max_ratio == 1 or largest_share(labels[window.region]) <= self.cat_max_ratio:
                 break
-        place = ResizeGeometry(rows.length, columns.length, down, right, rows.shown, columns.shown)
-        return Window(top, left, rows.length, columns.length, place)
+            window = draw_window(rows, columns, random)
+        return window
 
 
-class Span(NamedTuple):
-    """One side of a crop: ``length`` of ``whole`` pixels of the image fill ``shown`` of ``crop``."""
+class CropSide(NamedTuple):
+    """One side of a crop: ``length`` of ``image`` pixels fill ``shown`` of ``crop`` pixels."""
 
-    whole: int
+    image: int
     length: int
     shown: int
     crop: int
 
+    @classmethod
+    def at_scale(cls, image: int, scale: float, crop: int) -> Self:
+        """The part of ``image`` pixels that fills the crop at ``scale``, or all of them if they do not fill it."""
+        length = max(1, round(crop / scale))
+        if length <= image:
+            return cls(image, length, crop, crop)
+        return cls(image, image, min(crop, max(1, round(image * scale))), crop)
+
     def draw(self, random: Generator) -> tuple[int, int]:
-        """Where it begins in the image, and where in the crop; one of them is free."""
-        return int(random.integers(self.whole - self.length + 1)), int(random.integers(self.crop - self.shown + 1))
+        """Draws the first pixel in the image and in the crop; one of them is always 0."""
+        return int(random.integers(self.image - self.length + 1)), int(random.integers(self.crop - self.shown + 1))
 
 
-def spans(whole: int, scale: float, crop: int) -> Span:
-    """What of ``whole`` pixels a crop shows at a scale: a part that fills it, or all of them."""
-    length = max(1, round(crop / scale))
-    if length <= whole:
-        return Span(whole, length, crop, crop)
-    return Span(whole, whole, min(crop, max(1, round(whole * scale))), crop)
+def draw_window(rows: CropSide, columns: CropSide, random: Generator) -> CropWindow:
+    """Draws the position of a window with these sides."""
+    (top, crop_top), (left, crop_left) = rows.draw(random), columns.draw(random)
+    return CropWindow(
+        (slice(top, top + rows.length), slice(left, left + columns.length)),
+        ResizeGeometry(rows.length, columns.length, crop_top, crop_left, rows.shown, columns.shown),
+    )
 
 
 def largest_share(labels: Labels) -> float:
-    """Share of the labelled pixels that are of their most frequent class; 1 where none is labelled."""
-    counts = cv2.calcHist([labels], [0], None, [IGNORED], [0, IGNORED])  # four times as quick as NumPy
+    """Returns the share of the labelled pixels that the most frequent class has; 1 if no pixel is labelled."""
+    counts = cv2.calcHist([labels], [0], None, [IGNORED], [0, IGNORED])  # four times as fast as NumPy
     return float(counts.max() / counts.sum()) if counts.any() else 1.0
 
 
-def placed(shown: Sample, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Sample:
-    """Lays image and labels into a crop of ``size``, each on its own ground."""
-    image = resized(shown.image, geometry.rows, geometry.columns)
-    if (geometry.rows, geometry.columns) != size:
-        down, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
-        padded = cv2.copyMakeBorder(image, geometry.top, down, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)
-        image = np.asarray(padded, dtype=np.uint8)
-    return Sample(image, resize_labels(shown.labels, geometry, size))
+def resize_and_pad(image: Image, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Image:
+    """Resizes ``image`` to the rows and columns of ``geometry`` and pads it to ``size`` with the colour ``fill``."""
+    image = resized(image, geometry.rows, geometry.columns)
+    if (geometry.rows, geometry.columns) == size:
+        return image
+    bottom, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
+    padded = cv2.copyMakeBorder(image, geometry.top, bottom, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)
+    return np.asarray(padded, dtype=np.uint8)
 
 
 def resize_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int]) -> Labels:
-    """Lays ``labels`` into ``size`` as ``geometry`` says; what is beside them counts as no class.
+    """Resizes ``labels`` to the rows and columns of ``geometry`` and pads them to ``size`` with ignored pixels.
 
-    Takes the pixel whose centre is nearest. OpenCV's older INTER_NEAREST rounds down, which shifts labels against the
-    image by up to half a pixel.
+    Each pixel takes the label whose centre is nearest. OpenCV's INTER_NEAREST rounds down instead, which shifts labels
+    against the image by up to half a pixel.
     """
     if labels.shape != (geometry.rows, geometry.columns):
         labels = np.asarray(

@@ -1,4 +1,4 @@
-"""Pascal VOC's segmentation: lists in ImageSets/Segmentation, masks with a palette in SegmentationClass."""
+"""Pascal VOC segmentation: lists in ImageSets/Segmentation and palette masks in SegmentationClass."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...heads.predictions import IGNORED
 from ..files import format_list, is_picture, missing_files, named_split, read_list
 from .classes import check_names
 from .data import SegmentationDataModule
-from .masks import ByValue
-from .pairs import by_stem
+from .masks import ValueMaskReader
+from .pairs import index_by_name
 from .split import SegmentationSplit
 
-VOC = (
+VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
@@ -25,17 +24,17 @@ VOC = (
 class VocSegmentation(SegmentationDataModule):
     """Pascal VOC: ``JPEGImages``, ``SegmentationClass/*.png`` and ``ImageSets/Segmentation/SPLIT.txt``.
 
-    The value 255, borders of objects and what is hard to tell, is no class.
+    Pixels with the value 255, at object borders and where the class is unclear, are ignored.
 
     Args:
-        root: the folder, such as VOCdevkit/VOC2012.
-        train: name of the list to train on ("trainaug" with SBD's masks unpacked into SegmentationClass, say).
-        val: name of the list to validate on.
-        test: name of the list that ``litmobile test`` reads, if there is one.
-        classes: names of the classes in the order of their values; None takes VOC's twenty and the background.
+        root: folder that contains these three, e.g. VOCdevkit/VOC2012.
+        train: list to train on, e.g. "trainaug" if the masks of SBD are in SegmentationClass.
+        val: list to validate on.
+        test: list that ``litmobile test`` evaluates, e.g. "val".
+        classes: class names in the order of their mask values; None takes the background and VOC's twenty classes.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or not VOC's.
+        DataError: in ``setup``, if files are missing or masks hold other values.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class VocSegmentation(SegmentationDataModule):
         super().__init__(**options)
         self.root = Path(root).expanduser()
         self.names = {"train": train, "val": val, "test": test}
-        self.class_names = VOC if classes is None else tuple(classes)
+        self.class_names = VOC_CLASSES if classes is None else tuple(classes)
         check_names(self.class_names, "classes")
 
     def read(self, split: str) -> SegmentationSplit:
@@ -58,17 +57,16 @@ class VocSegmentation(SegmentationDataModule):
         listing = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
         stems = read_list(listing)
         images, masks = self.root / "JPEGImages", self.root / "SegmentationClass"
-        pictures = by_stem(images, (file.name for file in images.glob("*") if is_picture(file.name)), "")
-        names = np.array([pictures.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
+        by_name = index_by_name(images, (file.name for file in images.glob("*") if is_picture(file.name)))
+        names = np.array([by_name.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
         mask_names = np.array([f"{stem}.png" for stem in stems], dtype=np.str_)
-        lost = [
+        problems = [
             f"{len(missing)} of {len(stems)} files are not in {folder}: {format_list(missing)}"
-            for folder, wanted in ((images, names), (masks, mask_names))
-            if self.on_invalid == "raise" and (missing := missing_files(wanted, folder))
+            for folder, files in ((images, names), (masks, mask_names))
+            if self.on_invalid == "raise" and (missing := missing_files(files, folder))
         ]
-        if lost:
-            raise DataError(f"{listing}: {'; and '.join(lost)}.")
-        reader = ByValue(range(len(self.class_names)), [IGNORED], "name all classes with --data.classes")
+        if problems:
+            raise DataError(f"{listing}: {'; and '.join(problems)}.")
         return SegmentationSplit(
             source=listing,
             folder=images,
@@ -76,5 +74,5 @@ class VocSegmentation(SegmentationDataModule):
             classes=self.class_names,
             mask_folder=masks,
             mask_names=mask_names,
-            read_mask=reader,
+            read_mask=ValueMaskReader(range(len(self.class_names)), hint="name all classes with --data.classes"),
         )

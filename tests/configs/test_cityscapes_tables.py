@@ -1,4 +1,4 @@
-"""The tables above the Cityscapes recipes hold the published figures, and say of each network what is so."""
+"""The tables above the Cityscapes recipes contain the published figures and the costs of our networks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from litmobile.tasks.network import Network
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
-from litmobile.tools.configurations import find_configuration, list_shipped
+from litmobile.tools.configurations import find_configuration, list_shipped, merge_configurations
 from support.families import parameters_of
 
 RECIPES = [name for name in list_shipped() if "cityscapes" in name]
-HEADING = "#   words to add"
-PLAIN = "as below"  # the row of the network that the recipe trains without further words
+HEADING = "#   options to add"
+PLAIN = "as below"  # the row of the network that the recipe trains without added options
 ROW = re.compile(
-    rf"#   (?P<words>{PLAIN}|--.+?) +(?P<miou>\d+\.\d\d) +(?P<millions>\d+\.\d\d) +(?P<billions>\d+\.\d\d)"
+    rf"#   (?P<options>{PLAIN}|--.+?) +(?P<miou>\d+\.\d\d) +(?P<millions>\d+\.\d\d) +(?P<billions>\d+\.\d\d)"
     r" +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d\d)"
 )
 SIZE = (1025, 2049)
@@ -43,66 +43,67 @@ TABLE_7 = {
 
 
 class Row(NamedTuple):
-    """A line of a recipe's table: what is published, and what the network with these words has."""
+    """A row of a recipe's table: the published figures, and the costs of our network with these options."""
 
     recipe: str
-    words: tuple[str, ...]
+    options: tuple[str, ...]
     published: tuple[float, float, float]
     parameters: int
     multiply_adds: float
 
 
 def table(recipe: str) -> list[Row]:
-    """The lines between the heading and the next empty comment."""
-    lines = find_configuration(recipe).read_text().splitlines()
+    """Returns the rows between the heading and the next empty comment; a row may continue after a backslash."""
+    lines = find_configuration(recipe).read_text().replace("\\\n#    ", "").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
     rows: list[Row] = []
     for line in lines[start : lines.index("#", start)]:
         found = ROW.fullmatch(line)
-        assert found, f"{recipe}: {line!r} is no row of the table"
-        words = () if found["words"] == PLAIN else tuple(found["words"].split())
+        assert found, f"{recipe}: {line!r} is not a row of the table"
+        options = () if found["options"] == PLAIN else tuple(found["options"].split())
         published = (float(found["miou"]), float(found["millions"]), float(found["billions"]))
         rows.append(
-            Row(recipe, words, published, int(found["parameters"].replace(",", "")), float(found["multiply_adds"]))
+            Row(recipe, options, published, int(found["parameters"].replace(",", "")), float(found["multiply_adds"]))
         )
     return rows
 
 
 ROWS = [row for recipe in RECIPES for row in table(recipe)]
-each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.words)))
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.options)))
 
 
-def network(row: Row) -> Network:
-    """What the command line makes of the recipe and the words, without values."""
+def build_network(row: Row) -> Network:
+    """Builds the network of the recipe with the added options as the command line does, without values."""
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find_configuration(row.recipe).read_text())["model"], default_flow_style=True, width=10**6)
-    options = parser.parse_args([f"--model={stored}", *row.words])
+    config = merge_configurations([find_configuration(row.recipe)], row.options)["model"]
+    text = yaml.safe_dump(config, default_flow_style=True, width=10**6)
+    arguments = parser.parse_args([f"--model={text}", *row.options])
     with without_values():
-        return parser.instantiate_classes(options).model.build(list(LABEL_IDS)).eval()
+        return parser.instantiate_classes(arguments).model.build_network(list(LABEL_IDS)).eval()
 
 
-def test_every_row_of_the_papers_table_is_there_once() -> None:
+def test_the_tables_contain_every_row_of_the_paper() -> None:
     assert len(ROWS) == len(TABLE_7)
     assert {row.published for row in ROWS} == TABLE_7
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
-    assert [row.words for row in table(recipe)].count(()) == 1
+    assert [row.options for row in table(recipe)].count(()) == 1
 
 
 @each_row
-def test_the_network_with_these_words_has_the_parameters_and_multiply_adds(row: Row) -> None:
-    built = network(row)
-    assert parameters_of(built) == row.parameters
+def test_parameters_and_multiply_adds_match_the_network(row: Row) -> None:
+    network = build_network(row)
+    assert parameters_of(network) == row.parameters
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
-        built(torch.zeros(1, 3, *SIZE))
-    assert abs(flops.get_total_flops() / 2e9 - row.multiply_adds) < 0.00501  # a digit is rounded away
+        network(torch.zeros(1, 3, *SIZE))
+    assert abs(flops.get_total_flops() / 2e9 - row.multiply_adds) < 0.00501  # rounded to two digits
 
 
 @each_row
-def test_what_it_has_is_near_what_is_published(row: Row) -> None:
+def test_costs_are_close_to_the_published_ones(row: Row) -> None:
     _, millions, billions = row.published
     assert abs(row.parameters / 1e6 - millions) < 0.01
     assert 0.92 < row.multiply_adds / billions < 1

@@ -296,7 +296,7 @@ UNUSABLE_MAPS: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     ),
     "RASPP on nothing": (lambda: RASPP({}, 3), ("RASPP",)),
     "RASPP without classes": (lambda: RASPP({"a": Feature(8, 8)}, 0), ("RASPP", "0")),
-    "RASPP without filters": (lambda: RASPP({"a": Feature(8, 8)}, 3, filters=-1), ("RASPP", "-1")),
+    "RASPP without filters": (lambda: RASPP({"a": Feature(8, 8)}, 3, channels=-1), ("RASPP", "-1")),
     "Classifier on nothing": (lambda: Classifier({}, 3), ("Classifier",)),
     "Classifier with one class": (lambda: Classifier({"final": Feature(8, 32)}, 1), ("Classifier", "1")),
 }

@@ -166,7 +166,7 @@ def test_logits_are_upsampled_in_float32_under_autocast(make: Any) -> None:
 
 def test_raspp_fuses_two_branches() -> None:
     generator = torch.Generator().manual_seed(0)
-    head = RASPP({"c3": Feature(3, 8), "c5": Feature(5, 16)}, 4, filters=6).double().eval()
+    head = RASPP({"c3": Feature(3, 8), "c5": Feature(5, 16)}, 4, channels=6).double().eval()
     x = torch.randn(2, 5, 7, 9, generator=generator, dtype=torch.float64)
     mean = x.mean((2, 3), keepdim=True)
     joined = head.join(torch.cat((head.project(x), head.pool_project(mean).repeat(1, 1, 7, 9)), dim=1))

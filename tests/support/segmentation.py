@@ -1,4 +1,4 @@
-"""Small trees of images and masks, in every layout that is read."""
+"""Small data sets of images and masks, in every layout that litmobile reads."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ CLASSES = ("dark", "middle", "light")
 
 
 def write_mask(path: Path, values: ArrayLike, mode: str | None = None) -> Path:
-    """Write ``values`` as they are, ``[H, W]`` or ``[H, W, C]``; ``mode`` "P" or "1" as Pillow calls them."""
+    """Write ``values`` unchanged, ``[H, W]`` or ``[H, W, C]``; ``mode`` is None or Pillow's "P" or "1"."""
     path.parent.mkdir(parents=True, exist_ok=True)
     array = np.asarray(values)
     if mode == "1":
-        picture = PIL.Image.fromarray(array.astype(bool))
+        image = PIL.Image.fromarray(array.astype(bool))
     else:
-        picture = PIL.Image.fromarray(array if array.dtype in (np.uint16, np.float32) else array.astype(np.uint8))
+        image = PIL.Image.fromarray(array if array.dtype in (np.uint16, np.float32) else array.astype(np.uint8))
     if mode == "P":
-        picture = PIL.Image.frombytes("P", picture.size, picture.tobytes())
-        picture.putpalette(np.random.default_rng(1).permutation(768).astype(np.uint8).tobytes())
-    picture.save(path)
+        image = PIL.Image.frombytes("P", image.size, image.tobytes())
+        image.putpalette(np.random.default_rng(1).permutation(768).astype(np.uint8).tobytes())
+    image.save(path)
     return path
 
 
 def write_image(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Path:
-    """Write a noisy picture."""
+    """Write an image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(256, size=(height, width, 3), dtype=np.uint8)
     PIL.Image.fromarray(noise).save(path)
@@ -37,7 +37,7 @@ def write_image(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WI
 
 
 def blocks(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """A mask that holds all ``values``, side by side."""
+    """Return a mask with a vertical stripe for each of ``values``."""
     columns = np.arange(width) * len(values) // width
     return np.tile(np.asarray(values)[columns], (height, 1))
 
@@ -45,20 +45,20 @@ def blocks(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> n
 def write_pairs(
     images: Path, masks: Path, count: int, values: Sequence[int] = (0, 1, 2), suffixes: tuple[str, str] = ("", "")
 ) -> None:
-    """Write ``count`` images 0, 1, … and their masks, all of which hold ``values``."""
+    """Write images 0 … ``count`` − 1 and their masks, which hold all ``values``."""
     for number in range(count):
         write_image(images / f"{number}{suffixes[0]}.png", number)
         write_mask(masks / f"{number}{suffixes[1]}.png", blocks(values))
 
 
 def write_split(root: Path, split: str, count: int, values: Sequence[int] = (0, 1, 2)) -> Path:
-    """Write a split of ``root/images`` and ``root/masks``; gives ``root``."""
+    """Write a split into ``root/images`` and ``root/masks``; returns ``root``."""
     write_pairs(root / "images" / split, root / "masks" / split, count, values)
     return root
 
 
 def write_cityscapes(root: Path, cities: Sequence[str] = ("aachen", "ulm"), values: Sequence[int] = range(34)) -> Path:
-    """Write "train" and "val" of Cityscapes with an image a city, beside the mask what else is published."""
+    """Write "train" and "val" of Cityscapes with an image per city, and the other published files beside masks."""
     for split in ("train", "val"):
         for city in cities:
             stem = f"{city}_000000_000019"
@@ -83,9 +83,9 @@ def write_voc_segmentation(root: Path, stems: Sequence[str], split: str, values:
 
 
 def write_masked(root: Path, split: str, images: int, unlabelled: bool = False) -> Path:
-    """Write ``images`` and masks of ``split`` into ``root``, of several sizes; brightness tells the class of a block.
+    """Write ``images`` and masks of ``split`` into ``root``; the brightness of a block shows its class.
 
-    A row of each mask has no class, and all of them where ``unlabelled``. Gives ``root``.
+    Sizes differ. The first row of each mask is ignored, or the whole mask if ``unlabelled``. Returns ``root``.
     """
     random = np.random.default_rng(images)
     for number in range(images):
@@ -100,7 +100,7 @@ def write_masked(root: Path, split: str, images: int, unlabelled: bool = False) 
 
 
 def write_camvid(root: Path, images: int = 4) -> Path:
-    """Write "train" and "val" of CamVid's layout, with all classes and pixels of none."""
+    """Write "train" and "val" in CamVid's layout, with all classes and ignored pixels."""
     for split in ("train", "val"):
         write_pairs(root / split, root / f"{split}annot", images, range(12))
     return root

@@ -163,7 +163,7 @@ def test_another_head_has_arguments_of_its_own(name: str, capsys: pytest.Capture
     config = yaml.safe_load(printed_config(capsys, "fit", "--config", name, "--model.head=RASPP"))
     given = config["model"]["init_args"]["head"]["init_args"]
     assert given == {option: value for option, value in RASPP.defaults().items() if option in given}
-    assert given["filters"] == 256
+    assert given["channels"] == 256
 
 
 @pytest.mark.parametrize("command", ["fit", "validate"])

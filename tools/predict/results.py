@@ -24,7 +24,7 @@ from ...tasks.images import Image
 from ...tasks.network import Network
 from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
-from ...tasks.segmentation.masks import MOST_CLASSES as MAX_LABELS
+from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
 from ..task_tools import TASK_TOOLS, import_tool
 from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 

@@ -1,4 +1,4 @@
-"""Cityscapes as it unpacks: which of its 34 ids are which of the 19 classes, and what else lies beside them."""
+"""Cityscapes in its published layout: label ids, classes, and other files beside masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.segmentation import blocks, write_cityscapes, write_mask
 
 OneSentence = Callable[..., None]
 
-#: all label ids in order, each with its train id; 255 is not evaluated
+#: names and train ids of all label ids, in order; 255 is not evaluated
 PUBLISHED = [
     *[("unlabeled", 255), ("ego vehicle", 255), ("rectification border", 255), ("out of roi", 255), ("static", 255)],
     *[("dynamic", 255), ("ground", 255), ("road", 0), ("sidewalk", 1), ("parking", 255), ("rail track", 255)],
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
     return write_cityscapes(tmp_path / "cityscapes")
 
 
-def refused(data: Cityscapes, stage: str = "fit") -> DataError:
+def setup_error(data: Cityscapes, stage: str = "fit") -> DataError:
     with pytest.raises(DataError) as caught:
         data.setup(stage)
     return caught.value
@@ -43,13 +43,13 @@ def test_label_ids_become_train_ids(root: Path) -> None:
     assert (labels == labels[0]).all()
 
 
-def test_classes_are_called_and_ordered_as_published(root: Path) -> None:
-    counted = sorted((train_id, name) for name, train_id in PUBLISHED if train_id != 255)
-    assert Cityscapes(str(root)).read("train").classes == tuple(name for _, name in counted)
-    assert list(LABEL_IDS.items()) == [(name, PUBLISHED.index((name, k))) for k, name in counted]
+def test_class_names_and_order_are_as_published(root: Path) -> None:
+    evaluated = sorted((train_id, name) for name, train_id in PUBLISHED if train_id != 255)
+    assert Cityscapes(str(root)).read("train").classes == tuple(name for _, name in evaluated)
+    assert list(LABEL_IDS.items()) == [(name, PUBLISHED.index((name, k))) for k, name in evaluated]
 
 
-def test_cities_are_folders_and_other_files_of_truth_are_passed_over(root: Path) -> None:
+def test_cities_are_folders_and_other_files_are_ignored(root: Path) -> None:
     data = Cityscapes(str(root))
     data.setup("fit")
     for split in data.splits.values():
@@ -62,7 +62,7 @@ def test_cities_are_folders_and_other_files_of_truth_are_passed_over(root: Path)
 
 
 @pytest.mark.parametrize("value", [34, 254, 255])
-def test_values_that_are_no_label_ids_are_refused(root: Path, value: int, assert_one_sentence: OneSentence) -> None:
+def test_values_that_are_not_label_ids_are_refused(root: Path, value: int, assert_one_sentence: OneSentence) -> None:
     split = Cityscapes(str(root)).read("train")
     values = blocks(range(34), 4, 34)
     values[2, 3] = value
@@ -72,41 +72,41 @@ def test_values_that_are_no_label_ids_are_refused(root: Path, value: int, assert
     assert_one_sentence(caught.value, split.mask_path(1), f"value {value} (row 2, column 3)", "19 classes' 7, 8, 11,")
 
 
-def test_every_pixel_that_counts_is_counted(root: Path) -> None:
-    assert Cityscapes(str(root)).read("val").pixels().sum(0).tolist() == [8] * 19
+def test_pixels_of_evaluated_classes_are_counted(root: Path) -> None:
+    assert Cityscapes(str(root)).read("val").count_pixels().sum(0).tolist() == [8] * 19
 
 
-def test_the_image_of_a_mask_that_is_missing_is_named(root: Path, assert_one_sentence: OneSentence) -> None:
+def test_files_without_partner_are_named(root: Path, assert_one_sentence: OneSentence) -> None:
     next((root / "gtFine" / "val" / "ulm").glob("*labelIds.png")).unlink()
     next((root / "leftImg8bit" / "val" / "aachen").glob("*.png")).unlink()
     images, masks = root / "leftImg8bit" / "val", root / "gtFine" / "val"
     assert_one_sentence(
-        refused(Cityscapes(str(root))),
+        setup_error(Cityscapes(str(root))),
         f"1 image in {images} without a mask ending in '_gtFine_labelIds' in {masks}: ulm/ulm_000000_000019_",
         f"1 mask in {masks} without an image ending in '_leftImg8bit' in {images}: aachen/aachen_000000_000019_",
     )
 
 
-def test_what_has_no_partner_can_be_left_out(root: Path, assert_one_sentence: OneSentence) -> None:
+def test_files_without_partner_can_be_skipped(root: Path, assert_one_sentence: OneSentence) -> None:
     next((root / "gtFine" / "train" / "ulm").glob("*labelIds.png")).unlink()
     split = Cityscapes(str(root), on_invalid="skip").read("train")
     assert split.names.tolist() == ["aachen/aachen_000000_000019_leftImg8bit.png"]
     assert_one_sentence(ValueError(split.notes[0]), "Left out", "ulm_000000_000019_leftImg8bit.png")
 
 
-@pytest.mark.parametrize("gone", ["leftImg8bit", "gtFine", "leftImg8bit/train", "gtFine/train"])
-def test_folders_that_are_missing_are_named(root: Path, gone: str, assert_one_sentence: OneSentence) -> None:
-    (root / gone).rename(root / "elsewhere")
-    there = "elsewhere" if "/" not in gone else "val"
-    assert_one_sentence(refused(Cityscapes(str(root))), root / gone, "holds", there)
+@pytest.mark.parametrize("missing", ["leftImg8bit", "gtFine", "leftImg8bit/train", "gtFine/train"])
+def test_missing_folders_are_named(root: Path, missing: str, assert_one_sentence: OneSentence) -> None:
+    (root / missing).rename(root / "elsewhere")
+    existing = "elsewhere" if "/" not in missing else "val"
+    assert_one_sentence(setup_error(Cityscapes(str(root))), root / missing, "contains", existing)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    assert_one_sentence(refused(Cityscapes(str(tmp_path / "no"))), tmp_path / "no", "--data.root")
+def test_a_missing_root_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    assert_one_sentence(setup_error(Cityscapes(str(tmp_path / "no"))), tmp_path / "no", "--data.root")
 
 
-def test_there_is_no_test_split_unless_it_is_named(root: Path, assert_one_sentence: OneSentence) -> None:
-    assert_one_sentence(refused(Cityscapes(str(root)), "test"), "--data.test=NAME")
+def test_the_test_split_must_be_named(root: Path, assert_one_sentence: OneSentence) -> None:
+    assert_one_sentence(setup_error(Cityscapes(str(root)), "test"), "--data.test=NAME")
     data = Cityscapes(str(root), test="val")
     data.setup("test")
     assert np.array_equal(data.splits["test"].names, data.read("val").names)

@@ -1,4 +1,4 @@
-"""Classes of a known data set have its usual colours, and all others the colours of a palette."""
+"""Classes of known data sets have their usual colours, others those of a palette."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import pytest
 from cityscapesscripts.helpers.labels import name2label
 
 from litmobile.tasks.drawing import IGNORED_COLOUR, make_colour_table, make_palette
-from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
-from litmobile.tasks.segmentation.colours import CAMVID as CAMVID_COLOURS
-from litmobile.tasks.segmentation.colours import CITYSCAPES, class_colours, voc_colour
-from litmobile.tasks.segmentation.folders import CAMVID
-from litmobile.tasks.segmentation.voc import VOC
+from litmobile.tasks.segmentation.cityscapes import CITYSCAPES_COLOURS, LABEL_IDS
+from litmobile.tasks.segmentation.colours import class_colours, voc_colour
+from litmobile.tasks.segmentation.folders import CAMVID_COLOURS
+from litmobile.tasks.segmentation.voc import VOC_CLASSES
+
+CAMVID = (
+    *("Sky", "Building", "Pole", "Road", "Pavement", "Tree"),
+    *("SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist"),
+)
 
 
 @pytest.mark.parametrize("name", LABEL_IDS)
-def test_cityscapes_has_the_colours_of_its_scripts(name: str) -> None:
-    assert CITYSCAPES[name] == name2label[name].color
+def test_cityscapes_colours_equal_cityscapesscripts(name: str) -> None:
+    assert CITYSCAPES_COLOURS[name] == name2label[name].color
 
 
 @pytest.mark.parametrize(
@@ -32,11 +36,11 @@ def test_cityscapes_has_the_colours_of_its_scripts(name: str) -> None:
         ("tvmonitor", (0, 64, 128)),
     ],
 )
-def test_voc_has_the_colours_of_its_masks(name: str, colour: tuple[int, int, int]) -> None:
-    assert class_colours(VOC)[VOC.index(name)] == colour
+def test_voc_colours_equal_its_documentation(name: str, colour: tuple[int, int, int]) -> None:
+    assert class_colours(VOC_CLASSES)[VOC_CLASSES.index(name)] == colour
 
 
-def test_the_border_value_of_voc_has_its_colour() -> None:
+def test_voc_borders_have_their_colour() -> None:
     assert voc_colour(255) == (224, 224, 192)
 
 
@@ -46,18 +50,18 @@ def test_camvid_classes_have_distinct_colours() -> None:
     assert class_colours(CAMVID)[CAMVID.index("Pavement")] == (60, 40, 222)
 
 
-@pytest.mark.parametrize("classes", [tuple(LABEL_IDS), CAMVID, VOC], ids=["Cityscapes", "CamVid", "VOC"])
+@pytest.mark.parametrize("classes", [tuple(LABEL_IDS), CAMVID, VOC_CLASSES], ids=["Cityscapes", "CamVid", "VOC"])
 def test_colours_depend_on_names_and_not_on_their_order(classes: tuple[str, ...]) -> None:
     assert class_colours(sorted(classes)) == [class_colours(classes)[classes.index(name)] for name in sorted(classes)]
 
 
 @pytest.mark.parametrize("classes", [(), ("road",), ("road", "sky"), (*LABEL_IDS, "dog"), tuple(LABEL_IDS)[1:]])
-def test_other_classes_have_the_colours_of_a_palette(classes: tuple[str, ...]) -> None:
+def test_other_classes_take_palette_colours(classes: tuple[str, ...]) -> None:
     assert class_colours(classes) == make_palette(len(classes))
 
 
 def test_a_colour_table_has_256_rows() -> None:
     table = make_colour_table(class_colours(tuple(LABEL_IDS)))
     assert table.shape == (256, 3) and table.dtype == np.uint8
-    assert [tuple(row) for row in table[:19].tolist()] == list(CITYSCAPES.values())
+    assert [tuple(row) for row in table[:19].tolist()] == list(CITYSCAPES_COLOURS.values())
     assert set(map(tuple, table[19:].tolist())) == {IGNORED_COLOUR}

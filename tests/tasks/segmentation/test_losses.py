@@ -1,4 +1,4 @@
-"""Every term against its definition, spelled out pixel by pixel; what has no label has no influence."""
+"""Every loss term equals its definition, computed pixel by pixel; ignored pixels have no influence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from litmobile.errors import DataError, TaskError
 from litmobile.tasks.segmentation import PixelLoss
-from litmobile.tasks.segmentation.losses import flattened, lovasz_loss
+from litmobile.tasks.segmentation.losses import flatten_pixels, lovasz_loss
 
 OneSentence = Callable[..., None]
 Slow = Callable[[Tensor, Tensor], Tensor]  # logits [P, C] and labels [P] of labelled pixels → a scalar
@@ -26,17 +26,17 @@ EVERY: dict[str, dict[str, Any]] = {
     "weights": {"class_weights": WEIGHTS},
     "smoothing": {"label_smoothing": 0.1},
     "smoothing, weights": {"label_smoothing": 0.1, "class_weights": WEIGHTS},
-    "hardest": {"hardest": 0.3, "ohem_min_kept": 0.2},
-    "hardest, at least": {"hardest": 1e-6, "ohem_min_kept": 0.3},
-    "hardest, weights, smoothing": {"hardest": 0.25, "class_weights": WEIGHTS, "label_smoothing": 0.2},
+    "ohem": {"ohem_threshold": 0.3, "ohem_min_kept": 0.2},
+    "ohem, minimum": {"ohem_threshold": 1e-6, "ohem_min_kept": 0.3},
+    "ohem, weights, smoothing": {"ohem_threshold": 0.25, "class_weights": WEIGHTS, "label_smoothing": 0.2},
     "dice": {"dice": 0.7},
     "lovasz": {"lovasz": 1.5},
-    "all": {"class_weights": WEIGHTS, "label_smoothing": 0.1, "hardest": 0.4, "dice": 0.5, "lovasz": 2.0},
+    "all": {"class_weights": WEIGHTS, "label_smoothing": 0.1, "ohem_threshold": 0.4, "dice": 0.5, "lovasz": 2.0},
 }
 
 
-def batch(seed: int = 0, classes: int = 4, unlabelled: float = 0.3) -> tuple[Tensor, Tensor]:
-    """Logits ``[2, C, 5, 7]`` in double precision, and labels, which do not show class c."""
+def make_batch(seed: int = 0, classes: int = 4, unlabelled: float = 0.3) -> tuple[Tensor, Tensor]:
+    """Returns logits ``[2, C, 5, 7]`` in double precision, and labels without class c."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, classes, 5, 7, dtype=torch.float64, generator=generator) * 2
     labels = torch.randint(classes, (2, 5, 7), generator=generator)
@@ -45,16 +45,16 @@ def batch(seed: int = 0, classes: int = 4, unlabelled: float = 0.3) -> tuple[Ten
     return logits, labels.to(torch.uint8)
 
 
-def prepared(classes: int = 4, **options: Any) -> PixelLoss:
+def make_loss(classes: int = 4, **options: Any) -> PixelLoss:
     loss = PixelLoss(**options)
     loss.prepare([str(k) for k in range(classes)], torch.device("cpu"))
     return loss
 
 
-def labelled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """``[P, C]`` and ``[P]`` of the pixels that have a class."""
-    there = labels != 255
-    return logits.permute(0, 2, 3, 1)[there], labels[there].long()
+def labelled_pixels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns logits ``[P, C]`` and labels ``[P]`` of the labelled pixels."""
+    is_labelled = labels != 255
+    return logits.permute(0, 2, 3, 1)[is_labelled], labels[is_labelled].long()
 
 
 def slow_cross_entropy(
@@ -65,7 +65,7 @@ def slow_cross_entropy(
     ohem_threshold: float | None = None,
     ohem_min_kept: float = 1 / 16,
 ) -> Tensor:
-    """Pixel by pixel: those whose truth is improbable, and of the others as many as it takes."""
+    """Cross-entropy pixel by pixel: of improbable pixels, and of others up to the minimum share."""
     classes = logits.shape[1]
     weights = class_weights or [1.0] * classes
     logs = logits.log_softmax(1)
@@ -94,13 +94,13 @@ def slow_dice(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def jaccard_loss(truth: list[bool], said: list[bool]) -> float:
-    """1 − intersection over union of two sets of pixels, 0 of two empty ones."""
+    """Returns 1 − intersection over union of two sets of pixels; 0 if both are empty."""
     union = sum(a or b for a, b in zip(truth, said, strict=True))
     return 1 - sum(a and b for a, b in zip(truth, said, strict=True)) / union if union else 0.0
 
 
 def slow_lovasz(logits: Tensor, labels: Tensor) -> Tensor:
-    """The Lovász extension of the Jaccard loss: what each wrong pixel more adds, the worst first, times its error."""
+    """Lovász extension of the Jaccard loss: sums error × increase of the loss over the pixels, largest errors first."""
     found = logits.softmax(1)
     losses = []
     for k in sorted(set(labels.tolist())):
@@ -116,9 +116,9 @@ def slow_lovasz(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def slow_terms(logits: Tensor, labels: Tensor, options: dict[str, Any]) -> dict[str, Tensor]:
-    of_entropy = {name: value for name, value in options.items() if name not in ("dice", "lovasz")}
-    pixels = labelled(logits, labels)
-    terms = {"cross_entropy": slow_cross_entropy(*pixels, **of_entropy)}
+    entropy_options = {name: value for name, value in options.items() if name not in ("dice", "lovasz")}
+    pixels = labelled_pixels(logits, labels)
+    terms = {"cross_entropy": slow_cross_entropy(*pixels, **entropy_options)}
     for name, slow in (("dice", slow_dice), ("lovasz", slow_lovasz)):
         if name in options:
             terms[name] = options[name] * slow(*pixels)
@@ -127,10 +127,10 @@ def slow_terms(logits: Tensor, labels: Tensor, options: dict[str, Any]) -> dict[
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("seed", range(3))
-def test_terms_and_gradients_are_those_of_the_definitions(options: dict[str, Any], seed: int) -> None:
-    logits, labels = batch(seed)
+def test_terms_and_gradients_follow_their_definitions(options: dict[str, Any], seed: int) -> None:
+    logits, labels = make_batch(seed)
     logits.requires_grad_()
-    found, expected = prepared(**options)(logits, labels), slow_terms(logits, labels, options)
+    found, expected = make_loss(**options)(logits, labels), slow_terms(logits, labels, options)
     assert found.keys() == expected.keys()
     for name, term in found.items():
         assert term.ndim == 0
@@ -140,15 +140,15 @@ def test_terms_and_gradients_are_those_of_the_definitions(options: dict[str, Any
 
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
-def test_unlabelled_pixels_have_no_influence_and_no_gradient(options: dict[str, Any]) -> None:
-    logits, labels = batch()
-    there = (labels != 255)[:, None]
-    other = torch.where(there, logits, 30 * torch.randn_like(logits))
+def test_ignored_pixels_have_no_influence_and_no_gradient(options: dict[str, Any]) -> None:
+    logits, labels = make_batch()
+    is_labelled = (labels != 255)[:, None]
+    other = torch.where(is_labelled, logits, 30 * torch.randn_like(logits))
     wider = torch.nn.functional.pad(other, (0, 9, 0, 4), value=3.0)
     more = torch.nn.functional.pad(labels, (0, 9, 0, 4), value=255)
-    expected = prepared(**options)(logits, labels)
+    expected = make_loss(**options)(logits, labels)
     wider.requires_grad_()
-    found = prepared(**options)(wider, more)
+    found = make_loss(**options)(wider, more)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
     (gradient,) = torch.autograd.grad(torch.stack(list(found.values())).sum(), wider)
     assert gradient[(more == 255)[:, None].expand_as(gradient)].eq(0).all() and gradient.ne(0).any()
@@ -156,9 +156,9 @@ def test_unlabelled_pixels_have_no_influence_and_no_gradient(options: dict[str, 
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-def test_a_batch_without_a_labelled_pixel_costs_nothing(options: dict[str, Any], kind: torch.dtype) -> None:
-    logits = batch()[0].to(kind).requires_grad_()
-    terms = prepared(**options)(logits, torch.full((2, 5, 7), 255, dtype=torch.uint8))
+def test_a_batch_without_labelled_pixels_has_loss_0(options: dict[str, Any], kind: torch.dtype) -> None:
+    logits = make_batch()[0].to(kind).requires_grad_()
+    terms = make_loss(**options)(logits, torch.full((2, 5, 7), 255, dtype=torch.uint8))
     total = torch.stack(list(terms.values())).sum()
     (gradient,) = torch.autograd.grad(total, logits)
     assert total == 0 and all(term == 0 for term in terms.values())
@@ -166,66 +166,66 @@ def test_a_batch_without_a_labelled_pixel_costs_nothing(options: dict[str, Any],
 
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
-def test_an_image_without_a_labelled_pixel_changes_nothing(options: dict[str, Any]) -> None:
-    logits, labels = batch()
+def test_an_image_without_labelled_pixels_changes_nothing(options: dict[str, Any]) -> None:
+    logits, labels = make_batch()
     labels[1] = 255
-    torch.testing.assert_close(prepared(**options)(logits, labels), prepared(**options)(logits[:1], labels[:1]))
+    torch.testing.assert_close(make_loss(**options)(logits, labels), make_loss(**options)(logits[:1], labels[:1]))
 
 
 @pytest.mark.parametrize("options", [options for options in EVERY.values() if "class_weights" in options], ids=str)
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32])
-def test_pixels_of_classes_that_weigh_nothing_cost_nothing(options: dict[str, Any], kind: torch.dtype) -> None:
-    logits = batch()[0].to(kind).requires_grad_()
-    loss = prepared(**options)(logits, torch.full((2, 5, 7), 2))["cross_entropy"]
-    (gradient,) = torch.autograd.grad(65536 * loss, logits)  # as mixed precision scales it
+def test_classes_with_weight_0_have_loss_0(options: dict[str, Any], kind: torch.dtype) -> None:
+    logits = make_batch()[0].to(kind).requires_grad_()
+    loss = make_loss(**options)(logits, torch.full((2, 5, 7), 2))["cross_entropy"]
+    (gradient,) = torch.autograd.grad(65536 * loss, logits)  # scaled as in mixed precision
     assert loss == 0 and gradient.eq(0).all()
 
 
 @pytest.mark.parametrize("options", EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
-def test_half_precision_logits_cost_what_they_do_in_full(options: dict[str, Any], kind: torch.dtype) -> None:
-    logits, labels = batch()
+def test_half_precision_logits_have_the_same_loss(options: dict[str, Any], kind: torch.dtype) -> None:
+    logits, labels = make_batch()
     half = (20 * logits).to(kind).requires_grad_()
-    found = prepared(**options)(half, labels)
-    expected = prepared(**options)(half.detach().float(), labels)
+    found = make_loss(**options)(half, labels)
+    expected = make_loss(**options)(half.detach().float(), labels)
     assert {term.dtype for term in found.values()} == {torch.float32}
     torch.testing.assert_close({name: term.detach() for name, term in found.items()}, expected)
     assert torch.autograd.grad(torch.stack(list(found.values())).sum(), half)[0].isfinite().all()
 
 
-def test_one_class_alone_can_be_told_from_nothing() -> None:
-    logits, _ = batch(classes=1)
+def test_a_single_class_has_loss_0() -> None:
+    logits, _ = make_batch(classes=1)
     labels = torch.zeros(2, 5, 7, dtype=torch.uint8)
-    terms = prepared(1, dice=1.0, lovasz=1.0, ohem_threshold=0.7)(logits, labels)
+    terms = make_loss(1, dice=1.0, lovasz=1.0, ohem_threshold=0.7)(logits, labels)
     assert all(term.abs() < 1e-12 for term in terms.values())
 
 
 # hard example mining
 
 
-def test_hard_examples_are_those_whose_class_is_improbable_and_a_share_at_least() -> None:
-    probable = torch.tensor([0.9, 0.8, 0.6, 0.5, 0.2])  # of the true class, which is the first of two
+def test_hard_examples_are_improbable_or_a_minimum_share() -> None:
+    probable = torch.tensor([0.9, 0.8, 0.6, 0.5, 0.2])  # of the true class, the first of two
     logits = torch.stack((probable.log(), (1 - probable).log()))[None, :, None]
     labels = torch.zeros(1, 1, 5, dtype=torch.uint8)
-    for ohem_threshold, least, counted in (
+    for ohem_threshold, min_kept, counted in (
         (0.7, 0.01, 3),
         (0.7, 1.0, 5),
         (0.3, 0.01, 1),
         (0.01, 0.4, 2),
         (1.0, 0.01, 5),
     ):
-        loss = prepared(2, ohem_threshold=ohem_threshold, ohem_min_kept=least)(logits, labels)["cross_entropy"]
+        loss = make_loss(2, ohem_threshold=ohem_threshold, ohem_min_kept=min_kept)(logits, labels)["cross_entropy"]
         torch.testing.assert_close(loss, -probable[-counted:].log().mean())
 
 
 # Lovász
 
 
-def test_the_gradient_of_lovasz_keeps_single_precision_over_many_pixels() -> None:
+def test_lovasz_gradients_are_precise_over_many_pixels() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, 5, 400, 500, generator=generator, dtype=torch.float64)
     labels = torch.randint(5, (1, 400, 500), generator=generator)
-    loss, gradients = prepared(5, lovasz=1.0), []
+    loss, gradients = make_loss(5, lovasz=1.0), []
     for values in (logits.clone(), logits.float()):
         values.requires_grad_()
         gradients.append(torch.autograd.grad(loss(values, labels)["lovasz"], values)[0].double())
@@ -233,39 +233,39 @@ def test_the_gradient_of_lovasz_keeps_single_precision_over_many_pixels() -> Non
     assert (found - exact).norm() / exact.norm() < 1e-4
 
 
-def test_lovasz_of_certain_answers_is_the_mean_jaccard_loss_of_the_classes_there_are() -> None:
+def test_lovasz_of_certain_predictions_is_the_jaccard_loss() -> None:
     for answer in itertools.product(range(3), repeat=4):
         labels = torch.tensor([[[0, 0, 1, 1]]])
         certain = torch.nn.functional.one_hot(torch.tensor(answer), 3).double()
         logits = (200 * certain).T[None, :, None]
         expected = np.mean([jaccard_loss([t == k for t in (0, 0, 1, 1)], [a == k for a in answer]) for k in (0, 1)])
-        assert lovasz_loss(*flattened(logits, labels)).item() == pytest.approx(expected, abs=1e-12)
+        assert lovasz_loss(*flatten_pixels(logits, labels)).item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_lovasz_lies_below_the_jaccard_loss_of_no_answer_and_above_that_of_the_best() -> None:
+def test_lovasz_falls_as_predictions_improve() -> None:
     labels = torch.randint(3, (1, 8, 8), generator=torch.Generator().manual_seed(0))
     right = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2).double()
-    costs = [lovasz_loss(*flattened(k * right, labels)).item() for k in (-50, -1, 0, 1, 2, 50)]
+    costs = [lovasz_loss(*flatten_pixels(k * right, labels)).item() for k in (-50, -1, 0, 1, 2, 50)]
     assert costs == sorted(costs, reverse=True)
     assert costs[0] == pytest.approx(1) and costs[-1] == pytest.approx(0, abs=1e-12)
 
 
-# weights from frequencies
+# class weights by frequency
 
 
 COUNTS = np.array([[60, 30, 10, 0], [0, 50, 0, 0], [40, 10, 0, 0]])  # pixels of four classes in three images
 
 
-def test_median_frequencies_are_those_of_the_paper() -> None:
+def test_median_frequencies_follow_the_paper() -> None:
     loss = PixelLoss(class_weights="median_frequency")
     assert loss.needs_pixels
     loss.prepare(CLASSES, torch.device("cpu"), COUNTS)
-    # of the pixels of the images that show a class: 100 of 150, 90 of 200, 10 of 100; the median is 0.45
+    # frequencies in the images that contain the class: 100 of 150, 90 of 200, 10 of 100; the median is 0.45
     assert loss.weights is not None and loss.weights.dtype == torch.float32
     assert loss.weights.tolist() == pytest.approx([0.45 / (2 / 3), 1.0, 4.5, 0.0])
 
 
-def test_log_frequencies_are_those_of_the_paper() -> None:
+def test_log_frequencies_follow_the_paper() -> None:
     loss = PixelLoss(class_weights="log_frequency")
     loss.prepare(CLASSES, torch.device("cpu"), COUNTS)
     expected = [1 / math.log(1.02 + n / 200) for n in (100, 90, 10)]
@@ -274,21 +274,21 @@ def test_log_frequencies_are_those_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("rule", ["median_frequency", "log_frequency"])
-def test_nothing_can_be_weighed_by_pixels_that_there_are_not(rule: Any, assert_one_sentence: OneSentence) -> None:
+def test_frequency_weights_need_labelled_pixels(rule: Any, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(DataError) as caught:
         PixelLoss(class_weights=rule).prepare(CLASSES, torch.device("cpu"), 0 * COUNTS)
-    assert_one_sentence(caught.value, "No pixel of training has a class", rule)
+    assert_one_sentence(caught.value, "No training pixel has a class", rule)
 
 
-def test_weights_that_are_given_are_whole_numbers_as_well() -> None:
-    logits, labels = batch()
-    whole, on_invalid = prepared(class_weights=[1, 2, 0, 3]), prepared(class_weights=[1.0, 2.0, 0.0, 3.0])
-    assert not whole.needs_pixels
-    torch.testing.assert_close(whole(logits.float(), labels), on_invalid(logits.float(), labels), rtol=0, atol=0)
+def test_weights_may_be_whole_numbers() -> None:
+    logits, labels = make_batch()
+    integers, floats = make_loss(class_weights=[1, 2, 0, 3]), make_loss(class_weights=[1.0, 2.0, 0.0, 3.0])
+    assert not integers.needs_pixels
+    torch.testing.assert_close(integers(logits.float(), labels), floats(logits.float(), labels), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("count", [3, 5])
-def test_another_number_of_weights_than_of_classes_is_refused(count: int, assert_one_sentence: OneSentence) -> None:
+def test_a_wrong_number_of_weights_is_refused(count: int, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(TaskError) as caught:
         PixelLoss(class_weights=[1.0] * count).prepare(CLASSES, torch.device("cpu"))
     assert_one_sentence(caught.value, "class_weights", count, "4 classes: a, b, c, d")
@@ -298,18 +298,18 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "words"),
     [
         ({"class_weights": "frequency"}, ["median_frequency", "log_frequency", "'frequency'"]),
-        ({"class_weights": []}, ["class_weights", "0 or more"]),
-        ({"class_weights": [0.0, 0.0]}, ["class_weights", "one of them above it"]),
+        ({"class_weights": []}, ["class_weights", "at least 0"]),
+        ({"class_weights": [0.0, 0.0]}, ["class_weights", "not all 0"]),
         ({"class_weights": [1.0, -1.0]}, ["class_weights", "-1.0"]),
         ({"class_weights": [1.0, NAN]}, ["class_weights", "nan"]),
         ({"class_weights": [1.0, INFINITY]}, ["class_weights", "inf"]),
-        ({"label_smoothing": 1.0}, ["label_smoothing", "0 … 1"]),
+        ({"label_smoothing": 1.0}, ["label_smoothing", "at least 0 and less than 1"]),
         ({"label_smoothing": -0.1}, ["label_smoothing", "-0.1"]),
-        ({"hardest": 0.0}, ["hardest", "probability"]),
-        ({"hardest": 1.1}, ["hardest", "1.1"]),
+        ({"ohem_threshold": 0.0}, ["ohem_threshold", "probability"]),
+        ({"ohem_threshold": 1.1}, ["ohem_threshold", "1.1"]),
         ({"ohem_min_kept": 0.0}, ["ohem_min_kept", "share"]),
         ({"ohem_min_kept": 1.5}, ["ohem_min_kept", "1.5"]),
         ({"dice": -1.0}, ["dice", "-1.0"]),
@@ -319,9 +319,9 @@ NAN, INFINITY = float("nan"), float("inf")
     ],
     ids=str,
 )
-def test_impossible_values_are_refused(
-    options: dict[str, Any], said: list[str], assert_one_sentence: OneSentence
+def test_invalid_values_are_refused(
+    options: dict[str, Any], words: list[str], assert_one_sentence: OneSentence
 ) -> None:
-    with pytest.raises(ValueError, match=said[0]) as caught:
+    with pytest.raises(ValueError, match=words[0]) as caught:
         PixelLoss(**options)
-    assert_one_sentence(caught.value, said)
+    assert_one_sentence(caught.value, words)

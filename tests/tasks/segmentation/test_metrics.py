@@ -1,4 +1,4 @@
-"""Counts and figures against plain loops, torchmetrics and the benchmark's own evaluation, however images come in."""
+"""Counts and figures equal those of plain loops, torchmetrics and the Cityscapes benchmark."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 
 from litmobile.tasks.segmentation import Cityscapes
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
-from litmobile.tasks.segmentation.metrics import SegmentationEvaluator, SegmentationResult, pixel_counts
+from litmobile.tasks.segmentation.metrics import SegmentationEvaluator, SegmentationResult, count_pixels
 from support.measured import WORLDS, masks, measure_together, measured_masks
 from support.segmentation import write_mask
 
 OneSentence = Callable[..., None]
-COUNTS = (1, 2, 11, 19, 150, 254)  # of classes
+CLASS_COUNTS = (1, 2, 11, 19, 150, 254)
 
 
-def answers(classes: int, images: int = 3, size: tuple[int, int] = (17, 23)) -> tuple[Tensor, Tensor]:
-    """Predictions int64 and truths uint8, which are mostly one and partly none."""
+def make_labels(classes: int, images: int = 3, size: tuple[int, int] = (17, 23)) -> tuple[Tensor, Tensor]:
+    """Returns predictions int64 and truths uint8, which are mostly equal; some pixels are ignored."""
     generator = torch.Generator().manual_seed(classes)
     truth = torch.randint(classes, (images, *size), generator=generator)
     other = torch.randint(classes, (images, *size), generator=generator)
@@ -33,7 +33,7 @@ def answers(classes: int, images: int = 3, size: tuple[int, int] = (17, 23)) -> 
 
 
 def write_scenes(root: Path, split: str, images: int, size: tuple[int, int] = (32, 48)) -> Path:
-    """Write pictures and masks with all 34 label ids but those of wall, bus and train; gives ``root``."""
+    """Write images and masks with all 34 label ids except those of wall, bus and train; returns ``root``."""
     random = np.random.default_rng(0)
     ids = np.array([k for k in range(34) if k not in (LABEL_IDS["wall"], LABEL_IDS["bus"], LABEL_IDS["train"])])
     for number in range(images):
@@ -58,30 +58,30 @@ def result(*rows: list[int]) -> SegmentationResult:
     return SegmentationResult(tuple("abcdefg"[: len(rows)]), np.array(rows))
 
 
-@pytest.mark.parametrize("classes", COUNTS)
+@pytest.mark.parametrize("classes", CLASS_COUNTS)
 @pytest.mark.parametrize("kinds", [(torch.int64, torch.uint8), (torch.uint8, torch.uint8), (torch.int32, torch.int64)])
-def test_counts_are_those_of_plain_loops(classes: int, kinds: tuple[torch.dtype, torch.dtype]) -> None:
-    predicted, truth = answers(classes)
-    counts = pixel_counts(predicted.to(kinds[0]), truth.to(kinds[1]), classes)
+def test_counts_equal_plain_loops(classes: int, kinds: tuple[torch.dtype, torch.dtype]) -> None:
+    predicted, truth = make_labels(classes)
+    counts = count_pixels(predicted.to(kinds[0]), truth.to(kinds[1]), classes)
     assert counts.dtype == torch.int64
     assert np.array_equal(counts.numpy(), slow_counts(predicted, truth, classes))
 
 
-def test_counting_changes_neither_predictions_nor_truth_and_takes_any_layout() -> None:
-    predicted, truth = answers(5)
+def test_counting_keeps_its_inputs_and_takes_any_layout() -> None:
+    predicted, truth = make_labels(5)
     before = predicted.clone(), truth.clone()
-    expected = pixel_counts(predicted, truth, 5)
+    expected = count_pixels(predicted, truth, 5)
     assert torch.equal(predicted, before[0]) and torch.equal(truth, before[1])
-    turned = pixel_counts(predicted.transpose(1, 2), truth.transpose(1, 2), 5)
+    turned = count_pixels(predicted.transpose(1, 2), truth.transpose(1, 2), 5)
     assert torch.equal(turned, expected)
-    assert torch.equal(pixel_counts(predicted[:, ::2], truth[:, ::2], 5), pixel_counts(
+    assert torch.equal(count_pixels(predicted[:, ::2], truth[:, ::2], 5), count_pixels(
         predicted[:, ::2].contiguous(), truth[:, ::2].contiguous(), 5))  # fmt: skip
 
 
-def test_more_pixels_than_a_float_can_count_are_counted() -> None:
+def test_counts_exceed_the_range_of_float32() -> None:
     evaluator = SegmentationEvaluator(("a", "b"))
     evaluator.matrix[:] = torch.tensor([[2**53 + 1, 0], [0, 2**24]])
-    zeros = torch.zeros(4097, 4096, dtype=torch.uint8)  # more than 2²⁴ of one pair in one image
+    zeros = torch.zeros(4097, 4096, dtype=torch.uint8)  # more than 2²⁴ pixels of one pair in one image
     evaluator.add(zeros + 1, zeros + 1)
     evaluator.add(zeros[:1, :1], zeros[:1, :1])
     assert evaluator.compute().matrix.tolist() == [[2**53 + 2, 0], [0, 2**24 + 4097 * 4096]]
@@ -89,31 +89,31 @@ def test_more_pixels_than_a_float_can_count_are_counted() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_gpu_counts_the_same() -> None:
-    predicted, truth = answers(19)
-    counts = pixel_counts(predicted.cuda(), truth.cuda(), 19)
-    assert counts.is_cuda and torch.equal(counts.cpu(), pixel_counts(predicted, truth, 19))
+    predicted, truth = make_labels(19)
+    counts = count_pixels(predicted.cuda(), truth.cuda(), 19)
+    assert counts.is_cuda and torch.equal(counts.cpu(), count_pixels(predicted, truth, 19))
 
 
-def test_elsewhere_than_on_a_cpu_torch_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Elsewhere(Tensor):
-        """A tensor that says it is on another device."""
+def test_the_path_for_other_devices_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherDevice(Tensor):
+        """A tensor that claims to be on another device."""
 
         @property
         def device(self) -> torch.device:
             return torch.device("meta")
 
-    predicted, truth = answers(19)
+    predicted, truth = make_labels(19)
     assert torch.equal(
-        pixel_counts(predicted, truth.as_subclass(Elsewhere), 19).as_subclass(Tensor),
-        pixel_counts(predicted, truth, 19),
+        count_pixels(predicted, truth.as_subclass(OtherDevice), 19).as_subclass(Tensor),
+        count_pixels(predicted, truth, 19),
     )
 
 
-@pytest.mark.parametrize("classes", COUNTS)
-def test_figures_are_those_of_all_pixels_and_no_mean_of_batches(classes: int) -> None:
+@pytest.mark.parametrize("classes", CLASS_COUNTS)
+def test_figures_are_of_all_pixels_not_means_of_batches(classes: int) -> None:
     names = [str(k) for k in range(classes)]
-    predicted, truth = answers(classes, images=4)
-    truth[1:3] = 255  # batches of very different weight
+    predicted, truth = make_labels(classes, images=4)
+    truth[1:3] = 255  # images with very different numbers of labelled pixels
     truth[2, 0, :3] = 0
     evaluator = SegmentationEvaluator(names)
     for said, true in zip(predicted, truth, strict=True):
@@ -134,10 +134,10 @@ def test_figures_are_those_of_all_pixels_and_no_mean_of_batches(classes: int) ->
     assert found.figures == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("classes", COUNTS[1:4])
-def test_figures_are_those_of_torchmetrics(classes: int) -> None:
+@pytest.mark.parametrize("classes", CLASS_COUNTS[1:4])
+def test_figures_equal_torchmetrics(classes: int) -> None:
     torchmetrics = pytest.importorskip("torchmetrics.classification")
-    predicted, truth = answers(classes)
+    predicted, truth = make_labels(classes)
     peer = torchmetrics.MulticlassJaccardIndex(num_classes=classes, ignore_index=255, average="none")
     peer.update(predicted, truth.long())
     evaluator = SegmentationEvaluator([str(k) for k in range(classes)])
@@ -146,8 +146,8 @@ def test_figures_are_those_of_torchmetrics(classes: int) -> None:
     assert evaluator.compute().iou == pytest.approx(peer.compute().numpy(), abs=1e-6)
 
 
-def test_absent_classes_do_not_count_and_those_only_predicted_are_worth_nothing() -> None:
-    # a is everywhere, b is only predicted, c is nowhere, d is only in masks
+def test_absent_classes_do_not_count_and_false_ones_do() -> None:
+    # a is in masks and predictions, b only in predictions, c in neither, d only in masks
     found = result([6, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0])
     assert found.iou == pytest.approx([6 / 9, 0, np.nan, 0], nan_ok=True)
     assert found.recall == pytest.approx([6 / 8, np.nan, np.nan, 0], nan_ok=True)
@@ -163,7 +163,7 @@ def test_absent_classes_do_not_count_and_those_only_predicted_are_worth_nothing(
     assert "0.2222" in lines["miou"] and "0.6000" in lines["pixel_accuracy"]
 
 
-def test_a_report_is_plain_json_and_the_sheet_holds_every_count() -> None:
+def test_a_report_is_json_and_a_confusion_table() -> None:
     found = result([6, 2, 0], [0, 0, 0], [0, 0, 0])
     said = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert said["pixels"] == 8 and said["figures"]["miou"] == pytest.approx(3 / 8)
@@ -176,7 +176,7 @@ def test_a_report_is_plain_json_and_the_sheet_holds_every_count() -> None:
     ]
 
 
-def test_nothing_at_all_has_no_figures() -> None:
+def test_an_evaluation_of_nothing_has_no_figures() -> None:
     found = SegmentationEvaluator(("a", "b")).compute()
     assert all(np.isnan(value) for value in found.figures.values())
     assert json.loads(json.dumps(found.as_json(), allow_nan=False))["figures"]["miou"] is None
@@ -185,25 +185,25 @@ def test_nothing_at_all_has_no_figures() -> None:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which real processes wrote what each of them found."""
+    """The folder where each of several processes wrote its figures."""
     folder = tmp_path_factory.mktemp("together")
     measure_together(folder, measured_masks)
     return folder
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_several_processes_find_what_one_does(world: int, together: Path) -> None:
+def test_several_processes_find_the_same_as_one(world: int, together: Path) -> None:
     alone = measured_masks(0, 1)
     assert alone["pixels"] == masks()[1].ne(255).sum() and 0 < alone["figures"]["miou"] < 1
     for rank in range(world):
         assert json.loads((together / f"{world}-{rank}.json").read_text()) == alone
 
 
-# agreement with the benchmark's own evaluation
+# the Cityscapes benchmark
 
 
-def evaluated_by_cityscapes(root: Path, results: Path) -> dict[str, Any]:
-    """What the benchmark's script finds of ``results`` on the split val of ``root``."""
+def evaluate_with_cityscapesscripts(root: Path, results: Path) -> dict[str, Any]:
+    """Returns the figures of the benchmark's script for ``results`` on the val split of ``root``."""
     script = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
     truths = sorted(map(str, (root / "gtFine" / "val").glob("*/*_gtFine_labelIds.png")))
     script.args.predictionPath, script.args.predictionWalk = str(results), None
@@ -211,7 +211,7 @@ def evaluated_by_cityscapes(root: Path, results: Path) -> dict[str, Any]:
     return script.evaluateImgLists([script.getPrediction(script.args, truth) for truth in truths], truths, script.args)
 
 
-def test_classes_and_mean_agree_with_the_cityscapes_benchmark(tmp_path: Path) -> None:
+def test_figures_equal_the_cityscapes_benchmark(tmp_path: Path) -> None:
     root = write_scenes(tmp_path / "cityscapes", "val", 5)
     data = Cityscapes(str(root))
     split = data.read("val")
@@ -220,7 +220,9 @@ def test_classes_and_mean_agree_with_the_cityscapes_benchmark(tmp_path: Path) ->
     ids = np.array(list(LABEL_IDS.values()), dtype=np.uint8)
     for index in range(len(split)):
         truth = split.labels(index)
-        kinds = [k for k, name in enumerate(split.classes) if name not in ("train", "bicycle")]  # wall and bus are said
+        kinds = [
+            k for k, name in enumerate(split.classes) if name not in ("train", "bicycle")
+        ]  # wall and bus are predicted
         guess = random.choice(kinds, size=truth.shape)
         said = np.where((truth != 255) & (random.random(truth.shape) < 0.7), truth, guess).astype(np.uint8)
         said[said == split.classes.index("bicycle")] = 0
@@ -228,12 +230,12 @@ def test_classes_and_mean_agree_with_the_cityscapes_benchmark(tmp_path: Path) ->
         name = split.path(index).name.replace("_leftImg8bit", "_pred_labelIds")
         write_mask(tmp_path / "results" / name, ids[said])
     found = evaluator.compute()
-    expected = evaluated_by_cityscapes(root, tmp_path / "results")
+    expected = evaluate_with_cityscapesscripts(root, tmp_path / "results")
     theirs = [expected["classScores"][name] for name in split.classes]
     assert found.iou == pytest.approx(theirs, abs=1e-12, nan_ok=True)
     assert found.figures["miou"] == pytest.approx(expected["averageScoreClasses"], abs=1e-12)
     values = dict(zip(split.classes, theirs, strict=True))
-    assert np.isnan(values["train"]), "nowhere"
+    assert np.isnan(values["train"]), "in neither masks nor predictions"
     assert values["wall"] == values["bus"] == 0, "only predicted"
     assert values["bicycle"] == 0, "never predicted"
     assert 0.3 < values["road"] < 1

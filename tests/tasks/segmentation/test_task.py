@@ -1,4 +1,4 @@
-"""A segmenter from the command line: it learns, measures at each mask's own size, and says what it cannot."""
+"""Training and evaluating a segmentation network from the command line."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from litmobile.tasks.classification import ClassificationTask
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
-from litmobile.tasks.segmentation.data import SegmentationBatch, Truth
+from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
+from litmobile.tasks.segmentation.split import StoredMask
 from litmobile.tools.cli import main
 from support.folders import write_folders
 from support.segmentation import CLASSES, write_masked
@@ -50,7 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that tells three grey tones apart."""
+    """A run that learned to distinguish three grey tones."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     words = ["--model.backbone.norm_momentum=0.3", "--model.ema_decay=0.5", "--model.optimizer=AdamW",
              "--model.optimizer.lr=5e-3", "--model.warmup_steps=2", "--data.batch_size=4", "--data.num_workers=0",
@@ -76,16 +77,14 @@ def test_it_learns(run: Path) -> None:
     assert figures["miou"] > 0.5 and figures["pixel_accuracy"] > figures["miou"]
 
 
-def test_one_image_in_a_step_of_a_head_that_norms_their_mean_is_refused_in_one_sentence(
-    root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]
-) -> None:
+def test_raspp_refuses_steps_of_one_image(root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]) -> None:
     data = FolderSegmentation(str(root), batch_size=1, num_workers=0)
     with pytest.raises(TaskError) as caught:
         trainer(tmp_path, max_epochs=1).fit(task(head=RASPP), data)
     assert_one_sentence(caught.value, "one image of 48×64", "--data.batch_size=2")
 
 
-def test_data_of_another_task_is_refused_before_weights_are_looked_for(
+def test_data_of_another_task_is_refused_before_weights_load(
     root: Path, tmp_path: Path, assert_one_sentence: Callable[..., None]
 ) -> None:
     classifier = ClassificationTask(MobileNetV2(0.35), num_classes=3, backbone_weights="imagenet")
@@ -94,7 +93,7 @@ def test_data_of_another_task_is_refused_before_weights_are_looked_for(
     assert_one_sentence(caught.value, "ClassificationTask", "FolderSegmentation")
 
 
-def test_the_terms_sum_to_the_loss_that_is_minimised(run: Path) -> None:
+def test_the_terms_sum_to_the_training_loss(run: Path) -> None:
     with (run / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["train/loss"]]
     assert len(rows) == 36
@@ -104,7 +103,7 @@ def test_the_terms_sum_to_the_loss_that_is_minimised(run: Path) -> None:
         assert sum(terms) == pytest.approx(float(row["train/loss"]), rel=1e-5)
 
 
-def test_figures_are_of_every_pixel_at_the_masks_own_size(run: Path, root: Path) -> None:
+def test_figures_are_of_masks_at_their_stored_size(run: Path, root: Path) -> None:
     network, evaluator = litmobile.load(run), SegmentationEvaluator(CLASSES)
     for number in range(5):
         mask = cv2.imread(str(root / "masks" / "val" / f"{number}.png"), cv2.IMREAD_UNCHANGED)
@@ -119,22 +118,22 @@ def test_figures_are_of_every_pixel_at_the_masks_own_size(run: Path, root: Path)
     assert header[1:] == list(CLASSES) == [row[0] for row in rows]
     stored = np.array([[int(cell) for cell in row[1:]] for row in rows])
     assert np.abs(stored - found.matrix).sum() <= 4, (
-        "one image alone is added up in another order, which may tip a pixel"
+        "a single image is summed in another order, which may change a pixel"
     )
     assert said["figures"]["miou"] == pytest.approx(found.figures["miou"], abs=1e-3)
 
 
-def test_validate_finds_what_the_training_measured(run: Path) -> None:
+def test_validate_repeats_the_figures_of_the_training(run: Path) -> None:
     before = report(run)
     trained = json.loads((run / "metrics.json").read_text())[-1]
     main(["validate", "--run", str(run), "--ckpt_path", str(checkpoint_path(run, "last"))])
-    assert report(run) == before, "and says of which weights and images it is"
+    assert report(run) == before, "with the same epoch, step and source"
     assert (before["epoch"], before["step"]) == (11, 36) and before["source"].endswith("images/val")
     for name, value in before["figures"].items():
         assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6)
 
 
-def test_a_run_measures_data_of_another_kind_by_the_names_of_that(run: Path, root: Path, tmp_path: Path) -> None:
+def test_a_run_validates_data_of_another_layout(run: Path, root: Path, tmp_path: Path) -> None:
     folders = {"JPEGImages": "images/val", "SegmentationClass": "masks/val"}
     for folder, source in folders.items():
         shutil.copytree(root / source, tmp_path / "VOC" / folder)
@@ -147,7 +146,7 @@ def test_a_run_measures_data_of_another_kind_by_the_names_of_that(run: Path, roo
     assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
     with pytest.raises(SystemExit) as caught:
         main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_folders(tmp_path, 6)}"])
-    assert "SegmentationTask trains and evaluates data of the kind SegmentationDataModule" in str(caught.value)
+    assert "SegmentationTask needs data of type SegmentationDataModule, not FolderClassification" in str(caught.value)
 
 
 def test_test_reads_the_test_split(run: Path) -> None:
@@ -156,14 +155,14 @@ def test_test_reads_the_test_split(run: Path) -> None:
     assert (run / "test-confusion.csv").is_file() and (run / "images" / "test-confusion.png").is_file()
 
 
-def test_a_network_in_half_precision_is_looked_at_in_several_scales(run: Path) -> None:
+def test_half_precision_networks_run_at_several_scales(run: Path) -> None:
     network = litmobile.load(run).bfloat16()
     scales = Inference(scales=(0.75, 1.0), flip=True)
     labels = network.predict(np.full((48, 64, 3), 200, dtype=np.uint8), scales).labels
     assert labels.shape == (48, 64) and (labels == CLASSES.index("light")).all()
 
 
-def test_an_evaluation_looks_through_windows_and_mirrors_where_asked(run: Path, tmp_path: Path) -> None:
+def test_validate_uses_windows_scales_and_flips(run: Path, tmp_path: Path) -> None:
     before = (run / "val.json").read_text()
     words = ["--model.inference.window=[48,40]", "--model.inference.scales=[0.75,1.0]", "--model.inference.flip=true"]
     main(["validate", "--run", str(run), *words])
@@ -172,7 +171,7 @@ def test_an_evaluation_looks_through_windows_and_mirrors_where_asked(run: Path, 
     (run / "val.json").write_text(before)
 
 
-def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
+def test_images_show_the_first_batch_and_the_matrix(run: Path) -> None:
     names = {path.name for path in (run / "images").iterdir()}
     assert "val-confusion.png" in names and "val-0000036.jpg" in names
     for name in names:
@@ -180,7 +179,7 @@ def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
         assert picture is not None and picture.std() > 5
 
 
-def test_class_weights_are_found_in_the_masks_when_a_training_starts(root: Path, tmp_path: Path) -> None:
+def test_class_weights_are_computed_from_the_training_masks(root: Path, tmp_path: Path) -> None:
     counts = np.zeros(3)
     for file in (root / "masks" / "train").iterdir():
         mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
@@ -194,24 +193,24 @@ def test_class_weights_are_found_in_the_masks_when_a_training_starts(root: Path,
     assert loss.weights.numpy() == pytest.approx(1 / np.log(1.02 + counts / counts.sum()), rel=1e-6)
 
 
-def test_each_image_has_its_counts(root: Path) -> None:
+def test_pixels_are_counted_by_image(root: Path) -> None:
     split = FolderSegmentation(str(root)).read("train")
-    counts = split.pixels()
+    counts = split.count_pixels()
     assert counts.shape == (12, 3) and counts.dtype == np.int64
     for index, row in enumerate(counts):
         assert row.tolist() == [(split.labels(index) == k).sum() for k in range(3)]
 
 
-def test_another_number_of_weights_than_of_classes_is_one_sentence(root: Path, tmp_path: Path) -> None:
+def test_a_wrong_number_of_weights_is_one_sentence(root: Path, tmp_path: Path) -> None:
     words = ["--model.loss.class_weights=[1.0,2.0]", "--trainer.max_steps=1"]
     with pytest.raises(SystemExit) as caught:
         main(["fit", *SMALL_SEGMENTER, f"--data.root={root}", f"--run={tmp_path / 'run'}", *words])
     assert "loss.class_weights has 2 numbers, but there are 3 classes: dark, middle, light." in str(caught.value)
 
 
-@pytest.mark.parametrize("broken", ["raise", "skip"])
+@pytest.mark.parametrize("on_invalid", ["raise", "skip"])
 @pytest.mark.parametrize(("command", "split"), [("fit", "train"), ("fit", "val"), ("validate", "val")])
-def test_a_split_without_a_label_is_one_sentence_before_anything_is_trained(
+def test_an_unlabelled_split_is_refused_before_training(
     split: str, command: str, on_invalid: str, run: Path, tmp_path: Path
 ) -> None:
     for name in ("train", "val"):
@@ -221,9 +220,7 @@ def test_a_split_without_a_label_is_one_sentence_before_anything_is_trained(
     assert f"No pixel of {tmp_path / 'data' / 'masks' / split} has a class" in str(caught.value)
 
 
-def test_where_the_part_that_is_evaluated_shows_nothing_an_evaluation_says_so_and_a_training_goes_on(
-    run: Path, tmp_path: Path
-) -> None:
+def test_unlabelled_batches_stop_validate_but_not_fit(run: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_masked(root, "train", 2)
     write_masked(root, "val", 3)
@@ -232,19 +229,19 @@ def test_where_the_part_that_is_evaluated_shows_nothing_an_evaluation_says_so_an
     first_batch = ["--trainer.limit_val_batches=0.4"]
     with pytest.raises(SystemExit) as caught:
         main(["validate", f"--run={run}", f"--data.root={root}", "--data.batch_size=1", *first_batch])
-    assert "No pixel of what is evaluated has a class: there is nothing to measure." in str(caught.value)
+    assert "No pixel of the evaluated images has a class, so there is nothing to measure." in str(caught.value)
     short = trainer(tmp_path, max_epochs=1, limit_val_batches=1)
     with pytest.warns(UserWarning, match="there is nothing to measure"):
         short.fit(task(), FolderSegmentation(str(root), batch_size=1, num_workers=0))
     assert short.callback_metrics["val/miou"] == 0
 
 
-def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: Path) -> None:
+def test_unlabelled_images_do_not_stop_training(tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_masked(root, "train", 4, unlabelled=True)
     write_masked(root, "train", 1)
     write_masked(root, "val", 4)
-    for number in (0, 1):  # what a sanity check sees
+    for number in (0, 1):  # the sanity check reads these
         file = root / "masks" / "val" / f"{number}.png"
         cv2.imwrite(str(file), np.full_like(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 255))
     trained = task(PixelLoss(ohem_threshold=0.7, dice=1.0, lovasz=1.0))
@@ -256,12 +253,10 @@ def test_images_without_a_label_spoil_no_training_and_no_sanity_check(tmp_path: 
 
 
 @pytest.mark.parametrize("inference", [Inference(), Inference(window=(32, 32)), Inference(flip=True)], ids=str)
-def test_scores_are_brought_back_to_each_masks_size_and_right_ones_are_all_right(
-    inference: Inference, root: Path
-) -> None:
-    """A network that reads the answer from the picture is right everywhere but where it was resized."""
+def test_scores_are_resized_to_each_masks_stored_size(inference: Inference, root: Path) -> None:
+    """A network that reads the class from the brightness is wrong only where resizing blurs the image."""
 
-    class Reading(torch.nn.Module):
+    class ReadBrightness(torch.nn.Module):
         classes = CLASSES
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -270,20 +265,20 @@ def test_scores_are_brought_back_to_each_masks_size_and_right_ones_are_all_right
             return -100 * (values.mean(1, keepdim=True) - tones).square()
 
     measured = task(inference=inference)
-    measured.network = Reading()  # type: ignore[assignment]
+    measured.network = ReadBrightness()  # type: ignore[assignment]
     data = FolderSegmentation(str(root), batch_size=3, num_workers=0)
     data.preprocessing = Preprocessing((96, 80), "pad")
     data.setup("validate")
-    measured._evaluator = SegmentationEvaluator(CLASSES)
+    measured.evaluator = SegmentationEvaluator(CLASSES)
     for batch in data.val_dataloader():
-        assert isinstance(batch, SegmentationBatch) and isinstance(batch.truths[0], Truth)
+        assert isinstance(batch, SegmentationBatch) and isinstance(batch.truths[0], StoredMask)
         measured.evaluate(batch)
-    found = measured._evaluator.compute()
+    found = measured.evaluator.compute()
     assert found.matrix.sum() == sum((47 - k % 3) * 56 for k in range(5))
     assert found.figures["pixel_accuracy"] > 0.97
 
 
-def test_the_shipped_recipe_starts_from_torchvisions_whole_network(root: Path, tmp_path: Path) -> None:
+def test_the_recipe_starts_from_torchvision_weights(root: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     peer = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
     torch.save(peer, tmp_path / "lraspp.pth")
@@ -298,4 +293,6 @@ def test_the_shipped_recipe_starts_from_torchvisions_whole_network(root: Path, t
     assert torch.equal(network.head.project.conv.weight, peer["classifier.cbr.0.weight"])
     first = next(network.backbone.parameters())
     assert torch.equal(first, next(x for x in peer.values() if x.shape == first.shape))
-    assert network.head.coarse_classifier.out_channels == len(CLASSES), "none of its 21 classes is ours"
+    assert network.head.coarse_classifier.out_channels == len(CLASSES), (
+        "the classifiers are new, because no class name is equal"
+    )

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from litmobile.tasks.segmentation import FolderSegmentation, PixelLoss, SegmentationDataModule, SegmentationSplit
-from litmobile.tasks.segmentation.masks import ByValue, Labels
+from litmobile.tasks.segmentation.masks import ValueMaskReader, Labels
 from litmobile.tools.cli import main
 from litmobile.tools.inspect.segmentation import measure_extent
 from support.cli import Inspect, Report
@@ -164,7 +164,7 @@ def test_class_width_is_the_lower_median() -> None:
 
 def test_class_weights_equal_those_of_training(root: Path, inspect: Inspect) -> None:
     text, report = inspect(FOLDER, f"--data.root={root}")
-    pixels = FolderSegmentation(str(root)).read("train").pixels()
+    pixels = FolderSegmentation(str(root)).read("train").count_pixels()
     assert list(report["class_weights"]) == ["median_frequency", "log_frequency"]
     for rule, weights in report["class_weights"].items():
         loss = PixelLoss(rule)
@@ -281,7 +281,7 @@ class Disagreeing(SegmentationDataModule):
             classes=classes,
             mask_folder=masks,
             mask_names=names,
-            read_mask=ByValue(range(2)),
+            read_mask=ValueMaskReader(range(2)),
         )
 
 
