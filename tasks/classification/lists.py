@@ -147,8 +147,8 @@ def read_rows(file: Path, image_column: str, label_column: str) -> Rows:
     for line, cells in table:
         if len(cells) != len(columns):
             raise DataError(
-                f"{file}, line {line} has {len(cells)} cells for {len(columns)} columns: quote cells that contain a "
-                f"{DELIMITERS[delimiter]}."
+                f"{file}, line {line} has {len(cells)} cells for {len(columns)} columns: put quotes around "
+                f"cells that contain a {DELIMITERS[delimiter]}."
             )
         image, label = cells[image_index], cells[label_index]
         if not image or not label:

@@ -130,8 +130,8 @@ class TimmTeacher(Teacher):
         except RuntimeError as error:  # its message lists every tensor
             source = self.weights or "the published weights"
             raise TaskError(
-                f"timm's {self.name} with the {len(classes)} classes of the data does not fit {source}: a teacher has "
-                "to be trained on the student's classes."
+                f"timm's {self.name} with {len(classes)} classes, as many as the data has, does not fit {source}: a "
+                "teacher has to be trained on the student's classes."
             ) from error
         config = cast(dict[str, Any], network.pretrained_cfg)
         self._mean, self._std = (torch.tensor(config[k], device=device).view(3, 1, 1) for k in ("mean", "std"))
