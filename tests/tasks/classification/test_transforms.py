@@ -105,7 +105,7 @@ def test_the_input_is_the_resized_window(size: tuple[int, int], inputs: tuple[in
     for seed in range(30):
         top, left, height, width = augmentation.draw_window(*size, seeded(seed))
         part = image[top : top + height, left : left + width]
-        # bilinear interpolation reads two pixels per direction; a window more than twice as large would be skipped in part
+        # bilinear interpolation reads 2×2 pixels, which would skip some of a window more than twice as large
         large = height > 2 * inputs[0] or width > 2 * inputs[1]
         expected = cv2.resize(part, inputs[::-1], interpolation=cv2.INTER_AREA if large else cv2.INTER_LINEAR)
         assert np.array_equal(augmentation.augment(image, Preprocessing(inputs), seeded(seed)), expected)
