@@ -23,7 +23,7 @@ from litmobile.tools.configurations import find, shipped
 from support.families import FAMILIES, on_meta, parameters_of
 
 RECIPES = [name for name in shipped() if name.startswith("classification/imagenet_")]
-HEADING = "#   words to add"
+HEADING = "#   options"
 PLAIN = "as below"  # the row of the network that the recipe trains without further words
 WORD = r"--model\.backbone\.\w+=\S+"
 COLUMNS = r"(?P<top1>\d+\.\d) +(?:\d+\.\d+|–) +(?:\d+|–) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
