@@ -15,10 +15,10 @@ from litmobile.tasks.network import Network
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
-from litmobile.tools.configurations import find, shipped
+from litmobile.tools.configurations import find_configuration, list_shipped
 from support.families import parameters_of
 
-RECIPES = [name for name in shipped() if "cityscapes" in name]
+RECIPES = [name for name in list_shipped() if "cityscapes" in name]
 HEADING = "#   words to add"
 PLAIN = "as below"  # the row of the network that the recipe trains without further words
 ROW = re.compile(
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 def table(recipe: str) -> list[Row]:
     """The lines between the heading and the next empty comment."""
-    lines = find(recipe).read_text().splitlines()
+    lines = find_configuration(recipe).read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
     rows: list[Row] = []
     for line in lines[start : lines.index("#", start)]:
@@ -76,7 +76,7 @@ def network(row: Row) -> Network:
     """What the command line makes of the recipe and the words, without values."""
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find(row.recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    stored = yaml.safe_dump(yaml.safe_load(find_configuration(row.recipe).read_text())["model"], default_flow_style=True, width=10**6)
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
         return parser.instantiate_classes(options).model.build(list(LABEL_IDS)).eval()

@@ -12,7 +12,7 @@ import yaml
 
 import litmobile
 from litmobile.tools.cli import main
-from litmobile.tools.configurations import find, shipped
+from litmobile.tools.configurations import find_configuration, list_shipped
 from support.folders import write_folders
 from support.segmentation import write_camvid, write_cityscapes
 from support.voc import write_voc
@@ -31,7 +31,7 @@ TINY = [
 
 def stored(name: str) -> dict[str, Any]:
     """What the configuration ``name`` says."""
-    return yaml.safe_load(find(name).read_text())
+    return yaml.safe_load(find_configuration(name).read_text())
 
 
 def write_classes(root: Path) -> Path:
@@ -70,14 +70,14 @@ def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
     return lambda module: layouts[module]()
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped())
 def test_the_header_says_what_is_reproduced_and_measured(name: str) -> None:
-    header = [line for line in find(name).read_text().splitlines() if line.startswith("#")]
+    header = [line for line in find_configuration(name).read_text().splitlines() if line.startswith("#")]
     assert any(line.startswith("# Reproduces") for line in header)
     assert any(line.startswith("# Measured") for line in header)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped())
 def test_it_takes_a_training_step_and_validates(
     name: str, words_for_data: Callable[[str], list[str]], tmp_path: Path
 ) -> None:

@@ -19,10 +19,10 @@ from litmobile.heads import Classifier
 from litmobile.heads.contract import default_class_names
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
-from litmobile.tools.configurations import find, shipped
+from litmobile.tools.configurations import find_configuration, list_shipped
 from support.families import FAMILIES, on_meta, parameters_of
 
-RECIPES = [name for name in shipped() if name.startswith("classification/imagenet_")]
+RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]
 HEADING = "#   options"
 PLAIN = "as below"  # the row of the network that the recipe trains without further words
 WORD = r"--model\.backbone\.\w+=\S+"
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 @cache
 def model(recipe: str) -> dict[str, Any]:
     """The task's arguments in a recipe."""
-    return yaml.safe_load(find(recipe).read_text())["model"]["init_args"]
+    return yaml.safe_load(find_configuration(recipe).read_text())["model"]["init_args"]
 
 
 def family_of(recipe: str) -> type[SequentialBackbone]:
@@ -70,7 +70,7 @@ def family_of(recipe: str) -> type[SequentialBackbone]:
 
 def table(recipe: str) -> list[Row]:
     """The lines between the heading and the next empty comment."""
-    lines = find(recipe).read_text().splitlines()
+    lines = find_configuration(recipe).read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
     rows: list[Row] = []
     for line in lines[start : lines.index("#", start)]:
@@ -147,7 +147,7 @@ def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> No
     row = max(table(recipe), key=lambda row: len(row.words))
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find(recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    stored = yaml.safe_dump(yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6)
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
         network = parser.instantiate_classes(options).model.build(default_class_names(1000))
