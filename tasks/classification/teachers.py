@@ -83,7 +83,7 @@ class Teacher(ABC):
 
 
 class RunTeacher(Teacher):
-    """The best network of one of your runs. Its classes are matched by name; it may have others beside the student's.
+    """The best network of one of your runs. Classes are matched by name; the teacher may have more than the student.
 
     Args:
         run: folder of the run, e.g. ``runs/large``, or a checkpoint file.

@@ -76,10 +76,12 @@ def network(row: Row) -> Network:
     """What the command line makes of the recipe and the words, without values."""
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find_configuration(row.recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    stored = yaml.safe_dump(
+        yaml.safe_load(find_configuration(row.recipe).read_text())["model"], default_flow_style=True, width=10**6
+    )
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
-        return parser.instantiate_classes(options).model.build(list(LABEL_IDS)).eval()
+        return parser.instantiate_classes(options).model.build_network(list(LABEL_IDS)).eval()
 
 
 def test_every_row_of_the_papers_table_is_there_once() -> None:

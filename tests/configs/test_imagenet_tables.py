@@ -147,8 +147,10 @@ def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> No
     row = max(table(recipe), key=lambda row: len(row.words))
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    stored = yaml.safe_dump(
+        yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6
+    )
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
-        network = parser.instantiate_classes(options).model.build(default_class_names(1000))
+        network = parser.instantiate_classes(options).model.build_network(default_class_names(1000))
     assert parameters_of(network) == row.parameters
