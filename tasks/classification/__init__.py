@@ -1,4 +1,4 @@
-"""Classification: labelled images, crops and policies, accuracy and calibration, and the task for a network."""
+"""Image classification: data sets, augmentation, teachers, metrics, and the task that trains a network."""
 
 from .cifar import CifarClassification
 from .data import ClassificationDataModule

@@ -1,4 +1,4 @@
-"""Classification data: from folders of pictures to batches of uint8 images and classes."""
+"""The data module of classification: batches of uint8 images and class indices."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .transforms import Augmentation, CropAugmentation, Resize
 
 
 class ClassificationBatch(NamedTuple):
-    """What a step works on.
+    """Images and their classes, as a training step takes them.
 
     Attributes:
         images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: ``[N]`` int64, classes from 0.
-        indices: ``[N]``, which images of the split these are.
+        targets: ``[N]`` int64 class indices.
+        indices: ``[N]`` indices of the images in the split.
     """
 
     images: Tensor
@@ -43,9 +43,10 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
     """Data for :class:`ClassificationTask`; a data set of your own implements :meth:`read`.
 
     Args:
-        augmentation: augmentation of training images; None takes random crops and flips.
-        train_sizes: sides of square inputs to alternate between in training, e.g. ``[160, 192, 224]``. The batch size
-            follows the size, so that all steps cost about the same; ``batch_size`` is that at ``preprocessing.size``.
+        augmentation: augmentation of training images, e.g. ``ShiftAugmentation`` for images of 32×32 pixels. None takes
+            random crops and flips.
+        train_sizes: sides of square inputs to alternate between in training, e.g. ``[160, 192, 224]``. Smaller inputs
+            get larger batches, so that all steps cost about the same; ``batch_size`` holds at ``preprocessing.size``.
             None trains at that size only.
     """
 
@@ -64,13 +65,13 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
 
 
 class HoldoutClassification(ClassificationDataModule):
-    """Data that sets part of the training images aside for validation if there are no validation images.
+    """Data that validates on part of the training images if there are no validation images.
 
     A data set implements :attr:`has_val` and :meth:`read_stored`.
 
     Args:
-        val_fraction: fraction of every class to set aside, e.g. 0.1.
-        split_seed: decides which images these are; the same in every run unless you change it.
+        val_fraction: fraction of every class that is taken from training for validation, e.g. 0.1.
+        split_seed: seed that selects these images, e.g. 1 for another selection. It does not depend on ``seed``.
     """
 
     def __init__(self, *, val_fraction: float = 0.1, split_seed: int = 0, **options: Any) -> None:
@@ -80,11 +81,11 @@ class HoldoutClassification(ClassificationDataModule):
     @property
     @abstractmethod
     def has_val(self) -> bool:
-        """Whether there are images for validation only."""
+        """Whether the data set contains validation images."""
 
     @abstractmethod
     def read_stored(self, split: str) -> ClassificationSplit:
-        """Reads all of "train", "val" or "test"; "val" is requested only if :attr:`has_val`.
+        """Reads "train", "val" or "test" as stored; "val" is requested only if :attr:`has_val`.
 
         Raises:
             DataError: it is missing or invalid.

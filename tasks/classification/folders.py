@@ -1,4 +1,4 @@
-"""A folder for each class, as users have them: stray files among the pictures, folders within folders."""
+"""One folder per class, as users have them: with stray files among the images, and with nested folders."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from .split import ClassificationSplit, check_classes
 
 
 class FolderClassification(HoldoutClassification):
-    """A folder for each class; ``root/train``, ``root/val`` and ``root/test`` hold them, or ``root`` alone.
+    """One folder per class, in ``root/train``, ``root/val`` and ``root/test``, or in ``root`` itself.
 
     Args:
-        root: the folder.
-        train: folder in ``root`` to train on, "." for ``root`` itself; None takes "train" or "training" if there is
-            one, else ".".
-        val: folder to validate on; None takes "val", "valid" or "validation" if there is one, and else splits a share
-            off training's.
-        test: folder that ``litmobile test`` reads; None takes "test" or "testing".
-        classes: names of the classes in the order of their labels; None takes all of training's folders, sorted.
+        root: folder that contains the splits or the classes, e.g. ``data/pets``.
+        train: training folder in ``root``, e.g. ``images``; "." is ``root`` itself. None takes "train" or "training" if
+            one exists, else ".".
+        val: validation folder in ``root``. None takes "val", "valid" or "validation" if one exists, and otherwise
+            ``val_fraction`` of the training images.
+        test: folder for ``litmobile test``. None takes "test" or "testing".
+        classes: folder names in the order of the class indices, e.g. ``[cat, dog]``. None takes all training folders,
+            sorted by name.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or contradicts itself.
+        DataError: in ``setup``, if a folder is missing, or has other classes than training.
     """
 
     def __init__(
@@ -52,66 +53,66 @@ class FolderClassification(HoldoutClassification):
         return self.folder("val") is not None
 
     def folder(self, split: str) -> Path | None:
-        """Where the pictures of ``split`` are; None where there is no folder for "val" or "test"."""
-        given = self.folders[split]
-        if given is not None:
-            return self.root / given
-        found = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
-        return found[0] if found else self.root if split == "train" else None
+        """Folder of ``split``; None if there is none for "val" or "test"."""
+        name = self.folders[split]
+        if name is not None:
+            return self.root / name
+        existing = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
+        return existing[0] if existing else self.root if split == "train" else None
 
     def read_stored(self, split: str) -> ClassificationSplit:
         check_root(self.root)
         folder = self.folder(split)
         if folder is None:
             raise DataError(f"{self.root} has no folder {split}: name another with --data.{split}=FOLDER.")
-        return read_folders(folder, self.class_names or self.classes_of_training(), every_class=split == "train")
+        return read_folders(folder, self.class_names or self.read_train_classes(), require_all=split == "train")
 
-    def classes_of_training(self) -> tuple[str, ...]:
-        """Names of the folders that training has.
+    def read_train_classes(self) -> tuple[str, ...]:
+        """Names of the training folders.
 
         Raises:
-            DataError: they are not there, too few, or no classes but splits.
+            DataError: there are fewer than two, or they are splits instead of classes.
         """
         folder = self.folder("train")
         assert folder is not None
-        classes = class_folders(folder)
+        classes = list_class_folders(folder)
         splits = sorted({name for names in SPLIT_FOLDERS.values() for name in names} & set(classes))
         if splits and self.folders["train"] is None and folder == self.root:
             raise DataError(
-                f"{folder} has no folder train, but {' and '.join(splits)}, which are called as splits are: "
-                "name the folder to train on with --data.train=FOLDER."
+                f"{folder} has no folder train, but contains {' and '.join(splits)}: name the folder to train on with "
+                "--data.train=FOLDER."
             )
         check_classes(classes, folder)
         return classes
 
 
-def class_folders(folder: Path) -> tuple[str, ...]:
-    """Names of the folders in ``folder``, sorted; hidden ones are nobody's classes.
+def list_class_folders(folder: Path) -> tuple[str, ...]:
+    """Names of the folders in ``folder``, sorted, without hidden ones and those that programs create.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: ``folder`` does not exist.
     """
     check_root(folder)
     with os.scandir(folder) as entries:
         return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not stray_folder(entry.name)))
 
 
-def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> ClassificationSplit:
-    """Pictures of the folders in ``folder`` that are called as ``classes`` are, and of the folders in those.
+def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> ClassificationSplit:
+    """Lists the images in the class folders of ``folder``, nested folders included.
 
     Args:
-        folder: holds the folders.
-        classes: names of the classes in the order of their labels.
-        every_class: each of them must have a picture.
+        folder: contains one folder per class.
+        classes: names of the classes, in the order of their indices.
+        require_all: whether every class must have an image.
 
     Raises:
-        DataError: there is a folder that is no class, none for a class that must have one, or no picture in it.
+        DataError: a folder is not a class, a required class has no folder or no image, or there is no image at all.
     """
     known = set(classes)
-    strange = [name for name in class_folders(folder) if name not in known]
-    if strange:
+    unknown = [name for name in list_class_folders(folder) if name not in known]
+    if unknown:
         raise DataError(
-            f"{folder} holds the class {format_name(strange[0])}, which training does not know: its classes are "
+            f"{folder} contains the folder {format_name(unknown[0])}, which is not one of the training classes "
             f"{format_list(classes)}."
         )
     names: list[str] = []
@@ -120,14 +121,14 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Cla
     empty: list[str] = []
     for label, name in enumerate(classes):
         files = sorted(files_below(folder / name))
-        pictures = [file for file in files if is_picture(file.rpartition("/")[2])]
-        if every_class and not pictures:
-            raise DataError(f"{folder}/{format_name(name)} holds no pictures: fill the folder, or remove it.")
-        if not pictures:
+        images = [file for file in files if is_picture(file.rpartition("/")[2])]
+        if require_all and not images:
+            raise DataError(f"{folder}/{format_name(name)} contains no images: add some, or remove the folder.")
+        if not images:
             empty.append(name)
-        names += [f"{name}/{file}" for file in pictures]
-        labels += [label] * len(pictures)
-        if len(pictures) < len(files):
+        names += [f"{name}/{file}" for file in images]
+        labels += [label] * len(images)
+        if len(images) < len(files):
             stray += [f"{name}/{file}" for file in files if not is_picture(file.rpartition("/")[2])]
     with os.scandir(folder) as entries:
         stray += sorted(entry.name for entry in entries if entry.is_file())
@@ -139,6 +140,6 @@ def read_folders(folder: Path, classes: Sequence[str], every_class: bool) -> Cla
         classes=tuple(classes),
         notes=(
             *([no_pictures(folder, stray)] if stray else []),
-            *([f"{folder} holds no pictures of {format_list(empty)}, about which it says nothing."] if empty else []),
+            *([f"{folder} contains no images of {format_list(empty)}."] if empty else []),
         ),
     )

@@ -1,4 +1,4 @@
-"""ImageNet (ILSVRC 2012) as its users have it: a folder for each WordNet id, or validation as Kaggle packs it."""
+"""ImageNet (ILSVRC 2012): one folder per WordNet id, or the validation images as Kaggle packs them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...errors import DataError, format_name
 from ..files import check_root, format_list, is_picture, read_text
 from ..split import OnInvalid
 from .data import ClassificationDataModule
-from .folders import class_folders, read_folders
+from .folders import list_class_folders, read_folders
 from .lists import read_rows
 from .split import ClassificationSplit, check_classes
 
@@ -27,165 +27,161 @@ WORDNET_ID = re.compile(r"n\d{8}")
 
 
 class ImageNetClassification(ClassificationDataModule):
-    """ImageNet: ``root/train/n01440764/*.JPEG``, and ``root/val`` the same, or flat beside Kaggle's lists.
+    """ImageNet: ``root/train/n01440764/*.JPEG``, and ``root/val`` likewise, or flat with Kaggle's list of labels.
 
-    ``root`` may be what Kaggle's archive unpacks to as well, with the pictures in ILSVRC/Data/CLS-LOC. Classes are in
-    the order of their WordNet ids, as published weights have them; they are called by the words of
-    LOC_synset_mapping.txt, if that is beside train and val or up to three folders above, and else by their ids. A flat
-    val needs LOC_val_solution.csv in such a place.
+    Class indices follow the sorted WordNet ids, as in published weights. Class names are the words in
+    LOC_synset_mapping.txt if this file is beside ``train``, or up to three folders above; otherwise they are the ids. A
+    flat ``val`` needs LOC_val_solution.csv in one of these folders.
 
     Args:
-        root: the folder.
+        root: folder that contains ``train`` and ``val``, or the folder that Kaggle's archive unpacks to, which contains
+            them in ILSVRC/Data/CLS-LOC.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or contradicts itself.
+        DataError: in ``setup``, if a folder, an image or a label is missing.
     """
 
-    def __init__(
-        self,
-        root: str,
-        **options: Any,
-    ) -> None:
+    def __init__(self, root: str, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser()
 
     def read(self, split: str) -> ClassificationSplit:
         if split == "test":
-            raise DataError("The labels of ImageNet's test pictures are not published: litmobile validate measures.")
-        base = find(self.root)
+            raise DataError("The test labels of ImageNet are not published: use litmobile validate instead.")
+        base = find_base(self.root)
         if not (base / split).is_dir():
-            raise DataError(f"{base} has no folder {split}, where ImageNet's pictures for it belong.")
+            raise DataError(f"{base} has no folder {split}, which should contain ImageNet's images.")
         words = read_words(base)
-        ids = wordnet_ids(base, words)
-        if split == "train" or class_folders(base / "val"):
-            found = read_folders(base / split, ids, every_class=split == "train")
+        ids = read_wordnet_ids(base, words)
+        if split == "train" or list_class_folders(base / "val"):
+            images = read_folders(base / split, ids, require_all=split == "train")
         else:
-            found = read_flat(base, ids, self.on_invalid)
-        return replace(found, classes=class_names(ids, words))
+            images = read_flat(base, ids, self.on_invalid)
+        return replace(images, classes=name_classes(ids, words))
 
 
-def find(root: Path) -> Path:
-    """The folder at or in ``root`` that holds train or val."""
+def find_base(root: Path) -> Path:
+    """Returns the folder at or in ``root`` that contains train or val."""
     check_root(root)
     for base in (root, root / KAGGLE, root / "Data/CLS-LOC"):
         if (base / "train").is_dir() or (base / "val").is_dir():
             return base
     raise DataError(
-        f"{root} holds neither train nor val, and no {KAGGLE} with these: pass ImageNet's folder with "
-        f"--data.root=FOLDER."
+        f"{root} contains neither train nor val, nor {KAGGLE} with these: pass ImageNet's folder with "
+        "--data.root=FOLDER."
     )
 
 
-def beside(base: Path, name: str) -> Path | None:
-    """The file ``name`` in ``base`` or up to three folders above."""
+def find_list(base: Path, name: str) -> Path | None:
+    """Returns the file ``name`` in ``base`` or up to three folders above, if there is one."""
     folders = [base, *base.absolute().parents[:3]]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def read_words(base: Path) -> dict[str, str]:
-    """The words that each WordNet id stands for, where there is a list of them."""
-    file = beside(base, MAPPING)
+    """Reads the words for each WordNet id; empty if there is no list of them."""
+    file = find_list(base, MAPPING)
     words: dict[str, str] = {}
     for number, line in enumerate(read_text(file).splitlines() if file else (), start=1):
         key, _, value = line.strip().partition(" ")
         if line.strip() and not (WORDNET_ID.fullmatch(key) and value.strip()):
-            raise DataError(f"{file}, line {number}: {line.strip()!r} is no WordNet id and words, as n01440764 tench.")
+            raise DataError(f"{file}, line {number}: {line.strip()!r} is not an id and words, such as n01440764 tench.")
         if line.strip():
             words[key] = value.strip()
     return words
 
 
-def wordnet_ids(base: Path, words: dict[str, str]) -> tuple[str, ...]:
-    """The classes, sorted: folders of train; where there is no train, ids of the list, or else folders of val.
+def read_wordnet_ids(base: Path, words: dict[str, str]) -> tuple[str, ...]:
+    """The classes, sorted: the folders of train; without train, the ids in the list of words, or the folders of val.
 
     Raises:
-        DataError: folders are called otherwise, or are not there.
+        DataError: a folder is not named by a WordNet id, or there are no folders.
     """
     folder = base / "train" if (base / "train").is_dir() else base / "val"
     if folder.name == "val" and words:
         return tuple(sorted(words))
-    names = class_folders(folder)
-    strange = [name for name in names if not WORDNET_ID.fullmatch(name)]
-    if strange:
+    names = list_class_folders(folder)
+    other = [name for name in names if not WORDNET_ID.fullmatch(name)]
+    if other:
         raise DataError(
-            f"{folder} holds the folder {format_name(strange[0])}, which is no WordNet id such as n01440764: folders "
-            "called otherwise are for FolderClassification."
+            f"{folder} contains the folder {format_name(other[0])}, but a WordNet id such as n01440764 is expected: "
+            "read other folders with --data=FolderClassification."
         )
-    packed = [file for file in files_in(folder) if file.endswith(".tar")]
-    if packed and not names:
+    archives = [file for file in list_files(folder) if file.endswith(".tar")]
+    if archives and not names:
         raise DataError(
-            f"{folder} holds {len(packed)} archives such as {packed[0]} and no folders: unpack each into a folder of "
-            "its name."
+            f"{folder} contains no folders but {len(archives)} archives such as {archives[0]}: unpack each into a "
+            "folder of its name."
         )
     check_classes(names, folder)
     return names
 
 
-def class_names(ids: Sequence[str], words: dict[str, str]) -> tuple[str, ...]:
-    """Words of each id, with the id behind them where several classes, as the two cranes, have the same words."""
+def name_classes(ids: Sequence[str], words: dict[str, str]) -> tuple[str, ...]:
+    """The words of each id, followed by the id if several classes have the same words, as the two cranes do."""
     names = [words.get(key, key) for key in ids]
     counts = Counter(names)
     return tuple(f"{name} ({key})" if counts[name] > 1 else name for key, name in zip(ids, names, strict=True))
 
 
-def files_in(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """Names of the files in ``folder``, sorted."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_file())
 
 
 def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> ClassificationSplit:
-    """Validation pictures in one folder, labelled by Kaggle's list.
+    """Reads validation images in one folder, labelled by Kaggle's list.
 
     Raises:
-        DataError: there is no list, it names a class that training lacks, or list and folder have not the same
-            pictures; where ``on_invalid`` is "skip", those without label or file are left out and noted.
+        DataError: there is no list, it contains a class that training lacks, or an image without label or a label
+            without image; if ``on_invalid`` is "skip", the latter two are left out and noted.
     """
     folder = base / "val"
-    pictures = [name for name in files_in(folder) if is_picture(name)]
-    if not pictures:
-        raise DataError(f"{folder} holds no pictures.")
-    solution = beside(base, SOLUTION)
+    images = [name for name in list_files(folder) if is_picture(name)]
+    if not images:
+        raise DataError(f"{folder} contains no images.")
+    solution = find_list(base, SOLUTION)
     if solution is None:
         raise DataError(
-            f"{folder} holds pictures but no folders for classes, and there is no {SOLUTION} in {base} or up to three "
-            f"folders above to say what they show."
+            f"{folder} contains images but no class folders, so {SOLUTION} is needed in {base} or up to three folders "
+            "above."
         )
     labels = read_solution(solution, ids)
-    stems = {name: name.rpartition(".")[0] for name in pictures}
-    known = [name for name in pictures if stems[name] in labels]
-    unlabelled = [name for name in pictures if stems[name] not in labels]
+    stems = {name: name.rpartition(".")[0] for name in images}
+    labelled = [name for name in images if stems[name] in labels]
+    unlabelled = [name for name in images if stems[name] not in labels]
     missing = sorted(set(labels) - set(stems.values()))
     notes: list[str] = []
     if unlabelled:
         name = format_name(unlabelled[0])
-        notes.append(f"{folder} holds {len(unlabelled)} pictures that {solution} lacks, {name} among them.")
+        notes.append(f"{solution} lacks {len(unlabelled)} of {len(images)} images of {folder}, such as {name}.")
     if missing:
-        notes.append(f"{solution} lists {len(missing)} pictures that {folder} lacks, {missing[0]} among them.")
+        notes.append(f"{folder} lacks {len(missing)} of {len(labels)} images of {solution}, such as {missing[0]}.")
     if notes and on_invalid == "raise":
         raise DataError(notes[0])
     return ClassificationSplit(
         source=folder,
         folder=folder,
-        names=np.array(known, dtype=np.str_),
-        labels=np.array([labels[stems[name]] for name in known], dtype=np.int64),
+        names=np.array(labelled, dtype=np.str_),
+        labels=np.array([labels[stems[name]] for name in labelled], dtype=np.int64),
         classes=tuple(ids),
         notes=tuple(notes),
     )
 
 
 def read_solution(file: Path, ids: Sequence[str]) -> dict[str, int]:
-    """The label of every picture that Kaggle's list names, by its name without suffix.
+    """Reads the class index of every image in Kaggle's list, by its name without suffix.
 
-    A line is such as "ILSVRC2012_val_00048981,n03995372 85 1 499 272": picture, WordNet id and box, id and box, …
+    A line is such as "ILSVRC2012_val_00048981,n03995372 85 1 499 272": image, WordNet id and box, id and box, …
     """
-    numbers = {key: number for number, key in enumerate(ids)}
+    indices = {key: index for index, key in enumerate(ids)}
     labels: dict[str, int] = {}
     for line, image, prediction in zip(*read_rows(file, "ImageId", "PredictionString"), strict=True):
         key = prediction.split()[0]
-        if key not in numbers:
+        if key not in indices:
             raise DataError(
-                f"{file}, line {line}: the class {format_name(key)} is unknown to training: its classes are {format_list(ids)}."
+                f"{file}, line {line}: {format_name(key)} is not one of the training classes {format_list(ids)}."
             )
-        labels[image] = numbers[key]
+        labels[image] = indices[key]
     return labels

@@ -1,4 +1,4 @@
-"""Accuracy, the confusion matrix and calibration, from counts that add up over batches and processes."""
+"""Accuracy and confusion matrix by torchmetrics, mean recall and calibration error by us."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from ..drawing import confusion_table, format_figure
-from ..network import is_distributed
 
 TOP = 5
-BINS = 15  # of confidence, as in arXiv 1706.04599
-LINES = 20  # classes that a table to read has at most
+BINS = 15  # as in arXiv 1706.04599
+MAX_LINES = 20  # classes in a table as text
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,14 @@ class ClassificationResult:
     """Figures of one evaluation, 0 … 1.
 
     Attributes:
-        images: how many were evaluated.
-        top1: share of the images whose class has the greatest score.
-        top5: share whose class is among the five greatest; None where there are five classes or fewer.
-        mean_recall: mean over classes of the share of their images that were recognised; classes without images do not
-            count.
-        calibration_error: expected difference of confidence and accuracy over 15 bins of equal width (Guo et al. 2017,
-            arXiv 1706.04599, equation 3).
+        images: number of images.
+        top1: fraction of the images whose class has the highest score.
+        top5: fraction of the images whose class is among the five highest scores; None for five classes or fewer.
+        mean_recall: mean recall over the classes that have images.
+        calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017, arXiv 1706.04599,
+            equation 3).
         classes: names.
-        matrix: ``[C, C]`` images by class, down, and prediction, across.
+        matrix: confusion matrix ``[C, C]``: number of images by class (row) and prediction (column).
     """
 
     images: int
@@ -54,19 +54,19 @@ class ClassificationResult:
         }
 
     def per_class(self) -> dict[str, dict[str, float | int | None]]:
-        """Of every class: images, recall, and precision; None for what no image says anything about."""
-        right, there, said = self.matrix.diagonal(), self.matrix.sum(1), self.matrix.sum(0)
+        """Images, recall and precision of each class; None where there are no images to compute them from."""
+        correct, images, predicted = self.matrix.diagonal(), self.matrix.sum(1), self.matrix.sum(0)
         return {
             name: {
-                "images": int(there[k]),
-                "recall": float(right[k] / there[k]) if there[k] else None,
-                "precision": float(right[k] / said[k]) if said[k] else None,
+                "images": int(images[k]),
+                "recall": float(correct[k] / images[k]) if images[k] else None,
+                "precision": float(correct[k] / predicted[k]) if predicted[k] else None,
             }
             for k, name in enumerate(self.classes)
         }
 
     def confusions(self) -> list[tuple[str, str, int]]:
-        """What was taken for what and how often, the most frequent first."""
+        """Class, wrong prediction and number of images, the most frequent first."""
         wrong = self.matrix - np.diag(self.matrix.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
@@ -85,20 +85,43 @@ class ClassificationResult:
         lines = [f"{name:<{width}}  {format_figure(value)}" for name, value in self.figures.items()]
         lines += ["", f"{'':<{width}}  recall  precision  images"]
         rows = sorted(self.per_class().items(), key=lambda row: -1.0 if row[1]["recall"] is None else row[1]["recall"])
-        if len(rows) > LINES:
-            lines[-1] += f"  (the {LINES} of {len(rows)} classes that are recognised worst)"
-        for name, row in rows[:LINES]:
+        if len(rows) > MAX_LINES:
+            lines[-1] += f"  (the {MAX_LINES} of {len(rows)} classes with the lowest recall)"
+        for name, row in rows[:MAX_LINES]:
             recall, precision = format_figure(row["recall"]), format_figure(row["precision"])
             lines.append(f"{name:<{width}}  {recall:>6}  {precision:>9}  {row['images']:>6}")
         worst = self.confusions()[:5]
         if worst:
-            lines += ["", "most often confused"]
-            lines += [f"{count:>6} × {truth} taken for {taken}" for truth, taken, count in worst]
+            lines += ["", "most frequent confusions"]
+            lines += [f"{count:>6} × {truth} predicted as {predicted}" for truth, predicted, count in worst]
         return "\n".join(lines)
 
 
+class CalibrationError(Metric):
+    """Expected calibration error over bins of equal width, which does not keep every score as torchmetrics' does."""
+
+    bins: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # number of images, of correct ones, and sum of confidences per bin; doubles count exactly
+        self.add_state("bins", torch.zeros(3, BINS, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, confidence: Tensor, is_correct: Tensor) -> None:
+        """Adds a batch of confidences ``[N]``, 0 … 1, and whether the predictions were correct, ``[N]``."""
+        confidence = confidence.double()
+        # a bin contains its upper bound, as in the paper
+        bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
+        self.bins.index_add_(1, bins, torch.stack((torch.ones_like(confidence), is_correct.double(), confidence)))
+
+    def compute(self) -> Tensor:
+        """Sum over bins of the difference between correct images and confidence, divided by the number of images."""
+        images, correct, confidence = self.bins
+        return (correct - confidence).abs().sum() / images.sum().clamp(min=1)
+
+
 class ClassificationEvaluator:
-    """Counts predictions batch by batch; what it keeps does not grow with the number of images.
+    """Counts predictions batch by batch. Its memory does not grow with the number of images.
 
     Args:
         classes: names of the classes.
@@ -107,52 +130,43 @@ class ClassificationEvaluator:
 
     def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
         self.classes = tuple(classes)
-        count = len(self.classes)
-        self.matrix = torch.zeros(count * count, dtype=torch.int64, device=device)
-        self.near = torch.zeros((), dtype=torch.int64, device=device)  # images whose class is among the top five
-        # images, right ones and the sum of confidence of each bin; doubles count exactly, and confidence well enough
-        self.bins = torch.zeros(3, BINS, dtype=torch.float64, device=device)
+        options: dict[str, Any] = {"num_classes": len(self.classes), "validate_args": False}
+        self.matrix = MulticlassConfusionMatrix(**options).to(device)
+        # in double precision, since float32 rounds the quotient
+        self.top1 = MulticlassAccuracy(average="micro", **options).set_dtype(torch.float64).to(device)
+        self.top5 = MulticlassAccuracy(average="micro", top_k=TOP, **options).set_dtype(torch.float64).to(device)
+        self.calibration_error = CalibrationError().to(device)
         self._result: ClassificationResult | None = None
 
     def add(self, scores: Tensor, labels: Tensor) -> None:
-        """Takes a batch.
+        """Adds a batch.
 
         Args:
             scores: ``[N, C]`` in 0 … 1.
-            labels: ``[N]`` classes from 0.
+            labels: ``[N]`` class indices.
         """
         self._result = None
-        best = scores.topk(min(TOP, len(self.classes)), dim=1)
-        predicted, confidence = best.indices[:, 0], best.values[:, 0].double()
-        right = predicted == labels
-        self.matrix.index_add_(0, labels * len(self.classes) + predicted, torch.ones_like(labels))
-        self.near += (best.indices == labels[:, None]).any(1).sum()
-        # a bin holds its upper bound, as in the paper
-        bins = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
-        values = torch.stack((torch.ones_like(confidence), right.double(), confidence))
-        self.bins.index_add_(1, bins, values)
+        best = scores.topk(min(TOP, len(self.classes)))  # breaks ties as the top five do
+        confidence, predicted = best.values[:, 0], best.indices[:, 0]
+        self.matrix.update(predicted, labels)
+        self.top1.update(predicted, labels)
+        if len(self.classes) > TOP:
+            self.top5.update(scores, labels)
+        self.calibration_error.update(confidence, predicted == labels)
 
     def compute(self) -> ClassificationResult:
-        """The figures over all images of all processes; the result is kept."""
+        """Returns the figures over all images of all processes, and keeps them until the next :meth:`add`."""
         if self._result is None:
-            self._result = self._compute()
+            matrix = self.matrix.compute().cpu().numpy()
+            images = matrix.sum(1)
+            recalls = matrix.diagonal()[images > 0] / images[images > 0]
+            self._result = ClassificationResult(
+                images=int(images.sum()),
+                top1=self.top1.compute().item(),
+                top5=self.top5.compute().item() if len(self.classes) > TOP else None,
+                mean_recall=float(recalls.mean()) if len(recalls) else 0.0,
+                calibration_error=self.calibration_error.compute().item(),
+                classes=self.classes,
+                matrix=matrix,
+            )
         return self._result
-
-    def _compute(self) -> ClassificationResult:
-        matrix, near, bins = self.matrix.clone(), self.near.clone(), self.bins.clone()
-        if is_distributed():
-            for counts in (matrix, near, bins):
-                distributed.all_reduce(counts)
-        table = matrix.view(len(self.classes), -1).cpu().numpy()
-        images, there = int(table.sum()), table.sum(1)
-        recalls = table.diagonal()[there > 0] / there[there > 0]
-        number, right, confidence = bins.cpu().numpy()
-        return ClassificationResult(
-            images=images,
-            top1=float(table.trace() / max(1, images)),
-            top5=float(near.item() / max(1, images)) if len(self.classes) > TOP else None,
-            mean_recall=float(recalls.mean()) if len(recalls) else 0.0,
-            calibration_error=float(np.abs(right - confidence).sum() / max(1, number.sum())),
-            classes=self.classes,
-            matrix=table,
-        )

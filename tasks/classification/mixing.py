@@ -1,4 +1,4 @@
-"""Mixup and CutMix: images of a batch mixed in pairs, and their classes in the same shares."""
+"""Mixup and CutMix: each image of a batch is mixed with another, and the targets in the same proportion."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from ...errors import UserError
 
 
 class Mixing:
-    """Mixes every image of a batch with its neighbour.
+    """Mixes every image of a batch with the one before it.
 
-    Mixup blends whole images (Zhang et al. 2017, arXiv 1710.09412); CutMix lays a part of one over the other (Yun et
-    al. 2019, arXiv 1905.04899). Where both are asked for, a batch gets either with equal chance.
+    Mixup blends whole images (Zhang et al. 2017, arXiv 1710.09412). CutMix pastes a rectangle of one onto the other
+    (Yun et al. 2019, arXiv 1905.04899). With both, each batch gets one of them, with equal probability.
 
     Args:
-        mixup: α of the Beta distribution that mixup's shares are drawn from; 0 for no mixup.
-        cutmix: α for the shares of CutMix's areas; 0 for no CutMix.
+        mixup: α of the Beta distribution of mixup's proportions, e.g. 0.2; 0 for no mixup.
+        cutmix: α of the Beta distribution of CutMix's areas, e.g. 1.0; 0 for no CutMix.
     """
 
     def __init__(self, mixup: float = 0.0, cutmix: float = 0.0) -> None:
         for name, alpha in (("mixup", mixup), ("cutmix", cutmix)):
             if not 0 <= alpha < float("inf"):
-                raise UserError(f"{name} must be 0 or the α of a Beta distribution, not {alpha}.")
-        self.kinds = [(mix, alpha) for mix, alpha in ((mixed_up, mixup), (cut_and_mixed, cutmix)) if alpha]
+                raise UserError(f"{name} must be 0 or the positive α of a Beta distribution, not {alpha}.")
+        self.kinds = [(mix, alpha) for mix, alpha in ((apply_mixup, mixup), (apply_cutmix, cutmix)) if alpha]
 
-    def __call__(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """Mixes a batch; what is random is drawn from PyTorch's global generator.
+    def __call__(self, images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+        """Mixes a batch. Random numbers come from PyTorch's global generator.
 
         Args:
             images: ``[N, 3, H, W]`` uint8.
-            labels: ``[N]`` classes from 0.
-            classes: how many there are.
+            labels: ``[N]`` class indices.
+            num_classes: number of classes.
 
         Returns:
-            Images, uint8 or floats in 0 … 1, and shares of classes ``[N, classes]`` that sum to 1; where no mixing was
-            asked for, images and labels as they are.
+            Images, uint8 or floats in 0 … 1, and targets ``[N, num_classes]`` that sum to 1. Without mixing, images and
+            labels unchanged.
         """
         if not self.kinds:
             return images, labels
         kind = int(torch.randint(len(self.kinds), ())) if len(self.kinds) > 1 else 0
         mix, alpha = self.kinds[kind]
-        images, share = mix(images, float(Beta(alpha, alpha).sample()))
-        own = F.one_hot(labels, classes).float()
-        return images, torch.lerp(own.roll(1, 0), own, share)
+        images, own_share = mix(images, float(Beta(alpha, alpha).sample()))
+        targets = F.one_hot(labels, num_classes).float()
+        return images, torch.lerp(targets.roll(1, 0), targets, own_share)
 
 
-def mixed_up(images: Tensor, share: float) -> tuple[Tensor, float]:
-    """``share`` of every image, and the rest of its neighbour's; floats in 0 … 1, and the share."""
+def apply_mixup(images: Tensor, own_share: float) -> tuple[Tensor, float]:
+    """Blends ``own_share`` of every image with the rest of the one before it; floats in 0 … 1, and ``own_share``."""
     images = images.float() / 255
-    return torch.lerp(images.roll(1, 0), images, share), share
+    return torch.lerp(images.roll(1, 0), images, own_share), own_share
 
 
-def cut_and_mixed(images: Tensor, share: float) -> tuple[Tensor, float]:
-    """About ``share`` of every image, the rest hidden by its neighbour's pixels; and the share that is really seen."""
+def apply_cutmix(images: Tensor, own_share: float) -> tuple[Tensor, float]:
+    """Keeps about ``own_share`` of every image under a rectangle of the one before it; images and the exact share."""
     height, width = images.shape[2:]
-    middle = torch.rand(2).tolist()
+    center = torch.rand(2).tolist()
     (top, bottom), (left, right) = (
-        extent(where, size, (1 - share) ** 0.5) for where, size in zip(middle, (height, width), strict=True)
+        clip_extent(middle, size, (1 - own_share) ** 0.5) for middle, size in zip(center, (height, width), strict=True)
     )
     mixed = images.clone()
     mixed[:, :, top:bottom, left:right] = images.roll(1, 0)[:, :, top:bottom, left:right]
     return mixed, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def extent(middle: float, size: int, share: float) -> tuple[int, int]:
-    """Start and end in pixels of ``share`` of ``size`` around ``middle``, a share itself, cut at both ends."""
+def clip_extent(middle: float, size: int, share: float) -> tuple[int, int]:
+    """Start and end pixel of ``share`` of ``size`` around ``middle``, which is in 0 … 1; clipped to 0 … ``size``."""
     half = share * size / 2
     return max(0, round(middle * size - half)), min(size, round(middle * size + half))

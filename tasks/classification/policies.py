@@ -1,4 +1,4 @@
-"""Policies: which operations an image goes through, and how strongly; by few numbers or none, nothing is learned."""
+"""RandAugment and TrivialAugment: random operations with few parameters or none, and nothing to learn."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from . import operations as op
 class Policy(ABC):
     """Random operations on the network's input, after crop and flip.
 
-    All randomness comes from ``random``, so that a seed repeats and workers differ.
+    All random numbers come from ``random``, so that a seed gives the same image in any worker.
     """
 
     @abstractmethod
     def __call__(self, image: Image, fill: Colour, random: Generator) -> Image:
-        """Image ``[H, W, 3]`` uint8 → another of the same size, contiguous.
+        """Image ``[H, W, 3]`` uint8 → contiguous image of the same size.
 
         Args:
-            image: contiguous; it is left as it is, and may be what is given back.
-            fill: colour of what comes in from outside the image.
-            random: where all draws come from.
+            image: contiguous; it is not modified, but may be returned.
+            fill: colour of pixels that come from outside the image.
+            random: source of all random numbers.
         """
 
 
 class Choice(NamedTuple):
-    """An operation and how strongly it may be applied.
+    """An operation and the range of its magnitude.
 
     Attributes:
-        operation: what is done.
-        weakest: its magnitude in the first bin; 0 where it has none.
-        strongest: its magnitude in the last bin.
-        signed: whether the magnitude is negated half of the times.
+        operation: function of image, magnitude and fill colour.
+        weakest: magnitude in the first bin; 0 for operations without one.
+        strongest: magnitude in the last bin.
+        signed: whether the magnitude is negated with probability 0.5.
     """
 
     operation: op.Operation
@@ -46,14 +46,14 @@ class Choice(NamedTuple):
     signed: bool = False
 
     def apply(self, image: Image, share: float, fill: Colour, random: Generator) -> Image:
-        """Does it with the magnitude at a ``share`` of the way from the weakest to the strongest."""
+        """Applies the operation with the magnitude at ``share``, 0 … 1, between the weakest and the strongest."""
         magnitude = self.weakest + share * (self.strongest - self.weakest)
         if self.signed and random.random() < 0.5:
             magnitude = -magnitude
         return self.operation(image, magnitude, fill)
 
 
-#: arXiv 1909.13719, figure 2, with the ranges of torchvision's RandAugment
+#: operations of arXiv 1909.13719, figure 2, with the ranges of torchvision's RandAugment
 MODERATE = (
     Choice(op.identity),
     Choice(op.shear_x, 0.0, 0.3, signed=True),
@@ -71,7 +71,7 @@ MODERATE = (
     Choice(op.equalize),
 )
 
-#: the wide space of arXiv 2103.10158, with the ranges of torchvision's TrivialAugmentWide
+#: wide search space of arXiv 2103.10158, with the ranges of torchvision's TrivialAugmentWide
 WIDE = (
     Choice(op.identity),
     Choice(op.shear_x, 0.0, 0.99, signed=True),
@@ -91,11 +91,11 @@ WIDE = (
 
 
 class RandAugment(Policy):
-    """Some operations one after the other, each drawn from 14, all of one magnitude (arXiv 1909.13719).
+    """A few operations in a row, each drawn from 14, all with the same magnitude (arXiv 1909.13719).
 
     Args:
-        operations: how many an image goes through; the paper's N.
-        magnitude: bin of their magnitude, from 0, the weakest, to ``bins`` − 1; the paper's M.
+        operations: number of operations per image, N in the paper, e.g. 2.
+        magnitude: bin of their magnitude, M in the paper: 0, the weakest, to ``bins`` − 1, e.g. 9 of 31.
         bins: number of magnitudes that each range is divided into.
     """
 
@@ -104,7 +104,7 @@ class RandAugment(Policy):
         if operations < 1:
             raise UserError(f"operations must be at least 1, not {operations}.")
         if not 0 <= magnitude < bins:
-            raise UserError(f"magnitude must be in 0 … {bins - 1}, one of {bins} bins, not {magnitude}.")
+            raise UserError(f"magnitude must be one of {bins} bins, 0 … {bins - 1}, not {magnitude}.")
         self.operations = operations
         self.magnitude = magnitude
         self.bins = bins
@@ -116,7 +116,7 @@ class RandAugment(Policy):
 
 
 class TrivialAugment(Policy):
-    """One operation of 14, of a magnitude drawn from a wide range; nothing to tune (arXiv 2103.10158).
+    """One of 14 operations, with a magnitude drawn from a wide range; it needs no tuning (arXiv 2103.10158).
 
     Args:
         bins: number of magnitudes that each range is divided into.
@@ -132,6 +132,6 @@ class TrivialAugment(Policy):
 
 
 def check_bins(bins: int) -> None:
-    """Raises ValueError where there is no way from a weakest to a strongest bin."""
+    """Raises UserError unless there is a weakest and a strongest bin."""
     if bins < 2:
         raise UserError(f"bins must be at least 2, not {bins}.")

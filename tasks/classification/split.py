@@ -29,14 +29,14 @@ class ClassificationSplit(Split):
 
     Attributes:
         labels: ``[I]`` int64 class indices.
-        pixels: ``[I, H, W, 3]`` uint8 RGB if the source contains pixels instead of image files.
+        pixels: ``[I, H, W, 3]`` uint8 RGB if the source contains pixels instead of image files, otherwise None.
     """
 
     labels: NDArray[np.int64]
     pixels: NDArray[np.uint8] | None = None
 
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB, rotated as its EXIF orientation says; the caller may change it."""
+        """Image ``index``, ``[H, W, 3]`` uint8 RGB, rotated by its EXIF orientation; the caller may modify it."""
         return super().image(index) if self.pixels is None else self.pixels[index].copy()
 
     def sample(self, index: int) -> Sample:
@@ -60,19 +60,19 @@ class ClassificationSplit(Split):
 
 
 def check_classes(classes: Sequence[str], source: Path | str) -> None:
-    """Raises DataError unless there are two classes at least, each named once."""
+    """Raises DataError unless there are at least two classes with distinct names."""
     if len(classes) < 2:
-        found = f"one class alone, {format_name(classes[0])}" if classes else "no classes"
-        raise DataError(f"{source} holds {found}: a classifier needs two at least.")
-    twice = [name for name, count in Counter(classes).items() if count > 1]
-    if twice:
-        raise DataError(f"{source} names the class {format_name(twice[0])} twice.")
+        found = f"only one class, {format_name(classes[0])}" if classes else "no classes"
+        raise DataError(f"{source} contains {found}: a classifier needs at least two.")
+    duplicates = [name for name, count in Counter(classes).items() if count > 1]
+    if duplicates:
+        raise DataError(f"{source} contains the class {format_name(duplicates[0])} twice.")
 
 
 def divide_by_class(
     split: ClassificationSplit, fraction: float, seed: int
 ) -> tuple[ClassificationSplit, ClassificationSplit]:
-    """Divides ``split`` in two; the second part has about ``fraction`` of every class, drawn by ``seed`` alone.
+    """Divides ``split`` in two. The second part has about ``fraction`` of every class; it depends only on ``seed``.
 
     Raises:
         DataError: a class has only one image.
@@ -84,9 +84,7 @@ def divide_by_class(
         if not len(rows):
             continue
         if len(rows) == 1:
-            raise DataError(
-                f"{split.source} has 1 image of {format_name(name)}, too few to set some aside for validation."
-            )
+            raise DataError(f"{split.source} has 1 image of {format_name(name)}, too few for training and validation.")
         count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         second[random.permutation(rows)[:count]] = True
     note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation."

@@ -1,4 +1,4 @@
-"""Image classification: any backbone under a classifier, evaluated by accuracy and calibration."""
+"""The classification task: training with mixup and distillation, evaluation by accuracy and calibration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClassificationTask(Task):
         preprocessing: how images become the network's input.
         mixup: α of mixup, e.g. 0.2, see :class:`.mixing.Mixing`; 0 for none.
         cutmix: α of CutMix, e.g. 1.0; 0 for none.
-        teacher: a trained classifier whose predictions are learned beside the labels.
+        teacher: a trained classifier to distil from, e.g. ``RunTeacher``. None trains on the labels only.
     """
 
     role = "classification"
@@ -60,7 +60,9 @@ class ClassificationTask(Task):
         images, targets = self._mixing(batch.images, batch.targets, len(self.network.classes))
         output = self.network(images)
         terms = self.network.head.loss(output, targets)
-        return terms if self._teacher is None else self._teacher.terms(terms, output, self._teacher.answer(images))
+        if self._teacher is None:
+            return terms
+        return self._teacher.add_distillation(terms, output, self._teacher.predict(images))
 
     def start_evaluation(self, split: str) -> None:
         self.data()

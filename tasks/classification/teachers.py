@@ -1,4 +1,4 @@
-"""Teachers: trained classifiers whose answers a smaller one learns to give (Hinton et al. 2015, arXiv 1503.02531)."""
+"""Knowledge distillation: a student learns a teacher's predictions (Hinton et al. 2015, arXiv 1503.02531)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from ..network import load
 
 
 class Teacher(ABC):
-    """Gives the student logits to learn from, for the images that it sees.
+    """Predicts logits for the images of a training step, which the student learns together with the labels.
 
-    The teacher is no part of the student's network: neither its checkpoints nor its averages hold it.
+    The teacher is not part of the student's network, and neither checkpoints nor the EMA contain it.
 
     Args:
-        temperature: that both distributions are softened by before they are compared.
-        distillation_weight: of the distillation in the loss; the true classes have the rest.
-        size: side in pixels of square images that the teacher wants; None gives it the student's images.
+        temperature: divides the logits of teacher and student before they are compared, e.g. 4; higher values weigh the
+            less probable classes more.
+        distillation_weight: weight of the distillation loss, in (0, 1]; the loss on the labels has the rest.
+        size: side in pixels of the square images that the teacher takes, e.g. 288. None gives it the student's images.
     """
 
-    def __init__(self, temperature: float, distillation_weight: float, size: int | None) -> None:
+    def __init__(self, *, temperature: float = 1.0, distillation_weight: float = 0.5, size: int | None = None) -> None:
         if not 0 < temperature < float("inf"):
             raise UserError(f"temperature must be positive and finite, not {temperature}.")
         if not 0 < distillation_weight <= 1:
-            raise UserError(f"share must be in 0 … 1, 0 not included, not {distillation_weight}.")
+            raise UserError(f"distillation_weight must be greater than 0 and at most 1, not {distillation_weight}.")
         if size is not None and size < 32:
             raise UserError(f"A teacher's size must be at least 32 pixels, not {size}.")
         self.temperature = temperature
@@ -45,8 +46,8 @@ class Teacher(ABC):
         """Loads the teacher onto ``device``, for a student of ``classes``.
 
         Raises:
-            TaskError: it does not know these classes.
-            WeightsError: there is no such teacher.
+            TaskError: the teacher does not know these classes.
+            WeightsError: its weights cannot be found or read.
         """
 
     @abstractmethod
@@ -54,17 +55,17 @@ class Teacher(ABC):
         """Images ``[N, 3, H, W]`` in 0 … 1 → logits ``[N, C]`` in the order of the student's classes."""
 
     @torch.no_grad()
-    def answer(self, images: Tensor) -> Tensor:
-        """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1, as the student gets them → logits ``[N, C]``."""
+    def predict(self, images: Tensor) -> Tensor:
+        """The student's images ``[N, 3, H, W]``, uint8 or floats in 0 … 1 → logits ``[N, C]``."""
         images = images if images.is_floating_point() else images.float() / 255
         if self.size is not None and images.shape[2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
         return full_precision(self.logits(images))
 
-    def terms(self, loss: dict[str, Tensor], student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
-        """The terms of the student's ``loss`` beside the divergence of both softened distributions.
+    def add_distillation(self, loss: dict[str, Tensor], student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+        """Weighs the terms of the student's ``loss``, and adds the KL divergence of the softened distributions.
 
-        The divergence is multiplied by the square of the temperature, which its gradients are divided by (section 2.1).
+        The divergence is multiplied by the squared temperature, which its gradients are divided by (section 2.1).
 
         Args:
             loss: terms by name.
@@ -77,35 +78,28 @@ class Teacher(ABC):
             reduction="batchmean",
             log_target=True,
         )
-        distillation = self.distillation_weight * self.temperature**2 * divergence
-        return {name: (1 - self.distillation_weight) * term for name, term in loss.items()} | {
-            "distillation": distillation
-        }
+        terms = {name: (1 - self.distillation_weight) * term for name, term in loss.items()}
+        return terms | {"distillation": self.distillation_weight * self.temperature**2 * divergence}
 
 
 class RunTeacher(Teacher):
-    """The best network of one of your runs.
+    """The best network of one of your runs. Classes are matched by name; the teacher may have more than the student.
 
     Args:
-        run: its folder, or a checkpoint file. Classes are matched by name; those that the student lacks are left out.
-        temperature: see :class:`Teacher`, as for the rest.
-        distillation_weight: of the distillation in the loss.
-        size: of the images that it wants, in pixels.
+        run: folder of the run, e.g. ``runs/large``, or a checkpoint file.
     """
 
-    def __init__(
-        self, run: str, temperature: float = 1.0, distillation_weight: float = 0.5, size: int | None = None
-    ) -> None:
-        super().__init__(temperature, distillation_weight, size)
+    def __init__(self, run: str, **options: Any) -> None:
+        super().__init__(**options)
         self.run = Path(run).expanduser()
 
     def prepare(self, classes: Sequence[str], device: torch.device) -> None:
         network = load(self.run)
         if network.head.role != "classification":
-            raise TaskError(f"The teacher {self.run} is no classifier: its head is {type(network.head).__name__}.")
-        lost = [name for name in classes if name not in network.classes]
-        if lost:
-            raise TaskError(f"The teacher {self.run} does not know the class {lost[0]}, which the data has.")
+            raise TaskError(f"The teacher {self.run} is not a classifier: its head is {type(network.head).__name__}.")
+        unknown = [name for name in classes if name not in network.classes]
+        if unknown:
+            raise TaskError(f"The teacher {self.run} does not know the class {unknown[0]} of the data.")
         self._rows = torch.tensor([network.classes.index(name) for name in classes], device=device)
         self._network = network.to(device)
 
@@ -114,25 +108,15 @@ class RunTeacher(Teacher):
 
 
 class TimmTeacher(Teacher):
-    """A classifier of timm's, whose classes have to be the student's in the same order, as ImageNet's sorted ones are.
+    """A classifier of timm. Its classes must be the student's, in the same order; ImageNet's sorted ids are.
 
     Args:
-        name: of the network, with or without the tag of published weights, such as "resnet50.a1_in1k".
-        weights: file to read its weights from; None downloads the published ones.
-        temperature: see :class:`Teacher`, as for the rest.
-        distillation_weight: of the distillation in the loss.
-        size: of the images that it wants, in pixels.
+        name: name in timm, with or without the tag of published weights, e.g. ``resnet50.a1_in1k``.
+        weights: file of its weights. None downloads the published ones.
     """
 
-    def __init__(
-        self,
-        name: str,
-        weights: str | None = None,
-        temperature: float = 1.0,
-        distillation_weight: float = 0.5,
-        size: int | None = None,
-    ) -> None:
-        super().__init__(temperature, distillation_weight, size)
+    def __init__(self, name: str, weights: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
         if not timm.is_model(name.partition(".")[0]):
             raise UserError(f"timm has no network {name!r}.")
         self.name = name
@@ -143,11 +127,11 @@ class TimmTeacher(Teacher):
         network = timm.create_model(self.name, num_classes=len(classes))
         try:
             network.load_state_dict(state)
-        except RuntimeError as error:  # which lists every tensor
-            source = self.weights or "what is published"
+        except RuntimeError as error:  # its message lists every tensor
+            source = self.weights or "the published weights"
             raise TaskError(
-                f"timm's {self.name} with {len(classes)} classes, which the data has, does not fit the weights of "
-                f"{source}: a teacher has to be trained on the student's classes."
+                f"timm's {self.name} with {len(classes)} classes, as many as the data has, does not fit {source}: a "
+                "teacher has to be trained on the student's classes."
             ) from error
         config = cast(dict[str, Any], network.pretrained_cfg)
         self._mean, self._std = (torch.tensor(config[k], device=device).view(3, 1, 1) for k in ("mean", "std"))

@@ -85,7 +85,7 @@ def test_it_takes_a_training_step_and_validates(
     model, data = config["model"]["init_args"], config["data"]
     size = [min(side, LARGEST) for side in model["preprocessing"]["size"]]
     words = [*words_for_data(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
-    if "sizes" in data["init_args"]:
+    if "train_sizes" in data["init_args"]:
         words.append(f"--data.train_sizes=[{LARGEST // 2},{LARGEST}]")
     if data["class_path"].endswith("Cityscapes"):
         words.append(f"--data.augmentation.crop=[{LARGEST},{LARGEST}]")

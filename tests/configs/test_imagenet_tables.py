@@ -23,7 +23,7 @@ from litmobile.tools.configurations import find_configuration, list_shipped
 from support.families import FAMILIES, on_meta, parameters_of
 
 RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]
-HEADING = "#   words to add"
+HEADING = "#   options"
 PLAIN = "as below"  # the row of the network that the recipe trains without further words
 WORD = r"--model\.backbone\.\w+=\S+"
 COLUMNS = r"(?P<top1>\d+\.\d) +(?:\d+\.\d+|–) +(?:\d+|–) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
@@ -147,8 +147,10 @@ def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> No
     row = max(table(recipe), key=lambda row: len(row.words))
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    stored = yaml.safe_dump(yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6)
+    stored = yaml.safe_dump(
+        yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6
+    )
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
-        network = parser.instantiate_classes(options).model.build(default_class_names(1000))
+        network = parser.instantiate_classes(options).model.build_network(default_class_names(1000))
     assert parameters_of(network) == row.parameters

@@ -61,7 +61,7 @@ def reading_ours(setting: Setting) -> Step:
     """Reads batches as a worker of ours does: uint8 images."""
     cv2.setNumThreads(0)
     keep_freed_memory()
-    split = read_folders(Path(make_image_folder().name), ("even", "odd"), every_class=True)
+    split = read_folders(Path(make_image_folder().name), ("even", "odd"), require_all=True)
     dataset, seeds = SplitDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
     collate_or_fail = CollateOrFail(collate)
 

@@ -1,4 +1,4 @@
-"""A folder for each class: what is read, what is left out by name, what is refused, and what is split off."""
+"""One folder per class: what is read, ignored, refused, and set aside for validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OneSentence = Callable[..., None]
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """A data set of two classes with three pictures to train on and one to validate on."""
+    """A data set of two classes with three training images and one validation image each."""
     root = tmp_path / "set"
     for name in ("cat", "dog"):
         for number in range(3):
@@ -33,7 +33,7 @@ def names(images: ClassificationSplit) -> list[str]:
     return images.names.tolist()
 
 
-def test_the_folders_are_the_classes_and_their_pictures_are_read(folders: Path) -> None:
+def test_folders_are_classes(folders: Path) -> None:
     images = FolderClassification(str(folders)).read("train")
     assert images.classes == ("cat", "dog")
     assert names(images) == ["cat/0.png", "cat/1.png", "cat/2.png", "dog/0.png", "dog/1.png", "dog/2.png"]
@@ -42,7 +42,7 @@ def test_the_folders_are_the_classes_and_their_pictures_are_read(folders: Path) 
     assert images.notes == ()
 
 
-def test_classes_can_be_given_in_another_order(folders: Path) -> None:
+def test_classes_can_have_another_order(folders: Path) -> None:
     data = FolderClassification(str(folders), classes=["dog", "cat"])
     data.setup("fit")
     assert data.classes == ("dog", "cat")
@@ -53,7 +53,7 @@ def test_classes_can_be_given_in_another_order(folders: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["A.JPG", "b.Jpeg", "with blank.png", "grün-ß.png", "two\nlines.png", "a.b.png", "deep/er/c.png", "日.png"]
 )
-def test_pictures_are_found_whatever_they_are_called(folders: Path, name: str) -> None:
+def test_images_are_found_under_any_name(folders: Path, name: str) -> None:
     write_picture(folders / "train" / "cat" / name, 200)
     images = FolderClassification(str(folders)).read("train")
     assert images.notes == ()
@@ -63,19 +63,19 @@ def test_pictures_are_found_whatever_they_are_called(folders: Path, name: str) -
     assert abs(int(images.image(index).mean()) - 200) < 3
 
 
-def test_names_that_are_no_utf_8_are_read(folders: Path) -> None:
+def test_names_that_are_not_utf_8_are_read(folders: Path) -> None:
     odd = os.fsencode(folders / "train" / "cat") + b"/\xff.png"
     try:
         Path(os.fsdecode(odd)).write_bytes((folders / "train" / "cat" / "0.png").read_bytes())
     except OSError:
-        pytest.skip("this file system takes UTF-8 alone")
+        pytest.skip("this file system accepts only UTF-8")
     images = FolderClassification(str(folders)).read("train")
     assert len(images) == 7
     assert all(images.image(k).shape == (8, 8, 3) for k in range(7))
 
 
 @pytest.mark.parametrize("name", [".hidden", ".ipynb_checkpoints", *STRAY_FOLDERS])
-def test_folders_that_programs_leave_behind_are_no_classes_and_are_not_looked_into(folders: Path, name: str) -> None:
+def test_folders_that_programs_create_are_ignored(folders: Path, name: str) -> None:
     write_picture(folders / "train" / name / "x.png")
     write_picture(folders / "train" / "cat" / name / "x.png")
     images = FolderClassification(str(folders)).read("train")
@@ -89,7 +89,7 @@ def test_other_folders_with_underscores_are_classes(folders: Path) -> None:
     assert "__background__" in FolderClassification(str(folders)).read("train").classes
 
 
-def test_files_that_are_no_pictures_are_counted_and_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_other_files_are_counted_and_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     train = folders / "train"
     write_empty(train / ".DS_Store", train / "cat" / "._0.png", train / "cat" / "Thumbs.db", train / "cat" / "a\nb.txt")
     (note,) = FolderClassification(str(folders)).read("train").notes
@@ -101,13 +101,13 @@ def test_files_that_are_no_pictures_are_counted_and_named(folders: Path, assert_
     assert len(images) == 6
 
 
-def test_one_file_that_is_no_picture_is_one(folders: Path) -> None:
+def test_a_single_other_file_is_in_the_singular(folders: Path) -> None:
     write_empty(folders / "train" / "list.txt")
     (note,) = FolderClassification(str(folders)).read("train").notes
     assert note == f"{folders / 'train'} holds 1 file that is no picture, left out: list.txt."
 
 
-def test_links_to_pictures_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
+def test_links_to_images_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
     elsewhere = write_picture(tmp_path / "elsewhere" / "far.png", 9).parent
     (folders / "train" / "emu").symlink_to(elsewhere)
     (folders / "train" / "cat" / "link.png").symlink_to(elsewhere / "far.png")
@@ -117,7 +117,7 @@ def test_links_to_pictures_and_folders_are_followed(folders: Path, tmp_path: Pat
     assert {"emu/far.png", "cat/link.png", "dog/more/far.png"} <= set(names(images))
 
 
-def test_links_that_lead_back_are_not_followed(folders: Path) -> None:
+def test_circular_links_are_not_followed(folders: Path) -> None:
     (folders / "train" / "cat" / "again").symlink_to(folders / "train" / "cat")
     inner = folders / "train" / "dog" / "inner"
     inner.mkdir()
@@ -131,7 +131,7 @@ def refused(data: FolderClassification, stage: str = "fit") -> DataError:
     return caught.value
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     assert_one_sentence(refused(FolderClassification(str(tmp_path / "no"))), tmp_path / "no", "--data.root")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
     file = tmp_path / "set.zip"
@@ -139,24 +139,24 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, assert_one_sentence
     assert_one_sentence(refused(FolderClassification(str(file))), file)
 
 
-def test_a_folder_of_pictures_without_classes_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_images_without_class_folders_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_picture(tmp_path / "a.png")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
 
 
-def test_one_class_alone_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_single_class_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_picture(tmp_path / "train" / "cat" / "a.png")
-    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path / "train", "one class alone, cat")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path / "train", "only one class, cat")
 
 
-@pytest.mark.parametrize("left", ["nothing", "notes.txt", ".hidden.png"])
-def test_a_class_without_pictures_is_refused_in_training(
-    folders: Path, left: str, assert_one_sentence: OneSentence
+@pytest.mark.parametrize("content", ["nothing", "notes.txt", ".hidden.png"])
+def test_a_training_class_without_images_is_refused(
+    folders: Path, content: str, assert_one_sentence: OneSentence
 ) -> None:
     (folders / "train" / "emu").mkdir()
-    if left != "nothing":
-        write_empty(folders / "train" / "emu" / left)
-    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "train" / "emu", "no pictures")
+    if content != "nothing":
+        write_empty(folders / "train" / "emu" / content)
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "train" / "emu", "no images")
 
 
 def test_validation_may_lack_a_class(folders: Path) -> None:
@@ -166,20 +166,20 @@ def test_validation_may_lack_a_class(folders: Path) -> None:
     assert data.splits["val"].counts().tolist() == [1, 1, 0]
 
 
-def test_validation_may_hold_one_class_but_not_nothing(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_validation_needs_an_image_of_any_class(folders: Path, assert_one_sentence: OneSentence) -> None:
     (folders / "val" / "cat" / "0.png").unlink()
     (folders / "val" / "cat").rmdir()
     assert len(FolderClassification(str(folders)).read("val")) == 1
     (folders / "val" / "dog" / "0.png").unlink()
-    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "no pictures")
+    assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "no images")
 
 
-def test_a_class_that_training_lacks_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_class_missing_in_training_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     write_picture(folders / "val" / "emu" / "a.png")
     assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "emu", "cat, dog")
 
 
-def test_a_folder_that_the_given_classes_lack_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_folder_missing_in_the_given_classes_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     data = FolderClassification(str(folders), classes=["cat", "emu"])
     assert_one_sentence(refused(data), folders / "train", "dog", "cat, emu")
 
@@ -190,17 +190,17 @@ def test_a_folder_that_the_given_classes_lack_is_named(folders: Path, assert_one
         ({"val_fraction": 0.0}, "val_fraction"),
         ({"val_fraction": 1.0}, "val_fraction"),
         ({"split_seed": -1}, "split_seed"),
-        ({"classes": ["cat"]}, "one class alone, cat"),
+        ({"classes": ["cat"]}, "only one class, cat"),
         ({"classes": ["cat", "dog", "cat"]}, "cat twice"),
     ],
 )
-def test_impossible_options_are_refused(options: dict, mentioned: str, assert_one_sentence: OneSentence) -> None:
+def test_invalid_options_are_refused(options: dict, mentioned: str, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ValueError, match=mentioned) as caught:
         FolderClassification("set", **options)
     assert_one_sentence(caught.value, mentioned)
 
 
-def test_files_that_are_no_pictures_inside_are_named_when_met(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_damaged_image_is_named_when_it_is_read(folders: Path, assert_one_sentence: OneSentence) -> None:
     fake = folders / "train" / "cat" / "fake.jpg"
     fake.write_bytes(b"<html>404</html>")
     data = FolderClassification(str(folders), num_workers=0, batch_size=7)
@@ -210,7 +210,7 @@ def test_files_that_are_no_pictures_inside_are_named_when_met(folders: Path, ass
     assert_one_sentence(caught.value, fake)
 
 
-def test_files_that_are_no_pictures_inside_can_be_left_out(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_images_can_be_skipped(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folders / "train" / "cat" / "fake.jpg").write_bytes(b"<html>404</html>")
     write_empty(folders / "train" / "dog" / "empty.png")
     (folders / "train" / "dog" / "gone.png").symlink_to(folders / "nowhere.png")
@@ -222,28 +222,28 @@ def test_files_that_are_no_pictures_inside_can_be_left_out(folders: Path, caplog
     assert sorted(batch.targets.tolist()) == [0, 0, 0, 1, 1, 1]
 
 
-def many(root: Path, count: int = 20) -> None:
-    """Classes of ``count`` and twice as many files that are called as pictures are."""
+def write_two_classes(root: Path, count: int = 20) -> None:
+    """Writes a class of ``count`` empty image files, and one of twice as many."""
     for name, number in (("cat", count), ("dog", 2 * count)):
         write_empty(*(root / name / f"{k}.jpg" for k in range(number)))
 
 
-def test_where_there_is_nothing_to_validate_on_a_share_of_every_class_is_split_off(tmp_path: Path) -> None:
-    many(tmp_path)
+def test_without_val_a_fraction_of_each_class_is_set_aside(tmp_path: Path) -> None:
+    write_two_classes(tmp_path)
     data = FolderClassification(str(tmp_path), val_fraction=0.2)
     train, val = data.read("train"), data.read("val")
     assert val.counts().tolist() == [4, 8]
     assert not set(names(train)) & set(names(val))
-    whole = read_folders(tmp_path, ("cat", "dog"), every_class=True)
+    whole = read_folders(tmp_path, ("cat", "dog"), require_all=True)
     assert sorted(names(train) + names(val)) == sorted(names(whole))
     for part in (train, val):
         assert all(name.startswith(part.classes[label]) for name, label in zip(part.names, part.labels, strict=True))
-    assert "12 of 60 pictures, drawn by seed 0" in val.notes[0]
+    assert "12 of 60 images, drawn with seed 0" in val.notes[0]
 
 
 @pytest.mark.parametrize("order", [("train", "val"), ("val", "train"), ("val",), ("val", "val")])
-def test_the_split_is_the_same_in_every_run_and_follows_from_its_seed(tmp_path: Path, order: tuple[str, ...]) -> None:
-    many(tmp_path)
+def test_the_split_depends_only_on_its_seed(tmp_path: Path, order: tuple[str, ...]) -> None:
+    write_two_classes(tmp_path)
     fresh = {split: names(FolderClassification(str(tmp_path)).read(split)) for split in ("train", "val")}
     data = FolderClassification(str(tmp_path), seed=5)
     for split in order:
@@ -251,10 +251,8 @@ def test_the_split_is_the_same_in_every_run_and_follows_from_its_seed(tmp_path: 
     assert names(FolderClassification(str(tmp_path), split_seed=1).read("val")) != fresh["val"]
 
 
-def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many(tmp_path)
+def test_the_split_does_not_depend_on_the_file_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_two_classes(tmp_path)
     before = names(FolderClassification(str(tmp_path)).read("val"))
     scandir = os.scandir
 
@@ -272,57 +270,64 @@ def test_the_split_does_not_depend_on_the_order_in_which_files_are_listed(
     assert names(FolderClassification(str(tmp_path)).read("val")) == before
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_every_class_keeps_a_picture_on_both_sides(tmp_path: Path, share: float) -> None:
-    many(tmp_path, count=2)
-    data = FolderClassification(str(tmp_path), val_fraction=share)
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_both_parts_have_an_image_of_each_class(tmp_path: Path, fraction: float) -> None:
+    write_two_classes(tmp_path, count=2)
+    data = FolderClassification(str(tmp_path), val_fraction=fraction)
     assert min(*data.read("train").counts(), *data.read("val").counts()) >= 1
 
 
-def test_a_class_with_one_picture_cannot_be_split(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    many(tmp_path)
+def test_a_class_with_one_image_cannot_be_divided(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_two_classes(tmp_path)
     write_empty(tmp_path / "emu" / "a.jpg")
-    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "1 picture of emu")
+    assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "1 image of emu")
 
 
-def test_a_split_of_pixels_takes_them_along() -> None:
+def test_taking_rows_takes_their_pixels() -> None:
     pixels = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(3, axis=3)
     labels = np.array([0, 1, 0, 1, 0, 1])
-    whole = ClassificationSplit(Path("a"), Path("a"), np.array([*"abcdef"]), labels, ("x", "y"), pixels=pixels)
+    whole = ClassificationSplit(
+        source=Path("a"),
+        folder=Path("a"),
+        names=np.array([*"abcdef"]),
+        labels=labels,
+        classes=("x", "y"),
+        pixels=pixels,
+    )
     part = whole.take(labels == 1)
     assert [int(part.image(k).max()) for k in range(3)] == [1, 3, 5]
-    whole.image(2)[:] = 99  # an image is the caller's own
+    whole.image(2)[:] = 99  # callers may modify images
     assert whole.image(2).max() == 2
 
 
 @pytest.mark.parametrize(
     ("train", "val", "test"), [("train", "valid", "testing"), ("training", "validation", "test"), ("a", "b", "c/d")]
 )
-def test_splits_are_found_by_name_or_given(tmp_path: Path, train: str, val: str, test: str) -> None:
-    for place, count in ((train, 3), (val, 2), (test, 1)):
+def test_splits_are_found_by_name_or_option(tmp_path: Path, train: str, val: str, test: str) -> None:
+    for folder, count in ((train, 3), (val, 2), (test, 1)):
         for name in ("cat", "dog"):
-            write_empty(*(tmp_path / place / name / f"{k}.jpg" for k in range(count)))
+            write_empty(*(tmp_path / folder / name / f"{k}.jpg" for k in range(count)))
     data = FolderClassification(str(tmp_path), **({"train": "a", "val": "b", "test": "c/d"} if train == "a" else {}))
     assert [len(data.read(split)) for split in ("train", "val", "test")] == [6, 4, 2]
 
 
-def test_without_a_test_folder_there_is_no_test(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_missing_test_folder_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     assert_one_sentence(refused(FolderClassification(str(folders)), "test"), folders, "--data.test=FOLDER")
 
 
-def test_splits_are_not_taken_for_classes(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_splits_are_not_classes(folders: Path, assert_one_sentence: OneSentence) -> None:
     (folders / "train").rename(folders / "learn")
     assert_one_sentence(refused(FolderClassification(str(folders))), folders, "val", "--data.train=FOLDER")
     assert len(FolderClassification(str(folders), train="learn").read("train")) == 6
     assert FolderClassification(str(folders), train=".").read("train").classes == ("learn", "val")
 
 
-def test_a_home_folder_is_understood(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_expanded(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folders.parent))
     assert len(FolderClassification("~/set").read("train")) == 6
 
 
-def test_real_folders_are_read_whole(real_data: Path, assert_one_sentence: OneSentence) -> None:
+def test_real_folders_are_read_completely(real_data: Path, assert_one_sentence: OneSentence) -> None:
     data = FolderClassification(str(real_data / "ants_bees"))
     data.setup("fit")
     for split, counts in (("train", [124, 121]), ("val", [70, 83])):

@@ -1,4 +1,4 @@
-"""ImageNet in folders and as Kaggle packs it: the same classes in the same order, and what is missing by name."""
+"""ImageNet in folders and as Kaggle packs it: the same classes in the same order; missing parts are named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folders(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kaggle(tmp_path: Path) -> Path:
-    """What Kaggle's archive unpacks to."""
+    """The folder that Kaggle's archive unpacks to."""
     root = tmp_path / "kaggle"
     base = root / "ILSVRC" / "Data" / "CLS-LOC"
     write_train(base)
@@ -60,7 +60,7 @@ def refused(root: Path, split: str = "val", **options: str) -> DataError:
     return caught.value
 
 
-def test_classes_are_in_the_order_of_their_ids_and_called_so(folders: Path) -> None:
+def test_classes_are_sorted_ids(folders: Path) -> None:
     data = ImageNetClassification(str(folders))
     data.setup("fit")
     assert data.classes == IDS
@@ -72,20 +72,20 @@ def test_classes_are_in_the_order_of_their_ids_and_called_so(folders: Path) -> N
 
 
 @pytest.mark.parametrize("above", [0, 1, 2, 3])
-def test_classes_are_called_by_their_words_where_there_is_a_list(folders: Path, above: int) -> None:
-    place = [folders, *folders.parents][above]
-    (place / "LOC_synset_mapping.txt").write_text(WORDS)
+def test_classes_are_named_by_words_if_there_is_a_list(folders: Path, above: int) -> None:
+    folder = [folders, *folders.parents][above]
+    (folder / "LOC_synset_mapping.txt").write_text(WORDS)
     for split in ("train", "val"):
         assert ImageNetClassification(str(folders)).read(split).classes == NAMES
 
 
-def test_a_class_that_the_list_lacks_is_called_by_its_id(folders: Path) -> None:
+def test_a_class_without_words_is_named_by_its_id(folders: Path) -> None:
     (folders / "LOC_synset_mapping.txt").write_text(f"{TENCH} tench\n\n{CRANE} crane\n")
     assert ImageNetClassification(str(folders)).read("val").classes == ("tench", "crane", OTHER_CRANE)
 
 
 @pytest.mark.parametrize("inside", [".", "ILSVRC", "ILSVRC/Data/CLS-LOC"])
-def test_what_kaggle_packs_is_read_as_it_is(kaggle: Path, inside: str) -> None:
+def test_kaggles_archive_is_read(kaggle: Path, inside: str) -> None:
     data = ImageNetClassification(str(kaggle / inside))
     data.setup("fit")
     assert data.classes == NAMES
@@ -96,12 +96,12 @@ def test_what_kaggle_packs_is_read_as_it_is(kaggle: Path, inside: str) -> None:
     assert val.notes == ()
 
 
-def test_a_folder_is_found_from_within_it(kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_can_be_the_root(kaggle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(kaggle / "ILSVRC" / "Data" / "CLS-LOC")
     assert ImageNetClassification(".").read("val").labels.tolist() == [1, 2, 0]
 
 
-def test_validation_needs_no_pictures_to_train_on(folders: Path, kaggle: Path) -> None:
+def test_validation_works_without_train(folders: Path, kaggle: Path) -> None:
     for root in (folders, kaggle / "ILSVRC" / "Data" / "CLS-LOC"):
         (root / "train").rename(root / "away")
     assert ImageNetClassification(str(folders)).read("val").classes == IDS
@@ -110,7 +110,7 @@ def test_validation_needs_no_pictures_to_train_on(folders: Path, kaggle: Path) -
     assert val.labels.tolist() == [1, 2, 0]
 
 
-def test_a_flat_val_without_a_list_says_what_is_missing(kaggle: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_flat_val_needs_a_list(kaggle: Path, assert_one_sentence: OneSentence) -> None:
     (kaggle / "LOC_val_solution.csv").unlink()
     base = kaggle / "ILSVRC" / "Data" / "CLS-LOC"
     assert_one_sentence(refused(kaggle), base / "val", "LOC_val_solution.csv")
@@ -123,12 +123,12 @@ def test_a_flat_val_without_a_list_says_what_is_missing(kaggle: Path, assert_one
         ("ImageId", "Image", ["no column 'ImageId'"]),
         (f",{TENCH}", ",", ["line 4", "131"]),
         ("00000003", "00000001", ["line 3", "line 4"]),
-        ("00000003", "00000004", ["1 pictures that", "ILSVRC2012_val_00000003.JPEG"]),
+        ("00000003", "00000004", ["1 of 3 images", "ILSVRC2012_val_00000003.JPEG"]),
         (f",{TENCH} 131 0 499 254 ", ",", ["line 4", "no PredictionString"]),
-        (SOLUTION.splitlines()[-1], "", ["1 pictures that", "ILSVRC2012_val_00000003.JPEG"]),
+        (SOLUTION.splitlines()[-1], "", ["1 of 3 images", "ILSVRC2012_val_00000003.JPEG"]),
     ],
 )
-def test_a_list_that_does_not_fit_is_named(
+def test_a_wrong_list_is_named(
     kaggle: Path, old: str, new: str, mentioned: list[str], assert_one_sentence: OneSentence
 ) -> None:
     file = kaggle / "LOC_val_solution.csv"
@@ -136,37 +136,37 @@ def test_a_list_that_does_not_fit_is_named(
     assert_one_sentence(refused(kaggle), file, mentioned)
 
 
-def test_pictures_that_are_missing_are_named_or_left_out(kaggle: Path, assert_one_sentence: OneSentence) -> None:
+def test_missing_images_are_named_or_skipped(kaggle: Path, assert_one_sentence: OneSentence) -> None:
     folder = kaggle / "ILSVRC" / "Data" / "CLS-LOC" / "val"
     (folder / "ILSVRC2012_val_00000002.JPEG").unlink()
     error = refused(kaggle)
-    assert_one_sentence(error, folder, "1 pictures", "ILSVRC2012_val_00000002")
+    assert_one_sentence(error, folder, "1 of 3 images", "ILSVRC2012_val_00000002")
     write_empty(folder / "other.JPEG", folder / ".DS_Store")
     val = ImageNetClassification(str(kaggle), on_invalid="skip").read("val")
     assert val.names.tolist() == ["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000003.JPEG"]
     assert val.labels.tolist() == [1, 0]
     assert val.notes[1] == str(error)
-    assert_one_sentence(ValueError(val.notes[0]), "1 pictures", "other.JPEG")
+    assert_one_sentence(ValueError(val.notes[0]), "1 of 3 images", "other.JPEG")
 
 
 @pytest.mark.parametrize("line", ["tench", f"{TENCH}", f"{TENCH},tench", "n1 tench"])
-def test_a_broken_line_of_words_is_named(folders: Path, line: str, assert_one_sentence: OneSentence) -> None:
+def test_a_wrong_line_of_words_is_named(folders: Path, line: str, assert_one_sentence: OneSentence) -> None:
     file = folders / "LOC_synset_mapping.txt"
     file.write_text(f"{CRANE} crane\n{line}\n")
     assert_one_sentence(refused(folders), file, "line 2", repr(line))
 
 
-def test_folders_that_are_no_classes_of_imagenets_are_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_folders_without_wordnet_ids_are_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     (folders / "train" / "cat").mkdir()
     assert_one_sentence(refused(folders, "train"), folders / "train", "cat", "FolderClassification")
 
 
-def test_a_class_that_training_lacks_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_class_missing_in_training_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     write_picture(folders / "val" / "n09999999" / "a.JPEG")
     assert_one_sentence(refused(folders), folders / "val", "n09999999", TENCH)
 
 
-def test_archives_within_the_archive_have_to_be_unpacked(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_inner_archives_have_to_be_unpacked(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_empty(*(tmp_path / "train" / f"{key}.tar" for key in IDS))
     assert_one_sentence(refused(tmp_path, "train"), tmp_path / "train", "3 archives", f"{TENCH}.tar")
 
@@ -180,8 +180,8 @@ def test_missing_folders_are_named(folders: Path, tmp_path: Path, assert_one_sen
         (folders / "away").rename(folders / split)
     for path in sorted((folders / "val").glob("**/*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    assert_one_sentence(refused(folders), folders / "val", "no pictures")
+    assert_one_sentence(refused(folders), folders / "val", "no images")
 
 
-def test_there_is_no_test(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_the_test_split_is_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
     assert_one_sentence(refused(folders, "test"), "litmobile validate")

@@ -1,4 +1,4 @@
-"""CSV lists of images and classes: what is read, and every mistake named by file and line."""
+"""CSV lists of images and classes: what is read, and every mistake is named with file and line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGES = {"a.png": "cat", "b.png": "dog", "inner/c.png": "cat", "d e.png": "dog"
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Lists:
-    """Write pictures a.png … and lists by the name of their split: bytes, or text."""
+    """Writes the images of ``IMAGES``, and lists given by split as bytes or text."""
     for value, name in enumerate(IMAGES):
         write_picture(tmp_path / name, value)
 
@@ -45,7 +45,7 @@ def read(root: Path, split: str = "train", **options: Any) -> list[tuple[str, st
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_lists_are_read_however_they_are_parted(lists: Lists, delimiter: str, ending: str, mark: str) -> None:
+def test_any_delimiter_and_line_ending_is_read(lists: Lists, delimiter: str, ending: str, mark: str) -> None:
     rows = [("label", "size", "image"), *((label, "1", f'"{name}"') for name, label in IMAGES.items())]
     text = mark + ending.join(delimiter.join(row) for row in rows)
     assert read(lists(train=text)) == list(IMAGES.items())
@@ -61,44 +61,44 @@ def test_lists_are_read_however_they_are_parted(lists: Lists, delimiter: str, en
         "image,label\n  \na.png,cat\nb.png,dog\n",
     ],
 )
-def test_blanks_and_quotes_around_cells_are_no_part_of_them(lists: Lists, text: str) -> None:
+def test_spaces_and_quotes_around_cells_are_removed(lists: Lists, text: str) -> None:
     assert read(lists(train=text)) == [("a.png", "cat"), ("b.png", "dog")]
 
 
-def test_the_images_are_those_that_are_named(lists: Lists) -> None:
+def test_images_belong_to_their_names(lists: Lists) -> None:
     data = ListClassification(str(lists(train=FOUR)), val="train.csv")
     images = data.read("train")
     assert images.classes == ("cat", "dog")
     assert [int(images.image(k).max()) for k in range(4)] == [0, 1, 2, 3]
 
 
-def test_columns_and_the_folder_of_images_can_be_named(lists: Lists, tmp_path: Path) -> None:
+def test_columns_and_image_root_can_be_named(lists: Lists, tmp_path: Path) -> None:
     write_picture(tmp_path / "inner" / "x.png")
     root = lists(train="file;kind;image\nc.png;cat;1\nx.png;dog;2\n")
-    found = read(root, images="inner", image_column="file", label_column="kind")
+    found = read(root, image_root="inner", image_column="file", label_column="kind")
     assert found == [("c.png", "cat"), ("x.png", "dog")]
 
 
-def test_labels_that_are_numbers_are_sorted_as_numbers(lists: Lists) -> None:
+def test_integer_labels_are_sorted_as_numbers(lists: Lists) -> None:
     images = ListClassification(str(lists(train="image,label\na.png,10\nb.png,9\nd e.png,-1\n")), val="train.csv")
     assert images.read("train").classes == ("-1", "9", "10")
     mixed = ListClassification(str(lists(train="image,label\na.png,10\nb.png,9\nd e.png,nine\n")), val="train.csv")
     assert mixed.read("train").classes == ("10", "9", "nine")
 
 
-def test_given_classes_are_meant_by_name_and_by_number(lists: Lists) -> None:
+def test_given_classes_can_be_names_and_indices(lists: Lists) -> None:
     root = lists(train="image,label\na.png,0\nb.png,dog\ninner/c.png,1\nd e.png,emu\n")
     data = ListClassification(str(root), classes=["emu", "dog"], val="train.csv")
     assert data.read("train").labels.tolist() == [0, 1, 1, 0]
 
 
-def test_a_class_that_is_called_like_a_number_is_meant_by_its_name(lists: Lists) -> None:
+def test_a_class_name_takes_precedence_over_an_index(lists: Lists) -> None:
     root = lists(train="image,label\na.png,0\nb.png,1\n")
     data = ListClassification(str(root), classes=["1", "0"], val="train.csv")
     assert data.read("train").labels.tolist() == [1, 0]
 
 
-def test_the_classes_of_all_splits_are_those_of_training(lists: Lists) -> None:
+def test_all_splits_have_the_classes_of_training(lists: Lists) -> None:
     root = lists(train=FOUR, val="image,label\nü.png,dog\n", test='image,label\n"f,g.png",cat\na.png,dog\n')
     data = ListClassification(str(root))
     for stage in ("fit", "test"):
@@ -112,7 +112,7 @@ def test_other_lists_can_be_named(lists: Lists) -> None:
     assert [len(data.read(split)) for split in ("train", "val", "test")] == [4, 1, 1]
 
 
-def test_without_a_list_to_validate_on_a_share_is_split_off(lists: Lists) -> None:
+def test_without_val_list_a_fraction_is_set_aside(lists: Lists) -> None:
     data = ListClassification(str(lists(train=FOUR)), val_fraction=0.5)
     data.setup("fit")
     train, val = (set(data.splits[split].names.tolist()) for split in ("train", "val"))
@@ -120,7 +120,7 @@ def test_without_a_list_to_validate_on_a_share_is_split_off(lists: Lists) -> Non
     assert data.splits["val"].counts().tolist() == [1, 1]
 
 
-def test_a_class_without_images_is_told_and_split_all_the_same(lists: Lists, assert_one_sentence: OneSentence) -> None:
+def test_a_class_without_images_is_noted(lists: Lists, assert_one_sentence: OneSentence) -> None:
     data = ListClassification(str(lists(train=FOUR)), classes=["cat", "dog", "emu", "gnu"])
     images = data.read("train")
     assert images.counts().tolist() == [1, 1, 0, 0]
@@ -149,15 +149,15 @@ BROKEN = {
     "a cell too few": ("image,label\n\na.png,cat\nb.png\n", ["line 4", "1 cells", "2 columns"]),
     "a cell too many": ("image,label\na.png,cat\nf,g.png,dog\n", ["line 3", "3 cells", "comma", "quotes"]),
     "a tab too many": ("image\tlabel\na.png\tcat\t1\n", ["line 2", "3 cells", "tab"]),
-    "an open quote": ('image,label\n"a.png,cat\nb.png,dog\n', ["no CSV"]),
-    "text after a quote": ('image,label\n"a".png,cat\n', ["line 2", "no CSV"]),
+    "an open quote": ('image,label\n"a.png,cat\nb.png,dog\n', ["not CSV"]),
+    "text after a quote": ('image,label\n"a".png,cat\n', ["line 2", "not CSV"]),
     "twice alike": ("image,label\na.png,cat\nb.png,dog\na.png,cat\n", ["a.png", "line 2", "line 4", "the same label"]),
     "twice, spelled otherwise": (
         "image,label\na.png,cat\nb.png,dog\n./x/../a.png,dog\n",
         ["a.png", "line 2", "line 4", "labels cat and dog"],
     ),
     "twice otherwise": ("image,label\na.png,cat\nb.png,dog\na.png,dog\n", ["line 2", "line 4", "labels cat and dog"]),
-    "one class": ("image,label\na.png,cat\nb.png,cat\n", ["one class alone, cat"]),
+    "one class": ("image,label\na.png,cat\nb.png,cat\n", ["only one class, cat"]),
     "no such files": ("image,label\na.png,cat\nx.png,dog\ninner/y.png,cat\n", ["2 of 3", "x.png of line 3"]),
     "no such folder": ("image,label\na.png,cat\nouter/a.png,dog\n", ["1 of 2", "outer/a.png of line 3"]),
     "a name of two lines": ('image,label\n"a\nb.png",cat\nb.png,dog\n', ["1 of 2", "'a\\nb.png' of line 3"]),
@@ -165,9 +165,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_mistakes_in_a_list_are_named_with_file_and_line(
-    lists: Lists, case: str, assert_one_sentence: OneSentence
-) -> None:
+def test_mistakes_are_named_with_file_and_line(lists: Lists, case: str, assert_one_sentence: OneSentence) -> None:
     text, mentioned = BROKEN[case]
     root = lists(train=text)
     assert_one_sentence(refused(root), root / "train.csv", mentioned)
@@ -180,30 +178,30 @@ def test_other_encodings_are_refused(lists: Lists, encoding: str, assert_one_sen
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "99999999999999999999"])
-def test_a_number_out_of_range_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
+def test_an_index_out_of_range_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
     root = lists(train=f"image,label\na.png,0\nb.png,{label}\n")
     error = refused(root, classes=["cat", "dog"])
     assert_one_sentence(error, root / "train.csv", "line 3", f"label {label} is outside 0 … 1")
 
 
 @pytest.mark.parametrize("label", ["emu", "0.0", "01", ""])
-def test_a_label_that_is_no_class_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
+def test_a_label_that_is_not_a_class_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
     root = lists(train=f"image,label\na.png,0\nb.png,{label}\n")
     error = refused(root, classes=["cat", "dog"])
     assert_one_sentence(error, root / "train.csv", "line 3", label)
 
 
 @pytest.mark.parametrize("label", ["emu", "0", "1"])
-def test_a_label_that_training_lacks_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
+def test_a_label_missing_in_training_is_named(lists: Lists, label: str, assert_one_sentence: OneSentence) -> None:
     root = lists(train=FOUR, val=f"image,label\na.png,cat\nb.png,{label}\n")
     error = refused(root, "val")
-    assert_one_sentence(error, root / "val.csv", "line 3", f"label {label} is none of the classes cat, dog")
+    assert_one_sentence(error, root / "val.csv", "line 3", f"label {label} is not one of the classes cat, dog")
 
 
-def test_given_classes_must_not_leave_one_alone(lists: Lists, assert_one_sentence: OneSentence) -> None:
+def test_images_of_a_single_class_are_refused(lists: Lists, assert_one_sentence: OneSentence) -> None:
     root = lists(train="image,label\na.png,cat\nb.png,0\n")
     error = refused(root, classes=["cat", "dog"], val="train.csv")
-    assert_one_sentence(error, root / "train.csv", "one class alone, cat")
+    assert_one_sentence(error, root / "train.csv", "only one class, cat")
     with pytest.raises(ValueError, match="cat twice") as caught:
         ListClassification(str(root), classes=["cat", "cat"])
     assert_one_sentence(caught.value)
@@ -215,10 +213,10 @@ def test_missing_lists_and_folders_are_named(lists: Lists, tmp_path: Path, asser
     root = lists(train=FOUR, other="")
     assert_one_sentence(refused(root, "val", val="valid.csv"), root / "valid.csv", "other.csv, train.csv")
     assert_one_sentence(refused(root, "test"), root / "test.csv", "--data.test=FILE")
-    assert_one_sentence(refused(root, images="pictures"), root / "images")
+    assert_one_sentence(refused(root, image_root="images"), root / "images")
 
 
-def test_missing_images_can_be_left_out(lists: Lists, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_images_can_be_skipped(lists: Lists, caplog: pytest.LogCaptureFixture) -> None:
     root = lists(train=FOUR + "x.png,cat\n", val=FOUR)
     data = ListClassification(str(root), on_invalid="skip", num_workers=0)
     data.setup("fit")
@@ -227,12 +225,10 @@ def test_missing_images_can_be_left_out(lists: Lists, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("shared", [0, 1, 2])
-def test_images_to_train_and_to_validate_on_alike_are_told(
-    lists: Lists, shared: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_images_in_train_and_val_are_noted(lists: Lists, shared: int, caplog: pytest.LogCaptureFixture) -> None:
     known = ["a.png,cat", "./b.png,dog"][:shared]
     root = lists(train=FOUR, val="\n".join(["image,label", *known, "ü.png,cat"]))
     ListClassification(str(root)).setup("fit")
-    told = f"{shared} of the {shared + 1} images of {root / 'val.csv'} are in {root / 'train.csv'}, too"
-    assert (told in caplog.text) is (shared > 0)
-    assert ("learnt by heart" in caplog.text) is (shared > 0)
+    note = f"{shared} of {shared + 1} images of {root / 'val.csv'} are also in {root / 'train.csv'}"
+    assert (note in caplog.text) is (shared > 0)
+    assert ("hide overfitting" in caplog.text) is (shared > 0)

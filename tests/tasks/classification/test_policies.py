@@ -1,4 +1,4 @@
-"""Policies: every operation does what torchvision's does, every one is drawn, and a seed repeats everything."""
+"""Policies: every operation equals torchvision's, each is drawn, and a seed repeats the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERY_POLICY = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: f"
 
 
 def photograph(height: int, width: int) -> Image:
-    """Large blots with a little noise, of less than full contrast."""
+    """Large blots with a little noise and less than full contrast."""
     random = np.random.default_rng(0)
     blots = cv2.resize(random.integers(10, 240, (5, 5, 3)).astype(np.float32), (width, height))
     return (blots + random.integers(-9, 10, blots.shape)).clip(0, 255).astype(np.uint8)
@@ -48,7 +48,7 @@ IMAGES = {
 }
 
 
-# what torchvision makes of [3, H, W] with a magnitude
+# torchvision's result for [3, H, W] and a magnitude
 
 
 def affine(image: torch.Tensor, translate: list[int], shear: list[float], center: list[float] | None) -> torch.Tensor:
@@ -80,8 +80,8 @@ COLOURS: dict[op.Operation, Reference] = {
     op.autocontrast: lambda image, _: F.autocontrast(image),
     op.equalize: lambda image, _: F.equalize(image),
 }
-# cutting off makes 1 of the least difference: of grey that is rounded, not cut off, of quotients of whole numbers
-APART = {op.contrast: 1, op.colour: 1, op.sharpness: 1, op.autocontrast: 1}
+# truncation turns the smallest difference into 1: grey is rounded here, and quotients are of integers
+TOLERANCE = {op.contrast: 1, op.colour: 1, op.sharpness: 1, op.autocontrast: 1}
 
 
 def name(value: Any) -> str | None:
@@ -89,18 +89,18 @@ def name(value: Any) -> str | None:
 
 
 def magnitudes(choice: Choice) -> Iterator[float]:
-    """Those of all bins, of either sign."""
+    """Magnitudes of all bins, with both signs."""
     for magnitude in np.linspace(choice.weakest, choice.strongest, BINS).tolist():
         yield from (magnitude, -magnitude) if choice.signed else (magnitude,)
 
 
-def every(references: dict[op.Operation, Reference]) -> pytest.MarkDecorator:
+def parametrize_choices(references: dict[op.Operation, Reference]) -> pytest.MarkDecorator:
     choices = [choice for choice in dict.fromkeys((*MODERATE, *WIDE)) if choice.operation in references]
     ids = [f"{choice.operation.__name__}-{choice.strongest:.3g}" for choice in choices]
     return pytest.mark.parametrize("choice", choices, ids=ids)
 
 
-def shown(reference: Reference, image: Image, magnitude: float) -> NDArray[np.int64]:
+def apply_reference(reference: Reference, image: Image, magnitude: float) -> NDArray[np.int64]:
     tensor = torch.from_numpy(image).permute(2, 0, 1)
     return reference(tensor, magnitude).permute(1, 2, 0).numpy().astype(np.int64)
 
@@ -109,37 +109,37 @@ def test_every_operation_of_the_tables_has_a_reference() -> None:
     assert {choice.operation for choice in (*MODERATE, *WIDE)} == {*GEOMETRIC, *COLOURS}
 
 
-@every(COLOURS)
+@parametrize_choices(COLOURS)
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_colours_are_torchvisions_within_one(choice: Choice, image: Image) -> None:
+def test_colours_equal_torchvisions_within_one(choice: Choice, image: Image) -> None:
     for magnitude in magnitudes(choice):
         found = choice.operation(image, magnitude, FILL)
-        apart = np.abs(found - shown(COLOURS[choice.operation], image, magnitude)).max()
-        assert apart <= APART.get(choice.operation, 0), f"{apart} apart at {magnitude}"
+        difference = np.abs(found - apply_reference(COLOURS[choice.operation], image, magnitude)).max()
+        assert difference <= TOLERANCE.get(choice.operation, 0), f"{difference} apart at {magnitude}"
 
 
-@every(GEOMETRIC)
+@parametrize_choices(GEOMETRIC)
 @pytest.mark.parametrize("image", [IMAGES["photograph"], IMAGES["odd"]], ids=["photograph", "odd"])
-def test_geometry_is_torchvisions(choice: Choice, image: Image) -> None:
-    """A pixel halfway between two others may be fetched from either.
+def test_geometry_equals_torchvisions(choice: Choice, image: Image) -> None:
+    """A pixel halfway between two others may be copied from either.
 
-    A slope of 0.2 puts all pixels of every fifth row there, where torchvision's float32 decides by its last bit; such
-    pixels have to equal torchvision's for a magnitude next to this one. Of 100 pixels one may differ even so, because
-    OpenCV before version 5 knows coordinates to 1/1024 of a pixel.
+    A slope of 0.2 puts all pixels of every fifth row there, and the last bit of torchvision's float32 decides. Such
+    pixels have to equal torchvision's for a slightly different magnitude. One pixel in 100 may still differ, because
+    OpenCV before version 5 rounds coordinates to 1/1024 of a pixel.
     """
     reference, small = GEOMETRIC[choice.operation], 3e-4 * choice.strongest
     for magnitude in magnitudes(choice):
         found = choice.operation(image, magnitude, FILL)
-        nearly = [shown(reference, image, magnitude + other) for other in (0.0, -small, small)]
+        similar = [apply_reference(reference, image, magnitude + other) for other in (0.0, -small, small)]
         if choice.operation not in (op.shear_x, op.shear_y, op.rotate):
-            nearly = nearly[:1]
-        equal = np.any([(found == other).all(axis=2) for other in nearly], axis=0)
+            similar = similar[:1]
+        equal = np.any([(found == other).all(axis=2) for other in similar], axis=0)
         assert equal.mean() >= 0.99, f"{equal.mean():.3f} are equal at {magnitude}"
 
 
-@every({**GEOMETRIC, **COLOURS})
+@parametrize_choices({**GEOMETRIC, **COLOURS})
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_an_image_stays_as_it_is_and_so_does_its_size(choice: Choice, image: Image) -> None:
+def test_operations_keep_their_input_and_its_size(choice: Choice, image: Image) -> None:
     before = image.copy()
     for magnitude in magnitudes(choice):
         found = choice.operation(image, magnitude, FILL)
@@ -152,55 +152,53 @@ def test_an_image_stays_as_it_is_and_so_does_its_size(choice: Choice, image: Ima
     [choice for choice in (*MODERATE, *WIDE) if choice.signed],
     ids=lambda choice: f"{choice.operation.__name__} up to {choice.strongest:.3g}",
 )
-def test_a_magnitude_of_nothing_changes_nothing(choice: Choice) -> None:
+def test_a_magnitude_of_zero_changes_nothing(choice: Choice) -> None:
     for image in IMAGES.values():
         assert np.array_equal(choice.operation(image, 0.0, FILL), image)
 
 
 @pytest.mark.parametrize("operation", [o for o in GEOMETRIC if o is not op.rotate], ids=name)
-def test_what_is_moved_out_leaves_the_fill_colour(operation: op.Operation) -> None:
+def test_vacated_pixels_have_the_fill_colour(operation: op.Operation) -> None:
     found = operation(np.zeros((200, 200, 3), np.uint8), 0.99 if "share" in operation.__name__ else 30.0, FILL)
     filled = (found == FILL).all(axis=2)
     assert filled.any() and not found[~filled].any()
 
 
-# the whole
+# policies
 
 
 def outcomes(policy: Policy, image: Image, seeds: int) -> Counter[bytes]:
-    """How often each picture comes of ``image``."""
+    """Number of times that each result occurs for ``image``."""
     return Counter(policy(image, FILL, np.random.default_rng(seed)).tobytes() for seed in range(seeds))
 
 
-# magnitudes and bins where torchvision's float32 ranges do not end up on the other side of a whole number
+# magnitudes and bins for which torchvision's float32 does not fall to the other side of a whole number
 WHOLES = {
     "RandAugment": (
         RandAugment(operations=1, magnitude=21),
         v2.RandAugment(num_ops=1, magnitude=21, num_magnitude_bins=BINS, fill=list(FILL)),
-        23,  # 9 of either sign, 5 others
+        23,  # 9 with both signs, 5 others
     ),
     "TrivialAugment": (
         TrivialAugment(bins=3),
         v2.TrivialAugmentWide(num_magnitude_bins=3, fill=list(FILL)),
-        43,  # 9 of either sign in two bins that change something, nothing, posterize and solarize in two, two others
+        43,  # 9 with both signs in two bins, identity, posterize and solarize in two bins, two others
     ),
 }
 
 
 @pytest.mark.parametrize(("policy", "theirs", "count"), WHOLES.values(), ids=WHOLES)
-def test_a_policy_shows_what_torchvisions_shows_and_nothing_else(
-    policy: Policy, theirs: v2.Transform, count: int
-) -> None:
+def test_policies_have_the_results_of_torchvisions(policy: Policy, theirs: v2.Transform, count: int) -> None:
     image = photograph(46, 62)
     tensor = torch.from_numpy(image).permute(2, 0, 1).contiguous()
     torch.manual_seed(0)
     expected = {theirs(tensor).permute(1, 2, 0).numpy().tobytes() for _ in range(1500)}
     found = outcomes(policy, image, 1500)
     assert len(found) == count
-    ours = np.stack([np.frombuffer(picture, np.uint8) for picture in found]).astype(np.int16)
+    ours = np.stack([np.frombuffer(result, np.uint8) for result in found]).astype(np.int16)
     matched: set[int] = set()
-    for picture in expected:
-        near = (np.abs(ours - np.frombuffer(picture, np.uint8)) <= 1).mean(axis=1)
+    for result in expected:
+        near = (np.abs(ours - np.frombuffer(result, np.uint8)) <= 1).mean(axis=1)
         assert near.max() >= 0.97
         matched.add(int(near.argmax()))
     assert matched == set(range(count))
@@ -223,13 +221,13 @@ def test_every_bin_is_drawn() -> None:
     assert darker <= values
 
 
-def test_operations_are_applied_one_after_the_other() -> None:
+def test_operations_are_applied_in_a_row() -> None:
     image, choices = photograph(12, 16), RandAugment(operations=1, magnitude=21)
     single = outcomes(choices, image, 400)
     pairs = {
         again
-        for picture in single
-        for again in outcomes(choices, np.frombuffer(picture, np.uint8).reshape(image.shape), 400)
+        for result in single
+        for again in outcomes(choices, np.frombuffer(result, np.uint8).reshape(image.shape), 400)
     }
     found = outcomes(RandAugment(operations=2, magnitude=21), image, 300)
     assert set(found) <= pairs
@@ -238,7 +236,7 @@ def test_operations_are_applied_one_after_the_other() -> None:
 
 @EVERY_POLICY
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_a_seed_repeats_an_image_and_every_image_is_sound(policy: Policy, image: Image) -> None:
+def test_a_seed_repeats_a_valid_image(policy: Policy, image: Image) -> None:
     before = image.copy()
     for seed in range(60):
         found = policy(image, FILL, np.random.default_rng(seed))
@@ -263,7 +261,7 @@ def test_seeds_differ(policy: Policy) -> None:
         (lambda: TrivialAugment(bins=1), "bins", 1),
     ],
 )
-def test_wrong_values_are_named_in_one_sentence(
+def test_invalid_values_are_named_in_one_sentence(
     make: Callable[[], Policy], key: str, value: int, assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(ValueError, match=key) as caught:
@@ -281,8 +279,8 @@ def test_policies_are_chosen_on_the_command_line(augmentation: str, capsys: pyte
         "--data.augmentation.random_erasing=0.25",
     ]
     with pytest.raises(SystemExit):
-        main([*words, "--data.root=pictures", *chosen, "--print_config"])
+        main([*words, "--data.root=images", *chosen, "--print_config"])
     values = yaml.safe_load(capsys.readouterr().out)["data"]["init_args"]["augmentation"]["init_args"]
-    assert values["erasing"] == 0.25
+    assert values["random_erasing"] == 0.25
     assert values["policy"]["class_path"].endswith(".RandAugment")
     assert values["policy"]["init_args"] == {"operations": 2, "magnitude": 7, "bins": 31}

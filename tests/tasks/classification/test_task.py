@@ -1,4 +1,4 @@
-"""A classifier from the command line: it learns, says how well, and leaves tables and pictures."""
+"""Training a classifier from the command line: it learns, and writes figures, tables and images."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ WORDS = [
     "--model.preprocessing.size=[32,32]",
     "--model.optimizer=AdamW",
     "--model.optimizer.lr=1e-2",
+    "--model.optimizer.weight_decay=4e-5",
     "--model.warmup_steps=2",
     "--data=FolderClassification",
     "--data.batch_size=12",
@@ -44,7 +45,7 @@ WORDS = [
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "images"
     for split, images in (("train", 72), ("val", 24), ("test", 12)):
         write_folders(root / split, images, CLASSES)
@@ -52,22 +53,22 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that tells six grey tones apart."""
+def run(images_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learned to distinguish six grey values."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    main(["fit", *WORDS, f"--data.root={pictures}", f"--run={folder}", "--trainer.max_epochs=12"])
+    main(["fit", *WORDS, f"--data.root={images_root}", f"--run={folder}", "--trainer.max_epochs=12"])
     return folder
 
 
-def test_it_learns(run: Path) -> None:
+def test_training_learns(run: Path) -> None:
     figures = json.loads((run / "val.json").read_text())["figures"]
     assert figures["top1"] > 0.7
     assert figures["top1"] <= figures["top5"] <= 1
-    assert figures["mean_recall"] == pytest.approx(figures["top1"])  # as many pictures of each class
+    assert figures["mean_recall"] == pytest.approx(figures["top1"])  # the classes have equal numbers of images
     assert 0 <= figures["calibration_error"] < 1
 
 
-def test_the_table_the_sheet_and_the_figures_agree(run: Path) -> None:
+def test_table_and_figures_agree(run: Path) -> None:
     report = json.loads((run / "val.json").read_text())
     with (run / "val-confusion.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -80,19 +81,19 @@ def test_the_table_the_sheet_and_the_figures_agree(run: Path) -> None:
     assert f"{report['figures']['top1']:.4f}" in (run / "val.txt").read_text()
 
 
-def test_pictures_show_the_first_batch_and_the_matrix(run: Path) -> None:
+def test_first_batch_and_matrix_are_drawn(run: Path) -> None:
     names = {path.name for path in (run / "images").iterdir()}
     assert "val-confusion.png" in names and any(name.startswith("val-0000072") for name in names)
     for name in names:
-        picture = cv2.imread(str(run / "images" / name))
-        assert picture is not None and picture.std() > 5
+        image = cv2.imread(str(run / "images" / name))
+        assert image is not None and image.std() > 5
 
 
-def test_the_stored_network_predicts_what_was_measured(run: Path, pictures: Path) -> None:
+def test_the_stored_network_predicts_as_evaluated(run: Path, images_root: Path) -> None:
     network = litmobile.load(run)
-    files = sorted((pictures / "val").glob("*/*.png"))
-    right = sum(network.classes[int(network.predict(file).scores.argmax())] == file.parent.name for file in files)
-    assert right / len(files) == json.loads((run / "val.json").read_text())["figures"]["top1"]
+    files = sorted((images_root / "val").glob("*/*.png"))
+    correct = sum(network.classes[int(network.predict(file).scores.argmax())] == file.parent.name for file in files)
+    assert correct / len(files) == json.loads((run / "val.json").read_text())["figures"]["top1"]
 
 
 def test_test_reads_the_test_split(run: Path) -> None:
@@ -102,8 +103,8 @@ def test_test_reads_the_test_split(run: Path) -> None:
     assert (run / "test-confusion.csv").is_file() and (run / "images" / "test-confusion.png").is_file()
 
 
-def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
-    data = FolderClassification(str(pictures), num_workers=0)
+def test_classes_alternate_in_an_evaluation(images_root: Path) -> None:
+    data = FolderClassification(str(images_root), num_workers=0)
     data.setup("fit")
     assert data.splits["val"].labels.tolist() == list(range(6)) * 4
     assert sorted(data.splits["val"].names.tolist()) == sorted(data.read("val").names.tolist())
@@ -113,17 +114,17 @@ def test_classes_take_turns_in_an_evaluation(pictures: Path) -> None:
     assert [name.split("/")[0] for name in uneven.names] == [CLASSES[k] for k in uneven.labels]
 
 
-def test_preprocessing_crops_unless_another_is_asked_for() -> None:
+def test_preprocessing_crops_by_default() -> None:
     assert ClassificationTask(MobileNetV2(0.35)).preprocessing == Preprocessing((224, 224), "crop")
 
 
-def test_cropped_images_are_for_classifiers_alone(assert_one_sentence: Any) -> None:
+def test_cropped_images_are_only_for_classifiers(assert_one_sentence: Any) -> None:
     with pytest.raises(ValueError, match="crop") as caught:
         Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing((64, 64), "crop"), role="detection")
     assert_one_sentence(caught.value, "SSDLite", "stretch or pad")
 
 
-def test_a_run_that_goes_on_keeps_its_configuration_where_other_words_are_refused(
+def test_a_refused_resume_keeps_the_configuration(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (run / "config.yaml").read_text()
@@ -135,27 +136,27 @@ def test_a_run_that_goes_on_keeps_its_configuration_where_other_words_are_refuse
 
 
 @pytest.mark.parametrize("model", ["ClassificationTask", "DetectionTask"])
-def test_data_of_another_task_is_refused(model: str, pictures: Path, shapes: Path, tmp_path: Path) -> None:
+def test_data_of_another_task_is_refused(model: str, images_root: Path, shapes: Path, tmp_path: Path) -> None:
     data = {
         "ClassificationTask": ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val"],
-        "DetectionTask": ["--data=FolderClassification", f"--data.root={pictures}"],
+        "DetectionTask": ["--data=FolderClassification", f"--data.root={images_root}"],
     }[model]
     kinds = {"ClassificationTask": "ClassificationDataModule", "DetectionTask": "DetectionDataModule"}
     words = ["--model.backbone=MobileNetV2", "--model.backbone.width=0.35", "--trainer.max_steps=1"]
     with pytest.raises(SystemExit) as caught:
         main(["fit", f"--model={model}", *words, *data, "--data.num_workers=0", f"--run={tmp_path / 'run'}"])
-    assert f"{model} trains and evaluates data of the kind {kinds[model]}" in str(caught.value)
+    assert f"{model} needs data of type {kinds[model]}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--model.optimizer.lr=-1"], "The optimiser cannot be built: Invalid learning rate"),
         (["--model.warmup_steps=-4"], "warmup_steps must be 0 or more, not -4."),
     ],
     ids=["rate", "warm-up"],
 )
-def test_impossible_values_are_one_sentence(words: list[str], said: str, pictures: Path, tmp_path: Path) -> None:
+def test_invalid_values_are_refused(words: list[str], message: str, images_root: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["fit", *WORDS, f"--data.root={pictures}", f"--run={tmp_path / 'run'}", *words])
-    assert said in str(caught.value)
+        main(["fit", *WORDS, f"--data.root={images_root}", f"--run={tmp_path / 'run'}", *words])
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Distillation: whose classes a teacher answers in, what the student's loss becomes, and what is kept of a teacher."""
+"""Distillation: the classes of a teacher, the student's loss, and checkpoints without the teacher."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ CLASSES = ("ant", "bee", "cat")
 
 
 class Fixed(Teacher):
-    """A teacher that gives the same logits for every image."""
+    """A teacher that predicts the same logits for every image."""
 
     def __init__(self, values: Tensor, **options: Any) -> None:
-        super().__init__(**{"temperature": 1.0, "share": 0.5, "size": None} | options)
+        super().__init__(**options)
         self.values = values
 
     def prepare(self, classes: Any, device: torch.device) -> None:
-        """Nothing to load."""
+        """There is nothing to load."""
 
     def logits(self, images: Tensor) -> Tensor:
         self.seen = images
@@ -48,22 +48,22 @@ def save(path: Path, classes: tuple[str, ...], head: Any = Classifier, role: str
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-@pytest.mark.parametrize("share", [0.3, 1.0])
-def test_the_loss_is_hintons(temperature: float, distillation_weight: float) -> None:
+@pytest.mark.parametrize("distillation_weight", [0.3, 1.0])
+def test_the_loss_equals_hintons(temperature: float, distillation_weight: float) -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = torch.randn(2, 6, 5, generator=generator, dtype=torch.float64)
-    terms = Fixed(teacher, temperature=temperature, distillation_weight=distillation_weight).terms(
+    terms = Fixed(teacher, temperature=temperature, distillation_weight=distillation_weight).add_distillation(
         {"a": torch.tensor(2.0)}, student, teacher
     )
-    soft, said = (teacher / temperature).softmax(1), (student / temperature).softmax(1)
-    expected = distillation_weight * temperature**2 * (soft * (soft.log() - said.log())).sum() / 6
+    truth, predicted = (teacher / temperature).softmax(1), (student / temperature).softmax(1)
+    expected = distillation_weight * temperature**2 * (truth * (truth.log() - predicted.log())).sum() / 6
     torch.testing.assert_close(terms["distillation"], expected)
     assert terms["a"].item() == pytest.approx((1 - distillation_weight) * 2.0)
 
 
-def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn() -> None:
+def test_equal_logits_give_no_loss_and_no_gradient() -> None:
     logits = torch.randn(4, 7, requires_grad=True)
-    term = Fixed(logits.detach(), temperature=3.0).terms({}, logits, logits.detach())["distillation"]
+    term = Fixed(logits.detach(), temperature=3.0).add_distillation({}, logits, logits.detach())["distillation"]
     term.backward()
     assert term.item() == pytest.approx(0, abs=1e-6) and logits.grad is not None
     assert logits.grad.abs().max().item() < 1e-6
@@ -71,25 +71,25 @@ def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn() -> None:
 
 @pytest.mark.parametrize("size", [None, 48])
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32], ids=str)
-def test_a_teacher_gets_the_students_images_in_the_size_it_wants(size: int | None, kind: torch.dtype) -> None:
+def test_images_are_resized_for_the_teacher(size: int | None, kind: torch.dtype) -> None:
     images = torch.randint(0, 256, (2, 3, 32, 64), dtype=torch.uint8)
     teacher = Fixed(torch.zeros(3), size=size)
-    teacher.answer(images if kind == torch.uint8 else images.float() / 255)
+    teacher.predict(images if kind == torch.uint8 else images.float() / 255)
     assert teacher.seen.shape[2:] == ((32, 64) if size is None else (48, 48))
     if size is None:
         assert torch.equal(teacher.seen, images.float() / 255)
 
 
-def test_a_runs_classes_are_matched_by_name_and_its_own_preprocessing_is_used(tmp_path: Path) -> None:
+def test_a_run_matches_classes_by_name_and_normalises(tmp_path: Path) -> None:
     network = save(tmp_path / "teacher.ckpt", ("cat", "dog", "ant", "bee"))
     teacher = RunTeacher(str(tmp_path / "teacher.ckpt"))
     teacher.prepare(CLASSES, CPU)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
-        torch.testing.assert_close(teacher.answer(images), network(images)[:, [2, 3, 0]], rtol=0, atol=0)
+        torch.testing.assert_close(teacher.predict(images), network(images)[:, [2, 3, 0]], rtol=0, atol=0)
 
 
-def test_a_timm_network_answers_with_its_own_normalisation(tmp_path: Path) -> None:
+def test_a_timm_network_uses_its_own_normalisation(tmp_path: Path) -> None:
     network = timm.create_model("mobilenetv1_100", num_classes=3).eval()
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     teacher = TimmTeacher("mobilenetv1_100.ra4_e3600_r224_in1k", str(tmp_path / "weights.pth"))
@@ -97,10 +97,10 @@ def test_a_timm_network_answers_with_its_own_normalisation(tmp_path: Path) -> No
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
         expected = network(images.float() / 255 * 2 - 1)  # Inception's mean and std, 0.5 each
-    torch.testing.assert_close(teacher.answer(images), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(teacher.predict(images), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_published_weights_of_timm_are_fetched_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_weights_are_fetched_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     network = timm.create_model("mobilenetv1_100", num_classes=3)
     monkeypatch.setattr("litmobile.tasks.classification.teachers.fetch", lambda name: network.state_dict())
     TimmTeacher("mobilenetv1_100").prepare(CLASSES, CPU)
@@ -108,7 +108,7 @@ def test_published_weights_of_timm_are_fetched_by_name(monkeypatch: pytest.Monke
         TimmTeacher("mobilenetv1_100").prepare(("ant", "bee"), CPU)
 
 
-def test_a_teacher_that_does_not_suit_is_refused_in_a_sentence(tmp_path: Path, assert_one_sentence: Any) -> None:
+def test_an_unsuitable_teacher_is_refused(tmp_path: Path, assert_one_sentence: Any) -> None:
     save(tmp_path / "other.ckpt", ("ant", "bee"))
     save(tmp_path / "segments.ckpt", CLASSES, LRASPP, "segmentation")
     torch.save(timm.create_model("mobilenetv1_100", num_classes=7).state_dict(), tmp_path / "seven.pth")
@@ -131,13 +131,13 @@ def test_a_teacher_that_does_not_suit_is_refused_in_a_sentence(tmp_path: Path, a
     ("options", "mentioned"),
     [
         ({"temperature": 0.0}, "temperature"),
-        ({"share": 0.0}, "share"),
-        ({"share": 1.5}, "share"),
+        ({"distillation_weight": 0.0}, "distillation_weight"),
+        ({"distillation_weight": 1.5}, "distillation_weight"),
         ({"size": 16}, "size"),
     ],
     ids=str,
 )
-def test_impossible_values_are_refused(options: dict[str, Any], mentioned: str, assert_one_sentence: Any) -> None:
+def test_invalid_values_are_refused(options: dict[str, Any], mentioned: str, assert_one_sentence: Any) -> None:
     with pytest.raises(ValueError, match=mentioned) as caught:
         RunTeacher("run", **options)
     assert_one_sentence(caught.value, mentioned)
@@ -145,14 +145,14 @@ def test_impossible_values_are_refused(options: dict[str, Any], mentioned: str, 
         TimmTeacher("mobilenetv9")
 
 
-def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> None:
-    pictures = write_folders(tmp_path / "images", 18, CLASSES)
+def test_checkpoints_do_not_contain_the_teacher(tmp_path: Path) -> None:
+    images = write_folders(tmp_path / "images", 18, CLASSES)
     save(tmp_path / "teacher.ckpt", CLASSES)
     main([
         "fit", "--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.backbone.width=0.35",
         "--model.preprocessing.size=[32,32]", "--model.teacher=RunTeacher", "--model.mixup=0.2",
         f"--model.teacher.run={tmp_path / 'teacher.ckpt'}", "--model.teacher.temperature=2",
-        "--data=FolderClassification", f"--data.root={pictures}", "--data.batch_size=5", "--data.num_workers=0",
+        "--data=FolderClassification", f"--data.root={images}", "--data.batch_size=5", "--data.num_workers=0",
         "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1",
         "--trainer.enable_progress_bar=false", f"--run={tmp_path / 'run'}",
     ])  # fmt: skip
@@ -161,10 +161,10 @@ def test_a_student_learns_from_a_run_and_keeps_nothing_of_it(tmp_path: Path) -> 
     assert set(stored["state_dict"]) == {f"network.{name}" for name in litmobile.load(tmp_path / "run").state_dict()}
 
 
-def test_gradients_of_the_distillation_are_those_of_cross_entropy_at_temperature_one() -> None:
+def test_gradients_equal_cross_entropy_at_temperature_one() -> None:
     student = torch.randn(3, 4, requires_grad=True)
     teacher = torch.randn(3, 4)
-    Fixed(teacher, distillation_weight=1.0).terms({}, student, teacher)["distillation"].backward()
+    Fixed(teacher, distillation_weight=1.0).add_distillation({}, student, teacher)["distillation"].backward()
     other = student.detach().clone().requires_grad_()
     F.cross_entropy(other, teacher.softmax(1)).backward()
     torch.testing.assert_close(student.grad, other.grad)
