@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import check_root, format_list, is_picture, read_text
+from ..files import check_root, format_list, is_image_file, read_text
 from ..split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import class_folders, read_folders
@@ -142,7 +142,7 @@ def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> Classifi
             pictures; where ``on_invalid`` is "skip", those without label or file are left out and noted.
     """
     folder = base / "val"
-    pictures = [name for name in files_in(folder) if is_picture(name)]
+    pictures = [name for name in files_in(folder) if is_image_file(name)]
     if not pictures:
         raise DataError(f"{folder} holds no pictures.")
     solution = beside(base, SOLUTION)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, format_name
 from ..data import log_notes
-from ..files import check_root, format_list, missing_files, read_text
+from ..files import check_root, format_list, find_missing_files, read_text
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 
@@ -131,7 +131,7 @@ def numbered(file: Path, rows: Rows, classes: Sequence[str], numbers: bool) -> l
 
 def check_files(file: Path, rows: Rows, folder: Path) -> None:
     """Raises DataError where images of ``rows`` are not in ``folder``."""
-    lost = missing_files(np.array(rows.images), folder)
+    lost = find_missing_files(np.array(rows.images), folder)
     if lost:
         raise DataError(
             f"{file}: {len(lost)} of {len(rows.images)} images are not in {folder}, the first being "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..files import named_split
+from ..files import resolve_split_name
 from .data import SegmentationDataModule
 from .masks import ByValue
 from .pairs import find_pairs, segmentation_split
@@ -65,7 +65,7 @@ class Cityscapes(SegmentationDataModule):
         self.names = {"train": train, "val": val, "test": test}
 
     def read(self, split: str) -> SegmentationSplit:
-        name = named_split(self.root, self.names, split)
+        name = resolve_split_name(self.root, self.names, split)
         images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
         pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
         values = list(LABEL_IDS.values())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..files import files_below, format_list, is_picture
+from ..files import iterate_files, format_list, is_image_file
 from ..split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -96,8 +96,8 @@ def pictures(folder: Path, suffix: str, apart: Collection[str], partner: str) ->
         raise DataError(f"There is no folder {folder}: {above} holds {there}.")
     files = (
         file
-        for file in files_below(folder)
-        if is_picture(file.rpartition("/")[2])
+        for file in iterate_files(folder)
+        if is_image_file(file.rpartition("/")[2])
         and file.partition("/")[0] not in apart
         and (len(partner) <= len(suffix) or not file.rpartition(".")[0].endswith(partner))
     )

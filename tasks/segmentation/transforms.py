@@ -13,7 +13,7 @@ from numpy.random import Generator
 from ...errors import UserError
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
-from ..images import resized
+from ..images import resize_image
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask
@@ -186,7 +186,7 @@ def largest_share(labels: Labels) -> float:
 
 def placed(shown: Sample, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Sample:
     """Lays image and labels into a crop of ``size``, each on its own ground."""
-    image = resized(shown.image, geometry.rows, geometry.columns)
+    image = resize_image(shown.image, geometry.rows, geometry.columns)
     if (geometry.rows, geometry.columns) != size:
         down, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
         padded = cv2.copyMakeBorder(image, geometry.top, down, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)

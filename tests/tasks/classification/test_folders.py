@@ -104,7 +104,7 @@ def test_files_that_are_no_pictures_are_counted_and_named(folders: Path, assert_
 def test_one_file_that_is_no_picture_is_one(folders: Path) -> None:
     write_empty(folders / "train" / "list.txt")
     (note,) = FolderClassification(str(folders)).read("train").notes
-    assert note == f"{folders / 'train'} holds 1 file that is no picture, left out: list.txt."
+    assert note == f"{folders / 'train'} contains 1 file that is not an image, left out: list.txt."
 
 
 def test_links_to_pictures_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_real_folders_are_read_whole(real_data: Path, assert_one_sentence: OneSe
     for split, counts in (("train", [124, 121]), ("val", [70, 83])):
         images = data.splits[split]
         assert images.counts().tolist() == counts
-        assert_one_sentence(ValueError(images.notes[0]), "1 file that is no picture", ".DS_Store")
+        assert_one_sentence(ValueError(images.notes[0]), "1 file that is not an image", ".DS_Store")
     train = data.splits["train"]
     for name in ("ants/formica.jpeg", "ants/imageNotFound.gif"):
         assert min(train.image(names(train).index(name)).shape[:2]) > 100

@@ -308,7 +308,7 @@ def test_mirror_images_of_albumentations_keep_image_and_mask_together() -> None:
     [
         (a("NoSuchThing"), "albumentations.NoSuchThing"),
         ({"class_path": "no.such.module.Thing"}, "no.such.module.Thing"),
-        (a("Compose"), "no transform"),
+        (a("Compose"), "not a transform"),
         ({}, "None"),
     ],
 )
