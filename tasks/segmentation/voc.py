@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...heads.predictions import IGNORED
-from ..files import format_list, is_image_file, find_missing_files, resolve_split_name, read_image_set
+from ..files import find_missing_files, format_list, is_image_file, read_image_set, resolve_split_name
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ByValue
