@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -12,7 +11,7 @@ from numpy.random import Generator
 
 from ...errors import UserError
 from ...heads.predictions import IGNORED, ResizeGeometry
-from ..albumentation import albumentation, check_made, photometric_distortion, seed
+from ..albumentation import Albumentations
 from ..images import resize_image
 from ..preprocessing import Preprocessing
 from .masks import Labels
@@ -43,26 +42,6 @@ class Resize(Augmentation):
             resize_labels(sample.labels, geometry, preprocessing.size),
             StoredMask(sample.labels, geometry),
         )
-
-
-class Albumentations:
-    """Runs transforms of albumentations on image and labels, with this project's randomness.
-
-    Args:
-        transforms: albumentations transforms, in order; they must keep the size of the image.
-    """
-
-    def __init__(self, transforms: Sequence[Any]) -> None:
-        import albumentations as A
-
-        self.compose = A.Compose(list(transforms))
-
-    def __call__(self, sample: Sample, random: Generator) -> Sample:
-        """Transforms ``sample``."""
-        seed(self.compose, random)
-        done = self.compose(image=sample.image, mask=sample.labels)
-        check_made(done["image"], sample.image)
-        return Sample(done["image"], done["mask"])
 
 
 class Window(NamedTuple):
@@ -116,11 +95,7 @@ class ScaleCropAugmentation(Augmentation):
         self.scale = scale
         self.cat_max_ratio = cat_max_ratio
         self.flip = flip
-        transforms = [
-            *(photometric_distortion() if photometric else []),
-            *(albumentation(config, {"fill_mask": IGNORED}) for config in extra or []),
-        ]
-        self.last = Albumentations(transforms) if transforms else None
+        self.albumentations = Albumentations(extra, photometric)
 
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
@@ -136,7 +111,8 @@ class ScaleCropAugmentation(Augmentation):
         if random.random() < self.flip:
             image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in shown[:2])
             shown = Sample(image, labels)
-        return shown if self.last is None else self.last(shown, random)
+        transformed = self.albumentations(random, shown.image, mask=shown.labels)
+        return Sample(transformed["image"], transformed["mask"])
 
     def window(
         self, labels: Labels, geometry: ResizeGeometry, scale: float, crop: tuple[int, int], random: Generator
