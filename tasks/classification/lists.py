@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, format_name
 from ..data import log_notes
-from ..files import check_root, format_list, missing_files, read_text
+from ..files import check_root, find_missing_files, format_list, read_text
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 
@@ -220,7 +220,7 @@ def index_labels(file: Path, rows: Rows, classes: Sequence[str], allow_indices: 
 
 def check_files(file: Path, rows: Rows, folder: Path) -> None:
     """Raises DataError if an image is not in ``folder``."""
-    missing = missing_files(np.array(rows.images), folder)
+    missing = find_missing_files(np.array(rows.images), folder)
     if missing:
         raise DataError(
             f"{file}: {len(missing)} of {len(rows.images)} images are not in {folder}, such as "

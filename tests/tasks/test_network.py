@@ -146,7 +146,7 @@ def test_a_file_and_an_array_are_predicted_alike(kind: Kind, fit: Any, shape: tu
         assert_same(prediction, predictions[2])
 
 
-def resized(picture: Any, size: tuple[int, int]) -> Any:
+def resize_image(picture: Any, size: tuple[int, int]) -> Any:
     """``picture`` bilinearly in another size, or by areas where that would overlook pixels."""
     halved = any(before > 2 * after for before, after in zip(picture.shape, size, strict=False))
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if halved else cv2.INTER_LINEAR)
@@ -161,7 +161,7 @@ def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) ->
     shown = SIZE if fit == "stretch" else (round(height * fitting), round(width * fitting))
     canvas = np.empty((*SIZE, 3), np.uint8)
     canvas[:] = [round(255 * channel) for channel in (0.4, 0.5, 0.6)]
-    canvas[: shown[0], : shown[1]] = resized(picture, shown)
+    canvas[: shown[0], : shown[1]] = resize_image(picture, shown)
     with torch.inference_mode():
         output = network(torch.from_numpy(canvas).permute(2, 0, 1)[None])
         (expected,) = network.head.decode(output, SIZE)
@@ -293,7 +293,7 @@ def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int])
     placed, geometry = preprocessing.apply(picture), preprocessing.geometry(*shape)
     assert placed.shape == (*SIZE, 3) and placed.dtype == np.uint8
     shown = placed[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
-    assert np.array_equal(shown, resized(picture, (geometry.rows, geometry.columns)))
+    assert np.array_equal(shown, resize_image(picture, (geometry.rows, geometry.columns)))
     for beyond in (placed[geometry.rows :], placed[:, geometry.columns :]):
         assert (beyond == (255, 128, 0)).all()
     if fit == "stretch" or shape == SIZE:
