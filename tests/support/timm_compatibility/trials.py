@@ -105,7 +105,7 @@ def try_recipe_size(backbone: TimmBackbone) -> str:
         try:
             resized = make().eval()
             with torch.no_grad():
-                check_maps(resize_image, resize_image(torch.empty(1, 3, *RECIPE_SIZE)), RECIPE_SIZE)
+                check_maps(resized, resized(torch.empty(1, 3, *RECIPE_SIZE)), RECIPE_SIZE)
         except Exception:  # timm's networks refuse a size with any exception
             continue
         return how
