@@ -35,6 +35,40 @@ class LossError(UserError):
     """The training loss is NaN or infinite."""
 
 
+def check_range(
+    name: str,
+    value: float,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+) -> None:
+    """Checks that an option is in its range.
+
+    Args:
+        name: name of the option.
+        value: its value; NaN is out of every range.
+        ge: smallest value.
+        gt: value that it must exceed.
+        le: largest value.
+        lt: value that it must stay below.
+
+    Raises:
+        UserError: it is not.
+    """
+    limits = {"at least": ge, "greater than": gt, "at most": le, "less than": lt}
+    is_valid = (
+        (ge is None or value >= ge)
+        and (gt is None or value > gt)
+        and (le is None or value <= le)
+        and (lt is None or value < lt)
+    )
+    if not is_valid:
+        required = " and ".join(f"{words} {limit}" for words, limit in limits.items() if limit is not None)
+        raise UserError(f"{name} must be {required}, not {value}.")
+
+
 def format_name(name: str) -> str:
     """``name`` as messages show it: quoted and escaped if it could not be printed on one line."""
     return name if name.isprintable() else repr(name)
