@@ -72,7 +72,7 @@ class ValueMaskReader:
             check_value(value, file, where)
             raise DataError(
                 f"{file} holds the value {value}{where}, which is neither ignored nor one of the {self.num_classes} "
-                f"classes' {format_values(self.values)}: {self.hint}."
+                f"classes' values {format_values(self.values)}: {self.hint}."
             )
         return labels
 

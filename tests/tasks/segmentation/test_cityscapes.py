@@ -69,7 +69,9 @@ def test_values_that_are_not_label_ids_are_refused(root: Path, value: int, asser
     write_mask(split.mask_path(1), values)
     with pytest.raises(DataError) as caught:
         split.sample(1)
-    assert_one_sentence(caught.value, split.mask_path(1), f"value {value} (row 2, column 3)", "19 classes' 7, 8, 11,")
+    assert_one_sentence(
+        caught.value, split.mask_path(1), f"value {value} (row 2, column 3)", "19 classes' values 7, 8, 11,"
+    )
 
 
 def test_pixels_of_evaluated_classes_are_counted(root: Path) -> None:

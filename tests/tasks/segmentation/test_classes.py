@@ -97,7 +97,7 @@ def test_a_wrong_number_of_classes_is_refused_in_setup(
     if source == "file":
         (folders / "classes.txt").write_text("sky\nroad\n")
     error = setup_error(FolderSegmentation(str(folders), classes=NAMES[:2] if source == "names" else None))
-    assert_one_sentence(error, folders / "masks" / "train" / "0.png", "value 2", "2 classes' 0, 1")
+    assert_one_sentence(error, folders / "masks" / "train" / "0.png", "value 2", "2 classes' values 0, 1")
 
 
 def test_values_and_colours_must_be_as_many_as_names(folders: Path, assert_one_sentence: OneSentence) -> None:

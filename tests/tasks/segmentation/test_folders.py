@@ -320,7 +320,7 @@ def test_camvid_refuses_other_values(tmp_path: Path, assert_one_sentence: OneSen
     for split in ("train", "val"):
         write_pairs(tmp_path / split, tmp_path / f"{split}annot", 1, (0, 12))
     assert_one_sentence(
-        setup_error(CamVid(str(tmp_path))), tmp_path / "trainannot/0.png", "value 12", "11 classes' 0 … 10"
+        setup_error(CamVid(str(tmp_path))), tmp_path / "trainannot/0.png", "value 12", "11 classes' values 0 … 10"
     )
 
 

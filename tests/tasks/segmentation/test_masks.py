@@ -105,7 +105,7 @@ def test_unknown_values_are_named(tmp_path: Path, value: int, assert_one_sentenc
     values = VALUES.astype(np.uint16)
     values[1, 2] = value
     file = write_mask(tmp_path / "mask.png", values)
-    assert_one_sentence(read_error(READ, file), file, f"value {value} (row 1, column 2)", "3 classes' 0 … 2")
+    assert_one_sentence(read_error(READ, file), file, f"value {value} (row 1, column 2)", "3 classes' values 0 … 2")
 
 
 @pytest.mark.parametrize("value", [-1, -5, -257, -100_000])

@@ -79,7 +79,7 @@ def test_other_classes_can_be_given(root: Path, assert_one_sentence: OneSentence
     split = VocSegmentation(str(root), classes=classes[:15]).read("train")
     with pytest.raises(DataError) as caught:
         split.labels(0)
-    assert_one_sentence(caught.value, split.mask_path(0), "value 15", "15 classes' 0 … 14")
+    assert_one_sentence(caught.value, split.mask_path(0), "value 15", "15 classes' values 0 … 14")
 
 
 def test_missing_files_are_named_on_both_sides(root: Path, assert_one_sentence: OneSentence) -> None:

@@ -203,7 +203,7 @@ def test_invalid_masks_are_named_and_not_measured(root: Path, inspect: Inspect) 
     assert len(train["notes"]) == 1 and "1 image in" in train["notes"][0] and "alone.png" in train["notes"][0]
     assert train["images"] == 7
     unpaired, invalid = report["blocking_issues"]
-    assert "There is 1 image in" in unpaired and "alone.png" in unpaired
+    assert "must come in pairs: 1 image in" in unpaired and "alone.png" in unpaired
     assert invalid == "4 of 7 images of train cannot be used; leave them out with --data.on_invalid=skip."
     assert inspect(FOLDER, f"--data.root={root}", VALUES, "--data.on_invalid=skip")[1]["blocking_issues"] == []
     assert {**train, "images": 3, "notes": []} == whole

@@ -64,8 +64,8 @@ def test_misused_options_are_one_line(words: list[str], said: str, capsys: pytes
     ("words", "said"),
     [
         (["--window", "8", "64"], "window must be (height, width) of at least 32 pixels each, not (8, 64)."),
-        (["--scales", "0"], "scales must be factors above 0 and up to 8, one at least, not (0.0,)."),
-        (["--window", "64", "64", "--overlap", "1"], "overlap must be a share in 0 … 1, 1 not included, not 1.0."),
+        (["--scales", "0"], "scales must be one or more factors above 0 and up to 8, not (0.0,)."),
+        (["--window", "64", "64", "--overlap", "1"], "overlap must be at least 0 and less than 1, not 1.0."),
         (["--overlap", "0.5"], "--overlap is of windows: give their size with --window."),
         (["--score", "0.5"], "--score can only be used with a detector or a classifier, but"),
     ],
