@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from litmobile.tasks.detection.transforms import (
-    Resize,
-    Sample,
-    SSDAugmentation,
-    expand,
-    iou,
-    iou_crop,
-    mirror,
-    warp,
-)
+from litmobile.tasks.detection.split import Sample
+from litmobile.tasks.detection.transforms import Resize, SSDAugmentation, expand, iou, iou_crop, mirror, warp
 from litmobile.tasks.preprocessing import Preprocessing
 
 Fit = Literal["stretch", "pad"]
@@ -265,7 +257,7 @@ def test_transforms_of_albumentations_draw_each_for_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
+    "config",
     [
         a("GaussianBlurr"),
         {"class_path": "nowhere.Blur"},
@@ -284,7 +276,7 @@ def test_what_is_no_transform_of_albumentations_is_named_in_one_sentence(
     assert_one_sentence(caught.value, config.get("class_path", "None"))
 
 
-@pytest.mark.parametrize("spec", [a("Resize", height=32, width=32), a("RandomCrop", height=32, width=32)], ids=str)
+@pytest.mark.parametrize("config", [a("Resize", height=32, width=32), a("RandomCrop", height=32, width=32)], ids=str)
 def test_transforms_that_change_the_size_are_refused(
     config: dict[str, Any], assert_one_sentence: Callable[..., None]
 ) -> None:
