@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
 from ..heads.predictions import IGNORED, BoxTargets, Detections
-from .images import Image, resized
+from .images import Image, resize_image
 
 Colour = tuple[int, int, int]
 Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont
@@ -137,7 +137,7 @@ def fit_image(image: Image, longer_side: int) -> Image:
     """Resizes ``image`` so that its longer side has that many pixels."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
-    return resized(image, round(height * scale), round(width * scale))
+    return resize_image(image, round(height * scale), round(width * scale))
 
 
 def stack_images(*images: Image) -> Image:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, format_name
-from .images import SUFFIXES
+from .images import IMAGE_SUFFIXES
 
 MOST_NAMED = 5  # of the files that are no pictures
 #: what unpacking, Python, and the systems of servers and desktops leave behind
@@ -26,7 +26,7 @@ def check_root(folder: Path) -> None:
         raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
 
 
-def named_split(root: Path, names: Mapping[str, str | None], split: str) -> str:
+def resolve_split_name(root: Path, names: Mapping[str, str | None], split: str) -> str:
     """The name of "train", "val" or "test" in the data set.
 
     Raises:
@@ -39,7 +39,7 @@ def named_split(root: Path, names: Mapping[str, str | None], split: str) -> str:
     return name
 
 
-def read_list(listing: Path) -> list[str]:
+def read_image_set(listing: Path) -> list[str]:
     """The first word of every line of one of Pascal VOC's lists: names of images without their kind of file.
 
     Raises:
@@ -63,17 +63,17 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file} is not encoded as UTF-8: store it so.") from error
 
 
-def stray_folder(name: str) -> bool:
+def is_stray_folder(name: str) -> bool:
     """Whether a folder is one that programs leave behind, as .ipynb_checkpoints and __MACOSX are."""
     return name.startswith(".") or name in STRAY_FOLDERS
 
 
-def is_picture(name: str) -> bool:
+def is_image_file(name: str) -> bool:
     """Whether a file is called as pictures are."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def files_below(folder: Path | str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+def iterate_files(folder: Path | str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
     """Files in ``folder`` and in folders within it, except in stray ones, in the order of the file system.
 
     Asks nothing about single files but what the listing says: a data set may have a million. Links to a folder that
@@ -91,8 +91,8 @@ def files_below(folder: Path | str, prefix: str = "", above: tuple[str, ...] = (
         for entry in entries:
             if not entry.is_dir():
                 yield prefix + entry.name
-            elif not stray_folder(entry.name) and not (entry.is_symlink() and is_one_of(entry.path, held_by)):
-                yield from files_below(entry.path, f"{prefix}{entry.name}/", held_by)
+            elif not is_stray_folder(entry.name) and not (entry.is_symlink() and is_one_of(entry.path, held_by)):
+                yield from iterate_files(entry.path, f"{prefix}{entry.name}/", held_by)
 
 
 def is_one_of(folder: str, others: Sequence[str]) -> bool:
@@ -107,7 +107,7 @@ def format_list(classes: Sequence[str]) -> str:
     )
 
 
-def no_pictures(folder: Path, stray: Sequence[str]) -> str:
+def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
     """Counts and names the files in ``folder`` that are no pictures."""
     count = f"{len(stray)} file{'' if len(stray) == 1 else 's'} that {'is' if len(stray) == 1 else 'are'} no picture"
     if len(stray) <= MOST_NAMED:
@@ -119,7 +119,7 @@ def no_pictures(folder: Path, stray: Sequence[str]) -> str:
     return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."
 
 
-def missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
+def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
     """Returns those of ``names`` that are not files in ``folder`` or in the sub-folders that they name.
 
     Raises:

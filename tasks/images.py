@@ -18,7 +18,7 @@ from ..errors import ImageError, UserError
 Image = NDArray[np.uint8]
 
 #: what files of pictures are called that :func:`read_image` can read
-SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"),
 )
@@ -26,7 +26,7 @@ JPEG, PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
-def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> Image:
+def read_image(path: str | Path, annotated_size: tuple[int, int] | None = None) -> Image:
     """Reads a picture as RGB, whatever its file holds.
 
     Grey pictures get three equal channels, 16 bits are scaled to 8, and where a picture is transparent its colours are
@@ -35,7 +35,7 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
 
     Args:
         path: the file.
-        stored_size: (height, width) that boxes of this picture refer to. Cameras store a picture unrotated, with a note
+        annotated_size: (height, width) that boxes of this picture refer to. Cameras store a picture unrotated, with a note
             how to turn it; annotation tools differ in whether they heed it. The reading that has this size is taken.
             None heeds the note.
 
@@ -43,7 +43,7 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
         ``[H, W, 3]`` uint8.
 
     Raises:
-        ImageError: the file is absent, no picture, truncated or damaged, or has another size than ``stored_size``.
+        ImageError: the file is absent, no picture, truncated or damaged, or has another size than ``annotated_size``.
     """
     try:
         with Path(path).open("rb", buffering=0) as file:  # a buffer costs more time than the reading
@@ -52,29 +52,29 @@ def read_image(path: str | Path, stored_size: tuple[int, int] | None = None) -> 
         raise ImageError(f"{path} does not exist.") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
-    image = decode(path, data, turned=stored_size is None)
-    if stored_size is not None and image.shape[:2] != stored_size:
+    image = decode(path, data, turned=annotated_size is None)
+    if annotated_size is not None and image.shape[:2] != annotated_size:
         height, width = image.shape[:2]
         image = decode(path, data, turned=True)
-        if image.shape[:2] != stored_size:
+        if image.shape[:2] != annotated_size:
             raise ImageError(
-                f"{path} is {width}×{height} pixels, but its annotations say {stored_size[1]}×{stored_size[0]}."
+                f"{path} is {width}×{height} pixels, but its annotations say {annotated_size[1]}×{annotated_size[0]}."
             )
     return image
 
 
 def decode(path: str | Path, data: bytes, turned: bool) -> Image:
     """The picture that ``data``, the content of ``path``, holds; ``turned`` as the camera noted, or as stored."""
-    if quick_is_right(data):
+    if can_use_opencv(data):
         flags = cv2.IMREAD_COLOR_RGB if turned else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         with contextlib.suppress(cv2.error):  # raised for pictures beyond OpenCV's limits
             image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
             if image is not None:
                 return np.asarray(image, dtype=np.uint8)
-    return decode_with_care(path, data, turned)
+    return decode_with_pillow(path, data, turned)
 
 
-def resized(image: Image, rows: int, columns: int) -> Image:
+def resize_image(image: Image, rows: int, columns: int) -> Image:
     """``image`` ``[h, w, 3]`` in another size: bilinearly, unless that would skip pixels, of which it looks at 2×2."""
     height, width = image.shape[:2]
     if (height, width) == (rows, columns):
@@ -88,7 +88,7 @@ def resized(image: Image, rows: int, columns: int) -> Image:
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def quick_is_right(data: bytes) -> bool:
+def can_use_opencv(data: bytes) -> bool:
     """Whether OpenCV, which is twice as quick as Pillow, either reads ``data`` right or says that it cannot.
 
     It fills up truncated JPEG and PNG files, reads some animated PNG as black, multiplies the colours of a TIFF by its
@@ -102,7 +102,7 @@ def quick_is_right(data: bytes) -> bool:
     return data.startswith((b"BM", b"RIFF"))  # bitmaps and WebP
 
 
-def decode_with_care(path: str | Path, data: bytes, turned: bool) -> Image:
+def decode_with_pillow(path: str | Path, data: bytes, turned: bool) -> Image:
     """As :func:`decode`, by Pillow: slower, of more kinds of files, and it says what is wrong with a file."""
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
@@ -119,4 +119,4 @@ def decode_with_care(path: str | Path, data: bytes, turned: bool) -> Image:
         reason = "it is of no known kind, or its beginning is damaged"
     except Exception as error:  # a damaged file can fail in any way: syntax, structures, ends, sizes
         reason = str(error).rstrip(".") or type(error).__name__
-    raise ImageError(f"{path} cannot be read as a picture: {reason}.")
+    raise ImageError(f"{path} cannot be read as an image: {reason}.")

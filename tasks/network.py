@@ -63,7 +63,7 @@ class Network(nn.Module):
         self.backbone = backbone
         self.head = head(features, len(classes))
         if self.head.role not in ("", "classification"):
-            preprocessing.check_uncut(type(self.head).__name__)
+            preprocessing.check_not_cropped(type(self.head).__name__)
         self.feature_maps = tuple(feature_maps)
         self.classes = tuple(classes)
         self.preprocessing = preprocessing

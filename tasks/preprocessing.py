@@ -10,7 +10,7 @@ import numpy as np
 from ..backbones.contract import Normalisation
 from ..errors import UserError
 from ..heads.predictions import ResizeGeometry
-from .images import Image, resized
+from .images import Image, resize_image
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Preprocessing:
         """Mean and std together."""
         return Normalisation(self.mean, self.std)
 
-    def check_uncut(self, user: str) -> None:
+    def check_not_cropped(self, user: str) -> None:
         """Raises ValueError where images are cut at their borders, which ``user`` needs."""
         if self.fit == "crop":
             raise UserError(
@@ -80,7 +80,7 @@ class Preprocessing:
 
     def apply_geometry(self, image: Image, geometry: ResizeGeometry) -> Image:
         """Lays ``image`` into the input where ``geometry`` says."""
-        shown = resized(image, geometry.rows, geometry.columns)
+        shown = resize_image(image, geometry.rows, geometry.columns)
         if (geometry.rows, geometry.columns) == self.size:
             return shown
         if geometry.top < 0 or geometry.left < 0:

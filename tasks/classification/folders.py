@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import SPLIT_FOLDERS, check_root, files_below, format_list, is_picture, no_pictures, stray_folder
+from ..files import SPLIT_FOLDERS, check_root, iterate_files, format_list, is_image_file, format_stray_files, is_stray_folder
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 
@@ -94,7 +94,7 @@ def list_class_folders(folder: Path) -> tuple[str, ...]:
     """
     check_root(folder)
     with os.scandir(folder) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not stray_folder(entry.name)))
+        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not is_stray_folder(entry.name)))
 
 
 def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> ClassificationSplit:
@@ -120,8 +120,8 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
     stray: list[str] = []
     empty: list[str] = []
     for label, name in enumerate(classes):
-        files = sorted(files_below(folder / name))
-        images = [file for file in files if is_picture(file.rpartition("/")[2])]
+        files = sorted(iterate_files(folder / name))
+        images = [file for file in files if is_image_file(file.rpartition("/")[2])]
         if require_all and not images:
             raise DataError(f"{folder}/{format_name(name)} contains no images: add some, or remove the folder.")
         if not images:
@@ -129,7 +129,7 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
         names += [f"{name}/{file}" for file in images]
         labels += [label] * len(images)
         if len(images) < len(files):
-            stray += [f"{name}/{file}" for file in files if not is_picture(file.rpartition("/")[2])]
+            stray += [f"{name}/{file}" for file in files if not is_image_file(file.rpartition("/")[2])]
     with os.scandir(folder) as entries:
         stray += sorted(entry.name for entry in entries if entry.is_file())
     return ClassificationSplit(
@@ -139,7 +139,7 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
         labels=np.array(labels, dtype=np.int64),
         classes=tuple(classes),
         notes=(
-            *([no_pictures(folder, stray)] if stray else []),
+            *([format_stray_files(folder, stray)] if stray else []),
             *([f"{folder} contains no images of {format_list(empty)}."] if empty else []),
         ),
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import check_root, format_list, is_picture, read_text
+from ..files import check_root, format_list, is_image_file, read_text
 from ..split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import list_class_folders, read_folders
@@ -138,7 +138,7 @@ def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> Classifi
             without image; if ``on_invalid`` is "skip", the latter two are left out and noted.
     """
     folder = base / "val"
-    images = [name for name in list_files(folder) if is_picture(name)]
+    images = [name for name in list_files(folder) if is_image_file(name)]
     if not images:
         raise DataError(f"{folder} contains no images.")
     solution = find_list(base, SOLUTION)

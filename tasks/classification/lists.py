@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, format_name
 from ..data import log_notes
-from ..files import check_root, format_list, missing_files, read_text
+from ..files import check_root, format_list, find_missing_files, read_text
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 
@@ -86,9 +86,9 @@ class ListClassification(HoldoutClassification):
         return self.root / (self.lists[split] or f"{split}.csv")
 
     def read_stored(self, split: str) -> ClassificationSplit:
-        rows = self.read_list(split)
+        rows = self.read_image_set(split)
         file = self.list_file(split)
-        classes = self.class_names or sort_labels(rows if split == "train" else self.read_list("train"))
+        classes = self.class_names or sort_labels(rows if split == "train" else self.read_image_set("train"))
         check_classes(classes, self.list_file("train"))
         labels = index_labels(file, rows, classes, allow_indices=self.class_names is not None)
         if self.on_invalid == "raise":
@@ -106,7 +106,7 @@ class ListClassification(HoldoutClassification):
         super().check_splits()
         log_notes(note_shared_images(self.splits))
 
-    def read_list(self, split: str) -> Rows:
+    def read_image_set(self, split: str) -> Rows:
         """Reads the rows of the list of ``split``.
 
         Raises:
@@ -220,7 +220,7 @@ def index_labels(file: Path, rows: Rows, classes: Sequence[str], allow_indices: 
 
 def check_files(file: Path, rows: Rows, folder: Path) -> None:
     """Raises DataError if an image is not in ``folder``."""
-    missing = missing_files(np.array(rows.images), folder)
+    missing = find_missing_files(np.array(rows.images), folder)
     if missing:
         raise DataError(
             f"{file}: {len(missing)} of {len(rows.images)} images are not in {folder}, such as "

@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from ...errors import UserError
 from ..drawing import Colour
-from ..images import Image, resized
+from ..images import Image, resize_image
 from ..preprocessing import Preprocessing
 from .policies import Policy
 from .split import Sample
@@ -102,7 +102,7 @@ class CropAugmentation(View):
     def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         top, left, height, width = self.draw_window(image.shape[0], image.shape[1], random)
         rows, columns = preprocessing.size
-        return resized(image[top : top + height, left : left + width], rows, columns)
+        return resize_image(image[top : top + height, left : left + width], rows, columns)
 
     def draw_window(self, height: int, width: int, random: Generator) -> Window:
         """Draws a window in ``height``×``width`` pixels; the centre if scale and ratio cannot be satisfied."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..files import missing_files
+from ..files import find_missing_files
 from ..split import OnInvalid
 from .split import DetectionSplit, clean_boxes, read_json
 
@@ -37,7 +37,7 @@ def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> Dete
         )
     by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
     names = np.array([str(image.get("file_name", "")) for image in images])
-    lost = missing_files(names, folder)
+    lost = find_missing_files(names, folder)
     if lost and on_invalid == "raise":
         raise DataError(
             f"{file}: {len(lost)} images are not in {folder}, {lost[0] or 'one without a name'} among them."

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import DataError
 from ...heads.predictions import BoxTargets
 from ..data import DataModule
-from ..files import named_split
+from ..files import resolve_split_name
 from .coco import read_coco
 from .metrics import CocoEvaluator
 from .split import DetectionSplit, Sample
@@ -108,7 +108,7 @@ class CocoDetection(DetectionDataModule):
         self.names = {"train": train, "val": val, "test": test}
 
     def read(self, split: str) -> DetectionSplit:
-        name = named_split(self.root, self.names, split)
+        name = resolve_split_name(self.root, self.names, split)
         return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name, self.on_invalid)
 
 
@@ -146,7 +146,7 @@ class VocDetection(DetectionDataModule):
         self.difficult = difficult
 
     def read(self, split: str) -> DetectionSplit:
-        name = named_split(self.root, self.names, split)
+        name = resolve_split_name(self.root, self.names, split)
         annotations = read_voc(self.root, name, self.class_names, self.on_invalid)
         if split == "train" and not self.difficult:
             return annotations.take_objects(~annotations.difficult)

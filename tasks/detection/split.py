@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
-from ..files import missing_files
+from ..files import find_missing_files
 from ..images import Image, read_image
 from ..split import OnInvalid, Rows, Split
 
@@ -92,7 +92,7 @@ class DetectionSplit(Split):
         if not records:
             raise DataError(f"{source} lists no images.")
         names = np.array([record.name for record in records])
-        lost = missing_files(names, folder)
+        lost = find_missing_files(names, folder)
         if lost and on_invalid == "raise":
             raise DataError(f"{source}: {len(lost)} images are not in {folder}, {lost[0]} among them.")
         for record in records:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
-from ..files import read_list
+from ..files import read_image_set
 from ..split import OnInvalid
 from .split import DetectionSplit, ImageRecord
 
@@ -47,7 +47,7 @@ def read_voc(
         DataError: a file or folder is missing, an XML file is broken, or an object's class is none of ``classes``.
     """
     listing = root / "ImageSets" / "Main" / f"{split}.txt"
-    stems = read_list(listing)
+    stems = read_image_set(listing)
     names = tuple(all_classes(root)) if classes is None else tuple(classes)
     pictures = {
         file.stem: file.name for file in (root / "JPEGImages").glob("*") if file.suffix.lower() in IMAGE_SUFFIXES
@@ -109,7 +109,7 @@ def read_xml(file: Path) -> VocImage:
     except FileNotFoundError as error:
         raise DataError(f"There is no annotation file {file}.") from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two of encodings
-        raise DataError(f"{file} is no XML file: {error}.") from error
+        raise DataError(f"{file} is not an XML file: {error}.") from error
     height, width = (number(tree, f"size/{side}", file) for side in ("height", "width"))
     if min(height, width) < 1:
         raise DataError(f"{file} says that its image has {width:g}×{height:g} pixels.")

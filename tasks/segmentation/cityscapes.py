@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..drawing import Colour
-from ..files import named_split
+from ..files import resolve_split_name
 from .data import SegmentationDataModule
 from .masks import ValueMaskReader
 from .pairs import find_pairs
@@ -68,7 +68,7 @@ class Cityscapes(SegmentationDataModule):
         self.names = {"train": train, "val": val, "test": test}
 
     def read(self, split: str) -> SegmentationSplit:
-        name = named_split(self.root, self.names, split)
+        name = resolve_split_name(self.root, self.names, split)
         pairs = find_pairs(
             self.root / "leftImg8bit" / name,
             self.root / "gtFine" / name,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..files import files_below, format_list, is_picture
+from ..files import iterate_files, format_list, is_image_file
 from ..split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -108,8 +108,8 @@ def list_images(folder: Path, suffix: str, excluded: Collection[str], partner_su
         raise DataError(f"The folder {folder} does not exist: {above} contains {content}.")
     files = (
         file
-        for file in files_below(folder)
-        if is_picture(file.rpartition("/")[2])
+        for file in iterate_files(folder)
+        if is_image_file(file.rpartition("/")[2])
         and file.partition("/")[0] not in excluded
         and (len(partner_suffix) <= len(suffix) or not file.rpartition(".")[0].endswith(partner_suffix))
     )

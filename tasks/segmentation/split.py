@@ -82,7 +82,7 @@ class SegmentationSplit(Split):
         image = read_image(self.path(index))
         if image.shape[:2] != labels.shape:
             try:  # the mask may belong to the image as stored, before its EXIF rotation
-                image = read_image(self.path(index), stored_size=(labels.shape[0], labels.shape[1]))
+                image = read_image(self.path(index), annotated_size=(labels.shape[0], labels.shape[1]))
             except ImageError as error:
                 raise DataError(
                     f"{self.path(index)} is {image.shape[1]}×{image.shape[0]} pixels, but its mask "

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from ...errors import UserError
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import albumentation, check_made, photometric_distortion, seed
-from ..images import Image, resized
+from ..images import Image, resize_image
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask
@@ -193,7 +193,7 @@ def largest_share(labels: Labels) -> float:
 
 def resize_and_pad(image: Image, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Image:
     """Resizes ``image`` to the rows and columns of ``geometry`` and pads it to ``size`` with the colour ``fill``."""
-    image = resized(image, geometry.rows, geometry.columns)
+    image = resize_image(image, geometry.rows, geometry.columns)
     if (geometry.rows, geometry.columns) == size:
         return image
     bottom, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns

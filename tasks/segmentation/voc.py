@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ..files import format_list, is_picture, missing_files, named_split, read_list
+from ..files import format_list, is_image_file, find_missing_files, resolve_split_name, read_image_set
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ValueMaskReader
@@ -53,17 +53,17 @@ class VocSegmentation(SegmentationDataModule):
         check_names(self.class_names, "classes")
 
     def read(self, split: str) -> SegmentationSplit:
-        name = named_split(self.root, self.names, split)
+        name = resolve_split_name(self.root, self.names, split)
         listing = self.root / "ImageSets" / "Segmentation" / f"{name}.txt"
-        stems = read_list(listing)
+        stems = read_image_set(listing)
         images, masks = self.root / "JPEGImages", self.root / "SegmentationClass"
-        by_name = index_by_name(images, (file.name for file in images.glob("*") if is_picture(file.name)))
+        by_name = index_by_name(images, (file.name for file in images.glob("*") if is_image_file(file.name)))
         names = np.array([by_name.get(stem, f"{stem}.jpg") for stem in stems], dtype=np.str_)
         mask_names = np.array([f"{stem}.png" for stem in stems], dtype=np.str_)
         problems = [
             f"{len(missing)} of {len(stems)} files are not in {folder}: {format_list(missing)}"
             for folder, files in ((images, names), (masks, mask_names))
-            if self.on_invalid == "raise" and (missing := missing_files(files, folder))
+            if self.on_invalid == "raise" and (missing := find_missing_files(files, folder))
         ]
         if problems:
             raise DataError(f"{listing}: {'; and '.join(problems)}.")

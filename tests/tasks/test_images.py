@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from litmobile.errors import ImageError
-from litmobile.tasks.images import SUFFIXES, quick_is_right, read_image, resized
+from litmobile.tasks.images import IMAGE_SUFFIXES, can_use_opencv, read_image, resize_image
 
 OneSentence = Callable[..., None]
 
@@ -85,7 +85,7 @@ def assert_close(image: np.ndarray, expected: np.ndarray, tolerance: int) -> Non
 
 
 def test_every_odd_file_is_looked_at(real_data: Path) -> None:
-    files = (path for path in (real_data / "odd_images").glob("*/*") if path.suffix in SUFFIXES)
+    files = (path for path in (real_data / "odd_images").glob("*/*") if path.suffix in IMAGE_SUFFIXES)
     names = {path.relative_to(real_data / "odd_images").as_posix() for path in files}
     assert names == {*SHOWN, *SIXTEEN_BITS, *DAMAGED}
 
@@ -153,9 +153,9 @@ def test_a_note_how_to_turn_the_picture_is_heeded(kind: str, orientation: int, t
     assert image.shape == ((60, 40, 3) if orientation > 4 else (40, 60, 3))
     assert_close(image, by_pillow(data), tolerance=0)
     unturned = by_pillow(encoded(scene(), kind))
-    assert_close(read(data, tmp_path, stored_size=(40, 60)), unturned, tolerance=0)
+    assert_close(read(data, tmp_path, annotated_size=(40, 60)), unturned, tolerance=0)
     if orientation > 4:
-        assert np.array_equal(read(data, tmp_path, stored_size=(60, 40)), image)
+        assert np.array_equal(read(data, tmp_path, annotated_size=(60, 40)), image)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_truncated_files_are_refused(kind: str, part: float, tmp_path: Path, ass
     data = encoded(scene(200, 300), kind)
     with pytest.raises(ImageError) as caught:
         read(data[: int(part * len(data))], tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as a picture: ")
+    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as an image: ")
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -210,20 +210,20 @@ def test_a_jpeg_truncated_anywhere_is_refused(progressive: bool, tmp_path: Path)
     assert whole.count(b"\xff\xd9") == 2
     assert_close(read(whole, tmp_path), by_pillow(whole), tolerance=0)
     for end in range(0, len(whole) - 2, 7):
-        with pytest.raises(ImageError, match="cannot be read as a picture"):
+        with pytest.raises(ImageError, match="cannot be read as an image"):
             read(whole[:end], tmp_path)
 
 
 def test_a_png_that_lacks_nothing_but_its_end_mark_is_read(tmp_path: Path) -> None:
     data = encoded(scene(), "PNG")
-    assert not quick_is_right(data[:-12])
+    assert not can_use_opencv(data[:-12])
     assert np.array_equal(read(data[:-12], tmp_path), np.asarray(scene()))
 
 
 def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
     data = bytearray(encoded(scene(), "PNG"))
     data[len(data) // 2] ^= 0x55
-    with pytest.raises(ImageError, match="cannot be read as a picture"):
+    with pytest.raises(ImageError, match="cannot be read as an image"):
         read(bytes(data), tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(data, tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as a picture")
+    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as an image")
 
 
 def test_folders_and_absent_files_are_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -243,7 +243,7 @@ def test_folders_and_absent_files_are_named(tmp_path: Path, assert_one_sentence:
 
 def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
-        read(encoded(scene(), "JPEG"), tmp_path, stored_size=(60, 60))
+        read(encoded(scene(), "JPEG"), tmp_path, annotated_size=(60, 60))
     assert_one_sentence(caught.value, tmp_path / "picture", "is 60×40 pixels", "say 60×60")
 
 
@@ -261,6 +261,6 @@ def test_a_picture_that_shrinks_one_way_and_grows_the_other_stays_in_its_place(s
     steps = np.arange(16, dtype=np.uint8) * 15
     for axis, side in enumerate(size):
         picture = np.repeat(np.expand_dims(steps, 1 - axis), 16, axis=1 - axis)
-        shown = resized(np.repeat(picture[:, :, None], 3, axis=2), *size)[:, :, 0]
+        shown = resize_image(np.repeat(picture[:, :, None], 3, axis=2), *size)[:, :, 0]
         expected = ((np.arange(side) + 0.5) * 16 / side - 0.5).clip(0, 15) * 15
         assert np.abs(np.moveaxis(shown, axis, 1) - expected).max() <= 1

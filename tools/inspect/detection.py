@@ -39,7 +39,7 @@ def inspect_detection(
     """
     reading = DataReading(data, task, size, Preprocessing())
     preprocessing = reading.preprocessing
-    preprocessing.check_uncut(type(data).__name__)
+    preprocessing.check_not_cropped(type(data).__name__)
     invalid = {name: visit_images(name, split) for name, split in reading.splits.items()} if read_images else None
     splits = {name: measure_split(split, preprocessing) for name, split in reading.splits.items()}
     leaks = find_leaks(reading.splits)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.detection import DetectionSplit
-from ...tasks.detection.transforms import Boxes, iou
+from ...tasks.detection.transforms import Boxes, box_iou
 from ...tasks.preprocessing import Preprocessing
 from .figures import Facts, fraction, percentiles
 
@@ -59,7 +59,7 @@ def find_duplicate_objects(split: DetectionSplit) -> list[Facts]:
     for image in np.flatnonzero(np.diff(split.starts) > 1).tolist():
         boxes, labels = split.objects(image)
         with np.errstate(invalid="ignore"):  # rounding may leave a box without area
-            overlap = iou(boxes.astype(np.float64), boxes)
+            overlap = box_iou(boxes.astype(np.float64), boxes)
         pairs = np.triu((overlap >= DUPLICATE_IOU) & (labels[:, None] == labels), k=1)
         for one, other in np.argwhere(pairs).tolist():
             found.append(

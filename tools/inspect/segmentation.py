@@ -69,7 +69,7 @@ def inspect_segmentation(
     """
     reading = DataReading(data, task, size, Preprocessing((512, 512), "pad"))
     preprocessing = reading.preprocessing
-    preprocessing.check_uncut(type(data).__name__)
+    preprocessing.check_not_cropped(type(data).__name__)
     masks = {name: read_masks(name, split, preprocessing, read_images) for name, split in reading.splits.items()}
     splits = {name: measure_split(split, masks[name]) for name, split in reading.splits.items()}
     invalid = {name: found.faults for name, found in masks.items()}

@@ -17,7 +17,7 @@ import torch
 
 from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.detection.coco import column, records
+from ...tasks.detection.coco import get_integers, get_records
 from ...tasks.detection.split import read_json
 from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
 from ...tasks.images import Image
@@ -166,8 +166,8 @@ def match_images(
     Raises:
         UserError: a source matches no image, or two sources match one.
     """
-    images = records(content, "images", file)
-    image_ids = column(images, "id", file, "images").tolist()
+    images = get_records(content, "images", file)
+    image_ids = get_integers(images, "id", file, "images").tolist()
     by_name = {str(row.get("file_name")): (image_id, row) for image_id, row in zip(image_ids, images, strict=True)}
     sized: list[MediaSource] = []
     paths: dict[str, Path] = {}
@@ -192,8 +192,8 @@ def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -
     Raises:
         UserError: the file does not have one of the classes.
     """
-    categories = records(content, "categories", file)
-    ids = column(categories, "id", file, "categories").tolist()
+    categories = get_records(content, "categories", file)
+    ids = get_integers(categories, "id", file, "categories").tolist()
     by_name = {str(row.get("name", row["id"])): key for row, key in zip(categories, ids, strict=True)}
     for name in classes:
         if name not in by_name:

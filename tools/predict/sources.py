@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ...errors import ImageError, UserError
-from ...tasks.images import SUFFIXES, Image, read_image
+from ...tasks.images import IMAGE_SUFFIXES, Image, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 DEFAULT_FPS = 25.0  # of a video whose header has no frame rate
@@ -90,7 +90,7 @@ def search_folder(folder: Path, leave_out: Path) -> list[MediaSource]:
     return [
         MediaSource(file, file.relative_to(folder).as_posix())
         for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in (*SUFFIXES, *VIDEO_SUFFIXES)
+        if file.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
         and excluded not in file.resolve().parents
         and not file.is_dir()
     ]

@@ -104,7 +104,7 @@ def test_other_files_are_counted_and_named(folders: Path, assert_one_sentence: O
 def test_a_single_other_file_is_in_the_singular(folders: Path) -> None:
     write_empty(folders / "train" / "list.txt")
     (note,) = FolderClassification(str(folders)).read("train").notes
-    assert note == f"{folders / 'train'} holds 1 file that is no picture, left out: list.txt."
+    assert note == f"{folders / 'train'} contains 1 file that is not an image, left out: list.txt."
 
 
 def test_links_to_images_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_real_folders_are_read_completely(real_data: Path, assert_one_sentence: 
     for split, counts in (("train", [124, 121]), ("val", [70, 83])):
         images = data.splits[split]
         assert images.counts().tolist() == counts
-        assert_one_sentence(ValueError(images.notes[0]), "1 file that is no picture", ".DS_Store")
+        assert_one_sentence(ValueError(images.notes[0]), "1 file that is not an image", ".DS_Store")
     train = data.splits["train"]
     for name in ("ants/formica.jpeg", "ants/imageNotFound.gif"):
         assert min(train.image(names(train).index(name)).shape[:2]) > 100

@@ -310,7 +310,7 @@ def test_flips_of_albumentations_keep_masks_on_images() -> None:
     [
         (transform("NoSuchThing"), "albumentations.NoSuchThing"),
         ({"class_path": "no.such.module.Thing"}, "no.such.module.Thing"),
-        (transform("Compose"), "no transform"),
+        (transform("Compose"), "not a transform"),
         ({}, "None"),
     ],
 )

@@ -175,7 +175,7 @@ def test_unreadable_files_are_named_and_not_measured(root: Path, inspect: Inspec
     ]
     assert inspect(FOLDERS, f"--data.root={root}", "--data.on_invalid=skip")[1]["blocking_issues"] == []
     for fault in report["invalid_images"]["train"]:
-        assert "broken.png cannot be read as a picture" in fault and fault in text
+        assert "broken.png cannot be read as an image" in fault and fault in text
     assert report["duplicates"]["groups"] == []
     assert sum(size["images"] for size in report["splits"]["train"]["image_sizes"]) == 6
     assert report["splits"]["train"]["images"] == 8

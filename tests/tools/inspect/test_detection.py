@@ -170,13 +170,13 @@ def test_all_invalid_files_are_named(voc: Path, inspect: Inspect) -> None:
     words = ["--data=VocDetection", f"--data.root={voc}"]
     text, report = inspect(*words)
     for name in names:
-        assert f"{name}.xml is no XML file" in text
+        assert f"{name}.xml is not an XML file" in text
     assert len(report["splits"]["train"]["notes"]) == 12
     assert "b.jpg cannot be read" in report["invalid_images"]["train"][0]
     assert "c.jpg is 40×60 pixels, but its annotations say 60×40" in report["invalid_images"]["val"][0]
     assert all(fault in text for fault in report["invalid_images"]["train"] + report["invalid_images"]["val"])
     unread, train, val = report["blocking_issues"]
-    assert "n0.xml is no XML file" in unread
+    assert "n0.xml is not an XML file" in unread
     assert train == "1 of 2 images of train cannot be used; leave them out with --data.on_invalid=skip."
     assert val == f"None of the 1 images of val can be used: {report['invalid_images']['val'][0]}"
     assert inspect(*words, "--data.on_invalid=skip")[1]["blocking_issues"] == [val]

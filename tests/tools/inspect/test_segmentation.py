@@ -195,7 +195,7 @@ def test_invalid_masks_are_named_and_not_measured(root: Path, inspect: Inspect) 
     rgb, odd, torn, unlike = report["invalid_images"]["train"]
     assert "masks/train/rgb.png" in rgb and "3 channels" in rgb
     assert "masks/train/strange.png holds the value 77 (row 5, column 7)" in odd
-    assert "images/train/torn.png cannot be read as a picture" in torn
+    assert "images/train/torn.png cannot be read as an image" in torn
     assert "unlike.png is 64×64 pixels, but its mask" in unlike and "is 64×40." in unlike
     train = report["splits"]["train"]
     assert all(sentence in text for sentence in (rgb, odd, torn, unlike, *train["notes"]))

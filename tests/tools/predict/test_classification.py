@@ -146,7 +146,7 @@ def test_unreadable_images_are_named_and_skipped(
     rows = classify(tmp_path / "a.jpg", image_files(shapes)[0], image_files(shapes)[1])
     assert [row["file_name"] for row in rows] == [path.as_posix() for path in image_files(shapes)[:2]]
     said = capsys.readouterr()
-    assert f"{tmp_path / 'a.jpg'} cannot be read as a picture" in said.err
+    assert f"{tmp_path / 'a.jpg'} cannot be read as an image" in said.err
     assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
 
 

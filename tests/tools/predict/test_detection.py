@@ -155,7 +155,7 @@ def test_damaged_files_are_named_and_skipped(
     assert {Path(row["file_name"]).name for row in rows} == {"b.jpg", "d.mkv"}
     assert rows[0]["image_id"] == 1
     said = capsys.readouterr()
-    assert f"{folder / 'a.jpg'} cannot be read as a picture: image file is truncated" in said.err
+    assert f"{folder / 'a.jpg'} cannot be read as an image: image file is truncated" in said.err
     assert f"{folder / 'c.mp4'} cannot be read as a video." in said.err
     assert f"{cut} ends after " in said.err
     assert f"3 files ({folder / 'a.jpg'}, {folder / 'c.mp4'}, {cut})." in said.out

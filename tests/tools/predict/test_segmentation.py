@@ -316,7 +316,7 @@ def test_unreadable_images_are_named_and_skipped(
     out = segment(tmp_path / "a.jpg", image_files(shapes)[1])
     assert list_files(out / "labels") == [f"{image_files(shapes)[1].stem}.png"]
     said = capsys.readouterr()
-    assert f"{tmp_path / 'a.jpg'} cannot be read as a picture" in said.err
+    assert f"{tmp_path / 'a.jpg'} cannot be read as an image" in said.err
     assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
 
 
