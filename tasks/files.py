@@ -1,4 +1,4 @@
-"""Looking for pictures in folders as users have them: stray files among them, folders within folders."""
+"""Finding images and lists in the folders of users, who keep other files and sub-folders there."""
 
 from __future__ import annotations
 
@@ -13,110 +13,105 @@ from numpy.typing import NDArray
 from ..errors import DataError, format_name
 from .images import IMAGE_SUFFIXES
 
-MOST_NAMED = 5  # of the files that are no pictures
-#: what unpacking, Python, and the systems of servers and desktops leave behind
+MAX_NAMED = 5  # names that a message lists
+#: folders left behind by archives, Python, and the systems of servers and desktops
 STRAY_FOLDERS = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "lost+found")
-#: what folders of the splits are called, the first that is there is taken
+#: usual folder names of each split; the first that exists is used
 SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
 def check_root(folder: Path) -> None:
-    """Raises DataError where there is no such ``folder``."""
+    """Raises DataError if ``folder`` does not exist."""
     if not folder.is_dir():
-        raise DataError(f"There is no data folder {folder}: pass yours with --data.root=FOLDER.")
+        raise DataError(f"There is no data folder {folder}; pass yours with --data.root=FOLDER.")
 
 
 def resolve_split_name(root: Path, names: Mapping[str, str | None], split: str) -> str:
-    """The name of "train", "val" or "test" in the data set.
+    """Returns the data set's own name of "train", "val" or "test".
 
     Raises:
-        DataError: it has none, or there is no such folder.
+        DataError: ``names`` has no name for it, or ``root`` does not exist.
     """
     name = names[split]
     if name is None:
-        raise DataError(f"This data has no {split} split: name one with --data.{split}=NAME.")
+        raise DataError(f"This data has no {split} split; name one with --data.{split}=NAME.")
     check_root(root)
     return name
 
 
 def read_image_set(listing: Path) -> list[str]:
-    """The first word of every line of one of Pascal VOC's lists: names of images without their kind of file.
+    """Reads the first word of every line of a Pascal VOC list: image names without suffix.
 
     Raises:
-        DataError: there is no such list, or it is not encoded as UTF-8.
+        DataError: the list does not exist, or it is not encoded as UTF-8.
     """
     if not listing.is_file():
-        there = ", ".join(sorted(file.stem for file in listing.parent.glob("*.txt"))[:8]) or "no lists"
-        raise DataError(f"There is no list {listing}: {listing.parent} has {there}.")
+        lists = ", ".join(sorted(file.stem for file in listing.parent.glob("*.txt"))[:8]) or "no lists"
+        raise DataError(f"There is no list {listing}; {listing.parent} contains {lists}.")
     return [line.split()[0] for line in read_text(listing).splitlines() if line.split()]
 
 
 def read_text(file: Path) -> str:
-    """The text of ``file``, which is UTF-8, with or without a byte order mark.
+    """Reads a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        DataError: it is something else.
+        DataError: the file has another encoding.
     """
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not encoded as UTF-8: store it so.") from error
+        raise DataError(f"{file} is not encoded as UTF-8; save it as UTF-8.") from error
 
 
 def is_stray_folder(name: str) -> bool:
-    """Whether a folder is one that programs leave behind, as .ipynb_checkpoints and __MACOSX are."""
+    """Whether programs create folders of this name, such as .ipynb_checkpoints and __MACOSX."""
     return name.startswith(".") or name in STRAY_FOLDERS
 
 
 def is_image_file(name: str) -> bool:
-    """Whether a file is called as pictures are."""
+    """Whether the file name has the suffix of an image and does not start with a dot."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def iterate_files(folder: Path | str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Files in ``folder`` and in folders within it, except in stray ones, in the order of the file system.
+def iterate_files(folder: Path | str, prefix: str = "", parents: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yields the files in ``folder`` and its sub-folders, without stray folders, in the order of the file system.
 
-    Asks nothing about single files but what the listing says: a data set may have a million. Links to a folder that
-    holds them are not followed.
+    Uses only the listings of folders, because a data set may have a million files. A link to a parent is not followed.
 
     Args:
-        folder: where to look; nothing is found where there is no such folder.
-        prefix: of the names that are given.
-        above: folders that hold this one and have been looked into.
+        folder: where to look; may be missing, which yields nothing.
+        prefix: put before every name.
+        parents: folders that contain ``folder`` and were entered already.
     """
     if not Path(folder).is_dir():
         return
-    held_by = (*above, str(folder))
+    parents = (*parents, str(folder))
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_dir():
                 yield prefix + entry.name
-            elif not is_stray_folder(entry.name) and not (entry.is_symlink() and is_one_of(entry.path, held_by)):
-                yield from iterate_files(entry.path, f"{prefix}{entry.name}/", held_by)
+            elif not is_stray_folder(entry.name) and not is_link_to(entry, parents):
+                yield from iterate_files(entry.path, f"{prefix}{entry.name}/", parents)
 
 
-def is_one_of(folder: str, others: Sequence[str]) -> bool:
-    """Whether ``folder`` is another name of one of the ``others``."""
-    return any(Path(folder).samefile(other) for other in others)
+def is_link_to(entry: os.DirEntry[str], folders: Sequence[str]) -> bool:
+    """Whether ``entry`` is a symbolic link to one of ``folders``."""
+    return entry.is_symlink() and any(Path(entry.path).samefile(folder) for folder in folders)
 
 
-def format_list(classes: Sequence[str]) -> str:
-    """The first names, for messages."""
-    return (
-        f"{', '.join(format_name(name) for name in classes[:MOST_NAMED])}{', …' if len(classes) > MOST_NAMED else ''}"
-    )
+def format_list(names: Sequence[str]) -> str:
+    """Joins the first names for a message, e.g. "cat, dog, …"."""
+    return ", ".join(map(format_name, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
 
 
 def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
-    """Counts and names the files in ``folder`` that are no pictures."""
-    count = f"{len(stray)} file{'' if len(stray) == 1 else 's'} that {'is' if len(stray) == 1 else 'are'} no picture"
-    if len(stray) <= MOST_NAMED:
-        named = ", ".join(format_name(name) for name in stray)
-    else:
+    """One sentence that counts and names the files in ``folder`` that are not images."""
+    counted = "1 file that is not an image" if len(stray) == 1 else f"{len(stray)} files that are not images"
+    named = format_list(stray)
+    if len(stray) > MAX_NAMED:
         kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
-        most = ", ".join(f"{number} × {format_name(kind)}" for kind, number in kinds.most_common(MOST_NAMED))
-        named = f"{', '.join(format_name(name) for name in stray[:MOST_NAMED])}, …; {most}"
-    return f"{folder} holds {count}{'' if len(stray) == 1 else 's'}, left out: {named}."
+        named += "; " + ", ".join(f"{count} × {format_name(kind)}" for kind, count in kinds.most_common(MAX_NAMED))
+    return f"{folder} contains {counted}, left out: {named}."
 
 
 def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
@@ -133,15 +128,8 @@ def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
     for name in names.tolist():
         inner, file = os.path.split(name)
         if inner not in present:
-            present[inner] = file_names(folder / inner)
+            entries = os.scandir(folder / inner) if (folder / inner).is_dir() else ()
+            present[inner] = {entry.name for entry in entries}
         if file not in present[inner]:
             missing.append(name)
     return missing
-
-
-def file_names(folder: Path) -> set[str]:
-    """Names of all entries of ``folder``; empty if it does not exist."""
-    if not folder.is_dir():
-        return set()
-    with os.scandir(folder) as entries:
-        return {entry.name for entry in entries}

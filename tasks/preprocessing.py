@@ -1,4 +1,4 @@
-"""From an image to the network's input: one object for training, validation, prediction and export."""
+"""Preprocessing from image to network input, the same in training, validation, prediction and export."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .images import Image, resize_image
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images are laid into the network's input and normalised.
+    """How images are resized to the network's input and normalised.
 
     Attributes:
         size: (height, width) of the input in pixels.
-        fit: "stretch" fills the input and lets the aspect ratio go, as SSDLite is trained; "pad" keeps it and fills
-            what is left at the right and bottom with the mean colour; "crop" keeps it, too, and lets go what is beyond
-            the middle, as classifiers are evaluated.
-        crop_pct: with "crop", the input's share of what the shorter side is resized to: 224 of 256 pixels.
-        mean: of the channels, in 0 … 1. Weights are bound to the mean and std that they were trained with.
-        std: of the channels, in 0 … 1.
+        fit: how an image of another aspect ratio is fitted. "stretch" fills the input and distorts, as SSDLite is
+            trained. "pad" keeps the ratio and fills the right or lower rest with the mean colour. "crop" keeps the
+            ratio and cuts off what does not fit, as classifiers are evaluated.
+        crop_pct: with "crop", share of the shorter side that the centre crop keeps, e.g. 0.875 for 224 of 256 pixels.
+        mean: mean of each channel, 0 … 1. Pretrained weights need the mean and std that they were trained with.
+        std: standard deviation of each channel, 0 … 1.
     """
 
     size: tuple[int, int] = (320, 320)
@@ -39,7 +39,7 @@ class Preprocessing:
         if self.fit not in ("stretch", "pad", "crop"):
             raise UserError(f"preprocessing.fit must be stretch, pad or crop, not {self.fit!r}.")
         if not 0 < self.crop_pct <= 1:
-            raise UserError(f"preprocessing.crop_pct must be in 0 … 1, 0 not included, not {self.crop_pct}.")
+            raise UserError(f"preprocessing.crop_pct must be greater than 0 and at most 1, not {self.crop_pct}.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise UserError(f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}.")
 
@@ -49,14 +49,14 @@ class Preprocessing:
         return Normalisation(self.mean, self.std)
 
     def check_not_cropped(self, user: str) -> None:
-        """Raises ValueError where images are cut at their borders, which ``user`` needs."""
+        """Raises UserError if preprocessing cuts off image borders, which ``user`` (named in the error) needs."""
         if self.fit == "crop":
             raise UserError(
-                f"preprocessing.fit is crop, which cuts off image borders that {user} needs: give stretch or pad."
+                f"preprocessing.fit is crop, which cuts off image borders that {user} needs; use stretch or pad."
             )
 
     def geometry(self, height: int, width: int) -> ResizeGeometry:
-        """Where an image of ``height``×``width`` pixels lies in the input."""
+        """Position of an image of ``height``×``width`` pixels in the input."""
         rows, columns = self.size
         if self.fit == "stretch":
             return ResizeGeometry(height, width, 0, 0, rows, columns)
@@ -69,24 +69,23 @@ class Preprocessing:
 
     @property
     def fill(self) -> tuple[int, int, int]:
-        """The mean colour, 0 … 255, which normalisation turns to nothing."""
+        """Mean colour, 0 … 255, which normalisation maps to zero."""
         red, green, blue = (round(255 * channel) for channel in self.mean)
         return red, green, blue
 
     def apply(self, image: Image) -> Image:
         """Image ``[h, w, 3]`` uint8 → input ``[H, W, 3]`` uint8."""
-        geometry = self.geometry(*image.shape[:2])
-        return self.apply_geometry(image, geometry)
+        return self.apply_geometry(image, self.geometry(*image.shape[:2]))
 
     def apply_geometry(self, image: Image, geometry: ResizeGeometry) -> Image:
-        """Lays ``image`` into the input where ``geometry`` says."""
-        shown = resize_image(image, geometry.rows, geometry.columns)
+        """Resizes ``image`` and puts it at the position that ``geometry`` gives; crops or pads as needed."""
+        resized = resize_image(image, geometry.rows, geometry.columns)
         if (geometry.rows, geometry.columns) == self.size:
-            return shown
+            return resized
         if geometry.top < 0 or geometry.left < 0:
             rows, columns = self.size
-            return np.ascontiguousarray(shown[-geometry.top :, -geometry.left :][:rows, :columns])
+            return np.ascontiguousarray(resized[-geometry.top :, -geometry.left :][:rows, :columns])
         canvas = np.empty((*self.size, 3), dtype=np.uint8)
         canvas[:] = self.fill
-        canvas[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns] = shown
+        canvas[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns] = resized
         return canvas

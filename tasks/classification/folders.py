@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import SPLIT_FOLDERS, check_root, iterate_files, format_list, is_image_file, format_stray_files, is_stray_folder
+from ..files import (
+    SPLIT_FOLDERS,
+    check_root,
+    format_list,
+    format_stray_files,
+    is_image_file,
+    is_stray_folder,
+    iterate_files,
+)
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 

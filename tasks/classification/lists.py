@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DataError, format_name
 from ..data import log_notes
-from ..files import check_root, format_list, find_missing_files, read_text
+from ..files import check_root, find_missing_files, format_list, read_text
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
 

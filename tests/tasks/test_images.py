@@ -1,4 +1,4 @@
-"""Pictures of every kind are read right or refused with the reason, never filled up in silence."""
+"""Image files of every kind are read correctly or refused with the reason."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from litmobile.errors import ImageError
 from litmobile.tasks.images import IMAGE_SUFFIXES, can_use_opencv, read_image, resize_image
 
 OneSentence = Callable[..., None]
 
-SHOWN = (
+READABLE = (
     *(f"exif/{scene}_{orientation}.jpg" for scene in ("Landscape", "Portrait") for orientation in range(9)),
     *(f"pillow/{name}.png" for name in ("1_trns", "bw_gradient", "itxt_chunks", "pil123p", "pil123rgba")),
     *(f"pillow/{name}.png" for name in ("mode_16bit", "mode_grayscale_alpha")),
     *("pillow/hopper_gray.jpg", "pillow/pil_sample_cmyk.jpg"),
 )
-SIXTEEN_BITS = ("pillow/16bit.cropped.tif", "pillow/16_bit_binary.pgm")
+READABLE_16_BIT = ("pillow/16bit.cropped.tif", "pillow/16_bit_binary.pgm")
 DAMAGED = {
     "pillow/truncated_jpeg.jpg": "truncated",
     "pillow/truncated_image.png": "truncated",
@@ -32,7 +32,7 @@ DAMAGED = {
     "pillow/broken.png": "its beginning is damaged",
 }
 
-# what Pillow is told in order to write files of every format; the exact ones keep every value
+# options for Pillow to write files of every format; EXACT ones keep every value
 EXACT = {
     "PNG": {},
     "BMP": {},
@@ -58,9 +58,15 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def with_thumbnail(jpeg: bytes) -> bytes:
-    """The file as cameras write it: a whole little JPEG file stands before the picture's own data."""
+    """A JPEG as cameras write it: the thumbnail, a complete JPEG, precedes the image data."""
     content = b"Exif\0\0" + encoded(scene(10, 15), "JPEG")
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
+
+
+def with_orientation(kind: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(scene(), kind, exif=exif)
 
 
 def by_pillow(file: Path | bytes) -> np.ndarray:
@@ -69,8 +75,8 @@ def by_pillow(file: Path | bytes) -> np.ndarray:
 
 
 def read(data: bytes, tmp_path: Path, **options: Any) -> np.ndarray:
-    (tmp_path / "picture").write_bytes(data)  # what a file holds is found out from its bytes, not from its name
-    image = read_image(tmp_path / "picture", **options)
+    (tmp_path / "image").write_bytes(data)  # the format follows from the bytes, not from the name
+    image = read_image(tmp_path / "image", **options)
     assert image.dtype == np.uint8 and image.shape[2] == 3 and image.flags.c_contiguous
     return image
 
@@ -84,21 +90,21 @@ def assert_close(image: np.ndarray, expected: np.ndarray, tolerance: int) -> Non
 # real files
 
 
-def test_every_odd_file_is_looked_at(real_data: Path) -> None:
+def test_every_odd_file_is_tested(real_data: Path) -> None:
     files = (path for path in (real_data / "odd_images").glob("*/*") if path.suffix in IMAGE_SUFFIXES)
     names = {path.relative_to(real_data / "odd_images").as_posix() for path in files}
-    assert names == {*SHOWN, *SIXTEEN_BITS, *DAMAGED}
+    assert names == {*READABLE, *READABLE_16_BIT, *DAMAGED}
 
 
 @pytest.mark.filterwarnings("ignore:Palette images")
-@pytest.mark.parametrize("name", SHOWN)
-def test_odd_pictures_are_read_as_pillow_reads_them(name: str, real_data: Path) -> None:
+@pytest.mark.parametrize("name", READABLE)
+def test_odd_files_are_read_as_pillow_reads_them(name: str, real_data: Path) -> None:
     path = real_data / "odd_images" / name
     assert_close(read_image(path), by_pillow(path), tolerance=2 if "cmyk" in name else 0)
 
 
-@pytest.mark.parametrize("name", SIXTEEN_BITS)
-def test_odd_pictures_of_sixteen_bits_are_scaled(name: str, real_data: Path) -> None:
+@pytest.mark.parametrize("name", READABLE_16_BIT)
+def test_odd_16_bit_files_are_scaled(name: str, real_data: Path) -> None:
     path = real_data / "odd_images" / name
     with Image.open(path) as image:
         values = np.asarray(image).astype(int)
@@ -115,14 +121,14 @@ def test_odd_damaged_files_are_refused(
     assert_one_sentence(caught.value, real_data / "odd_images" / name, reason)
 
 
-# whole files
+# undamaged files
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_is_read_as_it_was_written(kind: str, tmp_path: Path) -> None:
+def test_every_format_is_read_as_written(kind: str, tmp_path: Path) -> None:
     image = read(encoded(scene(), kind), tmp_path)
     assert_close(image, np.asarray(scene()), tolerance=0 if kind in EXACT else 60)
-    assert_close(image, by_pillow(tmp_path / "picture"), tolerance=0)
+    assert_close(image, by_pillow(tmp_path / "image"), tolerance=0)
 
 
 MODES = {
@@ -136,35 +142,48 @@ MODES = {
 
 @pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind, modes in MODES.items() for mode in modes])
 def test_every_mode_is_read_as_pillow_reads_it(kind: str, mode: str, tmp_path: Path) -> None:
-    picture = scene().convert(mode)
+    image = scene().convert(mode)
     if mode in ("LA", "RGBA"):
-        picture.putalpha(scene().getchannel("G"))  # colours under alpha are those stored
-    data = encoded(picture, kind)
+        image.putalpha(scene().getchannel("G"))  # colours under alpha are kept as stored
+    data = encoded(image, kind)
     assert_close(read(data, tmp_path), by_pillow(data), tolerance=2 if mode == "CMYK" else 0)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_a_note_how_to_turn_the_picture_is_heeded(kind: str, orientation: int, tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encoded(scene(), kind, exif=exif)
+def test_the_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path) -> None:
+    data = with_orientation(kind, orientation)
     image = read(data, tmp_path)
     assert image.shape == ((60, 40, 3) if orientation > 4 else (40, 60, 3))
     assert_close(image, by_pillow(data), tolerance=0)
-    unturned = by_pillow(encoded(scene(), kind))
-    assert_close(read(data, tmp_path, annotated_size=(40, 60)), unturned, tolerance=0)
+    stored = by_pillow(encoded(scene(), kind))
+    assert_close(read(data, tmp_path, annotated_size=(40, 60)), stored, tolerance=0)
     if orientation > 4:
         assert np.array_equal(read(data, tmp_path, annotated_size=(60, 40)), image)
+
+
+def test_webp_with_metadata_is_left_to_pillow() -> None:
+    """OpenCV ignores its orientation before version 4.13."""
+    assert can_use_opencv(encoded(scene(), "WEBP"))
+    assert not can_use_opencv(with_orientation("WEBP", 6))
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
+def test_an_orientation_in_xmp_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>', zip=compress)
+    data = encoded(scene(), "PNG", pnginfo=notes)
+    assert np.array_equal(read(data, tmp_path), np.rot90(np.asarray(scene()), -1))
+    assert np.array_equal(read(data, tmp_path, annotated_size=(40, 60)), np.asarray(scene()))
 
 
 @pytest.mark.parametrize(
     ("suffix", "channels"), [(".png", 1), (".png", 3), (".tif", 1), (".tif", 3), (".pgm", 1), (".ppm", 3)]
 )
-def test_sixteen_bits_are_scaled_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
-    picture = np.asarray(scene())[:, :, :channels]
-    stored = cv2.imencode(suffix, picture[:, :, ::-1].astype(np.uint16) * 257)[1].tobytes()
-    assert_close(read(stored, tmp_path), np.broadcast_to(picture, (40, 60, 3)), tolerance=0)
+def test_16_bits_are_scaled_and_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
+    image = np.asarray(scene())[:, :, :channels]
+    stored = cv2.imencode(suffix, image[:, :, ::-1].astype(np.uint16) * 257)[1].tobytes()
+    assert_close(read(stored, tmp_path), np.broadcast_to(image, (40, 60, 3)), tolerance=0)
 
 
 @pytest.mark.parametrize(("mode", "values"), [("I", "integers"), ("F", "floats")])
@@ -173,18 +192,18 @@ def test_values_without_a_known_range_are_refused(
 ) -> None:
     with pytest.raises(ImageError) as caught:
         read(encoded(scene().convert("L").convert(mode), "TIFF"), tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "picture", values)
+    assert_one_sentence(caught.value, tmp_path / "image", values)
 
 
 @pytest.mark.parametrize("default_image", [False, True], ids=["animated from the start", "animated after a still"])
-def test_of_animated_pictures_the_first_one_is_read(default_image: bool, tmp_path: Path) -> None:
+def test_the_first_image_of_an_animation_is_read(default_image: bool, tmp_path: Path) -> None:
     other = scene().transpose(Image.Transpose.ROTATE_180)
     film = {"save_all": True, "append_images": [other, scene()], "default_image": default_image}
     assert np.array_equal(read(encoded(scene(), "PNG", **film), tmp_path), np.asarray(scene()))
 
 
-def test_what_follows_the_picture_does_not_matter(tmp_path: Path) -> None:
-    film = np.random.default_rng(0).integers(256, size=200_000, dtype=np.uint8).tobytes()  # as phones append
+def test_bytes_after_the_image_do_not_matter(tmp_path: Path) -> None:
+    film = np.random.default_rng(0).integers(256, size=200_000, dtype=np.uint8).tobytes()  # phones append videos
     for kind in ("JPEG", "PNG"):
         data = encoded(scene(), kind)
         for tail in (b"\0" * 100, film):
@@ -201,7 +220,7 @@ def test_truncated_files_are_refused(kind: str, part: float, tmp_path: Path, ass
     data = encoded(scene(200, 300), kind)
     with pytest.raises(ImageError) as caught:
         read(data[: int(part * len(data))], tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as an image: ")
+    assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image: ")
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -214,7 +233,7 @@ def test_a_jpeg_truncated_anywhere_is_refused(progressive: bool, tmp_path: Path)
             read(whole[:end], tmp_path)
 
 
-def test_a_png_that_lacks_nothing_but_its_end_mark_is_read(tmp_path: Path) -> None:
+def test_a_png_that_lacks_only_its_end_chunk_is_read(tmp_path: Path) -> None:
     data = encoded(scene(), "PNG")
     assert not can_use_opencv(data[:-12])
     assert np.array_equal(read(data[:-12], tmp_path), np.asarray(scene()))
@@ -227,40 +246,41 @@ def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
         read(bytes(data), tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF" + b"\0" * 40])
-def test_what_is_no_picture_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+@pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF" + b"\0" * 40])
+def test_other_content_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(data, tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "picture", "cannot be read as an image")
+    assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image")
 
 
-def test_folders_and_absent_files_are_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_folders_and_missing_files_are_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     for path, reason in ((tmp_path, "cannot be read"), (tmp_path / "nowhere.jpg", "does not exist")):
         with pytest.raises(ImageError) as caught:
             read_image(path)
         assert_one_sentence(caught.value, path, reason)
 
 
-def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(encoded(scene(), "JPEG"), tmp_path, annotated_size=(60, 60))
-    assert_one_sentence(caught.value, tmp_path / "picture", "is 60×40 pixels", "say 60×60")
+    assert_one_sentence(caught.value, tmp_path / "image", "is 60×40 pixels", "say 60×60")
 
 
 # speed
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
-def test_common_files_take_the_quick_way(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_formats_are_decoded_by_opencv(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "open", None)
     read(encoded(scene(), kind), tmp_path)
 
 
 @pytest.mark.parametrize("size", [(4, 40), (40, 4), (9, 21), (4, 16)], ids=str)
-def test_a_picture_that_shrinks_one_way_and_grows_the_other_stays_in_its_place(size: tuple[int, int]) -> None:
+def test_resizing_does_not_shift_the_image(size: tuple[int, int]) -> None:
+    """One side shrinks to less than half while the other grows or shrinks less."""
     steps = np.arange(16, dtype=np.uint8) * 15
     for axis, side in enumerate(size):
-        picture = np.repeat(np.expand_dims(steps, 1 - axis), 16, axis=1 - axis)
-        shown = resize_image(np.repeat(picture[:, :, None], 3, axis=2), *size)[:, :, 0]
+        image = np.repeat(np.expand_dims(steps, 1 - axis), 16, axis=1 - axis)
+        shown = resize_image(np.repeat(image[:, :, None], 3, axis=2), *size)[:, :, 0]
         expected = ((np.arange(side) + 0.5) * 16 / side - 0.5).clip(0, 15) * 15
         assert np.abs(np.moveaxis(shown, axis, 1) - expected).max() <= 1
