@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import cv2
@@ -13,7 +12,7 @@ from numpy.random import Generator
 
 from ...errors import UserError
 from ...heads.predictions import IGNORED, ResizeGeometry
-from ..albumentation import albumentation, check_made, photometric_distortion, seed
+from ..albumentation import Albumentations
 from ..images import Image, resize_image
 from ..preprocessing import Preprocessing
 from .masks import Labels
@@ -47,26 +46,6 @@ class Resize(Augmentation):
             resize_labels(sample.labels, geometry, preprocessing.size),
             StoredMask(torch.from_numpy(sample.labels), geometry),
         )
-
-
-class Albumentations:
-    """Runs transforms of albumentations on image and labels, with this project's randomness.
-
-    Args:
-        transforms: albumentations transforms, in order; they must keep the size of the image.
-    """
-
-    def __init__(self, transforms: Sequence[Any]) -> None:
-        import albumentations as A
-
-        self.compose = A.Compose(list(transforms))
-
-    def __call__(self, sample: Sample, random: Generator) -> Sample:
-        """Transforms ``sample``."""
-        seed(self.compose, random)
-        done = self.compose(image=sample.image, mask=sample.labels)
-        check_made(done["image"], sample.image)
-        return Sample(done["image"], done["mask"])
 
 
 class CropWindow(NamedTuple):
@@ -122,11 +101,7 @@ class ScaleCropAugmentation(Augmentation):
         self.scale = scale
         self.cat_max_ratio = cat_max_ratio
         self.flip = flip
-        transforms = [
-            *(photometric_distortion() if photometric else []),
-            *(albumentation(config, {"fill_mask": IGNORED}) for config in extra or []),
-        ]
-        self.last = Albumentations(transforms) if transforms else None
+        self.albumentations = Albumentations(extra, photometric)
 
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
@@ -136,8 +111,8 @@ class ScaleCropAugmentation(Augmentation):
         labels = resize_labels(sample.labels[window.region], window.geometry, size)
         if random.random() < self.flip:
             image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in (image, labels))
-        crop = Sample(image, labels)
-        return crop if self.last is None else self.last(crop, random)
+        transformed = self.albumentations(random, image, mask=labels)
+        return Sample(transformed["image"], transformed["mask"])
 
     def draw_window(
         self, labels: Labels, preprocessing: Preprocessing, size: tuple[int, int], random: Generator

@@ -10,7 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from litmobile.tasks.detection.split import Sample
-from litmobile.tasks.detection.transforms import Resize, SSDAugmentation, expand, iou, iou_crop, mirror, warp
+from litmobile.tasks.detection.transforms import (
+    Resize,
+    SSDAugmentation,
+    box_iou,
+    draw_canvas,
+    draw_iou_crop,
+    mirror,
+    warp,
+)
 from litmobile.tasks.preprocessing import Preprocessing
 
 Fit = Literal["stretch", "pad"]
@@ -50,7 +58,7 @@ def windows(beyond: bool, height: int, width: int) -> Iterator[NDArray[np.float6
     random = np.random.default_rng(1)
     for _ in range(60):
         if beyond:
-            yield expand(np.array([0.0, 0.0, width, height]), 3, random)
+            yield draw_canvas(np.array([0.0, 0.0, width, height]), 3, random)
             corners = random.integers((-width, -height), (width // 2, height // 2))
             sides = random.integers((width // 2, height // 2), (2 * width, 2 * height))
         else:
@@ -143,7 +151,7 @@ def test_flips_happen_as_often_as_asked_for(fit: Fit, option: str, axis: int) ->
 def test_expansion_is_a_canvas_around_the_image(most: float) -> None:
     random, canvases = np.random.default_rng(0), []
     for _ in range(300):
-        window = expand(np.array([0.0, 0, 101, 57]), most, random)
+        window = draw_canvas(np.array([0.0, 0, 101, 57]), most, random)
         assert (window == np.round(window)).all()
         assert (window[:2] <= 0).all() and (window[2:] >= (101, 57)).all()
         canvases.append((window[2:] - window[:2]) / (101, 57))
@@ -158,7 +166,7 @@ def test_a_crop_holds_the_centre_of_an_object_that_it_overlaps_enough(least: flo
     boxes = np.array([[x1 + 2, y1 + 2, x2 - 2, y2 - 2], *BOXES], dtype=np.float32)
     random = np.random.default_rng(0)
     for _ in range(20):
-        crop = iou_crop(np.array(window), boxes, random, least_ious=(least,))
+        crop = draw_iou_crop(np.array(window), boxes, random, min_ious=(least,))
         assert (crop == np.round(crop)).all()
         assert (crop[:2] >= window[:2]).all() and (crop[2:] <= window[2:]).all()
         width, height = crop[2:] - crop[:2]
@@ -166,12 +174,12 @@ def test_a_crop_holds_the_centre_of_an_object_that_it_overlaps_enough(least: flo
         assert width >= 0.3 * (x2 - x1) - 1 and height >= 0.3 * (y2 - y1) - 1
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         inside = ((centres > crop[:2]) & (centres < crop[2:])).all(1)
-        assert (inside & (iou(crop[None], boxes)[0] >= least)).any()
+        assert (inside & (box_iou(crop[None], boxes)[0] >= least)).any()
 
 
 def test_crops_are_of_all_sizes_and_leave_some_images_whole() -> None:
     random, whole = np.random.default_rng(0), np.array([0.0, 0, 120, 80])
-    crops = [iou_crop(whole, np.array(BOXES, dtype=np.float32), random) for _ in range(300)]
+    crops = [draw_iou_crop(whole, np.array(BOXES, dtype=np.float32), random) for _ in range(300)]
     assert 300 / 7 / 2 < sum(np.array_equal(crop, whole) for crop in crops) < 300 / 7 * 3
     widths = np.array([crop[2] - crop[0] for crop in crops])
     assert widths.min() < 50 and ((widths > 60) & (widths < 110)).any()
@@ -179,7 +187,7 @@ def test_crops_are_of_all_sizes_and_leave_some_images_whole() -> None:
 
 def test_images_without_objects_are_cropped_too() -> None:
     random, whole = np.random.default_rng(0), np.array([0.0, 0, 120, 80])
-    crops = [iou_crop(whole, np.zeros((0, 4), np.float32), random) for _ in range(50)]
+    crops = [draw_iou_crop(whole, np.zeros((0, 4), np.float32), random) for _ in range(50)]
     assert len({tuple(crop) for crop in crops}) > 20
 
 
