@@ -1,4 +1,4 @@
-"""Detection: data in COCO's or Pascal VOC's layout, SSD's augmentation, their figures, and the task for a network."""
+"""Object detection: data in COCO's or Pascal VOC's layout, SSD's augmentation, evaluation, and the task."""
 
 from .data import CocoDetection, DetectionDataModule, VocDetection
 from .split import DetectionSplit, ImageRecord

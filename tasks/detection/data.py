@@ -1,7 +1,8 @@
-"""Detection data: from folders in COCO's or Pascal VOC's layout to batches of uint8 images and padded boxes."""
+"""Detection data: reads COCO's or Pascal VOC's layout and yields batches of uint8 images and padded boxes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,17 +23,17 @@ from .transforms import Augmentation, Resize, SSDAugmentation
 from .voc import read_voc
 from .voc_metrics import VocEvaluator
 
-# batches are padded to a multiple of this many boxes, so that few different shapes occur
-BOXES_STEP = 16
+# the number of boxes of a batch is padded to a multiple of this, so that few different shapes occur
+BOXES_MULTIPLE = 16
 
 
 class DetectionBatch(NamedTuple):
-    """What a step works on.
+    """A batch of images and their objects.
 
     Attributes:
         images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: the objects.
-        indices: ``[N]``, which images of the split these are.
+        targets: boxes in pixels of ``images``, and class indices.
+        indices: ``[N]``, indices of the images in the split.
     """
 
     images: Tensor
@@ -41,10 +42,10 @@ class DetectionBatch(NamedTuple):
 
 
 def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
-    """Stacks samples of one size into a batch."""
+    """Stacks pairs of a sample, all of one size, and its index into a batch."""
     samples = [sample for sample, _ in items]
-    most = max(len(sample.labels) for sample in samples)
-    rows = BOXES_STEP * max(1, -(-most // BOXES_STEP))
+    max_boxes = max(len(sample.labels) for sample in samples)
+    rows = BOXES_MULTIPLE * max(1, math.ceil(max_boxes / BOXES_MULTIPLE))
     boxes: NDArray[np.float32] = np.zeros((len(samples), rows, 4), dtype=np.float32)
     labels: NDArray[np.int64] = np.full((len(samples), rows), -1, dtype=np.int64)
     for row, sample in enumerate(samples):
@@ -56,10 +57,10 @@ def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
 
 
 class DetectionDataModule(DataModule[DetectionSplit]):
-    """Data for :class:`DetectionTask`; a data set of your own implements :meth:`read`.
+    """Data for :class:`DetectionTask`. A subclass for your own data set implements :meth:`read`.
 
     Args:
-        augmentation: augmentation of training images; None takes SSD's crop and flip.
+        augmentation: augmentation of training images; None takes ``SSDAugmentation()``, crop and flip.
     """
 
     role = "detection"
@@ -70,29 +71,28 @@ class DetectionDataModule(DataModule[DetectionSplit]):
         super().__init__(**options)
         self.augmentation = augmentation or SSDAugmentation()
 
-    def evaluator(self, split: str) -> CocoEvaluator:
-        """The evaluator of detections on ``split``."""
-        return CocoEvaluator(self.splits[split].truth())
+    def build_evaluator(self, split: str) -> CocoEvaluator:
+        """Builds the evaluator of detections on ``split``."""
+        return CocoEvaluator(self.splits[split].to_coco())
 
     def check_splits(self) -> None:
-        super().check_splits()
         first, *others = self.splits.values()
         for other in others:
-            if list(other.category_ids) != list(first.category_ids):
-                raise DataError(f"{first.source} and {other.source} have different category ids.")
+            if other.classes != first.classes or list(other.category_ids) != list(first.category_ids):
+                raise DataError(f"{first.source} and {other.source} have different categories; both need the same.")
 
 
 class CocoDetection(DetectionDataModule):
-    """A data set in COCO's layout: images in ``root/SPLIT``, objects in ``root/annotations/instances_SPLIT.json``.
+    """Data set in COCO's layout: images in ``root/SPLIT``, objects in ``root/annotations/instances_SPLIT.json``.
 
     Args:
-        root: the folder.
+        root: folder of the data set, e.g. data/coco.
         train: name of the split to train on.
         val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` reads, if there is one.
+        test: name of the split that ``litmobile test`` evaluates, if there is one.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or not COCO.
+        DataError: in ``setup``, if files are missing or invalid.
     """
 
     def __init__(
@@ -113,20 +113,20 @@ class CocoDetection(DetectionDataModule):
 
 
 class VocDetection(DetectionDataModule):
-    """A data set in Pascal VOC's layout: ``JPEGImages``, ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
+    """Data set in Pascal VOC's layout: ``JPEGImages``, ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
 
-    Evaluation gives AP50 by VOC's rule beside COCO's figures.
+    The evaluation adds AP50 as VOC computes it to COCO's figures.
 
     Args:
-        root: the folder, such as VOCdevkit/VOC2012.
-        train: name of the split to train on.
+        root: folder of the data set, e.g. VOCdevkit/VOC2012.
+        train: name of the split to train on, e.g. trainval.
         val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` reads, if there is one.
-        classes: names of the classes in the order of their labels; None takes all that occur, sorted.
-        difficult: train on objects that are marked difficult, too; evaluation overlooks them either way.
+        test: name of the split that ``litmobile test`` evaluates, if there is one.
+        classes: class names in the order of their indices, e.g. [cat, dog]; None takes all that occur, sorted.
+        difficult: whether to train on objects that are marked difficult; the evaluation ignores them either way.
 
     Raises:
-        DataError: in ``setup``, if the data is not there or not VOC's.
+        DataError: in ``setup``, if files are missing or invalid.
     """
 
     def __init__(
@@ -147,10 +147,8 @@ class VocDetection(DetectionDataModule):
 
     def read(self, split: str) -> DetectionSplit:
         name = resolve_split_name(self.root, self.names, split)
-        annotations = read_voc(self.root, name, self.class_names, self.on_invalid)
-        if split == "train" and not self.difficult:
-            return annotations.take_objects(~annotations.difficult)
-        return annotations
+        data = read_voc(self.root, name, self.class_names, self.on_invalid)
+        return data.take_objects(~data.difficult) if split == "train" and not self.difficult else data
 
-    def evaluator(self, split: str) -> CocoEvaluator:
-        return VocEvaluator(self.splits[split].truth())
+    def build_evaluator(self, split: str) -> CocoEvaluator:
+        return VocEvaluator(self.splits[split].to_coco())

@@ -1,10 +1,9 @@
-"""COCO's twelve figures and AP per class, computed by pycocotools on the original annotation file."""
+"""COCO's twelve figures and AP per class, computed by pycocotools from the original annotation file."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,26 +37,26 @@ Figures = dict[str, float | None]
 
 @dataclass(frozen=True)
 class CocoResult:
-    """Figures of one evaluation, 0 … 1; None where the images hold no object that it could be computed from.
+    """Figures of one evaluation, 0 … 1; None for a figure that the images have no objects for.
 
     Attributes:
-        figures: by name, COCO's twelve first and in its order.
-        per_class: by name of a figure, its value for each class name.
+        figures: values by name, COCO's twelve first and in COCO's order.
+        per_class: for the name of a figure, its value for each class name.
     """
 
     figures: Figures
     per_class: dict[str, Figures]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
+        """Returns plain values for a JSON file."""
         return {"figures": self.figures} | {f"{name}_per_class": values for name, values in self.per_class.items()}
 
     def __str__(self) -> str:
-        classes = [name for values in self.per_class.values() for name in values]
-        width = max(map(len, (*self.figures, *classes)))
-        lines = [f"{name:<{width}}  {format_figure(value, 3)}" for name, value in self.figures.items()]
-        for title, values in self.per_class.items():
-            lines += ["", f"{title} per class"]
+        tables = {"": self.figures} | {f"{name} per class": values for name, values in self.per_class.items()}
+        width = max(len(name) for values in tables.values() for name in values)
+        lines: list[str] = []
+        for title, values in tables.items():
+            lines += ["", title] if title else []
             lines += [f"{name:<{width}}  {format_figure(value, 3)}" for name, value in values.items()]
         return "\n".join(lines)
 
@@ -66,11 +65,11 @@ class CocoEvaluator:
     """Collects detections image by image and evaluates them against COCO annotations.
 
     Args:
-        truth: content of the original annotation file, which is changed; crowds in it count as COCO counts them.
+        ground_truth: content of the original annotation file, crowds included; it is modified.
     """
 
-    def __init__(self, truth: dict[str, Any]) -> None:
-        self.truth = load_truth(truth)
+    def __init__(self, ground_truth: dict[str, Any]) -> None:
+        self.ground_truth = build_ground_truth(ground_truth)
         self.reset()
 
     def reset(self) -> None:
@@ -79,26 +78,26 @@ class CocoEvaluator:
         self._result: CocoResult | None = None
 
     def add(self, image_id: int, boxes: NDArray[Any], scores: NDArray[Any], category_ids: NDArray[Any]) -> None:
-        """Takes the detections of one image; of an image that comes twice, the last ones.
+        """Adds the detections of one image; they replace earlier ones of that image.
 
         Args:
-            image_id: its id in the file.
+            image_id: id of the image in the file.
             boxes: ``[K, 4]`` as x1, y1, x2, y2 in pixels of the image.
             scores: ``[K]``.
-            category_ids: ``[K]``, ids in the file.
+            category_ids: ``[K]``, ids of the categories in the file.
         """
         self._result = None
         size = boxes[:, 2:] - boxes[:, :2]
         self.detections[image_id] = np.column_stack((boxes[:, :2], size, scores, category_ids)).astype(np.float64)
 
     def compute(self) -> CocoResult:
-        """Evaluates the images that were added, in all processes, and no others; the result is kept."""
+        """Evaluates only the images that were added, in all processes; the result is cached."""
         if self._result is None:
             self._result = self._compute_distributed() if is_distributed() else self._compute()
         return self._result
 
     def _compute_distributed(self) -> CocoResult:
-        """Gathers the detections and evaluates them once, so that all processes have the same figures."""
+        """Gathers the detections and evaluates them once, so that all processes return the same figures."""
         gathered: list[dict[int, NDArray[np.float64]]] = [{} for _ in range(distributed.get_world_size())]
         distributed.all_gather_object(gathered, self.detections)
         result: list[CocoResult | None] = [None]
@@ -111,28 +110,27 @@ class CocoEvaluator:
         return result[0]
 
     def _compute(self) -> CocoResult:
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
-            evaluation = COCOeval(self.truth, self._as_coco(), "bbox")
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+            evaluation = COCOeval(self.ground_truth, self._detections_as_coco(), "bbox")
             evaluation.params.imgIds = sorted(self.detections)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
-        names = [self.truth.cats[key]["name"] for key in evaluation.params.catIds]
-        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # [IoU, recall, class] over all areas, 100 detections
+        names = [self.ground_truth.cats[key]["name"] for key in evaluation.params.catIds]
+        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # [IoU, recall, class] all areas, 100 detections
         return CocoResult(
-            {name: defined(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)},
-            {"AP": {name: mean_defined(precision[:, :, k]) for k, name in enumerate(names)}},
+            {name: float(x) if x > -1 else None for name, x in zip(FIGURES, evaluation.stats, strict=True)},
+            {"AP": {name: mean_or_none(precision[:, :, k]) for k, name in enumerate(names)}},
         )
 
-    def _as_coco(self) -> COCO:
-        """The detections as COCO.loadRes makes them, which fails where there are none."""
-        found = COCO()
-        rows: list[dict[str, Any]] = []
+    def _detections_as_coco(self) -> COCO:
+        """Detections in the form that COCO.loadRes returns, which fails if there are none."""
+        annotations: list[dict[str, Any]] = []
         for image_id, table in self.detections.items():
             for x, y, w, h, score, category in table.tolist():
-                rows.append(
+                annotations.append(
                     {
-                        "id": len(rows) + 1,
+                        "id": len(annotations) + 1,
                         "image_id": image_id,
                         "category_id": int(category),
                         "bbox": [x, y, w, h],
@@ -141,23 +139,15 @@ class CocoEvaluator:
                         "iscrowd": 0,
                     }
                 )
-        content: Any = {
-            "images": self.truth.dataset["images"],
-            "categories": self.truth.dataset["categories"],
-            "annotations": rows,
-        }
-        found.dataset = content
-        found.createIndex()
-        return found
+        return index_annotations({**self.ground_truth.dataset, "annotations": annotations})
 
 
-def load_truth(content: dict[str, Any]) -> COCO:
-    """The content of an annotation file as pycocotools wants it.
+def build_ground_truth(content: dict[str, Any]) -> COCO:
+    """Prepares the content of an annotation file for pycocotools.
 
-    ``area`` and ``iscrowd`` are supplied where a file lacks them. Objects are numbered from 1: pycocotools takes an id
-    of 0 for "matched nothing", and ids that occur twice for one object. Crowds that are only outlined are left out.
+    Missing ``area`` and ``iscrowd`` are added. Objects are numbered from 1, because pycocotools takes the id 0 for "not
+    matched" and objects of one id for one object. Crowds without a box are left out.
     """
-    truth = COCO()
     content["annotations"] = [row for row in content["annotations"] if row.get("bbox")]
     for number, row in enumerate(content["annotations"], start=1):
         row["id"] = number
@@ -166,24 +156,19 @@ def load_truth(content: dict[str, Any]) -> COCO:
             row["area"] = row["bbox"][2] * row["bbox"][3]
     for category in content["categories"]:
         category.setdefault("name", str(category["id"]))
-    truth.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub wants every optional key
+    return index_annotations(content)
+
+
+def index_annotations(content: dict[str, Any]) -> COCO:
+    """Builds a COCO object from the content of an annotation file."""
+    coco = COCO()
+    coco.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub wants every optional key
     with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-    return truth
+        coco.createIndex()
+    return coco
 
 
-def defined(value: float) -> float | None:
-    """Pycocotools says −1 where nothing can be computed."""
-    return float(value) if value > -1 else None
-
-
-def mean_defined(values: NDArray[np.float64]) -> float | None:
-    """Mean of the values that could be computed."""
-    there = values[values > -1]
-    return float(there.mean()) if there.size else None
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """Mean of the values that could be computed."""
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+def mean_or_none(values: NDArray[np.float64]) -> float | None:
+    """Mean of the values that are not −1, which is pycocotools' value for undefined; None if there is none."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else None

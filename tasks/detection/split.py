@@ -1,4 +1,4 @@
-"""The detection split: objects in flat arrays, whatever format they were read from."""
+"""The detection split: images and their objects, in flat arrays."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..split import OnInvalid, Rows, Split
 
 
 class ImageRecord(NamedTuple):
-    """One picture and its objects, as :meth:`DetectionSplit.from_records` takes them.
+    """An image and its objects, for :meth:`DetectionSplit.from_records`.
 
     Attributes:
         name: file name relative to the image folder.
         size: (height, width) in pixels.
-        boxes: ``[n, 4]`` as x1, y1, x2, y2 in pixels: the first pixel of an image reaches from 0 to 1.
-        labels: ``[n]``, classes from 0.
-        difficult: ``[n]``, whether evaluation should overlook the object; None for no such objects.
+        boxes: ``[n, 4]`` as x1, y1, x2, y2 in pixels; the first pixel of an image extends from 0 to 1.
+        labels: ``[n]`` class indices, from 0.
+        difficult: ``[n]``, whether the evaluation ignores the object; None for False.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
     Attributes:
         image: ``[H, W, 3]`` uint8 RGB.
         boxes: ``[n, 4]`` float32 as x1, y1, x2, y2 in pixels of ``image``.
-        labels: ``[n]`` int64.
+        labels: ``[n]`` int64 class indices.
     """
 
     image: Image
@@ -54,14 +54,14 @@ class DetectionSplit(Split):
     """Images and objects of one split.
 
     Attributes:
-        image_ids: ``[I]`` int64.
+        image_ids: ids of the images in the source, ``[I]`` int64.
         sizes: (height, width) in pixels, ``[I, 2]`` int64.
-        starts: objects of image i are rows ``starts[i]`` to ``starts[i + 1]``, ``[I + 1]`` int64.
-        boxes: x1, y1, x2, y2 in pixels of the image, inside it and of positive size, ``[B, 4]`` float32; no crowds.
-        labels: ``[B]`` int64 from 0, in the order of ``classes``.
-        difficult: ``[B]`` bool, objects that evaluation ignores.
-        category_ids: ids of the classes in the source, of any kind, ``[C]`` int64.
-        coco_file: the COCO file that evaluation reads instead of these arrays, crowds and areas included.
+        starts: image i has the objects ``starts[i]`` to ``starts[i + 1] - 1``, ``[I + 1]`` int64.
+        boxes: x1, y1, x2, y2 in pixels, inside the image and of positive size, ``[B, 4]`` float32; no crowds.
+        labels: class indices, ``[B]`` int64.
+        difficult: whether the evaluation ignores the object, ``[B]`` bool.
+        category_ids: ids of the classes in the source, ``[C]`` int64.
+        coco_file: COCO file that the evaluation reads instead of these arrays, because it has crowds and areas.
     """
 
     image_ids: NDArray[np.int64]
@@ -83,26 +83,31 @@ class DetectionSplit(Split):
         notes: Sequence[str] = (),
         on_invalid: OnInvalid = "raise",
     ) -> DetectionSplit:
-        """Annotations of any origin; boxes are clipped to their image, those of no area dropped.
+        """Builds a split from records; boxes are clipped to their image, and boxes without area are left out.
+
+        Args:
+            source: file or folder that messages name.
+            folder: folder of the images.
+            classes: class names in the order of their indices.
+            records: the images.
+            notes: sentences about what was repaired or left out before.
+            on_invalid: "skip" accepts missing images, which reading them reports later.
 
         Raises:
-            DataError: there is no image, a label has no class, or an image file is missing; where ``on_invalid`` is "skip",
-                missing files are left to those who read the pictures.
+            DataError: there are no images, a label has no class, or an image file is missing.
         """
         if not records:
-            raise DataError(f"{source} lists no images.")
+            raise DataError(f"{source} contains no images.")
         names = np.array([record.name for record in records])
-        lost = find_missing_files(names, folder)
-        if lost and on_invalid == "raise":
-            raise DataError(f"{source}: {len(lost)} images are not in {folder}, {lost[0]} among them.")
+        check_images_exist(names, folder, source, on_invalid)
         for record in records:
             if len(record.labels) and not 0 <= min(record.labels) <= max(record.labels) < len(classes):
                 raise DataError(f"{source}: {record.name} has a label outside 0 … {len(classes) - 1}.")
         sizes = np.array([record.size for record in records], dtype=np.int64)
         counts = [len(record.labels) for record in records]
         corners = np.concatenate([np.asarray(r.boxes, dtype=np.float64).reshape(-1, 4) for r in records])
-        boxes, whole, mended = clean_boxes(corners, np.repeat(sizes, counts, axis=0), source)
-        owner = np.repeat(np.arange(len(records)), counts)[whole]
+        boxes, has_area, repairs = clean_boxes(corners, np.repeat(sizes, counts, axis=0), source)
+        owner = np.repeat(np.arange(len(records)), counts)[has_area]
         labels = np.concatenate([np.asarray(r.labels, dtype=np.int64) for r in records])
         difficult = np.concatenate([np.asarray(r.difficult or [False] * len(r.labels), dtype=bool) for r in records])
         return cls(
@@ -112,16 +117,16 @@ class DetectionSplit(Split):
             image_ids=np.arange(1, len(records) + 1),
             sizes=sizes,
             starts=np.searchsorted(owner, np.arange(len(records) + 1)),
-            boxes=boxes[whole],
-            labels=labels[whole],
-            difficult=difficult[whole],
+            boxes=boxes[has_area],
+            labels=labels[has_area],
+            difficult=difficult[has_area],
             classes=tuple(classes),
             category_ids=np.arange(1, len(classes) + 1),
-            notes=(*notes, *mended),
+            notes=(*notes, *repairs),
         )
 
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB, in the orientation that its boxes refer to."""
+        """Reads image ``index``, ``[H, W, 3]`` uint8 RGB, in the orientation that its boxes refer to."""
         return read_image(self.path(index), self.size(index))
 
     def sample(self, index: int) -> Sample:
@@ -139,7 +144,7 @@ class DetectionSplit(Split):
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """``[B]``, the image of every object."""
+        """Index of the image of every object, ``[B]``."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
     def take(self, rows: Rows) -> Self:
@@ -158,7 +163,7 @@ class DetectionSplit(Split):
         )
 
     def take_objects(self, objects: NDArray[np.bool_]) -> Self:
-        """The same images with only those objects that the mask ``[B]`` selects."""
+        """The same images with only the objects that the mask ``[B]`` selects."""
         return replace(
             self,
             starts=np.concatenate(([0], np.cumsum(objects)))[self.starts],
@@ -167,10 +172,10 @@ class DetectionSplit(Split):
             difficult=self.difficult[objects],
         )
 
-    def truth(self) -> dict[str, Any]:
-        """What detections are measured against, as the content of a COCO file.
+    def to_coco(self) -> dict[str, Any]:
+        """Returns the ground truth for the evaluation, as the content of a COCO file.
 
-        Difficult objects stand as crowds there, which COCO's evaluation overlooks.
+        Difficult objects become crowds, which COCO's evaluation ignores.
         """
         if self.coco_file is not None:
             return read_json(self.coco_file)
@@ -196,40 +201,43 @@ class DetectionSplit(Split):
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The content of a JSON file that has to be a dictionary.
+    """Reads a JSON file that contains a dictionary.
 
     Raises:
-        DataError: the file is missing or something else.
+        DataError: the file is missing, is not JSON, or contains something else.
     """
     if not file.is_file():
         raise DataError(f"There is no annotation file {file}.")
     try:
         content = json.loads(file.read_bytes())
     except ValueError as error:
-        raise DataError(f"{file} is no JSON file: {error}.") from error
+        raise DataError(f"{file} is not a JSON file: {error}.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{file} is no COCO file: it holds a {type(content).__name__}, not a dictionary.")
+        raise DataError(f"{file} is not a COCO file; it contains a {type(content).__name__} instead of a dictionary.")
     return content
+
+
+def check_images_exist(names: NDArray[np.str_], folder: Path, source: Path, on_invalid: OnInvalid) -> None:
+    """Raises DataError if ``folder`` does not exist, or if images are missing in it and ``on_invalid`` is "raise"."""
+    missing = find_missing_files(names, folder)
+    if missing and on_invalid == "raise":
+        raise DataError(
+            f"{source}: {len(missing)} images are not in {folder}, such as {missing[0] or 'one without a name'}."
+        )
 
 
 def clean_boxes(
     corners: NDArray[np.float64], sizes: NDArray[np.int64], source: Path
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[str]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], tuple[str, ...]]:
     """Clips boxes ``[B, 4]`` as x1, y1, x2, y2 to images of ``sizes`` ``[B, 2]``.
 
     Returns:
-        The clipped boxes, which of them have an area, and what was mended, a sentence or none.
+        The clipped boxes, whether each has an area, and one sentence about the repairs if there were any.
     """
     clipped = np.clip(corners, 0, np.tile(sizes[:, ::-1], 2))
     sides = np.concatenate((corners[:, 2:] - corners[:, :2], clipped[:, 2:] - clipped[:, :2]), axis=1)
-    whole: NDArray[np.bool_] = np.all(sides > 0, axis=1)  # False for NaN as well
-    outside = whole & (np.abs(clipped - corners) > 0.01).any(1)  # a hundredth of a pixel is rounding in the file
-    mended = [
-        f"{count} boxes {what}"
-        for count, what in (
-            (int((~whole).sum()), "without area left out"),
-            (int(outside.sum()), "clipped to their image"),
-        )
-        if count
-    ]
-    return clipped.astype(np.float32), whole, [f"{source}: {' and '.join(mended)}."] if mended else []
+    has_area: NDArray[np.bool_] = np.all(sides > 0, axis=1)  # False for NaN as well
+    was_outside = has_area & (np.abs(clipped - corners) > 0.01).any(1)  # less is rounding in the file
+    repairs = {"without area left out": (~has_area).sum(), "clipped to their image": was_outside.sum()}
+    text = " and ".join(f"{count} boxes {repair}" for repair, count in repairs.items() if count)
+    return clipped.astype(np.float32), has_area, (f"{source}: {text}.",) if text else ()

@@ -1,4 +1,4 @@
-"""Object detection: SSDLite on any backbone, evaluated as COCO does."""
+"""Object detection: SSDLite on any backbone, evaluated by COCO's figures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class DetectionTask(Task):
     """Trains a detector and evaluates COCO's twelve figures.
 
     Args:
-        backbone: turns images into feature maps.
-        head: builds the head from the features and the number of classes.
+        backbone: network that turns images into feature maps, e.g. ``MobileNetV3``.
+        head: class of the detection head, e.g. ``SSDLite``; built with the number of classes of the data.
     """
 
     role = "detection"
@@ -36,7 +36,7 @@ class DetectionTask(Task):
         data: DetectionDataModule = self.data()
         self._split = data.splits[split]
         if split not in self._evaluators:
-            self._evaluators[split] = data.evaluator(split)
+            self._evaluators[split] = data.build_evaluator(split)
         self.evaluator = self._evaluators[split]
         self.evaluator.reset()
 

@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask
 
-from .metrics import CocoEvaluator, CocoResult, Figures, mean
+from .metrics import CocoEvaluator, CocoResult, Figures
 
-LEAST_IOU = 0.5
+MIN_IOU = 0.5
 
 Floats = NDArray[np.float64]
 
 
 class VocEvaluator(CocoEvaluator):
-    """COCO's figures, and beside them AP50 as VOC computes it.
+    """COCO's figures, and AP50 as VOC computes it.
 
-    ``AP50_VOC`` is the area under the precision envelope (VOC 2010 and later), ``AP50_VOC07`` the mean of it at eleven
-    recalls (VOC 2007). Difficult objects, crowds in the truth, are overlooked: finding them is neither right nor wrong.
+    ``AP50_VOC`` is the area under the precision envelope (VOC 2010 and later). ``AP50_VOC07`` is the mean of the
+    envelope at eleven recalls (VOC 2007). Detections of difficult objects are neither right nor wrong.
     """
 
     def _compute(self) -> CocoResult:
         coco = super()._compute()
         per_class: dict[str, Figures] = {"AP50_VOC": {}, "AP50_VOC07": {}}
-        for category_id, category in self.truth.cats.items():
-            recall_precision = self._curve(category_id)
-            for name, area in (("AP50_VOC", area_under_envelope), ("AP50_VOC07", eleven_points)):
-                per_class[name][category["name"]] = None if recall_precision is None else area(*recall_precision)
-        figures = {name: mean(values.values()) for name, values in per_class.items()}
+        for category_id, category in self.ground_truth.cats.items():
+            curve = self._precision_recall(category_id)
+            for name, average in (("AP50_VOC", average_envelope), ("AP50_VOC07", average_eleven_points)):
+                per_class[name][category["name"]] = None if curve is None else average(*curve)
+        figures = {name: mean_of_defined(values.values()) for name, values in per_class.items()}
         return CocoResult(coco.figures | figures, coco.per_class | per_class)
 
-    def _curve(self, category_id: int) -> tuple[Floats, Floats] | None:
+    def _precision_recall(self, category_id: int) -> tuple[Floats, Floats] | None:
         """Recall and precision of one class after each detection, best first; None without an object."""
         scores: list[float] = []
-        right: list[bool] = []
-        objects = 0
-        for image_id, detections in self.detections.items():
-            rows = [row for row in self.truth.imgToAnns[image_id] if row["category_id"] == category_id]
-            difficult = np.array([bool(row["iscrowd"]) for row in rows], dtype=bool)
-            objects += int((~difficult).sum())
-            found = detections[detections[:, 5] == category_id]
-            found = found[np.argsort(-found[:, 4], kind="stable")]
-            verdicts = judge(found[:, :4], np.array([row["bbox"] for row in rows]).reshape(-1, 4), difficult)
-            scores += [score for score, verdict in zip(found[:, 4], verdicts, strict=True) if verdict is not None]
-            right += [verdict for verdict in verdicts if verdict is not None]
-        if objects == 0:
+        is_correct: list[bool] = []
+        num_objects = 0
+        for image_id, table in self.detections.items():
+            objects = [row for row in self.ground_truth.imgToAnns[image_id] if row["category_id"] == category_id]
+            difficult = np.array([bool(row["iscrowd"]) for row in objects], dtype=bool)
+            num_objects += int((~difficult).sum())
+            detections = table[table[:, 5] == category_id]
+            detections = detections[np.argsort(-detections[:, 4], kind="stable")]
+            boxes = np.array([row["bbox"] for row in objects], dtype=np.float64).reshape(-1, 4)
+            for score, verdict in zip(
+                detections[:, 4], judge_detections(detections[:, :4], boxes, difficult), strict=True
+            ):
+                if verdict is not None:
+                    scores.append(score)
+                    is_correct.append(verdict)
+        if num_objects == 0:
             return None
-        hits = np.array(right, dtype=bool)[np.argsort(-np.array(scores), kind="stable")]
-        true = np.cumsum(hits)
-        return true / objects, true / np.arange(1, len(hits) + 1)
+        order = np.argsort(-np.array(scores), kind="stable")
+        true_positives = np.cumsum(np.array(is_correct, dtype=bool)[order])
+        return true_positives / num_objects, true_positives / np.arange(1, len(order) + 1)
 
 
-def judge(detections: Floats, objects: Floats, difficult: NDArray[np.bool_]) -> list[bool | None]:
-    """Whether each detection of an image is right; None where it found a difficult object.
+def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.bool_]) -> list[bool | None]:
+    """Whether each detection of an image is correct; None for those of a difficult object.
 
-    A detection counts for the object that it overlaps most, whether or not that is taken already.
+    A detection is compared only with the object that it overlaps most, even if an earlier one has detected that.
 
     Args:
         detections: ``[K, 4]`` as x, y, w, h, best first.
@@ -64,35 +70,34 @@ def judge(detections: Floats, objects: Floats, difficult: NDArray[np.bool_]) -> 
     """
     if not len(objects):
         return [False] * len(detections)
-    taken: NDArray[np.bool_] = np.zeros(len(objects), dtype=bool)
+    is_detected = np.zeros(len(objects), dtype=bool)
     verdicts: list[bool | None] = []
-    for overlaps in iou(detections, objects):
-        best = int(overlaps.argmax())
-        if overlaps[best] < LEAST_IOU:
+    # pyright: the stub does not know that boxes may be float64
+    for ious in mask.iou(detections, objects, [0] * len(objects)):  # pyright: ignore[reportArgumentType]
+        best = int(ious.argmax())
+        if ious[best] < MIN_IOU:
             verdicts.append(False)
         elif difficult[best]:
             verdicts.append(None)
         else:
-            verdicts.append(not taken[best])
-            taken[best] = True
+            verdicts.append(not is_detected[best])
+            is_detected[best] = True
     return verdicts
 
 
-def iou(boxes: Floats, others: Floats) -> Floats:
-    """Intersection over union of ``boxes`` ``[K, 4]`` with ``others`` ``[M, 4]``, both x, y, w, h: ``[K, M]``."""
-    corner = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    end = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (others[:, :2] + others[:, 2:])[None])
-    both = np.clip(end - corner, 0, None).prod(2)
-    return both / (boxes[:, 2:].prod(1)[:, None] + others[:, 2:].prod(1)[None] - both)
-
-
-def area_under_envelope(recall: Floats, precision: Floats) -> float:
-    """Area under the precision that is kept up at each recall or beyond."""
+def average_envelope(recall: Floats, precision: Floats) -> float:
+    """Area under the envelope: the highest precision at each recall or beyond."""
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(recall, prepend=0.0) * envelope).sum())
 
 
-def eleven_points(recall: Floats, precision: Floats) -> float:
-    """Mean of the best precision at recalls of at least 0, 0.1, … 1."""
+def average_eleven_points(recall: Floats, precision: Floats) -> float:
+    """Mean of the highest precision at recalls of at least 0, 0.1, … 1."""
     best: list[Any] = [precision[recall >= level - 1e-9].max(initial=0.0) for level in np.linspace(0, 1, 11)]
     return float(np.mean(best))
+
+
+def mean_of_defined(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are not None; None if there is none."""
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

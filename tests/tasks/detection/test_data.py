@@ -308,7 +308,7 @@ def test_reading_and_evaluating_leave_the_data_as_it_is(shapes: Path) -> None:
     epochs_of(shapes, augmentation=SSDAugmentation(expand=4, photometric=True, extra=[BLUR]))
     data = data_of(shapes)
     data.setup("validate")
-    evaluator = data.evaluator("val")
+    evaluator = data.build_evaluator("val")
     for batch in data.val_dataloader():
         nothing: Tensor = torch.zeros(0)
         for index in batch.indices.tolist():

@@ -193,10 +193,10 @@ def test_a_wrong_file_is_refused_in_one_sentence_that_names_the_item(
 @pytest.mark.parametrize(
     ("text", "mentioned"),
     [
-        (b"", "no JSON"),
-        (b"<xml/>", "no JSON"),
-        (b'{"images": [', "no JSON"),
-        (b"\xff\xd8\xff\xe0 a picture", "no JSON"),
+        (b"", "not a JSON"),
+        (b"<xml/>", "not a JSON"),
+        (b'{"images": [', "not a JSON"),
+        (b"\xff\xd8\xff\xe0 a picture", "not a JSON"),
         (b"[]", "list"),
         (b"7", "int"),
     ],

@@ -14,7 +14,7 @@ from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.voc import read_voc
-from litmobile.tasks.detection.voc_metrics import VocEvaluator, area_under_envelope, eleven_points, judge
+from litmobile.tasks.detection.voc_metrics import VocEvaluator, average_envelope, average_eleven_points, judge_detections
 
 OneSentence = Callable[..., None]
 
@@ -64,7 +64,7 @@ def test_difficult_objects_can_be_left_out_of_training_and_stay_in_the_truth(voc
     data = VocDetection(str(voc), val="train", difficult=False, num_workers=0)
     data.setup("fit")
     assert data.splits["train"].objects(0)[1].tolist() == [0]
-    assert [row["iscrowd"] for row in data.splits["val"].truth()["annotations"]] == [0, 1]
+    assert [row["iscrowd"] for row in data.splits["val"].to_coco()["annotations"]] == [0, 1]
 
 
 def test_the_truth_that_is_written_reads_back_the_same(voc: Path, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_truth_that_is_written_reads_back_the_same(voc: Path, tmp_path: Path
 
     data = read_voc(voc, "train")
     file = tmp_path / "as_coco.json"
-    file.write_text(json.dumps(data.truth()))
+    file.write_text(json.dumps(data.to_coco()))
     again = read_coco(file, voc / "JPEGImages")
     assert again.classes == data.classes
     assert again.boxes.tolist() == data.boxes[~data.difficult].tolist()
@@ -83,13 +83,13 @@ BROKEN = {
     "size in words": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
     "size without end": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
     "box of nothing": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
-    "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "no XML"),
+    "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "not an XML"),
     "size of nothing": (f"<annotation>{SIZE.replace('60', '0')}</annotation>", "0×40"),
     "no box": (f"<annotation>{SIZE}<object><name>cat</name></object></annotation>", "<xmin>"),
     "half a box": (f"<annotation>{SIZE}{CAT.replace('ymax', 'y')}</annotation>", "<ymax>"),
     "no name": (f"<annotation>{SIZE}{CAT.replace('<name>cat</name>', '')}</annotation>", "<name>"),
-    "no xml": ("a picture of a cat", "no XML"),
-    "cut off": (f"<annotation>{SIZE}{CAT}", "no XML"),
+    "no xml": ("a picture of a cat", "not an XML"),
+    "cut off": (f"<annotation>{SIZE}{CAT}", "not an XML"),
 }
 
 
@@ -150,7 +150,7 @@ def detections(*rows: tuple[float, float, float, float, float]) -> tuple[np.ndar
 def test_an_object_is_found_once_and_difficult_ones_do_not_count() -> None:
     objects = np.array([[0, 0, 10, 10], [20, 0, 10, 10], [40, 0, 10, 10]], dtype=float)
     found = np.array([[0, 0, 10, 9], [0, 0, 10, 10], [21, 0, 10, 10], [40, 0, 5, 10], [41, 0, 5, 9]], dtype=float)
-    verdicts = judge(found, objects, np.array([False, True, False]))
+    verdicts = judge_detections(found, objects, np.array([False, True, False]))
     #                 right, again, difficult, IoU exactly one half, less than that
     assert verdicts == [True, False, None, True, False]
 
@@ -158,21 +158,21 @@ def test_an_object_is_found_once_and_difficult_ones_do_not_count() -> None:
 def test_a_detection_counts_for_the_object_it_overlaps_most_though_that_is_taken() -> None:
     objects = np.array([[0, 0, 10, 10], [0, 0, 10, 12]], dtype=float)
     found = np.array([[0, 0, 10, 10], [0, 0, 10, 10]], dtype=float)
-    assert judge(found, objects, np.array([False, False])) == [True, False]
+    assert judge_detections(found, objects, np.array([False, False])) == [True, False]
 
 
 def test_areas_follow_the_papers_definitions() -> None:
     recall, precision = np.array([0.25, 0.25, 0.5, 0.5, 0.75]), np.array([1, 1 / 2, 2 / 3, 1 / 2, 3 / 5])
-    assert area_under_envelope(recall, precision) == pytest.approx(0.25 * 1 + 0.25 * 2 / 3 + 0.25 * 3 / 5)
+    assert average_envelope(recall, precision) == pytest.approx(0.25 * 1 + 0.25 * 2 / 3 + 0.25 * 3 / 5)
     # recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1
-    assert eleven_points(recall, precision) == pytest.approx((3 * 1 + 3 * 2 / 3 + 2 * 3 / 5) / 11)
-    assert eleven_points(np.array([]), np.array([])) == area_under_envelope(np.array([]), np.array([])) == 0
+    assert average_eleven_points(recall, precision) == pytest.approx((3 * 1 + 3 * 2 / 3 + 2 * 3 / 5) / 11)
+    assert average_eleven_points(np.array([]), np.array([])) == average_envelope(np.array([]), np.array([])) == 0
 
 
 def test_figures_stand_beside_cocos(voc: Path) -> None:
     data = VocDetection(str(voc), val="train", num_workers=0)
     data.setup("validate")
-    evaluator = data.evaluator("val")
+    evaluator = data.build_evaluator("val")
     assert isinstance(evaluator, VocEvaluator)
     cat, dog = data.splits["val"].category_ids
     evaluator.add(1, *detections((0, 0, 60, 39, 0.9), (10, 5, 30, 25, 0.8)), category_ids=np.array([cat, dog]))
@@ -196,7 +196,7 @@ def test_real_blood_cells_are_read_whole(real_data: Path) -> None:
 def test_real_objects_as_detections_are_perfect(real_data: Path) -> None:
     data = VocDetection(str(real_data / "bccd"), num_workers=0)
     data.setup("validate")
-    evaluator, split = data.evaluator("val"), data.splits["val"]
+    evaluator, split = data.build_evaluator("val"), data.splits["val"]
     for k in range(len(split)):
         boxes, labels = split.objects(k)
         evaluator.add(int(split.image_ids[k]), boxes, np.ones(len(boxes)), split.category_ids[labels])
