@@ -72,7 +72,7 @@ def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.
         return [False] * len(detections)
     is_detected = np.zeros(len(objects), dtype=bool)
     verdicts: list[bool | None] = []
-    # pyright: the stub does not know that boxes may be float64
+    # the stub of pycocotools does not know float64
     for ious in mask.iou(detections, objects, [0] * len(objects)):  # pyright: ignore[reportArgumentType]
         best = int(ious.argmax())
         if ious[best] < MIN_IOU:

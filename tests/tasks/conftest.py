@@ -1,4 +1,4 @@
-"""What the tests of the tasks share: one thread, small COCO folders, and what a readable error is."""
+"""Fixtures for the tests of the tasks: small COCO folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    """A sound annotation file: ids with gaps, 0 among them, unsorted; a crowd; a last image without objects."""
+    """A valid annotation file: unsorted ids with gaps and 0, a crowd, and a last image without objects."""
     return {
         "images": [
             {"id": 7, "file_name": "a.png", "height": 40, "width": 60},
@@ -33,7 +33,7 @@ def content() -> dict[str, Any]:
 
 @pytest.fixture
 def write_coco(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Write annotations, and a noisy picture for each of their images: content, split → (file, image folder)."""
+    """Writes annotations and a noisy image file for each image: content, split → (file, image folder)."""
 
     def write(content: dict[str, Any], split: str = "train") -> tuple[Path, Path]:
         folder = tmp_path / "coco" / split

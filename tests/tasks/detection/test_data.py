@@ -1,4 +1,4 @@
-"""Detection data: batches as they should be, the same for any number of workers, and errors that name the cause."""
+"""Detection data: correct batches, the same for any number of workers, and errors that name the cause."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def data_of(root: Path, **options: Any) -> CocoDetection:
 
 
 def epochs_of(root: Path, count: int = 2, **options: Any) -> list[list[DetectionBatch]]:
-    """Training batches, epoch by epoch, as a trainer would ask for them."""
+    """Training batches of each epoch, as a trainer draws them."""
     data = data_of(root, **options)
     data.setup("fit")
     loader = data.train_dataloader()
@@ -57,20 +57,20 @@ def epochs_of(root: Path, count: int = 2, **options: Any) -> list[list[Detection
     return epochs
 
 
-def same(a: DetectionBatch, b: DetectionBatch) -> bool:
+def are_equal(a: DetectionBatch, b: DetectionBatch) -> bool:
     return all(
         torch.equal(x, y) for x, y in ((a.images, b.images), (a.indices, b.indices), *zip(a[1], b[1], strict=True))
     )
 
 
-def pictures(batch: DetectionBatch) -> list[bytes]:
+def image_bytes(batch: DetectionBatch) -> list[bytes]:
     return [image.contiguous().numpy().tobytes() for image in batch.images]
 
 
 @pytest.fixture(scope="module")
-def one_picture(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set whose twelve images are one and the same, so that only augmentation can tell them apart."""
-    root = tmp_path_factory.mktemp("one_picture")
+def one_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of twelve equal images, which only augmentation makes different."""
+    root = tmp_path_factory.mktemp("one_image")
     content = json.loads((shapes / "annotations" / "instances_train.json").read_text())
     image = content["images"][0]
     objects = [row for row in content["annotations"] if row["image_id"] == image["id"]]
@@ -91,7 +91,7 @@ def one_picture(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_batches_are_bytes_with_the_channels_last_and_padded_targets(shapes: Path, num_workers: int) -> None:
+def test_batches_are_uint8_channels_last_with_padded_targets(shapes: Path, num_workers: int) -> None:
     data = data_of(shapes, num_workers=num_workers)
     data.setup("fit")
     classes = len(data.classes)
@@ -121,7 +121,7 @@ def test_targets_are_padded_to_a_multiple_of_sixteen(objects: list[int], rows: i
     assert indices.tolist() == [10 + k for k in range(len(objects))]
 
 
-def test_validation_is_in_order_whole_and_without_augmentation(shapes: Path) -> None:
+def test_validation_is_complete_ordered_and_not_augmented(shapes: Path) -> None:
     data = data_of(shapes, val="val", batch_size=2)
     data.setup("validate")
     batches = list(data.val_dataloader())
@@ -130,10 +130,10 @@ def test_validation_is_in_order_whole_and_without_augmentation(shapes: Path) -> 
     index = 0
     for batch in batches:
         for image, boxes, labels in zip(batch.images, *batch.targets, strict=True):
-            picture = read_image(annotations.path(index))
-            expected = Preprocessing(SIZE).apply(picture)
+            stored = read_image(annotations.path(index))
+            expected = Preprocessing(SIZE).apply(stored)
             assert np.array_equal(image.permute(1, 2, 0).numpy(), expected)
-            scale = np.array([SIZE[1] / picture.shape[1], SIZE[0] / picture.shape[0]] * 2)
+            scale = np.array([SIZE[1] / stored.shape[1], SIZE[0] / stored.shape[0]] * 2)
             truth, classes = annotations.objects(index)
             np.testing.assert_allclose(boxes[labels >= 0], truth * scale, atol=1e-3)
             assert labels[labels >= 0].tolist() == classes.tolist()
@@ -141,15 +141,13 @@ def test_validation_is_in_order_whole_and_without_augmentation(shapes: Path) -> 
 
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(3, 3), (10, 1), (4, 2), (64, 1)])
-def test_training_leaves_out_an_incomplete_batch_unless_there_is_no_other(
-    shapes: Path, batch_size: int, steps: int
-) -> None:
+def test_an_incomplete_training_batch_is_dropped_unless_alone(shapes: Path, batch_size: int, steps: int) -> None:
     (epoch,) = epochs_of(shapes, count=1, batch_size=batch_size)
     assert len(epoch) == steps
     assert [len(batch.indices) for batch in epoch] == [min(batch_size, 10)] * steps
 
 
-def test_grey_pictures_become_colour_ones(content: Content, write_coco: WriteCoco) -> None:
+def test_grey_images_get_three_channels(content: Content, write_coco: WriteCoco) -> None:
     file, folder = write_coco(content)
     grey = np.random.default_rng(0).integers(256, size=(40, 60), dtype=np.uint8)
     cv2.imwrite(str(folder / "a.png"), grey)
@@ -159,7 +157,9 @@ def test_grey_pictures_become_colour_ones(content: Content, write_coco: WriteCoc
     assert all(np.array_equal(image[:, :, channel], grey) for channel in range(3))
 
 
-def test_images_without_objects_are_trained_on_as_well(content: Content, write_coco: WriteCoco, tmp_path: Path) -> None:
+def test_images_without_objects_are_in_training_batches(
+    content: Content, write_coco: WriteCoco, tmp_path: Path
+) -> None:
     for split in ("train", "val"):
         write_coco(content, split)
     (epoch,) = epochs_of(tmp_path / "coco", count=1)
@@ -173,9 +173,9 @@ def test_images_without_objects_are_trained_on_as_well(content: Content, write_c
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_samples_hang_on_the_seed_alone_and_not_on_the_workers(shapes: Path, recipe: dict[str, Any]) -> None:
+def test_samples_depend_on_the_seed_and_not_on_the_workers(shapes: Path, recipe: dict[str, Any]) -> None:
     def run(num_workers: int, seed: int = 5) -> list[list[DetectionBatch]]:
-        torch.manual_seed(num_workers)  # whatever the generators of the process hold
+        torch.manual_seed(num_workers)  # the state of the global generators must not matter
         np.random.seed(num_workers)
         return epochs_of(shapes, num_workers=num_workers, seed=seed, augmentation=SSDAugmentation(**recipe))
 
@@ -183,33 +183,35 @@ def test_samples_hang_on_the_seed_alone_and_not_on_the_workers(shapes: Path, rec
     for num_workers in (0, 1, 2):
         for ours, theirs in zip(run(num_workers), alone, strict=True):
             assert len(ours) == len(theirs)
-            assert all(same(a, b) for a, b in zip(ours, theirs, strict=True)), f"{num_workers} workers differ"
-    assert not any(same(a, b) for a, b in zip(alone[0], alone[1], strict=True)), "epochs are alike"
-    assert not any(same(a, b) for a, b in zip(alone[0], run(0, seed=6)[0], strict=True)), "seeds are alike"
+            assert all(are_equal(a, b) for a, b in zip(ours, theirs, strict=True)), f"{num_workers} workers differ"
+    assert not any(are_equal(a, b) for a, b in zip(alone[0], alone[1], strict=True)), "epochs are equal"
+    assert not any(are_equal(a, b) for a, b in zip(alone[0], run(0, seed=6)[0], strict=True)), (
+        "seeds give equal samples"
+    )
 
 
 @pytest.mark.parametrize(
-    ("recipe", "least"),  # crops leave an image whole now and then, noise never repeats
+    ("recipe", "least"),  # crops sometimes keep the whole image, noise never repeats
     [("torchvision", 18), ("albumentations", 20), ("only albumentations", 24)],
 )
-def test_no_worker_and_no_epoch_repeats_what_another_drew(one_picture: Path, recipe: str, least: int) -> None:
-    epochs = epochs_of(one_picture, num_workers=2, seed=1, augmentation=SSDAugmentation(**RECIPES[recipe]))
-    batches = [pictures(batch) for epoch in epochs for batch in epoch]
+def test_workers_and_epochs_draw_different_samples(one_image: Path, recipe: str, least: int) -> None:
+    epochs = epochs_of(one_image, num_workers=2, seed=1, augmentation=SSDAugmentation(**RECIPES[recipe]))
+    batches = [image_bytes(batch) for epoch in epochs for batch in epoch]
     assert [len(batch) for batch in batches] == [3] * 8
-    assert len({tuple(batch) for batch in batches}) == 8  # batches come from the two workers in turn
-    assert len({picture for batch in batches for picture in batch}) >= least
+    assert len({tuple(batch) for batch in batches}) == 8  # the two workers take turns
+    assert len({image for batch in batches for image in batch}) >= least
 
 
-def test_without_a_seed_of_its_own_the_data_takes_the_runs(shapes: Path) -> None:
+def test_the_seed_of_the_run_is_the_default(shapes: Path) -> None:
     def first_batch(run_seed: int) -> DetectionBatch:
         torch.manual_seed(run_seed)
         return epochs_of(shapes, count=1)[0][0]
 
-    assert same(first_batch(1), first_batch(1))
-    assert not same(first_batch(1), first_batch(2))
+    assert are_equal(first_batch(1), first_batch(1))
+    assert not are_equal(first_batch(1), first_batch(2))
 
 
-# what can be wrong
+# errors
 
 
 def test_a_missing_root_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -236,7 +238,7 @@ def test_a_missing_image_folder_is_named(
     assert_one_sentence(caught.value, tmp_path / "coco" / "elsewhere")
 
 
-def test_without_a_test_split_it_says_how_to_name_one(shapes: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_missing_test_split_is_refused_with_the_option(shapes: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(DataError) as caught:
         data_of(shapes).setup("test")
     assert_one_sentence(caught.value, "--data.test=NAME")
@@ -255,9 +257,7 @@ def test_splits_of_different_categories_are_refused(
     assert_one_sentence(caught.value, "instances_train.json", "instances_val.json", "categories")
 
 
-def test_splits_may_list_the_same_categories_in_another_order(
-    content: Content, write_coco: WriteCoco, tmp_path: Path
-) -> None:
+def test_splits_may_order_their_categories_differently(content: Content, write_coco: WriteCoco, tmp_path: Path) -> None:
     write_coco(content, "train")
     content["categories"].reverse()
     write_coco(content, "val")
@@ -270,14 +270,14 @@ def test_splits_may_list_the_same_categories_in_another_order(
 @pytest.mark.parametrize(
     ("spoil", "mentioned"),
     [
-        (lambda path: path.write_bytes(b"no picture"), "cannot be read"),
+        (lambda path: path.write_bytes(b"not an image"), "cannot be read"),
         (lambda path: path.write_bytes(b""), "cannot be read"),
         (lambda path: path.unlink(), "does not exist"),
         (lambda path: cv2.imwrite(str(path), np.zeros((41, 60, 3), np.uint8)), "60×41"),
     ],
-    ids=["no picture", "empty", "gone", "other size"],
+    ids=["not an image", "empty", "missing", "other size"],
 )
-def test_a_picture_that_is_not_what_the_file_says_is_named(
+def test_an_image_that_contradicts_its_annotations_is_named(
     content: Content,
     write_coco: WriteCoco,
     spoil: Callable[[Path], Any],
@@ -292,13 +292,13 @@ def test_a_picture_that_is_not_what_the_file_says_is_named(
     assert_one_sentence(error, folder / "a.png", mentioned)
 
 
-def test_a_batch_of_nothing_is_refused(shapes: Path, assert_one_sentence: OneSentence) -> None:
+def test_a_batch_size_of_0_is_refused(shapes: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ValueError, match="batch_size") as caught:
         data_of(shapes, batch_size=0)
     assert_one_sentence(caught.value, "0")
 
 
-def test_reading_and_evaluating_leave_the_data_as_it_is(shapes: Path) -> None:
+def test_reading_and_evaluating_do_not_change_the_data(shapes: Path) -> None:
     def hashes() -> dict[str, str]:
         files = [path for path in shapes.rglob("*") if path.is_file()]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -310,9 +310,9 @@ def test_reading_and_evaluating_leave_the_data_as_it_is(shapes: Path) -> None:
     data.setup("validate")
     evaluator = data.build_evaluator("val")
     for batch in data.val_dataloader():
-        nothing: Tensor = torch.zeros(0)
+        empty: Tensor = torch.zeros(0)
         for index in batch.indices.tolist():
             image_id = int(data.splits["val"].image_ids[index])
-            evaluator.add(image_id, np.zeros((0, 4)), nothing.numpy(), nothing.numpy())
+            evaluator.add(image_id, np.zeros((0, 4)), empty.numpy(), empty.numpy())
     evaluator.compute()
     assert hashes() == before

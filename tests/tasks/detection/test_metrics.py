@@ -1,4 +1,4 @@
-"""COCO's figures: the published ones on published detections, and sensible ones for every data set that can be read."""
+"""COCO's figures: equal to published ones, and defined for every data set that can be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WriteCoco = Callable[..., tuple[Path, Path]]
 
 
 def add(evaluator: CocoEvaluator, image_id: int, rows: list[dict[str, Any]], score: float | None = None) -> None:
-    """Hand over ``rows`` with a COCO bbox each as the detections of an image."""
+    """Adds ``rows``, each with a COCO bbox, as the detections of an image."""
     boxes = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     scores = np.array([row["score"] if score is None else score for row in rows])
@@ -28,7 +28,7 @@ def add(evaluator: CocoEvaluator, image_id: int, rows: list[dict[str, Any]], sco
 
 
 def with_perfect_detections(file: Path) -> CocoEvaluator:
-    """An evaluator that was given every object of the file but the crowds."""
+    """An evaluator with every object of the file except crowds as a detection."""
     content = json.loads(file.read_text())
     evaluator = CocoEvaluator(read_json(file))
     for image in content["images"]:
@@ -44,7 +44,7 @@ def assert_perfect(evaluator: CocoEvaluator) -> None:
     assert all(value is None or value == pytest.approx(1) for value in result.per_class["AP"].values())
 
 
-def test_the_published_figures_come_out(real_data: Path) -> None:
+def test_published_figures_are_reproduced(real_data: Path) -> None:
     folder = real_data / "coco_eval"
     table = (folder / "val2014_fake_eval_res.txt").read_text().partition("type=bbox")[2].partition("type=")[0]
     published = [float(value) for value in re.findall(r"\] = ([\d.]+)", table)]
@@ -63,21 +63,21 @@ def test_the_published_figures_come_out(real_data: Path) -> None:
     assert np.mean(there) == pytest.approx(result.figures["AP"])
 
 
-def test_perfect_detections_have_figures_of_one(content: Content, write_coco: WriteCoco) -> None:
+def test_perfect_detections_score_1(content: Content, write_coco: WriteCoco) -> None:
     evaluator = with_perfect_detections(write_coco(content)[0])
     assert_perfect(evaluator)
     assert set(evaluator.compute().per_class["AP"]) == {"nine", "zero", "four"}
 
 
-def test_real_objects_have_figures_of_one(real_data: Path) -> None:
+def test_real_objects_as_detections_score_1(real_data: Path) -> None:
     assert_perfect(with_perfect_detections(real_data / "coco_tiny" / "annotations" / "instances_val2017.json"))
 
 
-def test_generated_objects_have_figures_of_one(shapes: Path) -> None:
+def test_generated_objects_as_detections_score_1(shapes: Path) -> None:
     assert_perfect(with_perfect_detections(shapes / "annotations" / "instances_val.json"))
 
 
-# ways to write the same data: none of them may change a figure
+# ways to write the same data; none of them changes a figure
 SPELLINGS: dict[str, Callable[[Content], Any]] = {
     "no area": lambda c: [row.pop("area") for row in c["annotations"]],
     "no iscrowd": lambda c: [row.pop("iscrowd") for row in c["annotations"] if not row["iscrowd"]],
@@ -85,18 +85,18 @@ SPELLINGS: dict[str, Callable[[Content], Any]] = {
     "iscrowd false": lambda c: [row.update(iscrowd=bool(row["iscrowd"])) for row in c["annotations"]],
     "no annotation ids": lambda c: [row.pop("id") for row in c["annotations"]],
     "annotation ids from 0": lambda c: [row.update(id=k) for k, row in enumerate(c["annotations"])],
-    "annotation ids alike": lambda c: [row.update(id=5) for row in c["annotations"]],
-    "annotation ids in words": lambda c: [row.update(id=f"object {row['id']}") for row in c["annotations"]],
-    "an annotation without id": lambda c: c["annotations"][1].pop("id") and c["annotations"][0].update(id=2),
+    "equal annotation ids": lambda c: [row.update(id=5) for row in c["annotations"]],
+    "annotation ids that are strings": lambda c: [row.update(id=f"object {row['id']}") for row in c["annotations"]],
+    "one annotation without id": lambda c: c["annotations"][1].pop("id") and c["annotations"][0].update(id=2),
     "category without a name": lambda c: c["categories"][0].pop("name"),
     "crowd without a box": lambda c: c["annotations"][3].pop("bbox"),
-    "no info or licences": lambda c: c.pop("info", None),
+    "no info": lambda c: c.pop("info", None),
     "info": lambda c: c.update(info={"year": 2026}, licenses=[]),
 }
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_what_can_be_trained_on_can_be_evaluated(
+def test_every_file_that_can_be_read_can_be_evaluated(
     content: Content, write_coco: WriteCoco, spell: Callable[[Content], Any]
 ) -> None:
     spell(content)
@@ -107,7 +107,7 @@ def test_what_can_be_trained_on_can_be_evaluated(
 
 @pytest.mark.parametrize("ids", [[0, 1, 2], [1, 2, 3], [7, 0, 10**12]], ids=str)
 @pytest.mark.parametrize("what", ["images", "categories"])
-def test_ids_of_any_kind_are_evaluated(content: Content, write_coco: WriteCoco, what: str, ids: list[int]) -> None:
+def test_any_integer_ids_are_evaluated(content: Content, write_coco: WriteCoco, what: str, ids: list[int]) -> None:
     renamed = {record["id"]: key for record, key in zip(content[what], ids, strict=True)}
     for record in content[what]:
         record["id"] = renamed[record["id"]]
@@ -117,7 +117,7 @@ def test_ids_of_any_kind_are_evaluated(content: Content, write_coco: WriteCoco, 
     assert_perfect(with_perfect_detections(write_coco(content)[0]))
 
 
-def test_crowds_and_empty_images_count_as_coco_counts_them(content: Content, write_coco: WriteCoco) -> None:
+def test_crowds_and_empty_images_count_as_in_coco(content: Content, write_coco: WriteCoco) -> None:
     evaluator = with_perfect_detections(write_coco(content)[0])
     inside_crowd = {"bbox": [0, 0, 20, 20], "score": 0.99, "category_id": 0}
     add(evaluator, 7, [{**content["annotations"][1], "score": 0.9}, inside_crowd])
@@ -128,7 +128,7 @@ def test_crowds_and_empty_images_count_as_coco_counts_them(content: Content, wri
     assert result.per_class["AP"]["zero"] == result.per_class["AP"]["four"] == pytest.approx(1)
 
 
-def test_no_detections_give_zeros(content: Content, write_coco: WriteCoco) -> None:
+def test_figures_without_detections_are_0(content: Content, write_coco: WriteCoco) -> None:
     evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     for image in content["images"]:
         add(evaluator, image["id"], [])
@@ -138,7 +138,7 @@ def test_no_detections_give_zeros(content: Content, write_coco: WriteCoco) -> No
     assert result.figures["AP"] == 0
 
 
-def test_figures_that_nothing_defines_are_none(content: Content, write_coco: WriteCoco) -> None:
+def test_undefined_figures_are_none(content: Content, write_coco: WriteCoco) -> None:
     content["categories"].append({"id": 5, "name": "never seen"})
     result = with_perfect_detections(write_coco(content)[0]).compute()
     assert result.figures["AP_small"] == pytest.approx(1)
@@ -153,7 +153,7 @@ def test_figures_that_nothing_defines_are_none(content: Content, write_coco: Wri
 
 
 @pytest.mark.parametrize("images", [0, 1])
-def test_without_any_object_all_figures_are_none(content: Content, write_coco: WriteCoco, images: int) -> None:
+def test_all_figures_are_none_without_objects(content: Content, write_coco: WriteCoco, images: int) -> None:
     content["annotations"] = []
     evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     for image in content["images"][:images]:
@@ -162,7 +162,7 @@ def test_without_any_object_all_figures_are_none(content: Content, write_coco: W
     assert set(result.figures.values()) == set(result.per_class["AP"].values()) == {None}
 
 
-def test_only_the_images_that_were_added_count(content: Content, write_coco: WriteCoco) -> None:
+def test_only_added_images_count(content: Content, write_coco: WriteCoco) -> None:
     evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
     add(evaluator, 7, [{**content["annotations"][1], "score": 0.9}])
     result = evaluator.compute()
@@ -171,7 +171,7 @@ def test_only_the_images_that_were_added_count(content: Content, write_coco: Wri
     assert result.per_class["AP"]["four"] is None
 
 
-def test_an_image_that_comes_twice_counts_once(content: Content, write_coco: WriteCoco) -> None:
+def test_an_image_added_twice_counts_once(content: Content, write_coco: WriteCoco) -> None:
     evaluator = with_perfect_detections(write_coco(content)[0])
     for image in content["images"]:
         found = [r for r in content["annotations"] if r["image_id"] == image["id"] and not r["iscrowd"]]
@@ -189,7 +189,7 @@ def test_degenerate_boxes_do_not_stop_the_evaluation(content: Content, write_coc
     assert 0 < result.per_class["AP"]["four"] <= 1 + 1e-9
 
 
-def test_evaluating_leaves_the_file_alone(content: Content, write_coco: WriteCoco) -> None:
+def test_evaluating_does_not_change_the_file(content: Content, write_coco: WriteCoco) -> None:
     for row in content["annotations"]:
         del row["area"]
     file, _ = write_coco(content)

@@ -1,4 +1,4 @@
-"""Pascal VOC's layout: what is read, what is refused by name, and AP50 by VOC's rule."""
+"""Pascal VOC's layout: what is read, what is refused, and AP50 as VOC computes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.voc import read_voc
-from litmobile.tasks.detection.voc_metrics import VocEvaluator, average_envelope, average_eleven_points, judge_detections
+from litmobile.tasks.detection.voc_metrics import (
+    VocEvaluator,
+    average_eleven_points,
+    average_envelope,
+    judge_detections,
+)
 
 OneSentence = Callable[..., None]
 
@@ -37,14 +42,14 @@ def voc(tmp_path: Path) -> Path:
     for stem, objects in (("a", CAT + DOG), ("b", ""), ("c", DOG.replace(">1</difficult>", ">0</difficult>"))):
         (root / "Annotations" / f"{stem}.xml").write_text(f"<annotation>{SIZE}{objects}</annotation>")
         cv2.imwrite(str(root / "JPEGImages" / f"{stem}.jpg"), np.zeros((40, 60, 3), dtype=np.uint8))
-    (root / "ImageSets/Main/train.txt").write_text("a  1\nb -1\n\n")  # lists of a class carry a second column
+    (root / "ImageSets/Main/train.txt").write_text("a  1\nb -1\n\n")  # lists of one class have a second column
     (root / "ImageSets/Main/val.txt").write_text("c\n")
     return root
 
 
 def test_boxes_count_from_1_and_include_their_last_pixel(voc: Path) -> None:
     data = read_voc(voc, "train")
-    assert data.classes == ("cat", "dog")  # parts of objects are none
+    assert data.classes == ("cat", "dog")  # parts of objects are not classes
     assert [data.path(k).name for k in range(len(data))] == ["a.jpg", "b.jpg"]
     assert data.size(0) == (40, 60)
     boxes, labels = data.objects(0)
@@ -55,19 +60,19 @@ def test_boxes_count_from_1_and_include_their_last_pixel(voc: Path) -> None:
     assert data.notes == ()
 
 
-def test_every_split_has_the_classes_of_all(voc: Path) -> None:
+def test_all_splits_have_the_same_classes(voc: Path) -> None:
     assert read_voc(voc, "val").classes == read_voc(voc, "train").classes
     assert read_voc(voc, "val", ["dog", "cat"]).objects(0)[1].tolist() == [0]
 
 
-def test_difficult_objects_can_be_left_out_of_training_and_stay_in_the_truth(voc: Path) -> None:
+def test_difficult_objects_can_be_left_out_of_training_only(voc: Path) -> None:
     data = VocDetection(str(voc), val="train", difficult=False, num_workers=0)
     data.setup("fit")
     assert data.splits["train"].objects(0)[1].tolist() == [0]
     assert [row["iscrowd"] for row in data.splits["val"].to_coco()["annotations"]] == [0, 1]
 
 
-def test_the_truth_that_is_written_reads_back_the_same(voc: Path, tmp_path: Path) -> None:
+def test_ground_truth_reads_back_as_coco(voc: Path, tmp_path: Path) -> None:
     import json
 
     data = read_voc(voc, "train")
@@ -78,24 +83,24 @@ def test_the_truth_that_is_written_reads_back_the_same(voc: Path, tmp_path: Path
     assert again.boxes.tolist() == data.boxes[~data.difficult].tolist()
 
 
-BROKEN = {
+INVALID = {
     "no size": (f"<annotation>{CAT}</annotation>", "<size>/<width>|<size><height>|<height>"),
-    "size in words": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
-    "size without end": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
-    "box of nothing": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
+    "size is a word": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
+    "infinite size": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
+    "box with NaN": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
     "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "not an XML"),
-    "size of nothing": (f"<annotation>{SIZE.replace('60', '0')}</annotation>", "0×40"),
+    "size 0": (f"<annotation>{SIZE.replace('60', '0')}</annotation>", "0×40"),
     "no box": (f"<annotation>{SIZE}<object><name>cat</name></object></annotation>", "<xmin>"),
-    "half a box": (f"<annotation>{SIZE}{CAT.replace('ymax', 'y')}</annotation>", "<ymax>"),
+    "incomplete box": (f"<annotation>{SIZE}{CAT.replace('ymax', 'y')}</annotation>", "<ymax>"),
     "no name": (f"<annotation>{SIZE}{CAT.replace('<name>cat</name>', '')}</annotation>", "<name>"),
-    "no xml": ("a picture of a cat", "not an XML"),
-    "cut off": (f"<annotation>{SIZE}{CAT}", "not an XML"),
+    "not xml": ("an image of a cat", "not an XML"),
+    "truncated": (f"<annotation>{SIZE}{CAT}", "not an XML"),
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_broken_files_are_named_or_left_out_as_told(voc: Path, case: str, assert_one_sentence: OneSentence) -> None:
-    content, mentioned = BROKEN[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_files_are_refused_or_skipped(voc: Path, case: str, assert_one_sentence: OneSentence) -> None:
+    content, mentioned = INVALID[case]
     file = voc / "Annotations" / "a.xml"
     file.write_text(content)
     with pytest.raises(DataError) as caught:
@@ -121,14 +126,14 @@ def test_a_missing_file_is_named(voc: Path, assert_one_sentence: OneSentence) ->
         file.write_bytes(content)
 
 
-def test_a_class_that_was_not_given_is_named(voc: Path, assert_one_sentence: OneSentence) -> None:
+def test_an_unlisted_class_is_named(voc: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(DataError) as caught:
         read_voc(voc, "train", ["cat"])
     assert_one_sentence(caught.value, "a.xml", "'dog'", "cat")
 
 
 @pytest.mark.parametrize("policy", ["raise", "skip"])
-def test_a_size_that_is_not_the_pictures_is_named(voc: Path, policy: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_size_that_differs_from_the_image_is_named(voc: Path, policy: Any, capfd: pytest.CaptureFixture[str]) -> None:
     file = voc / "Annotations" / "a.xml"
     file.write_text(file.read_text().replace("<width>60", "<width>61"))
     data = VocDetection(str(voc), num_workers=0, on_invalid=policy, batch_size=2)
@@ -147,21 +152,21 @@ def detections(*rows: tuple[float, float, float, float, float]) -> tuple[np.ndar
     return table[:, :4], table[:, 4]
 
 
-def test_an_object_is_found_once_and_difficult_ones_do_not_count() -> None:
+def test_objects_match_once_and_difficult_ones_do_not_count() -> None:
     objects = np.array([[0, 0, 10, 10], [20, 0, 10, 10], [40, 0, 10, 10]], dtype=float)
     found = np.array([[0, 0, 10, 9], [0, 0, 10, 10], [21, 0, 10, 10], [40, 0, 5, 10], [41, 0, 5, 9]], dtype=float)
     verdicts = judge_detections(found, objects, np.array([False, True, False]))
-    #                 right, again, difficult, IoU exactly one half, less than that
+    #           correct, second, difficult, IoU of exactly one half, less
     assert verdicts == [True, False, None, True, False]
 
 
-def test_a_detection_counts_for_the_object_it_overlaps_most_though_that_is_taken() -> None:
+def test_detections_match_only_the_object_they_overlap_most() -> None:
     objects = np.array([[0, 0, 10, 10], [0, 0, 10, 12]], dtype=float)
     found = np.array([[0, 0, 10, 10], [0, 0, 10, 10]], dtype=float)
     assert judge_detections(found, objects, np.array([False, False])) == [True, False]
 
 
-def test_areas_follow_the_papers_definitions() -> None:
+def test_average_precision_follows_the_papers() -> None:
     recall, precision = np.array([0.25, 0.25, 0.5, 0.5, 0.75]), np.array([1, 1 / 2, 2 / 3, 1 / 2, 3 / 5])
     assert average_envelope(recall, precision) == pytest.approx(0.25 * 1 + 0.25 * 2 / 3 + 0.25 * 3 / 5)
     # recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1
@@ -169,7 +174,7 @@ def test_areas_follow_the_papers_definitions() -> None:
     assert average_eleven_points(np.array([]), np.array([])) == average_envelope(np.array([]), np.array([])) == 0
 
 
-def test_figures_stand_beside_cocos(voc: Path) -> None:
+def test_voc_figures_are_added_to_cocos(voc: Path) -> None:
     data = VocDetection(str(voc), val="train", num_workers=0)
     data.setup("validate")
     evaluator = data.build_evaluator("val")
@@ -185,7 +190,7 @@ def test_figures_stand_beside_cocos(voc: Path) -> None:
     assert result.as_json()["AP50_VOC_per_class"]["cat"] == 0.5
 
 
-def test_real_blood_cells_are_read_whole(real_data: Path) -> None:
+def test_real_blood_cells_are_read_completely(real_data: Path) -> None:
     sizes = {"train": (205, 2805), "val": (87, 1138), "trainval": (292, 3943), "test": (72, 945)}
     for split, (images, objects) in sizes.items():
         data = read_voc(real_data / "bccd", split)
@@ -193,7 +198,7 @@ def test_real_blood_cells_are_read_whole(real_data: Path) -> None:
         assert data.classes == ("Platelets", "RBC", "WBC")
 
 
-def test_real_objects_as_detections_are_perfect(real_data: Path) -> None:
+def test_real_voc_objects_as_detections_score_1(real_data: Path) -> None:
     data = VocDetection(str(real_data / "bccd"), num_workers=0)
     data.setup("validate")
     evaluator, split = data.build_evaluator("val"), data.splits["val"]
@@ -202,5 +207,5 @@ def test_real_objects_as_detections_are_perfect(real_data: Path) -> None:
         evaluator.add(int(split.image_ids[k]), boxes, np.ones(len(boxes)), split.category_ids[labels])
     figures = evaluator.compute().figures
     assert figures["AP"] == pytest.approx(1)
-    # two records of that set are there twice, and VOC lets the second be found only as a mistake
+    # two objects of that set are annotated twice, and VOC counts a detection of the second one as wrong
     assert figures["AP50_VOC"] == pytest.approx(1, abs=0.01)
