@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from litmobile.errors import UserError
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import (
     Resize,
@@ -282,6 +283,17 @@ def test_unknown_albumentations_transforms_are_named(
     with pytest.raises(ValueError, match="extra") as caught:
         SSDAugmentation(extra=[config])
     assert_one_sentence(caught.value, config.get("class_path", "None"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"blur_limits": 3}, {"p": 3}, {"blur_limit": "wide"}, {"sigma_limit": [1, 2, 3]}], ids=str
+)
+def test_init_args_that_do_not_fit_are_refused(
+    arguments: dict[str, Any], assert_one_sentence: Callable[..., None]
+) -> None:
+    with pytest.raises(UserError, match="extra") as caught:
+        SSDAugmentation(extra=[make_config("GaussianBlur", **arguments)])
+    assert_one_sentence(caught.value, "albumentations.GaussianBlur", *arguments)
 
 
 @pytest.mark.parametrize(
