@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ...errors import UserError
+from ..albumentation import Albumentations
 from ..drawing import Colour
 from ..images import Image, resize_image
 from ..preprocessing import Preprocessing
@@ -53,21 +54,31 @@ class Resize(Augmentation):
 
 
 class View(Augmentation):
-    """A crop or shift, which subclasses implement, followed by flip, policy and random erasing.
+    """A crop or shift, which subclasses implement, followed by flip, policy, random erasing and extra transforms.
 
     Args:
         flip: probability of a horizontal flip; set 0 if left and right matter, e.g. for text.
         policy: operations on colours and geometry, e.g. ``TrivialAugment``; None for none.
         random_erasing: probability of covering a rectangle with the mean colour, e.g. 0.1.
+        extra: albumentations transforms to run last, e.g. ``{class_path: albumentations.GaussianBlur, init_args: {p:
+            0.1}}``. They must keep the size of the image.
     """
 
-    def __init__(self, *, flip: float = 0.5, policy: Policy | None = None, random_erasing: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        flip: float = 0.5,
+        policy: Policy | None = None,
+        random_erasing: float = 0.0,
+        extra: list[dict[str, Any]] | None = None,
+    ) -> None:
         for name, probability in (("flip", flip), ("random_erasing", random_erasing)):
             if not 0 <= probability <= 1:
                 raise UserError(f"{name} must be a probability in 0 … 1, not {probability}.")
         self.flip = flip
         self.policy = policy
         self.random_erasing = random_erasing
+        self.albumentations = Albumentations(extra)
 
     @abstractmethod
     def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
@@ -77,7 +88,8 @@ class View(Augmentation):
         region = flip_randomly(self.select_region(image, preprocessing, random), self.flip, random)
         if self.policy is not None:
             region = self.policy(region, preprocessing.fill, random)
-        return erase_randomly(region, self.random_erasing, preprocessing.fill, random)
+        region = erase_randomly(region, self.random_erasing, preprocessing.fill, random)
+        return self.albumentations(random, region)["image"]
 
 
 class CropAugmentation(View):

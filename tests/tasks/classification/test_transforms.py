@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 
+from litmobile.errors import DataError, UserError
 from litmobile.tasks.classification import (
+    ClassificationSplit,
     CropAugmentation,
     Policy,
     RandAugment,
@@ -21,10 +25,13 @@ from litmobile.tasks.classification import (
 )
 from litmobile.tasks.classification.transforms import Augmentation, erase_randomly
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tasks.sampling import SampleKey
+from litmobile.tasks.split import SplitDataset
 
 Image = NDArray[np.uint8]
 SIZES = [(60, 80), (81, 33), (300, 200), (7, 5), (1, 1)]
 EVERY_SIZE = pytest.mark.parametrize("size", SIZES, ids=str)
+NOISE = {"class_path": "albumentations.GaussNoise"}
 VIEWS = pytest.mark.parametrize("view", [CropAugmentation, ShiftAugmentation], ids=lambda view: view.__name__)
 FILL = (10, 120, 200)
 
@@ -196,8 +203,9 @@ def test_erasing_is_last_and_fills_with_the_mean_colour(view: Callable[..., Augm
         {"policy": TrivialAugment()},
         {"policy": RandAugment(), "random_erasing": 0.5},
         {"flip": 0, "random_erasing": 1},
+        {"extra": [NOISE]},
     ],
-    ids=["plain", "trivial", "rand", "erasing"],
+    ids=["plain", "trivial", "rand", "erasing", "extra"],
 )
 def test_a_seed_repeats_a_valid_input(
     view: Callable[..., Augmentation], size: tuple[int, int], options: dict[str, Any]
@@ -213,7 +221,9 @@ def test_a_seed_repeats_a_valid_input(
 
 @VIEWS
 @pytest.mark.parametrize(
-    "options", [{}, {"flip": 0}, {"policy": TrivialAugment()}, {"random_erasing": 1}], ids=" ".join
+    "options",
+    [{}, {"flip": 0}, {"policy": TrivialAugment()}, {"random_erasing": 1}, {"extra": [NOISE]}],
+    ids=" ".join,
 )
 def test_seeds_differ(view: Callable[..., Augmentation], options: dict[str, Any]) -> None:
     image, preprocessing = noise(60, 60), Preprocessing((48, 40))
@@ -268,6 +278,61 @@ def test_erasing_has_the_given_probability(probability: float, least: int, most:
 def test_nothing_is_erased_if_no_rectangle_fits() -> None:
     image = noise(1, 1000)  # the narrowest rectangle is two pixels high
     assert all(np.array_equal(erase_randomly(image, 1.0, FILL, seeded(seed)), image) for seed in range(50))
+
+
+# transforms of albumentations
+
+
+@VIEWS
+def test_albumentations_transforms_run_last(view: Callable[..., Augmentation]) -> None:
+    preprocessing = Preprocessing((32, 40))
+    extra = [{"class_path": "albumentations.VerticalFlip", "init_args": {"p": 1.0}}]
+    for seed in range(10):
+        plain = view(random_erasing=1).augment(noise(50, 60), preprocessing, seeded(seed))
+        found = view(random_erasing=1, extra=extra).augment(noise(50, 60), preprocessing, seeded(seed))
+        assert np.array_equal(found, plain[::-1])
+
+
+def test_albumentations_draw_the_same_in_any_worker(tmp_path: Path) -> None:
+    pixels = np.repeat(noise(40, 50)[None], 6, axis=0)
+    split = ClassificationSplit(
+        source=tmp_path,
+        folder=tmp_path,
+        names=np.arange(6).astype(str),
+        classes=("cat", "dog"),
+        labels=np.zeros(6, dtype=np.int64),
+        pixels=pixels,
+    )
+    dataset = SplitDataset(split, Preprocessing((32, 40)), CropAugmentation(extra=[NOISE]))
+    keys: Any = [SampleKey(index, seed=index % 3) for index in range(6)]
+    samples = [
+        [sample.image.numpy() for sample, _ in DataLoader(dataset, sampler=keys, batch_size=None, num_workers=workers)]
+        for workers in (0, 1, 2)
+    ]
+    for images in samples:
+        assert np.array_equal(images, samples[0])
+    assert np.array_equal(samples[0][:3], samples[0][3:]), "equal seeds give equal samples"
+    assert len({image.tobytes() for image in samples[0]}) == 3
+
+
+@VIEWS
+@pytest.mark.parametrize("path", ["albumentations.Blurr", "nowhere.Blur", "torch.nn.ReLU", "albumentations.Compose"])
+def test_unknown_albumentations_transforms_are_named(
+    view: Callable[..., Augmentation], path: str, assert_one_sentence: Callable[..., None]
+) -> None:
+    with pytest.raises(UserError, match=r"augmentation\.extra") as caught:
+        view(extra=[{"class_path": path}])
+    assert_one_sentence(caught.value, path)
+
+
+@VIEWS
+def test_albumentations_that_change_the_size_are_refused(
+    view: Callable[..., Augmentation], assert_one_sentence: Callable[..., None]
+) -> None:
+    augmentation = view(extra=[{"class_path": "albumentations.RandomCrop", "init_args": {"height": 20, "width": 16}}])
+    with pytest.raises(DataError, match=r"augmentation\.extra") as caught:
+        augmentation.augment(noise(50, 60), Preprocessing((32, 40)), seeded(0))
+    assert_one_sentence(caught.value, "[32, 40, 3]", "[20, 16, 3]")
 
 
 # constructor values
