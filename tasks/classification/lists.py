@@ -86,9 +86,9 @@ class ListClassification(HoldoutClassification):
         return self.root / (self.lists[split] or f"{split}.csv")
 
     def read_stored(self, split: str) -> ClassificationSplit:
-        rows = self.read_list(split)
+        rows = self.read_image_set(split)
         file = self.list_file(split)
-        classes = self.class_names or sort_labels(rows if split == "train" else self.read_list("train"))
+        classes = self.class_names or sort_labels(rows if split == "train" else self.read_image_set("train"))
         check_classes(classes, self.list_file("train"))
         labels = index_labels(file, rows, classes, allow_indices=self.class_names is not None)
         if self.on_invalid == "raise":
@@ -106,7 +106,7 @@ class ListClassification(HoldoutClassification):
         super().check_splits()
         log_notes(note_shared_images(self.splits))
 
-    def read_list(self, split: str) -> Rows:
+    def read_image_set(self, split: str) -> Rows:
         """Reads the rows of the list of ``split``.
 
         Raises:

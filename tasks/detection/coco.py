@@ -22,7 +22,7 @@ def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> Dete
     Args:
         file: the annotations.
         folder: the images.
-        on_invalid: "skip" accepts missing images, which reading them reports later.
+        on_invalid: "skip" accepts missing images; reading them fails later.
 
     Raises:
         DataError: a file or folder is missing, the file is not a COCO file, or it contradicts itself or the folder.

@@ -91,7 +91,7 @@ class DetectionSplit(Split):
             classes: class names in the order of their indices.
             records: the images.
             notes: sentences about what was repaired or left out before.
-            on_invalid: "skip" accepts missing images, which reading them reports later.
+            on_invalid: "skip" accepts missing images; reading them fails later.
 
         Raises:
             DataError: there are no images, a label has no class, or an image file is missing.
