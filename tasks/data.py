@@ -18,7 +18,8 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
-from ..errors import DataError, TaskError, UserError
+from ..backbones.contract import check_choice
+from ..errors import DataError, TaskError, check_range
 from ..heads.contract import default_class_names
 from .files import format_list
 from .preprocessing import Preprocessing
@@ -64,12 +65,9 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, not {batch_size}.")
-        if num_workers < 0:
-            raise UserError(f"num_workers must be 0 or more, not {num_workers}.")
-        if on_invalid not in ("raise", "skip"):
-            raise UserError(f"on_invalid must be raise or skip, not {on_invalid!r}.")
+        check_range("batch_size", batch_size, ge=1)
+        check_range("num_workers", num_workers, ge=0)
+        check_choice("on_invalid", on_invalid, ("raise", "skip"))
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.on_invalid: OnInvalid = on_invalid

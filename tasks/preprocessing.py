@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..backbones.contract import Normalisation
-from ..errors import UserError
+from ..backbones.contract import Normalisation, check_choice
+from ..errors import UserError, check_range
 from ..heads.predictions import ResizeGeometry
 from .images import Image, resize_image
 
@@ -36,10 +36,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 32:
             raise UserError(f"preprocessing.size must be (height, width) of at least 32 pixels each, not {self.size}.")
-        if self.fit not in ("stretch", "pad", "crop"):
-            raise UserError(f"preprocessing.fit must be stretch, pad or crop, not {self.fit!r}.")
-        if not 0 < self.crop_pct <= 1:
-            raise UserError(f"preprocessing.crop_pct must be greater than 0 and at most 1, not {self.crop_pct}.")
+        check_choice("preprocessing.fit", self.fit, ("stretch", "pad", "crop"))
+        check_range("preprocessing.crop_pct", self.crop_pct, gt=0, le=1)
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise UserError(f"preprocessing needs three means and three positive stds, not {self.mean} and {self.std}.")
 

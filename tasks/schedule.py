@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..errors import TaskError, UserError
+from ..errors import TaskError, check_range
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ class Cosine(Schedule):
     """
 
     def __init__(self, end: float = 0.0) -> None:
-        check_end(end)
+        check_range("end", end, ge=0, lt=1)
         self.end = end
 
     def factor(self, progress: float, epoch: float) -> float:
@@ -74,9 +74,8 @@ class Poly(Schedule):
     """
 
     def __init__(self, power: float = 0.9, end: float = 0.0) -> None:
-        if not 0 < power < float("inf"):
-            raise UserError(f"power must be positive and finite, not {power}.")
-        check_end(end)
+        check_range("power", power, gt=0, lt=math.inf)
+        check_range("end", end, ge=0, lt=1)
         self.power = power
         self.end = end
 
@@ -93,21 +92,13 @@ class Exponential(Schedule):
     """
 
     def __init__(self, rate: float = 0.98, epochs: float = 1.0) -> None:
-        if not 0 < rate < 1:
-            raise UserError(f"rate must be greater than 0 and less than 1, not {rate}.")
-        if not 0 < epochs < float("inf"):
-            raise UserError(f"epochs must be positive and finite, not {epochs}.")
+        check_range("rate", rate, gt=0, lt=1)
+        check_range("epochs", epochs, gt=0, lt=math.inf)
         self.rate = rate
         self.epochs = epochs
 
     def factor(self, progress: float, epoch: float) -> float:
         return self.rate ** int(epoch / self.epochs)
-
-
-def check_end(end: float) -> None:
-    """Raises UserError unless ``end`` is a share of the learning rate that a schedule can end at."""
-    if not 0 <= end < 1:
-        raise UserError(f"end must be at least 0 and less than 1, not {end}.")
 
 
 def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:

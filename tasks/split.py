@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from ..errors import DataError, UserError
+from ..errors import DataError, check_range
 from .images import Image, read_image
 from .preprocessing import Preprocessing
 from .sampling import SampleKey
@@ -108,9 +108,9 @@ class SplitDataset(Dataset[Any]):
             preprocessing = replace(preprocessing, size=key.size)
         try:
             sample = self.split.sample(key.image)
+            return self.transform(sample, preprocessing, np.random.default_rng(key.seed)), key.image
         except DataError as error:
             return error
-        return self.transform(sample, preprocessing, np.random.default_rng(key.seed)), key.image
 
 
 class TrainValSplit(Generic[S]):
@@ -126,10 +126,8 @@ class TrainValSplit(Generic[S]):
     """
 
     def __init__(self, val_fraction: float, seed: int, divide: Callable[[S, float, int], tuple[S, S]]) -> None:
-        if not 0 < val_fraction < 1:
-            raise UserError(f"val_fraction must be greater than 0 and less than 1, not {val_fraction}.")
-        if seed < 0:
-            raise UserError(f"split_seed must be 0 or more, not {seed}.")
+        check_range("val_fraction", val_fraction, gt=0, lt=1)
+        check_range("split_seed", seed, ge=0)
         self.val_fraction = val_fraction
         self.seed = seed
         self.divide = divide

@@ -12,7 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from ..backbones.contract import Backbone
-from ..errors import TaskError, UserError
+from ..errors import TaskError, check_range
 from ..heads.contract import HeadFactory
 from .callbacks.ema import ExponentialMovingAverage
 from .callbacks.evaluation import Report
@@ -82,10 +82,9 @@ class Task(LightningModule, ABC):
         channels_last: bool = True,
     ) -> None:
         super().__init__()
-        if warmup_steps < 0:
-            raise UserError(f"warmup_steps must be 0 or more, not {warmup_steps}.")
-        if base_batch_size is not None and base_batch_size < 1:
-            raise UserError(f"base_batch_size must be at least 1, not {base_batch_size}.")
+        check_range("warmup_steps", warmup_steps, ge=0)
+        if base_batch_size is not None:
+            check_range("base_batch_size", base_batch_size, ge=1)
         if weights is not None and backbone_weights is not None:
             raise TaskError("weights include the backbone: give either weights or backbone_weights.")
         # missing feature maps are better known now than after the data was read

@@ -10,7 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ...errors import UserError
+from ...errors import check_range
 
 CHECKPOINT_KEY = "trained"  # the weights in training and the number of updates; state_dict is what was evaluated
 PREFIX = "network."  # of the network's tensors in a checkpoint
@@ -31,8 +31,7 @@ class ExponentialMovingAverage(Callback):
     """
 
     def __init__(self, decay: float) -> None:
-        if not 0 <= decay < 1:
-            raise UserError(f"ema_decay must be at least 0 and less than 1, not {decay}.")
+        check_range("ema_decay", decay, ge=0, lt=1)
         self.decay = decay
         self.updates = 0
         self._step = 0

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ...backbones.contract import Backbone
-from ...errors import TaskError, UserError
+from ...errors import TaskError, UserError, check_range
 
 FreezeEpochs = int | Literal["all"]
 
@@ -30,10 +30,9 @@ class StagedUnfreezing(Callback):
     """
 
     def __init__(self, freeze_epochs: FreezeEpochs, unfreeze_interval: int) -> None:
-        if freeze_epochs != "all" and freeze_epochs < 0:
-            raise UserError(f"freeze_epochs must be a number of epochs or all, not {freeze_epochs}.")
-        if unfreeze_interval < 0:
-            raise UserError(f"unfreeze_interval must be 0 or more, not {unfreeze_interval}.")
+        if freeze_epochs != "all":
+            check_range("freeze_epochs", freeze_epochs, ge=0)
+        check_range("unfreeze_interval", unfreeze_interval, ge=0)
         if unfreeze_interval and freeze_epochs == "all":
             raise UserError("unfreeze_interval unfreezes stage by stage, but freeze_epochs=all never does: drop one.")
         self.freeze_epochs = freeze_epochs

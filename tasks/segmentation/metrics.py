@@ -124,6 +124,7 @@ class SegmentationEvaluator:
     def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
         self.classes = tuple(classes)
         self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
+        self._result: SegmentationResult | None = None
 
     def add(self, predicted: Tensor, truth: Tensor) -> None:
         """Counts the pixels of one or several images.
@@ -132,14 +133,17 @@ class SegmentationEvaluator:
             predicted: class indices, of any shape and integer type.
             truth: class indices of the same shape, 255 for ignored pixels.
         """
+        self._result = None
         self.matrix += count_pixels(predicted, truth, len(self.classes))
 
     def compute(self) -> SegmentationResult:
-        """Returns the figures over all images of all processes, all of which must call it."""
-        matrix = self.matrix.clone()
-        if is_distributed():
-            distributed.all_reduce(matrix)
-        return SegmentationResult(self.classes, matrix.cpu().numpy())
+        """Returns the figures over all images of all processes, which must all call it once; the result is kept."""
+        if self._result is None:
+            matrix = self.matrix.clone()
+            if is_distributed():
+                distributed.all_reduce(matrix)
+            self._result = SegmentationResult(self.classes, matrix.cpu().numpy())
+        return self._result
 
 
 def count_pixels(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:

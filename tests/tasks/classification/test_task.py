@@ -152,7 +152,7 @@ def test_data_of_another_task_is_refused(model: str, images_root: Path, shapes: 
     ("words", "message"),
     [
         (["--model.optimizer.lr=-1"], "The optimiser cannot be built: Invalid learning rate"),
-        (["--model.warmup_steps=-4"], "warmup_steps must be 0 or more, not -4."),
+        (["--model.warmup_steps=-4"], "warmup_steps must be at least 0, not -4."),
     ],
     ids=["rate", "warm-up"],
 )
