@@ -124,27 +124,25 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
             f"{format_list(classes)}."
         )
     names: list[str] = []
-    labels: list[int] = []
     stray: list[str] = []
-    empty: list[str] = []
-    for label, name in enumerate(classes):
-        files = sorted(iterate_files(folder / name))
+    counts: list[int] = []
+    for name in classes:
+        files = sorted(iterate_files(folder / name, prefix=f"{name}/"))
         images = [file for file in files if is_image_file(file.rpartition("/")[2])]
         if require_all and not images:
             raise DataError(f"{folder}/{format_name(name)} contains no images: add some, or remove the folder.")
-        if not images:
-            empty.append(name)
-        names += [f"{name}/{file}" for file in images]
-        labels += [label] * len(images)
+        names += images
+        counts.append(len(images))
         if len(images) < len(files):
-            stray += [f"{name}/{file}" for file in files if not is_image_file(file.rpartition("/")[2])]
+            stray += [file for file in files if not is_image_file(file.rpartition("/")[2])]
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     with os.scandir(folder) as entries:
         stray += sorted(entry.name for entry in entries if entry.is_file())
     return ClassificationSplit(
         source=folder,
         folder=folder,
         names=np.array(names, dtype=np.str_),
-        labels=np.array(labels, dtype=np.int64),
+        labels=np.repeat(np.arange(len(classes)), counts),
         classes=tuple(classes),
         notes=(
             *([format_stray_files(folder, stray)] if stray else []),

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from ..drawing import confusion_table, format_figure
+from ..drawing import format_figure
 
 TOP = 5
 BINS = 15  # as in arXiv 1706.04599
@@ -22,36 +22,25 @@ MAX_LINES = 20  # classes in a table as text
 
 @dataclass(frozen=True)
 class ClassificationResult:
-    """Figures of one evaluation, 0 … 1.
+    """Result of one evaluation.
 
     Attributes:
-        images: number of images.
-        top1: fraction of the images whose class has the highest score.
-        top5: fraction of the images whose class is among the five highest scores; None for five classes or fewer.
-        mean_recall: mean recall over the classes that have images.
-        calibration_error: expected calibration error over 15 bins of equal width (Guo et al. 2017, arXiv 1706.04599,
-            equation 3).
+        figures: figures in 0 … 1 by name. ``top1`` and ``top5`` are the fractions of images whose class has the highest
+            score, or one of the five highest; ``top5`` is None for five classes or fewer. ``mean_recall`` is the mean
+            over the classes that have images. ``calibration_error`` is the expected calibration error over 15 bins of
+            equal width (Guo et al. 2017, arXiv 1706.04599, equation 3).
         classes: names.
         matrix: confusion matrix ``[C, C]``: number of images by class (row) and prediction (column).
     """
 
-    images: int
-    top1: float
-    top5: float | None
-    mean_recall: float
-    calibration_error: float
+    figures: dict[str, float | None]
     classes: tuple[str, ...]
     matrix: NDArray[np.int64]
 
     @property
-    def figures(self) -> dict[str, float | None]:
-        """The figures by name."""
-        return {
-            "top1": self.top1,
-            "top5": self.top5,
-            "mean_recall": self.mean_recall,
-            "calibration_error": self.calibration_error,
-        }
+    def images(self) -> int:
+        """Number of images."""
+        return int(self.matrix.sum())
 
     def per_class(self) -> dict[str, dict[str, float | int | None]]:
         """Images, recall and precision of each class; None where there are no images to compute them from."""
@@ -75,10 +64,6 @@ class ClassificationResult:
     def as_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
         return {"images": self.images, "figures": self.figures, "per_class": self.per_class()}
-
-    def confusion_table(self) -> list[list[object]]:
-        """The confusion matrix as rows of a table with names."""
-        return confusion_table(self.matrix, self.classes)
 
     def __str__(self) -> str:
         width = max(len(name) for name in (*self.classes, *self.figures))
@@ -160,13 +145,11 @@ class ClassificationEvaluator:
             matrix = self.matrix.compute().cpu().numpy()
             images = matrix.sum(1)
             recalls = matrix.diagonal()[images > 0] / images[images > 0]
-            self._result = ClassificationResult(
-                images=int(images.sum()),
-                top1=self.top1.compute().item(),
-                top5=self.top5.compute().item() if len(self.classes) > TOP else None,
-                mean_recall=float(recalls.mean()) if len(recalls) else 0.0,
-                calibration_error=self.calibration_error.compute().item(),
-                classes=self.classes,
-                matrix=matrix,
-            )
+            figures = {
+                "top1": self.top1.compute().item(),
+                "top5": self.top5.compute().item() if len(self.classes) > TOP else None,
+                "mean_recall": float(recalls.mean()) if len(recalls) else 0.0,
+                "calibration_error": self.calibration_error.compute().item(),
+            }
+            self._result = ClassificationResult(figures, self.classes, matrix)
         return self._result

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Beta
 
-from ...errors import UserError
+from ...errors import check_range
 
 
 class Mixing:
@@ -23,8 +23,7 @@ class Mixing:
 
     def __init__(self, mixup: float = 0.0, cutmix: float = 0.0) -> None:
         for name, alpha in (("mixup", mixup), ("cutmix", cutmix)):
-            if not 0 <= alpha < float("inf"):
-                raise UserError(f"{name} must be 0 or the positive α of a Beta distribution, not {alpha}.")
+            check_range(name, alpha, ge=0, lt=float("inf"))
         self.kinds = [(mix, alpha) for mix, alpha in ((apply_mixup, mixup), (apply_cutmix, cutmix)) if alpha]
 
     def __call__(self, images: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

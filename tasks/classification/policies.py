@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
-from ...errors import UserError
+from ...errors import check_range
 from ..drawing import Colour
 from ..images import Image
 from . import operations as op
@@ -100,11 +100,9 @@ class RandAugment(Policy):
     """
 
     def __init__(self, operations: int = 2, magnitude: int = 9, bins: int = 31) -> None:
-        check_bins(bins)
-        if operations < 1:
-            raise UserError(f"operations must be at least 1, not {operations}.")
-        if not 0 <= magnitude < bins:
-            raise UserError(f"magnitude must be one of {bins} bins, 0 … {bins - 1}, not {magnitude}.")
+        check_range("bins", bins, ge=2)
+        check_range("operations", operations, ge=1)
+        check_range("magnitude", magnitude, ge=0, lt=bins)
         self.operations = operations
         self.magnitude = magnitude
         self.bins = bins
@@ -123,15 +121,9 @@ class TrivialAugment(Policy):
     """
 
     def __init__(self, bins: int = 31) -> None:
-        check_bins(bins)
+        check_range("bins", bins, ge=2)
         self.bins = bins
 
     def __call__(self, image: Image, fill: Colour, random: Generator) -> Image:
         choice, magnitude = WIDE[int(random.integers(len(WIDE)))], int(random.integers(self.bins))
         return choice.apply(image, magnitude / (self.bins - 1), fill, random)
-
-
-def check_bins(bins: int) -> None:
-    """Raises UserError unless there is a weakest and a strongest bin."""
-    if bins < 2:
-        raise UserError(f"bins must be at least 2, not {bins}.")

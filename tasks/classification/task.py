@@ -11,7 +11,7 @@ from ...backbones.contract import Backbone
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ..callbacks.evaluation import Report
-from ..drawing import draw_classification_sheet, draw_confusion_matrix
+from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..task import Task
@@ -82,7 +82,7 @@ class ClassificationTask(Task):
             {name: value for name, value in result.figures.items() if value is not None},
             result.as_json(),
             str(result),
-            tables={"confusion": result.confusion_table()},
+            tables={"confusion": confusion_table(result.matrix, result.classes)},
             images={"confusion": draw_confusion_matrix(result.matrix, result.classes)},
         )
 

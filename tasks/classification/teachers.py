@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backbones.weights import fetch, read_checkpoint, tensors_of
-from ...errors import TaskError, UserError
+from ...errors import TaskError, UserError, check_range
 from ...heads.contract import full_precision
 from ..network import load
 
@@ -31,12 +31,10 @@ class Teacher(ABC):
     """
 
     def __init__(self, *, temperature: float = 1.0, distillation_weight: float = 0.5, size: int | None = None) -> None:
-        if not 0 < temperature < float("inf"):
-            raise UserError(f"temperature must be positive and finite, not {temperature}.")
-        if not 0 < distillation_weight <= 1:
-            raise UserError(f"distillation_weight must be greater than 0 and at most 1, not {distillation_weight}.")
-        if size is not None and size < 32:
-            raise UserError(f"A teacher's size must be at least 32 pixels, not {size}.")
+        check_range("temperature", temperature, gt=0, lt=float("inf"))
+        check_range("distillation_weight", distillation_weight, gt=0, le=1)
+        if size is not None:
+            check_range("teacher.size", size, ge=32)
         self.temperature = temperature
         self.distillation_weight = distillation_weight
         self.size = size

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ..albumentation import Albumentations
 from ..drawing import Colour
 from ..images import Image, resize_image
@@ -72,9 +72,8 @@ class View(Augmentation):
         random_erasing: float = 0.0,
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
-        for name, probability in (("flip", flip), ("random_erasing", random_erasing)):
-            if not 0 <= probability <= 1:
-                raise UserError(f"{name} must be a probability in 0 … 1, not {probability}.")
+        check_range("flip", flip, ge=0, le=1)
+        check_range("random_erasing", random_erasing, ge=0, le=1)
         self.flip = flip
         self.policy = policy
         self.random_erasing = random_erasing
@@ -136,8 +135,7 @@ class ShiftAugmentation(View):
 
     def __init__(self, pixels: int = 4, **options: Any) -> None:
         super().__init__(**options)
-        if pixels < 0:
-            raise UserError(f"pixels must be 0 or more, not {pixels}.")
+        check_range("pixels", pixels, ge=0)
         self.pixels = pixels
 
     def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:

@@ -193,7 +193,7 @@ def test_no_images_reads_only_labels(root: Path, inspect: Inspect) -> None:
 def test_a_class_unknown_to_training_is_reported(root: Path, inspect: Inspect) -> None:
     shutil.copytree(root / "val/cat", root / "val/cow")
     text, report = inspect(FOLDERS, f"--data.root={root}")
-    assert "holds the class cow, which training does not know" in report["not_read"]["val"]
+    assert "contains the folder cow, which is not one of the training classes" in report["not_read"]["val"]
     assert report["not_read"]["val"] in text
     assert report["blocking_issues"] == [f"val cannot be read: {report['not_read']['val']}"]
 
