@@ -164,6 +164,14 @@ def load(run: str | Path) -> Network:
     return network.eval()
 
 
+def summarize_network(network: Network) -> str:
+    """Names the network's parts and counts its parameters in one sentence."""
+    total = sum(p.numel() for p in network.parameters())
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    parts = f"{type(network.head).__name__} on {type(network.backbone).__name__}"
+    return f"{parts}, {len(network.classes)} classes: {total:,} parameters, {trainable:,} of them trainable."
+
+
 def has_single_value_norm(network: nn.Module, images: Tensor) -> bool:
     """Whether ``images`` give one of the network's batch norms a single value per channel."""
     sizes: list[int] = []

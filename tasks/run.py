@@ -26,6 +26,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data modules' own samplers distribute the samples
     "log_every_n_steps": 20,
     "num_sanity_val_steps": 0,
+    "enable_model_summary": False,  # its table says 0 FLOPs; a task logs a line instead
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from ..backbones.contract import Backbone
@@ -21,7 +22,7 @@ from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from .data import DataModule, resolve_class_names
 from .images import Image
-from .network import Network, broadcast_buffers, has_single_value_norm
+from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
 from .pretrained import check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, build_optimizer, scale_learning_rate, warmup_schedule
@@ -150,6 +151,7 @@ class Task(LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Loads the initial weights once, unless the training resumes from a checkpoint."""
         self.data()
+        rank_zero_info(summarize_network(self.network))
         if self.trainer.ckpt_path is None:
             load_starting_weights(self.network, *self._initial_weights)
         self._initial_weights = (None, None)
@@ -171,8 +173,8 @@ class Task(LightningModule, ABC):
 
     def _log_step(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         self.log("train/loss", loss, prog_bar=True, logger=False)
-        values = {"loss": loss, **terms, "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
-        row: Any = {f"train/{name}": float(value) for name, value in values.items()} | {"epoch": self.current_epoch}
+        row: Any = {f"train/{name}": term.item() for name, term in {"loss": loss, **terms}.items()}
+        row |= {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"], "epoch": self.current_epoch}
         for logger in self.loggers:  # self.log writes after the checkpoint of a step, which would lack its row
             logger.log_metrics(row, self.global_step)
 

@@ -153,7 +153,9 @@ def silence_libraries() -> None:
     # before every checkpoint: how it could be read, which does not apply to ours
     logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage() and "litmodels" not in record.getMessage()
+        lambda record: (
+            not any(text in record.getMessage() for text in ("litlogger", "litmodels", "Loading `train_data"))
+        )
     )
 
 
