@@ -1,0 +1,75 @@
+"""A user's mistake is one sentence; a bug keeps its type and its traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from litmobile.backbones import MobileNetV2
+from litmobile.errors import UserError, check_range
+from litmobile.tools import sample_data
+from litmobile.tools.cli import main
+from support.cli import refusal
+
+
+class BuggyBackbone(MobileNetV2):
+    """Fails in its constructor as a bug does."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__(width)
+        raise ValueError("a bug")
+
+
+class StrictBackbone(MobileNetV2):
+    """Refuses its option on purpose."""
+
+    def __init__(self, width: float = 1.0) -> None:
+        raise UserError(f"width must be 2, not {width}.")
+
+
+WORDS = ["fit", "--model=DetectionTask", "--data=CocoDetection", "--data.root=x"]
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(sample_data, "write_shapes", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["sample-data"])
+
+
+def test_a_bug_in_a_constructor_keeps_its_traceback() -> None:
+    with pytest.raises(ValueError, match="^a bug$") as caught:
+        main([*WORDS, f"--model.backbone={__name__}.BuggyBackbone"])
+    assert not isinstance(caught.value, UserError)
+    assert caught.traceback[-1].path.name == "test_errors.py"
+
+
+def test_a_refusal_in_a_constructor_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*WORDS, f"--model.backbone={__name__}.StrictBackbone"]
+    assert refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
+
+
+def test_the_traceback_of_a_refusal_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITMOBILE_TRACEBACK", "1")
+    with pytest.raises(UserError, match="There is no configuration"):
+        main(["fit", "--config", "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "words"),
+    [
+        ({"ge": 0, "lt": 1}, 1, "x must be at least 0 and less than 1, not 1."),
+        ({"gt": 0}, 0, "x must be greater than 0, not 0."),
+        ({"ge": 0, "le": 1}, float("nan"), "x must be at least 0 and at most 1, not nan."),
+    ],
+)
+def test_a_value_out_of_range_is_named(limits: dict[str, float], value: float, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_range("x", value, **limits)
+    assert str(caught.value) == words
+
+
+def test_values_in_range_pass() -> None:
+    check_range("x", 0, ge=0, lt=1)
+    check_range("x", 5)
