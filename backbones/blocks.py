@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -108,6 +108,13 @@ class ConvNormAct(nn.Sequential):
         self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
         if act is not None:
             self.act = build_activation(act)
+
+    @classmethod
+    def depthwise(
+        cls, channels: int, kernel: int, stride: int, dilation: int, act: Activation | None, config: ConvConfig
+    ) -> Self:
+        """Builds a depthwise convolution, which has one filter per channel."""
+        return cls(channels, channels, kernel, stride, dilation=dilation, groups=channels, act=act, config=config)
 
 
 class StrideTracker:

@@ -58,8 +58,7 @@ class ConvActNorm(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         act: Activation,
-        norm_eps: float,
-        norm_momentum: float,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
         even = 2 in kernel  # an even kernel needs asymmetric padding
@@ -68,7 +67,7 @@ class ConvActNorm(nn.Sequential):
             in_channels, out_channels, kernel, (1, column_stride), padding, dilation, groups, bias=False
         )
         self.act = build_activation(act)
-        self.norm = nn.BatchNorm2d(out_channels, norm_eps, norm_momentum)
+        self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
 
 
 class RowPool(nn.Module):
@@ -128,11 +127,10 @@ class EffNet(SequentialBackbone):
         super().__init__(width, in_channels)
         kernels = {"2x1": (2, 1), "1x2": (1, 2)}
         check_choice("closing_kernel", closing_kernel, kernels)
+        config = ConvConfig("symmetric", norm_eps, norm_momentum)
 
         def conv(before: int, after: int, kernel: tuple[int, int] = (1, 1), **options: int) -> ConvActNorm:
-            return ConvActNorm(
-                before, after, kernel, act=activation, norm_eps=norm_eps, norm_momentum=norm_momentum, **options
-            )
+            return ConvActNorm(before, after, kernel, act=activation, config=config, **options)
 
         strides = StrideTracker(output_stride)
         before, dilated = in_channels, 1

@@ -115,10 +115,8 @@ class MobileNetV2(InvertedResidualBackbone):
     def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
         names: dict[str, str] = {}
         for k, part in enumerate(parts):
-            inner = f"{prefix}.conv.{k}"
-            linear = part == "project"
-            names[f"{part}.conv"] = inner if linear else f"{inner}.0"
-            names[f"{part}.norm"] = f"{prefix}.conv.{k + 1}" if linear else f"{inner}.1"
+            conv, norm = (k, k + 1) if part == "project" else (f"{k}.0", f"{k}.1")
+            names |= {f"{part}.conv": f"{prefix}.conv.{conv}", f"{part}.norm": f"{prefix}.conv.{norm}"}
         return names
 
     def timm_final(self) -> Aliases:

@@ -85,9 +85,7 @@ class ShuffleUnit(nn.Module):
         added = out_channels - in_channels if opens_stage else out_channels
         self.groups = groups
         self.squeeze = ConvNormAct(in_channels, squeezed, groups=first_groups, act=act, config=config)
-        self.depthwise = ConvNormAct(
-            squeezed, squeezed, 3, stride, dilation=dilation, groups=squeezed, act=None, config=config
-        )
+        self.depthwise = ConvNormAct.depthwise(squeezed, 3, stride, dilation, None, config)
         self.expand = ConvNormAct(squeezed, added, groups=groups, act=None, config=config)
         self.pool = nn.AvgPool2d(3, stride, padding=1) if opens_stage else None
         self.act = build_activation(act)

@@ -69,18 +69,11 @@ class ShuffleUnit(nn.Module):
         self.opens_stage = opens_stage
         self.shortcut = nn.Sequential()
         if opens_stage:
-            self.shortcut.add_module(
-                "depthwise",
-                ConvNormAct(
-                    in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=None, config=config
-                ),
-            )
+            self.shortcut.add_module("depthwise", ConvNormAct.depthwise(in_channels, 3, stride, dilation, None, config))
             self.shortcut.add_module("project", ConvNormAct(in_channels, half, act=act, config=config))
         self.main = nn.Sequential()
         self.main.add_module("first", ConvNormAct(main_channels, half, act=act, config=config))
-        self.main.add_module(
-            "depthwise", ConvNormAct(half, half, 3, stride, dilation=dilation, groups=half, act=None, config=config)
-        )
+        self.main.add_module("depthwise", ConvNormAct.depthwise(half, 3, stride, dilation, None, config))
         self.main.add_module("last", ConvNormAct(half, half, act=act, config=config))
 
     def forward(self, x: Tensor) -> Tensor:
