@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -89,17 +88,10 @@ class FocalLoss(ClassificationLoss):
         return (weight * error**self.gamma * cross_entropy).sum()
 
 
-class SSDLoss(NamedTuple):
-    """The two loss terms, each summed over the batch and divided by its number of matched anchors."""
-
-    classification: Tensor
-    boxes: Tensor
-
-
 def ssd_loss(
     logits: Tensor, offsets: Tensor, classes: Tensor, target_offsets: Tensor, classification: ClassificationLoss
-) -> SSDLoss:
-    """Computes the losses of a batch.
+) -> dict[str, Tensor]:
+    """Computes two loss terms, "classification" and "boxes", divided by the number of matched anchors of the batch.
 
     Args:
         logits: ``[N, A, outputs]``.
@@ -111,4 +103,5 @@ def ssd_loss(
     positive = classes > 0
     count = positive.sum().clamp(min=1)
     regression = F.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(-1)
-    return SSDLoss(classification(logits, classes) / count, torch.where(positive, regression, 0.0).sum() / count)
+    boxes = torch.where(positive, regression, 0.0).sum()
+    return {"classification": classification(logits, classes) / count, "boxes": boxes / count}

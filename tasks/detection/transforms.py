@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ..albumentation import Albumentations
 from ..preprocessing import Preprocessing
 from .split import Sample
@@ -70,8 +70,7 @@ class SSDAugmentation(Augmentation):
         photometric: bool = False,
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
-        if expand < 1:
-            raise UserError(f"expand must be at least 1, not {expand}.")
+        check_range("expand", expand, ge=1)
         if not 0 < crop_scale[0] <= crop_scale[1] <= 1:
             raise UserError(f"crop_scale must be two increasing shares in 0 … 1, not {crop_scale}.")
         self.crop = crop

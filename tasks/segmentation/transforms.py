@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import Albumentations
 from ..images import Image, resize_image
@@ -93,10 +93,8 @@ class ScaleCropAugmentation(Augmentation):
             raise UserError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
         if not 0 < scale[0] <= scale[1]:
             raise UserError(f"scale must be two positive factors, the smaller first, not {scale}.")
-        if not 0 < cat_max_ratio <= 1:
-            raise UserError(f"cat_max_ratio must be greater than 0 and at most 1, not {cat_max_ratio}.")
-        if not 0 <= flip <= 1:
-            raise UserError(f"flip must be a probability in 0 … 1, not {flip}.")
+        check_range("cat_max_ratio", cat_max_ratio, gt=0, le=1)
+        check_range("flip", flip, ge=0, le=1)
         self.crop = crop
         self.scale = scale
         self.cat_max_ratio = cat_max_ratio
