@@ -16,13 +16,11 @@ from .weights import first_line, load_state
 
 Make = Callable[[], Backbone]
 Maps = Mapping[str, Tensor]
-Sizes = Sequence[tuple[int, int]]
 
-SIZES: Sizes = ((32, 32), (33, 47), (64, 96))
 TOLERANCE = 1e-4  # of the largest value; far above the float32 error of convolutions that sum in another order
 
 
-def check_backbone(make: Make, sizes: Sizes = SIZES) -> None:
+def check_backbone(make: Make, sizes: Sequence[tuple[int, int]] = ((32, 32), (33, 47), (64, 96))) -> None:
     """Checks everything that :class:`Backbone` promises to heads, tasks and checkpoints; takes seconds.
 
     Args:

@@ -94,9 +94,7 @@ class SequentialBackbone(Backbone):
         x = images
         for depth, layer in enumerate(self.layers, start=1):
             x = layer(x)
-            for name in self._selected:
-                if self._depths[name] == depth:
-                    maps[name] = x
+            maps |= {name: x for name in self._selected if self._depths[name] == depth}
         return {name: maps[name] for name in self._selected}
 
     # weights

@@ -100,8 +100,8 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
                 "their values in training, or pass weights of this network."
             )
     backbone.load_state_dict(matching, strict=False)
-    counters = "num_batches_tracked"  # older files lack them; only norms without a momentum need them
-    missing = tuple(name for name in own if name not in matching and not name.endswith(counters))
+    # older files lack the counters of the norms; only norms without a momentum need them
+    missing = tuple(name for name in own if name not in matching and not name.endswith("num_batches_tracked"))
     return LoadReport(source, len(matching), missing, tuple(unexpected))
 
 

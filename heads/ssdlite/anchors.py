@@ -58,9 +58,7 @@ class AnchorGenerator:
             raise UserError(f"anchor_scales and aspect_ratios must be positive, not {list(scales)} and {per_level}.")
         self.scales, self.ratios = scales, ratios
         self.layout: Layout = layout
-        self.shapes: list[list[Shape]] = [
-            make_level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)
-        ]
+        self.shapes = [make_level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
             if not per_level[0]:
                 raise UserError("The tensorflow layout needs an aspect ratio for the finest map.")
