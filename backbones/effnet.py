@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -205,17 +206,8 @@ class PeerShuffleNet(Peer):
     units: ClassVar = {128: 2, 256: 1}
 
     def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
-        return [
-            ShuffleUnit(
-                before if repeat == 0 else channels,
-                channels,
-                groups=4,
-                first_groups=4,
-                stride=2 if repeat == 0 else 1,
-                dilation=1,
-                opens_stage=repeat == 0,
-                act="relu",
-                config=config,
-            )
-            for repeat in range(self.units[channels])
-        ]
+        build_unit = partial(ShuffleUnit, groups=4, first_groups=4, dilation=1, act="relu", config=config)
+        units: list[nn.Module] = [build_unit(before, channels, stride=2, opens_stage=True)]
+        while len(units) < self.units[channels]:
+            units.append(build_unit(channels, channels, stride=1, opens_stage=False))
+        return units

@@ -96,14 +96,8 @@ class MobileNetV2(InvertedResidualBackbone):
             for repeat in range(row.repeats):
                 expanded = channels * row.expansion
                 channels = round_channels(row.channels * width)
-                self.add_block(
-                    expanded,
-                    channels,
-                    opens_row=repeat == 0,
-                    kernel=3,
-                    stride=row.stride if repeat == 0 else 1,
-                    act=activation,
-                )
+                stride = row.stride if repeat == 0 else 1
+                self.add_block(expanded, channels, opens_row=repeat == 0, kernel=3, stride=stride, act=activation)
         self.add_final(round_channels(1280 * max(1.0, width)), activation)
         self.default_features = {
             "classification": ("final",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -123,20 +124,14 @@ class ShuffleNetV2(SequentialBackbone):
         self.append(nn.MaxPool2d(3, strides.advance(2)[0], padding=1))
         self.add_feature(strides.feature_name, STEM, strides.current_stride)
 
+        build_unit = partial(ShuffleUnit, act=activation, config=config)
         before, channels = STEM, CHANNELS[width].stage_2
         for stage, repeats in enumerate(REPEATS, start=2):
             for repeat in range(repeats):
                 stride, dilation = strides.advance(2 if repeat == 0 else 1)
-                unit = ShuffleUnit(
-                    before,
-                    channels,
-                    stride=stride,
-                    dilation=dilation,
-                    opens_stage=repeat == 0,
-                    act=activation,
-                    config=config,
-                )
-                self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
+                opens_stage = repeat == 0
+                unit = build_unit(before, channels, stride=stride, dilation=dilation, opens_stage=opens_stage)
+                self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage))
                 before = channels
             self.add_feature(strides.feature_name, channels, strides.current_stride)
             channels *= 2

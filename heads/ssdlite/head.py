@@ -17,7 +17,7 @@ from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import decode_boxes, encode_boxes
 from .decode import PostprocessConfig, select_detections
-from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
+from .loss import FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match_anchors
 
 MIN_EXTRA_CHANNELS = 16
@@ -101,18 +101,15 @@ class SSDLite(Head):
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh
         self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
-        self.classification: ClassificationLoss = (
-            HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
-        )
+        self.classification = HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
         channels = [feature.channels for feature in features.values()]
         self.extras = nn.ModuleList()
         for extra in extras:
             out_channels = max(MIN_EXTRA_CHANNELS, int(extra * features.width))
             self.extras.append(build_extra_block(channels[-1], out_channels, config))
             channels.append(out_channels)
-        self.anchors = AnchorGenerator(
-            default_scales(len(channels)) if anchor_scales is None else anchor_scales, aspect_ratios, layout
-        )
+        scales = default_scales(len(channels)) if anchor_scales is None else anchor_scales
+        self.anchors = AnchorGenerator(scales, aspect_ratios, layout)
         per_cell = self.anchors.per_cell
         if len(per_cell) != len(channels):
             raise UserError(

@@ -159,14 +159,8 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
     else:
         matrix = np.array([[scale[0], 0, -x1 * scale[0]], [0, scale[1], -y1 * scale[1]]])
         matrix[:, 2] += scale / 2 - 0.5  # OpenCV counts from the centres of pixels, boxes from their edges
-        warped = cv2.warpAffine(
-            sample.image,
-            matrix,
-            (geometry.columns, geometry.rows),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=preprocessing.fill,
-        )
+        size = (geometry.columns, geometry.rows)
+        warped = cv2.warpAffine(sample.image, matrix, size, borderValue=preprocessing.fill)  # bilinear
         image = preprocessing.apply_geometry(np.asarray(warped, dtype=np.uint8), geometry)
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
     inside = ((centres > window[:2]) & (centres < window[2:])).all(1)

@@ -118,13 +118,10 @@ class PixelLoss:
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Returns the mean over the pixels that count, weighted by class."""
         class_weights = None if self.weights is None else self.weights.to(logits.dtype)
+        reduction = "sum" if self.ohem_threshold is None else "none"
+        smoothing = self.label_smoothing
         losses = F.cross_entropy(
-            logits,
-            labels,
-            class_weights,
-            ignore_index=IGNORED,
-            reduction="none" if self.ohem_threshold is not None else "sum",
-            label_smoothing=self.label_smoothing,
+            logits, labels, class_weights, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
         )
         weights = (labels != IGNORED).to(logits.dtype)
         if class_weights is not None:

@@ -81,13 +81,10 @@ def find_pairs(
     names = sorted(images_by_name.keys() & masks_by_name.keys())
     if unpaired and (on_invalid == "raise" or not names):
         raise DataError(f"Images and masks must come in pairs: {'; '.join(unpaired)}.")
-    return Pairs(
-        folder=images,
-        names=np.array([images_by_name[name] for name in names], dtype=np.str_),
-        mask_folder=masks,
-        mask_names=np.array([masks_by_name[name] for name in names], dtype=np.str_),
-        notes=tuple(f"Left out: {sentence}." for sentence in unpaired),
-    )
+    image_names = np.array([images_by_name[name] for name in names], dtype=np.str_)
+    mask_names = np.array([masks_by_name[name] for name in names], dtype=np.str_)
+    notes = tuple(f"Left out: {sentence}." for sentence in unpaired)
+    return Pairs(images, image_names, masks, mask_names, notes)
 
 
 def list_images(folder: Path, suffix: str, excluded: Collection[str], partner_suffix: str) -> dict[str, str]:
