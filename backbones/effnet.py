@@ -128,6 +128,7 @@ class EffNet(SequentialBackbone):
         super().__init__(width, in_channels)
         kernels = {"2x1": (2, 1), "1x2": (1, 2)}
         check_choice("closing_kernel", closing_kernel, kernels)
+        kernel = kernels[closing_kernel]
         config = ConvConfig("symmetric", norm_eps, norm_momentum)
 
         def conv(before: int, after: int, kernel: tuple[int, int] = (1, 1), **options: int) -> ConvActNorm:
@@ -143,9 +144,7 @@ class EffNet(SequentialBackbone):
             block.add_module("row", conv(inner, inner, (1, 3), dilation=dilated, groups=inner))
             block.add_module("pool", RowPool(stride, dilation))
             block.add_module("column", conv(inner, inner, (3, 1), dilation=dilation, groups=inner))
-            block.add_module(
-                "closing", conv(inner, after, kernels[closing_kernel], column_stride=stride, dilation=dilation)
-            )
+            block.add_module("closing", conv(inner, after, kernel, column_stride=stride, dilation=dilation))
             self.append(block)
             self.add_feature(strides.feature_name, after, strides.current_stride)
             before, dilated = after, dilation
@@ -207,7 +206,7 @@ class PeerShuffleNet(Peer):
 
     def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
         build_unit = partial(ShuffleUnit, groups=4, first_groups=4, dilation=1, act="relu", config=config)
-        units: list[nn.Module] = [build_unit(before, channels, stride=2, opens_stage=True)]
+        units: list[nn.Module] = [build_unit(before, channels, stride=2)]
         while len(units) < self.units[channels]:
-            units.append(build_unit(channels, channels, stride=1, opens_stage=False))
+            units.append(build_unit(channels, channels, stride=1))
         return units

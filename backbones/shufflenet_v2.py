@@ -48,9 +48,9 @@ WEIGHTS = {
 class ShuffleUnit(nn.Module):
     """Two branches, concatenated and shuffled (figure 3 c and d).
 
-    The main branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. In the first unit of a stage both branches
-    take all channels and have the ``stride``; the shortcut is a depthwise 3×3 and a 1×1. In the other units each branch
-    takes half of the channels, and the shortcut is the identity.
+    The main branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. The first unit of a stage changes the
+    number of channels and has the ``stride``. Both its branches take all channels, and its shortcut is a depthwise 3×3
+    and a 1×1. In the other units each branch takes half of the channels, and the shortcut is the identity.
     """
 
     def __init__(
@@ -60,16 +60,15 @@ class ShuffleUnit(nn.Module):
         *,
         stride: int,
         dilation: int,
-        opens_stage: bool,
         act: Activation,
         config: ConvConfig,
     ) -> None:
         super().__init__()
         half = out_channels // 2
-        main_channels = in_channels if opens_stage else half
-        self.opens_stage = opens_stage
+        self.opens_stage = in_channels != out_channels
+        main_channels = in_channels if self.opens_stage else half
         self.shortcut = nn.Sequential()
-        if opens_stage:
+        if self.opens_stage:
             self.shortcut.add_module("depthwise", ConvNormAct.depthwise(in_channels, 3, stride, dilation, None, config))
             self.shortcut.add_module("project", ConvNormAct(in_channels, half, act=act, config=config))
         self.main = nn.Sequential()
@@ -129,9 +128,8 @@ class ShuffleNetV2(SequentialBackbone):
         for stage, repeats in enumerate(REPEATS, start=2):
             for repeat in range(repeats):
                 stride, dilation = strides.advance(2 if repeat == 0 else 1)
-                opens_stage = repeat == 0
-                unit = build_unit(before, channels, stride=stride, dilation=dilation, opens_stage=opens_stage)
-                self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage))
+                unit = build_unit(before, channels, stride=stride, dilation=dilation)
+                self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
                 before = channels
             self.add_feature(strides.feature_name, channels, strides.current_stride)
             channels *= 2

@@ -73,4 +73,4 @@ class Cityscapes(SegmentationDataModule):
         pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
         ids = list(LABEL_IDS.values())
         reader = ValueMaskReader(ids, set(ALL_IDS) - set(ids), "the label ids of Cityscapes are 0 … 33")
-        return pairs.split(tuple(LABEL_IDS), reader)
+        return pairs.split(images, tuple(LABEL_IDS), reader)

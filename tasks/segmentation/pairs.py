@@ -31,11 +31,11 @@ class Pairs(NamedTuple):
     names: NDArray[np.str_]
     mask_folder: Path
     mask_names: NDArray[np.str_]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
-    def split(self, classes: tuple[str, ...], read_mask: MaskReader) -> SegmentationSplit:
-        """Returns the split of these images."""
-        return SegmentationSplit(source=self.folder, classes=classes, read_mask=read_mask, **self._asdict())
+    def split(self, source: Path, classes: tuple[str, ...], read_mask: MaskReader) -> SegmentationSplit:
+        """Returns the split of these images; messages name ``source``."""
+        return SegmentationSplit(source=source, classes=classes, read_mask=read_mask, **self._asdict())
 
     def mask_files(self) -> list[Path]:
         """Returns the mask files."""
