@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,19 +95,19 @@ class ConvNormAct(nn.Sequential):
         check_choice("padding", config.padding, ("symmetric", "same"))
         # with stride 1 both paddings are equal, and a plain convolution is faster and easier to export
         same = config.padding == "same" and stride > 1
-        self.conv = (SamePadConv2d if same else nn.Conv2d)(
-            in_channels,
-            out_channels,
-            kernel,
-            stride,
-            padding=0 if same else dilation * (kernel // 2),
-            dilation=dilation,
-            groups=groups,
-            bias=False,
-        )
+        padding = 0 if same else dilation * (kernel // 2)
+        convolution = SamePadConv2d if same else nn.Conv2d
+        self.conv = convolution(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
         if act is not None:
             self.act = build_activation(act)
+
+    @classmethod
+    def depthwise(
+        cls, channels: int, kernel: int, stride: int, dilation: int, act: Activation | None, config: ConvConfig
+    ) -> Self:
+        """Builds a depthwise convolution, which has one filter per channel."""
+        return cls(channels, channels, kernel, stride, dilation=dilation, groups=channels, act=act, config=config)
 
 
 class StrideTracker:

@@ -16,13 +16,11 @@ from .weights import first_line, load_state
 
 Make = Callable[[], Backbone]
 Maps = Mapping[str, Tensor]
-Sizes = Sequence[tuple[int, int]]
 
-SIZES: Sizes = ((32, 32), (33, 47), (64, 96))
 TOLERANCE = 1e-4  # of the largest value; far above the float32 error of convolutions that sum in another order
 
 
-def check_backbone(make: Make, sizes: Sizes = SIZES) -> None:
+def check_backbone(make: Make, sizes: Sequence[tuple[int, int]] = ((32, 32), (33, 47), (64, 96))) -> None:
     """Checks everything that :class:`Backbone` promises to heads, tasks and checkpoints; takes seconds.
 
     Args:
@@ -85,11 +83,10 @@ def require_same_maps(backbone: Backbone, maps: Maps, expected: Maps, condition:
 def check_features(make: Make, images: Tensor) -> None:
     """Checks that ``features`` describes the maps of forward, finest first."""
     backbone = make()
-    with torch.no_grad():
-        maps = compute_maps(backbone, images)
+    maps = compute_maps(backbone, images)
+    named = join_names(backbone.features)
     if not backbone.features or list(maps) != list(backbone.features):
-        promise = f"the maps {join_names(backbone.features)} in its features"
-        fail(backbone, promise, f"forward gives {join_names(maps)}")
+        fail(backbone, f"the maps {named} in its features", f"forward gives {join_names(maps)}")
     strides = [feature.stride for feature in backbone.features.values()]
     if strides != sorted(strides):
         fail(backbone, "features finest first", f"their strides are {join_names(map(str, strides))}")
@@ -129,8 +126,7 @@ def check_selection(make: Make, names: tuple[str, ...], images: Tensor) -> None:
     maps = compute_maps(narrow, images)
     if tuple(maps) != names:
         fail(whole, f"{after} these maps in this order", f"it gives {join_names(maps)}")
-    with torch.no_grad():
-        require_same_maps(whole, maps, compute_maps(whole, images), after)
+    require_same_maps(whole, maps, compute_maps(whole, images), after)
     if not set(names) <= set(narrow.features) or not narrow.features.items() <= whole.features.items():
         fail(whole, f"{after} features of these maps and no new ones", f"it has {join_names(narrow.features)}")
     for role, role_maps in narrow.default_features.items():
@@ -254,18 +250,16 @@ def check_export(make: Make, images: Tensor) -> None:
         program = torch.export.export(backbone, (images,)).module()
     except Exception as error:
         fail(backbone, "that torch.export takes it", describe_error(error))
-    with torch.no_grad():
-        require_same_maps(backbone, program(images), compute_maps(backbone, images), "after torch.export")
+    require_same_maps(backbone, program(images), compute_maps(backbone, images), "after torch.export")
 
 
 def check_weights(make: Make, images: Tensor) -> None:
     """Checks that a saved ``state_dict`` loads completely, into the whole network and a narrowed one."""
     source = make().eval()
-    with torch.no_grad():
-        expected = compute_maps(source, images)
-        for names in (list(source.features), list(source.features)[:1]):
-            backbone = make().eval()
-            backbone.select(names)
-            for name in load_state(backbone, source.state_dict(), "its own state_dict").missing:
-                fail(source, "to load its own state_dict", f"{name} was not found there")
-            require_same_maps(source, compute_maps(backbone, images), expected, "with the same state_dict")
+    expected = compute_maps(source, images)
+    for names in (list(source.features), list(source.features)[:1]):
+        backbone = make().eval()
+        backbone.select(names)
+        for name in load_state(backbone, source.state_dict(), "its own state_dict").missing:
+            fail(source, "to load its own state_dict", f"{name} was not found there")
+        require_same_maps(source, compute_maps(backbone, images), expected, "with the same state_dict")

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -127,10 +127,9 @@ class Configurable(nn.Module):
         parameters = inspect.signature(cls.__init__).parameters
         return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
-    def config(self, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    def config(self, leave_out: Collection[str] = ()) -> dict[str, Any]:
         """Returns import path and constructor arguments as plain values, without the arguments in ``leave_out``."""
-        omitted = set(leave_out)
-        arguments = {name: value for name, value in self.init_args.items() if name not in omitted}
+        arguments = {name: value for name, value in self.init_args.items() if name not in leave_out}
         return {"class_path": public_path(type(self)), "init_args": arguments}
 
     def describe(self) -> str:

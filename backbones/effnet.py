@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -58,8 +59,7 @@ class ConvActNorm(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         act: Activation,
-        norm_eps: float,
-        norm_momentum: float,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
         even = 2 in kernel  # an even kernel needs asymmetric padding
@@ -68,7 +68,7 @@ class ConvActNorm(nn.Sequential):
             in_channels, out_channels, kernel, (1, column_stride), padding, dilation, groups, bias=False
         )
         self.act = build_activation(act)
-        self.norm = nn.BatchNorm2d(out_channels, norm_eps, norm_momentum)
+        self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
 
 
 class RowPool(nn.Module):
@@ -128,11 +128,11 @@ class EffNet(SequentialBackbone):
         super().__init__(width, in_channels)
         kernels = {"2x1": (2, 1), "1x2": (1, 2)}
         check_choice("closing_kernel", closing_kernel, kernels)
+        kernel = kernels[closing_kernel]
+        config = ConvConfig("symmetric", norm_eps, norm_momentum)
 
         def conv(before: int, after: int, kernel: tuple[int, int] = (1, 1), **options: int) -> ConvActNorm:
-            return ConvActNorm(
-                before, after, kernel, act=activation, norm_eps=norm_eps, norm_momentum=norm_momentum, **options
-            )
+            return ConvActNorm(before, after, kernel, act=activation, config=config, **options)
 
         strides = StrideTracker(output_stride)
         before, dilated = in_channels, 1
@@ -144,9 +144,7 @@ class EffNet(SequentialBackbone):
             block.add_module("row", conv(inner, inner, (1, 3), dilation=dilated, groups=inner))
             block.add_module("pool", RowPool(stride, dilation))
             block.add_module("column", conv(inner, inner, (3, 1), dilation=dilation, groups=inner))
-            block.add_module(
-                "closing", conv(inner, after, kernels[closing_kernel], column_stride=stride, dilation=dilation)
-            )
+            block.add_module("closing", conv(inner, after, kernel, column_stride=stride, dilation=dilation))
             self.append(block)
             self.add_feature(strides.feature_name, after, strides.current_stride)
             before, dilated = after, dilation
@@ -207,17 +205,8 @@ class PeerShuffleNet(Peer):
     units: ClassVar = {128: 2, 256: 1}
 
     def build_stage(self, before: int, channels: int, config: ConvConfig) -> list[nn.Module]:
-        return [
-            ShuffleUnit(
-                before if repeat == 0 else channels,
-                channels,
-                groups=4,
-                first_groups=4,
-                stride=2 if repeat == 0 else 1,
-                dilation=1,
-                opens_stage=repeat == 0,
-                act="relu",
-                config=config,
-            )
-            for repeat in range(self.units[channels])
-        ]
+        build_unit = partial(ShuffleUnit, groups=4, first_groups=4, dilation=1, act="relu", config=config)
+        units: list[nn.Module] = [build_unit(before, channels, stride=2)]
+        while len(units) < self.units[channels]:
+            units.append(build_unit(channels, channels, stride=1))
+        return units

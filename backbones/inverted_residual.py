@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -51,18 +52,14 @@ class InvertedResidual(nn.Module):
         config: ConvConfig,
     ) -> None:
         super().__init__()
-        body: dict[str, nn.Module] = {}
+        body: OrderedDict[str, nn.Module] = OrderedDict()
         if expanded != in_channels:
             body["expand"] = ConvNormAct(in_channels, expanded, act=act, config=config)
-        body["depthwise"] = ConvNormAct(
-            expanded, expanded, kernel, stride, dilation=dilation, groups=expanded, act=act, config=config
-        )
+        body["depthwise"] = ConvNormAct.depthwise(expanded, kernel, stride, dilation, act, config)
         if squeezed:
             body["squeeze_excite"] = SqueezeExcite(expanded, squeezed)
         body["project"] = ConvNormAct(expanded, out_channels, act=None, config=config)
-        self.body = nn.Sequential()
-        for name, module in body.items():
-            self.body.add_module(name, module)
+        self.body = nn.Sequential(body)
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,7 +144,6 @@ class InvertedResidualBackbone(SequentialBackbone):
         self._blocks += 1
         self._append_conv(ConvNormAct(self._channels, out_channels, act=act, config=self._config), self.timm_final())
         self.add_feature("final", out_channels, self._strides.current_stride)
-        self._channels = out_channels
         init_convolutions(self)
 
     @staticmethod

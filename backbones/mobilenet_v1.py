@@ -50,9 +50,7 @@ class DepthwiseSeparable(nn.Sequential):
         self, in_channels: int, out_channels: int, *, stride: int, dilation: int, act: Activation, config: ConvConfig
     ) -> None:
         super().__init__()
-        self.depthwise = ConvNormAct(
-            in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=act, config=config
-        )
+        self.depthwise = ConvNormAct.depthwise(in_channels, 3, stride, dilation, act, config)
         self.project = ConvNormAct(in_channels, out_channels, act=act, config=config)
 
 

@@ -96,14 +96,8 @@ class MobileNetV2(InvertedResidualBackbone):
             for repeat in range(row.repeats):
                 expanded = channels * row.expansion
                 channels = round_channels(row.channels * width)
-                self.add_block(
-                    expanded,
-                    channels,
-                    opens_row=repeat == 0,
-                    kernel=3,
-                    stride=row.stride if repeat == 0 else 1,
-                    act=activation,
-                )
+                stride = row.stride if repeat == 0 else 1
+                self.add_block(expanded, channels, opens_row=repeat == 0, kernel=3, stride=stride, act=activation)
         self.add_final(round_channels(1280 * max(1.0, width)), activation)
         self.default_features = {
             "classification": ("final",),
@@ -115,10 +109,8 @@ class MobileNetV2(InvertedResidualBackbone):
     def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
         names: dict[str, str] = {}
         for k, part in enumerate(parts):
-            inner = f"{prefix}.conv.{k}"
-            linear = part == "project"
-            names[f"{part}.conv"] = inner if linear else f"{inner}.0"
-            names[f"{part}.norm"] = f"{prefix}.conv.{k + 1}" if linear else f"{inner}.1"
+            conv, norm = (k, k + 1) if part == "project" else (f"{k}.0", f"{k}.1")
+            names |= {f"{part}.conv": f"{prefix}.conv.{conv}", f"{part}.norm": f"{prefix}.conv.{norm}"}
         return names
 
     def timm_final(self) -> Aliases:

@@ -181,14 +181,11 @@ class MobileNetV3(InvertedResidualBackbone):
             expanded = round_channels(channels * row.expanded / base)
             opens_row = row.stride == 2 or row.channels != base or not self._blocks
             base, channels = row.channels, round_channels(row.channels * width)
+            kernel = 3 if minimalistic else row.kernel
+            squeezed = round_channels(expanded / 4) if row.gate and not minimalistic else 0
+            act = swish if row.swish else "relu"
             self.add_block(
-                expanded,
-                channels,
-                opens_row=opens_row,
-                kernel=3 if minimalistic else row.kernel,
-                stride=row.stride,
-                squeezed=round_channels(expanded / 4) if row.gate and not minimalistic else 0,
-                act=swish if row.swish else "relu",
+                expanded, channels, opens_row=opens_row, kernel=kernel, stride=row.stride, squeezed=squeezed, act=act
             )
         self.add_final(round_channels(final * width), swish)
         self.default_features = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -157,22 +158,16 @@ class MobileViT(SequentialBackbone):
         stem = ConvNormAct(in_channels, STEM, 3, strides.advance(2)[0], act=activation, config=config)
         self.append(stem, conv_names("stem"))
 
+        build_block = partial(InvertedResidual, act=activation, config=config)
         before = STEM
         for stage, channels in enumerate(table.channels):
             # inverted residuals: one at stride 2, three at stride 4, and one before each transformer
             for repeat in range(3 if stage == 1 else 1):
                 nominal = 2 if stage > 0 and repeat == 0 else 1
                 stride, dilation = strides.advance(nominal)
-                block = InvertedResidual(
-                    before,
-                    before * table.expansion,
-                    channels,
-                    stride=stride,
-                    dilation=dilation,
-                    shortcut=nominal == 1 and before == channels,
-                    act=activation,
-                    config=config,
-                )
+                expanded = before * table.expansion
+                shortcut = nominal == 1 and before == channels
+                block = build_block(before, expanded, channels, stride=stride, dilation=dilation, shortcut=shortcut)
                 self.append(block, residual_names(f"stages.{stage}.{repeat}"))
                 before = channels
             if stage >= 2:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from ..errors import UserError, WeightsError
+from ..errors import UserError, WeightsError, check_range
 from .contract import Backbone, Feature, Normalisation, Weights, format_arguments
 
 Aliases = Mapping[str, str]
@@ -31,10 +31,8 @@ class SequentialBackbone(Backbone):
 
     def __init__(self, width: float, in_channels: int = 3) -> None:
         super().__init__()
-        if not 0 < width < float("inf"):
-            raise UserError(f"width must be positive and finite, not {width}.")
-        if in_channels < 1:
-            raise UserError(f"in_channels must be at least 1, not {in_channels}.")
+        check_range("width", width, gt=0, lt=float("inf"))
+        check_range("in_channels", in_channels, ge=1)
         self.width = width
         self.layers = nn.ModuleList()
         self.features = {}
@@ -96,9 +94,7 @@ class SequentialBackbone(Backbone):
         x = images
         for depth, layer in enumerate(self.layers, start=1):
             x = layer(x)
-            for name in self._selected:
-                if self._depths[name] == depth:
-                    maps[name] = x
+            maps |= {name: x for name in self._selected if self._depths[name] == depth}
         return {name: maps[name] for name in self._selected}
 
     # weights

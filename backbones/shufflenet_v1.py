@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -63,8 +64,8 @@ VARIANTS = (
 class ShuffleUnit(nn.Module):
     """Grouped 1×1, channel shuffle, depthwise 3×3 without activation, grouped 1×1, then the shortcut (figure 2).
 
-    The first unit of a stage has the ``stride`` and concatenates its average-pooled input (figure 2 c). The others add
-    their input (figure 2 b).
+    The first unit of a stage, which changes the number of channels, has the ``stride`` and concatenates its
+    average-pooled input (figure 2 c). The others add their input (figure 2 b).
     """
 
     def __init__(
@@ -76,18 +77,16 @@ class ShuffleUnit(nn.Module):
         first_groups: int,
         stride: int,
         dilation: int,
-        opens_stage: bool,
         act: Activation,
         config: ConvConfig,
     ) -> None:
         super().__init__()
         squeezed = -(-max(1, out_channels // 4) // groups) * groups  # a quarter, rounded up to a multiple of groups
+        opens_stage = in_channels != out_channels
         added = out_channels - in_channels if opens_stage else out_channels
         self.groups = groups
         self.squeeze = ConvNormAct(in_channels, squeezed, groups=first_groups, act=act, config=config)
-        self.depthwise = ConvNormAct(
-            squeezed, squeezed, 3, stride, dilation=dilation, groups=squeezed, act=None, config=config
-        )
+        self.depthwise = ConvNormAct.depthwise(squeezed, 3, stride, dilation, None, config)
         self.expand = ConvNormAct(squeezed, added, groups=groups, act=None, config=config)
         self.pool = nn.AvgPool2d(3, stride, padding=1) if opens_stage else None
         self.act = build_activation(act)
@@ -148,22 +147,13 @@ class ShuffleNetV1(SequentialBackbone):
         self.append(nn.MaxPool2d(3, strides.advance(2)[0], padding=1))
         self.add_feature(strides.feature_name, stem, strides.current_stride)
 
+        build_unit = partial(ShuffleUnit, groups=groups, act=activation, config=config)
         before, channels = stem, first_stage_channels(groups, width)
         for stage, repeats in enumerate(REPEATS):
             for repeat in range(repeats):
                 stride, dilation = strides.advance(2 if repeat == 0 else 1)
-                unit = ShuffleUnit(
-                    before,
-                    channels,
-                    groups=groups,
-                    first_groups=1 if stage == repeat == 0 else groups,
-                    stride=stride,
-                    dilation=dilation,
-                    opens_stage=repeat == 0,
-                    act=activation,
-                    config=config,
-                )
-                self.append(unit)
+                first_groups = 1 if stage == repeat == 0 else groups
+                self.append(build_unit(before, channels, first_groups=first_groups, stride=stride, dilation=dilation))
                 before = channels
             self.add_feature(strides.feature_name, channels, strides.current_stride)
             channels *= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -47,9 +48,9 @@ WEIGHTS = {
 class ShuffleUnit(nn.Module):
     """Two branches, concatenated and shuffled (figure 3 c and d).
 
-    The main branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. In the first unit of a stage both branches
-    take all channels and have the ``stride``; the shortcut is a depthwise 3×3 and a 1×1. In the other units each branch
-    takes half of the channels, and the shortcut is the identity.
+    The main branch is a 1×1, a depthwise 3×3 without activation, and a 1×1. The first unit of a stage changes the
+    number of channels and has the ``stride``. Both its branches take all channels, and its shortcut is a depthwise 3×3
+    and a 1×1. In the other units each branch takes half of the channels, and the shortcut is the identity.
     """
 
     def __init__(
@@ -59,28 +60,20 @@ class ShuffleUnit(nn.Module):
         *,
         stride: int,
         dilation: int,
-        opens_stage: bool,
         act: Activation,
         config: ConvConfig,
     ) -> None:
         super().__init__()
         half = out_channels // 2
-        main_channels = in_channels if opens_stage else half
-        self.opens_stage = opens_stage
+        self.opens_stage = in_channels != out_channels
+        main_channels = in_channels if self.opens_stage else half
         self.shortcut = nn.Sequential()
-        if opens_stage:
-            self.shortcut.add_module(
-                "depthwise",
-                ConvNormAct(
-                    in_channels, in_channels, 3, stride, dilation=dilation, groups=in_channels, act=None, config=config
-                ),
-            )
+        if self.opens_stage:
+            self.shortcut.add_module("depthwise", ConvNormAct.depthwise(in_channels, 3, stride, dilation, None, config))
             self.shortcut.add_module("project", ConvNormAct(in_channels, half, act=act, config=config))
         self.main = nn.Sequential()
         self.main.add_module("first", ConvNormAct(main_channels, half, act=act, config=config))
-        self.main.add_module(
-            "depthwise", ConvNormAct(half, half, 3, stride, dilation=dilation, groups=half, act=None, config=config)
-        )
+        self.main.add_module("depthwise", ConvNormAct.depthwise(half, 3, stride, dilation, None, config))
         self.main.add_module("last", ConvNormAct(half, half, act=act, config=config))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,19 +123,12 @@ class ShuffleNetV2(SequentialBackbone):
         self.append(nn.MaxPool2d(3, strides.advance(2)[0], padding=1))
         self.add_feature(strides.feature_name, STEM, strides.current_stride)
 
+        build_unit = partial(ShuffleUnit, act=activation, config=config)
         before, channels = STEM, CHANNELS[width].stage_2
         for stage, repeats in enumerate(REPEATS, start=2):
             for repeat in range(repeats):
                 stride, dilation = strides.advance(2 if repeat == 0 else 1)
-                unit = ShuffleUnit(
-                    before,
-                    channels,
-                    stride=stride,
-                    dilation=dilation,
-                    opens_stage=repeat == 0,
-                    act=activation,
-                    config=config,
-                )
+                unit = build_unit(before, channels, stride=stride, dilation=dilation)
                 self.append(unit, unit_names(f"stage{stage}.{repeat}", opens_stage=repeat == 0))
                 before = channels
             self.add_feature(strides.feature_name, channels, strides.current_stride)

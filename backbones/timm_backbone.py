@@ -139,11 +139,8 @@ class TimmBackbone(Backbone):
             raise UserError(f"timm's {name} cannot be built as a feature extractor: {reason}") from error
 
         info = feature_info(self.net)
-        sizes = zip(info.channels(), info.reduction(), strict=True)
-        self.features = {
-            position: Feature(channels, int(stride))
-            for position, (channels, stride) in zip(self._indices, sizes, strict=True)
-        }
+        maps = zip(self._indices, info.channels(), info.reduction(), strict=True)
+        self.features = {position: Feature(channels, int(stride)) for position, channels, stride in maps}
         self.default_features = self._find_default_features()
         published = cast(dict[str, Any], self.net.pretrained_cfg)["input_size"][1:]
         self.image_size: tuple[int, int] = self._options.get("img_size", published)

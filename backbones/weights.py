@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 
+import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torchvision.models import get_weight
 
 from ..errors import WeightsError
 from .contract import Backbone
@@ -98,8 +100,8 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
                 "their values in training, or pass weights of this network."
             )
     backbone.load_state_dict(matching, strict=False)
-    counters = "num_batches_tracked"  # older files lack them; only norms without a momentum need them
-    missing = tuple(name for name in own if name not in matching and not name.endswith(counters))
+    # older files lack the counters of the norms; only norms without a momentum need them
+    missing = tuple(name for name in own if name not in matching and not name.endswith("num_batches_tracked"))
     return LoadReport(source, len(matching), missing, tuple(unexpected))
 
 
@@ -164,9 +166,8 @@ def fetch(name: str) -> State:
     Raises:
         WeightsError: there are no weights of that name, or the download fails.
     """
-    download: Callable[[str], State] = _download_torchvision if "_Weights." in name else _download_timm
     try:
-        return download(name)
+        return _download_torchvision(name) if "_Weights." in name else _download_timm(name)
     except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the downloaded file is damaged
         raise WeightsError(
             f"The weights {name} could not be downloaded ({type(error).__name__}: {first_line(error)}); without "
@@ -175,8 +176,6 @@ def fetch(name: str) -> State:
 
 
 def _download_torchvision(name: str) -> State:
-    from torchvision.models import get_weight
-
     try:
         url = get_weight(name).url
     except (ValueError, KeyError) as error:
@@ -185,8 +184,6 @@ def _download_torchvision(name: str) -> State:
 
 
 def _download_timm(name: str) -> State:
-    import timm
-
     if not timm.is_model(name.partition(".")[0]):
         raise WeightsError(f"There is neither a file nor a published set of weights called {name!r}.")
     try:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..backbones.blocks import global_avg_pool
 from ..backbones.contract import check_choice
-from ..errors import UserError
+from ..errors import UserError, check_range
 from .contract import ClassDimension, Features, Head, full_precision
 from .predictions import Classification
 
@@ -49,19 +49,14 @@ class Classifier(Head):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise UserError(f"Classifier needs at least two classes, not {num_classes}.")
+        check_range("Classifier's num_classes", num_classes, ge=2)
         if not features:
             raise UserError("Classifier needs a map, but got none.")
-        if hidden_dim < 0:
-            raise UserError(f"Classifier's hidden_dim must be 0 or a number of channels, not {hidden_dim}.")
-        if not 0 <= dropout < 1:
-            raise UserError(f"Classifier's dropout must be at least 0 and below 1, not {dropout}.")
-        if pool_size < 1:
-            raise UserError(f"Classifier's pool_size must be at least 1, not {pool_size}.")
+        check_range("Classifier's hidden_dim", hidden_dim, ge=0)
+        check_range("Classifier's dropout", dropout, ge=0, lt=1)
+        check_range("Classifier's pool_size", pool_size, ge=1)
         check_choice("Classifier's loss", loss, ("cross_entropy", "binary"))
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"Classifier's label_smoothing must be at least 0 and below 1, not {label_smoothing}.")
+        check_range("Classifier's label_smoothing", label_smoothing, ge=0, lt=1)
         self.is_binary = loss == "binary"
         self.label_smoothing = label_smoothing
         self.map, feature = list(features.items())[-1]

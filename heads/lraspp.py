@@ -78,9 +78,8 @@ class LRASPP(PixelHead):
             )
         (self.fine, fine), (self.coarse, coarse) = features.items()
         self.window = PoolingWindow.for_stride(coarse.stride) if pool == "large" else None
-        self.project = ConvNormAct(
-            coarse.channels, channels, act="relu", config=ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
-        )
+        config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
+        self.project = ConvNormAct(coarse.channels, channels, act="relu", config=config)
         self.gate = nn.Conv2d(coarse.channels, channels, 1, bias=False)
         self.fine_classifier = nn.Conv2d(fine.channels, num_classes, 1)
         self.coarse_classifier = nn.Conv2d(channels, num_classes, 1)

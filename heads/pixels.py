@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import check_range
 from .contract import ClassDimension, Head, full_precision
 from .predictions import IGNORED, Segmentation
 
@@ -37,12 +37,10 @@ class PixelHead(Head):
         return {f"{layer}.{leaf}": ClassDimension() for layer in self.class_layers for leaf in ("weight", "bias")}
 
 
-def check_options(head: Head, num_classes: int, filters: int) -> None:
+def check_options(head: Head, num_classes: int, channels: int) -> None:
     """Raises UserError unless labels fit into bytes beside the ignore value, and there is at least one filter."""
-    if not 1 <= num_classes < IGNORED:
-        raise UserError(f"{type(head).__name__} needs 1 to {IGNORED - 1} classes, not {num_classes}.")
-    if filters < 1:
-        raise UserError(f"{type(head).__name__} needs at least one filter, not {filters}.")
+    check_range(f"{type(head).__name__}'s num_classes", num_classes, ge=1, le=IGNORED - 1)
+    check_range(f"{type(head).__name__}'s channels", channels, ge=1)
 
 
 def resize_maps(x: Tensor, size: tuple[int, int]) -> Tensor:

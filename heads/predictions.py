@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import clip_boxes_to_image
 
 #: label of pixels that loss and metrics ignore
 IGNORED = 255
@@ -40,11 +41,7 @@ class ResizeGeometry(NamedTuple):
     def to_image(self, boxes: Tensor) -> Tensor:
         """Maps boxes ``[…, 4]`` from pixels of the input to pixels of the image, and clips them to the image."""
         scale, shift = self._scale_and_shift(boxes)
-        x1, y1, x2, y2 = ((boxes - shift) / scale).unbind(-1)
-        return torch.stack(
-            (x1.clamp(0, self.width), y1.clamp(0, self.height), x2.clamp(0, self.width), y2.clamp(0, self.height)),
-            dim=-1,
-        )
+        return clip_boxes_to_image((boxes - shift) / scale, (self.height, self.width))
 
     def _scale_and_shift(self, like: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self.columns / self.width, self.rows / self.height
@@ -116,11 +113,9 @@ class Segmentation:
     @property
     def scores(self) -> Tensor:
         """The scores of every pixel, ``[num_classes, H, W]``."""
-        return (
-            torch.stack([self._resize_class(k) for k in range(len(self._scores))])
-            if self.needs_resizing
-            else self._scores
-        )
+        if not self.needs_resizing:
+            return self._scores
+        return torch.stack([self._resize_class(k) for k in range(len(self._scores))])
 
     @functools.cached_property
     def labels(self) -> Tensor:

@@ -70,14 +70,13 @@ def search_anchors(
         iou = grid.best_iou(options.build_generator().shapes)
         return float((weights * (iou + (iou >= threshold))).sum() / 2)
 
-    best, best_score = None, 0.0
+    best, best_score = current, -math.inf
     for ratios in START_RATIOS:
         start_scales = generate_start_scales(grid, current.anchor_scales)
         starts = [AnchorOptions(scales, ratios, current.layout) for scales in start_scales]
         options, options_score = max((coordinate_ascent(start, score) for start in starts), key=lambda pair: pair[1])
-        if best is None or options_score > best_score + MIN_GAIN_OF_RATIO:
+        if options_score > best_score + MIN_GAIN_OF_RATIO:
             best, best_score = options, options_score
-    assert best is not None
     return best if best_score > score(current) + MIN_GAIN else current
 
 

@@ -58,13 +58,12 @@ class AnchorGenerator:
             raise UserError(f"anchor_scales and aspect_ratios must be positive, not {list(scales)} and {per_level}.")
         self.scales, self.ratios = scales, ratios
         self.layout: Layout = layout
-        self.shapes: list[list[Shape]] = [
-            make_level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)
-        ]
+        self.shapes = [make_level_shapes(scales[k], scales[k + 1], per_level[k]) for k in range(levels)]
         if layout == "tensorflow":
             if not per_level[0]:
                 raise UserError("The tensorflow layout needs an aspect ratio for the finest map.")
-            self.shapes[0] = make_tensorflow_shapes(scales[0], per_level[0])
+            half = scales[0] / 2
+            self.shapes[0] = [(half, half), *self.shapes[0][2:4]]
 
     @property
     def per_cell(self) -> list[int]:
@@ -103,9 +102,3 @@ def make_level_shapes(scale: float, next_scale: float, ratios: Sequence[float]) 
         long, short = scale * math.sqrt(ratio), scale / math.sqrt(ratio)
         shapes += [(long, short), (short, long)]
     return shapes
-
-
-def make_tensorflow_shapes(scale: float, ratios: Sequence[float]) -> list[Shape]:
-    """Returns the three boxes that TensorFlow's detection API has on the finest map."""
-    long, short = scale * math.sqrt(ratios[0]), scale / math.sqrt(ratios[0])
-    return [(scale / 2, scale / 2), (long, short), (short, long)]

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ...backbones.blocks import ConvConfig, ConvNormAct
 from ...backbones.contract import check_choice
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ..contract import ClassDimension, Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
-from .box_coder import BoxCoder
+from .box_coder import decode_boxes, encode_boxes
 from .decode import PostprocessConfig, select_detections
-from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, ssd_loss
+from .loss import FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match_anchors
 
 MIN_EXTRA_CHANNELS = 16
@@ -94,27 +94,22 @@ class SSDLite(Head):
     ) -> None:
         super().__init__()
         check_pyramid(features)
-        if num_classes < 1:
-            raise UserError(f"SSDLite needs at least one foreground class, not {num_classes}.")
+        check_range("SSDLite's num_classes", num_classes, ge=1)
         check_choice("SSDLite's layout", layout, ("torchvision", "tensorflow"))
         check_choice("SSDLite's loss", loss, ("softmax", "focal"))
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh
-        self.coder = BoxCoder()
         self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
-        self.classification: ClassificationLoss = (
-            HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
-        )
+        self.classification = HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
         channels = [feature.channels for feature in features.values()]
         self.extras = nn.ModuleList()
         for extra in extras:
             out_channels = max(MIN_EXTRA_CHANNELS, int(extra * features.width))
             self.extras.append(build_extra_block(channels[-1], out_channels, config))
             channels.append(out_channels)
-        self.anchors = AnchorGenerator(
-            default_scales(len(channels)) if anchor_scales is None else anchor_scales, aspect_ratios, layout
-        )
+        scales = default_scales(len(channels)) if anchor_scales is None else anchor_scales
+        self.anchors = AnchorGenerator(scales, aspect_ratios, layout)
         per_cell = self.anchors.per_cell
         if len(per_cell) != len(channels):
             raise UserError(
@@ -122,11 +117,9 @@ class SSDLite(Head):
                 "these or feature_maps=[…]."
             )
         self.outputs = self.classification.outputs(num_classes)
-        self.classifiers = nn.ModuleList(
-            PredictionBlock(c, n * self.outputs, config) for c, n in zip(channels, per_cell, strict=True)
-        )
-        self.regressors = nn.ModuleList(
-            PredictionBlock(c, n * 4, config) for c, n in zip(channels, per_cell, strict=True)
+        self.classifiers, self.regressors = (
+            nn.ModuleList(PredictionBlock(c, n * values, config) for c, n in zip(channels, per_cell, strict=True))
+            for values in (self.outputs, 4)
         )
         self._init_weights()
 
@@ -168,11 +161,11 @@ class SSDLite(Head):
         classes = torch.where(positive, labels.gather(1, row) + 1, 0)
         # a background anchor's target is itself, so that no logarithm sees a padded box
         objects = boxes.to(anchors.dtype).gather(1, row.unsqueeze(-1).expand(-1, -1, 4))
-        target_offsets = self.coder.encode(torch.where(positive.unsqueeze(-1), objects, anchors), anchors)
-        return ssd_loss(logits, offsets, classes, target_offsets, self.classification)._asdict()
+        target_offsets = encode_boxes(torch.where(positive.unsqueeze(-1), objects, anchors), anchors)
+        return ssd_loss(logits, offsets, classes, target_offsets, self.classification)
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
-        boxes = self.coder.decode(full_precision(output.offsets), output.anchors)
+        boxes = decode_boxes(full_precision(output.offsets), output.anchors)
         scores = self.classification.scores(full_precision(output.logits))
         return select_detections(scores, boxes, image_size, self.postprocess)
 

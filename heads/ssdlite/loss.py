@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-class ClassificationLoss(ABC):
-    """Trains class logits and turns them into scores.
+class HardNegativeLoss:
+    """Softmax cross-entropy on all positives and the hardest negatives of each image (SSD, section 2.2).
 
     Targets are 0 for background and 1 … ``num_classes`` for objects, as in torchvision.
-    """
-
-    #: initial bias of the logits, so that an untrained network predicts background
-    prior_bias: float = 0.0
-
-    @abstractmethod
-    def outputs(self, num_classes: int) -> int:
-        """Returns the number of logits per anchor."""
-
-    @abstractmethod
-    def scores(self, logits: Tensor) -> Tensor:
-        """Turns logits ``[N, A, outputs]`` into probabilities of the foreground classes ``[N, A, num_classes]``."""
-
-    @abstractmethod
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of logits ``[N, A, outputs]`` for ``targets`` ``[N, A]``, summed over the batch."""
-
-
-class HardNegativeLoss(ClassificationLoss):
-    """Softmax cross-entropy on all positives and the hardest negatives of each image (SSD, section 2.2).
 
     Args:
         neg_pos_ratio: number of negatives per positive.
     """
 
+    #: initial bias of the logits, so that an untrained network predicts background
+    prior_bias = 0.0
+
     def __init__(self, neg_pos_ratio: float = 3.0) -> None:
         self.neg_pos_ratio = neg_pos_ratio
 
     def outputs(self, num_classes: int) -> int:
+        """Returns the number of logits per anchor."""
         return num_classes + 1
 
     def scores(self, logits: Tensor) -> Tensor:
+        """Turns logits ``[N, A, outputs]`` into probabilities of the foreground classes ``[N, A, num_classes]``."""
         return logits.softmax(-1)[..., 1:]
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns the loss of logits ``[N, A, outputs]`` for ``targets`` ``[N, A]``, summed over the batch."""
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
         positive = targets > 0
         difficulty = loss.detach().masked_fill(positive, -math.inf)
@@ -60,8 +44,10 @@ class HardNegativeLoss(ClassificationLoss):
         return torch.where(positive | negative, loss, 0.0).sum()
 
 
-class FocalLoss(ClassificationLoss):
+class FocalLoss:
     """Sigmoid focal loss over all anchors (arXiv 1708.02002), as TensorFlow trains SSDLite on MobileNetV3.
+
+    Its methods are those of :class:`HardNegativeLoss`.
 
     Args:
         alpha: weight of positives; negatives weigh 1 − ``alpha``.
@@ -75,12 +61,15 @@ class FocalLoss(ClassificationLoss):
         self.gamma = gamma
 
     def outputs(self, num_classes: int) -> int:
+        """See :meth:`HardNegativeLoss.outputs`."""
         return num_classes
 
     def scores(self, logits: Tensor) -> Tensor:
+        """See :meth:`HardNegativeLoss.scores`."""
         return logits.sigmoid()
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """See :meth:`HardNegativeLoss.__call__`."""
         classes = torch.arange(1, logits.shape[-1] + 1, device=logits.device)
         truth = (targets.unsqueeze(-1) == classes).to(logits.dtype)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
@@ -89,17 +78,13 @@ class FocalLoss(ClassificationLoss):
         return (weight * error**self.gamma * cross_entropy).sum()
 
 
-class SSDLoss(NamedTuple):
-    """The two loss terms, each summed over the batch and divided by its number of matched anchors."""
-
-    classification: Tensor
-    boxes: Tensor
+ClassificationLoss = HardNegativeLoss | FocalLoss
 
 
 def ssd_loss(
     logits: Tensor, offsets: Tensor, classes: Tensor, target_offsets: Tensor, classification: ClassificationLoss
-) -> SSDLoss:
-    """Computes the losses of a batch.
+) -> dict[str, Tensor]:
+    """Computes two loss terms, "classification" and "boxes", divided by the number of matched anchors of the batch.
 
     Args:
         logits: ``[N, A, outputs]``.
@@ -111,4 +96,5 @@ def ssd_loss(
     positive = classes > 0
     count = positive.sum().clamp(min=1)
     regression = F.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(-1)
-    return SSDLoss(classification(logits, classes) / count, torch.where(positive, regression, 0.0).sum() / count)
+    boxes = torch.where(positive, regression, 0.0).sum()
+    return {"classification": classification(logits, classes) / count, "boxes": boxes / count}

@@ -152,25 +152,17 @@ class DetectionSplit(Split):
         counts = np.diff(self.starts)[images]
         starts = np.concatenate(([0], np.cumsum(counts)))
         objects = np.repeat(self.starts[images] - starts[:-1], counts) + np.arange(starts[-1])
-        return replace(
-            super().take(rows),
-            image_ids=self.image_ids[images],
-            sizes=self.sizes[images],
-            starts=starts,
-            boxes=self.boxes[objects],
-            labels=self.labels[objects],
-            difficult=self.difficult[objects],
-        )
+        taken = replace(super().take(rows), image_ids=self.image_ids[images], sizes=self.sizes[images])
+        return taken._replace_objects(starts, objects)
 
     def take_objects(self, objects: NDArray[np.bool_]) -> Self:
         """The same images with only the objects that the mask ``[B]`` selects."""
-        return replace(
-            self,
-            starts=np.concatenate(([0], np.cumsum(objects)))[self.starts],
-            boxes=self.boxes[objects],
-            labels=self.labels[objects],
-            difficult=self.difficult[objects],
-        )
+        return self._replace_objects(np.concatenate(([0], np.cumsum(objects)))[self.starts], objects)
+
+    def _replace_objects(self, starts: NDArray[np.int64], rows: Rows) -> Self:
+        """The same images with the objects that ``rows`` selects, as a mask or as indices in a new order."""
+        boxes, labels, difficult = self.boxes[rows], self.labels[rows], self.difficult[rows]
+        return replace(self, starts=starts, boxes=boxes, labels=labels, difficult=difficult)
 
     def to_coco(self) -> dict[str, Any]:
         """Returns the ground truth for the evaluation, as the content of a COCO file.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ..albumentation import Albumentations
 from ..preprocessing import Preprocessing
 from .split import Sample
@@ -70,8 +70,7 @@ class SSDAugmentation(Augmentation):
         photometric: bool = False,
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
-        if expand < 1:
-            raise UserError(f"expand must be at least 1, not {expand}.")
+        check_range("expand", expand, ge=1)
         if not 0 < crop_scale[0] <= crop_scale[1] <= 1:
             raise UserError(f"crop_scale must be two increasing shares in 0 … 1, not {crop_scale}.")
         self.crop = crop
@@ -160,14 +159,8 @@ def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample
     else:
         matrix = np.array([[scale[0], 0, -x1 * scale[0]], [0, scale[1], -y1 * scale[1]]])
         matrix[:, 2] += scale / 2 - 0.5  # OpenCV counts from the centres of pixels, boxes from their edges
-        warped = cv2.warpAffine(
-            sample.image,
-            matrix,
-            (geometry.columns, geometry.rows),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=preprocessing.fill,
-        )
+        size = (geometry.columns, geometry.rows)
+        warped = cv2.warpAffine(sample.image, matrix, size, borderValue=preprocessing.fill)  # bilinear
         image = preprocessing.apply_geometry(np.asarray(warped, dtype=np.uint8), geometry)
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2
     inside = ((centres > window[:2]) & (centres < window[2:])).all(1)

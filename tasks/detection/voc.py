@@ -22,13 +22,6 @@ class VocObject(NamedTuple):
     is_difficult: bool
 
 
-class VocAnnotation(NamedTuple):
-    """Image size (height, width) and objects of an XML file."""
-
-    size: tuple[int, int]
-    objects: list[VocObject]
-
-
 def read_voc(
     root: Path, split: str, classes: Sequence[str] | None = None, on_invalid: OnInvalid = "raise"
 ) -> DetectionSplit:
@@ -63,15 +56,10 @@ def read_voc(
         unknown = [entry.name for entry in objects if entry.name not in names]
         if unknown:
             raise DataError(f"{file} contains an object {unknown[0]!r}, which is not one of {', '.join(names)}.")
-        records.append(
-            ImageRecord(
-                image_names.get(stem, f"{stem}.jpg"),
-                size,
-                [entry.box for entry in objects],
-                [names.index(entry.name) for entry in objects],
-                [entry.is_difficult for entry in objects],
-            )
-        )
+        boxes = [entry.box for entry in objects]
+        labels = [names.index(entry.name) for entry in objects]
+        difficult = [entry.is_difficult for entry in objects]
+        records.append(ImageRecord(image_names.get(stem, f"{stem}.jpg"), size, boxes, labels, difficult))
     return DetectionSplit.from_records(listing, root / "JPEGImages", names, records, notes, on_invalid)
 
 
@@ -85,7 +73,8 @@ def find_classes(root: Path) -> list[str]:
     names: set[str] = set()
     for file in folder.glob("*.xml"):
         try:
-            names |= {entry.name for entry in read_annotation(file).objects}
+            _, objects = read_annotation(file)
+            names |= {entry.name for entry in objects}
         except DataError:
             continue  # reported when its own split is read
     if not names:
@@ -93,8 +82,8 @@ def find_classes(root: Path) -> list[str]:
     return sorted(names)
 
 
-def read_annotation(file: Path) -> VocAnnotation:
-    """Reads one XML file.
+def read_annotation(file: Path) -> tuple[tuple[int, int], list[VocObject]]:
+    """Reads the image size (height, width) and the objects of one XML file.
 
     VOC counts pixels from 1 and includes the last one, so its xmin 1 and xmax 3 become x1 0 and x2 3.
 
@@ -115,7 +104,7 @@ def read_annotation(file: Path) -> VocAnnotation:
         x1, y1, x2, y2 = (get_number(element, f"bndbox/{side}", file) for side in ("xmin", "ymin", "xmax", "ymax"))
         is_difficult = (element.findtext("difficult") or "0").strip() not in ("0", "")
         objects.append(VocObject(get_text(element, "name", file), (x1 - 1, y1 - 1, x2, y2), is_difficult))
-    return VocAnnotation((int(height), int(width)), objects)
+    return (int(height), int(width)), objects
 
 
 def get_text(element: ElementTree.Element, tag: str, file: Path) -> str:

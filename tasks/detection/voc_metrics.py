@@ -45,9 +45,8 @@ class VocEvaluator(CocoEvaluator):
             detections = table[table[:, 5] == category_id]
             detections = detections[np.argsort(-detections[:, 4], kind="stable")]
             boxes = np.array([row["bbox"] for row in objects], dtype=np.float64).reshape(-1, 4)
-            for score, verdict in zip(
-                detections[:, 4], judge_detections(detections[:, :4], boxes, difficult), strict=True
-            ):
+            verdicts = judge_detections(detections[:, :4], boxes, difficult)
+            for score, verdict in zip(detections[:, 4], verdicts, strict=True):
                 if verdict is not None:
                     scores.append(score)
                     is_correct.append(verdict)

@@ -69,13 +69,8 @@ class Cityscapes(SegmentationDataModule):
 
     def read(self, split: str) -> SegmentationSplit:
         name = resolve_split_name(self.root, self.names, split)
-        pairs = find_pairs(
-            self.root / "leftImg8bit" / name,
-            self.root / "gtFine" / name,
-            "_leftImg8bit",
-            "_gtFine_labelIds",
-            self.on_invalid,
-        )
+        images, masks = self.root / "leftImg8bit" / name, self.root / "gtFine" / name
+        pairs = find_pairs(images, masks, "_leftImg8bit", "_gtFine_labelIds", self.on_invalid)
         ids = list(LABEL_IDS.values())
         reader = ValueMaskReader(ids, set(ALL_IDS) - set(ids), "the label ids of Cityscapes are 0 … 33")
-        return pairs.split(tuple(LABEL_IDS), reader)
+        return pairs.split(images, tuple(LABEL_IDS), reader)

@@ -142,14 +142,15 @@ class FolderSegmentation(SegmentationDataModule):
         if self.reader is not None:
             names = names or default_class_names(self.reader.num_classes)
             self._check_number(names, self.root / CLASSES_FILE)
-            return pairs.split(names, self.reader)
+            return pairs.split(pairs.folder, names, self.reader)
         if names is None:
             names = default_class_names(self.count_training_classes(pairs if split == "train" else None))
         else:
             check_ignored(names, self.ignored)
             if split == "train":
                 check_not_binary(pairs.mask_files(), self.ignored, self.on_invalid == "skip")
-        return pairs.split(names, ValueMaskReader(default_values(names, self.ignored), self.ignored, self.hint))
+        reader = ValueMaskReader(default_values(names, self.ignored), self.ignored, self.hint)
+        return pairs.split(pairs.folder, names, reader)
 
     def split_name(self, split: str) -> str | None:
         """Returns the name of ``split`` in folder names; None if no folder is named so."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ...heads.contract import full_precision
 from ...heads.pixels import resize_maps
 
@@ -42,8 +42,7 @@ class Inference:
     def __post_init__(self) -> None:
         if self.window is not None and (len(self.window) != 2 or min(self.window) < 32):
             raise UserError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
-        if not 0 <= self.overlap < 1:
-            raise UserError(f"overlap must be at least 0 and less than 1, not {self.overlap}.")
+        check_range("overlap", self.overlap, ge=0, lt=1)
         if not self.scales or not all(0 < scale <= MAX_SCALE for scale in self.scales):
             raise UserError(f"scales must be one or more factors above 0 and up to {MAX_SCALE}, not {self.scales}.")
 

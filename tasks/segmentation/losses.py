@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import DataError, TaskError, UserError
+from ...errors import DataError, TaskError, UserError, check_range
 from ...heads.contract import full_precision
 from ...heads.predictions import IGNORED
 
@@ -59,15 +59,12 @@ class PixelLoss:
             any(class_weights) and all(0 <= w < math.inf for w in class_weights)
         ):
             raise UserError(f"class_weights must be finite, at least 0 and not all 0, not {class_weights}.")
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"label_smoothing must be at least 0 and less than 1, not {label_smoothing}.")
-        if ohem_threshold is not None and not 0 < ohem_threshold <= 1:
-            raise UserError(f"ohem_threshold must be a probability greater than 0 and at most 1, not {ohem_threshold}.")
-        if not 0 < ohem_min_kept <= 1:
-            raise UserError(f"ohem_min_kept must be a share greater than 0 and at most 1, not {ohem_min_kept}.")
-        for name, weight in (("dice", dice), ("lovasz", lovasz)):
-            if not 0 <= weight < math.inf:
-                raise UserError(f"{name} must be finite and at least 0, not {weight}.")
+        check_range("label_smoothing", label_smoothing, ge=0, lt=1)
+        if ohem_threshold is not None:
+            check_range("ohem_threshold", ohem_threshold, gt=0, le=1)
+        check_range("ohem_min_kept", ohem_min_kept, gt=0, le=1)
+        check_range("dice", dice, ge=0, lt=math.inf)
+        check_range("lovasz", lovasz, ge=0, lt=math.inf)
         self.class_weights: list[float] | Frequency | None = class_weights
         self.label_smoothing = label_smoothing
         self.ohem_threshold = ohem_threshold
@@ -93,20 +90,18 @@ class PixelLoss:
             DataError: no training pixel has a class.
             TaskError: the number of weights is not the number of classes.
         """
-        if self.class_weights is None:
-            return
         if isinstance(self.class_weights, str):
             assert pixels is not None
             if not pixels.any():
                 raise DataError(f"No training pixel has a class, so {self.class_weights} cannot weight the classes.")
             self.weights = frequency_weights(self.class_weights, pixels).to(device)
-            return
-        if len(self.class_weights) != len(classes):
-            raise TaskError(
-                f"loss.class_weights has {len(self.class_weights)} numbers, but there are {len(classes)} classes: "
-                f"{', '.join(classes)}."
-            )
-        self.weights = torch.tensor(self.class_weights, dtype=torch.float32, device=device)
+        elif self.class_weights is not None:
+            if len(self.class_weights) != len(classes):
+                raise TaskError(
+                    f"loss.class_weights has {len(self.class_weights)} numbers, but there are {len(classes)} classes: "
+                    f"{', '.join(classes)}."
+                )
+            self.weights = torch.tensor(self.class_weights, dtype=torch.float32, device=device)
 
     def __call__(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Computes scalar terms by name from logits ``[N, C, H, W]`` and labels ``[N, H, W]``, 255 if ignored."""
@@ -123,13 +118,10 @@ class PixelLoss:
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Returns the mean over the pixels that count, weighted by class."""
         class_weights = None if self.weights is None else self.weights.to(logits.dtype)
+        reduction = "sum" if self.ohem_threshold is None else "none"
+        smoothing = self.label_smoothing
         losses = F.cross_entropy(
-            logits,
-            labels,
-            class_weights,
-            ignore_index=IGNORED,
-            reduction="none" if self.ohem_threshold is not None else "sum",
-            label_smoothing=self.label_smoothing,
+            logits, labels, class_weights, ignore_index=IGNORED, reduction=reduction, label_smoothing=smoothing
         )
         weights = (labels != IGNORED).to(logits.dtype)
         if class_weights is not None:

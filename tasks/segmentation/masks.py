@@ -190,9 +190,8 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
     except FileNotFoundError as error:
         raise DataError(f"The mask {file} does not exist.") from error
     except PIL.UnidentifiedImageError as error:
-        raise DataError(
-            f"{file} cannot be read as a mask: its format is unknown, or its beginning is damaged."
-        ) from error
+        reason = "its format is unknown, or its beginning is damaged"
+        raise DataError(f"{file} cannot be read as a mask: {reason}.") from error
     except Exception as error:  # a damaged file can fail in any way: SyntaxError, struct.error, EOFError, ValueError
         reason = str(error).rstrip(".") or type(error).__name__
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error

@@ -31,11 +31,11 @@ class Pairs(NamedTuple):
     names: NDArray[np.str_]
     mask_folder: Path
     mask_names: NDArray[np.str_]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
-    def split(self, classes: tuple[str, ...], read_mask: MaskReader) -> SegmentationSplit:
-        """Returns the split of these images."""
-        return SegmentationSplit(source=self.folder, classes=classes, read_mask=read_mask, **self._asdict())
+    def split(self, source: Path, classes: tuple[str, ...], read_mask: MaskReader) -> SegmentationSplit:
+        """Returns the split of these images; messages name ``source``."""
+        return SegmentationSplit(source=source, classes=classes, read_mask=read_mask, **self._asdict())
 
     def mask_files(self) -> list[Path]:
         """Returns the mask files."""
@@ -81,13 +81,10 @@ def find_pairs(
     names = sorted(images_by_name.keys() & masks_by_name.keys())
     if unpaired and (on_invalid == "raise" or not names):
         raise DataError(f"Images and masks must come in pairs: {'; '.join(unpaired)}.")
-    return Pairs(
-        folder=images,
-        names=np.array([images_by_name[name] for name in names], dtype=np.str_),
-        mask_folder=masks,
-        mask_names=np.array([masks_by_name[name] for name in names], dtype=np.str_),
-        notes=tuple(f"Left out: {sentence}." for sentence in unpaired),
-    )
+    image_names = np.array([images_by_name[name] for name in names], dtype=np.str_)
+    mask_names = np.array([masks_by_name[name] for name in names], dtype=np.str_)
+    notes = tuple(f"Left out: {sentence}." for sentence in unpaired)
+    return Pairs(images, image_names, masks, mask_names, notes)
 
 
 def list_images(folder: Path, suffix: str, excluded: Collection[str], partner_suffix: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import cv2
@@ -10,13 +11,15 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import Albumentations
-from ..images import Image, resize_image
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask
+
+#: rows and columns of an image that a crop shows, and their position in the crop
+Window = tuple[tuple[slice, slice], ResizeGeometry]
 
 TRIALS = 10  # windows to draw at most, to find one in which no class has too large a share
 
@@ -46,18 +49,6 @@ class Resize(Augmentation):
             resize_labels(sample.labels, geometry, preprocessing.size),
             StoredMask(torch.from_numpy(sample.labels), geometry),
         )
-
-
-class CropWindow(NamedTuple):
-    """The part of an image that a crop shows.
-
-    Attributes:
-        region: its rows and columns in the image.
-        geometry: its position in the crop.
-    """
-
-    region: tuple[slice, slice]
-    geometry: ResizeGeometry
 
 
 class ScaleCropAugmentation(Augmentation):
@@ -93,10 +84,8 @@ class ScaleCropAugmentation(Augmentation):
             raise UserError(f"crop must be (height, width) of at least 32 pixels each, not {crop}.")
         if not 0 < scale[0] <= scale[1]:
             raise UserError(f"scale must be two positive factors, the smaller first, not {scale}.")
-        if not 0 < cat_max_ratio <= 1:
-            raise UserError(f"cat_max_ratio must be greater than 0 and at most 1, not {cat_max_ratio}.")
-        if not 0 <= flip <= 1:
-            raise UserError(f"flip must be a probability in 0 … 1, not {flip}.")
+        check_range("cat_max_ratio", cat_max_ratio, gt=0, le=1)
+        check_range("flip", flip, ge=0, le=1)
         self.crop = crop
         self.scale = scale
         self.cat_max_ratio = cat_max_ratio
@@ -106,9 +95,9 @@ class ScaleCropAugmentation(Augmentation):
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
         """See :class:`Augmentation`."""
         size = self.crop or preprocessing.size
-        window = self.draw_window(sample.labels, preprocessing, size, random)
-        image = resize_and_pad(sample.image[window.region], window.geometry, size, preprocessing.fill)
-        labels = resize_labels(sample.labels[window.region], window.geometry, size)
+        region, geometry = self.draw_window(sample.labels, preprocessing, size, random)
+        image = replace(preprocessing, size=size).apply_geometry(sample.image[region], geometry)
+        labels = resize_labels(sample.labels[region], geometry, size)
         if random.random() < self.flip:
             image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in (image, labels))
         transformed = self.albumentations(random, image, mask=labels)
@@ -116,7 +105,7 @@ class ScaleCropAugmentation(Augmentation):
 
     def draw_window(
         self, labels: Labels, preprocessing: Preprocessing, size: tuple[int, int], random: Generator
-    ) -> CropWindow:
+    ) -> Window:
         """Draws the window of a crop of ``size``, several times if one class has too large a share of it."""
         (height, width), geometry = labels.shape, preprocessing.geometry(*labels.shape)
         scale = random.uniform(*self.scale)
@@ -124,7 +113,7 @@ class ScaleCropAugmentation(Augmentation):
         columns = CropSide.at_scale(width, geometry.columns * scale / width, size[1])
         window = draw_window(rows, columns, random)
         for _ in range(TRIALS - 1):
-            if self.cat_max_ratio == 1 or largest_share(labels[window.region]) <= self.cat_max_ratio:
+            if self.cat_max_ratio == 1 or largest_share(labels[window[0]]) <= self.cat_max_ratio:
                 break
             window = draw_window(rows, columns, random)
         return window
@@ -151,29 +140,17 @@ class CropSide(NamedTuple):
         return int(random.integers(self.image - self.length + 1)), int(random.integers(self.crop - self.shown + 1))
 
 
-def draw_window(rows: CropSide, columns: CropSide, random: Generator) -> CropWindow:
+def draw_window(rows: CropSide, columns: CropSide, random: Generator) -> Window:
     """Draws the position of a window with these sides."""
     (top, crop_top), (left, crop_left) = rows.draw(random), columns.draw(random)
-    return CropWindow(
-        (slice(top, top + rows.length), slice(left, left + columns.length)),
-        ResizeGeometry(rows.length, columns.length, crop_top, crop_left, rows.shown, columns.shown),
-    )
+    region = (slice(top, top + rows.length), slice(left, left + columns.length))
+    return region, ResizeGeometry(rows.length, columns.length, crop_top, crop_left, rows.shown, columns.shown)
 
 
 def largest_share(labels: Labels) -> float:
     """Returns the share of the labelled pixels that the most frequent class has; 1 if no pixel is labelled."""
     counts = cv2.calcHist([labels], [0], None, [IGNORED], [0, IGNORED])  # four times as fast as NumPy
     return float(counts.max() / counts.sum()) if counts.any() else 1.0
-
-
-def resize_and_pad(image: Image, geometry: ResizeGeometry, size: tuple[int, int], fill: tuple[int, int, int]) -> Image:
-    """Resizes ``image`` to the rows and columns of ``geometry`` and pads it to ``size`` with the colour ``fill``."""
-    image = resize_image(image, geometry.rows, geometry.columns)
-    if (geometry.rows, geometry.columns) == size:
-        return image
-    bottom, right = size[0] - geometry.top - geometry.rows, size[1] - geometry.left - geometry.columns
-    padded = cv2.copyMakeBorder(image, geometry.top, bottom, geometry.left, right, cv2.BORDER_CONSTANT, value=fill)
-    return np.asarray(padded, dtype=np.uint8)
 
 
 def resize_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int]) -> Labels:

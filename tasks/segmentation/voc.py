@@ -12,7 +12,7 @@ from ..files import find_missing_files, format_list, is_image_file, read_image_s
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ValueMaskReader
-from .pairs import index_by_name
+from .pairs import Pairs, index_by_name
 from .split import SegmentationSplit
 
 VOC_CLASSES = (
@@ -67,12 +67,5 @@ class VocSegmentation(SegmentationDataModule):
         ]
         if problems:
             raise DataError(f"{listing}: {'; and '.join(problems)}.")
-        return SegmentationSplit(
-            source=listing,
-            folder=images,
-            names=names,
-            classes=self.class_names,
-            mask_folder=masks,
-            mask_names=mask_names,
-            read_mask=ValueMaskReader(range(len(self.class_names)), hint="name all classes with --data.classes"),
-        )
+        reader = ValueMaskReader(range(len(self.class_names)), hint="name all classes with --data.classes")
+        return Pairs(images, names, masks, mask_names).split(listing, self.class_names, reader)

@@ -67,7 +67,7 @@ def test_unknown_variant_is_refused_with_known_ones(
 def test_non_positive_width_is_refused(family: type[SequentialBackbone], width: float, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="width") as caught:
         on_meta(family, width=width)
-    assert_one_sentence(caught.value, "positive", width)
+    assert_one_sentence(caught.value, "greater than 0", width)
 
 
 @pytest.mark.parametrize("in_channels", [0, -3])

@@ -125,7 +125,6 @@ def build_unit(groups: int, strided: bool, first_groups: int | None = None) -> S
         first_groups=first_groups or groups,
         stride=2 if strided else 1,
         dilation=1,
-        opens_stage=strided,
         act="relu",
         config=ConvConfig(),
     )

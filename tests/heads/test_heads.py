@@ -288,7 +288,7 @@ UNUSABLE_MAPS: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     ),
     "LRASPP without filters": (
         lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, channels=0),
-        ("LRASPP", "filter", "0"),
+        ("LRASPP", "channels", "0"),
     ),
     "LRASPP with another pool": (
         lambda: LRASPP({"a": Feature(8, 8), "b": Feature(8, 32)}, 3, pool="average"),

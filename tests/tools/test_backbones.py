@@ -333,7 +333,7 @@ def test_own_backbone_works_by_import_path() -> None:
         ("MobileNetV2 320", "MobileNetV2 has no option 320: it takes --width"),
         ("MobileNetV2 --width=wide", "--width takes a number, not wide."),
         ("MobileNetV2 --width", "--width needs a value, a number."),
-        ("MobileNetV2 --width=0", "width must be positive and finite, not 0"),
+        ("MobileNetV2 --width=0", "width must be greater than 0 and less than inf, not 0"),
         ("MobileNetV2 --output_stride=4", "output_stride must be 8, 16 or 32, not 4."),
         ("MobileNetV3 --variant=huge", "--variant takes large or small, not huge."),
         ("MobileNetV3 --activation=gelu", "or leaky_relu or null, not gelu."),
