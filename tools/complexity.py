@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,22 +18,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, ...]
 
+Function = Callable[..., Any]
+
 # Functions that initialise tensors, and functions whose output has the shape of their first argument. Tensors without
 # values need neither, and PyTorch takes milliseconds for each on the meta device.
-INITIALISERS: frozenset[Callable[..., Any]] = frozenset(
-    {nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.uniform_, nn.init.normal_}
-    | {Tensor.uniform_, Tensor.normal_, Tensor.zero_, Tensor.fill_}
-)
-SHAPE_KEEPING: frozenset[Callable[..., Any]] = frozenset(
-    {F.batch_norm, F.layer_norm, F.dropout, F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.gelu}
-    | {F.silu, F.hardswish, F.hardsigmoid}
-)
-KINDS: dict[Callable[..., Any], str] = {
-    F.linear: "linear",
-    F.scaled_dot_product_attention: "attention",
-    F.multi_head_attention_forward: "attention",
+SKIPPED: set[Function] = {
+    *(nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.uniform_, nn.init.normal_),
+    *(Tensor.uniform_, Tensor.normal_, Tensor.zero_, Tensor.fill_),
+    *(F.batch_norm, F.layer_norm, F.dropout, F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.gelu),
+    *(F.silu, F.hardswish, F.hardsigmoid),
 }
-CONVOLUTIONS: frozenset[Callable[..., Any]] = frozenset({F.conv1d, F.conv2d, F.conv3d})
+ATTENTION: set[Function] = {F.scaled_dot_product_attention, F.multi_head_attention_forward}
+CONVOLUTIONS: set[Function] = {F.conv1d, F.conv2d, F.conv3d}
 CONVOLUTION_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
@@ -123,14 +119,18 @@ class Complexity:
         last: Shape = ()  # resolution of the last feature map
         image = self.operations[0].input if self.operations else ()
         for operation in self.operations:
+            is_convolution = operation.kind.startswith(("conv", "depthwise"))
+            if not is_convolution and operation.kind != "linear":
+                continue
             for shape in (operation.input, operation.output):
                 if shape == image:
                     continue
-                if operation.kind.startswith(("conv", "depthwise")):
-                    last = shape[-2:] if len(shape) > 2 else shape[-1:]
-                    found.append(Activation(last, math.prod(shape) // math.prod(last), operation.layer))
-                elif operation.kind == "linear":
-                    found.append(Activation(token_resolution(shape, last), shape[-1], operation.layer))
+                if is_convolution:
+                    resolution = last = shape[1:][-2:]
+                else:  # tokens have the resolution of the last feature map if it has as many positions
+                    tokens = math.prod(shape[:-1])
+                    resolution = last if last and tokens == math.prod(last) else (tokens,)
+                found.append(Activation(resolution, math.prod(shape) // math.prod(resolution), operation.layer))
         return found + self.block_activations
 
 
@@ -145,108 +145,91 @@ def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) ->
         blocks: modules of the network whose outputs are kept.
     """
     names = {module: name for name, module in network.named_modules()}
-    flops = FlopCounterMode(display=False)
-    recorder = _Recorder(flops, _Call(network, "", inputs))
+    recorder = _Recorder(("", network, inputs))
     wanted = set(blocks)
     block_outputs: dict[str, Tensor] = {}
 
     def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        recorder.calls.append(_Call(module, names.get(module, recorder.calls[-1].name), inputs))
+        calling, *_ = recorder.calls[-1]
+        recorder.calls.append((names.get(module, calling), module, inputs))
 
     def leave(module: nn.Module, _: object, output: object) -> None:
-        call = recorder.calls.pop()
+        name, *_ = recorder.calls.pop()
         if module in wanted and isinstance(output, Tensor):
-            block_outputs[call.name] = output
+            block_outputs[name] = output
 
-    with ExitStack() as stack:
-        for handle in (register_module_forward_pre_hook(enter), register_module_forward_hook(leave)):
-            stack.callback(handle.remove)
-        for context in (torch.no_grad(), flops, recorder):
-            stack.enter_context(context)
+    hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave)
+    with hooks[0], hooks[1], torch.no_grad(), recorder.flops, recorder:
         output = network(*inputs)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Complexity(recorder.operations, parameters, flops.get_total_flops() // 2, block_outputs, output)
+    return Complexity(recorder.operations, parameters, recorder.flops.get_total_flops() // 2, block_outputs, output)
 
 
 def find_largest(activations: Iterable[Activation]) -> list[Activation]:
     """Returns the largest activation at each resolution, finest first; of equals the first."""
     largest: dict[Shape, Activation] = {}
     for activation in activations:
-        previous = largest.get(activation.resolution)
-        if previous is None or activation.channels > previous.channels:
-            largest[activation.resolution] = activation
+        previous = largest.get(activation.resolution, activation)
+        largest[activation.resolution] = max(previous, activation, key=lambda x: x.channels)
     return sorted(largest.values(), key=lambda activation: math.prod(activation.resolution), reverse=True)
 
 
 @contextmanager
 def without_values() -> Iterator[None]:
     """Builds modules and tensors on the meta device: they have shapes, but no values and no initialisation."""
-    with torch.device("meta"), _NoInitialisation():
+    with torch.device("meta"), _SkipOnMeta():
         yield
 
 
-class _NoInitialisation(TorchFunctionMode):
-    """Skips the initialisation of tensors that have no values."""
+class _SkipOnMeta(TorchFunctionMode):
+    """Returns the first argument of functions that need not run because it has no values."""
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_function__(self, func: Function, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in INITIALISERS:
-            tensor = args[0] if args else kwargs["tensor"]
+        if func in SKIPPED:
+            tensor = args[0] if args else next(iter(kwargs.values()))
             if tensor.is_meta:
                 return tensor
         return func(*args, **kwargs)
 
 
-class _Call(NamedTuple):
-    """A call of a module with ``inputs``."""
+class _Recorder(_SkipOnMeta):
+    """Records every call of a PyTorch function for which the FLOP counter counts something.
 
-    module: nn.Module
-    name: str
-    inputs: tuple[Any, ...]
+    Args:
+        call: name, module and inputs of the network's call.
+    """
 
-
-class _Recorder(TorchFunctionMode):
-    """Records every call of a PyTorch function for which the FLOP counter counts something."""
-
-    def __init__(self, flops: FlopCounterMode, network: _Call) -> None:
+    def __init__(self, call: tuple[str, nn.Module, tuple[Any, ...]]) -> None:
         super().__init__()
-        self.flops = flops
-        self.calls = [network]  # those in progress, the innermost last
+        self.flops = FlopCounterMode(display=False)
+        self.calls = [call]  # those in progress, the innermost last
         self.operations: list[Operation] = []
         self.counted_parameters: set[int] = set()  # by id
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in SHAPE_KEEPING and args and args[0].is_meta:
-            return args[0]
+    def __torch_function__(self, func: Function, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         before = self.flops.get_total_flops()
-        output = func(*args, **kwargs)
+        output = super().__torch_function__(func, types, args, kwargs)
         counted = self.flops.get_total_flops() - before
         if counted:
-            self.record(func, args, kwargs, output, counted // 2)
+            self.record(func, args, kwargs or {}, output, counted // 2)
         return output
 
-    def record(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, multiply_adds: int
-    ) -> None:
+    def record(self, func: Function, args: Any, kwargs: dict[str, Any], output: Any, multiply_adds: int) -> None:
         """Records the call of ``func`` as an operation."""
-        call = self.calls[-1]
+        name, module, inputs = self.calls[-1]
         read = list({id(x): x for x in find_tensors((args, kwargs))}.values())
         written = find_tensors(output)
         parameters = [x for x in read if isinstance(x, nn.Parameter)]
-        if isinstance(call.module, CONVOLUTION_LAYERS):
+        if isinstance(module, CONVOLUTION_LAYERS):
             # its own input, which it may pad, and its own parameters, which it may standardise before the call
-            read[0] = call.inputs[0] if call.inputs else read[0]
-            parameters = list(call.module.parameters(recurse=False))
+            read[0] = inputs[0] if inputs else read[0]
+            parameters = list(module.parameters(recurse=False))
         new = {id(x): x.numel() for x in parameters if id(x) not in self.counted_parameters}
         self.counted_parameters |= set(new)
         self.operations.append(
             Operation(
-                layer=call.name,
+                layer=name,
                 kind=describe_operation(func, args, kwargs),
                 input=shape_of_one(read[0]),
                 output=shape_of_one(written[0]),
@@ -267,16 +250,10 @@ def shape_of_one(x: Tensor) -> Shape:
     return tuple(x.shape[1:]) if x.dim() > 1 and x.shape[0] == 1 else tuple(x.shape)
 
 
-def token_resolution(shape: Shape, last: Shape) -> Shape:
-    """Returns the resolution of tokens ``[…, C]``: that of the ``last`` feature map if it has as many positions."""
-    tokens = math.prod(shape[:-1])
-    return last if last and tokens == math.prod(last) else (tokens,)
-
-
-def describe_operation(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def describe_operation(func: Function, args: Any, kwargs: dict[str, Any]) -> str:
     """Names the operation that ``func`` is with these arguments, such as "conv 3×3 s2"."""
     if func not in CONVOLUTIONS:
-        return KINDS.get(func, func.__name__)
+        return "attention" if func in ATTENTION else func.__name__
     given = dict(zip(CONVOLUTION_ARGUMENTS, args, strict=False)) | kwargs
     weight, groups = given["weight"], given.get("groups", 1)
     depthwise = groups > 1 and weight.shape[1] == 1
@@ -285,7 +262,7 @@ def describe_operation(func: Callable[..., Any], args: tuple[Any, ...], kwargs: 
         steps = given.get(name, 1)
         steps = (steps,) if isinstance(steps, int) else tuple(steps)
         if set(steps) != {1}:
-            words.append(letter + "×".join(map(str, dict.fromkeys(steps) if len(set(steps)) == 1 else steps)))
+            words.append(letter + "×".join(map(str, steps if len(set(steps)) > 1 else steps[:1])))
     if groups > 1 and not depthwise:
         words.append(f"g{groups}")
     return " ".join(words)

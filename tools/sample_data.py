@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from ..errors import UserError
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
+Outline = NDArray[np.float64]
 
 # The ids start at 0 and have gaps, as in real data sets, so that code which takes them for class indices fails.
 CLASSES = {0: "disk", 1: "ring", 2: "square", 4: "triangle", 5: "star", 8: "cross"}
@@ -111,14 +113,12 @@ def _read_box_counts(root: Path, arguments: dict[str, Any]) -> dict[str, int]:
         record = json.loads((root / RECORD).read_text(encoding="utf-8"))
         boxes = record.pop("boxes")
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        raise UserError(
-            f"{root} exists but is not a finished shapes data set: delete it or name another folder."
-        ) from None
-    if record != arguments:
-        raise UserError(
-            f"{root} holds shapes made with {record}, not with {arguments}: delete it or name another folder."
-        )
-    return boxes
+        problem = "exists but is not a finished shapes data set"
+    else:
+        if record == arguments:
+            return boxes
+        problem = f"holds shapes made with {record}, not with {arguments}"
+    raise UserError(f"{root} {problem}: delete it or name another folder.")
 
 
 def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict[str, Any]:
@@ -137,17 +137,10 @@ def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict
         images.append({"id": number, "file_name": file_name, "width": width, "height": height})
         for index, category_id in enumerate(scene.categories):
             visible = (scene.owner == index + 1).view(np.uint8)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # pycocotools takes id 0 for "no match"
-                    "image_id": number,
-                    "category_id": category_id,
-                    "bbox": list(cv2.boundingRect(visible)),
-                    "area": cv2.countNonZero(visible),
-                    "iscrowd": 0,
-                    "segmentation": [],
-                }
-            )
+            # pycocotools takes id 0 for "no match"
+            ids = {"id": len(annotations) + 1, "image_id": number, "category_id": category_id}
+            extent = {"bbox": list(cv2.boundingRect(visible)), "area": cv2.countNonZero(visible)}
+            annotations.append({**ids, **extent, "iscrowd": 0, "segmentation": []})
     categories = [{"id": id_, "name": name, "supercategory": "shape"} for id_, name in CLASSES.items()]
     info = {"description": "litmobile shapes", "version": str(GENERATOR)}
     return {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
@@ -208,36 +201,33 @@ def _random_outlines(name: str, width: int, height: int, rng: np.random.Generato
     inset = 0.2 * diameter  # so that the border cuts fewer objects
     centre = rng.uniform((inset, inset), (width - inset, height - inset))
     scale = np.array([stretch, 1 / stretch]) * diameter / 2
-    return [(outline * scale @ rotation + centre).astype(np.float32) for outline in _unit_outlines(name, rng)]
+    return [(outline * scale @ rotation + centre).astype(np.float32) for outline in OUTLINES[name](rng)]
 
 
-def _unit_outlines(name: str, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Returns polygons (points, 2) of a shape around the origin, of about radius 1; a second one is a hole."""
-    match name:
-        case "disk":
-            return [_radial(np.ones(64))]
-        case "ring":
-            return [_radial(np.ones(64)), _radial(np.full(64, rng.uniform(0.5, 0.65)))]
-        case "square":
-            return [
-                np.array([[0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8]])
-            ]  # becomes a rectangle when it is stretched
-        case "triangle":
-            return [_radial(np.ones(3))]
-        case "star":
-            return [_radial(np.tile([1, rng.uniform(0.4, 0.48)], 5))]
-        case "cross":
-            arm = rng.uniform(0.25, 0.36)
-            quarter = np.array([[1, -arm], [1, arm], [arm, arm]])
-            turn = np.array([[0, 1], [-1, 0]])
-            return [np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])]
-    raise ValueError(f"There is no shape {name!r}.")
-
-
-def _radial(radii: NDArray[np.float64]) -> NDArray[np.float64]:
+def _radial(radii: Outline) -> Outline:
     """Returns the polygon (points, 2) with points at equal angles and the given distances from the origin."""
     angles = np.arange(len(radii)) * (2 * math.pi / len(radii))
     return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+
+
+def _cross(arm: float) -> Outline:
+    """Returns a cross of radius 1 whose arms are ``2 * arm`` wide."""
+    quarter = np.array([[1, -arm], [1, arm], [arm, arm]])
+    turn = np.array([[0, 1], [-1, 0]])
+    return np.concatenate([quarter @ np.linalg.matrix_power(turn, k) for k in range(4)])
+
+
+DISK = _radial(np.ones(64))
+SQUARE = np.array([[0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8]])  # becomes a rectangle when it is stretched
+#: polygons (points, 2) of each shape around the origin, of about radius 1; a second one is a hole
+OUTLINES: dict[str, Callable[[np.random.Generator], list[Outline]]] = {
+    "disk": lambda rng: [DISK],
+    "ring": lambda rng: [DISK, _radial(np.full(64, rng.uniform(0.5, 0.65)))],
+    "square": lambda rng: [SQUARE],
+    "triangle": lambda rng: [_radial(np.ones(3))],
+    "star": lambda rng: [_radial(np.tile([1, rng.uniform(0.4, 0.48)], 5))],
+    "cross": lambda rng: [_cross(rng.uniform(0.25, 0.36))],
+}
 
 
 def _render(scene: Scene, rng: np.random.Generator) -> Mask:
@@ -320,10 +310,9 @@ def _pattern(kind: str, height: int, width: int, rng: np.random.Generator) -> Ar
         case "smooth":
             coarse = rng.random((int(rng.integers(3, 12)), int(rng.integers(3, 12))), dtype=np.float32)
             return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
-        case "speckle":
+        case _:  # speckle
             grains = rng.random((height // 2 + 1, width // 2 + 1), dtype=np.float32)
             return grains.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    raise ValueError(f"There is no pattern {kind!r}.")
 
 
 def _ramp(height: int, width: int, angle: float) -> Array:

@@ -18,7 +18,7 @@ import jsonargparse
 
 from ...backbones.contract import Backbone
 from ...errors import UserError
-from .report import family_facts, network_facts, network_text, overview_text, shipped_families
+from .report import family_facts, is_backbone, network_facts, network_text, overview_text, shipped_families
 
 MIN_SIZE = 32  # pixels: the stride of the coarsest feature maps
 TYPE_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text", types.NoneType: "null"}
@@ -39,15 +39,20 @@ def show(words: Sequence[str]) -> None:
     """
     if words and not words[0].startswith("-"):
         family = find_family(words[0])
-        arguments, size, as_json = parse_network_options(family, words[1:])
-        facts = network_facts(family, arguments, size)
-        text = "" if as_json else network_text(facts)
+        arguments, options = parse_network_options(family, words[1:])
+        facts = network_facts(family, arguments, options.size and parse_size(" ".join(options.size)))
     else:
-        as_json = parse_overview_options(words)
-        families = [family_facts(family) for family in shipped_families().values() if family.variants]
-        facts = {"families": families}
-        text = "" if as_json else overview_text(families)
-    print(json.dumps(facts, indent=1, allow_nan=False) if as_json else text)
+        description = textwrap.fill(DESCRIPTION.format(families=", ".join(shipped_families())))
+        options, unknown = parse_words("litmobile backbones", description, {}, {}, words)
+        if unknown:
+            raise UserError(
+                f"litmobile backbones takes --json, or a family and then its options, but not {unknown[0]!r} here."
+            )
+        facts = {"families": [family_facts(family) for family in shipped_families().values() if family.variants]}
+    if options.json:
+        print(json.dumps(facts, indent=1, allow_nan=False))
+    else:
+        print(overview_text(facts["families"]) if "families" in facts else network_text(facts))
 
 
 def find_family(name: str) -> type[Backbone]:
@@ -72,7 +77,7 @@ def find_family(name: str) -> type[Backbone]:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"{name} cannot be imported: {error}.") from error
-    if not (isinstance(found, type) and issubclass(found, Backbone)) or inspect.isabstract(found):
+    if not is_backbone(found):
         raise UserError(f"{name} is not a backbone: pass a class that derives from litmobile.backbones.Backbone.")
     return found
 
@@ -80,29 +85,11 @@ def find_family(name: str) -> type[Backbone]:
 # ------------------------------------------------------------------------------------------------------------- options
 
 
-def parse_overview_options(words: Sequence[str]) -> bool:
-    """Returns whether ``--json`` is given.
-
-    Raises:
-        UserError: anything else is given.
-    """
-    description = textwrap.fill(DESCRIPTION.format(families=", ".join(shipped_families())))
-    options, unknown = parse_words("litmobile backbones", description, {}, {}, words)
-    if unknown:
-        raise UserError(
-            f"litmobile backbones takes --json, or a family and then its options, but not {unknown[0]!r} here."
-        )
-    return options.json
-
-
-def parse_network_options(
-    family: type[Backbone], words: Sequence[str]
-) -> tuple[dict[str, Any], tuple[int, int] | None, bool]:
+def parse_network_options(family: type[Backbone], words: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:
     """Parses the options of ``litmobile backbones FAMILY``.
 
     Returns:
-        the constructor arguments that differ from their defaults, the image size (height, width) if it is given, and
-        whether ``--json`` is given.
+        the constructor arguments that differ from their defaults, and the options as text.
 
     Raises:
         UserError: an option is unknown, missing or has a wrong value.
@@ -128,7 +115,7 @@ def parse_network_options(
         value = parameter.default if text is None else parse_value(key, text, parameter.annotation)
         if value != parameter.default:
             arguments[key] = value
-    return arguments, None if options.size is None else parse_size(" ".join(options.size)), options.json
+    return arguments, options
 
 
 def parse_words(
@@ -149,12 +136,9 @@ def parse_words(
     Raises:
         UserError: an option has no value, or one that it does not take.
     """
+    layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        command,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        exit_on_error=False,
-        allow_abbrev=False,
+        command, description=description, formatter_class=layout, exit_on_error=False, allow_abbrev=False
     )
     for key, kind in kinds.items():
         text = f"{kind} (default: {defaults[key]})" if key in defaults else kind
@@ -201,9 +185,7 @@ def parse_value(key: str, text: str, kind: Any) -> Any:
 
 def type_name(kind: Any) -> str:
     """Describes a type in words that a user of the command line knows."""
-    if typing.get_origin(kind) is typing.Literal:
-        return " or ".join(map(str, typing.get_args(kind)))
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+    if typing.get_origin(kind) in (typing.Literal, typing.Union, types.UnionType):
         return " or ".join(map(type_name, typing.get_args(kind)))
     return TYPE_NAMES.get(kind, str(kind))
 

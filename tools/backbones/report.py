@@ -9,7 +9,7 @@ import inspect
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -19,7 +19,7 @@ from ...backbones.sequential import SequentialBackbone
 from ...backbones.weights import first_line
 from ...errors import UserError
 from ...heads import Classifier
-from ..complexity import Activation, Complexity, Shape, count, find_largest, without_values
+from ..complexity import Complexity, Shape, count, find_largest, without_values
 from ..text_tables import NOTHING, figure, table
 
 DEFAULT_SIZE = 224  # pixels, for families whose paper names no image size
@@ -64,11 +64,12 @@ Facts = dict[str, Any]
 def shipped_families() -> dict[str, type[Backbone]]:
     """Returns every family that litmobile ships, by name."""
     exported = {name: getattr(backbones, name) for name in backbones.__all__}
-    return {
-        name: found
-        for name, found in exported.items()
-        if isinstance(found, type) and issubclass(found, Backbone) and not inspect.isabstract(found)
-    }
+    return {name: found for name, found in exported.items() if is_backbone(found)}
+
+
+def is_backbone(found: object) -> TypeGuard[type[Backbone]]:
+    """Whether an object is a backbone class that can be built."""
+    return isinstance(found, type) and issubclass(found, Backbone) and not inspect.isabstract(found)
 
 
 def family_facts(family: type[Backbone]) -> Facts:
@@ -100,20 +101,21 @@ def network_facts(
         UserError: the network cannot be built, or does not take such an image.
     """
     backbone = build(family, arguments)
-    variant = nearest_variant(backbone)
+    variant, shape_differences, differences = nearest_variant(backbone)
     if size is None:
         side = variant.size if variant else DEFAULT_SIZE
         size = (side, side)
     counted = count_at(backbone, size)
-    same_shapes = variant and not count_differences(backbone, variant, backbone.shape_arguments)
-    published = variant if variant and not count_differences(backbone, variant, backbone.arguments) else None
+    published = None if differences else variant
     weights = fitting_weights(backbone)
     facts: Facts = {
         "arguments": dict(arguments),
         "size": size,  # height and width of the image in pixels
         "parameters": counted.parameters,  # of the backbone alone, like all figures outside "with_classifier"
         "multiply_adds": counted.multiply_adds,
-        "with_classifier": classifier_facts(backbone, variant, counted, size) if variant and same_shapes else None,
+        "with_classifier": classifier_facts(backbone, variant, counted, size)
+        if variant and not shape_differences
+        else None,
         "top1": published and published.top1,  # in %, where exactly this network is published
         "feature_maps": feature_map_facts(backbone, counted),
         "weights": weights,
@@ -221,20 +223,21 @@ def fitting_weights(backbone: Backbone) -> list[Facts]:
     return sorted(fitting, key=lambda weights: len(weights["arguments"]))
 
 
-def nearest_variant(backbone: Backbone) -> Variant | None:
-    """Returns the variant with the fewest differences in shapes, then in all arguments; None if there are none."""
+def nearest_variant(backbone: Backbone) -> tuple[Variant | None, int, int]:
+    """Finds the variant with the fewest differences in shapes, then in all arguments.
 
-    def distance(variant: Variant) -> tuple[int, int]:
-        every = count_differences(backbone, variant, backbone.arguments)
-        return count_differences(backbone, variant, backbone.shape_arguments), every
+    Returns:
+        the variant, None if there are none; in how many arguments it differs that shapes depend on; and in how many.
+    """
 
-    return min(backbone.variants, key=distance, default=None)
+    def count_differences(variant: Variant) -> tuple[int, int]:
+        theirs = backbone.defaults() | dict(variant.arguments)
+        different = {name for name, value in backbone.arguments.items() if value != theirs.get(name)}
+        return len(different.intersection(backbone.shape_arguments)), len(different)
 
-
-def count_differences(backbone: Backbone, variant: Variant, names: Iterable[str]) -> int:
-    """Counts the arguments among ``names`` in which the network differs from ``variant``."""
-    theirs = backbone.defaults() | dict(variant.arguments)
-    return sum(backbone.arguments.get(name) != theirs.get(name) for name in names)
+    variant = min(backbone.variants, key=count_differences, default=None)
+    in_shapes, in_all = count_differences(variant) if variant else (0, 0)
+    return variant, in_shapes, in_all
 
 
 def activation_facts(counted: Complexity) -> list[Facts]:
@@ -243,22 +246,17 @@ def activation_facts(counted: Complexity) -> list[Facts]:
     "anywhere" looks at the inputs and outputs of all operations, "between_layers" only at the outputs of a sequential
     backbone's layers. A kilobyte is 1000 bytes, and a number takes two.
     """
-
-    def tensor_facts(activation: Activation | None) -> Facts | None:
-        if activation is None:
-            return None
-        kilobytes = activation.elements * BYTES / 1000
-        return {"layer": activation.layer, "channels": activation.channels, "kilobytes": kilobytes}
-
-    between = {activation.resolution: activation for activation in find_largest(counted.block_activations)}
-    return [
-        {
-            "resolution": largest.resolution,  # height and width, or the number of tokens
-            "between_layers": tensor_facts(between.get(largest.resolution)),
-            "anywhere": tensor_facts(largest),
-        }
-        for largest in find_largest(counted.activations())
-    ]
+    found = {"between_layers": counted.block_activations, "anywhere": counted.activations()}
+    rows: dict[Shape, Facts] = {}
+    for activation in find_largest(found["anywhere"]):
+        resolution = activation.resolution  # height and width, or the number of tokens
+        rows[resolution] = {"resolution": resolution, **dict.fromkeys(found)}
+    for key, activations in found.items():
+        for largest in find_largest(activations):
+            kilobytes = largest.elements * BYTES / 1000
+            held = {"layer": largest.layer, "channels": largest.channels, "kilobytes": kilobytes}
+            rows[largest.resolution][key] = held
+    return list(rows.values())
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
@@ -284,25 +282,22 @@ def family_text(family: Facts) -> str:
 
 def variants_table(variants: Sequence[Facts]) -> str:
     """Formats a row for each variant; a feature map that it lacks is a dash."""
-    strides = {x["name"]: x["stride"] for variant in variants for x in variant["feature_maps"]}
-    names = [name.partition("_") for name in strides]  # c4_expansion takes two lines
-    header = ["", "", "", "params", "", "MAdds", "", *(f"{head}_" if bar else "" for head, bar, _ in names)]
-    rows = [
-        ["", "px", "top-1", "whole", "alone", "whole", "alone", *(tail or head for head, _, tail in names)],
-        [""] * 7 + [f"/{stride}" for stride in strides.values()],
+    columns = [
+        ["", "", "", *(format_options(variant["arguments"]) or "defaults" for variant in variants)],
+        ["", "px", "", *(str(variant["size"][0]) for variant in variants)],
+        ["", "top-1", "", *(figure(variant["top1"], 1) for variant in variants)],
     ]
-    for variant in variants:
-        channels = {x["name"]: str(x["channels"]) for x in variant["feature_maps"]}
-        row = [
-            format_options(variant["arguments"]) or "defaults",
-            str(variant["size"][0]),
-            figure(variant["top1"], 1),
-        ]
-        for key, digits in (("parameters", 2), ("multiply_adds", 1)):
-            whole = variant["with_classifier"] and variant["with_classifier"][key] / MILLION
-            row += [figure(whole, digits), figure(variant[key] / MILLION, digits)]
-        rows.append(row + [channels.get(name, NOTHING) for name in strides])
-    return table(header, rows)
+    for title, key, digits in (("params", "parameters", 2), ("MAdds", "multiply_adds", 1)):
+        whole = [variant["with_classifier"] and variant["with_classifier"][key] / MILLION for variant in variants]
+        columns.append([title, "whole", "", *(figure(value, digits) for value in whole)])
+        columns.append(["", "alone", "", *(figure(variant[key] / MILLION, digits) for variant in variants)])
+    channels = [{x["name"]: str(x["channels"]) for x in variant["feature_maps"]} for variant in variants]
+    strides = {x["name"]: x["stride"] for variant in variants for x in variant["feature_maps"]}
+    for name, stride in strides.items():
+        head, bar, tail = name.partition("_")  # c4_expansion takes two lines
+        cells = [of_variant.get(name, NOTHING) for of_variant in channels]
+        columns.append([f"{head}_" if bar else "", tail or head, f"/{stride}", *cells])
+    return column_table(columns)
 
 
 def weights_table(weights: Iterable[Facts]) -> str:
@@ -345,24 +340,25 @@ def totals_table(network: Facts) -> str:
 
 def activations_text(network: Facts) -> str:
     """Formats the largest activation at each resolution."""
-    map_of = {x["layer"]: x["name"] for x in network["feature_maps"]}
-    columns = {key: title for key, title in ACTIVATION_COLUMNS.items() if any(x[key] for x in network["activations"])}
+    names = {x["layer"]: f"{x['layer']} ({x['name']})" for x in network["feature_maps"] if x["layer"]}
+    columns = [["", "resolution", *(format_resolution(x["resolution"]) for x in network["activations"])]]
+    for key, title in ACTIVATION_COLUMNS.items():
+        held = [x[key] or {} for x in network["activations"]]
+        if any(held):
+            columns += [
+                [title, "channels", *(format_cell(x.get("channels")) for x in held)],
+                ["", "kB", *(format_cell(x.get("kilobytes")) for x in held)],
+                ["", "layer", *(format_cell(names.get(x.get("layer"), x.get("layer"))) for x in held)],
+                [""] * len(columns[0]),
+            ]
+    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if any(x["between_layers"] for x in network["activations"]) else ".")
+    return f"{legend}\n{column_table(columns, left=(0, 3, 7))}"
 
-    def cells(held: Facts | None) -> list[str]:
-        if held is None:
-            return [NOTHING] * 3
-        layer, kilobytes = held["layer"], held["kilobytes"]
-        name = f"{layer} ({map_of[layer]})" if layer in map_of else layer
-        return [format_cell(held["channels"]), f"{kilobytes:,.0f}" if kilobytes >= 10 else f"{kilobytes:.1f}", name]
 
-    header, titles, rows = [""], ["resolution"], [[format_resolution(x["resolution"])] for x in network["activations"]]
-    for key, title in columns.items():
-        header += [title, "", "", ""]
-        titles += ["channels", "kB", "layer", ""]
-        for row, activation in zip(rows, network["activations"], strict=True):
-            row += [*cells(activation[key]), ""]
-    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if "between_layers" in columns else ".")
-    return f"{legend}\n{table(header, [titles, *rows], left=(0, 3, 7))}"
+def column_table(columns: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """Formats columns, each of which begins with its titles."""
+    header, *rows = zip(*columns, strict=True)
+    return table(header, rows, left)
 
 
 def facts_table(rows: Iterable[Facts], columns: Mapping[str, str], left: Collection[int] = (0,)) -> str:
@@ -371,9 +367,11 @@ def facts_table(rows: Iterable[Facts], columns: Mapping[str, str], left: Collect
 
 
 def format_cell(value: object) -> str:
-    """Formats a value: a shape as 3×224×224, names with commas, a large number as 1,000, nothing as a dash."""
+    """Formats a value: a shape as 3×224×224, names with commas, a large number as 1,000, None as a dash."""
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
     if isinstance(value, tuple):
         return ("×" if all(isinstance(x, int) for x in value) else ", ").join(map(str, value)) or NOTHING
     return NOTHING if value is None else str(value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
 from ...tasks.split import SplitDataset
 from ..memory import keep_freed_memory
-from .sides import Setting, Side, Step, make_step, prepare
+from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 
 SIZE = 224
 CLASSES = 1000
@@ -66,9 +67,8 @@ def reading_ours(setting: Setting) -> Step:
     collate_or_fail = CollateOrFail(collate)
 
     def read() -> object:
-        return collate_or_fail(
-            [dataset[SampleKey(seed % len(split), seed)] for seed in itertools.islice(seeds, setting.batch)]
-        )
+        keys = [SampleKey(seed % len(split), seed) for seed in itertools.islice(seeds, setting.batch)]
+        return collate_or_fail([dataset[key] for key in keys])
 
     return read
 
@@ -77,19 +77,9 @@ def reading_torchvision(setting: Setting) -> Step:
     """Reads batches as a worker of torchvision's reference does, with transforms v2: normalised floats."""
     from torchvision.transforms import v2
 
-    dataset = torchvision.datasets.ImageFolder(
-        make_image_folder().name,
-        v2.Compose(
-            [
-                v2.RandomResizedCrop(SIZE, antialias=True),
-                v2.RandomHorizontalFlip(0.5),
-                v2.PILToTensor(),
-                v2.ToDtype(torch.float, scale=True),
-                v2.Normalize(MEAN, STD),
-                v2.ToPureTensor(),
-            ]
-        ),
-    )
+    transforms = [v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip(0.5), v2.PILToTensor()]
+    transforms += [v2.ToDtype(torch.float, scale=True), v2.Normalize(MEAN, STD), v2.ToPureTensor()]
+    dataset = torchvision.datasets.ImageFolder(make_image_folder().name, v2.Compose(transforms))
     indices = itertools.count()
     return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(indices, setting.batch)])
 
@@ -98,20 +88,19 @@ def reading_torchvision(setting: Setting) -> Step:
 
 
 def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
-    """Makes random images ``[N, H, W, 3]`` uint8 and class indices ``[N]``."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (setting.batch, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
-    return images.to(setting.device), torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
+    """Makes images ``[N, 3, H, W]`` uint8 and class indices ``[N]``."""
+    images, generator = make_images(setting, SIZE, SIZE)
+    return images, torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
 
 
-def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
+def loop_ours(make: Callable[[], Backbone], options: Mapping[str, Any], setting: Setting) -> Step:
     """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
     task.network = network = task.build_network([str(k) for k in range(CLASSES)]).train()
     prepare(network, setting)
     images, labels = make_batch(setting)
-    batch = ClassificationBatch(images.permute(0, 3, 1, 2), labels, torch.arange(len(labels)))
-    return make_step(network, setting, lambda: torch.stack(list(task.losses(batch).values())).sum())
+    batch = ClassificationBatch(images, labels, torch.arange(len(labels)))
+    return make_step(network, setting, lambda: total(task.losses(batch)))
 
 
 def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
@@ -119,36 +108,36 @@ def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
     network = make().train()
     prepare(network, setting._replace(compiled=False))
     images, labels = make_batch(setting)
-    floats = (images.permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
-    outputs: list[Tensor] = []
-    losses: list[Tensor] = []
+    floats = (images / 255 - 0.5) / 0.25
+    computed: list[Tensor] = []  # outputs and loss of the last step
 
     def loss() -> Tensor:
-        outputs[:] = [network(floats)]
-        losses[:] = [F.cross_entropy(outputs[0], labels)]
-        return losses[0]
+        outputs = network(floats)
+        computed[:] = outputs, F.cross_entropy(outputs, labels)
+        return computed[1]
 
     step = make_step(network, setting, loss)
 
     def step_and_measure() -> list[float]:
         step()
-        correct = outputs[0].detach().topk(5, 1).indices.t().eq(labels[None])
+        outputs, loss = computed
+        correct = outputs.detach().topk(5, 1).indices.t().eq(labels[None])
         accuracies = [correct[:k].flatten().sum(dtype=torch.float32).item() / len(labels) for k in (1, 5)]
-        return [losses[0].item(), *accuracies]
+        return [loss.item(), *accuracies]
 
     return step_and_measure
 
 
 MODELS = torchvision.models
+LOOPS = {
+    "mobilenet_v2-loop": (MobileNetV2, {}, MODELS.mobilenet_v2),
+    "mobilenet_v3_large-loop": (MobileNetV3, {"hidden_dim": 1280}, MODELS.mobilenet_v3_large),
+    "shufflenet_v2-loop": (ShuffleNetV2, {"dropout": 0.0}, MODELS.shufflenet_v2_x1_0),
+}
 CLASSIFICATION: dict[str, tuple[Side, Side]] = {
     "reading": (reading_ours, reading_torchvision),
-    "mobilenet_v2-loop": (partial(loop_ours, MobileNetV2, {}), partial(loop_torchvision, MODELS.mobilenet_v2)),
-    "mobilenet_v3_large-loop": (
-        partial(loop_ours, MobileNetV3, {"hidden_dim": 1280}),
-        partial(loop_torchvision, MODELS.mobilenet_v3_large),
-    ),
-    "shufflenet_v2-loop": (
-        partial(loop_ours, ShuffleNetV2, {"dropout": 0.0}),
-        partial(loop_torchvision, MODELS.shufflenet_v2_x1_0),
-    ),
+    **{
+        name: (partial(loop_ours, make, options), partial(loop_torchvision, peer))
+        for name, (make, options, peer) in LOOPS.items()
+    },
 }

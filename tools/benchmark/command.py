@@ -9,6 +9,7 @@ one process, as one worker does it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import statistics
 import subprocess
@@ -20,15 +21,11 @@ import torch
 
 from .classification import CLASSIFICATION
 from .segmentation import SEGMENTATION
-from .sides import PRECISIONS, Setting, Side, detection_and_backbones
+from .sides import BACKBONE_SIDES, DETECTION, PRECISIONS, Setting, Sides
 
-SIDES: dict[str, tuple[Side, Side | None]] = detection_and_backbones() | CLASSIFICATION | SEGMENTATION
-#: names that stand for several comparisons
-GROUPS = {
-    "backbones": [name for name in detection_and_backbones() if name != "ssdlite-step"],
-    "classification": list(CLASSIFICATION),
-    "segmentation": list(SEGMENTATION),
-}
+#: comparisons by group
+GROUPS = {"backbones": BACKBONE_SIDES, "classification": CLASSIFICATION, "segmentation": SEGMENTATION}
+SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SEGMENTATION}
 
 
 def serve(name: str, side: int, setting: Setting, threads: int) -> None:
@@ -73,11 +70,8 @@ def interval(values: Sequence[float], confidence: float = 0.9) -> tuple[float, f
     the median.
     """
     ordered, n = sorted(values), len(values)
-    tail, k = 0.0, 0
-    while k < n // 2 and tail + math.comb(n, k) / 2**n <= (1 - confidence) / 2:
-        tail += math.comb(n, k) / 2**n
-        k += 1
-    k = max(k, 1)
+    tails = itertools.accumulate(math.comb(n, k) / 2**n for k in range(n // 2))
+    k = max(1, sum(tail <= (1 - confidence) / 2 for tail in tails))
     return ordered[k - 1], ordered[n - k]
 
 

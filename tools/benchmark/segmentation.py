@@ -12,7 +12,7 @@ from ...heads.predictions import IGNORED
 from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.segmentation.metrics import SegmentationEvaluator
-from .sides import Setting, Side, Step, make_step, prepare
+from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 
 # training step: as for CamVid
 STEP_CLASSES = 11
@@ -25,12 +25,11 @@ BLOCK = 64  # side in pixels of the squares of one class; real masks have such a
 
 
 def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
-    """Makes random images ``[N, H, W, 3]`` uint8 and labels ``[N, H, W]`` uint8, of which some are ignored."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (setting.batch, *STEP_SIZE, 3), dtype=torch.uint8, generator=generator)
+    """Makes images ``[N, 3, H, W]`` uint8 and labels ``[N, H, W]`` uint8, of which some are ignored."""
+    images, generator = make_images(setting, *STEP_SIZE)
     labels = torch.randint(STEP_CLASSES + 1, (setting.batch, *STEP_SIZE), dtype=torch.uint8, generator=generator)
     labels[labels == STEP_CLASSES] = IGNORED
-    return images.to(setting.device), labels.to(setting.device)
+    return images, labels.to(setting.device)
 
 
 def lraspp_ours(setting: Setting) -> Step:
@@ -44,12 +43,7 @@ def lraspp_ours(setting: Setting) -> Step:
     ).train()
     prepare(network, setting)
     images, labels = make_batch(setting)
-    images = images.permute(0, 3, 1, 2)
-
-    def loss() -> Tensor:
-        return torch.stack(list(network.head.loss(network(images), labels).values())).sum()
-
-    return make_step(network, setting, loss)
+    return make_step(network, setting, lambda: total(network.head.loss(network(images), labels)))
 
 
 def lraspp_torchvision(setting: Setting) -> Step:
@@ -60,7 +54,7 @@ def lraspp_torchvision(setting: Setting) -> Step:
     network.to(setting.device)
     images, labels = make_batch(setting)
     mean, std = (torch.tensor(x, device=setting.device).view(3, 1, 1) for x in (MEAN, STD))
-    floats = ((images.permute(0, 3, 1, 2) / 255 - mean) / std).contiguous()
+    floats = ((images / 255 - mean) / std).contiguous()
     targets = labels.long()
     return make_step(network, setting, lambda: F.cross_entropy(network(floats)["out"], targets, ignore_index=IGNORED))
 

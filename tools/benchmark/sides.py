@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,16 +12,8 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from ...backbones import (
-    Backbone,
-    EffNet,
-    MobileNetV1,
-    MobileNetV2,
-    MobileNetV3,
-    MobileViT,
-    ShuffleNetV1,
-    ShuffleNetV2,
-)
+from ... import backbones
+from ...backbones import Backbone, MobileNetV3
 from ...heads import BoxTargets, Classifier, SSDLite
 from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
@@ -46,6 +38,7 @@ class Setting(NamedTuple):
 
 
 Side = Callable[[Setting], Step]  # ours or a peer's
+Sides = tuple[Side, Side | None]  # ours, and the peer's if there is one
 
 
 def autocast(setting: Setting) -> torch.autocast:
@@ -77,18 +70,29 @@ def make_step(network: nn.Module, setting: Setting, compute_loss: Callable[[], T
     return step
 
 
+def make_images(setting: Setting, height: int, width: int) -> tuple[Tensor, torch.Generator]:
+    """Makes random uint8 images ``[N, 3, H, W]`` in channels-last memory, and the generator for their targets."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (setting.batch, height, width, 3), dtype=torch.uint8, generator=generator)
+    return images.to(setting.device).permute(0, 3, 1, 2), generator
+
+
+def total(losses: Mapping[str, Tensor]) -> Tensor:
+    """Adds the terms of a loss."""
+    return torch.stack(list(losses.values())).sum()
+
+
 # detection
 
 
-def make_detection_batch(batch: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Makes random images ``[N, H, W, 3]`` uint8, boxes ``[N, 7, 4]`` in pixels, and class indices ``[N, 7]``."""
-    size = SSDLITE_SIZE
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (batch, size, size, 3), dtype=torch.uint8, generator=generator)
-    sides = 20 + 140 * torch.rand(batch, BOXES, 2, generator=generator)
-    corner = torch.rand(batch, BOXES, 2, generator=generator) * (size - sides)
-    labels = torch.randint(CLASSES, (batch, BOXES), generator=generator)
-    return images.to(device), torch.cat((corner, corner + sides), dim=-1).to(device), labels.to(device)
+def make_detection_batch(setting: Setting) -> tuple[Tensor, BoxTargets]:
+    """Makes images ``[N, 3, H, W]`` uint8, and seven boxes in pixels with class indices for each."""
+    images, generator = make_images(setting, SSDLITE_SIZE, SSDLITE_SIZE)
+    sides = 20 + 140 * torch.rand(setting.batch, BOXES, 2, generator=generator)
+    corner = torch.rand(setting.batch, BOXES, 2, generator=generator) * (SSDLITE_SIZE - sides)
+    labels = torch.randint(CLASSES, (setting.batch, BOXES), generator=generator)
+    boxes = torch.cat((corner, corner + sides), dim=-1)
+    return images, BoxTargets(boxes.to(setting.device), labels.to(setting.device))
 
 
 def ssdlite_ours(setting: Setting) -> Step:
@@ -98,13 +102,8 @@ def ssdlite_ours(setting: Setting) -> Step:
     preprocessing = Preprocessing((SSDLITE_SIZE, SSDLITE_SIZE))
     network = Network(backbone, SSDLite, classes, preprocessing, role="detection").train()
     prepare(network, setting)
-    images, boxes, labels = make_detection_batch(setting.batch, setting.device)
-    images, targets = images.permute(0, 3, 1, 2), BoxTargets(boxes, labels)
-
-    def loss() -> Tensor:
-        return torch.stack(list(network.head.loss(network(images), targets).values())).sum()
-
-    return make_step(network, setting, loss)
+    images, targets = make_detection_batch(setting)
+    return make_step(network, setting, lambda: total(network.head.loss(network(images), targets)))
 
 
 def ssdlite_torchvision(setting: Setting) -> Step:
@@ -113,29 +112,21 @@ def ssdlite_torchvision(setting: Setting) -> Step:
 
     network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=CLASSES + 1).train()
     network.to(setting.device)
-    images, boxes, labels = make_detection_batch(setting.batch, setting.device)
-    float_images = list(images.permute(0, 3, 1, 2).contiguous().float() / 255)
+    images, (boxes, labels) = make_detection_batch(setting)
+    float_images = list(images.contiguous().float() / 255)
     targets = [{"boxes": b, "labels": k + 1} for b, k in zip(boxes, labels, strict=True)]
-
-    def loss() -> Tensor:
-        return torch.stack(list(network(float_images, targets).values())).sum()
-
-    return make_step(network, setting, loss)
+    return make_step(network, setting, lambda: total(network(float_images, targets)))
 
 
 # backbones with their classifiers; channels last and the same memory settings on both sides
 
 
-class WithClassifier(nn.Module):
-    """A backbone with its published classifier for 1000 classes."""
+class WithClassifier(Network):
+    """A backbone with its published classifier for 1000 classes, which takes normalised images as the peers do."""
 
     def __init__(self, backbone: Backbone, **options: Any) -> None:
-        super().__init__()
-        maps = backbone.feature_names("classification")
-        features = backbone.head_features(maps)
-        backbone.select(maps)
-        self.backbone = backbone
-        self.head = Classifier(features, 1000, **options)
+        head = partial(Classifier, **options)
+        super().__init__(backbone, head, [str(k) for k in range(1000)], Preprocessing(), role="classification")
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.backbone(images), (BACKBONE_SIZE, BACKBONE_SIZE))
@@ -168,25 +159,21 @@ class Pair(NamedTuple):
 MODELS = torchvision.models
 BACKBONES: dict[str, Pair] = {
     "mobilenet_v1": Pair(
-        lambda: WithClassifier(MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
+        lambda: WithClassifier(backbones.MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
     ),
-    "mobilenet_v2": Pair(lambda: WithClassifier(MobileNetV2()), MODELS.mobilenet_v2),
+    "mobilenet_v2": Pair(lambda: WithClassifier(backbones.MobileNetV2()), MODELS.mobilenet_v2),
     "mobilenet_v3_large": Pair(lambda: WithClassifier(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
     "mobilenet_v3_small": Pair(
         lambda: WithClassifier(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small
     ),
-    "shufflenet_v2": Pair(lambda: WithClassifier(ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
-    "mobilevit_xs": Pair(lambda: WithClassifier(MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
-    "shufflenet_v1": Pair(lambda: WithClassifier(ShuffleNetV1()), None),
-    "effnet_extended": Pair(lambda: WithClassifier(EffNet(extended=True)), None),
+    "shufflenet_v2": Pair(lambda: WithClassifier(backbones.ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
+    "mobilevit_xs": Pair(lambda: WithClassifier(backbones.MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
+    "shufflenet_v1": Pair(lambda: WithClassifier(backbones.ShuffleNetV1()), None),
+    "effnet_extended": Pair(lambda: WithClassifier(backbones.EffNet(extended=True)), None),
 }
-
-
-def detection_and_backbones() -> dict[str, tuple[Side, Side | None]]:
-    """Returns the comparisons by name: our side, and the peer's if there is one."""
-    comparisons: dict[str, tuple[Side, Side | None]] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
-    for name, pair in BACKBONES.items():
-        for what, training in (("forward", False), ("step", True)):
-            theirs = None if pair.theirs is None else partial(backbone_side, pair.theirs, training)
-            comparisons[f"{name}-{what}"] = (partial(backbone_side, pair.ours, training), theirs)
-    return comparisons
+DETECTION: dict[str, Sides] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
+BACKBONE_SIDES: dict[str, Sides] = {
+    f"{name}-{what}": (partial(backbone_side, ours, training), theirs and partial(backbone_side, theirs, training))
+    for name, (ours, theirs) in BACKBONES.items()
+    for what, training in (("forward", False), ("step", True))
+}
