@@ -1,4 +1,4 @@
-"""litmobile trains, evaluates and ships small vision networks: any mobile backbone under any head."""
+"""Trains, evaluates and compares small vision networks: any mobile backbone under any head."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-# albumentations asks the network for updates when it is imported, unless this is set before
+# without this, albumentations looks for updates on the internet when it is imported
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 try:
     __version__ = version("litmobile")
-except PackageNotFoundError:  # imported from a source tree that was never installed
+except PackageNotFoundError:  # imported from a source tree that is not installed
     __version__ = "unknown"
 
 __all__ = ["__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: `litmobile --help` does without it
+    # torch takes seconds to import, and `litmobile --help` does not need it
     if name == "load":
         from .tasks.network import load
 

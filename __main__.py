@@ -1,4 +1,4 @@
-"""`python -m litmobile`, the command line where only a module can be named."""
+"""Runs the command line as `python -m litmobile`."""
 
 from .tools.cli import main
 

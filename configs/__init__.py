@@ -1,1 +1,1 @@
-"""Recipes: YAML files that `litmobile fit --config detection/NAME` finds by name."""
+"""Recipes: YAML files that `litmobile fit --config detection/NAME` finds by name, e.g. detection/ssdlite_coco."""

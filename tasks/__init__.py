@@ -1,4 +1,4 @@
-"""Tasks: a network from images to predictions, and what teaches and measures it."""
+"""Tasks: networks with their preprocessing, and how they are trained and evaluated."""
 
 from .network import Network, load
 from .preprocessing import Preprocessing

@@ -1,1 +1,1 @@
-"""The command line, and what it offers beside training."""
+"""The command line and its commands."""

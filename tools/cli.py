@@ -1,4 +1,7 @@
-"""The command `litmobile`: what it can do, and the way to the part that does it. Heavy imports wait until needed."""
+"""The command `litmobile`: dispatches to the commands and parses the options of those that do not train.
+
+Modules that import torch are imported by the command that needs them, so that `--help` is quick.
+"""
 
 from __future__ import annotations
 
@@ -17,36 +20,38 @@ if TYPE_CHECKING:
     from ..tasks.segmentation.inference import Inference
 
 TRAINING = ("fit", "validate", "test")
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # a file system denies these to users
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # users can act on these
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 
 commands:
-  fit          train a network, or go on with a run
-  validate     evaluate on the validation split
-  test         evaluate on the test split
-  predict      use a run on pictures, folders and videos: drawn results and files of them
-  inspect      look at the data of a training: objects, classes, pixels, copies, broken files, anchors that suit
-  backbones    look at the networks on offer: what they cost, their maps and weights; or at one layer by layer
-  sample-data  generate a small detection data set to try things on
+  fit          train a network, or resume a run
+  validate     evaluate a run on the validation split
+  test         evaluate a run on the test split
+  predict      apply a run to images and videos; draws the predictions and writes them to files
+  inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
+  backbones    list the networks with cost, feature maps and weights, or show one layer by layer
+  sample-data  generate a small detection data set
 
 examples:
   litmobile sample-data
   litmobile fit --config detection/ssdlite_shapes
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco
-  litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.width=0.5
+  litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.norm_momentum=0.03
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
   litmobile backbones MobileNetV2 --width 0.5 --size 320
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
 
-`litmobile COMMAND --help` lists the options of a command. Shipped configurations:
+`litmobile COMMAND --help` lists the options of a command.
+
+recipes for --config:
   {configs}
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; exits with 1 and one sentence if the user has to change something."""
+    """Runs the command line. A `UserError` ends it with its message and exit status 1."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = words[0] if words else "--help"
     try:
@@ -76,21 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def exit_with(message: str, error: Exception) -> None:
-    """Ends the program with ``message``; with its traceback if LITMOBILE_TRACEBACK is set."""
+    """Ends the program with ``message``, or with a traceback if the variable LITMOBILE_TRACEBACK is set."""
     if os.environ.get("LITMOBILE_TRACEBACK"):
         raise error
     sys.exit(f"litmobile: {message}")
 
 
 def sample_data(words: Sequence[str]) -> None:
-    """``litmobile sample-data``."""
+    """Runs ``litmobile sample-data WORDS``."""
     parser = CommandParser(
-        "litmobile sample-data", "Generates a detection data set of textured shapes in COCO's layout."
+        "litmobile sample-data",
+        "Generates a detection data set in COCO format: images of textured shapes in six classes.",
     )
-    parser.add_argument("--root", default="data/shapes", help="folder to write (default: %(default)s)")
-    parser.add_argument("--train", type=int, default=2000, help="training images (default: %(default)s)")
-    parser.add_argument("--val", type=int, default=300, help="validation images (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: %(default)s)")
+    parser.add_argument("--root", default="data/shapes", help="folder to create (default: %(default)s)")
+    parser.add_argument("--train", type=int, default=2000, help="number of training images (default: %(default)s)")
+    parser.add_argument("--val", type=int, default=300, help="number of validation images (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed; each seed gives other images (default: %(default)s)"
+    )
     options = parser.parse_args(words)
 
     from .sample_data import write_shapes
@@ -101,53 +109,60 @@ def sample_data(words: Sequence[str]) -> None:
 
 
 def predict(words: Sequence[str]) -> None:
-    """``litmobile predict``."""
+    """Runs ``litmobile predict WORDS``."""
     parser = CommandParser(
         "litmobile predict",
-        "Uses a run on pictures and videos. Leaves drawn pictures and videos, and files: of a detector "
-        "predictions.json, a list in COCO's result format; of a classifier predictions.csv, the five most probable "
-        "classes of every picture or frame with their scores; of a segmentation network labels/, a PNG file with the "
-        "class of every pixel for each picture or frame, and classes.csv, what its values and colours stand for.",
+        "Applies a run to images and videos, draws the predictions and writes them to files. A detector writes "
+        "predictions.json in COCO's result format. A classifier writes predictions.csv with the five most probable "
+        "classes of every image or frame. A segmentation network writes a PNG label map of every image or frame to "
+        "labels/, and the names and colours of the classes to classes.csv.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, a video, or a folder of them")
-    parser.add_argument("--run", required=True, type=Path, help="a run's folder, or a checkpoint file")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: predictions in the run's folder)")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image, a video, or a folder of them")
+    parser.add_argument("--run", required=True, type=Path, help="folder of a run, or a checkpoint file")
+    parser.add_argument("--out", type=Path, help="folder for the results (default: predictions/ in the run's folder)")
     parser.add_argument(
         "--score",
         type=float,
-        help="least score of boxes that are drawn, or of classes that are written below a picture; the file holds "
-        "lower ones as well (default: 0.3)",
+        help="lowest score of the boxes and class names that are drawn, e.g. 0.5; the files contain lower scores too "
+        "(default: 0.3)",
     )
     parser.add_argument(
         "--annotations",
         type=Path,
-        help="for a detector: a COCO file with these pictures; image ids are taken from it by file name, category ids "
-        "by class name, so that the results can be evaluated against it; without it images are numbered from 1 in the "
-        "order of reading, and category ids are 1 + the place of the class in the network's",
+        help="COCO file that describes these images, for detectors: results get its image ids (by file name) and "
+        "category ids (by class name), so that they can be evaluated against it; without it, images are numbered "
+        "from 1 and a category id is 1 + the class index",
     )
     parser.add_argument(
         "--label-ids",
         choices=("cityscapes",),
-        help="for a segmentation network of Cityscapes' classes: label maps hold Cityscapes' label ids, as its "
-        "benchmark server takes them, and no palette; without it they hold the place of the class in the network's, "
-        "from 0",
+        help="values of label maps, for networks with Cityscapes' classes: its label ids, as its benchmark server "
+        "requires, without a palette; without this option the values are class indices from 0",
     )
-    maps = parser.add_argument_group("how label maps are computed (default: the whole picture at once)")
+    maps = parser.add_argument_group("inference of segmentation networks (default: the whole image, once)")
     maps.add_argument(
-        "--window", nargs=2, type=int, metavar=("HEIGHT", "WIDTH"), help="slide windows of that many pixels over it"
+        "--window",
+        nargs=2,
+        type=int,
+        metavar=("HEIGHT", "WIDTH"),
+        help="size of sliding windows in pixels of the input, e.g. 512 1024",
     )
-    maps.add_argument("--overlap", type=float, help="least share of a window that the next shows again (default: 1/3)")
     maps.add_argument(
-        "--scales", type=factors, metavar="A,B,…", help="look at it at these times its size, 0.75,1,1.25 say"
+        "--overlap", type=float, help="smallest share of a window that the next one overlaps (default: 1/3)"
     )
-    maps.add_argument("--flip", action="store_true", help="look at its mirror image as well")
-    parser.add_argument("--no-pictures", action="store_true", help="draw nothing, write the files only")
-    parser.add_argument("--device", default="cpu", help="where the network runs, cuda say (default: %(default)s)")
+    maps.add_argument(
+        "--scales",
+        type=parse_scales,
+        metavar="A,B,…",
+        help="sizes at which the network sees the image, relative to its input, e.g. 0.75,1,1.25",
+    )
+    maps.add_argument("--flip", action="store_true", help="add the mirrored image; takes twice as long")
+    parser.add_argument("--no-images", action="store_true", help="draw nothing, write only the files of predictions")
+    parser.add_argument("--device", default="cpu", help="device of the network, e.g. cuda (default: %(default)s)")
     options = parser.parse_args(words)
 
     from .predict.command import predict
 
-    draw = not options.no_pictures
     predict(
         options.run,
         options.paths,
@@ -155,31 +170,35 @@ def predict(words: Sequence[str]) -> None:
         options.score,
         options.annotations,
         options.label_ids,
-        inference_of(options),
-        draw,
+        make_inference(options),
+        not options.no_images,
         options.device,
     )
 
 
-def factors(text: str) -> tuple[float, ...]:
-    """Numbers between commas, in brackets or not, as in the options of ``litmobile validate``."""
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Parses numbers separated by commas, with or without brackets as `litmobile validate` takes them."""
     try:
         return tuple(map(float, text.strip("[]()").split(",")))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"takes numbers between commas, not {text}") from None
+        raise argparse.ArgumentTypeError(f"takes numbers separated by commas, not {text}") from None
 
 
-def inference_of(options: argparse.Namespace) -> Inference | None:
-    """How label maps are to be computed; None where nothing is said of it."""
-    said = {
+def make_inference(options: argparse.Namespace) -> Inference | None:
+    """Returns how scores are computed, or None if no option says it.
+
+    Raises:
+        UserError: an overlap is given without windows, or a value is out of range.
+    """
+    values = {
         "window": options.window and tuple(options.window),
         "overlap": options.overlap,
         "scales": options.scales,
         "flip": options.flip or None,
     }
-    given = {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in values.items() if value is not None}
     if "overlap" in given and "window" not in given:
-        raise UserError("--overlap is of windows: give their size with --window.")
+        raise UserError("--overlap needs sliding windows: give their size with --window HEIGHT WIDTH.")
     if not given:
         return None
 
@@ -189,7 +208,7 @@ def inference_of(options: argparse.Namespace) -> Inference | None:
 
 
 def train(command: str, words: list[str]) -> None:
-    """``litmobile fit | validate | test``."""
+    """Runs ``litmobile COMMAND WORDS``, where COMMAND is fit, validate or test."""
     announce_imports(words)
 
     from .training import run
@@ -198,7 +217,7 @@ def train(command: str, words: list[str]) -> None:
 
 
 def inspect(words: list[str]) -> None:
-    """``litmobile inspect``."""
+    """Runs ``litmobile inspect WORDS``."""
     announce_imports(words)
 
     from .inspect.command import inspect
@@ -207,20 +226,20 @@ def inspect(words: list[str]) -> None:
 
 
 def backbones(words: list[str]) -> None:
-    """``litmobile backbones``."""
+    """Runs ``litmobile backbones WORDS``."""
     from .backbones.command import show
 
     try:
         show(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # head, say, has read enough of the JSON; Python would complain once more at its end
+    except BrokenPipeError:  # e.g. of `| head`; Python would report it again when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def announce_imports(words: Sequence[str]) -> None:
-    """Says why help is slow to come where the options are those of other libraries."""
-    if any(word == "--help" or word.startswith("--help") for word in words):
-        print("Importing torch and lightning, whose options these are, takes some seconds …", file=sys.stderr)
+    """Prints a note that help takes seconds, because its options come from torch and lightning."""
+    if any(word.startswith("--help") for word in words):
+        print("Importing torch and lightning to list their options; this takes a few seconds …", file=sys.stderr)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training. Each can be read alone; a task returns its own from ``configure_callbacks``."""
+"""Lightning callbacks for training; a task returns its own from ``configure_callbacks``."""
 
 from .checkpoints import BestAndLastCheckpoints, Stopped
 from .ema import ExponentialMovingAverage

@@ -1,4 +1,4 @@
-"""Segmentation: images with masks, crops and losses, IoU over a whole set, and the task for a network."""
+"""Segmentation: the task, data sets, augmentation, losses, inference and metrics."""
 
 from .cityscapes import Cityscapes
 from .data import SegmentationDataModule

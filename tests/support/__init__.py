@@ -1,1 +1,1 @@
-"""What tests share beside fixtures; on the path of pytest as `support`."""
+"""Helpers that tests share, importable as `support`."""

@@ -1,1 +1,1 @@
-"""`litmobile backbones`: what the networks on offer cost and give."""
+"""`litmobile backbones`: lists the networks with their cost, feature maps, accuracy and weights."""

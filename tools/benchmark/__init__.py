@@ -1,1 +1,1 @@
-"""Benchmarks against other libraries, measured in turn in one run."""
+"""Benchmarks against other libraries; both sides take turns in one session."""

@@ -1,1 +1,1 @@
-"""`litmobile predict`: a run's network on pictures and videos."""
+"""`litmobile predict`: applies a run to images and videos."""

@@ -1,1 +1,1 @@
-"""Trials of timm's networks under the three heads, and the document about them."""
+"""Tries timm's networks under the three heads and writes the document about them."""

@@ -168,7 +168,7 @@ def test_captions_are_below_the_image_and_obey_the_score(
 
 
 def test_without_images_only_csv_is_written(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
-    classify(shapes / "val", write_video(tmp_path / "film.avi"), "--no-pictures")
+    classify(shapes / "val", write_video(tmp_path / "film.avi"), "--no-images")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
     assert media_files(tmp_path / "out") == []
 

@@ -76,7 +76,7 @@ def test_the_score_affects_drawings_only(shapes: Path, tmp_path: Path, predict: 
 
 
 def test_without_images_only_json_is_written(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
-    assert predict(shapes / "val", write_video(tmp_path / "film.avi"), "--no-pictures")
+    assert predict(shapes / "val", write_video(tmp_path / "film.avi"), "--no-images")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.json"]
 
 
@@ -237,7 +237,7 @@ def test_help_does_not_import_torch() -> None:
     script = "import sys\nfrom litmobile.tools.cli import main\ntry:\n    main(['predict', '--help'])\n"
     script += "finally:\n    assert 'torch' not in sys.modules"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "1 + the place of the class" in " ".join(answer.stdout.split())
+    assert "1 + the class index" in " ".join(answer.stdout.split())
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])

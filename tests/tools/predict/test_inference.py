@@ -45,7 +45,7 @@ def test_options_equal_those_of_an_evaluation(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--scales", "big"], "--scales takes numbers between commas, not big"),
+        (["--scales", "big"], "--scales takes numbers separated by commas, not big"),
         (["--window", "64"], "--window expected 2 arguments"),
         (["--label-ids", "voc"], "--label-ids invalid choice: 'voc'"),
         (["--flipp"], "unrecognized arguments: --flipp"),
@@ -66,7 +66,7 @@ def test_misused_options_are_one_line(words: list[str], said: str, capsys: pytes
         (["--window", "8", "64"], "window must be (height, width) of at least 32 pixels each, not (8, 64)."),
         (["--scales", "0"], "scales must be one or more factors above 0 and up to 8, not (0.0,)."),
         (["--window", "64", "64", "--overlap", "1"], "overlap must be at least 0 and less than 1, not 1.0."),
-        (["--overlap", "0.5"], "--overlap is of windows: give their size with --window."),
+        (["--overlap", "0.5"], "--overlap needs sliding windows: give their size with --window HEIGHT WIDTH."),
         (["--score", "0.5"], "--score can only be used with a detector or a classifier, but"),
     ],
 )

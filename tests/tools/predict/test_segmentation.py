@@ -208,7 +208,7 @@ def test_drawings_blend_colours_and_add_a_legend(segmenter: Path, tmp_path: Path
 
 
 def test_without_images_label_maps_are_written(shapes: Path, tmp_path: Path, segment: Segment) -> None:
-    out = segment(image_files(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--no-pictures")
+    out = segment(image_files(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--no-images")
     stem = image_files(shapes)[0].stem
     assert list_files(out) == [
         "classes.csv",
@@ -218,15 +218,15 @@ def test_without_images_label_maps_are_written(shapes: Path, tmp_path: Path, seg
 
 
 def test_label_maps_of_an_earlier_video_are_deleted(tmp_path: Path, segment: Segment) -> None:
-    segment(write_video(tmp_path / "film.avi", frames=4), "--no-pictures")
-    out = segment(write_video(tmp_path / "film.avi", frames=2), "--no-pictures")
+    segment(write_video(tmp_path / "film.avi", frames=4), "--no-images")
+    out = segment(write_video(tmp_path / "film.avi", frames=2), "--no-images")
     assert list_files(out / "labels") == ["film.avi/000000.png", "film.avi/000001.png"]
 
 
 def test_results_are_a_data_set_with_class_names(
     segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment
 ) -> None:
-    out = segment(image_files(shapes)[0], "--no-pictures")
+    out = segment(image_files(shapes)[0], "--no-images")
     shutil.copytree(out, tmp_path / "set")
     (tmp_path / "set" / "images").mkdir()
     shutil.copy(image_files(shapes)[0], tmp_path / "set" / "images")
