@@ -108,8 +108,6 @@ class Task(LightningModule, ABC):
     def configure_callbacks(self) -> list[Callback]:
         return self._callbacks
 
-    # network
-
     def configure_model(self) -> None:
         """Builds the network for the data's classes; Lightning calls this after the data is set up."""
         if hasattr(self, "network"):

@@ -39,7 +39,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bug_in_a_constructor_keeps_its_traceback() -> None:
-    with pytest.raises(ValueError, match="^a bug$") as caught:
+    with pytest.raises(ValueError, match=r"^a bug$") as caught:
         main([*WORDS, f"--model.backbone={__name__}.BuggyBackbone"])
     assert not isinstance(caught.value, UserError)
     assert caught.traceback[-1].path.name == "test_errors.py"
