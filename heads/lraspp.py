@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple, Self
 
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ Pool = Literal["global", "large"]
 
 
 class PoolingWindow(NamedTuple):
-    """The paper's average pool, in cells of the coarse map.
+    """Window and strides of the paper's average pooling, in positions of the coarse map.
 
     Attributes:
         size: height and width of the window.
@@ -31,28 +32,30 @@ class PoolingWindow(NamedTuple):
 
     @classmethod
     def for_stride(cls, stride: int) -> Self:
-        """Scales the paper's window, 49 cells in steps of 16×20 at stride 16, to a map of another ``stride``."""
-        return cls(-(-769 // stride), max(1, 256 // stride), max(1, 320 // stride))
+        """Returns the window at ``stride`` that covers as many pixels as the paper's 49×49 with strides 16×20 at stride 16."""
+        # 49 positions at stride 16 reach over 48·16 + 1 pixels
+        return cls(math.ceil(769 / stride), max(1, 16 * 16 // stride), max(1, 20 * 16 // stride))
 
 
 class LRASPP(PixelHead):
-    """Classifies every pixel from a coarse map, gated by its pooled version, and a fine map.
+    """Adds the class logits of a fine map and of a coarse one, which is multiplied by a gate made of its pooled version.
 
-    A 1×1 convolution and bilinear upsampling commute. Upsampling the classes instead of the channels computes the same
-    function at a sixth of the cost.
+    A 1×1 convolution and bilinear upsampling commute. Upsampling the logits instead of the channels gives the same
+    result with less computation; for 21 classes and 128 channels, upsampling costs a sixth.
 
     Args:
-        features: two maps, the finer first.
+        features: channels and strides of two feature maps, the finer first.
         num_classes: number of classes; pixels labelled 255 are ignored.
-        channels: filters of the coarse branch: 128, or 256 as in the paper's larger version.
+        channels: output channels of the coarse branch: 128, or 256 as in the paper's larger version.
         pool: how the gate pools the coarse map: "global" averages the whole map as torchvision does; "large" averages
-            windows as the paper does. The windows have 49×49 cells in steps of 16×20 at stride 16, and cover as many
-            pixels at other strides. A smaller map is one window; windows at the border average the cells inside.
+            windows as the paper does: 49×49 positions with strides 16×20 at stride 16, and as many pixels at other
+            strides. A map smaller than the window is pooled as a whole; a window that crosses the border averages the
+            part inside the map.
         norm_eps: epsilon of the batch norm; change it only to match pretrained weights.
         norm_momentum: weight of each new batch in the running statistics of the batch norm.
 
     Raises:
-        UserError: there are not two maps, the finer first, or an option has an unknown value.
+        UserError: ``features`` is not two maps from fine to coarse, or an option is invalid.
     """
 
     class_layers = ("fine_classifier", "coarse_classifier")
@@ -74,9 +77,9 @@ class LRASPP(PixelHead):
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] > strides[1]:
             raise UserError(
-                f"LRASPP needs two maps, the finer first, but got {', '.join(features)} at strides {strides}."
+                f"LRASPP needs two maps, the finer first, but got {', '.join(features)} at strides {strides}: set feature_maps."
             )
-        (self.fine, fine), (self.coarse, coarse) = features.items()
+        (self.fine_name, fine), (self.coarse_name, coarse) = features.items()
         self.window = PoolingWindow.for_stride(coarse.stride) if pool == "large" else None
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.project = ConvNormAct(coarse.channels, channels, act="relu", config=config)
@@ -86,17 +89,17 @@ class LRASPP(PixelHead):
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> Tensor:
         """Maps → logits ``[N, num_classes, H, W]`` at the size of the images."""
-        fine, coarse = maps[self.fine], maps[self.coarse]
-        gated = self.coarse_classifier(self.project(coarse) * self.compute_gates(coarse))
-        logits = self.fine_classifier(fine) + resize_maps(gated, (fine.shape[2], fine.shape[3]))
+        fine, coarse = maps[self.fine_name], maps[self.coarse_name]
+        coarse_logits = self.coarse_classifier(self.project(coarse) * self.compute_gates(coarse))
+        logits = self.fine_classifier(fine) + resize_maps(coarse_logits, (fine.shape[2], fine.shape[3]))
         return resize_maps(full_precision(logits), image_size)
 
     def compute_gates(self, coarse: Tensor) -> Tensor:
-        """Returns the factors of the projected map, in 0 … 1: ``[N, channels, h, w]``, or 1×1 for the global pool."""
+        """Returns the gate, in 0 … 1: ``[N, channels, h, w]``, or ``[N, channels, 1, 1]`` for global pooling."""
         if self.window is None:
             return self.gate(global_avg_pool(coarse)[:, :, None, None]).sigmoid()
         height, width = coarse.shape[2:]
         size = (min(self.window.size, height), min(self.window.size, width))
-        # in ceil mode, windows at the border average the cells inside the map, so that every cell counts
+        # ceil_mode keeps the positions at the border; their average uses only those inside the map
         pooled = F.avg_pool2d(coarse, size, stride=(self.window.row_step, self.window.column_step), ceil_mode=True)
         return resize_maps(self.gate(pooled).sigmoid(), (height, width))

@@ -1,4 +1,4 @@
-"""What the data modules of all tasks share: reading splits, seeds, and loaders that resume where a run stopped."""
+"""The base of all data modules: it reads splits, seeds samples and makes resumable loaders."""
 
 from __future__ import annotations
 
@@ -26,34 +26,36 @@ from .preprocessing import Preprocessing
 from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
 from .split import OnInvalid, S, Split, SplitDataset, Transform
 
-MAX_NOTES = 10  # notes that are printed one by one
+MAX_NOTES = 10  # more are only counted
 
 
 class DataModule(LightningDataModule, ABC, Generic[S]):
     """Reads splits when a run needs them and yields the same batches with any number of workers.
 
-    A task's data module sets the class attributes; a data set implements :meth:`read`.
+    There are two levels of subclasses: one per task sets the class attributes; one per data set inherits from that and
+    implements :meth:`read`. A batch has ``images``, ``targets`` and ``indices``.
 
     Args:
-        batch_size: images per step and process.
+        batch_size: images per batch, in each process.
         num_workers: processes that read and augment; 0 reads in the training process.
         on_invalid: "raise" stops at the first image or annotation file that cannot be used. "skip" reads all images
-            before training, names the invalid ones and leaves them out.
-        seed: seed of order and augmentation; None takes that of the run.
+            before training, lists the invalid ones and leaves them out.
+        seed: seed for shuffling and augmentation. Default: that of the run.
 
     Attributes:
-        preprocessing: how images become the input; None takes that of the network in training.
-        splits: the splits read so far, by "train", "val" and "test".
+        preprocessing: overrides that of the network in training, if set.
+        splits: the splits read so far; keys are "train", "val" and "test".
     """
 
+    #: kind of task, e.g. "detection"
     role: ClassVar[str]
-    #: turns a sample into the network's input in evaluations
+    #: transform of val and test samples
     evaluation_transform: ClassVar[Transform]
-    #: makes a batch of pairs of a transformed sample and its index
+    #: collates a list of (sample, index) pairs into a batch
     collate: ClassVar[Callable[[list[Any]], Any]]
     #: augmentation of training samples
     augmentation: Transform
-    #: sides of square inputs to alternate between in training
+    #: sides in pixels for multi-scale training; every batch has one of them, in random order
     train_sizes: list[int] | None = None
 
     def __init__(
@@ -77,7 +79,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
 
     @abstractmethod
     def read(self, split: str) -> S:
-        """Reads the annotations of "train", "val" or "test".
+        """Returns the split "train", "val" or "test": paths, annotations and class names; images are read later.
 
         Raises:
             DataError: they are missing or invalid.
@@ -119,7 +121,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         return getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", Preprocessing())
 
     def dataset(self, split: str) -> SplitDataset:
-        """Samples of ``split``, indexed with a :class:`.sampling.SampleKey`; those of "train" are augmented."""
+        """Returns the dataset of ``split``, indexed with a :class:`.sampling.SampleKey`; train samples are augmented."""
         transform = self.augmentation if split == "train" else type(self).evaluation_transform
         return SplitDataset(self.splits[split], self.input_preprocessing, transform)
 
@@ -150,7 +152,9 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if len(self.splits[split]) < world:
-            raise DataError(f"{world} processes cannot share the {len(self.splits[split])} images of {split}.")
+            raise DataError(
+                f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer processes."
+            )
         return rank, world
 
     def _loader(self, split: str, **batching: Any) -> ResumableLoader:
@@ -158,33 +162,32 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             self.dataset(split),
             **batching,
             num_workers=self.num_workers,
-            collate_fn=CollateOrFail(type(self).collate),
-            worker_init_fn=start_worker,
+            collate_fn=CollateOrReturnError(type(self).collate),
+            worker_init_fn=set_up_worker,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # its own generator: starting an epoch draws from it, which must not change the network's dropout
+            # the loader draws a number each epoch; from the global generator, it would change the dropout masks
             generator=torch.Generator(),
         )
 
 
-def resolve_class_names(data: Any, num_classes: int | None) -> tuple[str, ...]:
-    """The class names of a task's ``data``, or default names if it has none.
+def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) -> tuple[str, ...]:
+    """Returns the ``names`` of the data's classes, or default names if there is no data.
 
     Raises:
         TaskError: ``num_classes`` is required, or contradicts the data.
     """
-    names = getattr(data, "classes", None)
     if names is None:
         if num_classes is None:
-            raise TaskError("num_classes is required, because the data does not name its classes.")
+            raise TaskError("num_classes is required, because there is no data that names the classes.")
         return default_class_names(num_classes)
     if num_classes not in (None, len(names)):
         raise TaskError(f"num_classes is {num_classes}, but the data has {len(names)} classes: {format_list(names)}.")
-    return tuple(names)
+    return names
 
 
-class CollateOrFail:
-    """Collates samples, or returns the first error among them.
+class CollateOrReturnError:
+    """Collates samples, or returns the first error among them, for the training process to raise.
 
     Args:
         collate: makes a batch of samples.
@@ -199,29 +202,29 @@ class CollateOrFail:
 
 
 class Position(TypedDict):
-    """Progress of a run: ``batches`` of epoch ``epoch`` are done."""
+    """The number of batches that are done in the given epoch."""
 
     epoch: int
     batches: int
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader whose position is part of a checkpoint, and that resumes from there.
+    """A loader that stores its position in checkpoints and continues from it.
 
-    Lightning sets the sampler's epoch before the first batch is drawn.
+    Lightning sets the sampler's epoch before it iterates.
     """
 
     position: Position = Position(epoch=0, batches=0)
     resume_at: Position | None = None
 
-    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — narrower than needed
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — torch declares a narrower return type
         sampler = self.batch_sampler if isinstance(self.batch_sampler, MultiScaleBatches) else self.sampler
         assert isinstance(sampler, ShuffledSampler | ShardSampler | MultiScaleBatches)
         self.position = Position(epoch=sampler.epoch, batches=0)
         if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
             self.position = self.resume_at
         self.resume_at = None
-        # a batch sampler counts batches; the loader has no batch_size then
+        # in batches for a batch sampler, for which batch_size is None; in samples otherwise
         sampler.start = self.position["batches"] * (self.batch_size or 1)
         for batch in super().__iter__():
             if isinstance(batch, DataError):
@@ -236,25 +239,25 @@ class ResumableLoader(DataLoader[Any]):
         self.resume_at = state
 
 
-def start_worker(_: int) -> None:
-    """Keeps a worker to one thread, its memory shared, and signals for the main process to handle."""
+def set_up_worker(_: int) -> None:
+    """Sets up a worker: one OpenCV thread, no copies of shared memory, and no reaction to signals of the whole job."""
     cv2.setNumThreads(0)
-    gc.freeze()  # collecting the parent's objects would copy the shared memory page by page
+    gc.freeze()  # garbage collection writes to inherited objects, which would copy their pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where a SIGTERM to the whole job ends the workers
+    if hasattr(signal, "sigwaitinfo"):  # missing on macOS, where a SIGTERM to the process group ends the workers, too
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=wait_for_parent_signal, daemon=True).start()
 
 
 def wait_for_parent_signal() -> None:
-    """Ends the worker when its parent sends SIGTERM; a SIGTERM to the whole job is for the parent to handle."""
+    """Exits on SIGTERM from the parent; ignores others, e.g. SLURM's, because the parent stops its workers itself."""
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)
 
 
 def log_notes(notes: tuple[str, ...]) -> None:
-    """Prints the first notes about repaired or skipped data, and the number of the others."""
+    """Prints the first notes about repaired or skipped data, and how many more there are."""
     for note in notes[:MAX_NOTES]:
         rank_zero_info(note)
     if len(notes) > MAX_NOTES:
@@ -266,12 +269,12 @@ def find_invalid_images(
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
     read: Callable[[int], object] | None = None,
 ) -> dict[int, str]:
-    """Reads every image and returns, by index, what is wrong with those that cannot be used.
+    """Reads every image and returns the error messages of those that cannot be used, by index.
 
     Args:
-        split: its images are read.
-        progress: wraps the iteration, e.g. with a progress bar; it sees an empty string for every valid image.
-        read: reads what belongs to an index; runs in several threads. None takes ``split.image``.
+        split: split to check.
+        progress: wraps the iterator of error messages, e.g. with tqdm; the message of a valid image is "".
+        read: reads the sample at an index, in several threads. Default: ``split.image``.
     """
     read_one = read or split.image
 
@@ -288,7 +291,7 @@ def find_invalid_images(
 
 
 def drop_invalid_images(split: S) -> tuple[S, tuple[str, ...]]:
-    """Returns the split without images that cannot be used, and one sentence for each of those.
+    """Returns the split without images that cannot be used, and one message per removed image.
 
     Raises:
         DataError: no image is left.

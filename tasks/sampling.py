@@ -19,7 +19,7 @@ class SampleKey(NamedTuple):
     Attributes:
         image: index of the image.
         seed: determines everything random about the sample.
-        size: (height, width) of the network's input; None takes that of the preprocessing.
+        size: (height, width) of the network's input. Default: that of the preprocessing.
     """
 
     image: int

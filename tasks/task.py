@@ -29,34 +29,35 @@ from .schedule import Cosine, Schedule, build_optimizer, scale_learning_rate, wa
 
 
 class Task(LightningModule, ABC):
-    """Trains and evaluates a network. The network is built when a run starts, because its classes come from the data.
+    """Trains and evaluates a network, which is built when a run starts, because its classes come from the data.
 
     Args:
         backbone: turns images into feature maps.
-        head: builds the head from the features and the number of classes.
-        preprocessing: how images become the network's input.
-        optimizer: builds the optimiser from the parameters; norms and biases are not decayed.
-        schedule: learning rate after the warm-up; None takes a cosine to 0.
-        warmup_steps: steps of linear warm-up, e.g. 1000; at most a tenth of the run.
-        num_classes: number of foreground classes. None takes the data's; another number than the data's is an error.
-        feature_maps: names of the backbone's maps that the head takes, e.g. ``[c4, final]``. None takes those that the
-            backbone's paper uses for the task.
+        head: class of the head, or a factory; called with the feature maps' channels and strides, and the classes.
+        preprocessing: resizing and normalisation of images, see :class:`.preprocessing.Preprocessing`.
+        optimizer: builds the optimiser; weight decay does not apply to norms and biases.
+        schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
+        warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
+        num_classes: number of classes, without a background class. Default: that of the data, which it must match.
+        feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
+            those that its paper uses for the task. ``litmobile backbones NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
-            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. None starts from random weights.
-        weights: initial weights of the whole network, trained on any classes: a run's folder, a file, or an exact
-            published name. Give either this or ``backbone_weights``.
+            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. Default: random weights.
+        weights: initial weights of the whole network: a run's folder (its best checkpoint), a file, or an exact
+            published name. Rows of classes that the weights lack stay random. Excludes ``backbone_weights``.
         base_batch_size: batch size that the learning rate was tuned for, e.g. 192. The rate is scaled linearly to the
-            effective batch size (batch × processes × accumulation). None does not scale it.
+            effective batch size (batch × processes × accumulation). Default: not scaled.
         freeze_epochs: epochs for which the backbone is frozen, e.g. 5; "all" trains the head only.
-        unfreeze_interval: epochs between unfreezing one backbone stage and the next, starting with the deepest; 0
-            unfreezes all stages together.
-        ema_decay: decay of the weight EMA, e.g. 0.999. The EMA is what is validated, saved and exported. None trains
-            without one.
-        channels_last: store tensors channels last, which convolutions on CPUs and tensor cores are fastest with.
+        unfreeze_interval: epochs between unfreezing one backbone stage and the next, the deepest first; 0 unfreezes
+            all stages together.
+        ema_decay: decay per step of the moving average (EMA) of the weights, e.g. 0.999. If set, the averaged weights
+            are validated, saved and exported.
+        channels_last: use the channels-last memory format, which is faster on CPUs and tensor cores.
     """
 
+    #: kind of task, e.g. "detection"; heads and data of another kind are refused
     role: ClassVar[str]
-    #: figure by which the best checkpoint is chosen, e.g. "val/AP"
+    #: metric that selects the best checkpoint, e.g. "val/AP"
     monitor: ClassVar[str]
     data_class: ClassVar[type[DataModule[Any]]]
 
@@ -87,8 +88,8 @@ class Task(LightningModule, ABC):
         if base_batch_size is not None:
             check_range("base_batch_size", base_batch_size, ge=1)
         if weights is not None and backbone_weights is not None:
-            raise TaskError("weights include the backbone: give either weights or backbone_weights.")
-        # missing feature maps are better known now than after the data was read
+            raise TaskError("weights already include the backbone: set weights or backbone_weights, not both.")
+        # checked now, to fail before the data is read
         backbone.check_feature_names(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
         self.preprocessing = preprocessing
         self._parts = (backbone, head)
@@ -109,16 +110,17 @@ class Task(LightningModule, ABC):
         return self._callbacks
 
     def configure_model(self) -> None:
-        """Builds the network for the data's classes; Lightning calls this after the data is set up."""
+        """Builds the network with one output per class of the data; Lightning calls this after the data's ``setup``."""
         if hasattr(self, "network"):
             return
-        self.network = self.build_network(resolve_class_names(self._datamodule(), self._num_classes))
-        self.unfreezing.attach(self.network.backbone)
+        names = None if self._datamodule() is None else self.data().classes
+        self.network = self.build_network(resolve_class_names(names, self._num_classes))
+        self.unfreezing.attach(self.network.backbone)  # freezes now what never trains: the optimiser leaves it out
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
 
     def build_network(self, classes: Sequence[str]) -> Network:
-        """The network for ``classes`` with random weights; it takes this task's backbone, so it can be built once."""
+        """Builds the network with random weights, out of the task's own backbone: call it only once."""
         backbone, head = self._parts
         network = Network(backbone, head, classes, self.preprocessing, role=self.role, feature_maps=self._feature_maps)
         if network.head.role not in ("", self.role):
@@ -130,17 +132,17 @@ class Task(LightningModule, ABC):
 
     def _datamodule(self) -> Any:
         try:
-            return getattr(self.trainer, "datamodule", None)  # set by a connector, untyped
+            return getattr(self.trainer, "datamodule", None)  # Lightning sets it at run time, untyped
         except RuntimeError:  # not attached to a trainer
             return None
 
     def data(self) -> Any:
-        """The data module, which is of this task's :attr:`data_class`."""
+        """Returns the data module; raises TaskError if it is not a :attr:`data_class`."""
         data = self._datamodule()
         if not isinstance(data, self.data_class):
             raise TaskError(
-                f"{type(self).__name__} needs data of type {self.data_class.__name__}, not "
-                f"{'nothing' if data is None else type(data).__name__}: choose another --data, or another --model."
+                f"{type(self).__name__} needs data of type {self.data_class.__name__}, but got "
+                f"{'none' if data is None else type(data).__name__}: choose another --data, or another --model."
             )
         return data
 
@@ -157,15 +159,15 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:
             terms = self.losses(batch)
-        except ValueError as error:  # raised by PyTorch's batch norms
+        except ValueError as error:  # PyTorch's batch norm raises it for one value per channel
             if len(batch.indices) > 1 or not has_single_value_norm(self.network, batch.images):
                 raise
             raise TaskError(
-                f"A step on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels gives a batch norm one "
-                "value per channel, which has no variance: take two or more images with --data.batch_size=2."
+                f"Batch norm cannot train on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels, "
+                "which leaves one value per channel: set --data.batch_size=2 or more."
             ) from error
         loss = torch.stack(list(terms.values())).sum()
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue] — Lightning sets it at run time, untyped
             self._log_step(loss, terms)
         return loss
 
@@ -173,11 +175,11 @@ class Task(LightningModule, ABC):
         self.log("train/loss", loss, prog_bar=True, logger=False)
         row: Any = {f"train/{name}": term.item() for name, term in {"loss": loss, **terms}.items()}
         row |= {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"], "epoch": self.current_epoch}
-        for logger in self.loggers:  # self.log writes after the checkpoint of a step, which would lack its row
+        for logger in self.loggers:  # self.log would write this row only after the checkpoint of the step
             logger.log_metrics(row, self.global_step)
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """The named loss terms, whose sum a training step minimises."""
+        """Returns the loss terms by name; their sum is the training loss."""
         return self.network.head.loss(self.network(batch.images), batch.targets)
 
     def configure_optimizers(self) -> Any:
@@ -196,19 +198,17 @@ class Task(LightningModule, ABC):
         scheduler = warmup_schedule(optimizer, self._schedule, steps, epochs, self._warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    # evaluation
-
     @abstractmethod
     def start_evaluation(self, split: str) -> None:
-        """Prepares to evaluate "val" or "test"."""
+        """Resets the evaluator before "val" or "test" is evaluated."""
 
     @abstractmethod
     def evaluate(self, batch: Any) -> Any:
-        """Predicts ``batch``, updates the figures, and returns the predictions for :meth:`draw`."""
+        """Runs the network on ``batch``, updates the evaluator, and returns the predictions for :meth:`draw`."""
 
     @abstractmethod
     def report(self) -> Report:
-        """Result of the last evaluation over all processes, which all have to call this first."""
+        """Returns the result of the last evaluation; the first call gathers it, so all processes have to make it."""
 
     @abstractmethod
     def draw(self, batch: Any, predictions: Any) -> Image:
@@ -240,10 +240,10 @@ class Task(LightningModule, ABC):
     # checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what is needed to build the network without this task."""
+        """Stores the network's configuration, so that it can be built without this task."""
         checkpoint["network"] = self.network.config()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the checkpoint of another network."""
-        self.data()  # if the data is of another kind, the classes are not what is wrong
+        """Raises TaskError if the checkpoint belongs to a different network."""
+        self.data()  # otherwise the error below would blame the classes
         check_same_network(checkpoint, self.network)

@@ -43,7 +43,7 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
     """Data for :class:`ClassificationTask`; a data set of your own implements :meth:`read`.
 
     Args:
-        augmentation: augmentation of training images, e.g. ``ShiftAugmentation`` for images of 32×32 pixels. None takes
+        augmentation: augmentation of training images, e.g. ``ShiftAugmentation`` for images of 32×32 pixels. Default:
             random crops and flips.
         train_sizes: sides of square inputs to alternate between in training, e.g. ``[160, 192, 224]``. Smaller inputs
             get larger batches, so that all steps cost about the same; ``batch_size`` holds at ``preprocessing.size``.

@@ -28,12 +28,12 @@ class FolderClassification(HoldoutClassification):
 
     Args:
         root: folder that contains the splits or the classes, e.g. ``data/pets``.
-        train: training folder in ``root``, e.g. ``images``; "." is ``root`` itself. None takes "train" or "training" if
+        train: training folder in ``root``, e.g. ``images``; "." is ``root`` itself. Default: "train" or "training" if
             one exists, else ".".
-        val: validation folder in ``root``. None takes "val", "valid" or "validation" if one exists, and otherwise
+        val: validation folder in ``root``. Default: "val", "valid" or "validation" if one exists, and otherwise
             ``val_fraction`` of the training images.
-        test: folder for ``litmobile test``. None takes "test" or "testing".
-        classes: folder names in the order of the class indices, e.g. ``[cat, dog]``. None takes all training folders,
+        test: folder for ``litmobile test``. Default: "test" or "testing".
+        classes: folder names in the order of the class indices, e.g. ``[cat, dog]``. Default: all training folders,
             sorted by name.
 
     Raises:

@@ -42,14 +42,14 @@ class ListClassification(HoldoutClassification):
     Args:
         root: folder that contains the lists, e.g. ``data/ships``.
         train: training list in ``root``.
-        val: validation list in ``root``, e.g. ``valid.csv``. None takes ``val.csv`` if it exists, and otherwise
+        val: validation list in ``root``, e.g. ``valid.csv``. Default: ``val.csv`` if it exists, and otherwise
             ``val_fraction`` of the training images.
-        test: list for ``litmobile test``. None takes ``test.csv``.
+        test: list for ``litmobile test``. Default: ``test.csv``.
         image_root: folder in ``root`` that the image names are relative to, e.g. ``images``.
         image_column: name of the column of image files, e.g. ``filename``.
         label_column: name of the column of labels, e.g. ``class``.
         classes: class names in the order of the class indices, e.g. ``[boat, ship]``. The lists contain these names, or
-            indices from 0. None takes all training labels, sorted, as numbers if all are integers.
+            indices from 0. Default: all training labels, sorted, as numbers if all are integers.
 
     Raises:
         DataError: in ``setup``, if a list or an image is missing, or a line is wrong.

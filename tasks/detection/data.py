@@ -60,7 +60,7 @@ class DetectionDataModule(DataModule[DetectionSplit]):
     """Data for :class:`DetectionTask`. A subclass for your own data set implements :meth:`read`.
 
     Args:
-        augmentation: augmentation of training images; None takes ``SSDAugmentation()``, crop and flip.
+        augmentation: augmentation of training images. Default: ``SSDAugmentation()``, crop and flip.
     """
 
     role = "detection"
@@ -122,7 +122,7 @@ class VocDetection(DetectionDataModule):
         train: name of the split to train on, e.g. trainval.
         val: name of the split to validate on.
         test: name of the split that ``litmobile test`` evaluates, if there is one.
-        classes: class names in the order of their indices, e.g. [cat, dog]; None takes all that occur, sorted.
+        classes: class names in the order of their indices, e.g. [cat, dog]. Default: all that occur, sorted.
         difficult: whether to train on objects that are marked difficult; the evaluation ignores them either way.
 
     Raises:

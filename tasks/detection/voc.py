@@ -30,7 +30,7 @@ def read_voc(
     Args:
         root: the folder, e.g. VOCdevkit/VOC2012.
         split: name of the list, e.g. "train".
-        classes: class names in the order of their indices. None takes all names in ``root/Annotations``, sorted, so
+        classes: class names in the order of their indices. Default: all names in ``root/Annotations``, sorted, so
             that every split has the same classes.
         on_invalid: "raise" stops at an invalid XML file or a missing image; "skip" leaves images with an invalid XML
             file out and notes them.

@@ -46,7 +46,7 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
 
     Args:
         batch_size: images per step and process, e.g. 16.
-        augmentation: augmentation of training images; None takes ScaleCropAugmentation: random crops at
+        augmentation: augmentation of training images. Default: ScaleCropAugmentation: random crops at
             half to twice the size, and flips.
     """
 

@@ -56,18 +56,18 @@ class FolderSegmentation(SegmentationDataModule):
         masks: folder of a split's masks in ``root``, e.g. "{split}/masks".
         image_suffix: suffix of image names, e.g. "_leftImg8bit" for aachen_000_leftImg8bit.png.
         mask_suffix: suffix of mask names, e.g. "_mask" for a_mask.png.
-        train: split to train on; None takes "train" or "training" if one exists. Otherwise it takes the images in the
+        train: split to train on. Default: "train" or "training" if one exists. Otherwise it takes the images in the
             folder itself and in sub-folders that are not named as splits are.
-        val: split to validate on; None takes "val", "valid" or "validation" if one exists. Otherwise it sets training
+        val: split to validate on. Default: "val", "valid" or "validation" if one exists. Otherwise it sets training
             images aside.
-        test: split that ``litmobile test`` evaluates; None takes "test" or "testing".
+        test: split that ``litmobile test`` evaluates. Default: "test" or "testing".
         val_fraction: fraction of the training images to set aside if there is no validation split, e.g. 0.1.
         split_seed: seed that decides which images are set aside; change it for another choice.
         classes: class names, e.g. [road, sky]. None reads ``root/classes.txt``, one name per line. Without that file,
             the classes are counted in all training masks.
-        values: mask value of each class, in the order of the classes, e.g. [0, 255]. None takes 0, 1, … without the
+        values: mask value of each class, in the order of the classes, e.g. [0, 255]. Default: 0, 1, … without the
             ignored values.
-        ignored: mask values of ignored pixels, e.g. [0, 255]; None takes 255 unless it is one of ``values``.
+        ignored: mask values of ignored pixels, e.g. [0, 255]. Default: 255 unless it is one of ``values``.
         colours: colour of each class if masks are coloured, e.g. [[128, 64, 128], [70, 130, 180]]; replaces
             ``values``.
         ignored_colours: colours of ignored pixels, e.g. [[0, 0, 0]].

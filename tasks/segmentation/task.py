@@ -38,9 +38,9 @@ class SegmentationTask(Task):
         head: segmentation head, LRASPP or RASPP.
         preprocessing: how images become the network's input, e.g. their size.
         optimizer: optimiser, e.g. torch.optim.AdamW; norms and biases get no weight decay.
-        schedule: learning rate after the warm-up; None takes polynomial decay with power 0.9.
+        schedule: learning rate after the warm-up. Default: polynomial decay with power 0.9.
         warmup_steps: steps of linear warm-up, e.g. 500; at most a tenth of the run.
-        loss: training loss, e.g. PixelLoss; None takes the head's cross-entropy.
+        loss: training loss, e.g. PixelLoss. Default: the head's cross-entropy.
         inference: how evaluations compute scores, e.g. with sliding windows, several scales or mirrored images.
     """
 

@@ -58,7 +58,7 @@ class ScaleCropAugmentation(Augmentation):
     mean colour and is ignored.
 
     Args:
-        crop: (height, width) of the crop in pixels, e.g. [769, 769]; None takes the size of the network's input.
+        crop: (height, width) of the crop in pixels, e.g. [769, 769]. Default: the size of the network's input.
         scale: smallest and largest scale factor, e.g. [0.5, 2.0].
         cat_max_ratio: largest share of the labelled pixels of a crop that one class may have; otherwise another crop
             is drawn, up to ten times. mmsegmentation uses 0.75; 1 accepts every crop.

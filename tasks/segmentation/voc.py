@@ -31,7 +31,7 @@ class VocSegmentation(SegmentationDataModule):
         train: list to train on, e.g. "trainaug" if the masks of SBD are in SegmentationClass.
         val: list to validate on.
         test: list that ``litmobile test`` evaluates, e.g. "val".
-        classes: class names in the order of their mask values; None takes the background and VOC's twenty classes.
+        classes: class names in the order of their mask values. Default: the background and VOC's twenty classes.
 
     Raises:
         DataError: in ``setup``, if files are missing or masks hold other values.

@@ -167,7 +167,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
     data.setup("fit")
     data.trainer = Fake()  # type: ignore[assignment]
     data.preprocessing = Preprocessing()
-    with pytest.raises(DataError, match="11 processes cannot share the 10 images of train"):
+    with pytest.raises(DataError, match="train has only 10 images for 11 processes"):
         data.train_dataloader()
 
 

@@ -24,7 +24,7 @@ from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
-from ...tasks.data import CollateOrFail
+from ...tasks.data import CollateOrReturnError
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
 from ...tasks.split import SplitDataset
@@ -64,11 +64,11 @@ def reading_ours(setting: Setting) -> Step:
     keep_freed_memory()
     split = read_folders(Path(make_image_folder().name), ("even", "odd"), require_all=True)
     dataset, seeds = SplitDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
-    collate_or_fail = CollateOrFail(collate)
+    collate_or_return_error = CollateOrReturnError(collate)
 
     def read() -> object:
         keys = [SampleKey(seed % len(split), seed) for seed in itertools.islice(seeds, setting.batch)]
-        return collate_or_fail([dataset[key] for key in keys])
+        return collate_or_return_error([dataset[key] for key in keys])
 
     return read
 

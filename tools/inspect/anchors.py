@@ -27,7 +27,7 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
     """How well anchors fit the objects that training sees without augmentation, or why nothing can be measured.
 
     Args:
-        task: its network's anchors are measured; None takes the published SSDLite.
+        task: its network's anchors are measured. Default: the published SSDLite.
         name: of the split.
         split: its objects are measured.
         preprocessing: how images become the input.

@@ -96,7 +96,7 @@ def inspect_data(
     Args:
         data: the data set.
         task: whose network will be trained; None if no model is given.
-        size: (height, width) of the input in pixels if no model is given; None takes the task's usual size.
+        size: (height, width) of the input in pixels if no model is given. Default: the task's usual size.
         read_images: whether to read all images, which finds invalid ones.
 
     Raises:

@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
     Attributes:
         header: first line.
-        path: keys of the value in a row, joined by dots, e.g. "width.50"; None takes the header, "" no value.
+        path: keys of the value in a row, joined by dots, e.g. "width.50". Default: the header, "" no value.
         spec: format of the value, e.g. ".1f", or ".1%" for a fraction.
     """
 

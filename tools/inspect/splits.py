@@ -150,7 +150,7 @@ def visit_images(name: str, split: Split, visit: Callable[[int], object] | None 
     Args:
         name: of the split, for the progress bar.
         split: whose images are read.
-        visit: called with the index of each image, from several threads; None takes ``split.image``.
+        visit: called with the index of each image, from several threads. Default: ``split.image``.
 
     Returns:
         One sentence for each invalid image.

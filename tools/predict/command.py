@@ -43,8 +43,8 @@ def predict(
     Args:
         run: a run's folder or a checkpoint file.
         paths: images, videos and folders of them.
-        out: folder for the results; None takes ``run/predictions``.
-        min_score: see :class:`.results.PredictionJob`; None takes 0.3.
+        out: folder for the results. Default: ``run/predictions``.
+        min_score: see :class:`.results.PredictionJob`. Default: 0.3.
         annotations: see there; for detectors only.
         label_ids: see there; for segmentation networks only.
         inference: windows, scales and flips, for segmentation networks only; None shows the network whole images.
