@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
+from ...backbones.contract import IMAGENET
 from ...heads import Classifier
 from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
@@ -33,8 +34,7 @@ from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 
 SIZE = 224
 CLASSES = 1000
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", MEAN, STD)
+PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", *IMAGENET)
 NUM_FILES = 96
 FILE_SIZE = (375, 500)  # height and width of the images in the files
 
@@ -78,7 +78,7 @@ def reading_torchvision(setting: Setting) -> Step:
     from torchvision.transforms import v2
 
     transforms = [v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip(0.5), v2.PILToTensor()]
-    transforms += [v2.ToDtype(torch.float, scale=True), v2.Normalize(MEAN, STD), v2.ToPureTensor()]
+    transforms += [v2.ToDtype(torch.float, scale=True), v2.Normalize(*IMAGENET), v2.ToPureTensor()]
     dataset = torchvision.datasets.ImageFolder(make_image_folder().name, v2.Compose(transforms))
     indices = itertools.count()
     return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(indices, setting.batch)])
