@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -93,7 +92,7 @@ def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
     return images, torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
 
 
-def loop_ours(make: Callable[[], Backbone], options: Mapping[str, Any], setting: Setting) -> Step:
+def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
     """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
     task.network = network = task.build_network([str(k) for k in range(CLASSES)]).train()
@@ -128,16 +127,17 @@ def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
     return step_and_measure
 
 
+def loop_sides(
+    make: Callable[[], Backbone], options: dict[str, float], peer: Callable[[], nn.Module]
+) -> tuple[Side, Side]:
+    """Returns both sides of a training step; ``options`` are those of our classifier."""
+    return partial(loop_ours, make, options), partial(loop_torchvision, peer)
+
+
 MODELS = torchvision.models
-LOOPS = {
-    "mobilenet_v2-loop": (MobileNetV2, {}, MODELS.mobilenet_v2),
-    "mobilenet_v3_large-loop": (MobileNetV3, {"hidden_dim": 1280}, MODELS.mobilenet_v3_large),
-    "shufflenet_v2-loop": (ShuffleNetV2, {"dropout": 0.0}, MODELS.shufflenet_v2_x1_0),
-}
 CLASSIFICATION: dict[str, tuple[Side, Side]] = {
     "reading": (reading_ours, reading_torchvision),
-    **{
-        name: (partial(loop_ours, make, options), partial(loop_torchvision, peer))
-        for name, (make, options, peer) in LOOPS.items()
-    },
+    "mobilenet_v2-loop": loop_sides(MobileNetV2, {}, MODELS.mobilenet_v2),
+    "mobilenet_v3_large-loop": loop_sides(MobileNetV3, {"hidden_dim": 1280}, MODELS.mobilenet_v3_large),
+    "shufflenet_v2-loop": loop_sides(ShuffleNetV2, {"dropout": 0.0}, MODELS.shufflenet_v2_x1_0),
 }
