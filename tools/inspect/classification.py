@@ -71,11 +71,10 @@ def measure_split(split: ClassificationSplit, images: ImageReading | None, prepr
     """The class balance of a split, and the sizes of its images if they were read."""
     counts = dict(zip(split.classes, split.counts().tolist(), strict=True))
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    classes = [{"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()]
     facts: Facts = {
         "images": len(split),
-        "classes": [
-            {"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()
-        ],
+        "classes": classes,
         "smallest_class": smallest,
         "largest_class": largest,
         "imbalance_ratio": counts[largest] / counts[smallest] if counts[smallest] else None,
