@@ -38,9 +38,8 @@ class InspectCLI(BaseCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
         parser.add_argument("--ckpt_path", type=str | None, help="ignored")
-        parser.add_argument(
-            "--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="input size without a model, e.g. 320 320"
-        )
+        size_help = "input size in pixels if no model is given, e.g. 320 320"
+        parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=size_help)
         parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
             "--no-images",
