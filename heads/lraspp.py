@@ -32,13 +32,13 @@ class PoolingWindow(NamedTuple):
 
     @classmethod
     def for_stride(cls, stride: int) -> Self:
-        """Returns the window at ``stride`` that covers as many pixels as the paper's 49×49 with strides 16×20 at stride 16."""
+        """Returns the window that covers as many pixels at ``stride`` as the paper's, 49×49 in steps of 16×20, at 16."""
         # 49 positions at stride 16 reach over 48·16 + 1 pixels
         return cls(math.ceil(769 / stride), max(1, 16 * 16 // stride), max(1, 20 * 16 // stride))
 
 
 class LRASPP(PixelHead):
-    """Adds the class logits of a fine map and of a coarse one, which is multiplied by a gate made of its pooled version.
+    """Adds the class logits of a fine map and of a coarse map, which is multiplied by a gate.
 
     A 1×1 convolution and bilinear upsampling commute. Upsampling the logits instead of the channels gives the same
     result with less computation; for 21 classes and 128 channels, upsampling costs a sixth.
@@ -77,7 +77,7 @@ class LRASPP(PixelHead):
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] > strides[1]:
             raise UserError(
-                f"LRASPP needs two maps, the finer first, but got {', '.join(features)} at strides {strides}: set feature_maps."
+                f"LRASPP needs two maps, the finer first, but got {', '.join(features)} at strides {strides}."
             )
         (self.fine_name, fine), (self.coarse_name, coarse) = features.items()
         self.window = PoolingWindow.for_stride(coarse.stride) if pool == "large" else None

@@ -121,7 +121,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         return getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", Preprocessing())
 
     def dataset(self, split: str) -> SplitDataset:
-        """Returns the dataset of ``split``, indexed with a :class:`.sampling.SampleKey`; train samples are augmented."""
+        """Returns the dataset of ``split``, indexed with :class:`.sampling.SampleKey`; train samples are augmented."""
         transform = self.augmentation if split == "train" else type(self).evaluation_transform
         return SplitDataset(self.splits[split], self.input_preprocessing, transform)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +33,7 @@ CONVOLUTION_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One call that multiplies: a convolution, a linear layer, attention, or a product of tensors.
 
     Attributes:
@@ -58,8 +56,7 @@ class Operation:
     memory_access: int
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(NamedTuple):
     """A tensor that a network holds while it runs.
 
     Attributes:
@@ -78,8 +75,7 @@ class Activation:
         return self.channels * math.prod(self.resolution)
 
 
-@dataclass(frozen=True)
-class Complexity:
+class Complexity(NamedTuple):
     """The result of :func:`count`.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, TypeGuard
 
 import torch
@@ -130,7 +129,7 @@ def network_facts(
         "nearest_weights": "" if weights else backbone.nearest_weights().removesuffix("; "),
         "memory_access": counted.memory_access,  # elements that are read and written
         "other_parameters": counted.other_parameters,  # outside "layers", i.e. those of norms
-        "layers": [asdict(operation) for operation in counted.operations],
+        "layers": [operation._asdict() for operation in counted.operations],
         "activations": activation_facts(counted),
     }
 

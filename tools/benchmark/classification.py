@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
+from ...backbones.contract import IMAGENET
 from ...heads import Classifier
 from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
@@ -33,8 +33,7 @@ from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 
 SIZE = 224
 CLASSES = 1000
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", MEAN, STD)
+PREPROCESSING = Preprocessing((SIZE, SIZE), "crop", *IMAGENET)
 NUM_FILES = 96
 FILE_SIZE = (375, 500)  # height and width of the images in the files
 
@@ -78,7 +77,7 @@ def reading_torchvision(setting: Setting) -> Step:
     from torchvision.transforms import v2
 
     transforms = [v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip(0.5), v2.PILToTensor()]
-    transforms += [v2.ToDtype(torch.float, scale=True), v2.Normalize(MEAN, STD), v2.ToPureTensor()]
+    transforms += [v2.ToDtype(torch.float, scale=True), v2.Normalize(*IMAGENET), v2.ToPureTensor()]
     dataset = torchvision.datasets.ImageFolder(make_image_folder().name, v2.Compose(transforms))
     indices = itertools.count()
     return lambda: default_collate([dataset[k % len(dataset)] for k in itertools.islice(indices, setting.batch)])
@@ -93,7 +92,7 @@ def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
     return images, torch.randint(CLASSES, (setting.batch,), generator=generator).to(setting.device)
 
 
-def loop_ours(make: Callable[[], Backbone], options: Mapping[str, Any], setting: Setting) -> Step:
+def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
     """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
     task.network = network = task.build_network([str(k) for k in range(CLASSES)]).train()
@@ -128,16 +127,17 @@ def loop_torchvision(make: Callable[[], nn.Module], setting: Setting) -> Step:
     return step_and_measure
 
 
+def loop_sides(
+    make: Callable[[], Backbone], options: dict[str, float], peer: Callable[[], nn.Module]
+) -> tuple[Side, Side]:
+    """Returns both sides of a training step; ``options`` are those of our classifier."""
+    return partial(loop_ours, make, options), partial(loop_torchvision, peer)
+
+
 MODELS = torchvision.models
-LOOPS = {
-    "mobilenet_v2-loop": (MobileNetV2, {}, MODELS.mobilenet_v2),
-    "mobilenet_v3_large-loop": (MobileNetV3, {"hidden_dim": 1280}, MODELS.mobilenet_v3_large),
-    "shufflenet_v2-loop": (ShuffleNetV2, {"dropout": 0.0}, MODELS.shufflenet_v2_x1_0),
-}
 CLASSIFICATION: dict[str, tuple[Side, Side]] = {
     "reading": (reading_ours, reading_torchvision),
-    **{
-        name: (partial(loop_ours, make, options), partial(loop_torchvision, peer))
-        for name, (make, options, peer) in LOOPS.items()
-    },
+    "mobilenet_v2-loop": loop_sides(MobileNetV2, {}, MODELS.mobilenet_v2),
+    "mobilenet_v3_large-loop": loop_sides(MobileNetV3, {"hidden_dim": 1280}, MODELS.mobilenet_v3_large),
+    "shufflenet_v2-loop": loop_sides(ShuffleNetV2, {"dropout": 0.0}, MODELS.shufflenet_v2_x1_0),
 }

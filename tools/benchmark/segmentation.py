@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...backbones import MobileNetV3
+from ...backbones.contract import IMAGENET
 from ...heads import LRASPP
 from ...heads.predictions import IGNORED
 from ...tasks.network import Network
@@ -17,7 +18,6 @@ from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 # training step: as for CamVid
 STEP_CLASSES = 11
 STEP_SIZE = (360, 480)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # confusion matrix: as for Cityscapes
 CLASSES = 19
 SIZE = (1024, 2048)
@@ -38,7 +38,7 @@ def lraspp_ours(setting: Setting) -> Step:
         MobileNetV3(output_stride=16),
         LRASPP,
         [str(k) for k in range(STEP_CLASSES)],
-        Preprocessing(STEP_SIZE, mean=MEAN, std=STD),
+        Preprocessing(STEP_SIZE, mean=IMAGENET.mean, std=IMAGENET.std),
         feature_maps=["c3_first", "final"],  # the maps that torchvision's head takes
     ).train()
     prepare(network, setting)
@@ -53,7 +53,7 @@ def lraspp_torchvision(setting: Setting) -> Step:
     network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=STEP_CLASSES).train()
     network.to(setting.device)
     images, labels = make_batch(setting)
-    mean, std = (torch.tensor(x, device=setting.device).view(3, 1, 1) for x in (MEAN, STD))
+    mean, std = (torch.tensor(x, device=setting.device).view(3, 1, 1) for x in IMAGENET)
     floats = ((images / 255 - mean) / std).contiguous()
     targets = labels.long()
     return make_step(network, setting, lambda: F.cross_entropy(network(floats)["out"], targets, ignore_index=IGNORED))

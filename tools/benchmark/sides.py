@@ -149,27 +149,20 @@ def backbone_side(make: Callable[[], nn.Module], training: bool, setting: Settin
     return forward
 
 
-class Pair(NamedTuple):
-    """Builders of one network: ours, and the peer's if it has this network."""
-
-    ours: Callable[[], nn.Module]
-    theirs: Callable[[], nn.Module] | None
-
-
 MODELS = torchvision.models
-BACKBONES: dict[str, Pair] = {
-    "mobilenet_v1": Pair(
-        lambda: WithClassifier(backbones.MobileNetV1(activation="relu6")), lambda: timm.create_model("mobilenetv1_100")
+#: builders of each network: ours, and the peer's if it has this network
+BACKBONES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module] | None]] = {
+    "mobilenet_v1": (
+        lambda: WithClassifier(backbones.MobileNetV1(activation="relu6")),
+        lambda: timm.create_model("mobilenetv1_100"),
     ),
-    "mobilenet_v2": Pair(lambda: WithClassifier(backbones.MobileNetV2()), MODELS.mobilenet_v2),
-    "mobilenet_v3_large": Pair(lambda: WithClassifier(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
-    "mobilenet_v3_small": Pair(
-        lambda: WithClassifier(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small
-    ),
-    "shufflenet_v2": Pair(lambda: WithClassifier(backbones.ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
-    "mobilevit_xs": Pair(lambda: WithClassifier(backbones.MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
-    "shufflenet_v1": Pair(lambda: WithClassifier(backbones.ShuffleNetV1()), None),
-    "effnet_extended": Pair(lambda: WithClassifier(backbones.EffNet(extended=True)), None),
+    "mobilenet_v2": (lambda: WithClassifier(backbones.MobileNetV2()), MODELS.mobilenet_v2),
+    "mobilenet_v3_large": (lambda: WithClassifier(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
+    "mobilenet_v3_small": (lambda: WithClassifier(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small),
+    "shufflenet_v2": (lambda: WithClassifier(backbones.ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
+    "mobilevit_xs": (lambda: WithClassifier(backbones.MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
+    "shufflenet_v1": (lambda: WithClassifier(backbones.ShuffleNetV1()), None),
+    "effnet_extended": (lambda: WithClassifier(backbones.EffNet(extended=True)), None),
 }
 DETECTION: dict[str, Sides] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
 BACKBONE_SIDES: dict[str, Sides] = {

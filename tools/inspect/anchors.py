@@ -55,11 +55,7 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
             means = {key: x[chosen].double().mean().item() if chosen.any() else None for key, x in values.items()}
             rows.append({"name": label, "objects": int(chosen.sum()), **means})
         return {
-            "options": {
-                "anchor_scales": list(options.anchor_scales),
-                "aspect_ratios": list(options.aspect_ratios),
-                "layout": options.layout,
-            },
+            "options": {key: x if isinstance(x, str) else list(x) for key, x in options._asdict().items()},
             "anchors": len(anchors),
             "overall": rows[0],
             "classes": rows[1:],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -48,9 +49,9 @@ def inspect_classification(
     invalid = {name: found.faults for name, found in images.items()} if read_images else None
     duplicates = find_duplicates({name: found.keys for name, found in images.items()}) if read_images else None
     texts = [] if duplicates is None else [format_duplicates(duplicates, "class")]
-    return reading.inspection(
-        splits, format_split, invalid, {"duplicates": duplicates}, texts, overview=[format_classes(splits)]
-    )
+    format_split = partial(figures.format_facts, classes="")  # all splits have one table of classes together
+    overview = [format_classes(splits)]
+    return reading.inspection(splits, format_split, invalid, {"duplicates": duplicates}, texts, overview)
 
 
 def measure_images(name: str, split: ClassificationSplit) -> ImageReading:
@@ -70,11 +71,10 @@ def measure_split(split: ClassificationSplit, images: ImageReading | None, prepr
     """The class balance of a split, and the sizes of its images if they were read."""
     counts = dict(zip(split.classes, split.counts().tolist(), strict=True))
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    classes = [{"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()]
     facts: Facts = {
         "images": len(split),
-        "classes": [
-            {"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()
-        ],
+        "classes": classes,
         "smallest_class": smallest,
         "largest_class": largest,
         "imbalance_ratio": counts[largest] / counts[smallest] if counts[smallest] else None,
@@ -91,11 +91,6 @@ def measure_split(split: ClassificationSplit, images: ImageReading | None, prepr
         "images_enlarged_to_fill_input": enlarged,  # have fewer rows or columns than the input gives them
         "enlarged_share": figures.fraction(enlarged, len(valid)),
     }
-
-
-def format_split(facts: Facts) -> str:
-    """All facts but the classes, which :func:`format_classes` prints for all splits together."""
-    return figures.format_facts(facts, classes="")
 
 
 def format_classes(splits: Mapping[str, Facts]) -> str:

@@ -38,13 +38,8 @@ class InspectCLI(BaseCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
         parser.add_argument("--ckpt_path", type=str | None, help="ignored")
-        parser.add_argument(
-            "--size",
-            type=int,
-            nargs=2,
-            metavar=("HEIGHT", "WIDTH"),
-            help="input size in pixels if no model is given, e.g. 320 320",
-        )
+        size_help = "input size in pixels if no model is given, e.g. 320 320"
+        parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=size_help)
         parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
             "--no-images",
@@ -64,7 +59,9 @@ def inspect(words: Sequence[str]) -> None:
     """Runs ``litmobile inspect WORDS``.
 
     Raises:
-        UserError: options contradict each other, no split can be read, or training would stop because of its data.
+        TaskError: the data belong to no task that can be inspected, or ``--size`` contradicts the model.
+        DataError: no split can be read, or training would stop because of its data.
+        UserError: ``--json`` names a folder, or the preprocessing crops images and the task needs whole ones.
     """
     silence_libraries()
     run, configs, flags = split_options("inspect", words)
@@ -77,35 +74,16 @@ def inspect(words: Sequence[str]) -> None:
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
         raise UserError(f"--json must name a file, but {target} is a folder.")
-    inspection = inspect_data(data, task, options.size, read_images=not options.no_images)
-    print(inspection.text)
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
-    issues = inspection.blocking_issues
-    if issues:
-        count = f" for {len(issues)} reasons, the first being" if len(issues) > 1 else ""
-        raise DataError(f"Training would stop{count}: {issues[0]}")
-
-
-def inspect_data(
-    data: LightningDataModule, task: Task | None, size: Sequence[int] | None, read_images: bool
-) -> Inspection:
-    """Inspects ``data`` with the inspector of its task.
-
-    Args:
-        data: the data set.
-        task: whose network will be trained; None if no model is given.
-        size: (height, width) of the input in pixels if no model is given. Default: the task's usual size.
-        read_images: whether to read all images, which finds invalid ones.
-
-    Raises:
-        TaskError: ``data`` belongs to no task that can be inspected, or ``size`` contradicts ``task``.
-        UserError: its preprocessing crops images and the task needs whole ones.
-        DataError: no split can be read.
-    """
     tools = TASK_TOOLS.get(getattr(data, "role", ""))
     if tools is None:
         roles = ", ".join(TASK_TOOLS)
         raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for none of them.")
-    return import_tool(tools.inspector)(data, task, size, read_images)
+    inspection: Inspection = import_tool(tools.inspector)(data, task, options.size, not options.no_images)
+    print(inspection.text)
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
+    issues = inspection.facts["blocking_issues"]
+    if issues:
+        count = f" for {len(issues)} reasons, the first being" if len(issues) > 1 else ""
+        raise DataError(f"Training would stop{count}: {issues[0]}")

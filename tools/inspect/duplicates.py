@@ -81,11 +81,11 @@ def count_duplicates(groups: Sequence[Group], split: str) -> Facts:
 def format_duplicates(found: Facts, label: Literal["class", "mask"]) -> str:
     """All of what :func:`find_duplicates` found; classes are printed, digests of masks are not."""
 
-    def format_count(row: Facts) -> str:
+    def format_count(text: str, row: Facts) -> str:
+        if not row["images"]:
+            return f"{text}: none"
         share = f" ({100 * row['share']:.1f} %)" if "share" in row else ""
-        return (
-            f"{row['images']}{share}, {row['relabelled']} of them with a different {label}" if row["images"] else "none"
-        )
+        return f"{text}: {row['images']}{share}, {row['relabelled']} of them with a different {label}"
 
     def format_group(group: Group) -> str:
         shown = [f"{image['split']} {image['name']}" for image in group[:MAX_COPIES]]
@@ -96,12 +96,7 @@ def format_duplicates(found: Facts, label: Literal["class", "mask"]) -> str:
         different = label == "mask" and len({image["label"] for image in group}) > 1
         return " = ".join(shown) + (", with different masks" if different else "")
 
-    lines = [
-        f"images of {row['split']} that are also in {row['earlier']}: {format_count(row)}" for row in found["leaks"]
-    ]
-    lines += [
-        f"images that {row['split']} contains twice or more: {format_count(row)}" for row in found["within_splits"]
-    ]
-    return "\n".join(
-        [*lines, format_list("groups of images with equal pixels", list(map(format_group, found["groups"])))]
-    )
+    lines = [format_count(f"images of {row['split']} that are also in {row['earlier']}", row) for row in found["leaks"]]
+    lines += [format_count(f"images that {row['split']} contains twice or more", row) for row in found["within_splits"]]
+    lines.append(format_list("groups of images with equal pixels", [format_group(group) for group in found["groups"]]))
+    return "\n".join(lines)

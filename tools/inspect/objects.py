@@ -62,13 +62,7 @@ def find_duplicate_objects(split: DetectionSplit) -> list[Facts]:
             overlap = box_iou(boxes.astype(np.float64), boxes)
         pairs = np.triu((overlap >= DUPLICATE_IOU) & (labels[:, None] == labels), k=1)
         for one, other in np.argwhere(pairs).tolist():
-            found.append(
-                {
-                    "image": str(split.names[image]),
-                    "name": split.classes[labels[one]],
-                    "box": boxes[one].tolist(),
-                    "other": boxes[other].tolist(),
-                    "iou": float(overlap[one, other]),
-                }
-            )
+            labelled = {"image": str(split.names[image]), "name": split.classes[labels[one]]}
+            pair = {"box": boxes[one].tolist(), "other": boxes[other].tolist(), "iou": float(overlap[one, other])}
+            found.append(labelled | pair)
     return found

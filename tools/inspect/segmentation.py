@@ -77,15 +77,11 @@ def inspect_segmentation(
     weights = class_weights(masks["train"].pixels[:, :-1]) if "train" in masks else {}
     duplicates = find_duplicates({name: found.keys for name, found in masks.items()}) if read_images else None
     texts = ["Images were not read."] if duplicates is None else [format_duplicates(duplicates, "mask")]
-    return reading.inspection(
-        splits,
-        format_split,
-        invalid,
-        {"duplicates": duplicates, "class_weights": weights or None},
-        [*texts, format_weights(weights)] if weights else texts,
-        overview=[format_shares(splits, weights)],
-        issues=[unlabelled_message(reading.splits[name]) for name in unlabelled],
-    )
+    if weights:
+        texts.append(format_weights(weights))
+    facts = {"duplicates": duplicates, "class_weights": weights or None}
+    issues = [unlabelled_message(reading.splits[name]) for name in unlabelled]
+    return reading.inspection(splits, format_split, invalid, facts, texts, [format_shares(splits, weights)], issues)
 
 
 def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing, with_images: bool) -> MaskReading:

@@ -30,11 +30,6 @@ class Inspection(NamedTuple):
     facts: Facts
     text: str
 
-    @property
-    def blocking_issues(self) -> list[str]:
-        """Reasons why training with the same options would stop, one sentence each."""
-        return self.facts["blocking_issues"]
-
 
 class DataReading(Generic[S]):
     """Reads all splits as training does; where training would refuse one, reads it without invalid records.
@@ -134,13 +129,8 @@ class DataReading(Generic[S]):
             paragraphs.append("Images were not read.")
         else:
             paragraphs += [format_list(f"invalid in {name}", faults) for name, faults in invalid_images.items()]
-        common = {
-            "input": asdict(self.preprocessing),
-            "splits": splits,
-            "not_read": self.not_read,
-            "blocking_issues": issues,
-            "invalid_images": invalid_images,
-        }
+        common = {"input": asdict(self.preprocessing), "splits": splits, "not_read": self.not_read}
+        common |= {"blocking_issues": issues, "invalid_images": invalid_images}
         return Inspection({**common, **facts}, "\n\n".join([*paragraphs, *texts]))
 
 

@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TextIO
 
 import numpy as np
 import PIL.Image
@@ -99,8 +99,7 @@ class ResultWriter(ABC):
     def draw(self, image: Image, prediction: Any) -> Image:
         """Draws the prediction on ``image`` ``[H, W, 3]``; images of one size give drawings of one size."""
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 — a writer without open files has nothing to complete
         """Completes the files, also after an interruption."""
 
 
@@ -137,11 +136,10 @@ class DetectionWriter(ResultWriter):
         if timestamp is not None:
             keys = {**keys, "frame": timestamp.frame, "timestamp": timestamp.seconds}
         boxes = torch.cat((prediction.boxes[:, :2], prediction.boxes[:, 2:] - prediction.boxes[:, :2]), dim=1)
+        columns = (x.tolist() for x in (boxes, prediction.scores, prediction.labels))
         rows = [
             json.dumps({**keys, "category_id": self.category_ids[label], "bbox": box, "score": score})
-            for box, score, label in zip(
-                boxes.tolist(), prediction.scores.tolist(), prediction.labels.tolist(), strict=True
-            )
+            for box, score, label in zip(*columns, strict=True)
         ]
         if rows:
             self._file.write(self._separator + ",\n".join(rows))  # in one call: an interruption leaves complete rows
@@ -216,8 +214,7 @@ class ClassificationWriter(ResultWriter):
     def open(self) -> None:
         self.number = min(MAX_CLASSES, len(self.job.classes))
         path = self.job.folder / "predictions.csv"
-        # line buffering writes every row at once; a file name that is not valid text keeps its bytes
-        self._file = path.open("w", buffering=1, encoding="utf-8", errors="surrogateescape", newline="")
+        self._file = open_text(path, buffering=1)  # line buffering writes every row at once
         self._rows = csv.writer(self._file, lineterminator="\n")
         columns = [f"{what}_{rank}" for rank in range(1, self.number + 1) for what in ("class", "score")]
         self._rows.writerow(["file_name", "frame", "seconds", *columns])
@@ -264,9 +261,7 @@ class SegmentationWriter(ResultWriter):
 
     def open(self) -> None:
         values = self.values.tolist()
-        with (self.job.folder / "classes.csv").open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
+        with open_text(self.job.folder / "classes.csv") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["value", "name", "red", "green", "blue"])
             for value, name, colour in zip(values, self.job.classes, self.colours, strict=True):
@@ -274,8 +269,8 @@ class SegmentationWriter(ResultWriter):
         names = self.job.folder / "classes.txt"
         names.unlink(missing_ok=True)
         if values == list(range(len(self.job.classes))):
-            text = "".join(f"{name}\n" for name in self.job.classes)
-            names.write_text(text, encoding="utf-8", errors="surrogateescape")
+            with open_text(names) as file:
+                file.writelines(f"{name}\n" for name in self.job.classes)
         for path in self.paths.values():
             for label_map in path.glob("[0-9]" * FRAME_DIGITS + ".png"):
                 label_map.unlink()
@@ -296,8 +291,10 @@ class SegmentationWriter(ResultWriter):
         labels = prediction.labels.cpu().numpy().astype(np.uint8)
         return draw_label_map(image, labels, self.job.classes, self.colours)
 
-    def close(self) -> None:
-        """Does nothing, because no file is open."""
+
+def open_text(path: Path, buffering: int = -1) -> TextIO:
+    """Opens a text file for writing; a file name that is not valid text keeps its bytes."""
+    return path.open("w", buffering, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[int]:
