@@ -139,10 +139,16 @@ class InvertedResidualBackbone(SequentialBackbone):
         self.add_feature(self._strides.feature_name, out_channels, self._strides.current_stride)
         self._channels = out_channels
 
-    def add_final(self, out_channels: int, act: Activation) -> None:
-        """Appends the final 1×1, whose output is the map ``final``, and initialises the weights."""
+    def add_final(self, out_channels: int, act: Activation, timm: Aliases) -> None:
+        """Appends the final 1×1, whose output is the map ``final``, and initialises the weights.
+
+        Args:
+            out_channels: its channels.
+            act: its activation.
+            timm: names of our modules inside the layer → timm's full names.
+        """
         self._blocks += 1
-        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, config=self._config), self.timm_final())
+        self._append_conv(ConvNormAct(self._channels, out_channels, act=act, config=self._config), timm)
         self.add_feature("final", out_channels, self._strides.current_stride)
         init_convolutions(self)
 
@@ -150,10 +156,6 @@ class InvertedResidualBackbone(SequentialBackbone):
     @abstractmethod
     def torchvision_block(prefix: str, parts: list[str]) -> dict[str, str]:
         """Returns, for a block of these ``parts``, names of our modules inside the block → torchvision's full names."""
-
-    @abstractmethod
-    def timm_final(self) -> Aliases:
-        """Returns, for the final 1×1, names of our modules inside the layer → timm's full names."""
 
     def _append_conv(self, layer: ConvNormAct, timm: Aliases) -> None:
         self.append(layer, {"conv": f"features.{self._blocks}.0", "norm": f"features.{self._blocks}.1"}, timm)

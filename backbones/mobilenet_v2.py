@@ -7,7 +7,6 @@ from typing import ClassVar, Literal, NamedTuple
 from .blocks import Activation, ConvConfig, Padding, round_channels
 from .contract import Variant, Weights, check_choice
 from .inverted_residual import InvertedResidualBackbone
-from .sequential import Aliases
 
 Tail = Literal["full", "segmentation"]
 
@@ -98,7 +97,7 @@ class MobileNetV2(InvertedResidualBackbone):
                 channels = round_channels(row.channels * width)
                 stride = row.stride if repeat == 0 else 1
                 self.add_block(expanded, channels, opens_row=repeat == 0, kernel=3, stride=stride, act=activation)
-        self.add_final(round_channels(1280 * max(1.0, width)), activation)
+        self.add_final(round_channels(1280 * max(1.0, width)), activation, {"conv": "conv_head", "norm": "bn2"})
         self.default_features = {
             "classification": ("final",),
             "detection": ("c4_expansion", "final"),
@@ -112,6 +111,3 @@ class MobileNetV2(InvertedResidualBackbone):
             conv, norm = (k, k + 1) if part == "project" else (f"{k}.0", f"{k}.1")
             names |= {f"{part}.conv": f"{prefix}.conv.{conv}", f"{part}.norm": f"{prefix}.conv.{norm}"}
         return names
-
-    def timm_final(self) -> Aliases:
-        return {"conv": "conv_head", "norm": "bn2"}

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal, NamedTuple
 from .blocks import Activation, ConvConfig, Padding, round_channels
 from .contract import INCEPTION, UNIT, Variant, Weights, check_choice
 from .inverted_residual import InvertedResidualBackbone
-from .sequential import Aliases
 
 Size = Literal["large", "small"]
 Tail = Literal["full", "detection", "segmentation"]
@@ -187,7 +186,8 @@ class MobileNetV3(InvertedResidualBackbone):
             self.add_block(
                 expanded, channels, opens_row=opens_row, kernel=kernel, stride=row.stride, squeezed=squeezed, act=act
             )
-        self.add_final(round_channels(final * width), swish)
+        timm = f"blocks.{self._row + 1}.0"
+        self.add_final(round_channels(final * width), swish, {"conv": f"{timm}.conv", "norm": f"{timm}.bn1"})
         self.default_features = {
             "classification": ("final",),
             "detection": ("c4_expansion", "final"),
@@ -201,6 +201,3 @@ class MobileNetV3(InvertedResidualBackbone):
             pair = {"reduce": "fc1", "expand": "fc2"} if part == "squeeze_excite" else {"conv": "0", "norm": "1"}
             names |= {f"{part}.{ours}": f"{prefix}.block.{k}.{theirs}" for ours, theirs in pair.items()}
         return names
-
-    def timm_final(self) -> Aliases:
-        return {"conv": f"blocks.{self._row + 1}.0.conv", "norm": f"blocks.{self._row + 1}.0.bn1"}

@@ -69,9 +69,8 @@ class SequentialBackbone(Backbone):
         depth = max(self._depths[name] for name in names)
         del self.layers[depth:]
         self.features = {name: feature for name, feature in self.features.items() if self._depths[name] <= depth}
-        self.default_features = {
-            role: maps for role, maps in self.default_features.items() if set(maps) <= set(self.features)
-        }
+        left = set(self.features)
+        self.default_features = {role: maps for role, maps in self.default_features.items() if set(maps) <= left}
         self._selected = tuple(names)
 
     def stages(self) -> list[list[nn.Module]]:

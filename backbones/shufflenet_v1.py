@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import UserError, check_range
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, build_activation, init_convolutions
 from .contract import Variant, check_choice
 from .sequential import SequentialBackbone
@@ -135,8 +135,8 @@ class ShuffleNetV1(SequentialBackbone):
     ) -> None:
         super().__init__(width, in_channels)
         check_choice("groups", groups, CHANNELS)
-        if stem is not None and stem < 1:
-            raise UserError(f"stem must be at least 1, not {stem}.")
+        if stem is not None:
+            check_range("stem", stem, ge=1)
         if not is_divisible(groups, width, stem):
             raise UserError(describe_indivisible(groups, width, stem))
         stem = stem or default_stem(groups, width)

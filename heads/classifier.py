@@ -62,11 +62,8 @@ class Classifier(Head):
         self.map, feature = list(features.items())[-1]
         self.pool_size = pool_size
         pooled = feature.channels * pool_size**2
-        layers: list[nn.Module] = []
-        if hidden_dim:
-            layers += [nn.Linear(pooled, hidden_dim), nn.Hardswish(inplace=True)]
-        layers += [nn.Dropout(dropout), nn.Linear(hidden_dim or pooled, num_classes)]
-        self.layers = nn.Sequential(*layers)
+        hidden = [nn.Linear(pooled, hidden_dim), nn.Hardswish(inplace=True)] if hidden_dim else []
+        self.layers = nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(hidden_dim or pooled, num_classes))
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)

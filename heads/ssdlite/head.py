@@ -135,13 +135,11 @@ class SSDLite(Head):
 
     def forward(self, maps: dict[str, Tensor], image_size: tuple[int, int]) -> SSDLiteOutput:
         levels = self.pyramid(maps)
-        logits = [
-            flatten_predictions(block(x), self.outputs) for block, x in zip(self.classifiers, levels, strict=True)
-        ]
-        offsets = [flatten_predictions(block(x), 4) for block, x in zip(self.regressors, levels, strict=True)]
+        logits = predict(self.classifiers, levels, self.outputs)
+        offsets = predict(self.regressors, levels, 4)
         grids = [(x.shape[2], x.shape[3]) for x in levels]
         anchors = self.anchors(grids, image_size, like=levels[0])
-        return SSDLiteOutput(torch.cat(logits, dim=1), torch.cat(offsets, dim=1), anchors)
+        return SSDLiteOutput(logits, offsets, anchors)
 
     def pyramid(self, maps: dict[str, Tensor]) -> list[Tensor]:
         """Returns the maps that have anchors, finest first: the backbone's and the extra ones."""
@@ -223,7 +221,8 @@ class PredictionBlock(nn.Module):
         return self.project(self.depthwise(x))
 
 
-def flatten_predictions(x: Tensor, values: int) -> Tensor:
-    """Reshapes ``[N, anchors·values, H, W]`` to ``[N, H·W·anchors, values]``; a view if memory is channels-last."""
+def predict(blocks: nn.ModuleList, levels: list[Tensor], values: int) -> Tensor:
+    """Runs one of the ``blocks`` on each map, and returns the predictions of all anchors, ``[N, A, values]``."""
+    outputs = [block(x).permute(0, 2, 3, 1) for block, x in zip(blocks, levels, strict=True)]
     # not len(x), which is a plain number: an exported network would only take the example's batch size
-    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
+    return torch.cat([x.reshape(x.shape[0], -1, values) for x in outputs], dim=1)

@@ -37,7 +37,7 @@ def ours(peer: nn.Module, dtype: torch.dtype = torch.float32) -> Network:
     backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
     network = Network(backbone, SSDLite, COCO, Preprocessing((SIZE, SIZE)), role="detection").to(dtype)
     report = load_state_into(network, split_state(network.head, peer.state_dict()), "torchvision")
-    assert (report.loaded, report.new, report.otherwise) == (len(peer.state_dict()), (), ())
+    assert (report.loaded, report.new, report.differences) == (len(peer.state_dict()), (), ())
     return network
 
 
