@@ -32,7 +32,7 @@ class PoolingWindow(NamedTuple):
 
     @classmethod
     def for_stride(cls, stride: int) -> Self:
-        """Returns the window that covers as many pixels at ``stride`` as the paper's, 49×49 in steps of 16×20, at 16."""
+        """Returns the window that covers as many pixels at ``stride`` as the paper's 49×49 does at stride 16."""
         # 49 positions at stride 16 reach over 48·16 + 1 pixels
         return cls(math.ceil(769 / stride), max(1, 16 * 16 // stride), max(1, 20 * 16 // stride))
 

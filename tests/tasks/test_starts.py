@@ -209,7 +209,7 @@ def test_lraspp_keeps_the_rows_of_shared_classes(lraspp: State, served: list[str
     network = segmenter(classes)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     report = load_pretrained(network, LRASPP_NAME)
-    assert (report.kept, report.new, report.otherwise) == (("car", "background", "person"), ("road",), ())
+    assert (report.kept, report.new, report.differences) == (("car", "background", "person"), ("road",), ())
     same = segmenter(["background", *voc[1:]])
     assert load_pretrained(same, LRASPP_NAME).new == ()
     assert_all_but_classes_equal(network, same.state_dict())
@@ -237,7 +237,7 @@ def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head],
     path = save(source, tmp_path / "run" / "checkpoints" / "best.ckpt")
     network = small(("fly", "wasp", "ant", "moth"), head)
     report = load_pretrained(network, tmp_path / "run" if how == "folder" else path)
-    assert (report.kept, report.new, report.otherwise) == (("fly", "ant"), ("wasp", "moth"), ())
+    assert (report.kept, report.new, report.differences) == (("fly", "ant"), ("wasp", "moth"), ())
     theirs = drawn(source)
     assert_all_but_classes_equal(network, theirs)
     for name, (groups, background) in network.head.class_dimensions().items():
