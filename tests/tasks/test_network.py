@@ -40,7 +40,7 @@ HEADS = {
     "SSDLite": Kind(SSDLite, "detection"),
     "SSDLite-focal": Kind(partial(SSDLite, loss="focal", layout="tensorflow", extras=[64, 32]), "detection"),
     "LRASPP": Kind(partial(LRASPP, channels=32), "segmentation"),
-    "Classifier": Kind(partial(Classifier, hidden=16), "classification"),
+    "Classifier": Kind(partial(Classifier, hidden_dim=16), "classification"),
 }
 BACKBONES: dict[str, Callable[[str], Backbone]] = {
     "MobileNetV2-0.35": lambda role: MobileNetV2(0.35),
@@ -100,7 +100,7 @@ def test_a_network_is_the_same_again_from_its_checkpoint(
         expected = network(images)
         for other in (again.eval(), loaded):
             assert_same(other(images), expected)
-            assert (other.classes, other.maps, other.preprocessing) == (
+            assert (other.classes, other.feature_maps, other.preprocessing) == (
                 CLASSES,
                 network.feature_maps,
                 network.preprocessing,

@@ -64,7 +64,7 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
               "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
               "--data.batch_size=2")
     )  # fmt: skip
-    assert "Learning rate 0.01: 0.02 is meant for 8 images a step, and a step sees 4" in said
+    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in said
     assert "(2 images × 2 processes × 1 accumulated batches)" in said
     assert "find_unused_parameters" not in said
     return folder
@@ -79,9 +79,9 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
         finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
         figures.append(json.loads((run / "val.json").read_text()))
     assert figures[0]["figures"]["AR_100"] > 0
-    for is_distributed in figures[1:]:
-        assert is_distributed["AP_per_class"] == pytest.approx(figures[0]["AP_per_class"], abs=1e-6)
-        assert is_distributed["figures"] == pytest.approx(figures[0]["figures"], abs=1e-6)
+    for several in figures[1:]:
+        assert several["AP_per_class"] == pytest.approx(figures[0]["AP_per_class"], abs=1e-6)
+        assert several["figures"] == pytest.approx(figures[0]["figures"], abs=1e-6)
     for name, value in figures[0]["figures"].items():
         if value is not None:
             assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
@@ -102,9 +102,9 @@ def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> No
         reports.append(json.loads((run / "val.json").read_text()))
     assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
     # batches of other images are added up in another order, which may tip a pixel
-    for is_distributed in reports[1:]:
-        assert is_distributed["pixels"] == reports[0]["pixels"]
-        assert is_distributed["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
+    for several in reports[1:]:
+        assert several["pixels"] == reports[0]["pixels"]
+        assert several["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
     for name, value in reports[1]["figures"].items():
         assert trained[f"val/{name}"] == pytest.approx(value, abs=1e-6), name
 
@@ -174,7 +174,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
 @pytest.mark.parametrize(("processes", "accumulated"), [(1, 1), (2, 1), (8, 4)])
 def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.15)
-    scale_learning_rate(optimizer, reference=192, batch=24, processes=processes, accumulated=accumulated)
+    scale_learning_rate(optimizer, base_batch_size=192, batch=24, processes=processes, accumulated=accumulated)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.15 * 24 * processes * accumulated / 192)
 
 

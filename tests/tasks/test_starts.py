@@ -16,7 +16,7 @@ from torchvision.models import get_weight
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from litmobile.backbones import Feature, MobileNetV2, MobileNetV3
+from litmobile.backbones import Feature, Features, MobileNetV2, MobileNetV3
 from litmobile.errors import WeightsError
 from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
@@ -100,20 +100,20 @@ def assert_all_but_classes_equal(network: Network, source: State) -> None:
 
 # ------------------------------------------------------------------------------------------- what hangs on the classes
 
-FEATURES = {"c3": Feature(16, 8), "c5": Feature(24, 32)}
+FEATURES = Features({"c3": Feature(16, 8), "c5": Feature(24, 32)})
 HEADS: dict[str, Callable[..., Head]] = {
     "SSDLite": SSDLite,
     "SSDLite-focal": partial(SSDLite, loss="focal", layout="tensorflow"),
     "LRASPP": LRASPP,
     "Classifier": Classifier,
-    "Classifier-hidden": partial(Classifier, hidden=8),
+    "Classifier-hidden": partial(Classifier, hidden_dim=8),
 }
 
 
 @pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
 def test_a_head_names_exactly_the_tensors_whose_shapes_hang_on_the_classes(make: Callable[..., Head]) -> None:
     with without_values():
-        head, other = make(FEATURES, 5, 1.0), make(FEATURES, 7, 1.0)
+        head, other = make(FEATURES, 5), make(FEATURES, 7)
     shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
     layouts = head.class_dimensions()
     assert set(layouts) == {name for name, tensor in head.state_dict().items() if tensor.shape != shapes[name]}
@@ -267,14 +267,14 @@ DOES_NOT_FIT: dict[str, tuple[Callable[[], Network], tuple[str, ...]]] = {
         lambda: detector(OWN, partial(SSDLite, layout="tensorflow")),
         ("head.classifiers.0.project.weight is [15, 672, 1, 1] here and [546, 672, 1, 1] there", "head.layout="),
     ),
-    "fewer ratios": (lambda: detector(OWN, partial(SSDLite, ratios=[2.0])), ("give head.ratios=[2.0, 3.0]",)),
+    "fewer ratios": (lambda: detector(OWN, partial(SSDLite, aspect_ratios=[2.0])), ("set head.aspect_ratios=[2.0, 3.0]",)),
     "other extra maps": (
         lambda: detector(OWN, partial(SSDLite, extras=[512, 256, 256])),
-        ("absent here", "give head.extras=[512, 256, 256, 128]"),
+        ("absent here", "set head.extras=[512, 256, 256, 128]"),
     ),
     "another backbone": (
         lambda: Network(MobileNetV2(), SSDLite, OWN, Preprocessing(), role="detection"),
-        ("SSDLite on MobileNetV2", "give backbone=litmobile.backbones.MobileNetV3"),
+        ("SSDLite on MobileNetV2", "set backbone=litmobile.backbones.MobileNetV3"),
     ),
 }
 
@@ -295,7 +295,7 @@ def test_a_run_at_another_width_is_refused_naming_it(tmp_path: Path, assert_one_
     path = save(small("abc", width=0.5), tmp_path / "last.ckpt")
     with pytest.raises(WeightsError) as caught:
         load_pretrained(small("ab"), path)
-    assert_one_sentence(caught.value, path, "backbone.", "give backbone.width=0.5")
+    assert_one_sentence(caught.value, path, "backbone.", "set backbone.width=0.5")
 
 
 def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_path: Path, assert_one_sentence) -> None:
@@ -303,7 +303,7 @@ def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_pat
     with pytest.raises(WeightsError) as caught:
         load_pretrained(small("abc"), tmp_path / "state.pth")
     assert_one_sentence(
-        caught.value, "give backbone.width and backbone.tail and backbone.in_channels as it was trained with"
+        caught.value, "set backbone.width and backbone.tail and backbone.in_channels as it was trained with"
     )
 
 
@@ -329,9 +329,9 @@ def backbone_alone() -> State:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (backbone_alone, "given as backbone_weights"),
-        (lambda: drawn(small("abc", Classifier, role="classification")), "holds no SSDLite head"),
-        (lambda: {"conv.weight": torch.zeros(2)}, "holds no SSDLite head"),
+        (backbone_alone, "go to backbone_weights"),
+        (lambda: drawn(small("abc", Classifier, role="classification")), "has no SSDLite head"),
+        (lambda: {"conv.weight": torch.zeros(2)}, "has no SSDLite head"),
         (lambda: drawn(small("abc")) | {"surplus": torch.zeros(2)}, "head.surplus is absent here and [2] there"),
         (lambda: {k: v for k, v in drawn(small("abc")).items() if "extras.0.0.conv" not in k}, "absent there"),
         (lambda: {k: torch.zeros(()) for k in drawn(small("abc"))}, "[] there"),
@@ -355,7 +355,7 @@ def test_a_torchvision_network_of_other_classes_than_coco_has_no_names(tmp_path:
 
 @pytest.mark.parametrize("source", ["imagenet", LRASPP_NAME, "runs/nowhere"])
 def test_a_name_that_nobody_published_is_refused_naming_what_is(source: str, served: list[str]) -> None:
-    with pytest.raises(WeightsError, match="neither a file, nor a run") as caught:
+    with pytest.raises(WeightsError, match="is not a file, a run, or") as caught:
         load_pretrained(small("abc"), source)
     assert SSDLITE in str(caught.value) and served == []
 
