@@ -133,7 +133,7 @@ class TimmBackbone(Backbone):
             if max(feature_info(self.net).reduction()) > output_stride:  # before timm 1.0.31, some ignore the option
                 raise NotImplementedError
         except (RuntimeError, TypeError, AttributeError, AssertionError, NotImplementedError, KeyError) as error:
-            if "unexpected keyword" in str(error) and "img_size" in str(error):
+            if isinstance(error, TypeError) and image_size is not None:  # it built without the option
                 raise UserError(f"timm's {name} takes images of any size; leave image_size out.") from error
             reason = str(error) or f"it does not support output_stride {output_stride}"
             raise UserError(f"timm's {name} cannot be built as a feature extractor: {reason}") from error

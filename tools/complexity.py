@@ -184,7 +184,7 @@ class _SkipOnMeta(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in SKIPPED:
             tensor = args[0] if args else next(iter(kwargs.values()))
-            if tensor.is_meta:
+            if tensor.is_meta and not (torch.is_grad_enabled() and tensor.grad_fn is not None):  # keep a graph whole
                 return tensor
         return func(*args, **kwargs)
 

@@ -208,7 +208,7 @@ def test_what_a_run_started_from_is_not_needed_to_use_it_or_to_go_on(option: str
 
 
 def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_one_sentence) -> None:
-    with pytest.raises(TaskError, match="give either weights or backbone_weights") as caught:
+    with pytest.raises(TaskError, match="set weights or backbone_weights, not both") as caught:
         small_task(weights="some.ckpt", backbone_weights="imagenet")
     assert_one_sentence(caught.value)
 

@@ -208,7 +208,7 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         (["fit", "--config", "detection/nothing"], "There is no configuration 'detection/nothing'"),
         (["fit", "--config", SHAPES, "--data.root=/nowhere"], "/nowhere"),
         (["validate", "--run", "/nowhere"], "/nowhere is not the folder of a run"),
-        (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be positive"),
+        (["fit", "--config", SHAPES, "--model.backbone.width=-1"], "width must be greater than 0"),
         (["fit", "--config", SHAPES, "--model.feature_maps=[c9]"], "has no map 'c9'"),
         (["train"], "there is no command 'train'"),
         (["fit"], "--config NAME, --run FOLDER, or --model and --data are required;"),

@@ -223,7 +223,7 @@ def test_a_users_own_data_set(shapes: Path, inspect: Inspect) -> None:
         for name, n in (("train", 10), ("val", 5))
     ]
     contradiction, *_ = inspect(*words, "--data.classes=3")[1]["blocking_issues"]
-    assert "have different classes" in contradiction
+    assert "have different categories" in contradiction
 
 
 def test_other_data_for_a_run_uses_its_own_default_splits(shapes: Path, voc: Path, inspect: Inspect) -> None:
