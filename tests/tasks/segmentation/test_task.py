@@ -146,7 +146,9 @@ def test_a_run_validates_data_of_another_layout(run: Path, root: Path, tmp_path:
     assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
     with pytest.raises(SystemExit) as caught:
         main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_folders(tmp_path, 6)}"])
-    assert "SegmentationTask needs data of type SegmentationDataModule, but got FolderClassification" in str(caught.value)
+    assert "SegmentationTask needs data of type SegmentationDataModule, but got FolderClassification" in str(
+        caught.value
+    )
 
 
 def test_test_reads_the_test_split(run: Path) -> None:
