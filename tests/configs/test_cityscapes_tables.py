@@ -16,7 +16,7 @@ from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
 from litmobile.tools.configurations import find_configuration, list_shipped, merge_configurations
-from support.families import parameters_of
+from support.families import count_parameters
 
 RECIPES = [name for name in list_shipped() if "cityscapes" in name]
 HEADING = "#   options to add"
@@ -96,7 +96,7 @@ def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
 @each_row
 def test_parameters_and_multiply_adds_match_the_network(row: Row) -> None:
     network = build_network(row)
-    assert parameters_of(network) == row.parameters
+    assert count_parameters(network) == row.parameters
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
         network(torch.zeros(1, 3, *SIZE))
     assert abs(flops.get_total_flops() / 2e9 - row.multiply_adds) < 0.00501  # rounded to two digits

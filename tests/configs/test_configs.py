@@ -13,7 +13,7 @@ import yaml
 import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find_configuration, list_shipped
-from support.folders import write_folders
+from support.images import write_class_folders
 from support.segmentation import write_camvid, write_cityscapes
 from support.voc import write_voc
 
@@ -36,13 +36,13 @@ def stored(name: str) -> dict[str, Any]:
 
 def write_classes(root: Path) -> Path:
     """Two classes in a folder each, of which some are split off for validation."""
-    return write_folders(root, 12)
+    return write_class_folders(root, 12)
 
 
 def write_imagenet(root: Path) -> Path:
     """ImageNet's layout with two of its classes."""
     for split, images in (("train", 8), ("val", 4)):
-        write_folders(root / split, images, classes=("n01440764", "n01443537"))
+        write_class_folders(root / split, images, classes=("n01440764", "n01443537"))
     return root
 
 

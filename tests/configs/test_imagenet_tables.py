@@ -20,7 +20,7 @@ from litmobile.heads.contract import default_class_names
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
 from litmobile.tools.configurations import find_configuration, list_shipped
-from support.families import FAMILIES, on_meta, parameters_of
+from support.families import FAMILIES, build_on_meta, count_parameters
 
 RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]
 HEADING = "#   options"
@@ -127,13 +127,13 @@ def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
 
 @each_row
 def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
-    backbone = on_meta(family_of(row.recipe), **row.arguments)
+    backbone = build_on_meta(family_of(row.recipe), **row.arguments)
     maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
     with without_values():
         head = Classifier(features, published(row).classes, **model(row.recipe)["head"]["init_args"])
-    assert parameters_of(backbone) + parameters_of(head) == row.parameters
+    assert count_parameters(backbone) + count_parameters(head) == row.parameters
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -153,4 +153,4 @@ def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> No
     options = parser.parse_args([f"--model={stored}", *row.words])
     with without_values():
         network = parser.instantiate_classes(options).model.build_network(default_class_names(1000))
-    assert parameters_of(network) == row.parameters
+    assert count_parameters(network) == row.parameters

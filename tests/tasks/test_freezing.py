@@ -15,8 +15,8 @@ from litmobile.backbones.sequential import STAGE_ENDS
 from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.preprocessing import Preprocessing
-from support.families import FAMILIES, name_of, on_meta
-from support.folders import write_folders
+from support.families import FAMILIES, build_on_meta, format_id
+from support.images import write_class_folders
 
 CLASSES = ("ant", "bee", "cat")
 STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
@@ -24,7 +24,7 @@ STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folders(tmp_path_factory.mktemp("pictures") / "images", 18, CLASSES)
+    return write_class_folders(tmp_path_factory.mktemp("pictures") / "images", 18, CLASSES)
 
 
 class Watch(Callback):
@@ -110,9 +110,9 @@ def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
     assert all(p.requires_grad for p in backbone.layers[1].parameters())
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+@pytest.mark.parametrize("family", FAMILIES, ids=format_id)
 def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Backbone]) -> None:
-    backbone = on_meta(family)
+    backbone = build_on_meta(family)
     parameters = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
     assert [id(p) for p in parameters] == [id(p) for p in backbone.parameters()]
     assert len(backbone.stages()) == sum(name in STAGE_ENDS for name in backbone.features)

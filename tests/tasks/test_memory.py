@@ -16,7 +16,7 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentat
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, SegmentationTask
 from litmobile.tools.sample_data import write_shapes
-from support.segmentation import write_masked
+from support.segmentation import write_block_images
 
 MEGABYTE = 2**20
 
@@ -77,7 +77,7 @@ def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Pa
 
 @pytest.mark.slow
 def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
-    root = write_masked(write_masked(tmp_path / "data", "train", 1), "val", 120)
+    root = write_block_images(write_block_images(tmp_path / "data", "train", 1), "val", 120)
     taken: list[tuple[int, int]] = []
 
     class Measure(Callback):

@@ -20,10 +20,9 @@ from litmobile.errors import DataError
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_learning_rate
-from support.folders import write_folders
-from support.recording import recorded
-from support.segmentation import write_masked
-from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
+from support.images import write_class_folders
+from support.segmentation import write_block_images
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint, read_steps
 
 TESTS = Path(__file__).resolve().parents[1]
 # before 3.11.8 a fork beside threads of a process group can hang for good (python/cpython#112275)
@@ -89,9 +88,9 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
 
 @pytest.mark.slow
 def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> None:
-    data, run = write_masked(tmp_path / "data", "train", 6), tmp_path / "run"
-    write_masked(data, "val", 4)
-    write_masked(data, "test", 1)
+    data, run = write_block_images(tmp_path / "data", "train", 6), tmp_path / "run"
+    write_block_images(data, "val", 4)
+    write_block_images(data, "test", 1)
     words = [*SMALL_SEGMENTER, f"--data.root={data}", f"--run={run}", "--trainer.max_epochs=1"]
     finish(start("fit", *words, *DDP, "--trainer.devices=2"))
     trained = json.loads((run / "metrics.json").read_text())[-1]
@@ -121,9 +120,9 @@ def test_all_processes_stop_together_and_go_on_to_the_same_bits(run: Path, shape
     process.send_signal(signal.SIGTERM)
     said = finish(process, 128 + signal.SIGTERM)
     assert f"go on with litmobile fit --run {folder}" in said
-    assert 0 < last(folder)["global_step"] < 6
+    assert 0 < load_last_checkpoint(folder)["global_step"] < 6
     finish(start("fit", "--run", str(folder)))
-    ours, theirs = last(folder), last(run)
+    ours, theirs = load_last_checkpoint(folder), load_last_checkpoint(run)
     assert ours["global_step"] == theirs["global_step"] == 6
     assert all(torch.equal(value, theirs["state_dict"][name]) for name, value in ours["state_dict"].items())
 
@@ -138,17 +137,17 @@ def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: P
 def test_two_processes_train_on_the_same_size_at_each_step_on_every_image_once_and_thaw_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_folders(tmp_path / "data" / "val", 4)
-    write_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
+    write_class_folders(tmp_path / "data" / "val", 4)
+    write_class_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     finish(
         start("fit", *SMALL_CLASSIFIER, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
               "--trainer.devices=2", "--trainer.max_epochs=2", "--data.num_workers=0",
-              "--trainer.callbacks=support.recording.Recorder", f"--trainer.callbacks.folder={tmp_path}")
+              "--trainer.callbacks=support.training.Recorder", f"--trainer.callbacks.folder={tmp_path}")
     )  # fmt: skip
-    ours, theirs = recorded(tmp_path, 0), recorded(tmp_path, 1)
+    ours, theirs = read_steps(tmp_path, 0), read_steps(tmp_path, 1)
     assert [step[:2] for step in ours] == [step[:2] for step in theirs]
-    assert last(tmp_path / "run")["global_step"] == len(ours) == 10
+    assert load_last_checkpoint(tmp_path / "run")["global_step"] == len(ours) == 10
     for epoch in range(2):
         steps = [step for step in ours + theirs if step.epoch == epoch]
         assert sorted(image for step in steps for image in step.images) == list(range(45))

@@ -20,9 +20,9 @@ from litmobile.errors import CheckpointError
 from litmobile.tasks.pretrained import AtomicCheckpointIO
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tools.cli import main
-from support.folders import write_folders
-from support.segmentation import write_masked
-from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
+from support.images import write_class_folders
+from support.segmentation import write_block_images
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint
 
 OneSentence = Callable[..., None]
 
@@ -88,8 +88,8 @@ def detector(whole: Path, shapes: Path) -> Training:
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
     """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
     folder = tmp_path_factory.mktemp("sizes")
-    write_folders(folder / "data" / "train", 22)
-    write_folders(folder / "data" / "val", 4)
+    write_class_folders(folder / "data" / "train", 22)
+    write_class_folders(folder / "data" / "val", 4)
     words = [*SMALL_CLASSIFIER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
@@ -98,7 +98,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
     folder = tmp_path_factory.mktemp("masks")
-    write_masked(write_masked(folder / "data", "train", 10), "val", 3)
+    write_block_images(write_block_images(folder / "data", "train", 10), "val", 3)
     words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
@@ -106,7 +106,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
 
 def assert_same_end(run: Path, other: Path) -> None:
     """Both runs have the same weights, averages, optimiser and history, to the bit."""
-    ours, theirs = last(run), last(other)
+    ours, theirs = load_last_checkpoint(run), load_last_checkpoint(other)
     assert ours["global_step"] == theirs["global_step"] == 15
     for name in ("state_dict", "trained", "optimizer_states", "lr_schedulers"):
         flat, expected = flatten(ours[name]), flatten(theirs[name])
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     if kept is None:
         assert not checkpoint_path(run, "last").exists()
     else:
-        assert last(run)["global_step"] == kept
+        assert load_last_checkpoint(run)["global_step"] == kept
     main(["fit", "--run", str(run)])
     assert_same_end(run, training.whole)
 
@@ -157,7 +157,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
     import litmobile
 
-    stored = last(whole)
+    stored = load_last_checkpoint(whole)
     trained, average = stored["trained"]["state_dict"], stored["state_dict"]
     assert stored["trained"]["updates"] == 15
     differing = [k for k in average if not torch.equal(average[k], trained[k])]
@@ -278,7 +278,7 @@ def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
     os.killpg(job.pid, signal.SIGTERM)
     said, _ = job.communicate(timeout=120)
     assert job.returncode == 128 + signal.SIGTERM, said
-    assert last(run)["global_step"] > 0
+    assert load_last_checkpoint(run)["global_step"] > 0
 
 
 def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_path: Path) -> None:

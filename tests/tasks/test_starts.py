@@ -267,7 +267,10 @@ DOES_NOT_FIT: dict[str, tuple[Callable[[], Network], tuple[str, ...]]] = {
         lambda: detector(OWN, partial(SSDLite, layout="tensorflow")),
         ("head.classifiers.0.project.weight is [15, 672, 1, 1] here and [546, 672, 1, 1] there", "head.layout="),
     ),
-    "fewer ratios": (lambda: detector(OWN, partial(SSDLite, aspect_ratios=[2.0])), ("set head.aspect_ratios=[2.0, 3.0]",)),
+    "fewer ratios": (
+        lambda: detector(OWN, partial(SSDLite, aspect_ratios=[2.0])),
+        ("set head.aspect_ratios=[2.0, 3.0]",),
+    ),
     "other extra maps": (
         lambda: detector(OWN, partial(SSDLite, extras=[512, 256, 256])),
         ("absent here", "set head.extras=[512, 256, 256, 128]"),

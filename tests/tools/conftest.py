@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from litmobile.tools.cli import main
-from support.cli import Inspect, Report, fit
+from support.cli import Inspect, Report, run_fit
 
 
 @pytest.fixture(scope="session")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector's run of one epoch, whose many detections are hardly ever right."""
     folder = tmp_path_factory.mktemp("runs") / "first"
-    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    run_fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
     return folder
 
 

@@ -13,7 +13,7 @@ from litmobile.tools.benchmark.command import SIDES, interval, measure, report
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
-from support.families import parameters_of
+from support.families import count_parameters
 
 PEERS = {name: pair for name, pair in BACKBONES.items() if None not in pair}
 
@@ -22,7 +22,7 @@ PEERS = {name: pair for name, pair in BACKBONES.items() if None not in pair}
 def test_both_sides_are_the_same_network(pair) -> None:
     with without_values():
         ours, theirs = (make() for make in pair)
-        assert parameters_of(ours) == parameters_of(theirs)
+        assert count_parameters(ours) == count_parameters(theirs)
 
 
 @pytest.mark.parametrize("n", [5, 9, 15, 31])

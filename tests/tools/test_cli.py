@@ -18,7 +18,7 @@ import litmobile
 from litmobile.heads import RASPP
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import list_shipped
-from support.cli import SHAPES, fit, refusal
+from support.cli import SHAPES, get_refusal, run_fit
 
 FIT = ("fit", "--config", SHAPES)
 CLASSIFY = (
@@ -41,7 +41,7 @@ SEGMENT = (
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs."""
     folder = tmp_path_factory.mktemp("runs") / "first"
-    fit(shapes, "--run", str(folder))
+    run_fit(shapes, "--run", str(folder))
     return folder
 
 
@@ -115,7 +115,7 @@ def test_flags_beside_a_run_win_over_what_it_stored(run: Path, capsys: pytest.Ca
 
 def test_fit_goes_on_with_a_run(shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    run_fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
     main(["fit", "--run", str(folder), "--trainer.max_epochs=3"])
     history = json.loads((folder / "metrics.json").read_text())
     assert [entry["epoch"] for entry in history] == [0, 1, 2]
@@ -123,7 +123,7 @@ def test_fit_goes_on_with_a_run(shapes: Path, tmp_path: Path) -> None:
 
 
 def test_two_runs_of_one_config_give_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
-    fit(shapes, "--run", str(tmp_path / "second"))
+    run_fit(shapes, "--run", str(tmp_path / "second"))
     first, second = (litmobile.load(folder).state_dict() for folder in (run, tmp_path / "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -189,7 +189,7 @@ def test_flags_may_stand_before_the_config(command: str, capsys: pytest.CaptureF
     ],
 )
 def test_a_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert key in refusal("fit", "--config", SHAPES, typo, capsys=capsys)
+    assert key in get_refusal("fit", "--config", SHAPES, typo, capsys=capsys)
 
 
 def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
@@ -197,7 +197,7 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
 ) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("model:\n  class_path: DetectionTask\n  init_args:\n    warmup_stepz: 3\n")
-    assert "--model.warmup_stepz is not an option; did you mean --model.warmup_steps?" in refusal(
+    assert "--model.warmup_stepz is not an option; did you mean --model.warmup_steps?" in get_refusal(
         "fit", "--config", SHAPES, "--config", str(file), capsys=capsys
     )
 
@@ -276,7 +276,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert sentence in refusal(*words, capsys=capsys)
+    assert sentence in get_refusal(*words, capsys=capsys)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_what_the_data_or_the_network_contradicts_is_said_before_training(
     words: list[str], sentence: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as refused:
-        fit(shapes, "--run", str(tmp_path / "run"), *words)
+        run_fit(shapes, "--run", str(tmp_path / "run"), *words)
     assert sentence in str(refused.value.code)
     assert not (tmp_path / "run").exists(), "nothing is left of it"
 
@@ -300,7 +300,7 @@ def test_what_the_data_or_the_network_contradicts_is_said_before_training(
 def test_a_folder_that_was_there_before_a_start_that_fails_stays(shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(SystemExit):
-        fit(shapes, "--run", str(tmp_path / "run"), "--model.num_classes=3")
+        run_fit(shapes, "--run", str(tmp_path / "run"), "--model.num_classes=3")
     assert (tmp_path / "run").is_dir()
 
 
@@ -315,7 +315,7 @@ def test_a_malicious_pickle_as_weights_is_refused_and_does_nothing(
 
     torch.save({"weights": Attack()}, tmp_path / "weights.pth")
     with pytest.raises(SystemExit) as refused:
-        fit(shapes, "--run", str(tmp_path / "run"), f"--model.backbone_weights={tmp_path / 'weights.pth'}")
+        run_fit(shapes, "--run", str(tmp_path / "run"), f"--model.backbone_weights={tmp_path / 'weights.pth'}")
     assert "was refused" in str(refused.value.code)
     assert not marker.exists()
 
@@ -342,7 +342,7 @@ def test_what_a_file_system_denies_is_one_sentence(
         raise OSError(reason, os.strerror(reason), str(self))
 
     monkeypatch.setattr(Path, "mkdir", denied)  # the tests' user may be one to whom nothing is denied
-    said = refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
+    said = get_refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
     assert "cannot be read or written" in said and str(tmp_path) in said and os.strerror(reason) in said
 
 
@@ -351,4 +351,4 @@ def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(words)
     main(words)
     assert "3 images" in capsys.readouterr().out
-    assert "delete it" in refusal(*words[:3], "--train", "4", capsys=capsys)
+    assert "delete it" in get_refusal(*words[:3], "--train", "4", capsys=capsys)

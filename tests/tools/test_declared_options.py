@@ -11,7 +11,7 @@ from litmobile.tasks import classification, detection, segmentation
 from litmobile.tasks.data import DataModule
 from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
-from support.cli import refusal
+from support.cli import get_refusal
 
 MODULES = (classification, detection, segmentation)
 PUBLIC = [getattr(module, name) for module in MODULES for name in module.__all__]
@@ -62,7 +62,7 @@ def test_a_typo_of_an_inherited_option_is_refused(cls: type, capsys: pytest.Capt
     typo, option = (
         ("model.ema_deccay", "model.ema_decay") if issubclass(cls, Task) else ("data.batchsize", "data.batch_size")
     )
-    message = refusal("fit", *words_for(cls), f"--{typo}=1", capsys=capsys)
+    message = get_refusal("fit", *words_for(cls), f"--{typo}=1", capsys=capsys)
     assert f"--{typo} is not an option; did you mean --{option}?" in message
 
 

@@ -8,7 +8,7 @@ from litmobile.backbones import MobileNetV2
 from litmobile.errors import UserError, check_range
 from litmobile.tools import sample_data
 from litmobile.tools.cli import main
-from support.cli import refusal
+from support.cli import get_refusal
 
 
 class BuggyBackbone(MobileNetV2):
@@ -47,7 +47,7 @@ def test_a_bug_in_a_constructor_keeps_its_traceback() -> None:
 
 def test_a_refusal_in_a_constructor_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*WORDS, f"--model.backbone={__name__}.StrictBackbone"]
-    assert refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
+    assert get_refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
 
 
 def test_the_traceback_of_a_refusal_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
