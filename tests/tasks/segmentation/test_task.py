@@ -144,7 +144,14 @@ def test_a_run_validates_data_of_another_layout(run: Path, root: Path, tmp_path:
     main(["validate", f"--run={run}", "--data=VocSegmentation", f"--data.root={tmp_path / 'VOC'}", names])
     assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
     with pytest.raises(SystemExit) as caught:
-        main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_class_folders(tmp_path, 6)}"])
+        main(
+            [
+                "validate",
+                f"--run={run}",
+                "--data=FolderClassification",
+                f"--data.root={write_class_folders(tmp_path, 6)}",
+            ]
+        )
     assert "SegmentationTask needs data of type SegmentationDataModule, not FolderClassification" in str(caught.value)
 
 
