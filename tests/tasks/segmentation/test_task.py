@@ -28,6 +28,7 @@ from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tasks.segmentation.split import StoredMask
 from litmobile.tools.cli import main
+from support.images import write_class_folders
 from support.segmentation import CLASSES, write_block_images
 from support.training import SMALL_SEGMENTER
 
