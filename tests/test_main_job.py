@@ -23,14 +23,14 @@ def average_precision(run: Path) -> float:
     return json.loads((run / "val.json").read_text())["figures"]["AP"]
 
 
-def test_the_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     main(["sample-data"])
     main(["fit", "--config", "detection/ssdlite_shapes", "--run", "run", "--trainer.accelerator=cpu"])
     assert average_precision(tmp_path / "run") >= 0.45
 
 
-def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real_data: Path) -> None:
+def test_coco_recipe_overfits_80_real_images(tmp_path: Path, real_data: Path) -> None:
     """Real photographs, all 80 categories, no augmentation, trained and evaluated on the same images.
 
     320 steps: with the recipe's momentum of 0.03, norms take some 300 to forget the statistics they began with, and
@@ -54,7 +54,7 @@ def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real
     assert average_precision(tmp_path / "run") > 0.35
 
 
-def test_the_coco_recipe_takes_real_data_with_no_change_but_the_root(tmp_path: Path, real_data: Path) -> None:
+def test_coco_recipe_runs_on_real_data_with_only_a_new_root(tmp_path: Path, real_data: Path) -> None:
     words = [f"--data.root={real_data / 'coco_tiny'}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
     main(["validate", "--run", str(tmp_path / "run")])

@@ -89,7 +89,7 @@ def test_the_tables_contain_every_row_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
+def test_the_unchanged_recipe_is_one_of_the_rows(recipe: str) -> None:
     assert [row.options for row in table(recipe)].count(()) == 1
 
 

@@ -71,14 +71,14 @@ def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
 
 
 @pytest.mark.parametrize("name", list_shipped())
-def test_the_header_says_what_is_reproduced_and_measured(name: str) -> None:
+def test_header_states_what_is_reproduced_and_measured(name: str) -> None:
     header = [line for line in find_configuration(name).read_text().splitlines() if line.startswith("#")]
     assert any(line.startswith("# Reproduces") for line in header)
     assert any(line.startswith("# Measured") for line in header)
 
 
 @pytest.mark.parametrize("name", list_shipped())
-def test_it_takes_a_training_step_and_validates(
+def test_configuration_trains_one_step_and_validates(
     name: str, words_for_data: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
     config = stored(name)

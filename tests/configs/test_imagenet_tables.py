@@ -106,19 +106,19 @@ def published(row: Row) -> Variant:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_network_with_a_published_accuracy_has_one_row_and_no_other_has(family: type[SequentialBackbone]) -> None:
+def test_rows_are_the_networks_with_published_accuracy(family: type[SequentialBackbone]) -> None:
     rows = [shape(family, row.arguments) for row in ROWS if family_of(row.recipe) is family]
     variants = [shape(family, variant.arguments) for variant in family.variants if variant.top1 is not None]
     assert in_order(rows) == in_order(variants)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
+def test_the_unchanged_recipe_is_one_of_the_rows(recipe: str) -> None:
     assert [row.words for row in table(recipe)].count(()) == 1
 
 
 @each_row
-def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
+def test_top1_and_multiply_adds_match_the_family(row: Row) -> None:
     variant = published(row)
     assert row.top1 == variant.top1
     assert variant.multiply_adds is not None
@@ -126,7 +126,7 @@ def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
 
 
 @each_row
-def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
+def test_parameters_match_the_network(row: Row) -> None:
     backbone = build_on_meta(family_of(row.recipe), **row.arguments)
     maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
@@ -137,13 +137,13 @@ def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_validation_has_the_size_that_the_accuracy_was_published_for(recipe: str) -> None:
+def test_validation_size_is_the_published_one(recipe: str) -> None:
     sizes = {published(row).size for row in table(recipe)}
     assert {*model(recipe)["preprocessing"]["size"]} == sizes
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> None:
+def test_options_build_the_same_network_on_the_command_line(recipe: str) -> None:
     row = max(table(recipe), key=lambda row: len(row.words))
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)

@@ -24,7 +24,7 @@ from litmobile.tasks.pretrained import check_same_network
     ],
     ids=str,
 )
-def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
+def test_checkpoint_with_other_classes_is_refused(
     there: tuple[str, ...], said: str, assert_one_sentence: Callable[..., None]
 ) -> None:
     networks = [

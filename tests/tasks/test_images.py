@@ -169,7 +169,7 @@ def test_webp_with_metadata_is_left_to_pillow() -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
-def test_an_orientation_in_xmp_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
+def test_xmp_orientation_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
     notes = PngImagePlugin.PngInfo()
     notes.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>', zip=compress)
     data = encoded(scene(), "PNG", pnginfo=notes)
@@ -180,7 +180,7 @@ def test_an_orientation_in_xmp_of_a_png_is_applied(compress: bool, tmp_path: Pat
 @pytest.mark.parametrize(
     ("suffix", "channels"), [(".png", 1), (".png", 3), (".tif", 1), (".tif", 3), (".pgm", 1), (".ppm", 3)]
 )
-def test_16_bits_are_scaled_and_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
+def test_16_bit_values_are_scaled_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
     image = np.asarray(scene())[:, :, :channels]
     stored = cv2.imencode(suffix, image[:, :, ::-1].astype(np.uint16) * 257)[1].tobytes()
     assert_close(read(stored, tmp_path), np.broadcast_to(image, (40, 60, 3)), tolerance=0)
@@ -196,7 +196,7 @@ def test_values_without_a_known_range_are_refused(
 
 
 @pytest.mark.parametrize("default_image", [False, True], ids=["animated from the start", "animated after a still"])
-def test_the_first_image_of_an_animation_is_read(default_image: bool, tmp_path: Path) -> None:
+def test_the_first_frame_of_an_animation_is_read(default_image: bool, tmp_path: Path) -> None:
     other = scene().transpose(Image.Transpose.ROTATE_180)
     film = {"save_all": True, "append_images": [other, scene()], "default_image": default_image}
     assert np.array_equal(read(encoded(scene(), "PNG", **film), tmp_path), np.asarray(scene()))
@@ -233,7 +233,7 @@ def test_a_jpeg_truncated_anywhere_is_refused(progressive: bool, tmp_path: Path)
             read(whole[:end], tmp_path)
 
 
-def test_a_png_that_lacks_only_its_end_chunk_is_read(tmp_path: Path) -> None:
+def test_png_without_its_end_chunk_is_read(tmp_path: Path) -> None:
     data = encoded(scene(), "PNG")
     assert not can_use_opencv(data[:-12])
     assert np.array_equal(read(data[:-12], tmp_path), np.asarray(scene()))
@@ -247,7 +247,7 @@ def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF" + b"\0" * 40])
-def test_other_content_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_content_that_is_not_an_image_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(data, tmp_path)
     assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image")
@@ -260,7 +260,7 @@ def test_folders_and_missing_files_are_named(tmp_path: Path, assert_one_sentence
         assert_one_sentence(caught.value, path, reason)
 
 
-def test_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_size_that_differs_from_the_annotation_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(encoded(scene(), "JPEG"), tmp_path, annotated_size=(60, 60))
     assert_one_sentence(caught.value, tmp_path / "image", "is 60×40 pixels", "say 60×60")

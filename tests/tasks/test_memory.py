@@ -28,7 +28,7 @@ def private_memory(process: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
+def test_worker_memory_does_not_grow_over_epochs(tmp_path: Path) -> None:
     if not Path("/proc/self/smaps_rollup").is_file():
         pytest.skip("this system does not tell what memory a process has for itself")
     write_shapes(tmp_path / "shapes", train=160, val=1)
@@ -50,7 +50,7 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
+def test_evaluation_memory_grows_only_by_kept_detections(shapes: Path, tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes", train=1, val=120)
     taken: list[tuple[int, int]] = []
 
@@ -76,7 +76,7 @@ def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Pa
 
 
 @pytest.mark.slow
-def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
+def test_segmentation_evaluation_memory_does_not_grow(tmp_path: Path) -> None:
     root = write_block_images(write_block_images(tmp_path / "data", "train", 1), "val", 120)
     taken: list[tuple[int, int]] = []
 

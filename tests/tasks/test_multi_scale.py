@@ -57,12 +57,12 @@ def steps_of(parts: list[Batches]) -> list[tuple[Size, list[int]]]:
 
 
 @pytest.mark.parametrize(("side", "batch"), PUBLISHED.items())
-def test_batches_have_the_published_numbers_of_images(side: int, batch: int) -> None:
+def test_batch_sizes_match_the_paper(side: int, batch: int) -> None:
     assert batch_size_at((side, side), BASE, 128) == batch
 
 
 @pytest.mark.parametrize("side", [256, 300, 1000])
-def test_a_batch_has_an_image_at_least(side: int) -> None:
+def test_batch_has_at_least_one_image(side: int) -> None:
     assert batch_size_at((side, side), BASE, 1) == 1
 
 
@@ -70,7 +70,9 @@ def test_a_batch_has_an_image_at_least(side: int) -> None:
 @WORLDS
 @SIZED
 @BATCHES
-def test_an_epoch_has_every_image_exactly_once(images: int, world: int, sizes: list[Size], base_batch: int) -> None:
+def test_multi_scale_epoch_has_every_image_exactly_once(
+    images: int, world: int, sizes: list[Size], base_batch: int
+) -> None:
     parts = epoch_of(images, world, sizes, base_batch)
     assert sorted(key.image for part in parts for batch in part for key in batch) == list(range(images))
 
@@ -79,7 +81,7 @@ def test_an_epoch_has_every_image_exactly_once(images: int, world: int, sizes: l
 @WORLDS
 @SIZED
 @BATCHES
-def test_processes_have_the_same_size_at_each_step_and_share_it_evenly(
+def test_processes_share_size_and_images_of_each_step(
     images: int, world: int, sizes: list[Size], base_batch: int
 ) -> None:
     for size, shares in steps_of(epoch_of(images, world, sizes, base_batch)):
@@ -92,7 +94,7 @@ def test_processes_have_the_same_size_at_each_step_and_share_it_evenly(
 @WORLDS
 @SIZED
 @BATCHES
-def test_all_steps_but_one_are_whole_and_the_same_in_every_epoch(
+def test_all_steps_but_one_are_full_and_equal_in_every_epoch(
     images: int, world: int, sizes: list[Size], base_batch: int
 ) -> None:
     whole = {size: world * batch_size_at(size, BASE, base_batch) for size in sizes}
@@ -114,7 +116,7 @@ def test_all_steps_but_one_are_whole_and_the_same_in_every_epoch(
 
 @SIZED
 @pytest.mark.parametrize("base_batch", [4, 16, 128])
-def test_the_pixels_of_a_step_are_level_within_an_image(sizes: list[Size], base_batch: int) -> None:
+def test_steps_differ_in_pixels_by_less_than_one_image(sizes: list[Size], base_batch: int) -> None:
     level = base_batch * BASE[0] * BASE[1]
     round_of_all = sum(batch_size_at(size, BASE, base_batch) for size in sizes)
     for size, (count,) in steps_of(epoch_of(2 * round_of_all, 1, sizes, base_batch)):
@@ -132,7 +134,7 @@ def test_sizes_take_turns(world: int, sizes: list[Size]) -> None:
         assert max(counts.values()) - min(counts.values()) <= 2
 
 
-def test_what_is_left_is_seen_at_any_step_and_in_any_size_that_has_room_for_it() -> None:
+def test_remaining_images_form_a_step_at_any_position() -> None:
     sizes = [(128, 128), (160, 160), (512, 512)]  # 64, 40 and 4 images a step
     found: set[tuple[int, Size]] = set()
     for epoch in range(100):
@@ -143,7 +145,7 @@ def test_what_is_left_is_seen_at_any_step_and_in_any_size_that_has_room_for_it()
 
 
 @WORLDS
-def test_the_seed_repeats_an_epoch_and_epochs_differ(world: int) -> None:
+def test_multi_scale_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
     first = epoch_of(1000, world, SIZES["five"], 16)
     assert first == epoch_of(1000, world, SIZES["five"], 16)
     for other in (epoch_of(1000, world, SIZES["five"], 16, epoch=1), epoch_of(1000, world, SIZES["five"], 16, seed=4)):
@@ -155,14 +157,14 @@ def test_the_seed_repeats_an_epoch_and_epochs_differ(world: int) -> None:
         assert sum(mine[image].size != theirs[image].size for image in mine) > 500
 
 
-def test_images_come_in_the_order_and_with_the_seeds_of_a_training_in_one_size() -> None:
+def test_order_and_seeds_match_single_scale_training() -> None:
     (batches,) = epoch_of(100, 1, SIZES["five"], 16)
     assert [key[:2] for batch in batches for key in batch] == [key[:2] for key in ShuffledSampler(100, seed=3)]
 
 
 @WORLDS
 @pytest.mark.parametrize("epoch", [0, 3])
-def test_an_epoch_goes_on_with_exactly_the_steps_that_are_left(world: int, epoch: int) -> None:
+def test_resumed_epoch_has_exactly_the_remaining_steps(world: int, epoch: int) -> None:
     sampler = sampler_of(366, world, rank=world - 1)
     sampler.set_epoch(epoch)
     whole = list(sampler)
@@ -172,7 +174,7 @@ def test_an_epoch_goes_on_with_exactly_the_steps_that_are_left(world: int, epoch
 
 
 @pytest.mark.parametrize(("images", "world"), [(1, 1), (2, 2), (3, 2), (5, 3)])
-def test_fewer_than_two_images_a_process_are_refused(
+def test_fewer_than_two_images_per_process_are_refused(
     images: int, world: int, assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(DataError) as caught:

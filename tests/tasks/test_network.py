@@ -89,7 +89,7 @@ def save(network: Network, path: Path, **more: Any) -> Path:
 
 @EVERY_HEAD
 @EVERY_BACKBONE
-def test_a_network_is_the_same_again_from_its_checkpoint(
+def test_network_is_rebuilt_exactly_from_its_checkpoint(
     kind: Kind, backbone: Callable[[str], Backbone], tmp_path: Path
 ) -> None:
     network, images = network_of(kind, backbone, fit="pad"), torch.from_numpy(noise(70, 99)).permute(2, 0, 1)[None]
@@ -110,7 +110,7 @@ def test_a_network_is_the_same_again_from_its_checkpoint(
 
 
 @EVERY_HEAD
-def test_a_description_is_plain_values(kind: Kind) -> None:
+def test_config_has_only_plain_values(kind: Kind) -> None:
     def plain(value: Any) -> bool:
         if isinstance(value, dict):
             return all(isinstance(key, str) and plain(part) for key, part in value.items())
@@ -124,7 +124,7 @@ def test_a_description_is_plain_values(kind: Kind) -> None:
 
 
 @EVERY_HEAD
-def test_bytes_and_floats_are_the_same_image(kind: Kind) -> None:
+def test_bytes_and_floats_give_the_same_output(kind: Kind) -> None:
     network = network_of(kind)
     images = torch.from_numpy(noise(64, 64)).permute(2, 0, 1)[None]
     with torch.no_grad():
@@ -137,7 +137,7 @@ def test_bytes_and_floats_are_the_same_image(kind: Kind) -> None:
 @EVERY_HEAD
 @FITS
 @SHAPES
-def test_a_file_and_an_array_are_predicted_alike(kind: Kind, fit: Any, shape: tuple[int, int], tmp_path: Path) -> None:
+def test_file_and_array_give_the_same_prediction(kind: Kind, fit: Any, shape: tuple[int, int], tmp_path: Path) -> None:
     network, picture, path = network_of(kind, fit=fit), noise(*shape), tmp_path / "picture.png"
     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     predictions = [network.predict(image) for image in (path, str(path), picture)]
@@ -154,7 +154,7 @@ def resize_image(picture: Any, size: tuple[int, int]) -> Any:
 
 @FITS
 @SHAPES
-def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
+def test_boxes_are_in_pixels_of_the_image(fit: Any, shape: tuple[int, int]) -> None:
     network, picture = network_of(HEADS["SSDLite"], fit=fit), noise(*shape)
     (height, width), (rows, columns) = shape, SIZE
     fitting = min(rows / height, columns / width)
@@ -175,7 +175,7 @@ def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) ->
 
 @FITS
 @SHAPES
-def test_label_maps_and_scores_are_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
+def test_label_maps_have_the_size_of_the_image(fit: Any, shape: tuple[int, int]) -> None:
     labels = network_of(HEADS["LRASPP"], fit=fit).predict(noise(*shape))
     assert isinstance(labels, Segmentation)
     assert labels.labels.shape == shape and labels.labels.dtype == torch.int64
@@ -195,14 +195,14 @@ VIEWS: dict[str, Callable[[Picture], Picture]] = {
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("shape", [(64, 64), (128, 128), (70, 90)], ids=str)
-def test_views_of_an_array_are_predicted_as_their_copies(
+def test_array_views_give_the_same_prediction_as_copies(
     view: Callable[[Picture], Picture], shape: tuple[int, int]
 ) -> None:
     network, image = network_of(HEADS["SSDLite"], size=(64, 64)), view(noise(*shape))
     assert_same(network.predict(image), network.predict(np.ascontiguousarray(image)))
 
 
-def test_predicting_leaves_the_picture_as_it_is() -> None:
+def test_predict_does_not_change_the_image() -> None:
     picture = noise(*SIZE)
     before = picture.copy()
     network_of(HEADS["SSDLite"]).train().predict(picture)
@@ -211,13 +211,15 @@ def test_predicting_leaves_the_picture_as_it_is() -> None:
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (64, 64, 4), (1, 3, 64, 64), (3, 64, 64)], ids=str)
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_what_is_no_picture_is_refused(shape: tuple[int, ...], dtype: str, assert_one_sentence: OneSentence) -> None:
+def test_array_that_is_not_an_image_is_refused(
+    shape: tuple[int, ...], dtype: str, assert_one_sentence: OneSentence
+) -> None:
     with pytest.raises(ValueError, match="predict") as caught:
         network_of(HEADS["Classifier"]).predict(np.zeros(shape, dtype))
     assert_one_sentence(caught.value, dtype, list(shape))
 
 
-def test_a_picture_file_that_is_none_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_unreadable_image_file_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     network = network_of(HEADS["Classifier"])
     (tmp_path / "text.jpg").write_text("no picture")
     for name, reason in (("text.jpg", "cannot be read"), ("nowhere.jpg", "does not exist")):
@@ -257,7 +259,7 @@ BROKEN: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("make", "mentioned"), BROKEN.values(), ids=BROKEN)
-def test_parts_that_do_not_fit_say_so_in_one_sentence(
+def test_parts_that_do_not_fit_are_refused(
     make: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
@@ -271,7 +273,7 @@ def test_parts_that_do_not_fit_say_so_in_one_sentence(
 @FITS
 @SHAPES
 @pytest.mark.parametrize("size", [(64, 96), (320, 320), (97, 65)], ids=str)
-def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
+def test_boxes_survive_the_way_into_the_input_and_back(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
     geometry = Preprocessing(size, fit).geometry(*shape)
     corners = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(1).values
     boxes = (corners * torch.tensor([shape[1], shape[0]])).flatten(1)
@@ -288,7 +290,7 @@ def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int,
 
 @FITS
 @SHAPES
-def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int]) -> None:
+def test_preprocessing_places_the_image_as_the_geometry_says(fit: Any, shape: tuple[int, int]) -> None:
     preprocessing, picture = Preprocessing(SIZE, fit, mean=(1.0, 0.5, 0.0)), noise(*shape)
     placed, geometry = preprocessing.apply(picture), preprocessing.geometry(*shape)
     assert placed.shape == (*SIZE, 3) and placed.dtype == np.uint8
@@ -303,7 +305,7 @@ def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int])
 # from a run
 
 
-def test_a_run_gives_its_best_network_and_the_last_where_none_is_best(tmp_path: Path) -> None:
+def test_run_loads_its_best_or_else_its_last_checkpoint(tmp_path: Path) -> None:
     folder, picture = tmp_path / "run", noise(*SIZE)
     networks = {name: network_of(HEADS["Classifier"]) for name in ("last", "best")}
     torch.nn.init.normal_(networks["best"].head.layers[-1].bias)
@@ -314,7 +316,7 @@ def test_a_run_gives_its_best_network_and_the_last_where_none_is_best(tmp_path: 
     assert not torch.equal(networks["best"].predict(picture).scores, networks["last"].predict(picture).scores)
 
 
-def test_what_else_a_checkpoint_holds_does_not_matter(tmp_path: Path) -> None:
+def test_other_entries_of_a_checkpoint_are_ignored(tmp_path: Path) -> None:
     network = network_of(HEADS["Classifier"])
     path = save(network, tmp_path / "some.ckpt", optimizer_states=[{"lr": 0.1}])
     checkpoint = torch.load(path, weights_only=True)
@@ -324,7 +326,7 @@ def test_what_else_a_checkpoint_holds_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.ckpt", "empty"])
-def test_a_checkpoint_that_is_absent_is_named(tmp_path: Path, name: str, assert_one_sentence: OneSentence) -> None:
+def test_missing_checkpoint_is_named(tmp_path: Path, name: str, assert_one_sentence: OneSentence) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError) as caught:
         load(tmp_path / name)
@@ -381,7 +383,7 @@ FOREIGN: dict[str, Callable[[Path, Path], Any]] = {
 
 
 @pytest.mark.parametrize("write", FOREIGN.values(), ids=FOREIGN)
-def test_a_file_that_is_no_checkpoint_of_litmobile_is_refused_and_runs_nothing(
+def test_foreign_file_is_refused_and_runs_no_code(
     write: Callable[[Path, Path], Any], tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
     path, victim = tmp_path / "foreign.ckpt", tmp_path / "harm"

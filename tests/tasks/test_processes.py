@@ -70,7 +70,7 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
+def test_detection_figures_do_not_depend_on_processes(run: Path) -> None:
     trained = json.loads((run / "metrics.json").read_text())[-1]
     figures = []
     for processes in (1, 2, 3):  # five images: three processes have two, two and one
@@ -87,7 +87,7 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> None:
+def test_segmentation_figures_do_not_depend_on_processes(tmp_path: Path) -> None:
     data, run = write_block_images(tmp_path / "data", "train", 6), tmp_path / "run"
     write_block_images(data, "val", 4)
     write_block_images(data, "test", 1)
@@ -109,7 +109,7 @@ def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_all_processes_stop_together_and_go_on_to_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
+def test_two_processes_stop_together_and_resume_bit_exactly(run: Path, shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = ["--config", str(run / "config.yaml"), f"--run={folder}"]
     process = start("fit", *config, "--trainer.max_epochs=3")
@@ -128,15 +128,13 @@ def test_all_processes_stop_together_and_go_on_to_the_same_bits(run: Path, shape
 
 
 @pytest.mark.slow
-def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: Path) -> None:
+def test_synchronised_norms_on_cpu_are_refused(shapes: Path, tmp_path: Path) -> None:
     process = start("fit", *SMALL, f"--data.root={shapes}", f"--run={tmp_path / 'run'}", *DDP, "--trainer.devices=2",
                     "--trainer.sync_batchnorm=true")  # fmt: skip
     assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
 
 
-def test_two_processes_train_on_the_same_size_at_each_step_on_every_image_once_and_thaw_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_share_sizes_images_and_unfreezing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_class_folders(tmp_path / "data" / "val", 4)
     write_class_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
@@ -171,7 +169,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
 
 
 @pytest.mark.parametrize(("processes", "accumulated"), [(1, 1), (2, 1), (8, 4)])
-def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated: int) -> None:
+def test_learning_rate_scales_with_the_effective_batch_size(processes: int, accumulated: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.15)
     scale_learning_rate(optimizer, base_batch_size=192, batch=24, processes=processes, accumulated=accumulated)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.15 * 24 * processes * accumulated / 192)
@@ -179,7 +177,7 @@ def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("ema_decay", [None, 0.99])
-def test_a_step_in_every_precision_clipped_and_accumulated(
+def test_training_works_in_every_precision(
     precision: str, ema_decay: float | None, shapes: Path, tmp_path: Path
 ) -> None:
     task = DetectionTask(

@@ -23,7 +23,7 @@ def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[
 
 @SIZES
 @WORLDS
-def test_an_epoch_has_every_sample_at_most_once_and_leaves_out_only_what_does_not_divide(size: int, world: int) -> None:
+def test_epoch_drops_only_the_indivisible_remainder(size: int, world: int) -> None:
     parts = epoch_of(size, world)
     indices = [index for part in parts for index, *_ in part]
     assert len({len(part) for part in parts}) == 1
@@ -32,13 +32,13 @@ def test_an_epoch_has_every_sample_at_most_once_and_leaves_out_only_what_does_no
 
 
 @WORLDS
-def test_what_is_left_out_is_not_the_same_in_every_epoch(world: int) -> None:
+def test_dropped_samples_change_between_epochs(world: int) -> None:
     seen = {index for epoch in range(30) for part in epoch_of(8, world, epoch=epoch) for index, *_ in part}
     assert seen == set(range(8))
 
 
 @WORLDS
-def test_the_seed_repeats_an_epoch_and_epochs_differ(world: int) -> None:
+def test_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
     assert epoch_of(100, world) == epoch_of(100, world)
     first, others = epoch_of(100, world), [epoch_of(100, world, epoch=1), epoch_of(100, world, seed=4)]
     for other in others:
@@ -48,12 +48,12 @@ def test_the_seed_repeats_an_epoch_and_epochs_differ(world: int) -> None:
 
 
 @WORLDS
-def test_the_samples_and_their_seeds_do_not_hang_on_the_number_of_processes(world: int) -> None:
+def test_samples_and_seeds_do_not_depend_on_processes(world: int) -> None:
     alone = set(epoch_of(12, 1)[0])
     assert {key for part in epoch_of(12, world) for key in part} == alone
 
 
-def test_every_sample_has_a_seed_of_its_own() -> None:
+def test_every_sample_has_its_own_seed() -> None:
     seeds = [seed for _, seed, _ in epoch_of(1000, 1)[0]]
     assert len(set(seeds)) == 1000
     assert min(seeds) >= 0
@@ -66,7 +66,7 @@ def test_any_whole_number_is_a_seed(seed: int) -> None:
 
 @SIZES
 @WORLDS
-def test_evaluation_shards_hold_every_sample_exactly_once_and_in_order(size: int, world: int) -> None:
+def test_evaluation_shards_hold_every_sample_once_in_order(size: int, world: int) -> None:
     shards = [ShardSampler(size, rank, world) for rank in range(world)]
     indices = [[index for index, *_ in shard] for shard in shards]
     assert sorted(index for shard in indices for index in shard) == list(range(size))

@@ -48,9 +48,7 @@ def test_norms_and_biases_are_not_decayed() -> None:
 
 @pytest.mark.parametrize(("steps", "warmup", "peak"), [(100, 10, 10), (100, 1000, 10), (5, 1000, 0), (100, 0, 0)])
 @pytest.mark.parametrize("falling", [Cosine(), Poly(), Poly(1.0)], ids=["cosine", "poly", "line"])
-def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
-    falling: Schedule, steps: int, warmup: int, peak: int
-) -> None:
+def test_learning_rate_warms_up_then_falls_to_zero(falling: Schedule, steps: int, warmup: int, peak: int) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = warmup_schedule(optimizer, falling, steps, 1.0, warmup)
     rates = []
@@ -96,7 +94,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("name", "make"), IMPOSSIBLE, ids=[name for name, _ in IMPOSSIBLE])
-def test_impossible_schedules_are_refused(
+def test_invalid_schedules_are_refused(
     name: str, make: Callable[[], Schedule], assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be") as caught:
@@ -104,7 +102,7 @@ def test_impossible_schedules_are_refused(
     assert_one_sentence(caught.value, name)
 
 
-def test_epochs_are_counted_for_the_schedule(shapes: Path, tmp_path: Path) -> None:
+def test_schedule_counts_epochs(shapes: Path, tmp_path: Path) -> None:
     task = small_task(schedule=Exponential(0.5), warmup_steps=0)
     trained = trainer(tmp_path, max_epochs=3, limit_val_batches=0)
     trained.fit(task, small_data(shapes))  # ten images, two steps of four an epoch
@@ -117,12 +115,12 @@ def test_classes_come_from_the_data(shapes: Path, tmp_path: Path) -> None:
     assert task.network.classes == ("disk", "ring", "square", "triangle", "star", "cross")
 
 
-def test_a_number_of_classes_that_the_data_contradicts_is_an_error(shapes: Path, tmp_path: Path) -> None:
+def test_num_classes_that_contradicts_the_data_is_refused(shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="num_classes is 5, but the data has 6 classes: disk"):
         trainer(tmp_path, max_steps=1).fit(small_task(num_classes=5), small_data(shapes))
 
 
-def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None:
+def test_backbone_without_the_feature_maps_is_refused() -> None:
     backbone = MobileNetV2(0.35)
     backbone.select(["c3"])
     with pytest.raises(ValueError, match=r"MobileNetV2 has no maps for detection: it offers c1 \(stride 2\)"):
@@ -136,13 +134,13 @@ def test_a_head_of_another_role_is_refused_before_training(head: type[Head], sha
         trainer(tmp_path, max_steps=1).fit(small_task(head=head, feature_maps=maps), small_data(shapes))
 
 
-def test_a_head_that_cannot_sit_on_the_maps_says_so(shapes: Path, tmp_path: Path) -> None:
+def test_head_that_does_not_fit_the_feature_maps_is_refused(shapes: Path, tmp_path: Path) -> None:
     task = small_task(head=LRASPP, feature_maps=["c5"])
     with pytest.raises(ValueError, match="LRASPP needs two maps"):
         trainer(tmp_path, max_steps=1).fit(task, small_data(shapes))
 
 
-def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes: Path, tmp_path: Path) -> None:
+def test_backbone_weights_are_loaded_when_training_starts(shapes: Path, tmp_path: Path) -> None:
     pretrained = MobileNetV2(0.35)
     torch.save(pretrained.state_dict(), tmp_path / "weights.pth")
     frozen = partial(torch.optim.SGD, lr=0.0)
@@ -152,7 +150,7 @@ def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes:
     assert all(torch.equal(own[name], theirs[name]) for name in own)
 
 
-def test_weights_that_were_trained_on_images_normalised_otherwise_are_warned_of(
+def test_weights_with_other_normalisation_give_a_warning(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "MobileNet_V2_Weights.IMAGENET1K_V2"
@@ -178,7 +176,7 @@ def save_network(classes: str, path: Path) -> dict[str, Tensor]:
     return state
 
 
-def test_a_training_starts_from_another_network_and_says_what_it_kept(
+def test_training_starts_from_a_network_with_other_classes(
     shapes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = save_network("star disk pyramid", tmp_path / "other.ckpt")
@@ -193,7 +191,7 @@ def test_a_training_starts_from_another_network_and_says_what_it_kept(
 
 
 @pytest.mark.parametrize("option", ["weights", "backbone_weights"])
-def test_what_a_run_started_from_is_not_needed_to_use_it_or_to_go_on(option: str, shapes: Path, tmp_path: Path) -> None:
+def test_initial_weights_are_not_needed_after_training_started(option: str, shapes: Path, tmp_path: Path) -> None:
     path, saved, data = tmp_path / "other.ckpt", tmp_path / "last.ckpt", small_data(shapes)
     save_network("a b c", path)
     first, task = trainer(tmp_path, max_steps=1, limit_val_batches=0), small_task(**{option: str(path)})
@@ -207,7 +205,7 @@ def test_what_a_run_started_from_is_not_needed_to_use_it_or_to_go_on(option: str
         trainer(tmp_path, max_steps=1).fit(small_task(**{option: str(path)}), data)
 
 
-def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_one_sentence) -> None:
+def test_weights_and_backbone_weights_exclude_each_other(assert_one_sentence) -> None:
     with pytest.raises(TaskError, match="give either weights or backbone_weights") as caught:
         small_task(weights="some.ckpt", backbone_weights="imagenet")
     assert_one_sentence(caught.value)
@@ -229,7 +227,7 @@ def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str
 
 
 @pytest.mark.parametrize("loss", ["softmax", "focal"])
-def test_a_network_learns_one_batch_by_heart(loss: str, shapes: Path) -> None:
+def test_network_overfits_one_batch(loss: str, shapes: Path) -> None:
     data = small_data(shapes)
     data.preprocessing = Preprocessing((96, 96))
     data.setup("fit")

@@ -116,7 +116,7 @@ def format_arguments(arguments: Facts) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_variants_cost_what_papers_and_references_say(name: str, overview: Facts) -> None:
+def test_variant_costs_match_papers_and_references(name: str, overview: Facts) -> None:
     variants = overview[name]["variants"]
     assert len(variants) == len(FAMILIES[name].variants)
     for found, variant in zip(variants, FAMILIES[name].variants, strict=True):
@@ -182,7 +182,7 @@ def test_published_weights_fit_with_the_given_arguments(name: str, overview: Fac
 # --------------------------------------------------------------------------------------------------------- one network
 
 
-def test_layers_add_up_to_the_totals_that_pytorch_counts(network: tuple[Facts, str]) -> None:
+def test_layer_costs_add_up_to_the_totals_of_pytorch(network: tuple[Facts, str]) -> None:
     facts, _ = network
     backbone = build(facts)
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
@@ -303,7 +303,7 @@ def test_weights_list_needed_arguments_or_the_nearest() -> None:
 
 
 @pytest.mark.usefixtures("own_module")
-def test_own_backbone_works_by_import_path() -> None:
+def test_custom_backbone_works_by_import_path() -> None:
     facts = json.loads(printed("own_steps.Steps", "--depth=2", "--size=64", "--json"))
     assert facts["arguments"] == {"depth": 2}
     assert [layer["multiply_adds"] for layer in facts["layers"]] == [32 * 32 * 27 * 16, 16 * 16 * 144 * 16]

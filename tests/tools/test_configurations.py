@@ -31,7 +31,7 @@ def init_args(config: dict[str, Any], *keys: str) -> dict[str, Any]:
     return config["init_args"]
 
 
-def test_a_replaced_head_takes_no_options_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_a_replaced_head_are_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head = {"class_path": "litmobile.heads.LRASPP", "init_args": {"norm_eps": 0.01, "channels": 99}}
     file = tmp_path / "head.yaml"
     file.write_text(yaml.safe_dump({"model": {"init_args": {"head": head}}}))
@@ -49,7 +49,7 @@ def test_restating_a_class_keeps_its_options(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("flag", ["--model.backbone=MobileNetV2", "--model.backbone.class_path=MobileNetV2"])
-def test_a_replaced_backbone_takes_no_options_along(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_a_replaced_backbone_are_dropped(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     backbone = init_args(printed(capsys, *CAMVID, flag), "model", "backbone")
     assert (backbone["output_stride"], backbone["norm_momentum"]) == (32, 0.1)
 
@@ -64,7 +64,7 @@ def test_another_data_set_keeps_inherited_options_only(capsys: pytest.CaptureFix
     assert init_args(printed(capsys, *words), "data")["train"] == "train.csv"
 
 
-def test_another_optimizer_takes_no_default_along(capsys: pytest.CaptureFixture[str]) -> None:
+def test_defaults_of_a_replaced_optimizer_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--model=DetectionTask", "--model.backbone=MobileNetV2", "--data=CocoDetection", "--data.root=x"]
     optimizer = init_args(printed(capsys, *words, "--model.optimizer=AdamW"), "model", "optimizer")
     assert (optimizer["lr"], optimizer["weight_decay"]) == (0.001, 0.01)

@@ -50,7 +50,7 @@ def test_a_refusal_in_a_constructor_is_one_sentence(capsys: pytest.CaptureFixtur
     assert get_refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
 
 
-def test_the_traceback_of_a_refusal_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceback_of_a_refusal_is_printed_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITMOBILE_TRACEBACK", "1")
     with pytest.raises(UserError, match="There is no configuration"):
         main(["fit", "--config", "nothing"])

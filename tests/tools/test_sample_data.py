@@ -52,7 +52,7 @@ def test_first_images_do_not_depend_on_the_counts(tmp_path: Path):
     assert boxes == annotations(tmp_path / "many")["annotations"][: len(boxes)]
 
 
-def test_summary_counts_what_is_there(shapes: ShapesSummary):
+def test_summary_counts_match_the_files(shapes: ShapesSummary):
     assert shapes.images == {"train": 90, "val": 6}
     for split, count in shapes.images.items():
         assert len(list((shapes.root / split).glob("*.jpg"))) == count
@@ -132,7 +132,7 @@ def test_objects_stand_out_from_their_surroundings():
             assert abs(float(colour @ sample_data.LUMA) - luma) >= sample_data.MIN_CONTRAST
 
 
-def test_repeating_leaves_the_data_as_it_is(tmp_path: Path):
+def test_repeating_does_not_change_the_data(tmp_path: Path):
     root = tmp_path / "shapes"
     made = write_shapes(root, train=3, val=2)
     (root / "train" / "000001.jpg").write_bytes(b"touched")
@@ -145,7 +145,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path):
 
 
 @pytest.mark.parametrize("arguments", [{"train": 4}, {"val": 3}, {"seed": 1}])
-def test_data_made_with_other_arguments_are_refused(tmp_path: Path, arguments: dict[str, int]):
+def test_data_from_other_arguments_are_refused(tmp_path: Path, arguments: dict[str, int]):
     write_shapes(tmp_path, train=2, val=2)
     before = files(tmp_path)
     with pytest.raises(UserError, match=r"holds shapes made with .*delete it or name another folder"):

@@ -64,7 +64,7 @@ def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: An
 
 
 @pytest.mark.parametrize(("frozen", "thawed"), [(0, 0), (1, 1), (2, 2), ("all", 3)], ids=str)
-def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
+def test_backbone_changes_only_after_unfreezing(
     pictures: Path, tmp_path: Path, frozen: FreezeEpochs, thawed: int
 ) -> None:
     watch = Watch()
@@ -75,7 +75,7 @@ def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
         assert changed == (head if epoch < thawed else everything), epoch
 
 
-def test_stages_thaw_one_after_the_other_the_coarsest_first(pictures: Path, tmp_path: Path) -> None:
+def test_stages_unfreeze_one_by_one_deepest_first(pictures: Path, tmp_path: Path) -> None:
     watch = Watch()
     task = train(pictures, tmp_path, watch, STAGES + 2, freeze_epochs=1, unfreeze_interval=1)
     learning = [
@@ -87,7 +87,7 @@ def test_stages_thaw_one_after_the_other_the_coarsest_first(pictures: Path, tmp_
     assert all(p.requires_grad for p in task.network.parameters())
 
 
-def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(pictures: Path, tmp_path: Path) -> None:
+def test_optimizer_excludes_only_a_permanently_frozen_backbone(pictures: Path, tmp_path: Path) -> None:
     for frozen, optimised in (("all", "head"), (1, "network")):
         given: list[int] = []
 
@@ -100,7 +100,7 @@ def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(
         assert given == [len(list(module.parameters()))]
 
 
-def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
+def test_parameters_without_gradient_are_never_unfrozen() -> None:
     backbone = MobileNetV2(0.35)
     backbone.layers[0].requires_grad_(False)
     unfreezing = attached(backbone, 1, 0)
@@ -111,7 +111,7 @@ def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=format_id)
-def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Backbone]) -> None:
+def test_stages_cover_every_layer_once_in_order(family: type[Backbone]) -> None:
     backbone = build_on_meta(family)
     parameters = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
     assert [id(p) for p in parameters] == [id(p) for p in backbone.parameters()]
@@ -120,7 +120,7 @@ def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Ba
     assert sum(len(stage) for stage in backbone.stages()) == len(backbone.layers)
 
 
-def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
+def test_backbone_without_stages_unfreezes_at_once(pictures: Path) -> None:
     backbone = TimmBackbone("resnet18")
     unfreezing = attached(backbone, 1, 1)
     unfreezing.freeze_for(0)
@@ -131,7 +131,7 @@ def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "freeze_epochs=all")], ids=str
 )
-def test_impossible_freezing_is_refused(
+def test_invalid_freezing_options_are_refused(
     frozen: FreezeEpochs, stages: int, mentioned: str, assert_one_sentence: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"freeze_epochs|unfreeze_interval") as caught:
@@ -139,7 +139,7 @@ def test_impossible_freezing_is_refused(
     assert_one_sentence(caught.value, mentioned)
 
 
-def test_norms_of_a_frozen_backbone_use_the_statistics_that_they_have() -> None:
+def test_norms_of_a_frozen_backbone_use_running_statistics() -> None:
     backbone = MobileNetV2(0.35)
     attached(backbone, "all", 0).freeze_for(0)
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -139,7 +139,7 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
         pytest.param("segmenter", "SIGTERM", 8, 8, marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_run_goes_on_to_the_same_bits(
+def test_resume_is_bit_exact(
     kind: str, name: str, step: int, kept: int | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     training: Training = request.getfixturevalue(kind)
@@ -154,7 +154,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert_same_end(run, training.whole)
 
 
-def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
+def test_ema_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
     import litmobile
 
     stored = load_last_checkpoint(whole)
@@ -169,7 +169,7 @@ def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: 
     assert json.loads((whole / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to write to")
     path = tmp_path / "last.ckpt"
@@ -205,7 +205,7 @@ def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp
     main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock went with the process
 
 
-def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
+def test_non_finite_loss_names_the_files_and_saves_nothing(
     shapes: Path, tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
     run = tmp_path / "run"
@@ -217,7 +217,7 @@ def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
     assert not checkpoint_path(run, "last").exists()
 
 
-def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
+def test_resume_restores_the_random_state_of_dropout(shapes: Path, tmp_path: Path) -> None:
     from lightning.pytorch import Trainer
 
     from litmobile.backbones import MobileNetV2
@@ -259,9 +259,7 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
-    num_workers: int, shapes: Path, tmp_path: Path
-) -> None:
+def test_signal_to_the_whole_job_saves_a_checkpoint(num_workers: int, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["fit", *SMALL, f"--data.root={shapes}", f"--run={run}", f"--data.num_workers={num_workers}"]
     job = subprocess.Popen(
@@ -281,7 +279,7 @@ def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
     assert load_last_checkpoint(run)["global_step"] > 0
 
 
-def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_path: Path) -> None:
+def test_run_folder_is_usable_after_a_failed_start(shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "tensorboard").mkdir(parents=True)
     for name in (".lock", "metrics.csv", "tensorboard/events"):  # of one that was killed
@@ -298,7 +296,7 @@ def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_
 
 
 @pytest.mark.parametrize(("epochs", "every", "evaluated"), [(2, 6, [1]), (3, 2, [1, 2]), (4, 2, [1, 3]), (1, 1, [0])])
-def test_the_last_epoch_is_evaluated_whatever_its_number(
+def test_the_last_epoch_is_always_validated(
     epochs: int, every: int, evaluated: list[int], shapes: Path, tmp_path: Path
 ) -> None:
     words = [f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
@@ -307,14 +305,14 @@ def test_the_last_epoch_is_evaluated_whatever_its_number(
     assert checkpoint_path(tmp_path / "run", "best").is_file()
 
 
-def test_the_last_epoch_is_evaluated_where_a_run_goes_on_within_it(detector: Training, tmp_path: Path) -> None:
+def test_the_last_epoch_is_validated_after_resuming_within_it(detector: Training, tmp_path: Path) -> None:
     words = [*detector.words, "--trainer.check_val_every_n_epoch=2"]
     assert interrupt(words, tmp_path / "run", "SIGTERM", 13) == 128 + signal.SIGTERM
     main(["fit", "--run", str(tmp_path / "run")])
     assert [entry["epoch"] for entry in json.loads((tmp_path / "run" / "metrics.json").read_text())] == [1, 2]
 
 
-def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shapes: Path, tmp_path: Path) -> None:
+def test_clipping_with_a_fused_optimizer_is_refused(shapes: Path, tmp_path: Path) -> None:
     fused = ["--model.optimizer=AdamW", "--model.optimizer.fused=true", "--trainer.precision=bf16-mixed"]
     with pytest.raises(SystemExit) as caught:
         fit(shapes, tmp_path / "run", *fused, "--trainer.gradient_clip_val=5")
@@ -323,7 +321,7 @@ def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shape
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"a": torch.zeros(1)}], ids=str)
-def test_a_foreign_checkpoint_is_refused_in_one_sentence(content: Any, whole: Path, tmp_path: Path) -> None:
+def test_foreign_checkpoint_is_refused(content: Any, whole: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "foreign.pth")
     with pytest.raises(SystemExit) as caught:
         main(["validate", "--run", str(whole), "--ckpt_path", str(tmp_path / "foreign.pth")])

@@ -111,7 +111,7 @@ HEADS: dict[str, Callable[..., Head]] = {
 
 
 @pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
-def test_a_head_names_exactly_the_tensors_whose_shapes_hang_on_the_classes(make: Callable[..., Head]) -> None:
+def test_class_dimensions_name_every_tensor_with_class_rows(make: Callable[..., Head]) -> None:
     with without_values():
         head, other = make(FEATURES, 5), make(FEATURES, 7)
     shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
@@ -131,7 +131,7 @@ def anchor_rows(tensor: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("classes", [OWN, COCO_80, ("disk", "ring")], ids=["some shared", "COCO's 80", "none shared"])
-def test_published_detectors_keep_the_rows_of_shared_classes_and_of_background(
+def test_published_detector_keeps_rows_of_shared_classes(
     classes: tuple[str, ...], ssdlite: State, served: list[str]
 ) -> None:
     network, same = detector(classes), detector(COCO)
@@ -152,7 +152,7 @@ def test_published_detectors_keep_the_rows_of_shared_classes_and_of_background(
             assert torch.equal(found[:, k], expected), (name, label)
 
 
-def test_with_torchvisions_own_classes_every_row_is_kept(ssdlite: State, served: list[str]) -> None:
+def test_every_row_is_kept_for_torchvisions_own_classes(ssdlite: State, served: list[str]) -> None:
     report = load_pretrained(detector(COCO), SSDLITE)
     assert str(report) == f"loaded {len(ssdlite)} tensors from {SSDLITE}; all 90 classes keep their rows" + (
         ". It was trained with backbone.norm_momentum=0.03"
@@ -160,13 +160,13 @@ def test_with_torchvisions_own_classes_every_row_is_kept(ssdlite: State, served:
 
 
 @pytest.mark.parametrize("count", [90, 4])
-def test_classes_without_names_keep_their_rows_if_they_are_as_many(count: int, served: list[str]) -> None:
+def test_unnamed_classes_keep_their_rows_if_counts_match(count: int, served: list[str]) -> None:
     report = load_pretrained(detector([f"class_{k}" for k in range(count)]), SSDLITE)
     assert (len(report.kept), len(report.new)) == ((90, 0) if count == 90 else (0, 4))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_file_in_torchvisions_names_is_a_start_like_the_published_one(
+def test_torchvision_file_loads_like_the_published_weights(
     suffix: str, ssdlite: State, served: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / f"weights{suffix}"
@@ -183,7 +183,7 @@ def test_a_file_in_torchvisions_names_is_a_start_like_the_published_one(
     assert all(torch.equal(x, by_name.state_dict()[name]) for name, x in from_file.state_dict().items())
 
 
-def test_rows_of_a_softmax_are_nothing_for_a_focal_loss(served: list[str]) -> None:
+def test_softmax_rows_are_not_kept_for_a_focal_loss(served: list[str]) -> None:
     network = detector(OWN, partial(SSDLite, loss="focal"))
     before = {name: network.state_dict()[name].clone() for name in class_tensors(network)}
     report = load_pretrained(network, SSDLITE)
@@ -192,7 +192,7 @@ def test_rows_of_a_softmax_are_nothing_for_a_focal_loss(served: list[str]) -> No
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
 
 
-def test_a_report_says_what_was_kept_what_is_new_and_what_was_otherwise(served: list[str]) -> None:
+def test_report_names_kept_and_new_classes_and_differences(served: list[str]) -> None:
     network = Network(MobileNetV3(tail="detection"), SSDLite, OWN, Preprocessing(**IMAGENET), role="detection")
     assert str(load_pretrained(network, SSDLITE)).partition("; ")[2] == (
         "zebra, person keep their rows, 2 start anew (forklift, N/A). It was trained with backbone.norm_momentum=0.03, "
@@ -221,7 +221,7 @@ def test_lraspp_keeps_the_rows_of_shared_classes(lraspp: State, served: list[str
             assert torch.equal(found[0], before[f"head.{ours}_classifier.{leaf}"][0])
 
 
-def test_lraspp_on_other_maps_is_told_which(served: list[str], assert_one_sentence) -> None:
+def test_lraspp_on_other_feature_maps_is_refused(served: list[str], assert_one_sentence) -> None:
     with pytest.raises(WeightsError, match="other maps") as caught:
         load_pretrained(segmenter(["car"], feature_maps=["c3", "final"]), LRASPP_NAME)
     assert_one_sentence(caught.value, LRASPP_NAME, "c3, final", "maps=[c3_first,final]")
@@ -232,7 +232,7 @@ def test_lraspp_on_other_maps_is_told_which(served: list[str], assert_one_senten
 
 @pytest.mark.parametrize("head", [SSDLite, partial(SSDLite, loss="focal", layout="tensorflow")], ids=str)
 @pytest.mark.parametrize("how", ["folder", "checkpoint"])
-def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head], tmp_path: Path) -> None:
+def test_run_is_loaded_for_other_classes(how: str, head: Callable[..., Head], tmp_path: Path) -> None:
     source = small(("ant", "bee", "fly"), head)
     path = save(source, tmp_path / "run" / "checkpoints" / "best.ckpt")
     network = small(("fly", "wasp", "ant", "moth"), head)
@@ -247,13 +247,13 @@ def test_a_run_is_a_start_for_other_classes(how: str, head: Callable[..., Head],
         assert torch.equal(found[:, [2, 0]], expected[:, [0, 2]])
 
 
-def test_a_state_without_class_names_keeps_its_rows_if_they_are_as_many(tmp_path: Path) -> None:
+def test_state_without_class_names_keeps_rows_if_counts_match(tmp_path: Path) -> None:
     torch.save(drawn(small("abc")), tmp_path / "state.pth")
     assert load_pretrained(small("xyz"), tmp_path / "state.pth").kept == ("x", "y", "z")
     assert load_pretrained(small("xy"), tmp_path / "state.pth").new == ("x", "y")
 
 
-def test_a_classifier_starts_from_other_classes(tmp_path: Path) -> None:
+def test_classifier_is_loaded_for_other_classes(tmp_path: Path) -> None:
     path = save(small("abc", Classifier, role="classification"), tmp_path / "last.ckpt")
     assert load_pretrained(small("cbxy", Classifier, role="classification"), path).kept == ("c", "b")
 
@@ -283,7 +283,7 @@ DOES_NOT_FIT: dict[str, tuple[Callable[[], Network], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("make", "said"), DOES_NOT_FIT.values(), ids=DOES_NOT_FIT)
-def test_a_network_built_otherwise_is_refused_naming_the_tensor_the_shapes_and_the_argument(
+def test_mismatch_names_the_tensor_its_shapes_and_the_argument(
     make: Callable[[], Network], said: tuple[str, ...], served: list[str], assert_one_sentence
 ) -> None:
     network = make()
@@ -294,14 +294,14 @@ def test_a_network_built_otherwise_is_refused_naming_the_tensor_the_shapes_and_t
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in before.items())
 
 
-def test_a_run_at_another_width_is_refused_naming_it(tmp_path: Path, assert_one_sentence) -> None:
+def test_run_with_another_width_is_refused(tmp_path: Path, assert_one_sentence) -> None:
     path = save(small("abc", width=0.5), tmp_path / "last.ckpt")
     with pytest.raises(WeightsError) as caught:
         load_pretrained(small("ab"), path)
     assert_one_sentence(caught.value, path, "backbone.", "set backbone.width=0.5")
 
 
-def test_a_state_of_unknown_arguments_is_refused_naming_those_to_look_at(tmp_path: Path, assert_one_sentence) -> None:
+def test_mismatched_state_names_the_arguments_to_check(tmp_path: Path, assert_one_sentence) -> None:
     torch.save(drawn(small("abc", width=0.5)), tmp_path / "state.pth")
     with pytest.raises(WeightsError) as caught:
         load_pretrained(small("abc"), tmp_path / "state.pth")
@@ -317,7 +317,7 @@ class Undeclared(Classifier):
         return {}
 
 
-def test_a_head_that_does_not_name_its_class_tensors_is_told_to(tmp_path: Path, assert_one_sentence) -> None:
+def test_head_without_class_dimensions_is_refused(tmp_path: Path, assert_one_sentence) -> None:
     path = save(small("abc", Undeclared, role="classification"), tmp_path / "last.ckpt")
     assert load_pretrained(small("abc", Undeclared, role="classification"), path).new == ()
     with pytest.raises(WeightsError) as caught:
@@ -341,7 +341,7 @@ def backbone_alone() -> State:
     ],
     ids=["a backbone", "another head", "something else", "more", "less", "numbers"],
 )
-def test_files_of_something_else_are_refused(
+def test_files_of_other_networks_are_refused(
     state: Callable[[], State], said: str, tmp_path: Path, assert_one_sentence
 ) -> None:
     torch.save(state(), tmp_path / "state.pth")
@@ -350,20 +350,20 @@ def test_files_of_something_else_are_refused(
     assert_one_sentence(caught.value, tmp_path / "state.pth", said)
 
 
-def test_a_torchvision_network_of_other_classes_than_coco_has_no_names(tmp_path: Path) -> None:
+def test_torchvision_network_without_coco_classes_has_no_names(tmp_path: Path) -> None:
     state = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=5).state_dict()
     torch.save(state, tmp_path / "state.pth")
     assert load_pretrained(detector(OWN), tmp_path / "state.pth").kept == OWN
 
 
 @pytest.mark.parametrize("source", ["imagenet", LRASPP_NAME, "runs/nowhere"])
-def test_a_name_that_nobody_published_is_refused_naming_what_is(source: str, served: list[str]) -> None:
+def test_unknown_weights_name_lists_the_published_ones(source: str, served: list[str]) -> None:
     with pytest.raises(WeightsError, match="is not a file, a run, or") as caught:
         load_pretrained(small("abc"), source)
     assert SSDLITE in str(caught.value) and served == []
 
 
-def test_without_a_network_published_weights_are_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_suggests_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(url: str, **options: object) -> State:
         raise URLError("Name or service not known")
 
@@ -372,14 +372,14 @@ def test_without_a_network_published_weights_are_refused_with_the_way_out(monkey
         load_pretrained(detector(OWN), SSDLITE)
 
 
-def test_an_absent_checkpoint_is_named(tmp_path: Path, assert_one_sentence) -> None:
+def test_missing_checkpoint_is_named(tmp_path: Path, assert_one_sentence) -> None:
     for path in (tmp_path, tmp_path / "nowhere.ckpt"):
         with pytest.raises(WeightsError) as caught:
             load_pretrained(small("abc"), path)
         assert_one_sentence(caught.value, path, ".ckpt")
 
 
-def test_a_malicious_checkpoint_is_refused_and_does_nothing(tmp_path: Path) -> None:
+def test_malicious_checkpoint_is_refused_and_runs_no_code(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
 
     class Attack:
