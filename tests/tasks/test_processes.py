@@ -1,4 +1,4 @@
-"""Several processes train and evaluate as one does: every sample once, the same figures, one end."""
+"""Several processes train and evaluate like one: every sample once, the same figures, and a common stop."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from support.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint, read_steps
 
 TESTS = Path(__file__).resolve().parents[1]
-# before 3.11.8 a fork beside threads of a process group can hang for good (python/cpython#112275)
+# before Python 3.11.8, a fork while a process group's threads run can hang forever (python/cpython#112275)
 NO_FORK = ["--data.num_workers=0"] if sys.version_info < (3, 11, 8) else []
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", *NO_FORK]
 
 
 def start(*words: str) -> subprocess.Popen[str]:
-    """The command line in a process of its own, which starts the others."""
+    """Start the command line in a process, which starts the other processes."""
     command = [sys.executable, "-m", "litmobile", *words]
     return subprocess.Popen(
         command,
@@ -44,28 +44,28 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
-    """What the process said; fails unless it ends with ``status``."""
+    """Return the output of the process; fail unless it exits with ``status``."""
     try:
-        said, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=300)
     finally:
-        with contextlib.suppress(ProcessLookupError):  # they have ended, as they should
+        with contextlib.suppress(ProcessLookupError):  # they have already ended, as they should
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == status, said
-    return said
+    assert process.returncode == status, output
+    return output
 
 
 @pytest.fixture(scope="module")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes, whose ten images make three steps of two images each, one left over."""
+    """A run of two processes: with ten images and batches of two, an epoch has two steps."""
     folder = tmp_path_factory.mktemp("two") / "run"
-    said = finish(
+    output = finish(
         start("fit", *SMALL, f"--data.root={shapes}", f"--run={folder}", *DDP, "--trainer.devices=2",
               "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
               "--data.batch_size=2")
     )  # fmt: skip
-    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in said
-    assert "(2 images × 2 processes × 1 accumulated batches)" in said
-    assert "find_unused_parameters" not in said
+    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in output
+    assert "(2 images × 2 processes × 1 accumulated batches)" in output
+    assert "find_unused_parameters" not in output
     return folder
 
 
@@ -100,7 +100,7 @@ def test_segmentation_figures_do_not_depend_on_processes(tmp_path: Path) -> None
         finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
         reports.append(json.loads((run / "val.json").read_text()))
     assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
-    # batches of other images are added up in another order, which may tip a pixel
+    # other batches add up in another order, which may change the class of a pixel
     for several in reports[1:]:
         assert several["pixels"] == reports[0]["pixels"]
         assert several["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
@@ -115,11 +115,11 @@ def test_two_processes_stop_together_and_resume_bit_exactly(run: Path, shapes: P
     process = start("fit", *config, "--trainer.max_epochs=3")
     for _ in range(1200):
         if (folder / "metrics.csv").exists() and len((folder / "metrics.csv").read_text().splitlines()) > 1:
-            break  # the first epoch's end was written
+            break  # the first epoch has ended
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said = finish(process, 128 + signal.SIGTERM)
-    assert f"go on with litmobile fit --run {folder}" in said
+    output = finish(process, 128 + signal.SIGTERM)
+    assert f"go on with litmobile fit --run {folder}" in output
     assert 0 < load_last_checkpoint(folder)["global_step"] < 6
     finish(start("fit", "--run", str(folder)))
     ours, theirs = load_last_checkpoint(folder), load_last_checkpoint(run)
@@ -152,7 +152,7 @@ def test_two_processes_share_sizes_images_and_unfreezing(tmp_path: Path, monkeyp
         assert {step.side for step in steps} == {32, 48, 64}
     assert {len(mine.images) - len(other.images) for mine, other in zip(ours, theirs, strict=True)} == {0, 1}
     ends = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
-    for name, parameter in ends[0].items():  # the last stage learns in the second epoch
+    for name, parameter in ends[0].items():  # the last stage trains in the second epoch
         assert torch.equal(parameter, ends[1][name]), name
 
 
@@ -186,7 +186,7 @@ def test_training_works_in_every_precision(
     trainer = Trainer(
         default_root_dir=tmp_path,
         max_epochs=1,
-        precision=precision,  # type: ignore[arg-type] — on a CPU, Lightning takes bf16 for 16-mixed
+        precision=precision,  # type: ignore[arg-type] — on a CPU, Lightning uses bf16 instead of 16-mixed
         gradient_clip_val=1.0,
         accumulate_grad_batches=2,
         accelerator="cpu",

@@ -1,4 +1,4 @@
-"""Interrupted runs go on to the same bits, checkpoints are whole or absent, and bad losses name their files."""
+"""Resuming is bit-exact, checkpoints are complete or absent, and a non-finite loss names its files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last
 
 OneSentence = Callable[..., None]
 
-# stops the run where told, from outside the code under test: as a signal or a power cut would
-INTERRUPTED = """
+# sends the process a signal after a given optimiser step, without changes to the code under test
+INTERRUPTED_FIT = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
@@ -35,11 +35,11 @@ from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
 
 number, step = getattr(signal, sys.argv[1]), int(sys.argv[2])
-take = Task.optimizer_step
+optimizer_step_of_task = Task.optimizer_step
 
 def interrupted(self, *arguments, **options):
-    take(self, *arguments, **options)
-    if self.global_step + 1 == step:  # Lightning counts it afterwards
+    optimizer_step_of_task(self, *arguments, **options)
+    if self.global_step + 1 == step:  # Lightning increments it later
         os.kill(os.getpid(), number)
 
 Task.optimizer_step = interrupted
@@ -52,41 +52,41 @@ def fit(shapes: Path, run: Path, *words: str) -> None:
 
 
 class Training(NamedTuple):
-    """Words for ``litmobile fit``, and a run of three epochs of five steps that nothing interrupted."""
+    """Options of ``litmobile fit``, and an uninterrupted run of three epochs of five steps with them."""
 
     words: list[str]
-    whole: Path
+    uninterrupted: Path
 
 
 def interrupt(words: list[str], run: Path, name: str, step: int) -> int:
-    """Trains in a process that gets signal ``name`` behind optimiser step ``step``; gives its exit status."""
-    command = [sys.executable, "-c", INTERRUPTED, name, str(step), "fit", *words, "--run", str(run)]
+    """Train in a process that receives signal ``name`` after optimiser step ``step``; return its exit status."""
+    command = [sys.executable, "-c", INTERRUPTED_FIT, name, str(step), "fit", *words, "--run", str(run)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
 
-def rows(run: Path) -> list[dict[str, str]]:
+def read_metrics(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def whole(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three epochs of five steps that nothing interrupts."""
-    run = tmp_path_factory.mktemp("whole") / "run"
+def uninterrupted(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of three epochs of five steps."""
+    run = tmp_path_factory.mktemp("uninterrupted") / "run"
     fit(shapes, run)
     return run
 
 
 @pytest.fixture(scope="module")
-def detector(whole: Path, shapes: Path) -> Training:
-    return Training([*SMALL, f"--data.root={shapes}"], whole)
+def detector(uninterrupted: Path, shapes: Path) -> Training:
+    return Training([*SMALL, f"--data.root={shapes}"], uninterrupted)
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
+    """Steps of 11, 5, 2, 2 and 2 images, in an order that is random in each epoch."""
     folder = tmp_path_factory.mktemp("sizes")
     write_class_folders(folder / "data" / "train", 22)
     write_class_folders(folder / "data" / "val", 4)
@@ -105,7 +105,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
 
 
 def assert_same_end(run: Path, other: Path) -> None:
-    """Both runs have the same weights, averages, optimiser and history, to the bit."""
+    """Assert that both runs have bit-identical weights, EMA, optimiser and history."""
     ours, theirs = load_last_checkpoint(run), load_last_checkpoint(other)
     assert ours["global_step"] == theirs["global_step"] == 15
     for name in ("state_dict", "trained", "optimizer_states", "lr_schedulers"):
@@ -114,7 +114,7 @@ def assert_same_end(run: Path, other: Path) -> None:
         for key, value in flat.items():
             same = torch.equal(value, expected[key]) if isinstance(value, torch.Tensor) else value == expected[key]
             assert same, f"{name}.{key}"
-    assert rows(run) == rows(other)
+    assert read_metrics(run) == read_metrics(other)
     history, expected = (json.loads((r / "metrics.json").read_text()) for r in (run, other))
     assert history == expected
 
@@ -131,9 +131,9 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     [
         ("detector", "SIGTERM", 2, 2),  # within the first epoch
         pytest.param("detector", "SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
-        pytest.param("detector", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: behind its validation
-        ("detector", "SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
-        pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
+        pytest.param("detector", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: after its validation
+        ("detector", "SIGKILL", 7, 5),  # no checkpoint on exit: continues from the first epoch's end
+        pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # no checkpoint at all: starts again
         ("classifier", "SIGTERM", 8, 8),
         pytest.param("classifier", "SIGKILL", 7, 5, marks=pytest.mark.slow),
         pytest.param("segmenter", "SIGTERM", 8, 8, marks=pytest.mark.slow),
@@ -151,22 +151,22 @@ def test_resume_is_bit_exact(
     else:
         assert load_last_checkpoint(run)["global_step"] == kept
     main(["fit", "--run", str(run)])
-    assert_same_end(run, training.whole)
+    assert_same_end(run, training.uninterrupted)
 
 
-def test_ema_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
+def test_ema_is_evaluated_saved_and_loaded(uninterrupted: Path, shapes: Path) -> None:
     import litmobile
 
-    stored = load_last_checkpoint(whole)
+    stored = load_last_checkpoint(uninterrupted)
     trained, average = stored["trained"]["state_dict"], stored["state_dict"]
     assert stored["trained"]["updates"] == 15
     differing = [k for k in average if not torch.equal(average[k], trained[k])]
     assert len(differing) > 0.9 * len([k for k in average if average[k].is_floating_point()])
-    network = litmobile.load(checkpoint_path(whole, "last")).state_dict()
+    network = litmobile.load(checkpoint_path(uninterrupted, "last")).state_dict()
     assert all(torch.equal(network[name], average[f"network.{name}"]) for name in network)
-    before = json.loads((whole / "metrics.json").read_text())[-1]["val/AP"]
-    main(["validate", "--run", str(whole), "--ckpt_path", str(checkpoint_path(whole, "last"))])
-    assert json.loads((whole / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
+    before = json.loads((uninterrupted / "metrics.json").read_text())[-1]["val/AP"]
+    main(["validate", "--run", str(uninterrupted), "--ckpt_path", str(checkpoint_path(uninterrupted, "last"))])
+    assert json.loads((uninterrupted / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
 
 
 def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -185,7 +185,7 @@ def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sent
     assert io.load_checkpoint(path)["step"] == 3
 
 
-def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp_path: Path) -> None:
+def test_two_trainings_cannot_write_to_one_folder(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = [sys.executable, "-m", "litmobile", "fit", *SMALL, f"--data.root={shapes}", f"--run={run}"]
     first = subprocess.Popen(
@@ -202,7 +202,7 @@ def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp
     finally:
         first.kill()
         first.wait()
-    main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock went with the process
+    main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock ends with the process
 
 
 def test_non_finite_loss_names_the_files_and_saves_nothing(
@@ -213,7 +213,7 @@ def test_non_finite_loss_names_the_files_and_saves_nothing(
         fit(shapes, run, "--model.optimizer.lr=1e18", "--model.optimizer=SGD", "--trainer.log_every_n_steps=50")
     names = sorted(path.name for path in (shapes / "train").glob("*.jpg"))
     assert "The loss of step" in str(caught.value)
-    assert sum(name in str(caught.value) for name in names) == 2  # those of one batch
+    assert sum(name in str(caught.value) for name in names) == 2  # the images of one batch
     assert not checkpoint_path(run, "last").exists()
 
 
@@ -226,15 +226,15 @@ def test_resume_restores_the_random_state_of_dropout(shapes: Path, tmp_path: Pat
 
     drawn: list[float] = []
 
-    class Drawing(DetectionTask):
-        """Draws from the generator that dropout uses, in every step."""
+    class DrawingTask(DetectionTask):
+        """Draws a number from dropout's generator in every step."""
 
         def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
             drawn.append(torch.rand(()).item())
             return super().training_step(batch, batch_idx)
 
     def train(steps: int, resume: Path | None) -> Trainer:
-        task = Drawing(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
+        task = DrawingTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
         data = CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0, seed=1)
         trainer = Trainer(
             max_steps=steps,
@@ -274,22 +274,22 @@ def test_signal_to_the_whole_job_saves_a_checkpoint(num_workers: int, shapes: Pa
             break
         time.sleep(0.05)
     os.killpg(job.pid, signal.SIGTERM)
-    said, _ = job.communicate(timeout=120)
-    assert job.returncode == 128 + signal.SIGTERM, said
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 128 + signal.SIGTERM, output
     assert load_last_checkpoint(run)["global_step"] > 0
 
 
 def test_run_folder_is_usable_after_a_failed_start(shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "tensorboard").mkdir(parents=True)
-    for name in (".lock", "metrics.csv", "tensorboard/events"):  # of one that was killed
+    for name in (".lock", "metrics.csv", "tensorboard/events"):  # as a killed run leaves them
         (run / name).touch()
     with pytest.raises(SystemExit):
         fit(shapes, run, "--data.train=nowhere")
     assert run.is_dir()
     fit(shapes, run, "--trainer.max_epochs=1")
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("not to be written beside")
+    (tmp_path / "mine" / "thesis.txt").write_text("nothing may be written next to it")
     with pytest.raises(SystemExit) as caught:
         fit(shapes, tmp_path / "mine")
     assert "is not the folder of a run" in str(caught.value)
@@ -321,8 +321,8 @@ def test_clipping_with_a_fused_optimizer_is_refused(shapes: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"a": torch.zeros(1)}], ids=str)
-def test_foreign_checkpoint_is_refused(content: Any, whole: Path, tmp_path: Path) -> None:
+def test_foreign_checkpoint_is_refused(content: Any, uninterrupted: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "foreign.pth")
     with pytest.raises(SystemExit) as caught:
-        main(["validate", "--run", str(whole), "--ckpt_path", str(tmp_path / "foreign.pth")])
+        main(["validate", "--run", str(uninterrupted), "--ckpt_path", str(tmp_path / "foreign.pth")])
     assert "foreign.pth is not a checkpoint of a litmobile run" in str(caught.value)

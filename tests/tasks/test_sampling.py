@@ -14,8 +14,8 @@ SIZES = pytest.mark.parametrize("size", [0, 1, 2, 7, 12, 100])
 WORLDS = pytest.mark.parametrize("world", [1, 2, 3])
 
 
-def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[SampleKey]]:
-    """What each process is given in one epoch."""
+def sample_epoch(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[SampleKey]]:
+    """Return the samples of each process in one epoch."""
     parts: list[list[SampleKey]] = []
     for rank in range(world):
         sampler = ShuffledSampler(size, seed, rank, world)
@@ -28,7 +28,7 @@ def epoch_of(size: int, world: int, seed: int = 3, epoch: int = 0) -> list[list[
 @SIZES
 @WORLDS
 def test_epoch_drops_only_the_indivisible_remainder(size: int, world: int) -> None:
-    parts = epoch_of(size, world)
+    parts = sample_epoch(size, world)
     indices = [index for part in parts for index, *_ in part]
     assert len({len(part) for part in parts}) == 1
     assert len(set(indices)) == len(indices) == size - size % world
@@ -37,14 +37,14 @@ def test_epoch_drops_only_the_indivisible_remainder(size: int, world: int) -> No
 
 @WORLDS
 def test_dropped_samples_change_between_epochs(world: int) -> None:
-    seen = {index for epoch in range(30) for part in epoch_of(8, world, epoch=epoch) for index, *_ in part}
+    seen = {index for epoch in range(30) for part in sample_epoch(8, world, epoch=epoch) for index, *_ in part}
     assert seen == set(range(8))
 
 
 @WORLDS
 def test_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
-    assert epoch_of(100, world) == epoch_of(100, world)
-    first, others = epoch_of(100, world), [epoch_of(100, world, epoch=1), epoch_of(100, world, seed=4)]
+    assert sample_epoch(100, world) == sample_epoch(100, world)
+    first, others = sample_epoch(100, world), [sample_epoch(100, world, epoch=1), sample_epoch(100, world, seed=4)]
     for other in others:
         for mine, theirs in zip(first, other, strict=True):
             assert [key.image for key in mine] != [key.image for key in theirs]
@@ -53,19 +53,19 @@ def test_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
 
 @WORLDS
 def test_samples_and_seeds_do_not_depend_on_processes(world: int) -> None:
-    alone = set(epoch_of(12, 1)[0])
-    assert {key for part in epoch_of(12, world) for key in part} == alone
+    alone = set(sample_epoch(12, 1)[0])
+    assert {key for part in sample_epoch(12, world) for key in part} == alone
 
 
 def test_every_sample_has_its_own_seed() -> None:
-    seeds = [seed for _, seed, _ in epoch_of(1000, 1)[0]]
+    seeds = [seed for _, seed, _ in sample_epoch(1000, 1)[0]]
     assert len(set(seeds)) == 1000
     assert min(seeds) >= 0
 
 
 @pytest.mark.parametrize("seed", [0, -5, 2**63, 2**64 - 1, 10**30])
 def test_any_whole_number_is_a_seed(seed: int) -> None:
-    assert sorted(index for index, *_ in epoch_of(5, 1, seed=seed)[0]) == list(range(5))
+    assert sorted(index for index, *_ in sample_epoch(5, 1, seed=seed)[0]) == list(range(5))
 
 
 @SIZES
@@ -86,21 +86,21 @@ Batches = list[list[SampleKey]]
 
 BASE = (256, 256)
 PUBLISHED = {160: 327, 192: 227, 256: 128, 288: 101, 320: 81}  # arXiv 2110.02178, section 3.2: batches by side
-TRAIN_SIZES: dict[str, list[Size]] = {
+SIZE_SETS: dict[str, list[Size]] = {
     "five": [(side, side) for side in PUBLISHED],
     "one": [(256, 256)],
     "far apart": [(32, 32), (512, 512)],
     "oblong": [(128, 384), (384, 128), (250, 300)],
 }
 IMAGES = pytest.mark.parametrize("images", [6, 7, 13, 40, 101, 1000])
-SIZED = pytest.mark.parametrize("sizes", TRAIN_SIZES.values(), ids=TRAIN_SIZES)
+TRAIN_SIZES = pytest.mark.parametrize("sizes", SIZE_SETS.values(), ids=SIZE_SETS)
 BATCHES = pytest.mark.parametrize("base_batch", [2, 16])
 
 
-def sampler_of(
+def make_sampler(
     images: int,
     world: int = 1,
-    sizes: list[Size] = TRAIN_SIZES["five"],
+    sizes: list[Size] = SIZE_SETS["five"],
     base_batch: int = 16,
     rank: int = 0,
     seed: int = 3,
@@ -108,21 +108,21 @@ def sampler_of(
     return MultiScaleBatches(images, seed, sizes, BASE, base_batch, rank, world)
 
 
-def multi_scale_epoch(
+def batch_epoch(
     images: int, world: int, sizes: list[Size], base_batch: int, epoch: int = 0, seed: int = 3
 ) -> list[Batches]:
-    """The batches that each process is given in one epoch."""
+    """Return the batches of each process in one epoch."""
     parts: list[Batches] = []
     for rank in range(world):
-        sampler = sampler_of(images, world, sizes, base_batch, rank, seed)
+        sampler = make_sampler(images, world, sizes, base_batch, rank, seed)
         sampler.set_epoch(epoch)
         parts.append(list(sampler))
         assert len(parts[-1]) == len(sampler)
     return parts
 
 
-def steps_of(parts: list[Batches]) -> list[tuple[Size, list[int]]]:
-    """Size of every step, and how many images each process has in it."""
+def list_steps(parts: list[Batches]) -> list[tuple[Size, list[int]]]:
+    """Return the size of every step and the number of images that each process has in it."""
     steps: list[tuple[Size, list[int]]] = []
     for batches in zip(*parts, strict=True):
         (size,) = {key.size for batch in batches for key in batch}
@@ -143,23 +143,23 @@ def test_batch_has_at_least_one_image(side: int) -> None:
 
 @IMAGES
 @WORLDS
-@SIZED
+@TRAIN_SIZES
 @BATCHES
 def test_multi_scale_epoch_has_every_image_exactly_once(
     images: int, world: int, sizes: list[Size], base_batch: int
 ) -> None:
-    parts = multi_scale_epoch(images, world, sizes, base_batch)
+    parts = batch_epoch(images, world, sizes, base_batch)
     assert sorted(key.image for part in parts for batch in part for key in batch) == list(range(images))
 
 
 @IMAGES
 @WORLDS
-@SIZED
+@TRAIN_SIZES
 @BATCHES
 def test_processes_share_size_and_images_of_each_step(
     images: int, world: int, sizes: list[Size], base_batch: int
 ) -> None:
-    for size, shares in steps_of(multi_scale_epoch(images, world, sizes, base_batch)):
+    for size, shares in list_steps(batch_epoch(images, world, sizes, base_batch)):
         assert size in sizes
         assert max(shares) - min(shares) <= 1
         assert min(shares) >= min(2, batch_size_at(size, BASE, base_batch))
@@ -167,7 +167,7 @@ def test_processes_share_size_and_images_of_each_step(
 
 @IMAGES
 @WORLDS
-@SIZED
+@TRAIN_SIZES
 @BATCHES
 def test_all_steps_but_one_are_full_and_equal_in_every_epoch(
     images: int, world: int, sizes: list[Size], base_batch: int
@@ -176,12 +176,13 @@ def test_all_steps_but_one_are_full_and_equal_in_every_epoch(
     epochs: list[Counter[tuple[Size, int]]] = []
     for epoch in range(4):
         steps = Counter(
-            (size, sum(shares)) for size, shares in steps_of(multi_scale_epoch(images, world, sizes, base_batch, epoch))
+            (size, sum(shares)) for size, shares in list_steps(batch_epoch(images, world, sizes, base_batch, epoch))
         )
-        assert steps.total() == len(sampler_of(images, world, sizes, base_batch))
+        assert steps.total() == len(make_sampler(images, world, sizes, base_batch))
         odd = [(size, count) for size, count in steps.elements() if count != whole[size]]
         assert len(odd) <= 1
-        for size, count in odd:  # what is left, or the largest with what is too little for a step
+        # the remaining images, or one of the largest steps plus images too few for a step of their own
+        for size, count in odd:
             largest = max(whole[other] for other, _ in steps)
             assert count < whole[size] or (whole[size] == largest and count < largest + 2 * world)
         epochs.append(steps)
@@ -189,22 +190,22 @@ def test_all_steps_but_one_are_full_and_equal_in_every_epoch(
     assert same.total() >= epochs[0].total() - 1
 
 
-@SIZED
+@TRAIN_SIZES
 @pytest.mark.parametrize("base_batch", [4, 16, 128])
 def test_steps_differ_in_pixels_by_less_than_one_image(sizes: list[Size], base_batch: int) -> None:
-    level = base_batch * BASE[0] * BASE[1]
-    round_of_all = sum(batch_size_at(size, BASE, base_batch) for size in sizes)
-    for size, (count,) in steps_of(multi_scale_epoch(2 * round_of_all, 1, sizes, base_batch)):
+    target_pixels = base_batch * BASE[0] * BASE[1]
+    images_of_a_round = sum(batch_size_at(size, BASE, base_batch) for size in sizes)
+    for size, (count,) in list_steps(batch_epoch(2 * images_of_a_round, 1, sizes, base_batch)):
         area = size[0] * size[1]
-        assert level - area < count * area <= level
+        assert target_pixels - area < count * area <= target_pixels
 
 
 @WORLDS
-@SIZED
+@TRAIN_SIZES
 def test_sizes_take_turns(world: int, sizes: list[Size]) -> None:
-    round_of_all = sum(world * batch_size_at(size, BASE, 16) for size in sizes)
-    for images in (round_of_all, 5 * round_of_all // 2, 3 * round_of_all):
-        counts = Counter(size for size, _ in steps_of(multi_scale_epoch(images, world, sizes, 16)))
+    images_of_a_round = sum(world * batch_size_at(size, BASE, 16) for size in sizes)
+    for images in (images_of_a_round, 5 * images_of_a_round // 2, 3 * images_of_a_round):
+        counts = Counter(size for size, _ in list_steps(batch_epoch(images, world, sizes, 16)))
         assert set(counts) == set(sizes)
         assert max(counts.values()) - min(counts.values()) <= 2
 
@@ -213,7 +214,7 @@ def test_remaining_images_form_a_step_at_any_position() -> None:
     sizes = [(128, 128), (160, 160), (512, 512)]  # 64, 40 and 4 images a step
     found: set[tuple[int, Size]] = set()
     for epoch in range(100):
-        steps = steps_of(multi_scale_epoch(108 + 4 + 35, 1, sizes, 16, epoch))
+        steps = list_steps(batch_epoch(108 + 4 + 35, 1, sizes, 16, epoch))
         assert len(steps) == 5
         found |= {(number, size) for number, (size, (count,)) in enumerate(steps) if count == 35}
     assert found == {(number, size) for number in range(5) for size in sizes[:2]}
@@ -221,13 +222,13 @@ def test_remaining_images_form_a_step_at_any_position() -> None:
 
 @WORLDS
 def test_multi_scale_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
-    first = multi_scale_epoch(1000, world, TRAIN_SIZES["five"], 16)
-    assert first == multi_scale_epoch(1000, world, TRAIN_SIZES["five"], 16)
+    first = batch_epoch(1000, world, SIZE_SETS["five"], 16)
+    assert first == batch_epoch(1000, world, SIZE_SETS["five"], 16)
     for other in (
-        multi_scale_epoch(1000, world, TRAIN_SIZES["five"], 16, epoch=1),
-        multi_scale_epoch(1000, world, TRAIN_SIZES["five"], 16, seed=4),
+        batch_epoch(1000, world, SIZE_SETS["five"], 16, epoch=1),
+        batch_epoch(1000, world, SIZE_SETS["five"], 16, seed=4),
     ):
-        assert [size for size, _ in steps_of(first)] != [size for size, _ in steps_of(other)]
+        assert [size for size, _ in list_steps(first)] != [size for size, _ in list_steps(other)]
         mine, theirs = (
             {key.image: key for part in parts for batch in part for key in batch} for parts in (first, other)
         )
@@ -236,14 +237,14 @@ def test_multi_scale_epochs_differ_and_repeat_with_the_seed(world: int) -> None:
 
 
 def test_order_and_seeds_match_single_scale_training() -> None:
-    (batches,) = multi_scale_epoch(100, 1, TRAIN_SIZES["five"], 16)
+    (batches,) = batch_epoch(100, 1, SIZE_SETS["five"], 16)
     assert [key[:2] for batch in batches for key in batch] == [key[:2] for key in ShuffledSampler(100, seed=3)]
 
 
 @WORLDS
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_resumed_epoch_has_exactly_the_remaining_steps(world: int, epoch: int) -> None:
-    sampler = sampler_of(366, world, rank=world - 1)
+    sampler = make_sampler(366, world, rank=world - 1)
     sampler.set_epoch(epoch)
     whole = list(sampler)
     for start in range(len(sampler) + 1):
@@ -256,6 +257,6 @@ def test_fewer_than_two_images_per_process_are_refused(
     images: int, world: int, assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        sampler_of(images, world)
+        make_sampler(images, world)
     assert_one_sentence(caught.value, f"{images} image", f"{world} process", "2")
-    assert len(sampler_of(2 * world, world)) == 1
+    assert len(make_sampler(2 * world, world)) == 1
