@@ -52,7 +52,7 @@ class Row(NamedTuple):
     multiply_adds: float
 
 
-def table(recipe: str) -> list[Row]:
+def read_table(recipe: str) -> list[Row]:
     """Returns the rows between the heading and the next empty comment; a row may continue after a backslash."""
     lines = find_configuration(recipe).read_text().replace("\\\n#    ", "").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
@@ -68,7 +68,7 @@ def table(recipe: str) -> list[Row]:
     return rows
 
 
-ROWS = [row for recipe in RECIPES for row in table(recipe)]
+ROWS = [row for recipe in RECIPES for row in read_table(recipe)]
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.options)))
 
 
@@ -90,7 +90,7 @@ def test_the_tables_contain_every_row_of_the_paper() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_unchanged_recipe_is_one_of_the_rows(recipe: str) -> None:
-    assert [row.options for row in table(recipe)].count(()) == 1
+    assert [row.options for row in read_table(recipe)].count(()) == 1
 
 
 @each_row

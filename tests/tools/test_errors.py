@@ -12,7 +12,7 @@ from support.cli import get_refusal
 
 
 class BuggyBackbone(MobileNetV2):
-    """Fails in its constructor as a bug does."""
+    """Fails in its constructor because of a bug."""
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__(width)
@@ -20,7 +20,7 @@ class BuggyBackbone(MobileNetV2):
 
 
 class StrictBackbone(MobileNetV2):
-    """Refuses its option on purpose."""
+    """Refuses its option with an error for the user."""
 
     def __init__(self, width: float = 1.0) -> None:
         raise UserError(f"width must be 2, not {width}.")
