@@ -1,4 +1,4 @@
-"""Data that tests share: generated shapes, and the real data beside the checkout where it is at hand."""
+"""Data that tests share: generated shapes, and the real data next to the checkout if it is available."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Commands that tests start compute on one thread too, so that tests side by side leave each other a core."""
+    """Limit the commands that tests start to one thread, so that parallel tests do not compete for cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Compute on one thread, which is quicker for tiny inputs; draw the same weights in every run."""
+    """Use one thread, which is faster for tiny inputs, and a fixed seed for equal weights in every run."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def assert_one_sentence() -> Callable[..., None]:
-    """Check that an error message is a single sentence in which each of ``mentioned`` can be read."""
+    """A function that checks that an error message is one sentence and contains each of ``mentioned``."""
 
     def check(error: BaseException, *mentioned: object) -> None:
         text = str(error)
@@ -57,5 +57,5 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real_data() -> Path:
     """The folder of small real data sets."""
     if not SHARED.is_dir():
-        pytest.skip("the small real data sets are not beside this checkout")
+        pytest.skip("the small real data sets are not next to this checkout")
     return SHARED

@@ -1,4 +1,4 @@
-"""The main job, whole: a detector learns. Minutes each, so left out unless asked for with -m slow."""
+"""The main use of litmobile end to end: a detector learns. Each test takes minutes and needs `-m slow`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    """As many as the machine that the figures are given for."""
+def use_two_threads() -> None:
+    """Use two threads, like the machine on which the expected figures were measured."""
     torch.set_num_threads(2)
 
 
-def average_precision(run: Path) -> float:
+def read_average_precision(run: Path) -> float:
     return json.loads((run / "val.json").read_text())["figures"]["AP"]
 
 
-def test_the_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_run_of_the_readme_reaches_its_ap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     main(["sample-data"])
     main(["fit", "--config", "detection/ssdlite_shapes", "--run", "run", "--trainer.accelerator=cpu"])
-    assert average_precision(tmp_path / "run") >= 0.45
+    assert read_average_precision(tmp_path / "run") >= 0.45
 
 
-def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real_data: Path) -> None:
-    """Real photographs, all 80 categories, no augmentation, trained and evaluated on the same images.
+def test_coco_recipe_overfits_80_real_images(tmp_path: Path, real_data: Path) -> None:
+    """Train and evaluate on the same images, with all 80 categories and no augmentation.
 
-    320 steps: with the recipe's momentum of 0.03, norms take some 300 to forget the statistics they began with, and
-    evaluation looks at those. After 200 steps the losses are as low, and AP is 0.03.
+    It needs 320 steps: with the recipe's momentum of 0.03, the norms' running statistics need about 300 steps to
+    forget their initial values. After 200 steps the losses are as low, but AP is only 0.03.
     """
     words = [
         f"--data.root={real_data / 'coco_tiny'}",
@@ -51,10 +51,10 @@ def test_the_coco_recipe_learns_eighty_real_images_by_heart(tmp_path: Path, real
         "--trainer.accelerator=cpu",
     ]
     main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
-    assert average_precision(tmp_path / "run") > 0.35
+    assert read_average_precision(tmp_path / "run") > 0.35
 
 
-def test_the_coco_recipe_takes_real_data_with_no_change_but_the_root(tmp_path: Path, real_data: Path) -> None:
+def test_coco_recipe_runs_on_real_data_with_only_a_new_root(tmp_path: Path, real_data: Path) -> None:
     words = [f"--data.root={real_data / 'coco_tiny'}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     main(["fit", "--config", "detection/ssdlite_coco", *words, "--run", str(tmp_path / "run")])
     main(["validate", "--run", str(tmp_path / "run")])

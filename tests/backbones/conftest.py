@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from litmobile.backbones.weights import load_state
-from support.twins import SMALL_TWINS, State, Twin, maps_of
+from support.twins import SMALL_TWINS, State, Twin, compute_maps
 
 
 @pytest.fixture(autouse=True)
@@ -74,4 +74,4 @@ def sources(twin: Twin, as_if_trained: Callable[[nn.Module], nn.Module]) -> dict
     theirs = as_if_trained(twin.theirs())
     ours = twin.ours()
     load_state(ours, theirs.state_dict(), "torchvision")
-    return {"torchvision's names": theirs.state_dict(), "our names": ours.state_dict(), "maps": maps_of(ours)}
+    return {"torchvision's names": theirs.state_dict(), "our names": ours.state_dict(), "maps": compute_maps(ours)}

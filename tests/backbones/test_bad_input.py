@@ -24,16 +24,16 @@ from litmobile.backbones import (
 from litmobile.backbones.blocks import ACTIVATIONS, StrideTracker
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
-from support.families import FAMILIES, name_of, on_meta
-from support.twins import copy_of, write_zip
+from support.families import FAMILIES, build_on_meta, format_id
+from support.twins import clone_state, write_zip
 
-EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=format_id)
 
 
 def families_with(argument: str) -> pytest.MarkDecorator:
     """Runs a test for every family whose constructor has ``argument``."""
     having = [family for family in FAMILIES if argument in family.defaults()]
-    return pytest.mark.parametrize("family", having, ids=name_of)
+    return pytest.mark.parametrize("family", having, ids=format_id)
 
 
 # ------------------------------------------------------------------------------------------------------------ arguments
@@ -52,13 +52,13 @@ CHOICES: tuple[tuple[type[SequentialBackbone], str, tuple[Any, ...], tuple[Any, 
 @pytest.mark.parametrize(
     ("family", "argument", "value", "offer"),
     [(family, name, value, offer) for family, name, values, offer in CHOICES for value in values],
-    ids=name_of,
+    ids=format_id,
 )
 def test_unknown_variant_is_refused_with_known_ones(
     family: type[SequentialBackbone], argument: str, value: object, offer: tuple[object, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match=argument) as caught:
-        on_meta(family, **{argument: value})
+        build_on_meta(family, **{argument: value})
     assert_one_sentence(caught.value, repr(value), offer)
 
 
@@ -66,7 +66,7 @@ def test_unknown_variant_is_refused_with_known_ones(
 @families_with("width")
 def test_non_positive_width_is_refused(family: type[SequentialBackbone], width: float, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="width") as caught:
-        on_meta(family, width=width)
+        build_on_meta(family, width=width)
     assert_one_sentence(caught.value, "greater than 0", width)
 
 
@@ -76,7 +76,7 @@ def test_images_without_channels_are_refused(
     family: type[SequentialBackbone], in_channels: int, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="in_channels") as caught:
-        on_meta(family, in_channels=in_channels)
+        build_on_meta(family, in_channels=in_channels)
     assert_one_sentence(caught.value, "at least 1", in_channels)
 
 
@@ -86,7 +86,7 @@ def test_invalid_output_stride_is_refused_with_valid_ones(
     family: type[SequentialBackbone], output_stride: int, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="output_stride") as caught:
-        on_meta(family, output_stride=output_stride)
+        build_on_meta(family, output_stride=output_stride)
     assert_one_sentence(caught.value, "8, 16 or 32", output_stride)
     with pytest.raises(ValueError, match="output_stride"):
         StrideTracker(output_stride)
@@ -95,7 +95,7 @@ def test_invalid_output_stride_is_refused_with_valid_ones(
 @EVERY_FAMILY
 def test_unknown_activation_is_refused_with_known_ones(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="activation") as caught:
-        on_meta(family, activation="gelu")
+        build_on_meta(family, activation="gelu")
     assert_one_sentence(caught.value, "'gelu'", list(ACTIVATIONS))
 
 
@@ -105,7 +105,7 @@ def test_unknown_padding_is_refused_with_known_ones(
     family: type[SequentialBackbone], padding: str, assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="padding") as caught:
-        on_meta(family, padding=padding)
+        build_on_meta(family, padding=padding)
     assert_one_sentence(caught.value, repr(padding), "symmetric", "same")
 
 
@@ -119,7 +119,7 @@ def test_misspelt_argument_is_refused_with_all_arguments(family: type[Sequential
 @pytest.mark.parametrize(
     ("family", "argument"),
     [(ShuffleNetV1, "padding"), (ShuffleNetV2, "padding"), (EffNet, "padding"), (MobileViT, "width")],
-    ids=name_of,
+    ids=format_id,
 )
 def test_other_familys_argument_is_refused_with_own_ones(
     family: type[SequentialBackbone], argument: str, assert_one_sentence
@@ -144,7 +144,7 @@ def test_too_many_arguments_are_refused_with_their_names(family: type[Sequential
 def test_wrong_image_channels_are_refused_with_argument(
     family: type[SequentialBackbone], taken: int, given: int, assert_one_sentence
 ) -> None:
-    backbone = on_meta(family, in_channels=taken)
+    backbone = build_on_meta(family, in_channels=taken)
     with pytest.raises(ValueError, match="in_channels") as caught:
         backbone(torch.zeros(1, given, 32, 32, device="meta"))
     assert_one_sentence(caught.value, family.__name__, f"images of {taken} channels, not of {given}")
@@ -156,7 +156,7 @@ def test_tensor_of_wrong_rank_is_refused_with_its_shape(
     family: type[SequentialBackbone], shape: tuple[int, ...], assert_one_sentence
 ) -> None:
     with pytest.raises(ValueError, match="batch of images") as caught:
-        on_meta(family)(torch.zeros(shape, device="meta"))
+        build_on_meta(family)(torch.zeros(shape, device="meta"))
     assert_one_sentence(caught.value, family.__name__, "[N, 3, H, W]", list(shape))
 
 
@@ -166,7 +166,7 @@ def test_tensor_of_wrong_rank_is_refused_with_its_shape(
 @EVERY_FAMILY
 def test_unknown_map_is_refused_and_nothing_is_removed(family: type[SequentialBackbone], assert_one_sentence) -> None:
     """The message names the available maps."""
-    backbone = on_meta(family)
+    backbone = build_on_meta(family)
     before = dict(backbone.features)
     with pytest.raises(ValueError, match="no map") as caught:
         backbone.select(["c3", "c6"])
@@ -176,7 +176,7 @@ def test_unknown_map_is_refused_and_nothing_is_removed(family: type[SequentialBa
 
 @EVERY_FAMILY
 def test_unknown_role_is_refused_with_available_maps(family: type[SequentialBackbone], assert_one_sentence) -> None:
-    backbone = on_meta(family)
+    backbone = build_on_meta(family)
     with pytest.raises(ValueError, match="no maps for depth") as caught:
         backbone.feature_names("depth")
     offer = [f"{name} (stride {feature.stride})" for name, feature in backbone.features.items()]
@@ -188,7 +188,7 @@ def test_unknown_role_is_refused_with_available_maps(family: type[SequentialBack
 def test_invalid_map_list_is_refused_with_available_maps(
     family: type[SequentialBackbone], names: Any, assert_one_sentence
 ) -> None:
-    backbone = on_meta(family)
+    backbone = build_on_meta(family)
     with pytest.raises(ValueError, match="needs a list of maps") as caught:
         backbone.select(names)
     assert_one_sentence(caught.value, family.__name__, list(backbone.features))
@@ -220,13 +220,13 @@ MISFITS: tuple[tuple[type[SequentialBackbone], Arguments, Arguments], ...] = (
 )
 
 
-@pytest.mark.parametrize(("family", "built", "trained"), MISFITS, ids=name_of)
+@pytest.mark.parametrize(("family", "built", "trained"), MISFITS, ids=format_id)
 def test_other_shapes_are_refused_with_the_arguments(
     family: type[SequentialBackbone], built: Arguments, trained: Arguments, tmp_path: Path, assert_one_sentence
 ) -> None:
     """The message names the tensor, both shapes and the arguments that differ."""
     backbone = family(**built)
-    own, there = copy_of(backbone), zeros_shaped_like(on_meta(family, **trained))
+    own, there = clone_state(backbone), zeros_shaped_like(build_on_meta(family, **trained))
     path = write_zip(there, tmp_path / "other.pth")
     tensor = next(name for name in own if name in there and own[name].shape != there[name].shape)
     with pytest.raises(WeightsError, match="does not fit") as caught:
@@ -251,6 +251,6 @@ def test_unpublished_name_is_refused_with_published_ones(
     family: type[SequentialBackbone], source: str, assert_one_sentence
 ) -> None:
     with pytest.raises(WeightsError, match=re.escape(repr(source))) as caught:
-        load_weights(on_meta(family), source)
+        load_weights(build_on_meta(family), source)
     # assert_one_sentence accepts the dots in published names
     assert_one_sentence(caught.value, family.__name__, list(family.published) or "published are none")

@@ -24,7 +24,7 @@ from litmobile.backbones import (
     TimmBackbone,
     check_backbone,
 )
-from support.families import name_of
+from support.families import format_id
 
 # ------------------------------------------------------------------------------------------------------ valid backbones
 
@@ -59,7 +59,7 @@ def test_every_exported_backbone_is_checked_below() -> None:
     assert {family for family, _ in NETWORKS} == families
 
 
-@pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=format_id)
 def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict[str, Any]) -> None:
     check_backbone(lambda: family(**arguments))
 

@@ -14,7 +14,7 @@ from litmobile.backbones import EffNet, Feature, check_backbone
 from litmobile.backbones.effnet import Peer, PeerMobileNet, PeerShuffleNet, RowPool
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
-from support.families import name_of, on_meta, parameters_of
+from support.families import build_on_meta, count_parameters, format_id
 from support.paper import Paper, assert_equal_with_gradients
 
 Perturb = Callable[[nn.Module], nn.Module]
@@ -163,7 +163,7 @@ def test_parameters_and_multiply_adds_equal_the_ports() -> None:
         for network in (port(), Ours("1x2"), Ours("2x1")):
             with FlopCounterMode(display=False) as counter:
                 network.eval()(images)
-            assert parameters_of(network) == 151_146
+            assert count_parameters(network) == 151_146
             assert round(counter.get_total_flops() / 2e6, 2) == 5.64
 
 
@@ -190,7 +190,7 @@ def layers_of(block: nn.Module) -> list[str]:
 @pytest.mark.parametrize(("closing", "kernel"), [("1x2", "1×2"), ("2x1", "2×1")])
 @pytest.mark.parametrize("extended", [False, True], ids=["published", "extended"])
 def test_block_is_separable_with_a_pool_between(extended: bool, closing: str, kernel: str) -> None:
-    network = on_meta(EffNet, extended=extended, closing_kernel=closing)
+    network = build_on_meta(EffNet, extended=extended, closing_kernel=closing)
     after = ["leaky ReLU", "norm"]
     assert len(network.layers) == (5 if extended else 3)
     for block, (inner, out_channels) in zip(network.layers, BLOCKS + ADDED, strict=False):
@@ -205,15 +205,15 @@ def test_block_is_separable_with_a_pool_between(extended: bool, closing: str, ke
 
 @pytest.mark.parametrize("in_channels", [1, 3, 4])
 def test_first_block_replaces_the_stem(in_channels: int) -> None:
-    network = on_meta(EffNet, in_channels=in_channels)
+    network = build_on_meta(EffNet, in_channels=in_channels)
     first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
     assert (first.in_channels, first.out_channels, first.kernel_size) == (in_channels, 32, (1, 1))
     assert network.features["c1"] == (64, 2)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"norm_eps": 1e-5, "norm_momentum": 0.1}], ids=name_of)
+@pytest.mark.parametrize("arguments", [{}, {"norm_eps": 1e-5, "norm_momentum": 0.1}], ids=format_id)
 def test_norm_options_default_to_keras(arguments: dict[str, Any]) -> None:
-    norms = {(m.eps, m.momentum) for m in on_meta(EffNet, **arguments).modules() if isinstance(m, nn.BatchNorm2d)}
+    norms = {(m.eps, m.momentum) for m in build_on_meta(EffNet, **arguments).modules() if isinstance(m, nn.BatchNorm2d)}
     assert norms == {tuple(arguments.values()) or (1e-3, 0.01)}  # Keras' momentum of 0.99 is 0.01 here
 
 
@@ -245,7 +245,7 @@ def test_extension_has_no_published_figures() -> None:
 
 @pytest.mark.parametrize(("output_stride", "spacings"), [(32, (1, 1, 1)), (16, (1, 1, 2)), (8, (1, 2, 4))])
 def test_output_stride_dilates_from_the_changed_pool_on(output_stride: int, spacings: tuple[int, int, int]) -> None:
-    blocks = on_meta(EffNet, extended=True, output_stride=output_stride).layers[2:]
+    blocks = build_on_meta(EffNet, extended=True, output_stride=output_stride).layers[2:]
     for block, before, spacing in zip(blocks, (1, *spacings), spacings, strict=False):
         _, row, column, closes = (m for m in block.modules() if isinstance(m, nn.Conv2d))
         assert row.dilation[1] == before  # it comes before the pool
@@ -272,19 +272,19 @@ def test_pool_without_stride_compares_dilated_rows(
 def test_missing_role_names_the_extension(assert_one_sentence) -> None:
     for role in ("detection", "segmentation"):
         with pytest.raises(ValueError, match=f"no maps for {role}") as caught:
-            on_meta(EffNet).feature_names(role)
+            build_on_meta(EffNet).feature_names(role)
         assert_one_sentence(caught.value, "extended=True", "c3 (stride 8)")
-        assert on_meta(EffNet, extended=True).feature_names(role)
+        assert build_on_meta(EffNet, extended=True).feature_names(role)
 
 
 # ------------------------------------------------------------------------------------------------------------ the peers
 
-PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=name_of)
+PEERS = pytest.mark.parametrize("peer", [PeerMobileNet, PeerShuffleNet], ids=format_id)
 
 
-@pytest.mark.parametrize(("peer", "published"), [(PeerMobileNet, 5.8), (PeerShuffleNet, 4.7)], ids=name_of)
+@pytest.mark.parametrize(("peer", "published"), [(PeerMobileNet, 5.8), (PeerShuffleNet, 4.7)], ids=format_id)
 def test_the_budget_is_the_papers(peer: type[Peer], published: float) -> None:
-    backbone = on_meta(peer)
+    backbone = build_on_meta(peer)
     with without_values():
         head = Classifier(backbone.features, 10, pool_size=4)
         with FlopCounterMode(display=False) as flops:

@@ -12,7 +12,7 @@ from torch import nn
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
 from litmobile.backbones.blocks import ACTIVATIONS, build_activation, round_channels
 from litmobile.tools.complexity import without_values
-from support.families import name_of, on_meta, parameters_of
+from support.families import build_on_meta, count_parameters, format_id
 
 CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     (MobileNetV2, {}),
@@ -33,7 +33,7 @@ ACTIVATION_TYPES = tuple(type(build_activation(name)) for name in ACTIVATIONS)
 def test_mobilenet_v2_parameters_equal_torchvisions(width: float) -> None:
     with without_values():
         reference = torchvision.models.mobilenet_v2(width_mult=width)
-    assert parameters_of(on_meta(MobileNetV2, width=width)) == parameters_of(reference.features)
+    assert count_parameters(build_on_meta(MobileNetV2, width=width)) == count_parameters(reference.features)
 
 
 CHANNELS = (
@@ -47,11 +47,11 @@ CHANNELS = (
 )
 
 
-@pytest.mark.parametrize(("family", "arguments", "channels"), CHANNELS, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments", "channels"), CHANNELS, ids=format_id)
 def test_every_map_has_the_papers_channels(
     family: type[Backbone], arguments: dict[str, Any], channels: tuple[int, ...]
 ) -> None:
-    backbone = on_meta(family, **arguments)
+    backbone = build_on_meta(family, **arguments)
     assert {name: f.channels for name, f in backbone.features.items()} == dict(zip(MAPS, channels, strict=True))
 
 
@@ -67,14 +67,14 @@ def test_every_map_has_the_papers_channels(
     ],
 )
 def test_reduced_tails_differ_in_their_first_expansion(variant: str, tail: str, expansions: tuple[int, ...]) -> None:
-    backbone = on_meta(MobileNetV3, variant=variant, tail=tail)
+    backbone = build_on_meta(MobileNetV3, variant=variant, tail=tail)
     depthwise = [m.in_channels for m in backbone.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
     assert tuple(depthwise[-3:]) == expansions
 
 
 def test_minimalistic_has_3x3_kernels_relu_and_no_gates() -> None:
     for variant in ("large", "small"):
-        modules = list(on_meta(MobileNetV3, variant=variant, minimalistic=True).modules())
+        modules = list(build_on_meta(MobileNetV3, variant=variant, minimalistic=True).modules())
         convolutions = [m for m in modules if isinstance(m, nn.Conv2d)]
         assert {m.kernel_size for m in convolutions} == {(1, 1), (3, 3)}
         assert all(m.bias is None for m in convolutions)  # only the gates have biases
@@ -82,19 +82,19 @@ def test_minimalistic_has_3x3_kernels_relu_and_no_gates() -> None:
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3], ids=name_of)
+@pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3], ids=format_id)
 def test_the_activation_can_be_chosen(family: type[Backbone], name: str) -> None:
-    found = {type(m) for m in on_meta(family, activation=name).modules() if isinstance(m, ACTIVATION_TYPES)}
+    found = {type(m) for m in build_on_meta(family, activation=name).modules() if isinstance(m, ACTIVATION_TYPES)}
     kept = {nn.ReLU} if family is MobileNetV3 else set()  # V3 keeps the ReLUs of the paper's tables
     assert found == {type(build_activation(name))} | kept
 
 
 @pytest.mark.parametrize(
-    ("family", "eps", "momentum"), [(MobileNetV2, 1e-5, 0.1), (MobileNetV3, 1e-3, 0.01)], ids=name_of
+    ("family", "eps", "momentum"), [(MobileNetV2, 1e-5, 0.1), (MobileNetV3, 1e-3, 0.01)], ids=format_id
 )
 def test_norm_options_default_to_the_papers(family: type[Backbone], eps: float, momentum: float) -> None:
     for arguments, expected in (({}, (eps, momentum)), ({"norm_eps": 1e-4, "norm_momentum": 0.03}, (1e-4, 0.03))):
-        norms = [m for m in on_meta(family, **arguments).modules() if isinstance(m, nn.BatchNorm2d)]
+        norms = [m for m in build_on_meta(family, **arguments).modules() if isinstance(m, nn.BatchNorm2d)]
         assert {(m.eps, m.momentum) for m in norms} == {expected}
 
 
@@ -113,7 +113,7 @@ def test_channels_round_to_multiples_of_eight() -> None:
 
 @pytest.mark.parametrize(("width", "padding"), [(0.3, "same"), (1.1, "symmetric")])
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=format_id)
 def test_forward_gives_the_recorded_features_at_every_size(
     family: type[Backbone], arguments: dict[str, Any], output_stride: int, width: float, padding: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_forward_gives_the_recorded_features_at_every_size(
 
 
 @pytest.mark.parametrize("in_channels", [1, 4])
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=format_id)
 def test_images_may_have_other_than_three_channels(
     family: type[Backbone], arguments: dict[str, Any], in_channels: int
 ) -> None:
@@ -142,9 +142,9 @@ def test_images_may_have_other_than_three_channels(
 # --------------------------------------------------------------------------------------- default features and selection
 
 
-@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments"), CONFIGURATIONS, ids=format_id)
 def test_select_removes_deeper_features(family: type[Backbone], arguments: dict[str, Any]) -> None:
-    backbone = on_meta(family, **arguments)
+    backbone = build_on_meta(family, **arguments)
     features = dict(backbone.features)
     backbone.select(["c1", "c3"])
     assert backbone.features == {name: features[name] for name in ("c1", "c2", "c3_first", "c3")}

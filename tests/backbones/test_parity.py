@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone
 from litmobile.backbones.weights import load_state
-from support.families import TOLERANCES, name_of
-from support.twins import TWINS, Twin, reference_maps
+from support.families import TOLERANCES, format_id
+from support.twins import TWINS, Twin, compute_reference_maps
 
 Perturb = Callable[[nn.Module], nn.Module]
 Deviation = Callable[[Tensor, Tensor], float]
@@ -35,7 +35,7 @@ def pair(twin: Twin, perturb: Perturb, dtype: torch.dtype) -> tuple[Backbone, nn
     return ours.to(dtype), theirs.to(dtype)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES, ids=name_of)
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=format_id)
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
 def test_maps_and_gradients_equal_the_references(
@@ -49,7 +49,7 @@ def test_maps_and_gradients_equal_the_references(
                 module.p = 0.0
     images = torch.randn(2, 3, 49, 65, dtype=dtype)
     our_images, their_images = images.clone().requires_grad_(), images.clone().requires_grad_()
-    found, expected = ours(our_images), reference_maps(theirs, twin.paths, their_images)
+    found, expected = ours(our_images), compute_reference_maps(theirs, twin.paths, their_images)
     assert set(found) == set(expected) == set(ours.features)
     tolerance = TOLERANCES[dtype]
     for name, x in found.items():
@@ -92,7 +92,7 @@ def test_maps_equal_the_references_at_other_sizes(
     ours, theirs = pair(twin, as_if_trained, torch.float64)
     images = torch.randn(1, 3, *size, dtype=torch.float64)
     with torch.no_grad():
-        found, expected = ours.eval()(images), reference_maps(theirs.eval(), twin.paths, images)
+        found, expected = ours.eval()(images), compute_reference_maps(theirs.eval(), twin.paths, images)
     for name, x in found.items():
         assert deviation(x, expected[name]) <= 1e-10, name
 
@@ -135,6 +135,6 @@ def test_output_stride_dilates_from_the_changed_layer_on(
     dilate(theirs, output_stride)
     images = torch.randn(1, 3, 65, 97, dtype=torch.float64)
     with torch.no_grad():
-        found, expected = ours.eval()(images), reference_maps(theirs.eval(), twin.paths, images)
+        found, expected = ours.eval()(images), compute_reference_maps(theirs.eval(), twin.paths, images)
     for key, x in found.items():
         assert deviation(x, expected[key]) <= 1e-10, key

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from litmobile.backbones import Backbone, EffNet, ShuffleNetV1
 from litmobile.backbones.weights import load_state
 from support.families import SMALL
-from support.twins import TWINS, reference_maps
+from support.twins import TWINS, compute_reference_maps
 
 Perturb = Callable[[nn.Module], nn.Module]
 
@@ -77,7 +77,7 @@ def test_error_is_at_most_the_references(
     deepest = list(ours.features)[-1]
     path = {deepest: twin.paths[deepest]}
     found = error(lambda x: ours(x)[deepest], images)
-    reference = error(lambda x: reference_maps(theirs, path, x)[deepest], images)
+    reference = error(lambda x: compute_reference_maps(theirs, path, x)[deepest], images)
     assert reference > 1e-4  # otherwise nothing was rounded
     assert found <= MARGIN * reference
 

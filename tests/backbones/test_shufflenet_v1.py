@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from litmobile.backbones import ShuffleNetV1
 from litmobile.backbones.blocks import ConvConfig
 from litmobile.backbones.shufflenet_v1 import ShuffleUnit
-from support.families import on_meta
+from support.families import build_on_meta
 from support.paper import Paper, assert_equal_with_gradients
 
 Perturb = Callable[[nn.Module], nn.Module]
@@ -238,7 +238,7 @@ def test_strided_unit_concatenates_its_pooled_input_first() -> None:
 
 @pytest.mark.parametrize(("output_stride", "dilations"), [(32, (1, 1, 1)), (16, (1, 1, 2)), (8, (1, 2, 4))])
 def test_output_stride_dilates_units_and_keeps_pools(output_stride: int, dilations: tuple[int, int, int]) -> None:
-    network = on_meta(ShuffleNetV1, output_stride=output_stride)
+    network = build_on_meta(ShuffleNetV1, output_stride=output_stride)
     units = [m for m in network.modules() if isinstance(m, ShuffleUnit)]
     for number, unit in enumerate(units):
         dilation = dilations[0 if number < 4 else 1 if number < 12 else 2]

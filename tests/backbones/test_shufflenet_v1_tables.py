@@ -11,7 +11,7 @@ from torch import nn
 
 from litmobile.backbones import ShuffleNetV1
 from litmobile.backbones.contract import Variant
-from support.families import name_of, on_meta
+from support.families import build_on_meta, format_id
 
 # table 1: channels of stage 2 by the number of groups, units in the stages 2, 3 and 4
 STAGE_2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
@@ -30,7 +30,7 @@ def stem_of(groups: int, width: float) -> int | None:
 @EVERY_GROUPS
 def test_stages_match_the_papers_table(groups: int, width: float) -> None:
     """Channels, repeats, bottlenecks and groups are the paper's."""
-    network = on_meta(ShuffleNetV1, groups=groups, width=width, stem=stem_of(groups, width))
+    network = build_on_meta(ShuffleNetV1, groups=groups, width=width, stem=stem_of(groups, width))
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     stem, units = convolutions[0], [convolutions[k : k + 3] for k in range(1, len(convolutions), 3)]
     assert (stem.kernel_size, stem.stride, stem.groups) == ((3, 3), (2, 2), 1)
@@ -61,7 +61,7 @@ def test_stages_match_the_papers_table(groups: int, width: float) -> None:
 )
 def test_stems_are_those_of_the_authors_release(width: float, stems: dict[int, int]) -> None:
     for groups, channels in stems.items():
-        assert on_meta(ShuffleNetV1, groups=groups, width=width).features["c2"] == (channels, 4)
+        assert build_on_meta(ShuffleNetV1, groups=groups, width=width).features["c2"] == (channels, 4)
 
 
 # groups: parameters and multiply-adds in millions, derived from the paper
@@ -154,11 +154,11 @@ IMPOSSIBLE: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("arguments", IMPOSSIBLE, ids=name_of)
+@pytest.mark.parametrize("arguments", IMPOSSIBLE, ids=format_id)
 def test_indivisible_channels_are_refused_with_remedies(arguments: dict[str, Any], assert_one_sentence) -> None:
     """Every suggested remedy can be built."""
     with pytest.raises(ValueError, match="cannot be built") as caught:
-        on_meta(ShuffleNetV1, **arguments)
+        build_on_meta(ShuffleNetV1, **arguments)
     assert_one_sentence(caught.value, "ShuffleNetV1", [f"{name}={value}" for name, value in arguments.items()])
     advice = str(caught.value).partition("; use ")[2].rstrip(".").split(" or ")
     assert advice != [""]
@@ -167,19 +167,19 @@ def test_indivisible_channels_are_refused_with_remedies(arguments: dict[str, Any
         changed = {name: float(value) if name == "width" else int(value)}
         assert changed.items().isdisjoint(arguments.items())  # a remedy changes something
         kept = arguments | ({"stem": None} if "without" in remedy else {})
-        on_meta(ShuffleNetV1, **kept | changed)  # everything else stays unchanged
+        build_on_meta(ShuffleNetV1, **kept | changed)  # everything else stays unchanged
 
 
 @pytest.mark.parametrize("groups", [4, 8])
 def test_quarter_width_needs_a_stem_for_the_groups(groups: int, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="cannot be built") as caught:
-        on_meta(ShuffleNetV1, groups=groups, width=0.25)
+        build_on_meta(ShuffleNetV1, groups=groups, width=0.25)
     assert_one_sentence(caught.value, "stem=8", "width=0.5", "groups=3")
-    assert on_meta(ShuffleNetV1, groups=groups, width=0.25, stem=8).features["c2"].channels == 8
+    assert build_on_meta(ShuffleNetV1, groups=groups, width=0.25, stem=8).features["c2"].channels == 8
 
 
 @pytest.mark.parametrize("stem", [0, -8])
 def test_stem_without_channels_is_refused(stem: int, assert_one_sentence) -> None:
     with pytest.raises(ValueError, match="stem") as caught:
-        on_meta(ShuffleNetV1, stem=stem)
+        build_on_meta(ShuffleNetV1, stem=stem)
     assert_one_sentence(caught.value, stem, "at least 1")

@@ -12,12 +12,12 @@ from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
 from litmobile.tools.complexity import without_values
-from support.families import ROLES, VARIANTS, on_meta, parameters_of
+from support.families import ROLES, VARIANTS, build_on_meta, count_parameters
 
 
 def with_classifier(family: type[SequentialBackbone], variant: Variant) -> tuple[SequentialBackbone, Classifier]:
     """Returns the variant, narrowed for its published classifier, and that classifier."""
-    backbone = on_meta(family, **variant.arguments)
+    backbone = build_on_meta(family, **variant.arguments)
     maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
@@ -31,7 +31,7 @@ COUNTED = [case for case in VARIANTS if case.values[1].parameters is not None]
 @pytest.mark.parametrize(("family", "variant"), COUNTED)
 def test_variant_has_published_parameters_and_multiply_adds(family: type[SequentialBackbone], variant: Variant) -> None:
     backbone, classifier = with_classifier(family, variant)
-    assert parameters_of(backbone) + parameters_of(classifier) == variant.parameters
+    assert count_parameters(backbone) + count_parameters(classifier) == variant.parameters
     images = torch.zeros(1, 3, variant.size, variant.size, device="meta")
     with FlopCounterMode(display=False) as counter:
         classifier.eval()(backbone.eval()(images), (variant.size, variant.size))
@@ -44,8 +44,8 @@ def test_maps_have_the_recorded_channels_and_size(
     family: type[SequentialBackbone], variant: Variant, output_stride: int
 ) -> None:
     """The size is the image's, divided by the stride and rounded up."""
-    backbone = on_meta(family, **variant.arguments, output_stride=output_stride).eval()
-    nominal = on_meta(family, **variant.arguments).features
+    backbone = build_on_meta(family, **variant.arguments, output_stride=output_stride).eval()
+    nominal = build_on_meta(family, **variant.arguments).features
     assert backbone.features == {
         name: feature._replace(stride=min(feature.stride, output_stride)) for name, feature in nominal.items()
     }
@@ -60,7 +60,7 @@ def test_maps_have_the_recorded_channels_and_size(
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_maps_are_named_by_nominal_stride(family: type[SequentialBackbone], variant: Variant) -> None:
-    features = on_meta(family, **variant.arguments).features
+    features = build_on_meta(family, **variant.arguments).features
     by_position = {name: feature.stride for name, feature in features.items() if name in ("c1", "c2", "c3", "c4", "c5")}
     assert by_position == {f"c{k}": 2**k for k in range(1, len(by_position) + 1)}
     own = {"c3_first": 8, "c4_expansion": 16, "final": 32}
@@ -70,7 +70,7 @@ def test_maps_are_named_by_nominal_stride(family: type[SequentialBackbone], vari
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_default_features_have_the_strides_of_their_role(family: type[SequentialBackbone], variant: Variant) -> None:
     """They are available, finest first."""
-    backbone = on_meta(family, **variant.arguments)
+    backbone = build_on_meta(family, **variant.arguments)
     ends_at_8 = max(feature.stride for feature in backbone.features.values()) == 8
     assert set(backbone.default_features) == ({"classification"} if ends_at_8 else set(ROLES))
     strides: Mapping[str, tuple[int, ...]] = {

@@ -16,7 +16,7 @@ from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
 from litmobile.tools.configurations import find_configuration, list_shipped, merge_configurations
-from support.families import parameters_of
+from support.families import count_parameters
 
 RECIPES = [name for name in list_shipped() if "cityscapes" in name]
 HEADING = "#   options to add"
@@ -52,7 +52,7 @@ class Row(NamedTuple):
     multiply_adds: float
 
 
-def table(recipe: str) -> list[Row]:
+def read_table(recipe: str) -> list[Row]:
     """Returns the rows between the heading and the next empty comment; a row may continue after a backslash."""
     lines = find_configuration(recipe).read_text().replace("\\\n#    ", "").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
@@ -68,7 +68,7 @@ def table(recipe: str) -> list[Row]:
     return rows
 
 
-ROWS = [row for recipe in RECIPES for row in table(recipe)]
+ROWS = [row for recipe in RECIPES for row in read_table(recipe)]
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.options)))
 
 
@@ -89,14 +89,14 @@ def test_the_tables_contain_every_row_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
-    assert [row.options for row in table(recipe)].count(()) == 1
+def test_the_unchanged_recipe_is_one_of_the_rows(recipe: str) -> None:
+    assert [row.options for row in read_table(recipe)].count(()) == 1
 
 
 @each_row
 def test_parameters_and_multiply_adds_match_the_network(row: Row) -> None:
     network = build_network(row)
-    assert parameters_of(network) == row.parameters
+    assert count_parameters(network) == row.parameters
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
         network(torch.zeros(1, 3, *SIZE))
     assert abs(flops.get_total_flops() / 2e9 - row.multiply_adds) < 0.00501  # rounded to two digits

@@ -1,4 +1,4 @@
-"""Every shipped configuration is read against the real signatures and takes a training step on generated data."""
+"""Every shipped configuration matches the real signatures and trains one step on generated data."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import yaml
 import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find_configuration, list_shipped
-from support.folders import write_folders
+from support.images import write_class_folders
 from support.segmentation import write_camvid, write_cityscapes
 from support.voc import write_voc
 
-LARGEST = 64  # pixels of the inputs that steps are taken on
+LARGEST = 64  # pixels of the longer input side during the test
 TINY = [
     "--data.num_workers=0",
     "--data.batch_size=4",
@@ -29,37 +29,37 @@ TINY = [
 ]
 
 
-def stored(name: str) -> dict[str, Any]:
-    """What the configuration ``name`` says."""
+def read_config(name: str) -> dict[str, Any]:
+    """Read the content of the configuration ``name``."""
     return yaml.safe_load(find_configuration(name).read_text())
 
 
 def write_classes(root: Path) -> Path:
-    """Two classes in a folder each, of which some are split off for validation."""
-    return write_folders(root, 12)
+    """Write two class folders without a validation split."""
+    return write_class_folders(root, 12)
 
 
 def write_imagenet(root: Path) -> Path:
-    """ImageNet's layout with two of its classes."""
+    """Write ImageNet's layout with two of its classes."""
     for split, images in (("train", 8), ("val", 4)):
-        write_folders(root / split, images, classes=("n01440764", "n01443537"))
+        write_class_folders(root / split, images, classes=("n01440764", "n01443537"))
     return root
 
 
 @pytest.fixture
-def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
-    """The words that name generated data for a data module, whose name is given."""
+def data_options(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+    """A function that returns the options of generated data for the data module of a given name."""
 
-    def detection(root: Path) -> list[str]:
+    def list_detection_options(root: Path) -> list[str]:
         return [f"--data.root={root}", "--data.train=train", "--data.val=val"]
 
-    def voc() -> Path:
+    def write_voc_data() -> Path:
         write_voc(tmp_path / "data", shapes)
         return tmp_path / "data"
 
     layouts: dict[str, Callable[[], list[str]]] = {
-        "CocoDetection": lambda: detection(shapes),
-        "VocDetection": lambda: detection(voc()),
+        "CocoDetection": lambda: list_detection_options(shapes),
+        "VocDetection": lambda: list_detection_options(write_voc_data()),
         "FolderClassification": lambda: [f"--data.root={write_classes(tmp_path / 'data')}"],
         "CamVid": lambda: [f"--data.root={write_camvid(tmp_path / 'data')}"],
         "Cityscapes": lambda: [
@@ -71,26 +71,26 @@ def words_for_data(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
 
 
 @pytest.mark.parametrize("name", list_shipped())
-def test_the_header_says_what_is_reproduced_and_measured(name: str) -> None:
+def test_header_states_what_is_reproduced_and_measured(name: str) -> None:
     header = [line for line in find_configuration(name).read_text().splitlines() if line.startswith("#")]
     assert any(line.startswith("# Reproduces") for line in header)
     assert any(line.startswith("# Measured") for line in header)
 
 
 @pytest.mark.parametrize("name", list_shipped())
-def test_it_takes_a_training_step_and_validates(
-    name: str, words_for_data: Callable[[str], list[str]], tmp_path: Path
+def test_configuration_trains_one_step_and_validates(
+    name: str, data_options: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
-    config = stored(name)
+    config = read_config(name)
     model, data = config["model"]["init_args"], config["data"]
     size = [min(side, LARGEST) for side in model["preprocessing"]["size"]]
-    words = [*words_for_data(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
+    words = [*data_options(data["class_path"].rpartition(".")[2]), f"--model.preprocessing.size={size}", *TINY]
     if "train_sizes" in data["init_args"]:
         words.append(f"--data.train_sizes=[{LARGEST // 2},{LARGEST}]")
     if data["class_path"].endswith("Cityscapes"):
         words.append(f"--data.augmentation.crop=[{LARGEST},{LARGEST}]")
     if "backbone_weights" in model:
-        words.append("--model.backbone_weights=null")  # they would be downloaded
+        words.append("--model.backbone_weights=null")  # avoids a download
     main(["fit", "--config", name, *words, "--run", str(tmp_path / "run")])
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
     network = litmobile.load(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""The tables above the ImageNet recipes name every published network once, and say of each what is so."""
+"""The tables above the ImageNet recipes contain every published network once, with correct figures."""
 
 from __future__ import annotations
 
@@ -20,137 +20,137 @@ from litmobile.heads.contract import default_class_names
 from litmobile.tasks.task import Task
 from litmobile.tools.complexity import without_values
 from litmobile.tools.configurations import find_configuration, list_shipped
-from support.families import FAMILIES, on_meta, parameters_of
+from support.families import FAMILIES, build_on_meta, count_parameters
 
 RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]
 HEADING = "#   options"
-PLAIN = "as below"  # the row of the network that the recipe trains without further words
+PLAIN = "as below"  # the row of the network that the recipe trains without added options
 WORD = r"--model\.backbone\.\w+=\S+"
 COLUMNS = r"(?P<top1>\d+\.\d) +(?:\d+\.\d+|–) +(?:\d+|–) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
-ROW = re.compile(rf"#   (?P<words>{PLAIN}|{WORD}(?: {WORD})*) +{COLUMNS}")
+ROW = re.compile(rf"#   (?P<options_to_add>{PLAIN}|{WORD}(?: {WORD})*) +{COLUMNS}")
 
-#: values of the arguments that tell the networks of a family apart
+#: values of the arguments in which the networks of a family differ
 Shape = dict[str, Any]
 
 
 class Row(NamedTuple):
-    """A line of a recipe's table.
+    """A row of a recipe's table.
 
     Attributes:
         recipe: name of the configuration.
-        words: what is added on the command line.
-        top1: published, in %.
-        parameters: of the network with its classifier.
-        multiply_adds: in M.
+        options_to_add: options to add on the command line.
+        top1: published accuracy in %.
+        parameters: number of parameters with the classifier.
+        multiply_adds: multiply-adds in millions.
     """
 
     recipe: str
-    words: tuple[str, ...]
+    options_to_add: tuple[str, ...]
     top1: float
     parameters: int
     multiply_adds: float
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The backbone's, with the words taken in."""
-        pairs = (word.removeprefix("--model.backbone.").split("=") for word in self.words)
-        return model(self.recipe)["backbone"].get("init_args", {}) | {k: yaml.safe_load(v) for k, v in pairs}
+        """Arguments of the backbone, with the added options."""
+        pairs = (word.removeprefix("--model.backbone.").split("=") for word in self.options_to_add)
+        return read_model(self.recipe)["backbone"].get("init_args", {}) | {k: yaml.safe_load(v) for k, v in pairs}
 
 
 @cache
-def model(recipe: str) -> dict[str, Any]:
-    """The task's arguments in a recipe."""
+def read_model(recipe: str) -> dict[str, Any]:
+    """Read the task's arguments from a recipe."""
     return yaml.safe_load(find_configuration(recipe).read_text())["model"]["init_args"]
 
 
-def family_of(recipe: str) -> type[SequentialBackbone]:
-    """The backbone's class in a recipe."""
-    return getattr(backbones, model(recipe)["backbone"]["class_path"].rpartition(".")[2])
+def get_family(recipe: str) -> type[SequentialBackbone]:
+    """Return the class of a recipe's backbone."""
+    return getattr(backbones, read_model(recipe)["backbone"]["class_path"].rpartition(".")[2])
 
 
-def table(recipe: str) -> list[Row]:
-    """The lines between the heading and the next empty comment."""
+def read_table(recipe: str) -> list[Row]:
+    """Return the rows between the heading and the next empty comment."""
     lines = find_configuration(recipe).read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
     rows: list[Row] = []
     for line in lines[start : lines.index("#", start)]:
         found = ROW.fullmatch(line)
-        assert found, f"{recipe}: {line!r} is no row of the table"
-        words = () if found["words"] == PLAIN else tuple(found["words"].split())
+        assert found, f"{recipe}: {line!r} is not a row of the table"
+        options_to_add = () if found["options_to_add"] == PLAIN else tuple(found["options_to_add"].split())
         parameters = int(found["parameters"].replace(",", ""))
-        rows.append(Row(recipe, words, float(found["top1"]), parameters, float(found["multiply_adds"])))
+        rows.append(Row(recipe, options_to_add, float(found["top1"]), parameters, float(found["multiply_adds"])))
     return rows
 
 
-ROWS = [row for recipe in RECIPES for row in table(recipe)]
-each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.words)))
+ROWS = [row for recipe in RECIPES for row in read_table(recipe)]
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.options_to_add)))
 
 
-def shape(family: type[SequentialBackbone], arguments: Mapping[str, Any]) -> Shape:
-    """Which network of ``family`` these arguments, and the defaults of the others, make."""
+def make_shape(family: type[SequentialBackbone], arguments: Mapping[str, Any]) -> Shape:
+    """Return the shape arguments of ``family`` for these arguments and the defaults of the others."""
     bound = inspect.signature(family).bind_partial(**arguments)
     bound.apply_defaults()
     return {name: bound.arguments[name] for name in family.shape_arguments}
 
 
-def in_order(shapes: Iterable[Shape]) -> list[Shape]:
-    """Sorted, which dictionaries alone cannot be."""
+def sort_shapes(shapes: Iterable[Shape]) -> list[Shape]:
+    """Sort shapes by their text because dictionaries have no order."""
     return sorted(shapes, key=repr)
 
 
-def published(row: Row) -> Variant:
-    """What the family's own table says about the network of ``row``."""
-    family = family_of(row.recipe)
-    wanted = shape(family, row.arguments)
-    return next(variant for variant in family.variants if shape(family, variant.arguments) == wanted)
+def find_variant(row: Row) -> Variant:
+    """Return the family's own variant for the network of ``row``."""
+    family = get_family(row.recipe)
+    wanted = make_shape(family, row.arguments)
+    return next(variant for variant in family.variants if make_shape(family, variant.arguments) == wanted)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_network_with_a_published_accuracy_has_one_row_and_no_other_has(family: type[SequentialBackbone]) -> None:
-    rows = [shape(family, row.arguments) for row in ROWS if family_of(row.recipe) is family]
-    variants = [shape(family, variant.arguments) for variant in family.variants if variant.top1 is not None]
-    assert in_order(rows) == in_order(variants)
+def test_rows_are_the_networks_with_published_accuracy(family: type[SequentialBackbone]) -> None:
+    rows = [make_shape(family, row.arguments) for row in ROWS if get_family(row.recipe) is family]
+    variants = [make_shape(family, variant.arguments) for variant in family.variants if variant.top1 is not None]
+    assert sort_shapes(rows) == sort_shapes(variants)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_as_it_stands_is_one_of_the_rows(recipe: str) -> None:
-    assert [row.words for row in table(recipe)].count(()) == 1
+def test_the_unchanged_recipe_is_one_of_the_rows(recipe: str) -> None:
+    assert [row.options_to_add for row in read_table(recipe)].count(()) == 1
 
 
 @each_row
-def test_top1_and_multiply_adds_are_those_of_the_family(row: Row) -> None:
-    variant = published(row)
+def test_top1_and_multiply_adds_match_the_family(row: Row) -> None:
+    variant = find_variant(row)
     assert row.top1 == variant.top1
     assert variant.multiply_adds is not None
-    assert abs(row.multiply_adds - variant.multiply_adds) < 0.0501  # a digit is rounded away
+    assert abs(row.multiply_adds - variant.multiply_adds) < 0.0501  # rounded to one digit
 
 
 @each_row
-def test_the_network_with_these_words_has_the_parameters(row: Row) -> None:
-    backbone = on_meta(family_of(row.recipe), **row.arguments)
+def test_parameters_match_the_network(row: Row) -> None:
+    backbone = build_on_meta(get_family(row.recipe), **row.arguments)
     maps = backbone.feature_names("classification")
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
     with without_values():
-        head = Classifier(features, published(row).classes, **model(row.recipe)["head"]["init_args"])
-    assert parameters_of(backbone) + parameters_of(head) == row.parameters
+        head = Classifier(features, find_variant(row).classes, **read_model(row.recipe)["head"]["init_args"])
+    assert count_parameters(backbone) + count_parameters(head) == row.parameters
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_validation_has_the_size_that_the_accuracy_was_published_for(recipe: str) -> None:
-    sizes = {published(row).size for row in table(recipe)}
-    assert {*model(recipe)["preprocessing"]["size"]} == sizes
+def test_validation_size_is_the_published_one(recipe: str) -> None:
+    sizes = {find_variant(row).size for row in read_table(recipe)}
+    assert {*read_model(recipe)["preprocessing"]["size"]} == sizes
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_command_line_makes_the_same_network_of_the_words(recipe: str) -> None:
-    row = max(table(recipe), key=lambda row: len(row.words))
+def test_options_build_the_same_network_on_the_command_line(recipe: str) -> None:
+    row = max(read_table(recipe), key=lambda row: len(row.options_to_add))
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
     stored = yaml.safe_dump(
         yaml.safe_load(find_configuration(recipe).read_text())["model"], default_flow_style=True, width=10**6
     )
-    options = parser.parse_args([f"--model={stored}", *row.words])
+    options = parser.parse_args([f"--model={stored}", *row.options_to_add])
     with without_values():
         network = parser.instantiate_classes(options).model.build_network(default_class_names(1000))
-    assert parameters_of(network) == row.parameters
+    assert count_parameters(network) == row.parameters

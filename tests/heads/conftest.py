@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 
 from litmobile.backbones import Backbone, TimmBackbone
-from support.families import SMALL, small_for
+from support.families import SMALL, build_small
 
 # by name: a function from the head's role to a new backbone
 BACKBONES: dict[str, Callable[[str], Backbone]] = {
-    **{family: partial(small_for, family) for family in SMALL},
+    **{family: partial(build_small, family) for family in SMALL},
     "resnet18": lambda role: TimmBackbone("resnet18"),
 }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from litmobile.backbones import Feature, Features
 from litmobile.heads import Classifier
-from support.families import name_of
+from support.families import format_id
 
 FEATURES = Features({"final": Feature(8, 32)})
 SMOOTHING = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -90,7 +90,7 @@ INVALID: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize("options", INVALID, ids=name_of)
+@pytest.mark.parametrize("options", INVALID, ids=format_id)
 def test_impossible_options_are_refused(options: dict[str, Any], assert_one_sentence: Any) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ValueError, match=name) as caught:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.pair import COMBINATIONS, PROCESSES, train
+from support.distributed_training import COMBINATIONS, PROCESSES, train_all
 
 Outcome = dict[str, dict[str, Any]]
 
@@ -19,7 +19,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """The outcomes of both processes, which start once because starting takes longer than all steps."""
     folder = tmp_path_factory.mktemp("pair")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=train, args=(str(folder), rank)) for rank in range(PROCESSES)]
+    processes = [context.Process(target=train_all, args=(str(folder), rank)) for rank in range(PROCESSES)]
     for process in processes:
         process.start()
     for process in processes:

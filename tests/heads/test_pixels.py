@@ -17,7 +17,7 @@ from litmobile.heads.lraspp import PoolingWindow
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.complexity import without_values
-from support.families import parameters_of
+from support.families import count_parameters
 
 CITYSCAPES = [str(k) for k in range(19)]
 HEADS = {"LRASPP": LRASPP, "LRASPP-large": partial(LRASPP, pool="large"), "RASPP": RASPP}
@@ -62,14 +62,14 @@ def test_parameters_are_published_at_every_output_stride(row: Any, output_stride
     family, arguments, head, maps, expected = row
     with without_values():
         built = network(family, arguments | {"output_stride": output_stride}, head, maps)
-    assert parameters_of(built) == expected
+    assert count_parameters(built) == expected
 
 
 @pytest.mark.parametrize("pool", ["global", "large"])
 def test_the_pool_has_no_parameters(pool: Any) -> None:
     with without_values():
         built = network(MobileNetV3, {"tail": "segmentation"}, partial(LRASPP, pool=pool))
-    assert parameters_of(built) == 1_505_550
+    assert count_parameters(built) == 1_505_550
 
 
 @pytest.mark.parametrize("family", [MobileNetV2, MobileNetV3])

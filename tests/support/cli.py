@@ -1,4 +1,4 @@
-"""Tiny runs made with the command line, and what it says when it refuses."""
+"""Tiny runs from the command line, and the messages of its refusals."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ TINY = [
 ]
 SHAPES = "detection/ssdlite_shapes"
 
-#: what `litmobile inspect` writes as JSON, and the command with words of its options: what it prints and writes
+#: the JSON that `litmobile inspect` writes; a function that runs the command and returns its text and its JSON
 Report = dict[str, Any]
 Inspect = Callable[..., tuple[str, Report]]
 
 
-def fit(shapes: Path, *words: str) -> None:
+def run_fit(shapes: Path, *words: str) -> None:
+    """Train the tiny detector on ``shapes`` with further options."""
     main(["fit", "--config", SHAPES, *TINY, f"--data.root={shapes}", *words])
 
 
-def refusal(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says when it refuses."""
+def get_refusal(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the exit status and the printed errors of a command that must fail."""
     with pytest.raises(SystemExit) as refused:
         main(list(words))
     assert refused.value.code not in (0, None)

@@ -38,38 +38,38 @@ FAMILIES: tuple[type[SequentialBackbone], ...] = (
 )
 
 
-def name_of(value: object) -> str | None:
-    """Returns readable test ids for classes, arguments and dtypes; pytest names the rest."""
+def format_id(value: object) -> str | None:
+    """Return a readable test id for classes, arguments and dtypes; pytest names the rest."""
     if isinstance(value, type):
         return value.__name__
     if isinstance(value, dict):
         return ",".join(f"{k}={v}" for k, v in value.items()) or "default"
     if isinstance(value, Variant):
-        return name_of(dict(value.arguments))
+        return format_id(dict(value.arguments))
     if isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     return None
 
 
 VARIANTS = [
-    pytest.param(family, variant, id=f"{family.__name__}-{name_of(variant)}")
+    pytest.param(family, variant, id=f"{family.__name__}-{format_id(variant)}")
     for family in FAMILIES
     for variant in family.variants
 ]
 
 
-def on_meta(family: type[Backbone], **arguments: Any) -> Backbone:
-    """Builds a network on the meta device, for its shapes only."""
+def build_on_meta(family: type[Backbone], **arguments: Any) -> Backbone:
+    """Build a network on the meta device, which has shapes but no values."""
     with without_values():
         return family(**arguments)
 
 
-def parameters_of(network: nn.Module) -> int:
-    """Counts the parameters."""
+def count_parameters(network: nn.Module) -> int:
+    """Count the parameters of ``network``."""
     return sum(p.numel() for p in network.parameters())
 
 
-# a small network of every family; EffNet is extended so that every role has maps
+# a small network of every family; EffNet is extended so that it has feature maps for every role
 SMALL: dict[str, Callable[[], Backbone]] = {
     "MobileNetV1": partial(MobileNetV1, 0.25),
     "MobileNetV2": partial(MobileNetV2, 0.35),
@@ -81,10 +81,10 @@ SMALL: dict[str, Callable[[], Backbone]] = {
 }
 
 
-def small_for(family: str, role: str) -> Backbone:
-    """Builds the small network of ``family`` for ``role``.
+def build_small(family: str, role: str) -> Backbone:
+    """Build the small network of ``family`` for ``role``.
 
-    EffNet is as published for classification; MobileNetV3 has its own tail for each of the other roles.
+    For classification, EffNet is the published network. For the other roles, MobileNetV3 has its own tails.
     """
     if family == "EffNet" and role == "classification":
         return EffNet(0.25)

@@ -1,4 +1,4 @@
-"""Helpers that compute a network from its paper's description with our weights, and compare the two."""
+"""Helpers to compute a network from its paper's description with our weights and to compare the outputs."""
 
 from __future__ import annotations
 

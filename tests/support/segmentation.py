@@ -36,7 +36,7 @@ def write_image(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WI
     return path
 
 
-def blocks(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+def make_stripes(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """Return a mask with a vertical stripe for each of ``values``."""
     columns = np.arange(width) * len(values) // width
     return np.tile(np.asarray(values)[columns], (height, 1))
@@ -45,10 +45,10 @@ def blocks(values: Sequence[int], height: int = HEIGHT, width: int = WIDTH) -> n
 def write_pairs(
     images: Path, masks: Path, count: int, values: Sequence[int] = (0, 1, 2), suffixes: tuple[str, str] = ("", "")
 ) -> None:
-    """Write images 0 … ``count`` − 1 and their masks, which hold all ``values``."""
+    """Write images 0 … ``count`` − 1 and their masks, each of which contains all ``values``."""
     for number in range(count):
         write_image(images / f"{number}{suffixes[0]}.png", number)
-        write_mask(masks / f"{number}{suffixes[1]}.png", blocks(values))
+        write_mask(masks / f"{number}{suffixes[1]}.png", make_stripes(values))
 
 
 def write_split(root: Path, split: str, count: int, values: Sequence[int] = (0, 1, 2)) -> Path:
@@ -58,14 +58,16 @@ def write_split(root: Path, split: str, count: int, values: Sequence[int] = (0, 
 
 
 def write_cityscapes(root: Path, cities: Sequence[str] = ("aachen", "ulm"), values: Sequence[int] = range(34)) -> Path:
-    """Write "train" and "val" of Cityscapes with an image per city, and the other published files beside masks."""
+    """Write "train" and "val" of Cityscapes with one image per city and all published files next to the masks."""
     for split in ("train", "val"):
         for city in cities:
             stem = f"{city}_000000_000019"
             write_image(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", height=4, width=34)
             truth = root / "gtFine" / split / city
-            write_mask(truth / f"{stem}_gtFine_labelIds.png", blocks(values, 4, 34))
-            write_mask(truth / f"{stem}_gtFine_instanceIds.png", blocks(range(24000, 24034), 4, 34).astype(np.uint16))
+            write_mask(truth / f"{stem}_gtFine_labelIds.png", make_stripes(values, 4, 34))
+            write_mask(
+                truth / f"{stem}_gtFine_instanceIds.png", make_stripes(range(24000, 24034), 4, 34).astype(np.uint16)
+            )
             write_image(truth / f"{stem}_gtFine_color.png", height=4, width=34)
             (truth / f"{stem}_gtFine_polygons.json").write_text("{}")
     return root
@@ -75,14 +77,14 @@ def write_voc_segmentation(root: Path, stems: Sequence[str], split: str, values:
     """Write a split of Pascal VOC with palette masks."""
     for number, stem in enumerate(stems):
         write_image(root / "JPEGImages" / f"{stem}.jpg", number)
-        write_mask(root / "SegmentationClass" / f"{stem}.png", blocks(values), "P")
+        write_mask(root / "SegmentationClass" / f"{stem}.png", make_stripes(values), "P")
     listing = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     listing.parent.mkdir(parents=True, exist_ok=True)
     listing.write_text("".join(f"{stem}\n" for stem in stems))
     return root
 
 
-def write_masked(root: Path, split: str, images: int, unlabelled: bool = False) -> Path:
+def write_block_images(root: Path, split: str, images: int, unlabelled: bool = False) -> Path:
     """Write ``images`` and masks of ``split`` into ``root``; the brightness of a block shows its class.
 
     Sizes differ. The first row of each mask is ignored, or the whole mask if ``unlabelled``. Returns ``root``.

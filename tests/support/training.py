@@ -1,11 +1,13 @@
-"""A small training from the command line, and what it leaves."""
+"""Options for small trainings on the command line, and helpers that read what a training wrote."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from litmobile.tasks.run import checkpoint_path
 
@@ -21,7 +23,7 @@ _SMALL = [
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
 ]
-#: words for ``litmobile fit``; the data's root and the run's folder are missing
+#: options of ``litmobile fit``; the data's root and the run's folder are added by each test
 SMALL = [
     "--model=DetectionTask",
     "--model.preprocessing.size=[64,64]",
@@ -33,7 +35,7 @@ SMALL = [
     "--data.augmentation.photometric=true",
     *_SMALL,
 ]
-#: the same for a classifier that trains in every way at once, on several sizes: 11, 5 and 2 images a step
+#: the same for a classifier with every training option, at several sizes: 11, 5 and 2 images a step
 SMALL_CLASSIFIER = [
     "--model=ClassificationTask",
     "--model.preprocessing.size=[48,48]",
@@ -54,7 +56,7 @@ SMALL_CLASSIFIER = [
     "--data.augmentation.random_erasing=0.5",
     *_SMALL,
 ]
-#: the same for label maps, with every term of the loss
+#: the same for a segmenter, with every term of the loss
 SMALL_SEGMENTER = [
     "--model=SegmentationTask",
     "--model.preprocessing.size=[48,64]",
@@ -72,6 +74,36 @@ SMALL_SEGMENTER = [
 ]
 
 
-def last(run: Path) -> dict[str, Any]:
-    """The checkpoint that ``run`` goes on from."""
+def load_last_checkpoint(run: Path) -> dict[str, Any]:
+    """Load the checkpoint that ``run`` resumes from."""
     return torch.load(checkpoint_path(run, "last"), weights_only=True)
+
+
+class RecordedStep(NamedTuple):
+    """Side of a step's input, and the indices of its images."""
+
+    epoch: int
+    side: int
+    images: list[int]
+
+
+class Recorder(Callback):
+    """Write the steps of a training and the final parameters into ``folder``, one file for each process."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.steps: list[RecordedStep] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.steps.append(RecordedStep(trainer.current_epoch, batch.images.shape[-1], batch.indices.tolist()))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        (self.folder / f"{trainer.global_rank}.json").write_text(json.dumps(self.steps))
+        torch.save(dict(pl_module.named_parameters()), self.folder / f"{trainer.global_rank}.pt")
+
+
+def read_steps(folder: Path, rank: int) -> list[RecordedStep]:
+    """Read the steps that process ``rank`` wrote."""
+    return [RecordedStep(*step) for step in json.loads((folder / f"{rank}.json").read_text())]

@@ -29,25 +29,25 @@ class Twin(NamedTuple):
     paths: dict[str, str]
 
 
-def blocks(expansion: str, **paths: int) -> dict[str, str]:
-    """Returns paths in torchvision's MobileNets, which number layers through the whole network."""
+def list_torchvision_paths(expansion: str, **paths: int) -> dict[str, str]:
+    """Return paths in torchvision's MobileNets, which number the layers of the whole network."""
     return {name: f"features.{index}" for name, index in paths.items()} | {"c4_expansion": f"features.{expansion}"}
 
 
-TORCHVISION_V2 = blocks("14.conv.0", c1=1, c2=3, c3_first=4, c3=6, c4=13, c5=17, final=18)
-TORCHVISION_LARGE = blocks("13.block.0", c1=1, c2=3, c3_first=4, c3=6, c4=12, c5=15, final=16)
-TORCHVISION_SMALL = blocks("9.block.0", c1=0, c2=1, c3_first=2, c3=3, c4=8, c5=11, final=12)
+TORCHVISION_V2 = list_torchvision_paths("14.conv.0", c1=1, c2=3, c3_first=4, c3=6, c4=13, c5=17, final=18)
+TORCHVISION_LARGE = list_torchvision_paths("13.block.0", c1=1, c2=3, c3_first=4, c3=6, c4=12, c5=15, final=16)
+TORCHVISION_SMALL = list_torchvision_paths("9.block.0", c1=0, c2=1, c3_first=2, c3=3, c4=8, c5=11, final=12)
 SHUFFLENET = {"c1": "conv1", "c2": "maxpool", "c3": "stage2", "c4": "stage3", "c5": "stage4", "final": "conv5"}
 
 
-def rows(*stages: int, **paths: str) -> dict[str, str]:
-    """Returns paths in timm's networks: the stages that end with c1 … c5, and those of other maps."""
+def list_timm_paths(*stages: int, **paths: str) -> dict[str, str]:
+    """Return paths in timm's networks: the stages that end with c1 … c5, and the layers of other maps."""
     return {f"c{k}": f"blocks.{stage}" for k, stage in enumerate(stages, start=1)} | paths
 
 
-TIMM_V1 = rows(0, 1, 2, 3, 4)
-TIMM_V2 = rows(0, 1, 2, 4, 6, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="bn2")
-TIMM_LARGE = rows(0, 1, 2, 4, 5, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="blocks.6")
+TIMM_V1 = list_timm_paths(0, 1, 2, 3, 4)
+TIMM_V2 = list_timm_paths(0, 1, 2, 4, 6, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="bn2")
+TIMM_LARGE = list_timm_paths(0, 1, 2, 4, 5, c3_first="blocks.2.0", c4_expansion="blocks.5.0.bn1", final="blocks.6")
 TIMM_SMALL = {
     "c1": "bn1",
     "c2": "blocks.0",
@@ -61,15 +61,15 @@ TIMM_SMALL = {
 MOBILEVIT = {f"c{k}": f"stages.{k - 1}" for k in range(1, 6)} | {"final": "final_conv"}
 
 
-def torchvision_v3(variant: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Twin:
-    """MobileNetV3 in torchvision."""
+def pair_torchvision_v3(variant: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Twin:
+    """Pair MobileNetV3 with torchvision's."""
     make = getattr(torchvision.models, f"mobilenet_v3_{variant}")
     paths = TORCHVISION_LARGE if variant == "large" else TORCHVISION_SMALL
     return Twin(partial(MobileNetV3, variant, **ours), partial(make, **theirs), paths)
 
 
-def timm_v3(name: str, variant: str, **ours: Any) -> Twin:
-    """MobileNetV3 in timm, whose norms have epsilon 1e-5 unless the weights are TensorFlow's."""
+def pair_timm_v3(name: str, variant: str, **ours: Any) -> Twin:
+    """Pair MobileNetV3 with timm's, whose norms have epsilon 1e-5 unless the weights are TensorFlow's."""
     eps = {} if name.startswith("tf_") else {"norm_eps": 1e-5}
     paths = TIMM_LARGE if variant == "large" else TIMM_SMALL
     return Twin(partial(MobileNetV3, variant, **ours, **eps), partial(timm.create_model, name), paths)
@@ -85,7 +85,7 @@ TORCHVISION = {
         for width in (1.0, 0.3, 1.1)
     },
     **{
-        f"mobilenet_v3_{variant}{label}": torchvision_v3(variant, ours, theirs)
+        f"mobilenet_v3_{variant}{label}": pair_torchvision_v3(variant, ours, theirs)
         for variant in ("large", "small")
         for label, ours, theirs in (
             ("", {}, {}),
@@ -127,10 +127,10 @@ TIMM = {
         )
         for width in (1.4, 1.0, 0.75, 0.5, 0.35)
     },
-    "mobilenetv3_large_100": timm_v3("mobilenetv3_large_100", "large"),
-    "mobilenetv3_large_075": timm_v3("mobilenetv3_large_075", "large", width=0.75),
-    "mobilenetv3_small_100": timm_v3("mobilenetv3_small_100", "small"),
-    "mobilenetv3_small_075": timm_v3("mobilenetv3_small_075", "small", width=0.75),
+    "mobilenetv3_large_100": pair_timm_v3("mobilenetv3_large_100", "large"),
+    "mobilenetv3_large_075": pair_timm_v3("mobilenetv3_large_075", "large", width=0.75),
+    "mobilenetv3_small_100": pair_timm_v3("mobilenetv3_small_100", "small"),
+    "mobilenetv3_small_075": pair_timm_v3("mobilenetv3_small_075", "small", width=0.75),
     **{
         f"mobilenetv3_{variant} at width 1.25": Twin(
             partial(MobileNetV3, variant, 1.25, norm_eps=1e-5),
@@ -140,7 +140,7 @@ TIMM = {
         for variant, paths in (("large", TIMM_LARGE), ("small", TIMM_SMALL))
     },
     **{
-        f"tf_mobilenetv3_{variant}_{label}": timm_v3(
+        f"tf_mobilenetv3_{variant}_{label}": pair_timm_v3(
             f"tf_mobilenetv3_{variant}_{label}", variant, padding="same", **ours
         )
         for variant in ("large", "small")
@@ -157,8 +157,8 @@ TIMM = {
 TWINS = TORCHVISION | TIMM
 
 
-def reference_maps(network: nn.Module, paths: dict[str, str], images: Tensor) -> Maps:
-    """Returns the outputs of layers of another library's network, with the contract's names."""
+def compute_reference_maps(network: nn.Module, paths: dict[str, str], images: Tensor) -> Maps:
+    """Return feature maps of another library's network under our names."""
     outputs: Maps = {}
     hooks = [
         network.get_submodule(path).register_forward_hook(lambda _m, _i, out, name=name: outputs.update({name: out}))
@@ -196,7 +196,7 @@ FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
     "pth": (".pth", write_zip),
     "pt": (".pt", write_zip),
     "pth before PyTorch 1.6": (".pth", write_legacy),
-    "a suffix of one's own": (".weights", write_zip),
+    "an unknown suffix": (".weights", write_zip),
     "safetensors": (".safetensors", write_safetensors),
     "lightning's ckpt": (
         ".ckpt",
@@ -212,7 +212,7 @@ FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
             {f"backbone.{k}": v for k, v in state.items()} | {"head.weight": torch.zeros(3)}, path
         ),
     ),
-    "what was trained in parallel": (
+    "a network from DistributedDataParallel": (
         ".pth",
         lambda state, path: write_zip({f"module.{k}": v for k, v in state.items()}, path),
     ),
@@ -230,7 +230,7 @@ FORMATS: dict[str, tuple[str, Callable[[Mapping[str, Any], Path], Path]]] = {
 }
 
 
-def maps_of(backbone: Backbone) -> dict[str, Tensor]:
+def compute_maps(backbone: Backbone) -> dict[str, Tensor]:
     with torch.no_grad():
         return backbone.eval()(torch.linspace(-1, 1, 3 * 32 * 32).reshape(1, 3, 32, 32))
 
@@ -240,5 +240,5 @@ def assert_equal_maps(found: Mapping[str, Tensor], expected: Mapping[str, Tensor
         assert torch.equal(x, expected[name]), name
 
 
-def copy_of(network: nn.Module) -> State:
+def clone_state(network: nn.Module) -> State:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}

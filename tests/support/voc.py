@@ -1,4 +1,4 @@
-"""Generated data in Pascal VOC's layout."""
+"""The generated data set in Pascal VOC's layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OBJECT = (
 
 
 def write_voc(root: Path, coco: Path, splits: tuple[str, ...] = ("train", "val")) -> Path:
-    """Writes the COCO data set in the folder ``coco`` as Pascal VOC's into ``root``."""
+    """Convert the COCO data set in ``coco`` to Pascal VOC's layout in ``root``."""
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
     for split in splits:

@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    """A valid annotation file: unsorted ids with gaps and 0, a crowd, and a last image without objects."""
+    """A valid annotation file with unsorted ids, gaps, id 0, a crowd, and a last image without objects."""
     return {
         "images": [
             {"id": 7, "file_name": "a.png", "height": 40, "width": 60},
@@ -33,7 +33,7 @@ def content() -> dict[str, Any]:
 
 @pytest.fixture
 def write_coco(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Writes annotations and a noisy image file for each image: content, split → (file, image folder)."""
+    """A function that writes annotations and a noisy image file for each image: (content, split) → (file, folder)."""
 
     def write(content: dict[str, Any], split: str = "train") -> tuple[Path, Path]:
         folder = tmp_path / "coco" / split

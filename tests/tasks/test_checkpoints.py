@@ -1,4 +1,4 @@
-"""Checkpoints of other networks: what differs is said in one sentence."""
+"""A checkpoint of another network is refused with a sentence that names the difference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from litmobile.tasks.pretrained import check_same_network
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "words"),
     [
         (("ant", "bee", "fly"), "fly only there"),
         (("ant",), "bee only here"),
@@ -24,8 +24,8 @@ from litmobile.tasks.pretrained import check_same_network
     ],
     ids=str,
 )
-def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
-    there: tuple[str, ...], said: str, assert_one_sentence: Callable[..., None]
+def test_checkpoint_with_other_classes_is_refused(
+    there: tuple[str, ...], words: str, assert_one_sentence: Callable[..., None]
 ) -> None:
     networks = [
         Network(MobileNetV2(0.35), LRASPP, classes, Preprocessing((64, 64)), role="segmentation")
@@ -33,4 +33,4 @@ def test_the_checkpoint_of_other_classes_is_refused_by_what_they_do_not_share(
     ]
     with pytest.raises(TaskError) as caught:
         check_same_network({"network": networks[0].config(), "state_dict": {}}, networks[1])
-    assert_one_sentence(caught.value, f"other classes: {said}.")
+    assert_one_sentence(caught.value, f"other classes: {words}.")

@@ -44,32 +44,32 @@ LOSSY = {"JPEG": {}, "AVIF": {}, "JPEG2000": {"irreversible": True}}
 FORMATS = EXACT | LOSSY
 
 
-def scene(height: int = 40, width: int = 60) -> Image.Image:
-    """Colours that change smoothly, and differ at every border."""
+def make_scene(height: int = 40, width: int = 60) -> Image.Image:
+    """Make an image of smoothly changing colours that differ at every border."""
     y, x = np.mgrid[:height, :width]
     red, green, blue = 255 * y / height, 255 * x / width, 128 + 100 * np.sin(x / 7 + y / 5)
     return Image.fromarray(np.stack((red, green, blue), axis=2).astype(np.uint8))
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **FORMATS.get(kind, {}), **options)
     return buffer.getvalue()
 
 
-def with_thumbnail(jpeg: bytes) -> bytes:
-    """A JPEG as cameras write it: the thumbnail, a complete JPEG, precedes the image data."""
-    content = b"Exif\0\0" + encoded(scene(10, 15), "JPEG")
+def add_thumbnail(jpeg: bytes) -> bytes:
+    """Add a thumbnail as cameras do: a complete JPEG before the image data."""
+    content = b"Exif\0\0" + encode(make_scene(10, 15), "JPEG")
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
 
 
-def with_orientation(kind: str, orientation: int) -> bytes:
+def encode_with_orientation(kind: str, orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(scene(), kind, exif=exif)
+    return encode(make_scene(), kind, exif=exif)
 
 
-def by_pillow(file: Path | bytes) -> np.ndarray:
+def read_with_pillow(file: Path | bytes) -> np.ndarray:
     with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
@@ -100,7 +100,7 @@ def test_every_odd_file_is_tested(real_data: Path) -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_odd_files_are_read_as_pillow_reads_them(name: str, real_data: Path) -> None:
     path = real_data / "odd_images" / name
-    assert_close(read_image(path), by_pillow(path), tolerance=2 if "cmyk" in name else 0)
+    assert_close(read_image(path), read_with_pillow(path), tolerance=2 if "cmyk" in name else 0)
 
 
 @pytest.mark.parametrize("name", READABLE_16_BIT)
@@ -126,9 +126,9 @@ def test_odd_damaged_files_are_refused(
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_read_as_written(kind: str, tmp_path: Path) -> None:
-    image = read(encoded(scene(), kind), tmp_path)
-    assert_close(image, np.asarray(scene()), tolerance=0 if kind in EXACT else 60)
-    assert_close(image, by_pillow(tmp_path / "image"), tolerance=0)
+    image = read(encode(make_scene(), kind), tmp_path)
+    assert_close(image, np.asarray(make_scene()), tolerance=0 if kind in EXACT else 60)
+    assert_close(image, read_with_pillow(tmp_path / "image"), tolerance=0)
 
 
 MODES = {
@@ -142,21 +142,21 @@ MODES = {
 
 @pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind, modes in MODES.items() for mode in modes])
 def test_every_mode_is_read_as_pillow_reads_it(kind: str, mode: str, tmp_path: Path) -> None:
-    image = scene().convert(mode)
+    image = make_scene().convert(mode)
     if mode in ("LA", "RGBA"):
-        image.putalpha(scene().getchannel("G"))  # colours under alpha are kept as stored
-    data = encoded(image, kind)
-    assert_close(read(data, tmp_path), by_pillow(data), tolerance=2 if mode == "CMYK" else 0)
+        image.putalpha(make_scene().getchannel("G"))  # colours under alpha are kept as stored
+    data = encode(image, kind)
+    assert_close(read(data, tmp_path), read_with_pillow(data), tolerance=2 if mode == "CMYK" else 0)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_the_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path) -> None:
-    data = with_orientation(kind, orientation)
+    data = encode_with_orientation(kind, orientation)
     image = read(data, tmp_path)
     assert image.shape == ((60, 40, 3) if orientation > 4 else (40, 60, 3))
-    assert_close(image, by_pillow(data), tolerance=0)
-    stored = by_pillow(encoded(scene(), kind))
+    assert_close(image, read_with_pillow(data), tolerance=0)
+    stored = read_with_pillow(encode(make_scene(), kind))
     assert_close(read(data, tmp_path, annotated_size=(40, 60)), stored, tolerance=0)
     if orientation > 4:
         assert np.array_equal(read(data, tmp_path, annotated_size=(60, 40)), image)
@@ -164,24 +164,24 @@ def test_the_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: 
 
 def test_webp_with_metadata_is_left_to_pillow() -> None:
     """OpenCV ignores its orientation before version 4.13."""
-    assert can_use_opencv(encoded(scene(), "WEBP"))
-    assert not can_use_opencv(with_orientation("WEBP", 6))
+    assert can_use_opencv(encode(make_scene(), "WEBP"))
+    assert not can_use_opencv(encode_with_orientation("WEBP", 6))
 
 
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
-def test_an_orientation_in_xmp_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
+def test_xmp_orientation_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
     notes = PngImagePlugin.PngInfo()
     notes.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>', zip=compress)
-    data = encoded(scene(), "PNG", pnginfo=notes)
-    assert np.array_equal(read(data, tmp_path), np.rot90(np.asarray(scene()), -1))
-    assert np.array_equal(read(data, tmp_path, annotated_size=(40, 60)), np.asarray(scene()))
+    data = encode(make_scene(), "PNG", pnginfo=notes)
+    assert np.array_equal(read(data, tmp_path), np.rot90(np.asarray(make_scene()), -1))
+    assert np.array_equal(read(data, tmp_path, annotated_size=(40, 60)), np.asarray(make_scene()))
 
 
 @pytest.mark.parametrize(
     ("suffix", "channels"), [(".png", 1), (".png", 3), (".tif", 1), (".tif", 3), (".pgm", 1), (".ppm", 3)]
 )
-def test_16_bits_are_scaled_and_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
-    image = np.asarray(scene())[:, :, :channels]
+def test_16_bit_values_are_scaled_not_clipped(suffix: str, channels: int, tmp_path: Path) -> None:
+    image = np.asarray(make_scene())[:, :, :channels]
     stored = cv2.imencode(suffix, image[:, :, ::-1].astype(np.uint16) * 257)[1].tobytes()
     assert_close(read(stored, tmp_path), np.broadcast_to(image, (40, 60, 3)), tolerance=0)
 
@@ -191,23 +191,23 @@ def test_values_without_a_known_range_are_refused(
     mode: str, values: str, tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
     with pytest.raises(ImageError) as caught:
-        read(encoded(scene().convert("L").convert(mode), "TIFF"), tmp_path)
+        read(encode(make_scene().convert("L").convert(mode), "TIFF"), tmp_path)
     assert_one_sentence(caught.value, tmp_path / "image", values)
 
 
 @pytest.mark.parametrize("default_image", [False, True], ids=["animated from the start", "animated after a still"])
-def test_the_first_image_of_an_animation_is_read(default_image: bool, tmp_path: Path) -> None:
-    other = scene().transpose(Image.Transpose.ROTATE_180)
-    film = {"save_all": True, "append_images": [other, scene()], "default_image": default_image}
-    assert np.array_equal(read(encoded(scene(), "PNG", **film), tmp_path), np.asarray(scene()))
+def test_the_first_frame_of_an_animation_is_read(default_image: bool, tmp_path: Path) -> None:
+    other = make_scene().transpose(Image.Transpose.ROTATE_180)
+    film = {"save_all": True, "append_images": [other, make_scene()], "default_image": default_image}
+    assert np.array_equal(read(encode(make_scene(), "PNG", **film), tmp_path), np.asarray(make_scene()))
 
 
 def test_bytes_after_the_image_do_not_matter(tmp_path: Path) -> None:
     film = np.random.default_rng(0).integers(256, size=200_000, dtype=np.uint8).tobytes()  # phones append videos
     for kind in ("JPEG", "PNG"):
-        data = encoded(scene(), kind)
+        data = encode(make_scene(), kind)
         for tail in (b"\0" * 100, film):
-            assert_close(read(data + tail, tmp_path), by_pillow(data), tolerance=0)
+            assert_close(read(data + tail, tmp_path), read_with_pillow(data), tolerance=0)
 
 
 # damaged files
@@ -217,7 +217,7 @@ def test_bytes_after_the_image_do_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", [0.5, 0.8, 0.98])
 @pytest.mark.parametrize("kind", [*FORMATS, "GIF"])
 def test_truncated_files_are_refused(kind: str, part: float, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    data = encoded(scene(200, 300), kind)
+    data = encode(make_scene(200, 300), kind)
     with pytest.raises(ImageError) as caught:
         read(data[: int(part * len(data))], tmp_path)
     assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image: ")
@@ -225,29 +225,29 @@ def test_truncated_files_are_refused(kind: str, part: float, tmp_path: Path, ass
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_truncated_anywhere_is_refused(progressive: bool, tmp_path: Path) -> None:
-    whole = with_thumbnail(encoded(scene(), "JPEG", progressive=progressive))
+    whole = add_thumbnail(encode(make_scene(), "JPEG", progressive=progressive))
     assert whole.count(b"\xff\xd9") == 2
-    assert_close(read(whole, tmp_path), by_pillow(whole), tolerance=0)
+    assert_close(read(whole, tmp_path), read_with_pillow(whole), tolerance=0)
     for end in range(0, len(whole) - 2, 7):
         with pytest.raises(ImageError, match="cannot be read as an image"):
             read(whole[:end], tmp_path)
 
 
-def test_a_png_that_lacks_only_its_end_chunk_is_read(tmp_path: Path) -> None:
-    data = encoded(scene(), "PNG")
+def test_png_without_its_end_chunk_is_read(tmp_path: Path) -> None:
+    data = encode(make_scene(), "PNG")
     assert not can_use_opencv(data[:-12])
-    assert np.array_equal(read(data[:-12], tmp_path), np.asarray(scene()))
+    assert np.array_equal(read(data[:-12], tmp_path), np.asarray(make_scene()))
 
 
 def test_a_png_with_altered_bytes_is_refused(tmp_path: Path) -> None:
-    data = bytearray(encoded(scene(), "PNG"))
+    data = bytearray(encode(make_scene(), "PNG"))
     data[len(data) // 2] ^= 0x55
     with pytest.raises(ImageError, match="cannot be read as an image"):
         read(bytes(data), tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF" + b"\0" * 40])
-def test_other_content_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_content_that_is_not_an_image_is_refused(data: bytes, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
         read(data, tmp_path)
     assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image")
@@ -260,9 +260,9 @@ def test_folders_and_missing_files_are_named(tmp_path: Path, assert_one_sentence
         assert_one_sentence(caught.value, path, reason)
 
 
-def test_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_size_that_differs_from_the_annotation_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(ImageError) as caught:
-        read(encoded(scene(), "JPEG"), tmp_path, annotated_size=(60, 60))
+        read(encode(make_scene(), "JPEG"), tmp_path, annotated_size=(60, 60))
     assert_one_sentence(caught.value, tmp_path / "image", "is 60×40 pixels", "say 60×60")
 
 
@@ -272,7 +272,7 @@ def test_another_size_than_annotated_is_refused(tmp_path: Path, assert_one_sente
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
 def test_common_formats_are_decoded_by_opencv(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "open", None)
-    read(encoded(scene(), kind), tmp_path)
+    read(encode(make_scene(), kind), tmp_path)
 
 
 @pytest.mark.parametrize("size", [(4, 40), (40, 4), (9, 21), (4, 16)], ids=str)
@@ -281,6 +281,6 @@ def test_resizing_does_not_shift_the_image(size: tuple[int, int]) -> None:
     steps = np.arange(16, dtype=np.uint8) * 15
     for axis, side in enumerate(size):
         image = np.repeat(np.expand_dims(steps, 1 - axis), 16, axis=1 - axis)
-        shown = resize_image(np.repeat(image[:, :, None], 3, axis=2), *size)[:, :, 0]
+        resized = resize_image(np.repeat(image[:, :, None], 3, axis=2), *size)[:, :, 0]
         expected = ((np.arange(side) + 0.5) * 16 / side - 0.5).clip(0, 15) * 15
-        assert np.abs(np.moveaxis(shown, axis, 1) - expected).max() <= 1
+        assert np.abs(np.moveaxis(resized, axis, 1) - expected).max() <= 1

@@ -1,4 +1,4 @@
-"""Memory stays level: in workers over epochs, in evaluation over images but for the detections that are kept."""
+"""Memory does not grow: in workers over epochs, and in evaluation except for the detections that it keeps."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentat
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, SegmentationTask
 from litmobile.tools.sample_data import write_shapes
-from support.segmentation import write_masked
+from support.segmentation import write_block_images
 
 MEGABYTE = 2**20
 
 
-def private_memory(process: int) -> int:
-    """Bytes that the process shares with nobody."""
+def read_private_memory(process: int) -> int:
+    """Return the number of bytes that only this process uses."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 @pytest.mark.slow
-def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
+def test_worker_memory_does_not_grow_over_epochs(tmp_path: Path) -> None:
     if not Path("/proc/self/smaps_rollup").is_file():
-        pytest.skip("this system does not tell what memory a process has for itself")
+        pytest.skip("this system does not report the private memory of a process")
     write_shapes(tmp_path / "shapes", train=160, val=1)
     augmentation = SSDAugmentation(expand=4, photometric=True)
     data = CocoDetection(
@@ -43,14 +43,14 @@ def test_a_workers_memory_stays_level_over_20_epochs(tmp_path: Path) -> None:
     for epoch in range(30):
         loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         assert len(list(loader)) == 10
-        levels.append(private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
-    # a batch on its way to the main process counts now and then: the least of some epochs is what the worker holds
-    # once it has touched, in some eight epochs, all that it shared with the main process at first
+        levels.append(read_private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
+    # a batch on its way to the main process counts at times, so the minimum over some epochs is taken; after about
+    # eight epochs the worker has its own copy of all the memory that it first shared with the main process
     assert min(levels[-5:]) - min(levels[10:15]) < 2 * MEGABYTE, levels
 
 
 @pytest.mark.slow
-def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Path, tmp_path: Path) -> None:
+def test_evaluation_memory_grows_only_by_kept_detections(shapes: Path, tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes", train=1, val=120)
     taken: list[tuple[int, int]] = []
 
@@ -76,14 +76,14 @@ def test_evaluation_grows_by_the_detections_that_it_keeps_and_no_more(shapes: Pa
 
 
 @pytest.mark.slow
-def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
-    root = write_masked(write_masked(tmp_path / "data", "train", 1), "val", 120)
+def test_segmentation_evaluation_memory_does_not_grow(tmp_path: Path) -> None:
+    root = write_block_images(write_block_images(tmp_path / "data", "train", 1), "val", 120)
     taken: list[tuple[int, int]] = []
 
     class Measure(Callback):
         def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
             gc.collect()
-            # by type: what other tests exported in this process leaves tensors of subclasses, which have no memory
+            # exact types: networks that other tests exported leave tensors of subclasses, which have no storage
             tensors = (x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter))
             kept = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}
             taken.append((tracemalloc.get_traced_memory()[0], sum(kept.values())))
@@ -98,6 +98,6 @@ def test_evaluation_of_label_maps_stays_level(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert len(taken) == 30
     (early, kept_early), (late, kept_late) = taken[9], taken[29]
-    assert kept_late - kept_early < 0.01 * MEGABYTE, "a batch of scores takes 0.2"
+    assert kept_late - kept_early < 0.01 * MEGABYTE, "a batch of scores takes 0.2 MB"
     assert late - early < 0.1 * MEGABYTE
-    assert task.last_scores.numel() == 0, "a training does not go on with the scores of its last evaluation"
+    assert task.last_scores.numel() == 0, "training does not keep the scores of the last evaluation"

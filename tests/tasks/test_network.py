@@ -1,4 +1,4 @@
-"""The network: the same from its description and from a checkpoint; predictions in pixels of the picture."""
+"""A network is rebuilt exactly from its config or a checkpoint, and predicts in pixels of the original image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from litmobile.tasks.network import Network, load
 from litmobile.tasks.preprocessing import Preprocessing
 
 OneSentence = Callable[..., None]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 CLASSES = ("ant", "bee", "fly")
 SIZE = (64, 96)
@@ -51,8 +51,10 @@ EVERY_HEAD = pytest.mark.parametrize("kind", HEADS.values(), ids=HEADS)
 EVERY_BACKBONE = pytest.mark.parametrize("backbone", BACKBONES.values(), ids=BACKBONES)
 
 
-def network_of(kind: Kind, backbone: Callable[[str], Backbone] = BACKBONES["MobileNetV2-0.35"], **how: Any) -> Network:
-    """A network for ``CLASSES`` whose norms and biases are no longer those of an untrained one."""
+def build_network(
+    kind: Kind, backbone: Callable[[str], Backbone] = BACKBONES["MobileNetV2-0.35"], **how: Any
+) -> Network:
+    """Build a network for ``CLASSES`` and change its norms and biases from their initial values."""
     torch.manual_seed(0)
     how = {"size": SIZE, "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)} | how
     network = Network(backbone(kind.role), kind.make, CLASSES, Preprocessing(**how), role=kind.role).eval()
@@ -62,18 +64,18 @@ def network_of(kind: Kind, backbone: Callable[[str], Backbone] = BACKBONES["Mobi
     return network
 
 
-def noise(height: int, width: int) -> Picture:
+def make_noise(height: int, width: int) -> Image:
     return np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
-def tensors(output: Any) -> tuple[Tensor, ...]:
+def list_tensors(output: Any) -> tuple[Tensor, ...]:
     if isinstance(output, Segmentation):
         return (output.scores, output.labels)
     return (output,) if isinstance(output, Tensor) else tuple(output)
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
-    for a, b in zip(tensors(ours), tensors(theirs), strict=True):
+    for a, b in zip(list_tensors(ours), list_tensors(theirs), strict=True):
         assert torch.equal(a, b)
 
 
@@ -84,21 +86,24 @@ def save(network: Network, path: Path, **more: Any) -> Path:
     return path
 
 
-# from a description
+# from a config
 
 
 @EVERY_HEAD
 @EVERY_BACKBONE
-def test_a_network_is_the_same_again_from_its_checkpoint(
+def test_network_is_rebuilt_exactly_from_its_checkpoint(
     kind: Kind, backbone: Callable[[str], Backbone], tmp_path: Path
 ) -> None:
-    network, images = network_of(kind, backbone, fit="pad"), torch.from_numpy(noise(70, 99)).permute(2, 0, 1)[None]
-    again = Network.from_config(network.config())
-    again.load_state_dict(network.state_dict())
+    network, images = (
+        build_network(kind, backbone, fit="pad"),
+        torch.from_numpy(make_noise(70, 99)).permute(2, 0, 1)[None],
+    )
+    rebuilt = Network.from_config(network.config())
+    rebuilt.load_state_dict(network.state_dict())
     loaded = load(save(network, tmp_path / "some.ckpt", epoch=3))
     with torch.no_grad():
         expected = network(images)
-        for other in (again.eval(), loaded):
+        for other in (rebuilt.eval(), loaded):
             assert_same(other(images), expected)
             assert (other.classes, other.feature_maps, other.preprocessing) == (
                 CLASSES,
@@ -110,23 +115,23 @@ def test_a_network_is_the_same_again_from_its_checkpoint(
 
 
 @EVERY_HEAD
-def test_a_description_is_plain_values(kind: Kind) -> None:
-    def plain(value: Any) -> bool:
+def test_config_has_only_plain_values(kind: Kind) -> None:
+    def is_plain(value: Any) -> bool:
         if isinstance(value, dict):
-            return all(isinstance(key, str) and plain(part) for key, part in value.items())
+            return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
         if isinstance(value, list | tuple):
-            return all(map(plain, value))
+            return all(map(is_plain, value))
         return value is None or type(value) in (str, int, float, bool)
 
-    config = network_of(kind).config()
-    assert plain(config)
+    config = build_network(kind).config()
+    assert is_plain(config)
     assert not {"features", "num_classes"} & set(config["head"]["init_args"])
 
 
 @EVERY_HEAD
-def test_bytes_and_floats_are_the_same_image(kind: Kind) -> None:
-    network = network_of(kind)
-    images = torch.from_numpy(noise(64, 64)).permute(2, 0, 1)[None]
+def test_bytes_and_floats_give_the_same_output(kind: Kind) -> None:
+    network = build_network(kind)
+    images = torch.from_numpy(make_noise(64, 64)).permute(2, 0, 1)[None]
     with torch.no_grad():
         assert_same(network(images), network(images.float() / 255))
 
@@ -137,36 +142,36 @@ def test_bytes_and_floats_are_the_same_image(kind: Kind) -> None:
 @EVERY_HEAD
 @FITS
 @SHAPES
-def test_a_file_and_an_array_are_predicted_alike(kind: Kind, fit: Any, shape: tuple[int, int], tmp_path: Path) -> None:
-    network, picture, path = network_of(kind, fit=fit), noise(*shape), tmp_path / "picture.png"
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    predictions = [network.predict(image) for image in (path, str(path), picture)]
+def test_file_and_array_give_the_same_prediction(kind: Kind, fit: Any, shape: tuple[int, int], tmp_path: Path) -> None:
+    network, pixels, path = build_network(kind, fit=fit), make_noise(*shape), tmp_path / "image.png"
+    cv2.imwrite(str(path), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    predictions = [network.predict(image) for image in (path, str(path), pixels)]
     for prediction in predictions[:2]:
         assert type(prediction) is type(predictions[2])
         assert_same(prediction, predictions[2])
 
 
-def resize_image(picture: Any, size: tuple[int, int]) -> Any:
-    """``picture`` bilinearly in another size, or by areas where that would overlook pixels."""
-    halved = any(before > 2 * after for before, after in zip(picture.shape, size, strict=False))
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if halved else cv2.INTER_LINEAR)
+def resize_image(image: Any, size: tuple[int, int]) -> Any:
+    """Resize ``image`` bilinearly, or by areas if a side shrinks to less than half."""
+    shrinks_below_half = any(before > 2 * after for before, after in zip(image.shape, size, strict=False))
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks_below_half else cv2.INTER_LINEAR)
 
 
 @FITS
 @SHAPES
-def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
-    network, picture = network_of(HEADS["SSDLite"], fit=fit), noise(*shape)
+def test_boxes_are_in_pixels_of_the_image(fit: Any, shape: tuple[int, int]) -> None:
+    network, image = build_network(HEADS["SSDLite"], fit=fit), make_noise(*shape)
     (height, width), (rows, columns) = shape, SIZE
     fitting = min(rows / height, columns / width)
     shown = SIZE if fit == "stretch" else (round(height * fitting), round(width * fitting))
     canvas = np.empty((*SIZE, 3), np.uint8)
     canvas[:] = [round(255 * channel) for channel in (0.4, 0.5, 0.6)]
-    canvas[: shown[0], : shown[1]] = resize_image(picture, shown)
+    canvas[: shown[0], : shown[1]] = resize_image(image, shown)
     with torch.inference_mode():
         output = network(torch.from_numpy(canvas).permute(2, 0, 1)[None])
         (expected,) = network.head.decode(output, SIZE)
     scale = torch.tensor([width / shown[1], height / shown[0]] * 2)
-    found = network.predict(picture)
+    found = network.predict(image)
     assert isinstance(found, Detections) and len(found.boxes) > 10
     limits = torch.tensor([width, height] * 2)
     torch.testing.assert_close(found.boxes, (expected.boxes * scale).minimum(limits), rtol=1e-5, atol=1e-3)
@@ -175,51 +180,51 @@ def test_boxes_are_in_pixels_of_the_picture(fit: Any, shape: tuple[int, int]) ->
 
 @FITS
 @SHAPES
-def test_label_maps_and_scores_are_of_the_picture(fit: Any, shape: tuple[int, int]) -> None:
-    labels = network_of(HEADS["LRASPP"], fit=fit).predict(noise(*shape))
+def test_label_maps_have_the_size_of_the_image(fit: Any, shape: tuple[int, int]) -> None:
+    labels = build_network(HEADS["LRASPP"], fit=fit).predict(make_noise(*shape))
     assert isinstance(labels, Segmentation)
     assert labels.labels.shape == shape and labels.labels.dtype == torch.int64
-    scores = network_of(HEADS["Classifier"], fit=fit).predict(noise(*shape))
+    scores = build_network(HEADS["Classifier"], fit=fit).predict(make_noise(*shape))
     assert isinstance(scores, Classification)
     assert scores.scores.shape == (3,) and scores.scores.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-VIEWS: dict[str, Callable[[Picture], Picture]] = {
-    "BGR turned to RGB": lambda image: image[:, :, ::-1],
+VIEWS: dict[str, Callable[[Image], Image]] = {
+    "BGR to RGB": lambda image: image[:, :, ::-1],
     "mirrored": lambda image: image[:, ::-1],
     "upside down": lambda image: image[::-1],
     "transposed": lambda image: image.transpose(1, 0, 2),
-    "a part": lambda image: image[::2, ::2],
+    "every other pixel": lambda image: image[::2, ::2],
 }
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("shape", [(64, 64), (128, 128), (70, 90)], ids=str)
-def test_views_of_an_array_are_predicted_as_their_copies(
-    view: Callable[[Picture], Picture], shape: tuple[int, int]
-) -> None:
-    network, image = network_of(HEADS["SSDLite"], size=(64, 64)), view(noise(*shape))
+def test_array_views_give_the_same_prediction_as_copies(view: Callable[[Image], Image], shape: tuple[int, int]) -> None:
+    network, image = build_network(HEADS["SSDLite"], size=(64, 64)), view(make_noise(*shape))
     assert_same(network.predict(image), network.predict(np.ascontiguousarray(image)))
 
 
-def test_predicting_leaves_the_picture_as_it_is() -> None:
-    picture = noise(*SIZE)
-    before = picture.copy()
-    network_of(HEADS["SSDLite"]).train().predict(picture)
-    assert np.array_equal(picture, before)
+def test_predict_does_not_change_the_image() -> None:
+    image = make_noise(*SIZE)
+    before = image.copy()
+    build_network(HEADS["SSDLite"]).train().predict(image)
+    assert np.array_equal(image, before)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (64, 64, 4), (1, 3, 64, 64), (3, 64, 64)], ids=str)
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_what_is_no_picture_is_refused(shape: tuple[int, ...], dtype: str, assert_one_sentence: OneSentence) -> None:
+def test_array_that_is_not_an_image_is_refused(
+    shape: tuple[int, ...], dtype: str, assert_one_sentence: OneSentence
+) -> None:
     with pytest.raises(ValueError, match="predict") as caught:
-        network_of(HEADS["Classifier"]).predict(np.zeros(shape, dtype))
+        build_network(HEADS["Classifier"]).predict(np.zeros(shape, dtype))
     assert_one_sentence(caught.value, dtype, list(shape))
 
 
-def test_a_picture_file_that_is_none_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    network = network_of(HEADS["Classifier"])
-    (tmp_path / "text.jpg").write_text("no picture")
+def test_unreadable_image_file_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    network = build_network(HEADS["Classifier"])
+    (tmp_path / "text.jpg").write_text("not an image")
     for name, reason in (("text.jpg", "cannot be read"), ("nowhere.jpg", "does not exist")):
         with pytest.raises(ImageError) as caught:
             network.predict(tmp_path / name)
@@ -231,12 +236,12 @@ def test_a_picture_file_that_is_none_is_named(tmp_path: Path, assert_one_sentenc
 
 BROKEN: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "neither role nor maps": (lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing()), ("role",)),
-    "no such role": (lambda: network_of(Kind(SSDLite, "nonsense")), ("MobileNetV2", "nonsense", "final")),
-    "no such map": (
+    "unknown role": (lambda: build_network(Kind(SSDLite, "nonsense")), ("MobileNetV2", "nonsense", "final")),
+    "unknown map": (
         lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), feature_maps=["c9"]),
         ("MobileNetV2", "'c9'", "c5"),
     ),
-    "maps of nothing": (
+    "no maps": (
         lambda: Network(MobileNetV2(0.35), SSDLite, CLASSES, Preprocessing(), feature_maps=[]),
         ("map",),
     ),
@@ -244,23 +249,23 @@ BROKEN: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         lambda: Network(MobileNetV2(0.35), SSDLite, (), Preprocessing(), role="detection"),
         ("SSDLite", "class"),
     ),
-    "the maps of another head": (
+    "maps of another head": (
         lambda: Network(MobileNetV2(0.35), LRASPP, CLASSES, Preprocessing(), role="classification"),
         ("LRASPP", "final"),
     ),
     "one side": (lambda: Preprocessing((320,)), ("size", "320")),
     "too small": (lambda: Preprocessing((320, 31)), ("size", "31")),
-    "no such fit": (lambda: Preprocessing((64, 64), "fill"), ("fit", "fill")),
+    "unknown fit": (lambda: Preprocessing((64, 64), "fill"), ("fit", "fill")),
     "two means": (lambda: Preprocessing((64, 64), mean=(0.5, 0.5)), ("mean",)),
     "a std of 0": (lambda: Preprocessing((64, 64), std=(0.5, 0.0, 0.5)), ("std", "0.0")),
 }
 
 
 @pytest.mark.parametrize(("make", "mentioned"), BROKEN.values(), ids=BROKEN)
-def test_parts_that_do_not_fit_say_so_in_one_sentence(
+def test_parts_that_do_not_fit_are_refused(
     make: Callable[[], object], mentioned: tuple[str, ...], assert_one_sentence: OneSentence
 ) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 — what it says is looked at below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         make()
     assert_one_sentence(caught.value, *mentioned)
 
@@ -271,7 +276,7 @@ def test_parts_that_do_not_fit_say_so_in_one_sentence(
 @FITS
 @SHAPES
 @pytest.mark.parametrize("size", [(64, 96), (320, 320), (97, 65)], ids=str)
-def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
+def test_boxes_survive_the_way_into_the_input_and_back(fit: Any, shape: tuple[int, int], size: tuple[int, int]) -> None:
     geometry = Preprocessing(size, fit).geometry(*shape)
     corners = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(1).values
     boxes = (corners * torch.tensor([shape[1], shape[0]])).flatten(1)
@@ -288,43 +293,43 @@ def test_the_way_into_the_input_and_back_is_the_same(fit: Any, shape: tuple[int,
 
 @FITS
 @SHAPES
-def test_an_image_is_laid_where_its_frame_says(fit: Any, shape: tuple[int, int]) -> None:
-    preprocessing, picture = Preprocessing(SIZE, fit, mean=(1.0, 0.5, 0.0)), noise(*shape)
-    placed, geometry = preprocessing.apply(picture), preprocessing.geometry(*shape)
-    assert placed.shape == (*SIZE, 3) and placed.dtype == np.uint8
-    shown = placed[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
-    assert np.array_equal(shown, resize_image(picture, (geometry.rows, geometry.columns)))
-    for beyond in (placed[geometry.rows :], placed[:, geometry.columns :]):
+def test_preprocessing_places_the_image_as_the_geometry_says(fit: Any, shape: tuple[int, int]) -> None:
+    preprocessing, image = Preprocessing(SIZE, fit, mean=(1.0, 0.5, 0.0)), make_noise(*shape)
+    canvas, geometry = preprocessing.apply(image), preprocessing.geometry(*shape)
+    assert canvas.shape == (*SIZE, 3) and canvas.dtype == np.uint8
+    shown = canvas[geometry.top : geometry.top + geometry.rows, geometry.left : geometry.left + geometry.columns]
+    assert np.array_equal(shown, resize_image(image, (geometry.rows, geometry.columns)))
+    for beyond in (canvas[geometry.rows :], canvas[:, geometry.columns :]):
         assert (beyond == (255, 128, 0)).all()
     if fit == "stretch" or shape == SIZE:
-        assert shown.shape == placed.shape
+        assert shown.shape == canvas.shape
 
 
 # from a run
 
 
-def test_a_run_gives_its_best_network_and_the_last_where_none_is_best(tmp_path: Path) -> None:
-    folder, picture = tmp_path / "run", noise(*SIZE)
-    networks = {name: network_of(HEADS["Classifier"]) for name in ("last", "best")}
+def test_run_loads_its_best_or_else_its_last_checkpoint(tmp_path: Path) -> None:
+    folder, image = tmp_path / "run", make_noise(*SIZE)
+    networks = {name: build_network(HEADS["Classifier"]) for name in ("last", "best")}
     torch.nn.init.normal_(networks["best"].head.layers[-1].bias)
     for name, network in networks.items():
         save(network, folder / "checkpoints" / f"{name}.ckpt")
         for run in (folder, str(folder)):
-            assert_same(litmobile.load(run).predict(picture), network.predict(picture))
-    assert not torch.equal(networks["best"].predict(picture).scores, networks["last"].predict(picture).scores)
+            assert_same(litmobile.load(run).predict(image), network.predict(image))
+    assert not torch.equal(networks["best"].predict(image).scores, networks["last"].predict(image).scores)
 
 
-def test_what_else_a_checkpoint_holds_does_not_matter(tmp_path: Path) -> None:
-    network = network_of(HEADS["Classifier"])
+def test_other_entries_of_a_checkpoint_are_ignored(tmp_path: Path) -> None:
+    network = build_network(HEADS["Classifier"])
     path = save(network, tmp_path / "some.ckpt", optimizer_states=[{"lr": 0.1}])
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["state_dict"]["average.weight"] = torch.zeros(3)
     torch.save(checkpoint, path)
-    assert_same(load(path).predict(noise(*SIZE)), network.predict(noise(*SIZE)))
+    assert_same(load(path).predict(make_noise(*SIZE)), network.predict(make_noise(*SIZE)))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.ckpt", "empty"])
-def test_a_checkpoint_that_is_absent_is_named(tmp_path: Path, name: str, assert_one_sentence: OneSentence) -> None:
+def test_missing_checkpoint_is_named(tmp_path: Path, name: str, assert_one_sentence: OneSentence) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError) as caught:
         load(tmp_path / name)
@@ -332,7 +337,7 @@ def test_a_checkpoint_that_is_absent_is_named(tmp_path: Path, name: str, assert_
 
 
 class Harmful:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -341,54 +346,54 @@ class Harmful:
         return Path.touch, (self.path,)
 
 
-def of_another_project(path: Path, victim: Path) -> None:
+def save_foreign_config(path: Path, marker: Path) -> None:
     torch.save({"network": {"conv.weight": torch.zeros(2)}, "state_dict": {}}, path)
 
 
-def cut_short(path: Path, victim: Path) -> None:
-    save(network_of(HEADS["Classifier"]), path)
+def save_truncated(path: Path, marker: Path) -> None:
+    save(build_network(HEADS["Classifier"]), path)
     path.write_bytes(path.read_bytes()[:-500])
 
 
-def naming_foreign_code(path: Path, victim: Path) -> None:
-    checkpoint = torch.load(save(network_of(HEADS["Classifier"]), path), weights_only=True)
+def save_with_foreign_code(path: Path, marker: Path) -> None:
+    checkpoint = torch.load(save(build_network(HEADS["Classifier"]), path), weights_only=True)
     checkpoint["network"]["backbone"] = {
         "class_path": "subprocess.Popen",
-        "init_args": {"args": ["touch", str(victim)]},
+        "init_args": {"args": ["touch", str(marker)]},
     }
     torch.save(checkpoint, path)
 
 
-def naming_absent_code(path: Path, victim: Path) -> None:
-    checkpoint = torch.load(save(network_of(HEADS["Classifier"]), path), weights_only=True)
+def save_with_missing_code(path: Path, marker: Path) -> None:
+    checkpoint = torch.load(save(build_network(HEADS["Classifier"]), path), weights_only=True)
     checkpoint["network"]["head"]["class_path"] = "package_that_is_not_there.Head"
     torch.save(checkpoint, path)
 
 
 FOREIGN: dict[str, Callable[[Path, Path], Any]] = {
-    "a text": lambda path, victim: path.write_text("no checkpoint"),
-    "nothing": lambda path, victim: path.write_bytes(b""),
-    "a checkpoint cut short": cut_short,
-    "a list": lambda path, victim: torch.save([1, 2], path),
-    "a state_dict": lambda path, victim: torch.save({"conv.weight": torch.zeros(2)}, path),
-    "another project's network": of_another_project,
-    "a number for a network": lambda path, victim: torch.save({"network": 5, "state_dict": {}}, path),
-    "a harmful pickle": lambda path, victim: path.write_bytes(pickle.dumps(Harmful(victim))),
-    "a harmful checkpoint": lambda path, victim: torch.save({"network": Harmful(victim), "state_dict": {}}, path),
-    "foreign code": naming_foreign_code,
-    "absent code": naming_absent_code,
+    "text": lambda path, marker: path.write_text("not a checkpoint"),
+    "an empty file": lambda path, marker: path.write_bytes(b""),
+    "a truncated checkpoint": save_truncated,
+    "a list": lambda path, marker: torch.save([1, 2], path),
+    "a state_dict": lambda path, marker: torch.save({"conv.weight": torch.zeros(2)}, path),
+    "another project's network": save_foreign_config,
+    "a number for a network": lambda path, marker: torch.save({"network": 5, "state_dict": {}}, path),
+    "a harmful pickle": lambda path, marker: path.write_bytes(pickle.dumps(Harmful(marker))),
+    "a harmful checkpoint": lambda path, marker: torch.save({"network": Harmful(marker), "state_dict": {}}, path),
+    "foreign code": save_with_foreign_code,
+    "absent code": save_with_missing_code,
 }
 
 
 @pytest.mark.parametrize("write", FOREIGN.values(), ids=FOREIGN)
-def test_a_file_that_is_no_checkpoint_of_litmobile_is_refused_and_runs_nothing(
+def test_foreign_file_is_refused_and_runs_no_code(
     write: Callable[[Path, Path], Any], tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
-    path, victim = tmp_path / "foreign.ckpt", tmp_path / "harm"
-    write(path, victim)
+    path, marker = tmp_path / "foreign.ckpt", tmp_path / "harm"
+    write(path, marker)
     try:
         with pytest.raises(WeightsError) as caught:
             load(path)
     finally:
-        assert not victim.exists(), "code of the file was run"
+        assert not marker.exists(), "code from the file was run"
     assert_one_sentence(caught.value, path)

@@ -1,4 +1,4 @@
-"""Several processes train and evaluate as one does: every sample once, the same figures, one end."""
+"""Several processes train and evaluate like one: every sample once, the same figures, and a common stop."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from litmobile.errors import DataError
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_learning_rate
-from support.folders import write_folders
-from support.recording import recorded
-from support.segmentation import write_masked
-from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
+from support.images import write_class_folders
+from support.segmentation import write_block_images
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint, read_steps
 
 TESTS = Path(__file__).resolve().parents[1]
-# before 3.11.8 a fork beside threads of a process group can hang for good (python/cpython#112275)
+# before Python 3.11.8, a fork while a process group's threads run can hang forever (python/cpython#112275)
 NO_FORK = ["--data.num_workers=0"] if sys.version_info < (3, 11, 8) else []
 DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", *NO_FORK]
 
 
 def start(*words: str) -> subprocess.Popen[str]:
-    """The command line in a process of its own, which starts the others."""
+    """Start the command line in a process, which starts the other processes."""
     command = [sys.executable, "-m", "litmobile", *words]
     return subprocess.Popen(
         command,
@@ -45,33 +44,33 @@ def start(*words: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
-    """What the process said; fails unless it ends with ``status``."""
+    """Return the output of the process; fail unless it exits with ``status``."""
     try:
-        said, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=300)
     finally:
-        with contextlib.suppress(ProcessLookupError):  # they have ended, as they should
+        with contextlib.suppress(ProcessLookupError):  # they have already ended, as they should
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == status, said
-    return said
+    assert process.returncode == status, output
+    return output
 
 
 @pytest.fixture(scope="module")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes, whose ten images make three steps of two images each, one left over."""
+    """A run of two processes: with ten images and batches of two, an epoch has two steps."""
     folder = tmp_path_factory.mktemp("two") / "run"
-    said = finish(
+    output = finish(
         start("fit", *SMALL, f"--data.root={shapes}", f"--run={folder}", *DDP, "--trainer.devices=2",
               "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
               "--data.batch_size=2")
     )  # fmt: skip
-    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in said
-    assert "(2 images × 2 processes × 1 accumulated batches)" in said
-    assert "find_unused_parameters" not in said
+    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in output
+    assert "(2 images × 2 processes × 1 accumulated batches)" in output
+    assert "find_unused_parameters" not in output
     return folder
 
 
 @pytest.mark.slow
-def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
+def test_detection_figures_do_not_depend_on_processes(run: Path) -> None:
     trained = json.loads((run / "metrics.json").read_text())[-1]
     figures = []
     for processes in (1, 2, 3):  # five images: three processes have two, two and one
@@ -88,10 +87,10 @@ def test_one_two_and_three_processes_measure_the_same(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> None:
-    data, run = write_masked(tmp_path / "data", "train", 6), tmp_path / "run"
-    write_masked(data, "val", 4)
-    write_masked(data, "test", 1)
+def test_segmentation_figures_do_not_depend_on_processes(tmp_path: Path) -> None:
+    data, run = write_block_images(tmp_path / "data", "train", 6), tmp_path / "run"
+    write_block_images(data, "val", 4)
+    write_block_images(data, "test", 1)
     words = [*SMALL_SEGMENTER, f"--data.root={data}", f"--run={run}", "--trainer.max_epochs=1"]
     finish(start("fit", *words, *DDP, "--trainer.devices=2"))
     trained = json.loads((run / "metrics.json").read_text())[-1]
@@ -101,7 +100,7 @@ def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> No
         finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
         reports.append(json.loads((run / "val.json").read_text()))
     assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
-    # batches of other images are added up in another order, which may tip a pixel
+    # other batches add up in another order, which may change the class of a pixel
     for several in reports[1:]:
         assert several["pixels"] == reports[0]["pixels"]
         assert several["figures"] == pytest.approx(reports[0]["figures"], abs=1e-3)
@@ -110,52 +109,50 @@ def test_one_two_and_three_processes_count_the_same_pixels(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_all_processes_stop_together_and_go_on_to_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
+def test_two_processes_stop_together_and_resume_bit_exactly(run: Path, shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = ["--config", str(run / "config.yaml"), f"--run={folder}"]
     process = start("fit", *config, "--trainer.max_epochs=3")
     for _ in range(1200):
         if (folder / "metrics.csv").exists() and len((folder / "metrics.csv").read_text().splitlines()) > 1:
-            break  # the first epoch's end was written
+            break  # the first epoch has ended
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said = finish(process, 128 + signal.SIGTERM)
-    assert f"go on with litmobile fit --run {folder}" in said
-    assert 0 < last(folder)["global_step"] < 6
+    output = finish(process, 128 + signal.SIGTERM)
+    assert f"go on with litmobile fit --run {folder}" in output
+    assert 0 < load_last_checkpoint(folder)["global_step"] < 6
     finish(start("fit", "--run", str(folder)))
-    ours, theirs = last(folder), last(run)
+    ours, theirs = load_last_checkpoint(folder), load_last_checkpoint(run)
     assert ours["global_step"] == theirs["global_step"] == 6
     assert all(torch.equal(value, theirs["state_dict"][name]) for name, value in ours["state_dict"].items())
 
 
 @pytest.mark.slow
-def test_norms_that_cannot_be_synchronised_are_refused(shapes: Path, tmp_path: Path) -> None:
+def test_synchronised_norms_on_cpu_are_refused(shapes: Path, tmp_path: Path) -> None:
     process = start("fit", *SMALL, f"--data.root={shapes}", f"--run={tmp_path / 'run'}", *DDP, "--trainer.devices=2",
                     "--trainer.sync_batchnorm=true")  # fmt: skip
     assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
 
 
-def test_two_processes_train_on_the_same_size_at_each_step_on_every_image_once_and_thaw_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_folders(tmp_path / "data" / "val", 4)
-    write_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
+def test_two_processes_share_sizes_images_and_unfreezing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_class_folders(tmp_path / "data" / "val", 4)
+    write_class_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     finish(
         start("fit", *SMALL_CLASSIFIER, f"--data.root={tmp_path / 'data'}", f"--run={tmp_path / 'run'}", *DDP,
               "--trainer.devices=2", "--trainer.max_epochs=2", "--data.num_workers=0",
-              "--trainer.callbacks=support.recording.Recorder", f"--trainer.callbacks.folder={tmp_path}")
+              "--trainer.callbacks=support.training.Recorder", f"--trainer.callbacks.folder={tmp_path}")
     )  # fmt: skip
-    ours, theirs = recorded(tmp_path, 0), recorded(tmp_path, 1)
+    ours, theirs = read_steps(tmp_path, 0), read_steps(tmp_path, 1)
     assert [step[:2] for step in ours] == [step[:2] for step in theirs]
-    assert last(tmp_path / "run")["global_step"] == len(ours) == 10
+    assert load_last_checkpoint(tmp_path / "run")["global_step"] == len(ours) == 10
     for epoch in range(2):
         steps = [step for step in ours + theirs if step.epoch == epoch]
         assert sorted(image for step in steps for image in step.images) == list(range(45))
         assert {step.side for step in steps} == {32, 48, 64}
     assert {len(mine.images) - len(other.images) for mine, other in zip(ours, theirs, strict=True)} == {0, 1}
     ends = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
-    for name, parameter in ends[0].items():  # the last stage learns in the second epoch
+    for name, parameter in ends[0].items():  # the last stage trains in the second epoch
         assert torch.equal(parameter, ends[1][name]), name
 
 
@@ -172,7 +169,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
 
 
 @pytest.mark.parametrize(("processes", "accumulated"), [(1, 1), (2, 1), (8, 4)])
-def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated: int) -> None:
+def test_learning_rate_scales_with_the_effective_batch_size(processes: int, accumulated: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.15)
     scale_learning_rate(optimizer, base_batch_size=192, batch=24, processes=processes, accumulated=accumulated)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.15 * 24 * processes * accumulated / 192)
@@ -180,7 +177,7 @@ def test_the_learning_rate_follows_what_a_step_sees(processes: int, accumulated:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize("ema_decay", [None, 0.99])
-def test_a_step_in_every_precision_clipped_and_accumulated(
+def test_training_works_in_every_precision(
     precision: str, ema_decay: float | None, shapes: Path, tmp_path: Path
 ) -> None:
     task = DetectionTask(
@@ -189,7 +186,7 @@ def test_a_step_in_every_precision_clipped_and_accumulated(
     trainer = Trainer(
         default_root_dir=tmp_path,
         max_epochs=1,
-        precision=precision,  # type: ignore[arg-type] — on a CPU, Lightning takes bf16 for 16-mixed
+        precision=precision,  # type: ignore[arg-type] — on a CPU, Lightning uses bf16 instead of 16-mixed
         gradient_clip_val=1.0,
         accumulate_grad_batches=2,
         accelerator="cpu",

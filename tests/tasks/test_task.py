@@ -1,4 +1,4 @@
-"""What tasks share: which classes there are, what is decayed, how the learning rate goes, what a checkpoint holds."""
+"""What all tasks share: classes, weight decay, learning-rate schedules, initial weights and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, parameter_groups, warmup_schedule
 
 
-def trainer(folder: Path, **options: object) -> Trainer:
+def make_trainer(folder: Path, **options: object) -> Trainer:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     return Trainer(default_root_dir=folder, use_distributed_sampler=False, **(quiet | options))
 
 
-def small_task(**options: object) -> DetectionTask:
+def make_task(**options: object) -> DetectionTask:
     return DetectionTask(**({"backbone": MobileNetV2(0.35), "preprocessing": Preprocessing((64, 64))} | options))
 
 
-def small_data(shapes: Path) -> CocoDetection:
+def make_data(shapes: Path) -> CocoDetection:
     return CocoDetection(str(shapes), "train", "val", batch_size=4, num_workers=0)
 
 
@@ -47,12 +47,10 @@ def test_norms_and_biases_are_not_decayed() -> None:
 
 
 @pytest.mark.parametrize(("steps", "warmup", "peak"), [(100, 10, 10), (100, 1000, 10), (5, 1000, 0), (100, 0, 0)])
-@pytest.mark.parametrize("falling", [Cosine(), Poly(), Poly(1.0)], ids=["cosine", "poly", "line"])
-def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
-    falling: Schedule, steps: int, warmup: int, peak: int
-) -> None:
+@pytest.mark.parametrize("decay", [Cosine(), Poly(), Poly(1.0)], ids=["cosine", "poly", "line"])
+def test_learning_rate_warms_up_then_falls_to_zero(decay: Schedule, steps: int, warmup: int, peak: int) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = warmup_schedule(optimizer, falling, steps, 1.0, warmup)
+    schedule = warmup_schedule(optimizer, decay, steps, 1.0, warmup)
     rates = []
     for _ in range(steps + 1):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -68,7 +66,7 @@ def test_the_rate_warms_up_for_a_tenth_of_the_run_at_most_and_falls_to_nothing(
 SCHEDULES = {
     "cosine": (Cosine(0.1), lambda progress, epoch: 0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2),
     "poly": (Poly(0.9), lambda progress, epoch: (1 - progress) ** 0.9),
-    "poly to a share": (Poly(2.0, end=0.2), lambda progress, epoch: 0.2 + 0.8 * (1 - progress) ** 2),
+    "poly to an end value": (Poly(2.0, end=0.2), lambda progress, epoch: 0.2 + 0.8 * (1 - progress) ** 2),
     "exponential": (Exponential(0.9, 2.0), lambda progress, epoch: 0.9 ** (epoch // 2)),
 }
 
@@ -96,7 +94,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize(("name", "make"), IMPOSSIBLE, ids=[name for name, _ in IMPOSSIBLE])
-def test_impossible_schedules_are_refused(
+def test_invalid_schedules_are_refused(
     name: str, make: Callable[[], Schedule], assert_one_sentence: Callable[..., None]
 ) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be") as caught:
@@ -104,25 +102,25 @@ def test_impossible_schedules_are_refused(
     assert_one_sentence(caught.value, name)
 
 
-def test_epochs_are_counted_for_the_schedule(shapes: Path, tmp_path: Path) -> None:
-    task = small_task(schedule=Exponential(0.5), warmup_steps=0)
-    trained = trainer(tmp_path, max_epochs=3, limit_val_batches=0)
-    trained.fit(task, small_data(shapes))  # ten images, two steps of four an epoch
+def test_schedule_counts_epochs(shapes: Path, tmp_path: Path) -> None:
+    task = make_task(schedule=Exponential(0.5), warmup_steps=0)
+    trained = make_trainer(tmp_path, max_epochs=3, limit_val_batches=0)
+    trained.fit(task, make_data(shapes))  # ten images in batches of four: two steps an epoch
     assert trained.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.05 * 0.5**3)
 
 
 def test_classes_come_from_the_data(shapes: Path, tmp_path: Path) -> None:
-    task = small_task()
-    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+    task = make_task()
+    make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, make_data(shapes))
     assert task.network.classes == ("disk", "ring", "square", "triangle", "star", "cross")
 
 
-def test_a_number_of_classes_that_the_data_contradicts_is_an_error(shapes: Path, tmp_path: Path) -> None:
+def test_num_classes_that_contradicts_the_data_is_refused(shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="num_classes is 5, but the data has 6 classes: disk"):
-        trainer(tmp_path, max_steps=1).fit(small_task(num_classes=5), small_data(shapes))
+        make_trainer(tmp_path, max_steps=1).fit(make_task(num_classes=5), make_data(shapes))
 
 
-def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None:
+def test_backbone_without_the_feature_maps_is_refused() -> None:
     backbone = MobileNetV2(0.35)
     backbone.select(["c3"])
     with pytest.raises(ValueError, match=r"MobileNetV2 has no maps for detection: it offers c1 \(stride 2\)"):
@@ -133,83 +131,83 @@ def test_a_backbone_without_the_maps_is_refused_when_the_task_is_built() -> None
 def test_a_head_of_another_role_is_refused_before_training(head: type[Head], shapes: Path, tmp_path: Path) -> None:
     maps = ["c3", "c5"]
     with pytest.raises(TaskError, match=f"trains heads for detection, but {head.__name__} is for {head.role}"):
-        trainer(tmp_path, max_steps=1).fit(small_task(head=head, feature_maps=maps), small_data(shapes))
+        make_trainer(tmp_path, max_steps=1).fit(make_task(head=head, feature_maps=maps), make_data(shapes))
 
 
-def test_a_head_that_cannot_sit_on_the_maps_says_so(shapes: Path, tmp_path: Path) -> None:
-    task = small_task(head=LRASPP, feature_maps=["c5"])
+def test_head_that_does_not_fit_the_feature_maps_is_refused(shapes: Path, tmp_path: Path) -> None:
+    task = make_task(head=LRASPP, feature_maps=["c5"])
     with pytest.raises(ValueError, match="LRASPP needs two maps"):
-        trainer(tmp_path, max_steps=1).fit(task, small_data(shapes))
+        make_trainer(tmp_path, max_steps=1).fit(task, make_data(shapes))
 
 
-def test_backbone_weights_are_loaded_when_training_starts_and_not_before(shapes: Path, tmp_path: Path) -> None:
+def test_backbone_weights_are_loaded_when_training_starts(shapes: Path, tmp_path: Path) -> None:
     pretrained = MobileNetV2(0.35)
     torch.save(pretrained.state_dict(), tmp_path / "weights.pth")
     frozen = partial(torch.optim.SGD, lr=0.0)
-    task = small_task(backbone_weights=str(tmp_path / "weights.pth"), optimizer=frozen)
-    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+    task = make_task(backbone_weights=str(tmp_path / "weights.pth"), optimizer=frozen)
+    make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, make_data(shapes))
     own, theirs = dict(task.network.backbone.named_parameters()), dict(pretrained.named_parameters())
     assert all(torch.equal(own[name], theirs[name]) for name in own)
 
 
-def test_weights_that_were_trained_on_images_normalised_otherwise_are_warned_of(
+def test_weights_with_other_normalisation_give_a_warning(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "MobileNet_V2_Weights.IMAGENET1K_V2"
     served = mobilenet_v2().state_dict()
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *args, **kwargs: served)
     flags = r"mean=\[0.485, 0.456, 0.406\] --model.preprocessing.std=\[0.229, 0.224, 0.225\]"
-    task = small_task(backbone=MobileNetV2(), backbone_weights="imagenet")
+    task = make_task(backbone=MobileNetV2(), backbone_weights="imagenet")
     with pytest.warns(UserWarning, match=f"{name} was trained on images normalised by .*{flags}"):
-        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+        make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, make_data(shapes))
 
     preprocessing = Preprocessing((64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    task = small_task(backbone=MobileNetV2(), backbone_weights="imagenet", preprocessing=preprocessing)
+    task = make_task(backbone=MobileNetV2(), backbone_weights="imagenet", preprocessing=preprocessing)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*was trained on images normalised")
-        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
+        make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, make_data(shapes))
 
 
 def save_network(classes: str, path: Path) -> dict[str, Tensor]:
-    """Write the checkpoint of a small detector of ``classes``, as a run does; gives its tensors."""
+    """Save a checkpoint of a small detector for ``classes`` like a run's, and return its tensors."""
     network = Network(MobileNetV2(0.35), SSDLite, classes.split(), Preprocessing((64, 64)), role="detection")
     state = network.state_dict()
     torch.save({"network": network.config(), "state_dict": {f"network.{k}": v for k, v in state.items()}}, path)
     return state
 
 
-def test_a_training_starts_from_another_network_and_says_what_it_kept(
+def test_training_starts_from_a_network_with_other_classes(
     shapes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = save_network("star disk pyramid", tmp_path / "other.ckpt")
-    task = small_task(weights=str(tmp_path / "other.ckpt"), optimizer=partial(torch.optim.SGD, lr=0.0))
+    task = make_task(weights=str(tmp_path / "other.ckpt"), optimizer=partial(torch.optim.SGD, lr=0.0))
     with caplog.at_level("INFO"):
-        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, small_data(shapes))
-    said = f"from {tmp_path / 'other.ckpt'}; disk, star keep their rows, 4 start anew (ring, square, triangle, cross)."
-    assert f"Network: loaded {len(source)} tensors {said}" in caplog.text
+        make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, make_data(shapes))
+    words = f"from {tmp_path / 'other.ckpt'}; disk, star keep their rows, 4 start anew (ring, square, triangle, cross)."
+    assert f"Network: loaded {len(source)} tensors {words}" in caplog.text
     by_class = {f"head.{name}" for name in task.network.head.class_dimensions()}
     for name, parameter in task.network.named_parameters():
         assert name in by_class or torch.equal(parameter, source[name]), name
 
 
 @pytest.mark.parametrize("option", ["weights", "backbone_weights"])
-def test_what_a_run_started_from_is_not_needed_to_use_it_or_to_go_on(option: str, shapes: Path, tmp_path: Path) -> None:
-    path, saved, data = tmp_path / "other.ckpt", tmp_path / "last.ckpt", small_data(shapes)
+def test_initial_weights_are_not_needed_after_training_started(option: str, shapes: Path, tmp_path: Path) -> None:
+    path, saved, data = tmp_path / "other.ckpt", tmp_path / "last.ckpt", make_data(shapes)
     save_network("a b c", path)
-    first, task = trainer(tmp_path, max_steps=1, limit_val_batches=0), small_task(**{option: str(path)})
+    first, task = make_trainer(tmp_path, max_steps=1, limit_val_batches=0), make_task(**{option: str(path)})
     first.fit(task, data)
     first.save_checkpoint(saved)
     path.unlink()
-    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, data)  # the same task once more
-    trainer(tmp_path).validate(small_task(**{option: str(path)}), data, ckpt_path=saved, verbose=False)
-    trainer(tmp_path, max_steps=1).fit(small_task(**{option: str(path)}), data, ckpt_path=saved)
+    make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, data)  # the same task again
+    make_trainer(tmp_path).validate(make_task(**{option: str(path)}), data, ckpt_path=saved, verbose=False)
+    make_trainer(tmp_path, max_steps=1).fit(make_task(**{option: str(path)}), data, ckpt_path=saved)
     with pytest.raises(WeightsError, match="There is no weights file"):
-        trainer(tmp_path, max_steps=1).fit(small_task(**{option: str(path)}), data)
+        make_trainer(tmp_path, max_steps=1).fit(make_task(**{option: str(path)}), data)
 
 
-def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_one_sentence) -> None:
+def test_weights_and_backbone_weights_exclude_each_other(assert_one_sentence) -> None:
     with pytest.raises(TaskError, match="set weights or backbone_weights, not both") as caught:
-        small_task(weights="some.ckpt", backbone_weights="imagenet")
+        make_task(weights="some.ckpt", backbone_weights="imagenet")
     assert_one_sentence(caught.value)
 
 
@@ -217,20 +215,20 @@ def test_weights_of_the_network_and_of_the_backbone_exclude_each_other(assert_on
     ("other", "sentence"),
     [
         (lambda: DetectionTask(MobileNetV3("small"), preprocessing=Preprocessing((64, 64))), "but this run builds"),
-        (lambda: small_task(feature_maps=["c3", "c4_expansion", "final"]), "trained with other feature_maps"),
+        (lambda: make_task(feature_maps=["c3", "c4_expansion", "final"]), "trained with other feature_maps"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str, shapes: Path, tmp_path: Path) -> None:
-    first = trainer(tmp_path, max_steps=1, limit_val_batches=0)
-    first.fit(small_task(), small_data(shapes))
+    first = make_trainer(tmp_path, max_steps=1, limit_val_batches=0)
+    first.fit(make_task(), make_data(shapes))
     first.save_checkpoint(tmp_path / "last.ckpt")
     with pytest.raises(TaskError, match=sentence):
-        trainer(tmp_path).validate(other(), small_data(shapes), ckpt_path=tmp_path / "last.ckpt", verbose=False)
+        make_trainer(tmp_path).validate(other(), make_data(shapes), ckpt_path=tmp_path / "last.ckpt", verbose=False)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "focal"])
-def test_a_network_learns_one_batch_by_heart(loss: str, shapes: Path) -> None:
-    data = small_data(shapes)
+def test_network_overfits_one_batch(loss: str, shapes: Path) -> None:
+    data = make_data(shapes)
     data.preprocessing = Preprocessing((96, 96))
     data.setup("fit")
     batch = next(iter(data.val_dataloader()))

@@ -1,4 +1,4 @@
-"""Fixtures of the commands' tests: a detector's run, and `litmobile inspect`."""
+"""Fixtures for the tests of commands: a detector's run, and `litmobile inspect`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from litmobile.tools.cli import main
-from support.cli import Inspect, Report, fit
+from support.cli import Inspect, Report, run_fit
 
 
 @pytest.fixture(scope="session")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector's run of one epoch, whose many detections are hardly ever right."""
+    """A detector's run of one epoch, with many mostly wrong detections."""
     folder = tmp_path_factory.mktemp("runs") / "first"
-    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    run_fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
     return folder
 
 
 @pytest.fixture
 def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
-    """Printed text and JSON of the command, which exits with 1 and the reason if training would stop."""
+    """A function that runs the command, checks its exit message and returns its text and its JSON."""
 
     def inspect(*words: object) -> tuple[str, Report]:
         capsys.readouterr()

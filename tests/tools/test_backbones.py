@@ -1,4 +1,4 @@
-"""`litmobile backbones` agrees with the papers, its tables with its JSON, and its layers with its totals."""
+"""The figures of `litmobile backbones` match the papers, its tables match its JSON, and its layers their totals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NETWORKS = [
     "TimmBackbone --name=resnet18",
     "TimmBackbone --name=mobilenetv4_conv_small --size=64",
 ]
-OWN = """
+CUSTOM = """
 from litmobile.backbones.sequential import SequentialBackbone
 from torch import nn
 
@@ -61,8 +61,8 @@ class Broken(Steps):
 """
 
 
-def printed(*words: str) -> str:
-    """Returns what the command prints."""
+def run_command(*words: str) -> str:
+    """Run the command and return what it prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         main(["backbones", *words])
@@ -71,11 +71,11 @@ def printed(*words: str) -> str:
 
 @pytest.fixture(scope="module")
 def overview_and_table() -> tuple[Facts, str]:
-    """All variants as JSON, by family, and as printed tables; they are counted once for both."""
+    """All variants as JSON by family and as printed tables; both use the same counts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "family_facts", functools.cache(command.family_facts))
-        facts = json.loads(printed("--json"))
-        return {family["name"]: family for family in facts["families"]}, printed()
+        facts = json.loads(run_command("--json"))
+        return {family["name"]: family for family in facts["families"]}, run_command()
 
 
 @pytest.fixture(scope="module")
@@ -90,20 +90,20 @@ def table(overview_and_table: tuple[Facts, str]) -> str:
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> tuple[Facts, str]:
-    """One network as JSON and as printed tables."""
+    """A network as JSON and as printed tables."""
     words = shlex.split(request.param)
-    return json.loads(printed(*words, "--json")), printed(*words)
+    return json.loads(run_command(*words, "--json")), run_command(*words)
 
 
 @pytest.fixture
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module ``own_steps`` with backbones that a user wrote."""
-    (tmp_path / "own_steps.py").write_text(OWN)
+    """A module ``own_steps`` with custom backbones."""
+    (tmp_path / "own_steps.py").write_text(CUSTOM)
     monkeypatch.syspath_prepend(tmp_path)
 
 
 def build(facts: Facts) -> Backbone:
-    """Builds the network that the facts are about."""
+    """Build the network that the facts describe."""
     with without_values():
         return shipped_families()[facts["name"]](**facts["arguments"]).eval()
 
@@ -116,7 +116,7 @@ def format_arguments(arguments: Facts) -> str:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_variants_cost_what_papers_and_references_say(name: str, overview: Facts) -> None:
+def test_variant_costs_match_papers_and_references(name: str, overview: Facts) -> None:
     variants = overview[name]["variants"]
     assert len(variants) == len(FAMILIES[name].variants)
     for found, variant in zip(variants, FAMILIES[name].variants, strict=True):
@@ -182,7 +182,7 @@ def test_published_weights_fit_with_the_given_arguments(name: str, overview: Fac
 # --------------------------------------------------------------------------------------------------------- one network
 
 
-def test_layers_add_up_to_the_totals_that_pytorch_counts(network: tuple[Facts, str]) -> None:
+def test_layer_costs_add_up_to_the_totals_of_pytorch(network: tuple[Facts, str]) -> None:
     facts, _ = network
     backbone = build(facts)
     with without_values(), torch.no_grad(), FlopCounterMode(display=False) as flops:
@@ -229,7 +229,7 @@ def test_no_activation_between_layers_exceeds_the_largest(network: tuple[Facts, 
 
 def test_mobilenet_activations_equal_table_3() -> None:
     def table_3(name: str, where: str) -> list[tuple[int, int, int]]:
-        facts = json.loads(printed(name, "--json"))
+        facts = json.loads(run_command(name, "--json"))
         held = [(row["resolution"][0], row[where]) for row in facts["activations"]]
         return [(side, row["channels"], round(row["kilobytes"])) for side, row in held]
 
@@ -253,9 +253,9 @@ def test_mobilenet_activations_equal_table_3() -> None:
 
 
 def test_memory_access_follows_shufflenet_v2s_formula() -> None:
-    facts = json.loads(printed("ShuffleNetV1", "--groups=8", "--json"))
+    facts = json.loads(run_command("ShuffleNetV1", "--groups=8", "--json"))
     grouped = [layer for layer in facts["layers"] if layer["kind"] == "conv 1×1 g8"]
-    assert len(grouped) == 2 * 16 - 1  # two in each unit, but the very first is not grouped
+    assert len(grouped) == 2 * 16 - 1  # two in each unit, except that the very first is not grouped
     for layer in grouped:
         (c1, h, w), (c2, *_) = layer["input"], layer["output"]
         assert layer["memory_access"] == h * w * (c1 + c2) + c1 * c2 // 8
@@ -277,38 +277,38 @@ def test_memory_access_follows_shufflenet_v2s_formula() -> None:
     ],
 )
 def test_size_is_the_published_or_the_given_one(words: str, size: list[int]) -> None:
-    assert json.loads(printed(*shlex.split(words), "--json"))["size"] == size
+    assert json.loads(run_command(*shlex.split(words), "--json"))["size"] == size
 
 
 def test_published_network_has_its_classifier_and_accuracy() -> None:
-    facts = json.loads(printed("MobileNetV3", "--variant=small", "--json"))
+    facts = json.loads(run_command("MobileNetV3", "--variant=small", "--json"))
     assert facts["with_classifier"]["parameters"] == 2_542_856
     assert facts["with_classifier"]["options"] == {"hidden_dim": 1024}
     assert (facts["top1"], facts["published_size"]) == (67.5, 224)
-    otherwise = json.loads(printed("MobileNetV3", "--variant=small", "--padding=same", "--json"))
+    otherwise = json.loads(run_command("MobileNetV3", "--variant=small", "--padding=same", "--json"))
     assert otherwise["with_classifier"] == facts["with_classifier"]
     assert otherwise["top1"] is None
-    assert json.loads(printed("MobileNetV3", "--width=0.9", "--json"))["with_classifier"] is None
+    assert json.loads(run_command("MobileNetV3", "--width=0.9", "--json"))["with_classifier"] is None
 
 
 def test_weights_list_needed_arguments_or_the_nearest() -> None:
-    facts = json.loads(printed("MobileNetV3", "--variant=small", "--width=0.75", "--json"))
+    facts = json.loads(run_command("MobileNetV3", "--variant=small", "--width=0.75", "--json"))
     needs = {found["name"]: found["arguments"] for found in facts["weights"]}
     assert needs["mobilenetv3_small_075.lamb_in1k"] == {"norm_eps": 1e-5}
     assert needs["tf_mobilenetv3_small_075.in1k"] == {"padding": "same"}
     assert "tf_mobilenetv3_small_100.in1k" not in needs
-    assert "_V2 would fit with width=1.0" in printed("MobileNetV2", "--width=0.6")
-    assert "weights: none are published" in printed("ShuffleNetV1")
-    assert "resnet18.a1_in1k" in printed("TimmBackbone", "--name=resnet18")
+    assert "_V2 would fit with width=1.0" in run_command("MobileNetV2", "--width=0.6")
+    assert "weights: none are published" in run_command("ShuffleNetV1")
+    assert "resnet18.a1_in1k" in run_command("TimmBackbone", "--name=resnet18")
 
 
 @pytest.mark.usefixtures("own_module")
-def test_own_backbone_works_by_import_path() -> None:
-    facts = json.loads(printed("own_steps.Steps", "--depth=2", "--size=64", "--json"))
+def test_custom_backbone_works_by_import_path() -> None:
+    facts = json.loads(run_command("own_steps.Steps", "--depth=2", "--size=64", "--json"))
     assert facts["arguments"] == {"depth": 2}
     assert [layer["multiply_adds"] for layer in facts["layers"]] == [32 * 32 * 27 * 16, 16 * 16 * 144 * 16]
     assert [found["layer"] for found in facts["feature_maps"]] == ["layers.0", "layers.1"]
-    assert "Steps(depth=2)" in printed("own_steps.Steps", "--depth=2", "--size=64")
+    assert "Steps(depth=2)" in run_command("own_steps.Steps", "--depth=2", "--size=64")
 
 
 # --------------------------------------------------------------------------------------------------- wrong options
@@ -352,7 +352,7 @@ def test_own_backbone_works_by_import_path() -> None:
 )
 def test_wrong_options_give_one_sentence(words: str, sentence: str) -> None:
     with pytest.raises(SystemExit) as refused:
-        printed(*shlex.split(words))
+        run_command(*shlex.split(words))
     message = refused.value.code
     assert isinstance(message, str)  # exits with status 1
     assert sentence in message
@@ -377,7 +377,7 @@ def test_examples_below_the_overview_work(table: str) -> None:
     ]
     assert len(examples) == 3
     for example in examples[:2]:  # the third names a class that the reader writes
-        assert "Layer by layer" in printed(*shlex.split(example))
+        assert "Layer by layer" in run_command(*shlex.split(example))
 
 
 def test_lightning_is_not_imported() -> None:

@@ -1,4 +1,4 @@
-"""The benchmark compares equal networks, and its intervals have the coverage that they claim."""
+"""The benchmark compares equal networks, and its intervals have the stated coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from litmobile.tools.benchmark.command import SIDES, interval, measure, report
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
-from support.families import parameters_of
+from support.families import count_parameters
 
 PEERS = {name: pair for name, pair in BACKBONES.items() if None not in pair}
 
@@ -22,7 +22,7 @@ PEERS = {name: pair for name, pair in BACKBONES.items() if None not in pair}
 def test_both_sides_are_the_same_network(pair) -> None:
     with without_values():
         ours, theirs = (make() for make in pair)
-        assert parameters_of(ours) == parameters_of(theirs)
+        assert count_parameters(ours) == count_parameters(theirs)
 
 
 @pytest.mark.parametrize("n", [5, 9, 15, 31])
@@ -30,10 +30,10 @@ def test_interval_misses_the_median_in_at_most_a_tenth(n: int) -> None:
     values = [float(k) for k in range(1, n + 1)]
     low, high = interval(values)
     assert low <= statistics.median(values) <= high
-    # the median is below the k-th smallest of n values if fewer than k of them, each with even odds, fall below it
+    # each value is below the median with probability 1/2; the interval misses it if fewer than k of n values are
     below = int(low)
     assert sum(math.comb(n, k) for k in range(below)) / 2**n <= 0.05
-    assert sum(math.comb(n, k) for k in range(below + 1)) / 2**n > 0.05  # a narrower one would miss it more often
+    assert sum(math.comb(n, k) for k in range(below + 1)) / 2**n > 0.05  # a narrower interval misses it more often
     assert high == n + 1 - below
 
 

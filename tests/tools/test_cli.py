@@ -1,4 +1,4 @@
-"""The command line as a user types it, on a tiny generated data set."""
+"""The command line as a user types it, with a tiny generated data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import litmobile
 from litmobile.heads import RASPP
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import list_shipped
-from support.cli import SHAPES, fit, refusal
+from support.cli import SHAPES, get_refusal, run_fit
 
 FIT = ("fit", "--config", SHAPES)
 CLASSIFY = (
@@ -41,11 +41,11 @@ SEGMENT = (
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs."""
     folder = tmp_path_factory.mktemp("runs") / "first"
-    fit(shapes, "--run", str(folder))
+    run_fit(shapes, "--run", str(folder))
     return folder
 
 
-def printed_config(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def print_config(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     with pytest.raises(SystemExit) as done:
         main([*words, "--print_config"])
@@ -53,7 +53,7 @@ def printed_config(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_run_leaves_config_metrics_events_checkpoints_reports_and_pictures(run: Path) -> None:
+def test_run_writes_all_its_files(run: Path) -> None:
     for name in (
         "config.yaml",
         "metrics.csv",
@@ -68,14 +68,14 @@ def test_a_run_leaves_config_metrics_events_checkpoints_reports_and_pictures(run
     assert len(list((run / "images").glob("val-*.jpg"))) == 2
 
 
-def test_the_report_holds_twelve_figures_and_ap_per_class(run: Path) -> None:
+def test_report_has_twelve_figures_and_ap_per_class(run: Path) -> None:
     report = json.loads((run / "val.json").read_text())
     assert len(report["figures"]) == 12
     assert list(report["AP_per_class"]) == ["disk", "ring", "square", "triangle", "star", "cross"]
     assert len((run / "val.txt").read_text().splitlines()) == 12 + 2 + 6
 
 
-def test_metrics_over_time_hold_every_validation(run: Path) -> None:
+def test_metric_history_has_every_validation(run: Path) -> None:
     history = json.loads((run / "metrics.json").read_text())
     assert [entry["epoch"] for entry in history] == [0, 1]
     assert all("val/AP" in entry and "train/loss" in entry for entry in history)
@@ -83,7 +83,7 @@ def test_metrics_over_time_hold_every_validation(run: Path) -> None:
     assert {"train/loss", "train/classification", "train/boxes", "train/lr", "val/AP", "val/AP50"} <= set(header)
 
 
-def test_the_config_of_a_run_says_what_was_run(run: Path, shapes: Path) -> None:
+def test_config_of_a_run_records_its_options(run: Path, shapes: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["model"]["init_args"]["backbone"]["class_path"].endswith("MobileNetV2")
     assert config["model"]["init_args"]["backbone"]["init_args"]["width"] == 0.35
@@ -91,14 +91,14 @@ def test_the_config_of_a_run_says_what_was_run(run: Path, shapes: Path) -> None:
     assert config["seed_everything"] == 0
 
 
-def test_a_run_is_loaded_without_its_data_and_predicts(run: Path, shapes: Path) -> None:
+def test_run_loads_without_its_data_and_predicts(run: Path, shapes: Path) -> None:
     network = litmobile.load(run)
     assert network.classes == ("disk", "ring", "square", "triangle", "star", "cross")
     found = network.predict(next((shapes / "val").glob("*.jpg")))
     assert found.boxes.shape == (len(found.scores), 4)
 
 
-def test_validate_gives_the_figures_that_training_gave(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_repeats_the_figures_of_training(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = max(entry["val/AP"] for entry in json.loads((run / "metrics.json").read_text()))
     main(["validate", "--run", str(run)])
     report = json.loads((run / "val.json").read_text())
@@ -106,24 +106,24 @@ def test_validate_gives_the_figures_that_training_gave(run: Path, capsys: pytest
     assert "AP per class" in capsys.readouterr().err + (run / "val.txt").read_text()
 
 
-def test_flags_beside_a_run_win_over_what_it_stored(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed_config(capsys, "validate", "--run", str(run), "--data.batch_size=3")
+def test_flags_override_the_config_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = print_config(capsys, "validate", "--run", str(run), "--data.batch_size=3")
     config = yaml.safe_load(text)
     assert config["data"]["init_args"]["batch_size"] == 3
     assert config["ckpt_path"] == str(run / "checkpoints" / "best.ckpt")
 
 
-def test_fit_goes_on_with_a_run(shapes: Path, tmp_path: Path) -> None:
+def test_fit_continues_a_run(shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
+    run_fit(shapes, "--run", str(folder), "--trainer.max_epochs=1")
     main(["fit", "--run", str(folder), "--trainer.max_epochs=3"])
     history = json.loads((folder / "metrics.json").read_text())
     assert [entry["epoch"] for entry in history] == [0, 1, 2]
     assert yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["max_epochs"] == 3
 
 
-def test_two_runs_of_one_config_give_the_same_bits(run: Path, shapes: Path, tmp_path: Path) -> None:
-    fit(shapes, "--run", str(tmp_path / "second"))
+def test_two_runs_of_one_config_are_bit_identical(run: Path, shapes: Path, tmp_path: Path) -> None:
+    run_fit(shapes, "--run", str(tmp_path / "second"))
     first, second = (litmobile.load(folder).state_dict() for folder in (run, tmp_path / "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -133,34 +133,32 @@ def test_test_reads_the_test_split(run: Path) -> None:
     assert json.loads((run / "test.json").read_text())["split"] == "test"
 
 
-def test_a_shipped_config_is_found_by_name_from_any_directory(
+def test_shipped_config_is_found_by_name_from_any_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in list_shipped():
-        assert "class_path" in printed_config(capsys, "fit", "--config", name)
+        assert "class_path" in print_config(capsys, "fit", "--config", name)
 
 
-def test_a_backbone_is_swapped_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_backbone_is_replaced_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     swap = ["--model.backbone=MobileNetV2", "--model.backbone.width=0.5"]
-    backbone = yaml.safe_load(printed_config(capsys, "fit", "--config", SHAPES, *swap))["model"]["init_args"][
-        "backbone"
-    ]
+    backbone = yaml.safe_load(print_config(capsys, "fit", "--config", SHAPES, *swap))["model"]["init_args"]["backbone"]
     assert backbone["class_path"].endswith("MobileNetV2")
     assert backbone["init_args"]["width"] == 0.5
     assert "variant" not in backbone["init_args"]
 
 
 @pytest.mark.parametrize("name", list_shipped())
-def test_a_printed_config_reads_back_as_itself(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    once = printed_config(capsys, "fit", "--config", name)
+def test_printed_config_reproduces_itself(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = print_config(capsys, "fit", "--config", name)
     (tmp_path / "printed.yaml").write_text(once)
-    assert printed_config(capsys, "fit", "--config", str(tmp_path / "printed.yaml")) == once
+    assert print_config(capsys, "fit", "--config", str(tmp_path / "printed.yaml")) == once
 
 
 @pytest.mark.parametrize("name", ["segmentation/lraspp_camvid", "segmentation/lraspp_cityscapes"])
-def test_another_head_has_arguments_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    config = yaml.safe_load(printed_config(capsys, "fit", "--config", name, "--model.head=RASPP"))
+def test_another_head_has_its_own_arguments(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = yaml.safe_load(print_config(capsys, "fit", "--config", name, "--model.head=RASPP"))
     given = config["model"]["init_args"]["head"]["init_args"]
     assert given == {option: value for option, value in RASPP.defaults().items() if option in given}
     assert given["channels"] == 256
@@ -170,8 +168,8 @@ def test_another_head_has_arguments_of_its_own(name: str, capsys: pytest.Capture
 def test_flags_may_stand_before_the_config(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--model.backbone.width=0.5", "--data.batch_size=3"]
     configs = ["--config", SHAPES, "--config=detection/ssdlite_bccd"]
-    assert printed_config(capsys, command, *flags, *configs) == printed_config(capsys, command, *configs, *flags)
-    assert printed_config(capsys, command, *configs[:2], *flags, configs[2]) == printed_config(
+    assert print_config(capsys, command, *flags, *configs) == print_config(capsys, command, *configs, *flags)
+    assert print_config(capsys, command, *configs[:2], *flags, configs[2]) == print_config(
         capsys, command, *configs, *flags
     )
 
@@ -188,16 +186,14 @@ def test_flags_may_stand_before_the_config(command: str, capsys: pytest.CaptureF
         ("--model.preprocessing.fitt=pad", "--model.preprocessing.fitt"),
     ],
 )
-def test_a_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert key in refusal("fit", "--config", SHAPES, typo, capsys=capsys)
+def test_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert key in get_refusal("fit", "--config", SHAPES, typo, capsys=capsys)
 
 
-def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_typo_in_a_file_is_refused_with_its_full_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("model:\n  class_path: DetectionTask\n  init_args:\n    warmup_stepz: 3\n")
-    assert "--model.warmup_stepz is not an option; did you mean --model.warmup_steps?" in refusal(
+    assert "--model.warmup_stepz is not an option; did you mean --model.warmup_steps?" in get_refusal(
         "fit", "--config", SHAPES, "--config", str(file), capsys=capsys
     )
 
@@ -272,11 +268,11 @@ def test_a_typo_in_a_file_is_refused_with_the_path_of_the_key(
         ([*FIT, "--data=Nothing"], "--data: there is no class Nothing."),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_sentence(
+def test_user_errors_are_one_sentence(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert sentence in refusal(*words, capsys=capsys)
+    assert sentence in get_refusal(*words, capsys=capsys)
 
 
 @pytest.mark.parametrize(
@@ -288,23 +284,23 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
         (["--data.val=absent"], "There is no annotation file"),
     ],
 )
-def test_what_the_data_or_the_network_contradicts_is_said_before_training(
+def test_contradictions_are_refused_before_training(
     words: list[str], sentence: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as refused:
-        fit(shapes, "--run", str(tmp_path / "run"), *words)
+        run_fit(shapes, "--run", str(tmp_path / "run"), *words)
     assert sentence in str(refused.value.code)
-    assert not (tmp_path / "run").exists(), "nothing is left of it"
+    assert not (tmp_path / "run").exists(), "a failed start left files"
 
 
-def test_a_folder_that_was_there_before_a_start_that_fails_stays(shapes: Path, tmp_path: Path) -> None:
+def test_existing_folder_survives_a_failed_start(shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(SystemExit):
-        fit(shapes, "--run", str(tmp_path / "run"), "--model.num_classes=3")
+        run_fit(shapes, "--run", str(tmp_path / "run"), "--model.num_classes=3")
     assert (tmp_path / "run").is_dir()
 
 
-def test_a_malicious_pickle_as_weights_is_refused_and_does_nothing(
+def test_malicious_weights_are_refused_and_run_no_code(
     shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     marker = tmp_path / "marker"
@@ -315,35 +311,37 @@ def test_a_malicious_pickle_as_weights_is_refused_and_does_nothing(
 
     torch.save({"weights": Attack()}, tmp_path / "weights.pth")
     with pytest.raises(SystemExit) as refused:
-        fit(shapes, "--run", str(tmp_path / "run"), f"--model.backbone_weights={tmp_path / 'weights.pth'}")
+        run_fit(shapes, "--run", str(tmp_path / "run"), f"--model.backbone_weights={tmp_path / 'weights.pth'}")
     assert "was refused" in str(refused.value.code)
     assert not marker.exists()
 
 
-def test_a_checkpoint_of_another_network_is_refused_in_one_sentence(run: Path, tmp_path: Path) -> None:
+def test_checkpoint_of_another_network_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as refused:
         main(["validate", "--run", str(run), "--model.backbone=MobileNetV3"])
     assert "but this run builds" in str(refused.value.code)
 
 
-def test_help_answers_without_importing_torch() -> None:
+def test_help_does_not_import_torch() -> None:
     script = "import sys; from litmobile.tools.cli import main; main(['--help']); assert 'torch' not in sys.modules"
     start = time.perf_counter()
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "litmobile COMMAND --help" in answer.stdout
-    assert time.perf_counter() - start < 30  # a machine at work is slow; what counts is that nothing heavy is imported
+    assert (
+        time.perf_counter() - start < 30
+    )  # generous, because a busy machine is slow; what matters is that torch is not imported
 
 
 @pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=os.strerror)
-def test_what_a_file_system_denies_is_one_sentence(
+def test_file_system_errors_are_one_sentence(
     reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def denied(self: Path, *arguments: object, **options: object) -> None:
+    def deny(self: Path, *arguments: object, **options: object) -> None:
         raise OSError(reason, os.strerror(reason), str(self))
 
-    monkeypatch.setattr(Path, "mkdir", denied)  # the tests' user may be one to whom nothing is denied
-    said = refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
-    assert "cannot be read or written" in said and str(tmp_path) in said and os.strerror(reason) in said
+    monkeypatch.setattr(Path, "mkdir", deny)  # the tests may run as root, who may write everywhere
+    message = get_refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
+    assert "cannot be read or written" in message and str(tmp_path) in message and os.strerror(reason) in message
 
 
 def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,4 +349,4 @@ def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(words)
     main(words)
     assert "3 images" in capsys.readouterr().out
-    assert "delete it" in refusal(*words[:3], "--train", "4", capsys=capsys)
+    assert "delete it" in get_refusal(*words[:3], "--train", "4", capsys=capsys)

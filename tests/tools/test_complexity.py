@@ -1,4 +1,4 @@
-"""Costs of networks equal what is calculated by hand and what PyTorch counts."""
+"""The costs of networks equal hand calculations and PyTorch's own counts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from litmobile.tools.complexity import Activation, Complexity, count, find_large
 IMAGE = (1, 8, 10, 12)
 
 
-def counted(make: Callable[[], nn.Module], *shape: int) -> Complexity:
-    """Counts a network that has shapes only."""
+def count_without_values(make: Callable[[], nn.Module], *shape: int) -> Complexity:
+    """Count a network without values."""
     with without_values():
         return count(make().eval(), torch.empty(shape))
 
 
 class Mixed(nn.Module):
-    """Norms, branches, a layer that is used twice, attention as a layer and written out."""
+    """Norms, branches, a layer that is used twice, and attention as a layer and as products."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,22 +45,22 @@ class Mixed(nn.Module):
 @pytest.mark.parametrize(
     ("conv", "kind", "weights", "outputs", "multiply_adds"),
     [
-        # 1×1, ungrouped and grouped: hw(c1 + c2) + c1 c2 / g elements, and as many multiply-adds as hw c1 c2 / g
+        # 1×1, ungrouped and grouped: hw(c1 + c2) + c1 c2 / g elements and hw c1 c2 / g multiply-adds
         (lambda: nn.Conv2d(8, 16, 1, bias=False), "conv 1×1", 128, 16 * 120, 120 * 128),
         (lambda: nn.Conv2d(8, 16, 1, groups=2, bias=False), "conv 1×1 g2", 64, 16 * 120, 120 * 64),
-        # the bias is read as well
+        # the bias is also read
         (lambda: nn.Conv2d(8, 16, 1), "conv 1×1", 128 + 16, 16 * 120, 120 * 128),
         (lambda: nn.Conv2d(8, 8, 3, 2, 1, groups=8, bias=False), "depthwise 3×3 s2", 72, 8 * 30, 30 * 72),
         (lambda: nn.Conv2d(8, 4, (1, 2), (1, 2), bias=False), "conv 1×2 s1×2", 64, 4 * 60, 60 * 64),
         (lambda: nn.Conv2d(8, 8, 3, 1, 2, 2, bias=False), "conv 3×3 d2", 576, 8 * 120, 120 * 576),
-        # padding does not belong to the input
+        # padding is not part of the input
         (lambda: SamePadConv2d(8, 8, 3, 2, bias=False), "conv 3×3 s2", 576, 8 * 30, 30 * 576),
     ],
 )
 def test_convolution_cost_equals_hand_calculation(
     conv: Callable[[], nn.Module], kind: str, weights: int, outputs: int, multiply_adds: int
 ) -> None:
-    (found,) = counted(conv, *IMAGE).operations
+    (found,) = count_without_values(conv, *IMAGE).operations
     assert (found.layer, found.kind) == ("", kind)
     assert found.input == IMAGE[1:]
     assert found.parameters == weights
@@ -78,7 +78,7 @@ def test_linear_layers_and_attention_are_operations() -> None:
             q, k, v = self.widen(x).unflatten(-1, (3, 4, 4)).permute(2, 0, 3, 1, 4)
             return F.scaled_dot_product_attention(q, k, v)
 
-    linear, attention = counted(Attend, 1, 25, 16).operations
+    linear, attention = count_without_values(Attend, 1, 25, 16).operations
     assert (linear.layer, linear.kind, linear.input, linear.output) == ("widen", "linear", (25, 16), (25, 48))
     assert (linear.parameters, linear.multiply_adds) == (16 * 48 + 48, 25 * 16 * 48)
     assert linear.memory_access == 25 * (16 + 48) + 16 * 48 + 48
@@ -97,7 +97,7 @@ def test_operations_add_up_to_the_totals_of_pytorch() -> None:
     network, image = Mixed().eval(), torch.randn(1, 3, 24, 20)
     with torch.no_grad(), FlopCounterMode(display=False) as flops:
         network.to("meta")(image.to("meta"))
-    found = counted(Mixed, *image.shape)
+    found = count_without_values(Mixed, *image.shape)
     assert sum(operation.multiply_adds for operation in found.operations) == found.multiply_adds
     assert found.multiply_adds == flops.get_total_flops() // 2
     assert found.parameters == sum(parameter.numel() for parameter in network.parameters())
@@ -124,7 +124,7 @@ def test_values_make_no_difference() -> None:
 
     image = torch.randn(1, 3, 16, 18)
     network = make().eval()
-    with_values, without = count(network, image), counted(make, *image.shape)
+    with_values, without = count(network, image), count_without_values(make, *image.shape)
     assert with_values.operations == without.operations
     assert with_values.output.shape == without.output.shape
     with torch.no_grad():
@@ -136,14 +136,14 @@ def test_standardised_weights_count_for_their_layer() -> None:
         def forward(self, input: Tensor) -> Tensor:
             return F.conv2d(input, self.weight - self.weight.mean(), None, self.stride, self.padding)
 
-    found = counted(lambda: Standardised(8, 4, 3, bias=False), *IMAGE)
+    found = count_without_values(lambda: Standardised(8, 4, 3, bias=False), *IMAGE)
     assert found.operations[0].parameters == found.parameters
     assert found.other_parameters == 0
 
 
 def test_largest_activation_at_every_resolution() -> None:
     class Block(nn.Module):
-        """Widens to 12 channels and concatenates to 20 inside, but outputs 6 at half the size."""
+        """Has 12 and 20 channels inside, but outputs 6 channels at half the size."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -174,7 +174,7 @@ def test_tokens_keep_the_resolution_of_their_map() -> None:
             tokens = self.widen(self.embed(x).flatten(2).mT)
             return self.classify(tokens[:, :3])
 
-    found = find_largest(counted(Tokens, 1, 3, 8, 12).activations())
+    found = find_largest(count_without_values(Tokens, 1, 3, 8, 12).activations())
     assert found == [Activation((4, 6), 24, "widen"), Activation((3,), 24, "classify")]
 
 
@@ -196,8 +196,8 @@ def test_failing_network_leaves_no_hooks() -> None:
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        counted(Failing, *IMAGE)
+        count_without_values(Failing, *IMAGE)
     network = nn.Conv2d(8, 8, 3)
     assert network(torch.zeros(IMAGE)).shape == (1, 8, 8, 10)
-    (found,) = counted(lambda: nn.Conv2d(8, 16, 1, bias=False), *IMAGE).operations
+    (found,) = count_without_values(lambda: nn.Conv2d(8, 16, 1, bias=False), *IMAGE).operations
     assert found.multiply_adds == 120 * 128

@@ -17,7 +17,7 @@ FINETUNE = ["--config", "classification/finetune_folder"]
 COCO = ["--config", "detection/ssdlite_coco"]
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+def print_config(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     with pytest.raises(SystemExit) as done:
         main(["fit", *words, "--print_config"])
@@ -25,55 +25,57 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def init_args(config: dict[str, Any], *keys: str) -> dict[str, Any]:
+def get_init_args(config: dict[str, Any], *keys: str) -> dict[str, Any]:
     for key in keys:
         config = config["init_args"][key] if "init_args" in config else config[key]
     return config["init_args"]
 
 
-def test_a_replaced_head_takes_no_options_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_a_replaced_head_are_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head = {"class_path": "litmobile.heads.LRASPP", "init_args": {"norm_eps": 0.01, "channels": 99}}
     file = tmp_path / "head.yaml"
     file.write_text(yaml.safe_dump({"model": {"init_args": {"head": head}}}))
     words = [*CAMVID, "--config", str(file)]
-    assert init_args(printed(capsys, *words), "model", "head")["channels"] == 99
-    replaced = init_args(printed(capsys, *words, "--model.head=RASPP"), "model", "head")
+    assert get_init_args(print_config(capsys, *words), "model", "head")["channels"] == 99
+    replaced = get_init_args(print_config(capsys, *words, "--model.head=RASPP"), "model", "head")
     assert (replaced["norm_eps"], replaced["channels"]) == (1e-5, 256)
-    given = init_args(printed(capsys, *words, "--model.head=RASPP", "--model.head.norm_eps=0.1"), "model", "head")
+    given = get_init_args(
+        print_config(capsys, *words, "--model.head=RASPP", "--model.head.norm_eps=0.1"), "model", "head"
+    )
     assert (given["norm_eps"], given["channels"]) == (0.1, 256)
 
 
 def test_restating_a_class_keeps_its_options(capsys: pytest.CaptureFixture[str]) -> None:
-    backbone = init_args(printed(capsys, *CAMVID, "--model.backbone=MobileNetV3"), "model", "backbone")
+    backbone = get_init_args(print_config(capsys, *CAMVID, "--model.backbone=MobileNetV3"), "model", "backbone")
     assert (backbone["output_stride"], backbone["norm_momentum"]) == (16, 0.05)
 
 
 @pytest.mark.parametrize("flag", ["--model.backbone=MobileNetV2", "--model.backbone.class_path=MobileNetV2"])
-def test_a_replaced_backbone_takes_no_options_along(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    backbone = init_args(printed(capsys, *CAMVID, flag), "model", "backbone")
+def test_options_of_a_replaced_backbone_are_dropped(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = get_init_args(print_config(capsys, *CAMVID, flag), "model", "backbone")
     assert (backbone["output_stride"], backbone["norm_momentum"]) == (32, 0.1)
 
 
 def test_another_data_set_keeps_inherited_options_only(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*COCO, "--data.batch_size=7", "--data.val_fraction=0.3"]
-    data = init_args(printed(capsys, *COCO, "--data=VocDetection", "--data.root=x"), "data")
+    data = get_init_args(print_config(capsys, *COCO, "--data=VocDetection", "--data.root=x"), "data")
     assert (data["batch_size"], data["num_workers"]) == (24, 8)
     assert data["augmentation"]["class_path"].endswith("SSDAugmentation")
     assert (data["train"], data["val"], data["root"]) == ("train", "val", "x")
     words = [*FINETUNE, "--data.root=x", "--data=ListClassification"]
-    assert init_args(printed(capsys, *words), "data")["train"] == "train.csv"
+    assert get_init_args(print_config(capsys, *words), "data")["train"] == "train.csv"
 
 
-def test_another_optimizer_takes_no_default_along(capsys: pytest.CaptureFixture[str]) -> None:
+def test_defaults_of_a_replaced_optimizer_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--model=DetectionTask", "--model.backbone=MobileNetV2", "--data=CocoDetection", "--data.root=x"]
-    optimizer = init_args(printed(capsys, *words, "--model.optimizer=AdamW"), "model", "optimizer")
+    optimizer = get_init_args(print_config(capsys, *words, "--model.optimizer=AdamW"), "model", "optimizer")
     assert (optimizer["lr"], optimizer["weight_decay"]) == (0.001, 0.01)
 
 
 def test_a_later_file_replaces_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("model:\n  init_args:\n    backbone: ShuffleNetV2\n    feature_maps: null\n")
-    backbone = printed(capsys, *CAMVID, "--config", str(file))["model"]["init_args"]["backbone"]
+    backbone = print_config(capsys, *CAMVID, "--config", str(file))["model"]["init_args"]["backbone"]
     assert backbone["class_path"].endswith("ShuffleNetV2")
     assert backbone["init_args"]["output_stride"] == 32
 

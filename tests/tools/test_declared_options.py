@@ -1,4 +1,4 @@
-"""Every task and data set offers its own and its inherited options: types, defaults, help, and refused typos."""
+"""Every task and data set has its own and its inherited options, with types, defaults, help and refused typos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from litmobile.tasks import classification, detection, segmentation
 from litmobile.tasks.data import DataModule
 from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
-from support.cli import refusal
+from support.cli import get_refusal
 
 MODULES = (classification, detection, segmentation)
 PUBLIC = [getattr(module, name) for module in MODULES for name in module.__all__]
@@ -27,8 +27,8 @@ DATA_OF = {"detection": "CocoDetection", "classification": "FolderClassification
 both = pytest.mark.parametrize("cls", [*TASKS, *DATA_SETS], ids=lambda cls: cls.__name__)
 
 
-def words_for(cls: type) -> list[str]:
-    """Words of a training with ``cls``."""
+def list_options_for(cls: type) -> list[str]:
+    """Return options of a training with ``cls``."""
     role = cls.role  # type: ignore[attr-defined]
     if issubclass(cls, Task):
         return [f"--model={cls.__name__}", "--model.backbone=MobileNetV2", f"--data={DATA_OF[role]}", "--data.root=x"]
@@ -51,7 +51,7 @@ def test_every_option_has_a_type_and_a_help_text(cls: type) -> None:
 def test_the_printed_config_has_the_inherited_options(cls: type, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit):
-        main(["fit", *words_for(cls), "--print_config"])
+        main(["fit", *list_options_for(cls), "--print_config"])
     config = yaml.safe_load(capsys.readouterr().out)
     key, base = ("model", Task) if issubclass(cls, Task) else ("data", DataModule)
     assert set(config[key]["init_args"]) >= SHARED[base]
@@ -62,7 +62,7 @@ def test_a_typo_of_an_inherited_option_is_refused(cls: type, capsys: pytest.Capt
     typo, option = (
         ("model.ema_deccay", "model.ema_decay") if issubclass(cls, Task) else ("data.batchsize", "data.batch_size")
     )
-    message = refusal("fit", *words_for(cls), f"--{typo}=1", capsys=capsys)
+    message = get_refusal("fit", *list_options_for(cls), f"--{typo}=1", capsys=capsys)
     assert f"--{typo} is not an option; did you mean --{option}?" in message
 
 

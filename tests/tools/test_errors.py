@@ -8,11 +8,11 @@ from litmobile.backbones import MobileNetV2
 from litmobile.errors import UserError, check_range
 from litmobile.tools import sample_data
 from litmobile.tools.cli import main
-from support.cli import refusal
+from support.cli import get_refusal
 
 
 class BuggyBackbone(MobileNetV2):
-    """Fails in its constructor as a bug does."""
+    """Fails in its constructor because of a bug."""
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__(width)
@@ -20,7 +20,7 @@ class BuggyBackbone(MobileNetV2):
 
 
 class StrictBackbone(MobileNetV2):
-    """Refuses its option on purpose."""
+    """Refuses its option with an error for the user."""
 
     def __init__(self, width: float = 1.0) -> None:
         raise UserError(f"width must be 2, not {width}.")
@@ -47,10 +47,10 @@ def test_a_bug_in_a_constructor_keeps_its_traceback() -> None:
 
 def test_a_refusal_in_a_constructor_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*WORDS, f"--model.backbone={__name__}.StrictBackbone"]
-    assert refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
+    assert get_refusal(*words, capsys=capsys).strip() == "litmobile: width must be 2, not 1.0."
 
 
-def test_the_traceback_of_a_refusal_is_shown_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceback_of_a_refusal_is_printed_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITMOBILE_TRACEBACK", "1")
     with pytest.raises(UserError, match="There is no configuration"):
         main(["fit", "--config", "nothing"])

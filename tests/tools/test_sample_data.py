@@ -20,24 +20,24 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> ShapesSummary:
     return write_shapes(tmp_path_factory.mktemp("data") / "shapes", train=90, val=6)
 
 
-def files(root: Path) -> dict[str, bytes]:
+def read_files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def annotations(root: Path, split: str = "train") -> dict:
+def read_annotations(root: Path, split: str = "train") -> dict:
     return json.loads((root / "annotations" / f"instances_{split}.json").read_text())
 
 
 def test_same_arguments_give_the_same_bytes(tmp_path: Path):
     for name in ("a", "b"):
         write_shapes(tmp_path / name, train=8, val=4, seed=3)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
 
 
 def test_other_seeds_and_splits_give_other_images(tmp_path: Path):
     for seed in (0, 1):
         write_shapes(tmp_path / str(seed), train=4, val=4, seed=seed)
-    first, second = files(tmp_path / "0"), files(tmp_path / "1")
+    first, second = read_files(tmp_path / "0"), read_files(tmp_path / "1")
     images = [content for root in (first, second) for name, content in root.items() if name.endswith(".jpg")]
     assert len(images) == len(set(images)) == 16
 
@@ -45,24 +45,24 @@ def test_other_seeds_and_splits_give_other_images(tmp_path: Path):
 def test_first_images_do_not_depend_on_the_counts(tmp_path: Path):
     write_shapes(tmp_path / "few", train=3, val=5)
     write_shapes(tmp_path / "many", train=7, val=2)
-    few, many = files(tmp_path / "few"), files(tmp_path / "many")
+    few, many = read_files(tmp_path / "few"), read_files(tmp_path / "many")
     for name in ("train/000001.jpg", "train/000002.jpg", "train/000003.jpg", "val/000001.jpg", "val/000002.jpg"):
         assert few[name] == many[name]
-    boxes = annotations(tmp_path / "few")["annotations"]
-    assert boxes == annotations(tmp_path / "many")["annotations"][: len(boxes)]
+    boxes = read_annotations(tmp_path / "few")["annotations"]
+    assert boxes == read_annotations(tmp_path / "many")["annotations"][: len(boxes)]
 
 
-def test_summary_counts_what_is_there(shapes: ShapesSummary):
+def test_summary_counts_match_the_files(shapes: ShapesSummary):
     assert shapes.images == {"train": 90, "val": 6}
     for split, count in shapes.images.items():
         assert len(list((shapes.root / split).glob("*.jpg"))) == count
-        assert len(annotations(shapes.root, split)["images"]) == count
-        assert len(annotations(shapes.root, split)["annotations"]) == shapes.boxes[split]
+        assert len(read_annotations(shapes.root, split)["images"]) == count
+        assert len(read_annotations(shapes.root, split)["annotations"]) == shapes.boxes[split]
 
 
 def test_image_records_match_the_files(shapes: ShapesSummary):
     sizes = set()
-    for image in annotations(shapes.root)["images"]:
+    for image in read_annotations(shapes.root)["images"]:
         pixels = cv2.imread(str(shapes.root / "train" / image["file_name"]), cv2.IMREAD_UNCHANGED)
         assert pixels is not None
         assert pixels.shape[:2] == (image["height"], image["width"])
@@ -71,7 +71,7 @@ def test_image_records_match_the_files(shapes: ShapesSummary):
 
 
 def test_boxes_lie_inside_their_images(shapes: ShapesSummary):
-    dataset = annotations(shapes.root)
+    dataset = read_annotations(shapes.root)
     images = {image["id"]: image for image in dataset["images"]}
     for annotation in dataset["annotations"]:
         left, top, width, height = annotation["bbox"]
@@ -84,18 +84,18 @@ def test_boxes_lie_inside_their_images(shapes: ShapesSummary):
 
 
 def test_pycocotools_reads_the_same_boxes(shapes: ShapesSummary):
-    dataset = annotations(shapes.root)
+    dataset = read_annotations(shapes.root)
     coco = COCO(str(shapes.root / "annotations" / "instances_train.json"))
     assert {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())} == CLASSES
     assert sorted(coco.getImgIds()) == [image["id"] for image in dataset["images"]]
     read = {annotation["id"]: annotation["bbox"] for annotation in coco.loadAnns(coco.getAnnIds())}
     assert read == {annotation["id"]: annotation["bbox"] for annotation in dataset["annotations"]}
     assert len(read) == shapes.boxes["train"]
-    assert min(read) > 0  # pycocotools takes id 0 for "no match"
+    assert min(read) > 0  # pycocotools reads id 0 as "no match"
 
 
 def test_all_classes_empty_and_grey_images_occur(shapes: ShapesSummary):
-    dataset = annotations(shapes.root)
+    dataset = read_annotations(shapes.root)
     used = [annotation["category_id"] for annotation in dataset["annotations"]]
     assert all(used.count(category_id) > 20 for category_id in CLASSES)
     assert set(used) == set(CLASSES)
@@ -114,7 +114,7 @@ def test_objects_stay_visible_and_have_tight_boxes():
         for index, coverage in enumerate(scene.coverages):
             visible = scene.owner == index + 1
             assert not np.any(visible & (coverage < 128))
-            assert visible.sum() >= MIN_VISIBLE * (coverage >= 128).sum()  # at least of the part inside the image
+            assert visible.sum() >= MIN_VISIBLE * (coverage >= 128).sum()  # of the part inside the image
 
 
 def test_area_includes_the_part_outside_the_image():
@@ -132,7 +132,7 @@ def test_objects_stand_out_from_their_surroundings():
             assert abs(float(colour @ sample_data.LUMA) - luma) >= sample_data.MIN_CONTRAST
 
 
-def test_repeating_leaves_the_data_as_it_is(tmp_path: Path):
+def test_repeating_does_not_change_the_data(tmp_path: Path):
     root = tmp_path / "shapes"
     made = write_shapes(root, train=3, val=2)
     (root / "train" / "000001.jpg").write_bytes(b"touched")
@@ -145,12 +145,12 @@ def test_an_empty_folder_is_filled(tmp_path: Path):
 
 
 @pytest.mark.parametrize("arguments", [{"train": 4}, {"val": 3}, {"seed": 1}])
-def test_data_made_with_other_arguments_are_refused(tmp_path: Path, arguments: dict[str, int]):
+def test_data_from_other_arguments_are_refused(tmp_path: Path, arguments: dict[str, int]):
     write_shapes(tmp_path, train=2, val=2)
-    before = files(tmp_path)
+    before = read_files(tmp_path)
     with pytest.raises(UserError, match=r"holds shapes made with .*delete it or name another folder"):
         write_shapes(tmp_path, **{"train": 2, "val": 2, **arguments})
-    assert files(tmp_path) == before
+    assert read_files(tmp_path) == before
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '"boxes"', '{"boxes": {}}', "\xff"])
@@ -158,7 +158,7 @@ def test_foreign_folders_are_refused(tmp_path: Path, content: str):
     (tmp_path / "shapes.json").write_text(content, encoding="latin-1")
     with pytest.raises(UserError, match="delete it or name another folder"):
         write_shapes(tmp_path, train=2, val=2)
-    assert list(files(tmp_path)) == ["shapes.json"]
+    assert list(read_files(tmp_path)) == ["shapes.json"]
 
 
 def test_a_file_is_refused(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""timm's networks work under all three heads; on request, all of them are tried and the document is rewritten.
+"""timm's networks work under all three heads; on request, a test tries all of them and rewrites the document.
 
     LITMOBILE_TIMM_COMPATIBILITY=1 python -m pytest -n 0 -s tests/tools/test_timm_compatibility.py
 

@@ -29,7 +29,7 @@ from litmobile.backbones import (
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.backbones.weights import fetch
 from litmobile.errors import WeightsError
-from support.families import FAMILIES, name_of
+from support.families import FAMILIES, format_id
 
 State = dict[str, Tensor]
 NORMS = nn.modules.batchnorm._BatchNorm
@@ -145,7 +145,7 @@ def test_facts_about_timms_weights_equal_timms(family: type[SequentialBackbone],
     assert family.published[name].normalisation == (config.mean, config.std)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+@pytest.mark.parametrize("family", FAMILIES, ids=format_id)
 def test_all_published_weights_are_listed(family: type[SequentialBackbone]) -> None:
     builders = {name.partition("_Weights.")[0] for name in family.published if "_Weights." in name}
     enums = [getattr(torchvision.models, f"{builder}_Weights") for builder in builders]
@@ -298,7 +298,7 @@ UNPUBLISHED = (
 )
 
 
-@pytest.mark.parametrize(("family", "arguments", "nearest"), UNPUBLISHED, ids=name_of)
+@pytest.mark.parametrize(("family", "arguments", "nearest"), UNPUBLISHED, ids=format_id)
 def test_imagenet_refusal_names_the_nearest_weights(
     family: type[SequentialBackbone], arguments: dict[str, Any], nearest: str, offline: list[str], assert_one_sentence
 ) -> None:
@@ -309,7 +309,7 @@ def test_imagenet_refusal_names_the_nearest_weights(
     assert offline == []
 
 
-@pytest.mark.parametrize("family", [ShuffleNetV1, EffNet], ids=name_of)
+@pytest.mark.parametrize("family", [ShuffleNetV1, EffNet], ids=format_id)
 def test_imagenet_is_refused_without_published_weights(family: type[SequentialBackbone], assert_one_sentence) -> None:
     with pytest.raises(WeightsError, match="No ImageNet weights are published") as caught:
         load_weights(family(), "imagenet")
@@ -355,7 +355,7 @@ OTHER_VALUES = (
 @pytest.mark.parametrize(
     ("family", "name", "arguments", "named"),
     OTHER_VALUES,
-    ids=name_of,
+    ids=format_id,
 )
 def test_unfitting_published_weights_name_the_argument(
     family: type[SequentialBackbone],

@@ -13,8 +13,17 @@ import torch
 from litmobile.backbones import TimmBackbone, load_weights
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.errors import WeightsError
-from support.families import FAMILIES, name_of
-from support.twins import FORMATS, State, Twin, assert_equal_maps, copy_of, maps_of, write_safetensors, write_zip
+from support.families import FAMILIES, format_id
+from support.twins import (
+    FORMATS,
+    State,
+    Twin,
+    assert_equal_maps,
+    clone_state,
+    compute_maps,
+    write_safetensors,
+    write_zip,
+)
 
 # ---------------------------------------------------------------------------------------------------------- local files
 
@@ -38,7 +47,7 @@ def test_file_loads_in_every_format_and_naming(
     if selected:
         backbone.select(selected)
     report = load_weights(backbone, path)
-    assert_equal_maps(maps_of(backbone), sources["maps"])
+    assert_equal_maps(compute_maps(backbone), sources["maps"])
     assert report.source == str(path)
     assert report.loaded == len(backbone.state_dict())
     assert report.missing == ()
@@ -50,12 +59,12 @@ def test_file_loads_in_every_format_and_naming(
 def test_selecting_after_loading_keeps_what_was_loaded(twin: Twin, tmp_path: Path) -> None:
     backbone = twin.ours()
     load_weights(backbone, write_zip(twin.theirs().state_dict(), tmp_path / "weights.pth"))
-    before = maps_of(backbone)
+    before = compute_maps(backbone)
     backbone.select(["c3"])
-    assert_equal_maps(maps_of(backbone), before)
+    assert_equal_maps(compute_maps(backbone), before)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
+@pytest.mark.parametrize("family", FAMILIES, ids=format_id)
 def test_narrowed_network_loads_the_whole_networks_file(family: type[SequentialBackbone], tmp_path: Path) -> None:
     """No tensor is missing and none is unexpected."""
     whole = family()
@@ -64,7 +73,7 @@ def test_narrowed_network_loads_the_whole_networks_file(family: type[SequentialB
     narrow.select(list(narrow.features)[:2])
     report = load_weights(narrow, path)
     assert (report.missing, report.unexpected) == ((), ())
-    assert_equal_maps(maps_of(narrow), maps_of(whole))
+    assert_equal_maps(compute_maps(narrow), compute_maps(whole))
 
 
 def test_path_may_be_a_string(twin: Twin, tmp_path: Path) -> None:
@@ -81,7 +90,7 @@ def test_half_precision_weights_load_into_float32(twin: Twin, tmp_path: Path) ->
 
 def test_report_names_missing_and_unexpected_tensors(twin: Twin, tmp_path: Path) -> None:
     backbone = twin.ours()
-    state = copy_of(backbone)
+    state = clone_state(backbone)
     dropped = ["layers.0.conv.weight", "layers.1.body.project.norm.running_mean"]
     for name in dropped:
         del state[name]

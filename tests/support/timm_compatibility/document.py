@@ -38,7 +38,7 @@ def group(trials: Iterable[Trial], key: Callable[[Trial], str]) -> dict[str, lis
 
 
 def format_failures(trial: Trial) -> str:
-    """Every reason once, with the roles that it concerns."""
+    """Format every reason once, after the roles that it concerns."""
     roles: dict[str, list[str]] = defaultdict(list)
     for role, reason in trial.failures.items():
         roles[reason.rstrip(".")].append(role)
@@ -46,7 +46,7 @@ def format_failures(trial: Trial) -> str:
 
 
 def format_names(trials: Sequence[Trial], families: dict[str, list[Trial]]) -> str:
-    """Names of networks; only their number if they are a whole family, or if no network of it has the strides."""
+    """List the networks; give only a number for a whole family, or for a family without the strides."""
     parts = []
     for family, members in group(trials, lambda t: t.family).items():
         if len(members) == len(families[family]) > 1:
@@ -109,7 +109,7 @@ def family_row(name: str, members: Sequence[Trial]) -> list[object]:
 
 
 def format_document(trials: Sequence[Trial], minutes: float) -> str:
-    """The document as Markdown; ``minutes`` is the processor time that the trials took."""
+    """Format the document as Markdown; ``minutes`` is the processor time of the trials."""
     families = group(trials, lambda t: t.family)
     working = [t for t in trials if t.has_strides and t.works]
     versions = f"timm {timm.__version__}, PyTorch {torch.__version__.partition('+')[0]}"

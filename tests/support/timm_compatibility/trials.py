@@ -55,13 +55,13 @@ def family_of(name: str) -> str:
 
 
 def describe_error(error: Exception, name: str) -> str:
-    """The first line of an error without the network's name, so that networks can share a reason."""
+    """Return the first line of an error without the network's name, so that networks can share a reason."""
     line = first_line(error).replace(name, "it")
     return line if isinstance(error, ValueError | AssertionError) and line else f"{type(error).__name__}: {line}"
 
 
 def make_targets(role: str, size: tuple[int, int]) -> Any:
-    """Targets on the default device: class 0 everywhere, and one object in each image."""
+    """Make targets on the default device: class 0 everywhere, and one object in each image."""
     if role == "classification":
         return torch.zeros(BATCH, dtype=torch.long)
     if role == "segmentation":
@@ -96,7 +96,7 @@ def try_head(backbone: TimmBackbone, role: str, size: tuple[int, int]) -> int:
 
 
 def try_recipe_size(backbone: TimmBackbone) -> str:
-    """See :attr:`Trial.recipe_size`."""
+    """Return the value of :attr:`Trial.recipe_size`."""
     attempts: dict[str, Callable[[], TimmBackbone]] = {
         "as it is": lambda: backbone,
         "image_size": lambda: TimmBackbone(backbone.name, image_size=RECIPE_SIZE),
@@ -171,7 +171,7 @@ def check_training(network: Network, role: str, size: tuple[int, int]) -> None:
 
 
 def find_smallest(trials: Sequence[Trial]) -> list[Trial]:
-    """The working network with the fewest parameters of each family, among those with the three strides."""
+    """Return each family's smallest working network with the three strides."""
     smallest: dict[str, Trial] = {}
     for trial in trials:
         if trial.has_strides and trial.works:

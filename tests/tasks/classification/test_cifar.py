@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from litmobile.errors import DataError
 from litmobile.tasks.classification import CifarClassification
 from litmobile.tasks.classification.cifar import read_cifar
-from support.cifar import COARSE, DATA_SETS, FINE, TEN, pack_cifar, pixel, publish, write_cifar
+from support.cifar import COARSE, DATA_SETS, FINE, TEN, compute_pixel, pack_cifar, patch_checksums, write_cifar
 
 OneSentence = Callable[..., None]
 
@@ -25,7 +25,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     def write(form: str, count: int = 20) -> Path:
         folder = write_cifar(tmp_path, form, count)
-        publish(monkeypatch, folder)
+        patch_checksums(monkeypatch, folder)
         return folder
 
     return write
@@ -48,7 +48,7 @@ def test_folder_and_archive_are_read(
     root = {"the folder": folder, "its parent": tmp_path}.get(given)
     if root is None:
         archive = pack_cifar(folder)
-        publish(monkeypatch, archive)
+        patch_checksums(monkeypatch, archive)
         folder.rename(tmp_path / "elsewhere")
         root = archive if given == "the archive" else tmp_path
     for split, count, first in (("train", count_batches(form), 0), ("test", 1, count_batches(form))):
@@ -63,7 +63,7 @@ def test_folder_and_archive_are_read(
             assert image.shape == (32, 32, 3)
             for row, column, channel in ((0, 0, 0), (0, 1, 1), (31, 30, 2), (7, 31, 0)):
                 batch, number = first + index // 20, index % 20
-                assert image[row, column, channel] == pixel(batch, number, row, column, channel)
+                assert image[row, column, channel] == compute_pixel(batch, number, row, column, channel)
     assert not list(tmp_path.glob("cifar*-py*/")) or folder.exists(), "an archive is not unpacked beside itself"
 
 
@@ -120,7 +120,7 @@ def test_pixels_labels_and_names_stay_together(published: Published) -> None:
     for split in data.splits.values():
         for index, name in enumerate(split.names.tolist()):
             file, number = name.split(", image ")
-            assert split.image(index)[3, 4, 1] == pixel(int(file[-1]) - 1, int(number), 3, 4, 1)
+            assert split.image(index)[3, 4, 1] == compute_pixel(int(file[-1]) - 1, int(number), 3, 4, 1)
             assert split.labels[index] == int(number) % 10
 
 
@@ -152,7 +152,7 @@ def test_a_missing_file_is_named(
     (folder / file).unlink()
     if packed:
         root = pack_cifar(folder)
-        publish(monkeypatch, root)
+        patch_checksums(monkeypatch, root)
     assert_one_sentence(refused(root), f"{form}/{file} does not exist", DATA_SETS[form].filename, DATA_SETS[form].url)
 
 
@@ -202,7 +202,7 @@ def test_a_changed_pickle_is_not_loaded(
     assert_one_sentence(refused(path.parent, labels=labels), path)
     archive = pack_cifar(path.parent)
     assert_one_sentence(refused(archive, labels=labels), f"{archive} is not the published file")
-    publish(monkeypatch, archive)
+    patch_checksums(monkeypatch, archive)
     assert_one_sentence(refused(archive, labels=labels), f"cifar-100-python/{file} is not the published file")
     assert not created.exists()
 
@@ -218,7 +218,7 @@ def test_a_damaged_archive_is_named(
     published: Published, monkeypatch: pytest.MonkeyPatch, assert_one_sentence: OneSentence
 ) -> None:
     archive = pack_cifar(published("cifar-10-batches-py"))
-    publish(monkeypatch, archive)
+    patch_checksums(monkeypatch, archive)
     content = archive.read_bytes()
     for share in (0.1, 0.5, 0.9):
         archive.write_bytes(content[: int(len(content) * share)])

@@ -13,7 +13,7 @@ from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationSplit, FolderClassification
 from litmobile.tasks.classification.folders import read_folders
 from litmobile.tasks.files import STRAY_FOLDERS
-from support.pictures import write_empty, write_picture
+from support.images import write_empty_files, write_grey_image
 
 OneSentence = Callable[..., None]
 
@@ -24,8 +24,8 @@ def folders(tmp_path: Path) -> Path:
     root = tmp_path / "set"
     for name in ("cat", "dog"):
         for number in range(3):
-            write_picture(root / "train" / name / f"{number}.png", number)
-        write_picture(root / "val" / name / "0.png")
+            write_grey_image(root / "train" / name / f"{number}.png", number)
+        write_grey_image(root / "val" / name / "0.png")
     return root
 
 
@@ -54,7 +54,7 @@ def test_classes_can_have_another_order(folders: Path) -> None:
     "name", ["A.JPG", "b.Jpeg", "with blank.png", "grün-ß.png", "two\nlines.png", "a.b.png", "deep/er/c.png", "日.png"]
 )
 def test_images_are_found_under_any_name(folders: Path, name: str) -> None:
-    write_picture(folders / "train" / "cat" / name, 200)
+    write_grey_image(folders / "train" / "cat" / name, 200)
     images = FolderClassification(str(folders)).read("train")
     assert images.notes == ()
     index = names(images).index(f"cat/{name}")
@@ -76,8 +76,8 @@ def test_names_that_are_not_utf_8_are_read(folders: Path) -> None:
 
 @pytest.mark.parametrize("name", [".hidden", ".ipynb_checkpoints", *STRAY_FOLDERS])
 def test_folders_that_programs_create_are_ignored(folders: Path, name: str) -> None:
-    write_picture(folders / "train" / name / "x.png")
-    write_picture(folders / "train" / "cat" / name / "x.png")
+    write_grey_image(folders / "train" / name / "x.png")
+    write_grey_image(folders / "train" / "cat" / name / "x.png")
     images = FolderClassification(str(folders)).read("train")
     assert images.classes == ("cat", "dog")
     assert len(images) == 6
@@ -85,30 +85,32 @@ def test_folders_that_programs_create_are_ignored(folders: Path, name: str) -> N
 
 
 def test_other_folders_with_underscores_are_classes(folders: Path) -> None:
-    write_picture(folders / "train" / "__background__" / "x.png")
+    write_grey_image(folders / "train" / "__background__" / "x.png")
     assert "__background__" in FolderClassification(str(folders)).read("train").classes
 
 
 def test_other_files_are_counted_and_named(folders: Path, assert_one_sentence: OneSentence) -> None:
     train = folders / "train"
-    write_empty(train / ".DS_Store", train / "cat" / "._0.png", train / "cat" / "Thumbs.db", train / "cat" / "a\nb.txt")
+    write_empty_files(
+        train / ".DS_Store", train / "cat" / "._0.png", train / "cat" / "Thumbs.db", train / "cat" / "a\nb.txt"
+    )
     (note,) = FolderClassification(str(folders)).read("train").notes
     assert_one_sentence(ValueError(note), train, "4 files", ".DS_Store", "cat/._0.png", "cat/Thumbs.db", "'cat/a\\nb.t")
     for number in range(7):
-        write_empty(train / "dog" / f"{number}.json")
+        write_empty_files(train / "dog" / f"{number}.json")
     images = FolderClassification(str(folders)).read("train")
     assert_one_sentence(ValueError(images.notes[0]), "11 files", "7 × .json", "1 × .db")
     assert len(images) == 6
 
 
 def test_a_single_other_file_is_in_the_singular(folders: Path) -> None:
-    write_empty(folders / "train" / "list.txt")
+    write_empty_files(folders / "train" / "list.txt")
     (note,) = FolderClassification(str(folders)).read("train").notes
     assert note == f"{folders / 'train'} contains 1 file that is not an image, left out: list.txt."
 
 
 def test_links_to_images_and_folders_are_followed(folders: Path, tmp_path: Path) -> None:
-    elsewhere = write_picture(tmp_path / "elsewhere" / "far.png", 9).parent
+    elsewhere = write_grey_image(tmp_path / "elsewhere" / "far.png", 9).parent
     (folders / "train" / "emu").symlink_to(elsewhere)
     (folders / "train" / "cat" / "link.png").symlink_to(elsewhere / "far.png")
     (folders / "train" / "dog" / "more").symlink_to(elsewhere)
@@ -140,12 +142,12 @@ def test_a_missing_folder_is_named(tmp_path: Path, assert_one_sentence: OneSente
 
 
 def test_images_without_class_folders_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    write_picture(tmp_path / "a.png")
+    write_grey_image(tmp_path / "a.png")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
 
 
 def test_a_single_class_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    write_picture(tmp_path / "train" / "cat" / "a.png")
+    write_grey_image(tmp_path / "train" / "cat" / "a.png")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path / "train", "only one class, cat")
 
 
@@ -155,12 +157,12 @@ def test_a_training_class_without_images_is_refused(
 ) -> None:
     (folders / "train" / "emu").mkdir()
     if content != "nothing":
-        write_empty(folders / "train" / "emu" / content)
+        write_empty_files(folders / "train" / "emu" / content)
     assert_one_sentence(refused(FolderClassification(str(folders))), folders / "train" / "emu", "no images")
 
 
 def test_validation_may_lack_a_class(folders: Path) -> None:
-    write_picture(folders / "train" / "emu" / "a.png")
+    write_grey_image(folders / "train" / "emu" / "a.png")
     data = FolderClassification(str(folders))
     data.setup("fit")
     assert data.splits["val"].counts().tolist() == [1, 1, 0]
@@ -175,7 +177,7 @@ def test_validation_needs_an_image_of_any_class(folders: Path, assert_one_senten
 
 
 def test_a_class_missing_in_training_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
-    write_picture(folders / "val" / "emu" / "a.png")
+    write_grey_image(folders / "val" / "emu" / "a.png")
     assert_one_sentence(refused(FolderClassification(str(folders))), folders / "val", "emu", "cat, dog")
 
 
@@ -212,7 +214,7 @@ def test_a_damaged_image_is_named_when_it_is_read(folders: Path, assert_one_sent
 
 def test_damaged_images_can_be_skipped(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folders / "train" / "cat" / "fake.jpg").write_bytes(b"<html>404</html>")
-    write_empty(folders / "train" / "dog" / "empty.png")
+    write_empty_files(folders / "train" / "dog" / "empty.png")
     (folders / "train" / "dog" / "gone.png").symlink_to(folders / "nowhere.png")
     data = FolderClassification(str(folders), num_workers=0, on_invalid="skip", batch_size=6)
     data.setup("fit")
@@ -225,7 +227,7 @@ def test_damaged_images_can_be_skipped(folders: Path, caplog: pytest.LogCaptureF
 def write_two_classes(root: Path, count: int = 20) -> None:
     """Writes a class of ``count`` empty image files, and one of twice as many."""
     for name, number in (("cat", count), ("dog", 2 * count)):
-        write_empty(*(root / name / f"{k}.jpg" for k in range(number)))
+        write_empty_files(*(root / name / f"{k}.jpg" for k in range(number)))
 
 
 def test_without_val_a_fraction_of_each_class_is_set_aside(tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_both_parts_have_an_image_of_each_class(tmp_path: Path, fraction: float)
 
 def test_a_class_with_one_image_cannot_be_divided(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_two_classes(tmp_path)
-    write_empty(tmp_path / "emu" / "a.jpg")
+    write_empty_files(tmp_path / "emu" / "a.jpg")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "1 image of emu")
 
 
@@ -306,7 +308,7 @@ def test_taking_rows_takes_their_pixels() -> None:
 def test_splits_are_found_by_name_or_option(tmp_path: Path, train: str, val: str, test: str) -> None:
     for folder, count in ((train, 3), (val, 2), (test, 1)):
         for name in ("cat", "dog"):
-            write_empty(*(tmp_path / folder / name / f"{k}.jpg" for k in range(count)))
+            write_empty_files(*(tmp_path / folder / name / f"{k}.jpg" for k in range(count)))
     data = FolderClassification(str(tmp_path), **({"train": "a", "val": "b", "test": "c/d"} if train == "a" else {}))
     assert [len(data.read(split)) for split in ("train", "val", "test")] == [6, 4, 2]
 

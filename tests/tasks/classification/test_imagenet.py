@@ -9,7 +9,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ImageNetClassification
-from support.pictures import write_empty, write_picture
+from support.images import write_empty_files, write_grey_image
 
 OneSentence = Callable[..., None]
 
@@ -28,7 +28,7 @@ SOLUTION = (
 def write_train(base: Path) -> None:
     for value, key in enumerate(reversed(IDS)):
         for number in (10, 2):
-            write_picture(base / "train" / key / f"{key}_{number}.JPEG", 50 * value)
+            write_grey_image(base / "train" / key / f"{key}_{number}.JPEG", 50 * value)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def folders(tmp_path: Path) -> Path:
     root = tmp_path / "some" / "where" / "imagenet"
     write_train(root)
     for key in IDS:
-        write_picture(root / "val" / key / "ILSVRC2012_val_00000001.JPEG")
+        write_grey_image(root / "val" / key / "ILSVRC2012_val_00000001.JPEG")
     return root
 
 
@@ -48,7 +48,7 @@ def kaggle(tmp_path: Path) -> Path:
     base = root / "ILSVRC" / "Data" / "CLS-LOC"
     write_train(base)
     for number in (1, 2, 3):
-        write_picture(base / "val" / f"ILSVRC2012_val_0000000{number}.JPEG", 70 * number)
+        write_grey_image(base / "val" / f"ILSVRC2012_val_0000000{number}.JPEG", 70 * number)
     (root / "LOC_val_solution.csv").write_text(SOLUTION)
     (root / "LOC_synset_mapping.txt").write_text(WORDS)
     return root
@@ -141,7 +141,7 @@ def test_missing_images_are_named_or_skipped(kaggle: Path, assert_one_sentence: 
     (folder / "ILSVRC2012_val_00000002.JPEG").unlink()
     error = refused(kaggle)
     assert_one_sentence(error, folder, "1 of 3 images", "ILSVRC2012_val_00000002")
-    write_empty(folder / "other.JPEG", folder / ".DS_Store")
+    write_empty_files(folder / "other.JPEG", folder / ".DS_Store")
     val = ImageNetClassification(str(kaggle), on_invalid="skip").read("val")
     assert val.names.tolist() == ["ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000003.JPEG"]
     assert val.labels.tolist() == [1, 0]
@@ -162,12 +162,12 @@ def test_folders_without_wordnet_ids_are_named(folders: Path, assert_one_sentenc
 
 
 def test_a_class_missing_in_training_is_named(folders: Path, assert_one_sentence: OneSentence) -> None:
-    write_picture(folders / "val" / "n09999999" / "a.JPEG")
+    write_grey_image(folders / "val" / "n09999999" / "a.JPEG")
     assert_one_sentence(refused(folders), folders / "val", "n09999999", TENCH)
 
 
 def test_inner_archives_have_to_be_unpacked(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    write_empty(*(tmp_path / "train" / f"{key}.tar" for key in IDS))
+    write_empty_files(*(tmp_path / "train" / f"{key}.tar" for key in IDS))
     assert_one_sentence(refused(tmp_path, "train"), tmp_path / "train", "3 archives", f"{TENCH}.tar")
 
 

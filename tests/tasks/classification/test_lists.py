@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ListClassification
-from support.pictures import write_picture
+from support.images import write_grey_image
 
 OneSentence = Callable[..., None]
 Lists = Callable[..., Path]
@@ -22,7 +22,7 @@ IMAGES = {"a.png": "cat", "b.png": "dog", "inner/c.png": "cat", "d e.png": "dog"
 def lists(tmp_path: Path) -> Lists:
     """Writes the images of ``IMAGES``, and lists given by split as bytes or text."""
     for value, name in enumerate(IMAGES):
-        write_picture(tmp_path / name, value)
+        write_grey_image(tmp_path / name, value)
 
     def write(**texts: str | bytes) -> Path:
         for split, text in texts.items():
@@ -73,7 +73,7 @@ def test_images_belong_to_their_names(lists: Lists) -> None:
 
 
 def test_columns_and_image_root_can_be_named(lists: Lists, tmp_path: Path) -> None:
-    write_picture(tmp_path / "inner" / "x.png")
+    write_grey_image(tmp_path / "inner" / "x.png")
     root = lists(train="file;kind;image\nc.png;cat;1\nx.png;dog;2\n")
     found = read(root, image_root="inner", image_column="file", label_column="kind")
     assert found == [("c.png", "cat"), ("x.png", "dog")]

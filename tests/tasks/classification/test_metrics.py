@@ -20,7 +20,7 @@ from torchmetrics.classification import (
 
 from litmobile.tasks.classification.metrics import BINS, ClassificationEvaluator, ClassificationResult
 from litmobile.tasks.drawing import confusion_table
-from support.measured import WORLDS, answers, measure_together, measured
+from support.distributed_evaluation import WORLDS, evaluate_in_processes, evaluate_scores, make_scores
 
 COUNTS = (2, 3, 5, 6, 10, 30)  # of classes
 
@@ -191,14 +191,14 @@ def test_memory_does_not_grow() -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which each of several processes wrote its figures."""
     folder = tmp_path_factory.mktemp("together")
-    measure_together(folder, measured)
+    evaluate_in_processes(folder, evaluate_scores)
     return folder
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_several_processes_give_the_figures_of_one(world: int, together: Path) -> None:
-    alone = measured(0, 1)
-    assert alone["images"] == len(answers()[1]) == np.sum(alone["matrix"])
+    alone = evaluate_scores(0, 1)
+    assert alone["images"] == len(make_scores()[1]) == np.sum(alone["matrix"])
     assert len(alone["matrix"]) > 5, "top5 is among the figures"
     for rank in range(world):
         found = json.loads((together / f"{world}-{rank}.json").read_text())

@@ -16,8 +16,8 @@ from litmobile.tasks.classification.data import ClassificationBatch
 from litmobile.tasks.data import ResumableLoader
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.sampling import MultiScaleBatches
-from support.folders import write_folders
-from support.recording import Recorder
+from support.images import write_class_folders
+from support.training import Recorder
 
 OneSentence = Callable[..., None]
 SIZES = {32: 11, 48: 5, 64: 2}  # batch size by side, for 5 images of 48×48
@@ -28,8 +28,8 @@ IMAGES = 22
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images for steps of 11, 5, 2, 2 and 2."""
     root = tmp_path_factory.mktemp("folders")
-    write_folders(root / "train", IMAGES)
-    write_folders(root / "val", 3)
+    write_class_folders(root / "train", IMAGES)
+    write_class_folders(root / "val", 3)
     return root
 
 
@@ -131,7 +131,7 @@ def test_invalid_sizes_are_refused(sizes: list[int], folders: Path, assert_one_s
 
 def test_a_single_image_is_refused_with_several_sizes(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     for split in ("train", "val"):
-        write_folders(tmp_path / split, 2)
+        write_class_folders(tmp_path / split, 2)
     data = make_data(tmp_path)
     data.splits["train"] = data.splits["train"].take(data.splits["train"].labels == 0)
     with pytest.raises(DataError) as caught:

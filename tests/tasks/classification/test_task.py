@@ -19,7 +19,7 @@ from litmobile.tasks.classification import ClassificationTask, FolderClassificat
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.folders import write_folders
+from support.images import write_class_folders
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox")
 WORDS = [
@@ -48,7 +48,7 @@ WORDS = [
 def images_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data") / "images"
     for split, images in (("train", 72), ("val", 24), ("test", 12)):
-        write_folders(root / split, images, CLASSES)
+        write_class_folders(root / split, images, CLASSES)
     return root
 
 
@@ -128,7 +128,7 @@ def test_a_refused_resume_keeps_the_configuration(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (run / "config.yaml").read_text()
-    write_folders(tmp_path / "other", 12, ("ant", "bee"))
+    write_class_folders(tmp_path / "other", 12, ("ant", "bee"))
     with pytest.raises(SystemExit) as caught:
         main(["fit", "--run", str(run), "--trainer.max_epochs=20", f"--data.root={tmp_path / 'other'}"])
     assert "classes" in str(caught.value)

@@ -19,7 +19,7 @@ from litmobile.tasks.classification import RunTeacher, Teacher, TimmTeacher
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.folders import write_folders
+from support.images import write_class_folders
 
 CPU = torch.device("cpu")
 CLASSES = ("ant", "bee", "cat")
@@ -146,7 +146,7 @@ def test_invalid_values_are_refused(options: dict[str, Any], mentioned: str, ass
 
 
 def test_checkpoints_do_not_contain_the_teacher(tmp_path: Path) -> None:
-    images = write_folders(tmp_path / "images", 18, CLASSES)
+    images = write_class_folders(tmp_path / "images", 18, CLASSES)
     save(tmp_path / "teacher.ckpt", CLASSES)
     main([
         "fit", "--model=ClassificationTask", "--model.backbone=MobileNetV2", "--model.backbone.width=0.35",

@@ -11,7 +11,7 @@ import pytest
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import Cityscapes
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
-from support.segmentation import blocks, write_cityscapes, write_mask
+from support.segmentation import make_stripes, write_cityscapes, write_mask
 
 OneSentence = Callable[..., None]
 
@@ -64,7 +64,7 @@ def test_cities_are_folders_and_other_files_are_ignored(root: Path) -> None:
 @pytest.mark.parametrize("value", [34, 254, 255])
 def test_values_that_are_not_label_ids_are_refused(root: Path, value: int, assert_one_sentence: OneSentence) -> None:
     split = Cityscapes(str(root)).read("train")
-    values = blocks(range(34), 4, 34)
+    values = make_stripes(range(34), 4, 34)
     values[2, 3] = value
     write_mask(split.mask_path(1), values)
     with pytest.raises(DataError) as caught:

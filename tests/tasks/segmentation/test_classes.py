@@ -12,7 +12,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import FolderSegmentation
-from support.segmentation import blocks, write_image, write_mask, write_split
+from support.segmentation import make_stripes, write_image, write_mask, write_split
 
 OneSentence = Callable[..., None]
 NAMES = ["sky", "road", "car"]
@@ -60,7 +60,7 @@ def test_invalid_class_files_are_refused(
 
 def test_classes_are_counted_in_all_training_masks(tmp_path: Path) -> None:
     write_split(write_split(tmp_path, "train", 40, (0, 1)), "val", 2, (0, 255))
-    write_mask(tmp_path / "masks" / "train" / "18.png", blocks((2, 255)))
+    write_mask(tmp_path / "masks" / "train" / "18.png", make_stripes((2, 255)))
     for stage in ("fit", "validate"):
         data = FolderSegmentation(str(tmp_path))
         data.setup(stage)
@@ -139,7 +139,7 @@ def test_ignored_values_have_no_class_index(folders: Path) -> None:
         split = FolderSegmentation(str(folders), **arguments).read("train")  # pyright: ignore[reportArgumentType]
         assert len(split.classes) == 2
         assert np.unique(split.labels(0)).tolist() == [0, 1, 255]
-        assert (split.labels(0) == 0).sum() == (blocks((0, 1, 2, 255)) == 1).sum()
+        assert (split.labels(0) == 0).sum() == (make_stripes((0, 1, 2, 255)) == 1).sum()
 
 
 @pytest.mark.parametrize("source", ["option", "file"])
@@ -156,10 +156,10 @@ def test_masks_in_colours_are_read(tmp_path: Path) -> None:
     colours = [[0, 0, 0], [128, 64, 128], [255, 0, 0]]
     write_split(tmp_path, "", 3)
     for number in range(3):
-        write_mask(tmp_path / "masks" / f"{number}.png", np.array(colours)[blocks((0, 1, 2))])
+        write_mask(tmp_path / "masks" / f"{number}.png", np.array(colours)[make_stripes((0, 1, 2))])
     train = FolderSegmentation(str(tmp_path), colours=colours[:2], ignored_colours=colours[2:]).read_stored("train")
     assert train.classes == ("class_0", "class_1")
-    assert np.array_equal(train.labels(0), blocks((0, 1, 255)))
+    assert np.array_equal(train.labels(0), make_stripes((0, 1, 255)))
 
 
 @pytest.mark.parametrize("value", [0, 3])
@@ -171,7 +171,7 @@ def test_a_single_class_is_refused(tmp_path: Path, value: int, assert_one_senten
 def test_negative_values_are_refused_when_counting_classes(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_image(tmp_path / "images" / "0.png")
     (tmp_path / "masks").mkdir()
-    PIL.Image.fromarray(blocks((0, 1)).astype(np.int32) - 1).save(tmp_path / "masks" / "0.tif")
+    PIL.Image.fromarray(make_stripes((0, 1)).astype(np.int32) - 1).save(tmp_path / "masks" / "0.tif")
     assert_one_sentence(setup_error(FolderSegmentation(str(tmp_path))), "masks/0.tif", "value -1", "0 … 65535")
 
 
@@ -202,12 +202,12 @@ def test_masks_of_0_and_255_can_have_two_classes(tmp_path: Path) -> None:
     write_split(tmp_path, "", 3, (0, 255))
     split = FolderSegmentation(str(tmp_path), values=[0, 255]).read_stored("train")
     assert split.classes == ("class_0", "class_1")
-    assert np.array_equal(split.labels(0), blocks((0, 1)))
+    assert np.array_equal(split.labels(0), make_stripes((0, 1)))
 
 
 def test_one_mask_with_another_value_is_enough(tmp_path: Path) -> None:
     write_split(tmp_path, "", 40, (0, 255))
-    write_mask(tmp_path / "masks" / "18.png", blocks([1]))
+    write_mask(tmp_path / "masks" / "18.png", make_stripes([1]))
     assert len(FolderSegmentation(str(tmp_path), classes=["nothing", "tissue"]).read_stored("train")) == 40
     assert FolderSegmentation(str(tmp_path)).read_stored("train").classes == ("class_0", "class_1")
 

@@ -20,7 +20,7 @@ from litmobile.tasks.segmentation import (
 from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ValueMaskReader
 from litmobile.tasks.segmentation.split import divide
-from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_split
+from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
 
 AFFINE = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]
 
@@ -52,7 +52,7 @@ def test_file_errors_reach_the_user_as_one_sentence(
     data = make_data(root, num_workers)
     file = root / ("images" if fault == "image" else "masks") / "train" / "5.png"
     if fault in ("value", "size"):
-        write_mask(file, blocks((0, 77)) if fault == "value" else blocks((0, 1), 9, 9))
+        write_mask(file, make_stripes((0, 77)) if fault == "value" else make_stripes((0, 1), 9, 9))
     else:
         file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(ImageError if fault == "image" else DataError) as caught:
@@ -75,7 +75,7 @@ def test_training_batches_contain_crops(root: Path) -> None:
 
 def test_evaluation_yields_each_image_once_with_its_mask(root: Path) -> None:
     write_image(root / "images" / "val" / "1.png", 9, 21, 50)
-    write_mask(root / "masks" / "val" / "1.png", blocks((2, 0), 21, 50))
+    write_mask(root / "masks" / "val" / "1.png", make_stripes((2, 0), 21, 50))
     data = make_data(root)
     batches = list(data.val_dataloader())
     assert torch.cat([batch.indices for batch in batches]).tolist() == [0, 1, 2]

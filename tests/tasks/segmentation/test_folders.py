@@ -14,7 +14,7 @@ import pytest
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import CamVid, FolderSegmentation, SegmentationSplit
 from litmobile.tasks.segmentation.folders import CAMVID_COLOURS
-from support.segmentation import HEIGHT, WIDTH, blocks, write_image, write_mask, write_pairs, write_split
+from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_pairs, write_split
 
 OneSentence = Callable[..., None]
 NAMES = ["sky", "road", "car"]
@@ -53,7 +53,7 @@ def test_images_and_masks_are_read_in_pairs(folders: Path) -> None:
         sample = split.sample(index)
         with PIL.Image.open(split.path(index)) as image:
             assert np.array_equal(sample.image, np.asarray(image))
-        assert np.array_equal(sample.labels, blocks((0, 1, 2, 255)))
+        assert np.array_equal(sample.labels, make_stripes((0, 1, 2, 255)))
 
 
 def test_other_files_and_stray_folders_are_ignored(folders: Path) -> None:
@@ -66,7 +66,7 @@ def test_other_files_and_stray_folders_are_ignored(folders: Path) -> None:
 
 def test_extensions_may_differ_and_folders_may_be_nested(folders: Path) -> None:
     write_image(folders / "images" / "train" / "a" / "b.c" / "x.y.jpg")
-    write_mask(folders / "masks" / "train" / "a" / "b.c" / "x.y.PNG", blocks([1]))
+    write_mask(folders / "masks" / "train" / "a" / "b.c" / "x.y.PNG", make_stripes([1]))
     split = FolderSegmentation(str(folders), classes=NAMES).read("train")
     assert names(split)[-1] == "a/b.c/x.y.jpg"
     assert split.sample(3).labels.max() == 1
@@ -74,7 +74,7 @@ def test_extensions_may_differ_and_folders_may_be_nested(folders: Path) -> None:
 
 def test_names_may_have_suffixes(tmp_path: Path) -> None:
     write_pairs(tmp_path / "images", tmp_path / "masks", 3, suffixes=("_rgb", "_label"))
-    write_mask(tmp_path / "masks" / "0_instances.png", blocks([9]))
+    write_mask(tmp_path / "masks" / "0_instances.png", make_stripes([9]))
     split = FolderSegmentation(str(tmp_path), image_suffix="_rgb", mask_suffix="_label", classes=NAMES).read_stored(
         "train"
     )
@@ -94,8 +94,8 @@ def test_images_and_masks_may_be_in_one_folder(tmp_path: Path, suffixes: tuple[s
 
 def remove_partners(folders: Path) -> None:
     (folders / "masks" / "train" / "1.png").unlink()
-    write_mask(folders / "masks" / "train" / "extra.png", blocks([0]))
-    write_mask(folders / "masks" / "train" / "other.png", blocks([0]))
+    write_mask(folders / "masks" / "train" / "extra.png", make_stripes([0]))
+    write_mask(folders / "masks" / "train" / "other.png", make_stripes([0]))
 
 
 def test_files_without_partner_are_named_on_both_sides(folders: Path, assert_one_sentence: OneSentence) -> None:
@@ -130,7 +130,7 @@ def test_two_images_with_the_same_name_are_refused(folders: Path, assert_one_sen
 @pytest.mark.parametrize("on_invalid", ["raise", "skip"])
 def test_data_without_pairs_is_refused(tmp_path: Path, on_invalid: Any, assert_one_sentence: OneSentence) -> None:
     write_image(tmp_path / "images" / "a.png")
-    write_mask(tmp_path / "masks" / "b.png", blocks([0]))
+    write_mask(tmp_path / "masks" / "b.png", make_stripes([0]))
     data = FolderSegmentation(str(tmp_path), classes=NAMES, on_invalid=on_invalid)
     assert_one_sentence(setup_error(data), tmp_path / "images", "a.png", tmp_path / "masks", "b.png")
 
@@ -246,7 +246,7 @@ def test_capitalised_split_folders_are_not_trained_on(tmp_path: Path, assert_one
 
 
 def test_masks_of_another_size_are_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
-    write_mask(folders / "masks" / "train" / "1.png", blocks([0], 5, 7))
+    write_mask(folders / "masks" / "train" / "1.png", make_stripes([0], 5, 7))
     split = FolderSegmentation(str(folders), classes=NAMES).read("train")
     with pytest.raises(DataError) as caught:
         split.sample(1)
@@ -257,11 +257,11 @@ def test_masks_of_another_size_are_refused(folders: Path, assert_one_sentence: O
 
 def test_invalid_pairs_can_be_skipped(folders: Path, caplog: pytest.LogCaptureFixture) -> None:
     train = folders / "masks" / "train"
-    write_mask(train / "0.png", blocks([0], 5, 7))
+    write_mask(train / "0.png", make_stripes([0], 5, 7))
     (train / "1.png").write_bytes((train / "1.png").read_bytes()[:50])
     for number, values in enumerate(([7], [1]), start=3):
         write_image(folders / "images" / "train" / f"{number}.png")
-        write_mask(train / f"{number}.png", blocks(values))
+        write_mask(train / f"{number}.png", make_stripes(values))
     (folders / "images" / "train" / "4.png").write_bytes(b"not an image")
     data = FolderSegmentation(str(folders), classes=NAMES, on_invalid="skip")
     data.setup("fit")
@@ -295,7 +295,7 @@ def test_masks_fit_images_before_or_after_exif_rotation(tmp_path: Path, orientat
 
 
 def test_pixels_are_counted_by_class(folders: Path) -> None:
-    write_mask(folders / "masks" / "train" / "1.png", blocks([1]))
+    write_mask(folders / "masks" / "train" / "1.png", make_stripes([1]))
     split = FolderSegmentation(str(folders), classes=[*NAMES, "never"]).read("train")
     quarter = WIDTH * HEIGHT // 4
     assert split.count_pixels().sum(0).tolist() == [2 * quarter, 6 * quarter, 2 * quarter, 0]
@@ -313,7 +313,7 @@ def test_camvid_is_read_in_its_published_layout(tmp_path: Path) -> None:
     data.setup("test")
     assert data.classes == tuple(CAMVID_COLOURS)
     assert [len(split) for split in data.splits.values()] == [1, 2, 3]
-    assert np.array_equal(data.splits["val"].labels(0), blocks([*range(11), 255]))
+    assert np.array_equal(data.splits["val"].labels(0), make_stripes([*range(11), 255]))
 
 
 def test_camvid_refuses_other_values(tmp_path: Path, assert_one_sentence: OneSentence) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from litmobile.tasks.segmentation import Cityscapes
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator, SegmentationResult, count_pixels
-from support.measured import WORLDS, masks, measure_together, measured_masks
+from support.distributed_evaluation import WORLDS, evaluate_in_processes, evaluate_label_maps, make_label_maps
 from support.segmentation import write_mask
 
 OneSentence = Callable[..., None]
@@ -187,14 +187,14 @@ def test_an_evaluation_of_nothing_has_no_figures() -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder where each of several processes wrote its figures."""
     folder = tmp_path_factory.mktemp("together")
-    measure_together(folder, measured_masks)
+    evaluate_in_processes(folder, evaluate_label_maps)
     return folder
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_several_processes_find_the_same_as_one(world: int, together: Path) -> None:
-    alone = measured_masks(0, 1)
-    assert alone["pixels"] == masks()[1].ne(255).sum() and 0 < alone["figures"]["miou"] < 1
+    alone = evaluate_label_maps(0, 1)
+    assert alone["pixels"] == make_label_maps()[1].ne(255).sum() and 0 < alone["figures"]["miou"] < 1
     for rank in range(world):
         assert json.loads((together / f"{world}-{rank}.json").read_text()) == alone
 

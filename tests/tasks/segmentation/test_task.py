@@ -28,8 +28,8 @@ from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tasks.segmentation.split import StoredMask
 from litmobile.tools.cli import main
-from support.folders import write_folders
-from support.segmentation import CLASSES, write_masked
+from support.images import write_class_folders
+from support.segmentation import CLASSES, write_block_images
 from support.training import SMALL_SEGMENTER
 
 QUIET: dict[str, Any] = {
@@ -45,7 +45,7 @@ QUIET: dict[str, Any] = {
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "grey"
     for split, images in (("train", 12), ("val", 5), ("test", 2)):
-        write_masked(folder, split, images)
+        write_block_images(folder, split, images)
     return folder
 
 
@@ -145,7 +145,14 @@ def test_a_run_validates_data_of_another_layout(run: Path, root: Path, tmp_path:
     main(["validate", f"--run={run}", "--data=VocSegmentation", f"--data.root={tmp_path / 'VOC'}", names])
     assert report(run)["source"] == str(lists / "val.txt") and report(run)["figures"] == before["figures"]
     with pytest.raises(SystemExit) as caught:
-        main(["validate", f"--run={run}", "--data=FolderClassification", f"--data.root={write_folders(tmp_path, 6)}"])
+        main(
+            [
+                "validate",
+                f"--run={run}",
+                "--data=FolderClassification",
+                f"--data.root={write_class_folders(tmp_path, 6)}",
+            ]
+        )
     assert "SegmentationTask needs data of type SegmentationDataModule, but got FolderClassification" in str(
         caught.value
     )
@@ -216,7 +223,7 @@ def test_an_unlabelled_split_is_refused_before_training(
     split: str, command: str, on_invalid: str, run: Path, tmp_path: Path
 ) -> None:
     for name in ("train", "val"):
-        write_masked(tmp_path / "data", name, 2, unlabelled=name == split)
+        write_block_images(tmp_path / "data", name, 2, unlabelled=name == split)
     with pytest.raises(SystemExit) as caught:
         main([command, "--run", str(run), f"--data.root={tmp_path / 'data'}", f"--data.on_invalid={on_invalid}"])
     assert f"No pixel of {tmp_path / 'data' / 'masks' / split} has a class" in str(caught.value)
@@ -224,8 +231,8 @@ def test_an_unlabelled_split_is_refused_before_training(
 
 def test_unlabelled_batches_stop_validate_but_not_fit(run: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
-    write_masked(root, "train", 2)
-    write_masked(root, "val", 3)
+    write_block_images(root, "train", 2)
+    write_block_images(root, "val", 3)
     blank = cv2.imread(str(root / "masks" / "val" / "0.png"), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(root / "masks" / "val" / "0.png"), np.full_like(blank, 255))
     first_batch = ["--trainer.limit_val_batches=0.4"]
@@ -240,9 +247,9 @@ def test_unlabelled_batches_stop_validate_but_not_fit(run: Path, tmp_path: Path)
 
 def test_unlabelled_images_do_not_stop_training(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    write_masked(root, "train", 4, unlabelled=True)
-    write_masked(root, "train", 1)
-    write_masked(root, "val", 4)
+    write_block_images(root, "train", 4, unlabelled=True)
+    write_block_images(root, "train", 1)
+    write_block_images(root, "val", 4)
     for number in (0, 1):  # the sanity check reads these
         file = root / "masks" / "val" / f"{number}.png"
         cv2.imwrite(str(file), np.full_like(cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 255))

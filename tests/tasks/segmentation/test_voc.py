@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import VocSegmentation
-from support.segmentation import blocks, write_image, write_mask, write_voc_segmentation
+from support.segmentation import make_stripes, write_image, write_mask, write_voc_segmentation
 
 OneSentence = Callable[..., None]
 
@@ -42,7 +42,7 @@ def test_the_twenty_classes_follow_the_background(root: Path) -> None:
     split = VocSegmentation(str(root)).read("val")
     assert len(split.classes) == 21
     assert [split.classes[k] for k in (0, 1, 5, 15, 20)] == ["background", "aeroplane", "bottle", "person", "tvmonitor"]
-    assert np.array_equal(split.labels(0), blocks(range(21)))
+    assert np.array_equal(split.labels(0), make_stripes(range(21)))
 
 
 @pytest.mark.parametrize(("classes", "problem"), [(["a", "b", "a"], "a twice"), ([], "0 classes")])
@@ -56,13 +56,13 @@ def test_class_names_must_be_given_once(
 
 def test_palettes_are_not_used_and_borders_are_ignored(root: Path) -> None:
     split = VocSegmentation(str(root)).read("train")
-    assert np.array_equal(split.sample(0).labels, blocks((0, 15, 255)))
+    assert np.array_equal(split.sample(0).labels, make_stripes((0, 15, 255)))
     assert split.count_pixels().sum(0).nonzero()[0].tolist() == [0, 15]
 
 
 def test_masks_without_palette_are_read(root: Path) -> None:
-    write_mask(root / "SegmentationClass" / "2007_000032.png", blocks((3, 20)))
-    assert np.array_equal(VocSegmentation(str(root)).read("train").labels(0), blocks((3, 20)))
+    write_mask(root / "SegmentationClass" / "2007_000032.png", make_stripes((3, 20)))
+    assert np.array_equal(VocSegmentation(str(root)).read("train").labels(0), make_stripes((3, 20)))
 
 
 def test_images_may_have_other_formats(root: Path) -> None:

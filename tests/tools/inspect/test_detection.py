@@ -15,7 +15,7 @@ import yaml
 
 from litmobile.tasks.detection import DetectionDataModule, DetectionSplit, ImageRecord, VocDetection
 from litmobile.tools.cli import main
-from support.cli import SHAPES, TINY, Inspect, Report, fit, refusal
+from support.cli import SHAPES, TINY, Inspect, Report, get_refusal, run_fit
 
 OBJECT = (
     "<object><name>{name}</name><difficult>{difficult}</difficult>"
@@ -227,7 +227,7 @@ def test_a_users_own_data_set(shapes: Path, inspect: Inspect) -> None:
 
 
 def test_other_data_for_a_run_uses_its_own_default_splits(shapes: Path, voc: Path, inspect: Inspect) -> None:
-    fit(shapes, "--run", "first", "--trainer.max_epochs=1")
+    run_fit(shapes, "--run", "first", "--trainer.max_epochs=1")
     (voc / "ImageSets/Main/val.txt").rename(voc / "ImageSets/Main/held_out.txt")
     report = inspect("--run", "first", f"--data={__name__}.OtherVoc", f"--data.root={voc}")[1]
     assert [split["images"] for split in report["splits"].values()] == [2, 1] and report["blocking_issues"] == []
@@ -258,7 +258,14 @@ def test_anchors_are_measured_on_a_sample_of_many_objects(
 
 
 def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> None:
-    words = ["--config", SHAPES, *TINY, f"--data.root={shapes}", "--model.head=support.own.Plain", "--no-images"]
+    words = [
+        "--config",
+        SHAPES,
+        *TINY,
+        f"--data.root={shapes}",
+        "--model.head=support.custom_heads.Plain",
+        "--no-images",
+    ]
     text, report = inspect(*words, "--model.feature_maps=[c3,c4]")
     assert report["anchors"] == "Plain has no anchors." and report["anchors"] in text
 
@@ -285,7 +292,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
     ],
 )
 def test_wrong_options_are_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sentence in refusal("inspect", *words, capsys=capsys)
+    assert sentence in get_refusal("inspect", *words, capsys=capsys)
 
 
 def test_real_bccd(real_data: Path, inspect: Inspect) -> None:

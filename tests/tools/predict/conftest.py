@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from litmobile.tools.cli import main
-from support.cli import refusal
-from support.predicting import Rows
-from support.segmenting import CLASSES, Segment, save_segmenter
+from support.cli import get_refusal
+from support.predicting import CLASSES, Rows, Segment, save_segmenter
 
 
 @pytest.fixture
@@ -44,4 +43,4 @@ def segment(segmenter: Path, tmp_path: Path) -> Segment:
 @pytest.fixture
 def refuse(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Return the message of a command that fails."""
-    return lambda *words: refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+    return lambda *words: get_refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import litmobile
 from litmobile.tools.cli import main
-from support.predicting import Rows, as_rows, image_files, image_size
+from support.predicting import Rows, convert_to_rows, list_images, read_image_size
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory)
         "annotations": [],
         "categories": [{"id": 10 + 3 * k, "name": name} for k, name in enumerate(network.classes)],
     }
-    for number, path in enumerate(reversed(image_files(shapes))):
-        height, width = image_size(path)
+    for number, path in enumerate(reversed(list_images(shapes))):
+        height, width = read_image_size(path)
         image = {"id": 100 + 7 * number, "file_name": path.name, "height": height, "width": width}
         content["images"].append(image)
-        for row in as_rows(network.predict(path))[:40:8]:
+        for row in convert_to_rows(network.predict(path))[:40:8]:
             x, y, w, h = (np.array(row["bbox"]) + random.uniform(0, 3, 4)).tolist()
             truth = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": 7 + 3 * row["category_id"]}
             content["annotations"].append({"id": len(content["annotations"]) + 1, "image_id": image["id"], **truth})
@@ -51,7 +51,7 @@ def test_pycocotools_gives_the_figures_of_validate(
 ) -> None:
     file = annotated / "annotations" / "instances_val.json"
     rows = predict(annotated / "val", "--annotations", file)
-    assert {row["file_name"] for row in rows} == {path.name for path in image_files(annotated)}
+    assert {row["file_name"] for row in rows} == {path.name for path in list_images(annotated)}
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
         evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "predictions.json")), "bbox")
@@ -77,7 +77,7 @@ def test_images_are_read_with_their_annotated_size(
     with Image.open(annotated / "val" / record["file_name"]) as image:
         image.save(tmp_path / record["file_name"], exif=exif)
     predict(tmp_path / record["file_name"], "--annotations", annotated / "annotations" / "instances_val.json")
-    assert image_size(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
+    assert read_image_size(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
 from litmobile.tools.predict.results import ClassificationWriter, PredictionJob
 from litmobile.tools.predict.sources import MediaFrame, MediaSource, Timestamp
-from support.cli import refusal
-from support.predicting import image_files, image_size, media_files, save_network, write_video
+from support.cli import get_refusal
+from support.predicting import list_images, list_media, read_image_size, save_network, write_video
 
 Rows = list[dict[str, str]]
 CLASSES = ("ant", 'bee, "honey"', "c", "d", "e", "f", "a class with a name that is far too long for a caption")
@@ -79,8 +79,8 @@ def test_rows_equal_the_predictions_of_python(
     classifier: Path, shapes: Path, classify: Callable[..., Rows], tmp_path: Path
 ) -> None:
     rows, network = classify(shapes / "val"), litmobile.load(classifier)
-    assert [row["file_name"] for row in rows] == [path.as_posix() for path in image_files(shapes)]
-    for row, path in zip(rows, image_files(shapes), strict=True):
+    assert [row["file_name"] for row in rows] == [path.as_posix() for path in list_images(shapes)]
+    for row, path in zip(rows, list_images(shapes), strict=True):
         assert (row["frame"], row["seconds"]) == ("", "")
         assert_row(row, network.predict(path).scores)
     assert len({row["score_1"] for row in rows}) == len(rows), "images differ"
@@ -92,9 +92,9 @@ def test_fewer_than_five_classes_have_fewer_columns(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows]
 ) -> None:
     run = save_classifier(("a", "b"), tmp_path / "two.ckpt")
-    (row,) = classify(image_files(shapes)[0], run=run)
+    (row,) = classify(list_images(shapes)[0], run=run)
     assert list(row) == ["file_name", "frame", "seconds", "class_1", "score_1", "class_2", "score_2"]
-    assert_row(row, litmobile.load(run).predict(image_files(shapes)[0]).scores, ("a", "b"))
+    assert_row(row, litmobile.load(run).predict(list_images(shapes)[0]).scores, ("a", "b"))
 
 
 @pytest.mark.parametrize("size", [(96, 64), (40, 46)])
@@ -117,7 +117,7 @@ def test_a_video_has_a_row_for_every_frame(
 def test_special_characters_in_file_names_are_kept(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
     names = ["a, b.jpg", 'say "x".jpg', "two\nlines.jpg", "Käfer.jpg"]
     for name in names:
-        shutil.copy(image_files(shapes)[0], tmp_path / name)
+        shutil.copy(list_images(shapes)[0], tmp_path / name)
     rows = classify(*(tmp_path / name for name in names))
     assert [row["file_name"] for row in rows] == [(tmp_path / name).as_posix() for name in names]
 
@@ -143,8 +143,8 @@ def test_unreadable_images_are_named_and_skipped(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.jpg").write_text("not an image")
-    rows = classify(tmp_path / "a.jpg", image_files(shapes)[0], image_files(shapes)[1])
-    assert [row["file_name"] for row in rows] == [path.as_posix() for path in image_files(shapes)[:2]]
+    rows = classify(tmp_path / "a.jpg", list_images(shapes)[0], list_images(shapes)[1])
+    assert [row["file_name"] for row in rows] == [path.as_posix() for path in list_images(shapes)[:2]]
     said = capsys.readouterr()
     assert f"{tmp_path / 'a.jpg'} cannot be read as an image" in said.err
     assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
@@ -154,8 +154,8 @@ def test_captions_are_below_the_image_and_obey_the_score(
     shapes: Path, tmp_path: Path, classify: Callable[..., Rows]
 ) -> None:
     path = tmp_path / "x.png"  # a lossless format
-    cv2.imwrite(str(path), cv2.imread(str(image_files(shapes)[0])))
-    height, width = image_size(path)
+    cv2.imwrite(str(path), cv2.imread(str(list_images(shapes)[0])))
+    height, width = read_image_size(path)
     (everything,) = classify(path, "--score=0")
     captions = []
     for score in ("0", "1"):
@@ -170,7 +170,7 @@ def test_captions_are_below_the_image_and_obey_the_score(
 def test_without_images_only_csv_is_written(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
     classify(shapes / "val", write_video(tmp_path / "film.avi"), "--no-images")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
-    assert media_files(tmp_path / "out") == []
+    assert list_media(tmp_path / "out") == []
 
 
 def test_annotations_need_a_detector(
@@ -178,6 +178,6 @@ def test_annotations_need_a_detector(
 ) -> None:
     file = shapes / "annotations" / "instances_val.json"
     words = [shapes / "val", "--annotations", file, "--out", tmp_path / "out"]
-    said = refusal("predict", "--run", str(classifier), *map(str, words), capsys=capsys)
+    said = get_refusal("predict", "--run", str(classifier), *map(str, words), capsys=capsys)
     assert f"--annotations can only be used with a detector, but {classifier} is a classifier." in said
     assert not (tmp_path / "out").exists()

@@ -20,9 +20,18 @@ from litmobile.backbones import MobileNetV2
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.cli import refusal
-from support.own import Deep
-from support.predicting import Rows, as_rows, drop_keys, image_files, image_size, media_files, save_network, write_video
+from support.cli import get_refusal
+from support.custom_heads import DepthHead
+from support.predicting import (
+    Rows,
+    convert_to_rows,
+    drop_keys,
+    list_images,
+    list_media,
+    read_image_size,
+    save_network,
+    write_video,
+)
 
 # detections
 
@@ -30,21 +39,23 @@ from support.predicting import Rows, as_rows, drop_keys, image_files, image_size
 def test_rows_equal_the_predictions_of_python(run: Path, shapes: Path, predict: Callable[..., Rows]) -> None:
     rows = predict(shapes / "val")
     network = litmobile.load(run)
-    for number, path in enumerate(image_files(shapes), start=1):
+    for number, path in enumerate(list_images(shapes), start=1):
         own = [row for row in rows if row["image_id"] == number]
         assert {row["file_name"] for row in own} == {path.as_posix()}
-        assert drop_keys(own, "image_id", "file_name") == as_rows(network.predict(path))
+        assert drop_keys(own, "image_id", "file_name") == convert_to_rows(network.predict(path))
 
 
 def test_exif_orientation_is_applied(run: Path, shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    with Image.open(image_files(shapes)[0]) as image:
+    with Image.open(list_images(shapes)[0]) as image:
         image.save(tmp_path / "turned.jpg", exif=exif)
         height, width = image.width, image.height
     rows = predict(tmp_path / "turned.jpg")
-    assert drop_keys(rows, "image_id", "file_name") == as_rows(litmobile.load(run).predict(tmp_path / "turned.jpg"))
-    assert image_size(tmp_path / "out" / "turned.jpg") == (height, width)
+    assert drop_keys(rows, "image_id", "file_name") == convert_to_rows(
+        litmobile.load(run).predict(tmp_path / "turned.jpg")
+    )
+    assert read_image_size(tmp_path / "out" / "turned.jpg") == (height, width)
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mp4", "film.MOV", "film.mkv"])
@@ -58,8 +69,8 @@ def test_videos_are_predicted_frame_by_frame(
         own = [row for row in rows if row["frame"] == frame]
         assert {(row["image_id"], row["timestamp"]) for row in own} == {(frame + 1, frame / 12.5)}
         image = np.ascontiguousarray(video.read()[1][:, :, ::-1])
-        assert drop_keys(own, "image_id", "file_name", "frame", "timestamp") == as_rows(network.predict(image))
-    (target,) = media_files(tmp_path / "out")
+        assert drop_keys(own, "image_id", "file_name", "frame", "timestamp") == convert_to_rows(network.predict(image))
+    (target,) = list_media(tmp_path / "out")
     result = cv2.VideoCapture(str(tmp_path / "out" / target))
     assert target.endswith(".mp4")
     assert [result.read()[0] for _ in range(7)] == [True] * 6 + [False]
@@ -68,7 +79,7 @@ def test_videos_are_predicted_frame_by_frame(
 
 
 def test_the_score_affects_drawings_only(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
-    path = image_files(shapes)[0]
+    path = list_images(shapes)[0]
     everything = predict(path, "--score", "0")
     first = (tmp_path / "out" / path.name).read_bytes()
     assert predict(path, "--score=1") == everything
@@ -86,7 +97,7 @@ def test_without_images_only_json_is_written(shapes: Path, tmp_path: Path, predi
 def test_folders_are_searched_and_no_image_is_overwritten(
     shapes: Path, tmp_path: Path, predict: Callable[..., Rows], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = image_files(shapes)[0]
+    source = list_images(shapes)[0]
     for name in ("b/x.jpg", "b/deep/x.jpg", "a/x.jpg", "a/Y.JPG", "a/y.txt", "other/x.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, tmp_path / name)
@@ -95,9 +106,9 @@ def test_folders_are_searched_and_no_image_is_overwritten(
     rows = predict(tmp_path / "b", tmp_path / "a", tmp_path / "other" / "x.jpg", tmp_path / "a" / "x.jpg")
     order = list(dict.fromkeys(Path(row["file_name"]).relative_to(tmp_path).as_posix() for row in rows))
     assert order == ["b/deep/x.jpg", "b/x.jpg", "a/Y.JPG", "a/x.bmp", "a/x.jpg", "a/x.png", "other/x.jpg"]
-    assert media_files(tmp_path / "out") == ["Y.JPG", "deep/x.jpg", "x-2.jpg", "x-3.jpg", "x.bmp.jpg", "x.jpg", "x.png"]
-    assert image_size(tmp_path / "out" / "x.png") == image_size(tmp_path / "out" / "x.bmp.jpg") == (40, 50)
-    assert image_size(tmp_path / "out" / "Y.JPG") == image_size(source)
+    assert list_media(tmp_path / "out") == ["Y.JPG", "deep/x.jpg", "x-2.jpg", "x-3.jpg", "x.bmp.jpg", "x.jpg", "x.png"]
+    assert read_image_size(tmp_path / "out" / "x.png") == read_image_size(tmp_path / "out" / "x.bmp.jpg") == (40, 50)
+    assert read_image_size(tmp_path / "out" / "Y.JPG") == read_image_size(source)
     printed = capsys.readouterr().out
     assert f"Predicted 7 images. The results are in {tmp_path / 'out'}." in printed
 
@@ -105,36 +116,36 @@ def test_folders_are_searched_and_no_image_is_overwritten(
 def test_earlier_results_in_the_run_are_not_input(run: Path, shapes: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("images"))
-    shutil.copy(image_files(shapes)[0], copy / "mine.jpg")
+    shutil.copy(list_images(shapes)[0], copy / "mine.jpg")
     for _ in range(2):
         main(["predict", "--run", str(copy), str(copy)])
         rows = json.loads((copy / "predictions" / "predictions.json").read_text())
         assert {row["image_id"] for row in rows} == {1}
-        assert media_files(copy / "predictions") == ["mine.jpg"]
+        assert list_media(copy / "predictions") == ["mine.jpg"]
 
 
 def test_an_input_image_is_never_overwritten(run: Path, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.jpg"
-    shutil.copy(image_files(shapes)[0], path)
+    shutil.copy(list_images(shapes)[0], path)
     before = path.read_bytes()
     main(["predict", "--run", str(run), str(path), "--out", str(tmp_path)])
     assert path.read_bytes() == before
-    assert image_size(tmp_path / "mine-2.jpg") == image_size(path)
+    assert read_image_size(tmp_path / "mine-2.jpg") == read_image_size(path)
 
 
 def test_results_among_the_input_images_are_refused(
     run: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(image_files(shapes)[0], tmp_path / "mine.jpg")
+    shutil.copy(list_images(shapes)[0], tmp_path / "mine.jpg")
     with pytest.raises(SystemExit, match="pass another"):
         main(["predict", "--run", str(run), str(tmp_path), "--out", str(tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jpg"]
 
 
 def test_a_checkpoint_file_replaces_a_run(run: Path, shapes: Path, tmp_path: Path) -> None:
-    checkpoint, path = run / "checkpoints" / "best.ckpt", image_files(shapes)[0]
+    checkpoint, path = run / "checkpoints" / "best.ckpt", list_images(shapes)[0]
     main(["predict", "--run", str(checkpoint), str(path), "--out", str(tmp_path / "out")])
-    assert media_files(tmp_path / "out") == [path.name]
+    assert list_media(tmp_path / "out") == [path.name]
 
 
 # damaged files
@@ -145,7 +156,7 @@ def test_damaged_files_are_named_and_skipped(
 ) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
-    whole = image_files(shapes)[0].read_bytes()
+    whole = list_images(shapes)[0].read_bytes()
     (folder / "a.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "b.jpg").write_bytes(whole)
     (folder / "c.mp4").write_text("no video")
@@ -226,7 +237,7 @@ def test_a_checkpoint_file_needs_a_folder_for_the_results(run: Path, refuse: Cal
 
 
 def test_a_network_with_other_predictions_is_refused(shapes: Path, tmp_path: Path, refuse: Callable[..., str]) -> None:
-    network = Network(MobileNetV2(0.35), Deep, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
+    network = Network(MobileNetV2(0.35), DepthHead, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
     save_network(network, tmp_path / "other.ckpt")
     answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
     assert "can write Detections, Classification and Segmentation, but this network predicts Depth." in answer
@@ -244,5 +255,5 @@ def test_help_does_not_import_torch() -> None:
 def test_an_absent_device_is_named_in_the_error(
     device: str, run: Path, shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refusal("predict", "--run", str(run), str(shapes / "val"), "--device", device, capsys=capsys)
+    said = get_refusal("predict", "--run", str(run), str(shapes / "val"), "--device", device, capsys=capsys)
     assert f"--device {device} cannot be used here" in said

@@ -14,9 +14,8 @@ from litmobile.heads import Segmentation
 from litmobile.tasks.segmentation import Inference
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tools.cli import main
-from support.cli import refusal
-from support.predicting import image_files
-from support.segmenting import Segment, noise, predict_labels
+from support.cli import get_refusal
+from support.predicting import Segment, list_images, make_noise, predict_labels
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ from support.segmenting import Segment, noise, predict_labels
 def test_options_equal_those_of_an_evaluation(
     words: list[str], inference: Inference, segmenter: Path, tmp_path: Path, segment: Segment
 ) -> None:
-    cv2.imwrite(str(tmp_path / "x.png"), noise(90, 100))
+    cv2.imwrite(str(tmp_path / "x.png"), make_noise(90, 100))
     prediction = litmobile.load(segmenter).predict(tmp_path / "x.png", inference)
     assert isinstance(prediction, Segmentation)
     assert prediction.scores.sum(0).allclose(torch.ones(90, 100)), "probabilities"
@@ -73,14 +72,14 @@ def test_misused_options_are_one_line(words: list[str], said: str, capsys: pytes
 def test_impossible_values_are_refused(
     words: list[str], said: str, shapes: Path, segmenter: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refusal("predict", "--run", str(segmenter), str(image_files(shapes)[0]), *words, capsys=capsys)
+    assert said in get_refusal("predict", "--run", str(segmenter), str(list_images(shapes)[0]), *words, capsys=capsys)
 
 
 @pytest.mark.parametrize("word", ["--flip", "--scales=1,2"])
 def test_inference_needs_a_segmentation_network(
     word: str, shapes: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = refusal("predict", "--run", str(run), str(image_files(shapes)[0]), word, capsys=capsys)
+    answer = get_refusal("predict", "--run", str(run), str(list_images(shapes)[0]), word, capsys=capsys)
     assert (
         f"--window, --scales and --flip can only be used with a segmentation network, but {run} is a detector."
         in answer

@@ -18,9 +18,18 @@ from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.folders import FolderSegmentation
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tools.predict.results import PredictionJob, SegmentationWriter
-from support.cli import refusal
-from support.predicting import image_files, image_size, media_files, write_video
-from support.segmenting import CLASSES, Segment, noise, predict_labels, save_segmenter
+from support.cli import get_refusal
+from support.predicting import (
+    CLASSES,
+    Segment,
+    list_images,
+    list_media,
+    make_noise,
+    predict_labels,
+    read_image_size,
+    save_segmenter,
+    write_video,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +52,20 @@ def read_classes(folder: Path) -> list[list[str]]:
 
 def test_label_maps_equal_the_predictions_of_python(segmenter: Path, shapes: Path, segment: Segment) -> None:
     out = segment(shapes / "val")
-    maps = [read_values(out / "labels" / f"{path.stem}.png") for path in image_files(shapes)]
-    for path, labels in zip(image_files(shapes), maps, strict=True):
+    maps = [read_values(out / "labels" / f"{path.stem}.png") for path in list_images(shapes)]
+    for path, labels in zip(list_images(shapes), maps, strict=True):
         assert np.array_equal(labels, predict_labels(segmenter, path))
     assert {value for labels in maps for value in np.unique(labels)} == {0, 1, 2}, "every class is predicted"
-    assert list_files(out / "labels") == [f"{path.stem}.png" for path in image_files(shapes)]
-    assert media_files(out) == sorted(
-        [*(path.name for path in image_files(shapes)), *(f"labels/{f}" for f in list_files(out / "labels"))]
+    assert list_files(out / "labels") == [f"{path.stem}.png" for path in list_images(shapes)]
+    assert list_media(out) == sorted(
+        [*(path.name for path in list_images(shapes)), *(f"labels/{f}" for f in list_files(out / "labels"))]
     )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 200])
 def test_label_maps_have_eight_bits_and_a_palette(count: int, shapes: Path, tmp_path: Path, segment: Segment) -> None:
     run = save_segmenter(tuple(f"c{k}" for k in range(count)), tmp_path / "run.ckpt")
-    source = image_files(shapes)[0]
+    source = list_images(shapes)[0]
     file = segment(source, run=run) / "labels" / f"{source.stem}.png"
     header = file.read_bytes()[:33]
     assert header[12:16] == b"IHDR" and header[24:26] == bytes([8, 3]), "eight bits, a palette"
@@ -68,7 +77,7 @@ def test_label_maps_have_eight_bits_and_a_palette(count: int, shapes: Path, tmp_
 
 
 def test_a_table_lists_values_names_and_colours(shapes: Path, segment: Segment) -> None:
-    out = segment(image_files(shapes)[0])
+    out = segment(list_images(shapes)[0])
     assert read_classes(out) == [
         ["value", "name", "red", "green", "blue"],
         *([str(k), name, *map(str, make_palette(3)[k])] for k, name in enumerate(CLASSES)),
@@ -76,13 +85,13 @@ def test_a_table_lists_values_names_and_colours(shapes: Path, segment: Segment) 
 
 
 def test_label_maps_are_masks_for_training(segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment) -> None:
-    for k, path in enumerate(image_files(shapes)):
+    for k, path in enumerate(list_images(shapes)):
         (tmp_path / "data" / "images" / str(k % 2)).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "data" / "images" / str(k % 2))
     out = segment(tmp_path / "data" / "images")
     shutil.copytree(out / "labels", tmp_path / "data" / "masks")
     images = FolderSegmentation(str(tmp_path / "data"), classes=list(CLASSES)).read_stored("train")
-    assert len(images) == len(image_files(shapes))
+    assert len(images) == len(list_images(shapes))
     for k in range(len(images)):
         image, labels, _ = images.sample(k)
         assert np.array_equal(labels, predict_labels(segmenter, image))
@@ -91,14 +100,14 @@ def test_label_maps_are_masks_for_training(segmenter: Path, shapes: Path, tmp_pa
 @pytest.mark.parametrize(
     ("name", "stored"),
     [
-        ("grey.png", PIL.Image.fromarray(noise(50, 70)[:, :, 0])),
-        ("deep.png", PIL.Image.fromarray(noise(50, 70)[:, :, 0].astype(np.uint16) * 257)),
-        ("clear.png", PIL.Image.fromarray(np.dstack((noise(50, 70), noise(50, 70)[:, :, 0])))),
-        ("palette.gif", PIL.Image.fromarray(noise(50, 70)).quantize(8)),
-        ("black and white.png", PIL.Image.fromarray(noise(50, 70)).convert("1")),
-        ("cmyk.jpg", PIL.Image.fromarray(noise(50, 70)).convert("CMYK")),
-        ("wide.png", PIL.Image.fromarray(noise(3, 300))),
-        ("dot.png", PIL.Image.fromarray(noise(1, 1))),
+        ("grey.png", PIL.Image.fromarray(make_noise(50, 70)[:, :, 0])),
+        ("deep.png", PIL.Image.fromarray(make_noise(50, 70)[:, :, 0].astype(np.uint16) * 257)),
+        ("clear.png", PIL.Image.fromarray(np.dstack((make_noise(50, 70), make_noise(50, 70)[:, :, 0])))),
+        ("palette.gif", PIL.Image.fromarray(make_noise(50, 70)).quantize(8)),
+        ("black and white.png", PIL.Image.fromarray(make_noise(50, 70)).convert("1")),
+        ("cmyk.jpg", PIL.Image.fromarray(make_noise(50, 70)).convert("CMYK")),
+        ("wide.png", PIL.Image.fromarray(make_noise(3, 300))),
+        ("dot.png", PIL.Image.fromarray(make_noise(1, 1))),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -114,12 +123,12 @@ def test_label_maps_have_the_size_of_the_image(
 def test_exif_orientation_is_applied(segmenter: Path, tmp_path: Path, segment: Segment) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    PIL.Image.fromarray(noise(40, 70)).save(tmp_path / "turned.jpg", exif=exif)
+    PIL.Image.fromarray(make_noise(40, 70)).save(tmp_path / "turned.jpg", exif=exif)
     out = segment(tmp_path / "turned.jpg")
     labels = read_values(out / "labels" / "turned.png")
     assert labels.shape == (70, 40)
     assert np.array_equal(labels, predict_labels(segmenter, tmp_path / "turned.jpg"))
-    assert image_size(out / "turned.jpg")[0] > 70, "a legend is below"
+    assert read_image_size(out / "turned.jpg")[0] > 70, "a legend is below"
 
 
 @pytest.mark.parametrize("size", [(96, 64), (47, 41), (200, 30)])
@@ -147,11 +156,11 @@ def test_no_label_map_overwrites_another(segmenter: Path, tmp_path: Path, segmen
     names = ["x.jpg", "x.png", "X.bmp", "deep/x.jpg", "film.avi/000000.png", "y.png/z.jpg", "y.jpg"]
     for k, name in enumerate(names):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(tmp_path / "in" / name), np.roll(noise(40 + k, 50), 9 * k, axis=1))
+        cv2.imwrite(str(tmp_path / "in" / name), np.roll(make_noise(40 + k, 50), 9 * k, axis=1))
     (tmp_path / "other").mkdir()
     write_video(tmp_path / "other" / "film.avi", frames=2)
     out = segment(tmp_path / "in", tmp_path / "other")
-    maps = {image_size(out / "labels" / name): name for name in list_files(out / "labels")}
+    maps = {read_image_size(out / "labels" / name): name for name in list_files(out / "labels")}
     of = {name: maps.get((40 + k, 50)) for k, name in enumerate(names)}
     assert of == {
         "X.bmp": "X.png",
@@ -173,32 +182,32 @@ def test_no_label_map_overwrites_a_drawing_or_an_image(tmp_path: Path, segment: 
     out = tmp_path / "out"
     for name, height in (("in/x.png", 40), ("in/labels/x.png", 41), ("out/labels/y.png", 42), ("in/y.png", 43)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(tmp_path / name), noise(height, 180))
+        cv2.imwrite(str(tmp_path / name), make_noise(height, 180))
     before = (out / "labels" / "y.png").read_bytes()
     segment(tmp_path / "in", out / "labels" / "y.png")
     assert (out / "labels" / "y.png").read_bytes() == before
-    assert image_size(out / "labels" / "x.png")[0] > 41, "the drawing of labels/x.png"
-    assert image_size(out / "labels" / "x-2.png") == (40, 180)
-    assert image_size(out / "labels" / "labels" / "x.png") == (41, 180)
+    assert read_image_size(out / "labels" / "x.png")[0] > 41, "the drawing of labels/x.png"
+    assert read_image_size(out / "labels" / "x-2.png") == (40, 180)
+    assert read_image_size(out / "labels" / "labels" / "x.png") == (41, 180)
 
 
 @pytest.mark.parametrize(
     "name", ["a, b.jpg", "two\nlines.jpg", "Käfer.jpg", "v1.2.jpg", ".jpg", "no suffix", "a..jpg", " .jpg"]
 )
 def test_odd_names_are_kept(name: str, segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment) -> None:
-    shutil.copy(image_files(shapes)[0], tmp_path / name)
+    shutil.copy(list_images(shapes)[0], tmp_path / name)
     out = segment(tmp_path / name)
     (file,) = list_files(out / "labels")
     stem = Path(name).stem
     assert file == f"{stem}.png"
-    assert np.array_equal(read_values(out / "labels" / file), predict_labels(segmenter, image_files(shapes)[0]))
+    assert np.array_equal(read_values(out / "labels" / file), predict_labels(segmenter, list_images(shapes)[0]))
 
 
 # drawings
 
 
 def test_drawings_blend_colours_and_add_a_legend(segmenter: Path, tmp_path: Path, segment: Segment) -> None:
-    cv2.imwrite(str(tmp_path / "x.png"), noise(90, 200))
+    cv2.imwrite(str(tmp_path / "x.png"), make_noise(90, 200))
     out = segment(tmp_path / "x.png")
     image = read_image(tmp_path / "x.png")
     labels = read_values(out / "labels" / "x.png").astype(np.uint8)
@@ -208,8 +217,8 @@ def test_drawings_blend_colours_and_add_a_legend(segmenter: Path, tmp_path: Path
 
 
 def test_without_images_label_maps_are_written(shapes: Path, tmp_path: Path, segment: Segment) -> None:
-    out = segment(image_files(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--no-images")
-    stem = image_files(shapes)[0].stem
+    out = segment(list_images(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--no-images")
+    stem = list_images(shapes)[0].stem
     assert list_files(out) == [
         "classes.csv",
         "classes.txt",
@@ -226,13 +235,13 @@ def test_label_maps_of_an_earlier_video_are_deleted(tmp_path: Path, segment: Seg
 def test_results_are_a_data_set_with_class_names(
     segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment
 ) -> None:
-    out = segment(image_files(shapes)[0], "--no-images")
+    out = segment(list_images(shapes)[0], "--no-images")
     shutil.copytree(out, tmp_path / "set")
     (tmp_path / "set" / "images").mkdir()
-    shutil.copy(image_files(shapes)[0], tmp_path / "set" / "images")
+    shutil.copy(list_images(shapes)[0], tmp_path / "set" / "images")
     split = FolderSegmentation(str(tmp_path / "set"), masks="labels").read_stored("train")
     assert split.classes == CLASSES
-    assert np.array_equal(split.labels(0), predict_labels(segmenter, image_files(shapes)[0]))
+    assert np.array_equal(split.labels(0), predict_labels(segmenter, list_images(shapes)[0]))
 
 
 # Cityscapes' server
@@ -243,7 +252,7 @@ def test_label_ids_equal_those_of_cityscapes(of_cityscapes: Path, tmp_path: Path
     city.mkdir(parents=True)
     names = [f"berlin_{k:06}_000019_leftImg8bit" for k in range(3)]
     for k, name in enumerate(names):
-        cv2.imwrite(str(city / f"{name}.png"), np.roll(noise(64, 128), 20 * k, axis=1))
+        cv2.imwrite(str(city / f"{name}.png"), np.roll(make_noise(64, 128), 20 * k, axis=1))
     out = segment(tmp_path / "leftImg8bit" / "test", "--label-ids", "cityscapes", run=of_cityscapes)
     assert list_files(out / "labels") == [f"berlin/{name}.png" for name in names]
     ids = np.array([LABEL_IDS[name] for name in sorted(LABEL_IDS)])
@@ -256,7 +265,7 @@ def test_label_ids_equal_those_of_cityscapes(of_cityscapes: Path, tmp_path: Path
 
 
 def test_drawings_do_not_depend_on_label_ids(of_cityscapes: Path, tmp_path: Path, segment: Segment) -> None:
-    cv2.imwrite(str(tmp_path / "x.png"), noise(64, 128))
+    cv2.imwrite(str(tmp_path / "x.png"), make_noise(64, 128))
     plain = read_image(segment(tmp_path / "x.png", run=of_cityscapes) / "x.png")
     rows = read_classes(tmp_path / "out")
     out = segment(tmp_path / "x.png", "--label-ids=cityscapes", run=of_cityscapes)
@@ -277,8 +286,8 @@ def test_label_ids_need_the_classes_of_cityscapes(
     classes: tuple[str, ...], said: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = save_segmenter(classes, tmp_path / "run.ckpt")
-    words = [image_files(shapes)[0], "--label-ids", "cityscapes", "--out", tmp_path / "out"]
-    answer = refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
+    words = [list_images(shapes)[0], "--label-ids", "cityscapes", "--out", tmp_path / "out"]
+    answer = get_refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
     assert f"--label-ids cityscapes needs a network of its 19 classes, but the network {said}" in answer
     assert not (tmp_path / "out").exists()
 
@@ -289,13 +298,13 @@ def test_label_ids_need_the_classes_of_cityscapes(
 def test_label_ids_need_a_segmentation_network(
     shapes: Path, tmp_path: Path, refuse: Callable[..., str], run: Path
 ) -> None:
-    answer = refuse(image_files(shapes)[0], "--label-ids=cityscapes", "--out", tmp_path / "out")
+    answer = refuse(list_images(shapes)[0], "--label-ids=cityscapes", "--out", tmp_path / "out")
     assert f"--label-ids can only be used with a segmentation network, but {run} is a detector." in answer
     assert not (tmp_path / "out").exists()
 
 
 def test_unknown_label_ids_are_refused(shapes: Path, refuse: Callable[..., str]) -> None:
-    assert "invalid choice: 'camvid'" in refuse(image_files(shapes)[0], "--label-ids=camvid")
+    assert "invalid choice: 'camvid'" in refuse(list_images(shapes)[0], "--label-ids=camvid")
 
 
 def test_annotations_need_a_detector(
@@ -303,7 +312,7 @@ def test_annotations_need_a_detector(
 ) -> None:
     file = shapes / "annotations" / "instances_val.json"
     words = [shapes / "val", "--annotations", file, "--out", tmp_path / "out"]
-    said = refusal("predict", "--run", str(segmenter), *map(str, words), capsys=capsys)
+    said = get_refusal("predict", "--run", str(segmenter), *map(str, words), capsys=capsys)
     assert f"--annotations can only be used with a detector, but {segmenter} is a segmentation network." in said
     assert not (tmp_path / "out").exists()
 
@@ -311,10 +320,10 @@ def test_annotations_need_a_detector(
 def test_unreadable_images_are_named_and_skipped(
     shapes: Path, tmp_path: Path, segment: Segment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = image_files(shapes)[1].read_bytes()
+    whole = list_images(shapes)[1].read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    out = segment(tmp_path / "a.jpg", image_files(shapes)[1])
-    assert list_files(out / "labels") == [f"{image_files(shapes)[1].stem}.png"]
+    out = segment(tmp_path / "a.jpg", list_images(shapes)[1])
+    assert list_files(out / "labels") == [f"{list_images(shapes)[1].stem}.png"]
     said = capsys.readouterr()
     assert f"{tmp_path / 'a.jpg'} cannot be read as an image" in said.err
     assert f"1 file ({tmp_path / 'a.jpg'})." in said.out
@@ -323,7 +332,7 @@ def test_unreadable_images_are_named_and_skipped(
 def test_unreadable_input_writes_nothing(segmenter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.jpg").write_text("not an image")
     words = ("predict", "--run", segmenter, tmp_path / "a.jpg", "--out", tmp_path / "out")
-    assert "None of the 1 files could be read." in refusal(*map(str, words), capsys=capsys)
+    assert "None of the 1 files could be read." in get_refusal(*map(str, words), capsys=capsys)
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""Two processes that train together; they import this module because they cannot import a test."""
+"""Training in two processes, in a module of its own because a process cannot import a test file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from litmobile.heads.contract import HeadFactory
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from support.families import SMALL, small_for
+from support.families import SMALL, build_small
 
 PROCESSES = 2
 CLASSES = ("a", "b", "c")
@@ -26,28 +26,28 @@ SIZE = (64, 64)
 BATCH = 2
 
 
-def boxes(rank: int) -> BoxTargets:
-    """One object in the first process, and none in the second."""
+def make_boxes(rank: int) -> BoxTargets:
+    """Return one object in the first process and none in the second."""
     labels = torch.full((BATCH, 1), -1)
     labels[0] = -1 if rank else 1
     return BoxTargets(torch.tensor([[[4.0, 4.0, 40.0, 40.0]]] * BATCH), labels)
 
 
-def label_maps(rank: int) -> Tensor:
-    """Labels in the first process; in the second every pixel is ignored."""
+def make_label_maps(rank: int) -> Tensor:
+    """Return random labels in the first process; in the second every pixel is ignored."""
     labels = torch.randint(len(CLASSES), (BATCH, *SIZE), generator=torch.Generator().manual_seed(0))
     return torch.full_like(labels, IGNORED) if rank else labels
 
 
 HEADS: dict[str, tuple[str, HeadFactory, Callable[[int], Any]]] = {
-    "SSDLite": ("detection", SSDLite, boxes),
-    "LRASPP": ("segmentation", LRASPP, label_maps),
+    "SSDLite": ("detection", SSDLite, make_boxes),
+    "LRASPP": ("segmentation", LRASPP, make_label_maps),
     "Classifier": ("classification", Classifier, lambda rank: torch.tensor([rank, 2])),
 }
 COMBINATIONS = [f"{head} on {family}" for family in SMALL for head in HEADS]
 
 
-def train(folder: str, rank: int) -> None:
+def train_all(folder: str, rank: int) -> None:
     """Trains one step of every combination in one process, and writes the outcomes to ``folder``."""
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -57,17 +57,17 @@ def train(folder: str, rank: int) -> None:
         world_size=PROCESSES,
         timeout=datetime.timedelta(seconds=60),
     )
-    outcome = {combination: step(combination, rank) for combination in COMBINATIONS}
+    outcome = {combination: train_step(combination, rank) for combination in COMBINATIONS}
     Path(folder, f"{rank}.json").write_text(json.dumps(outcome))
     dist.destroy_process_group()
 
 
-def step(combination: str, rank: int) -> dict[str, Any]:
+def train_step(combination: str, rank: int) -> dict[str, Any]:
     """Trains a network for one step and reports on its parameters."""
     name, family = combination.split(" on ")
     role, head, targets = HEADS[name]
     torch.manual_seed(rank)  # DistributedDataParallel copies the weights of the first process
-    network = Network(small_for(family, role), head, CLASSES, Preprocessing(SIZE), role=role)
+    network = Network(build_small(family, role), head, CLASSES, Preprocessing(SIZE), role=role)
     parallel = DistributedDataParallel(network, find_unused_parameters=False)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     before = flatten_parameters(network)
@@ -76,11 +76,11 @@ def step(combination: str, rank: int) -> dict[str, Any]:
     torch.stack(list(terms.values())).sum().backward()
     optimizer.step()
     after = flatten_parameters(network)
-    of_all = [torch.empty_like(after) for _ in range(PROCESSES)]
-    dist.all_gather(of_all, after)
+    gathered = [torch.empty_like(after) for _ in range(PROCESSES)]
+    dist.all_gather(gathered, after)
     return {
         "without gradient": [name for name, p in network.named_parameters() if p.grad is None],
-        "alike": all(torch.equal(other, after) for other in of_all),
+        "alike": all(torch.equal(other, after) for other in gathered),
         "finite": bool(after.isfinite().all()),
         "moved": bool((after != before).any()),
     }

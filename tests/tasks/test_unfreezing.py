@@ -1,4 +1,4 @@
-"""Frozen backbones: who learns when, with whose norm statistics, in one process and in two."""
+"""Frozen backbones: which parameters train in which epoch, and which statistics the norms use."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from litmobile.backbones.sequential import STAGE_ENDS
 from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.preprocessing import Preprocessing
-from support.families import FAMILIES, name_of, on_meta
-from support.folders import write_folders
+from support.families import FAMILIES, build_on_meta, format_id
+from support.images import write_class_folders
 
 CLASSES = ("ant", "bee", "cat")
 STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folders(tmp_path_factory.mktemp("pictures") / "images", 18, CLASSES)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_class_folders(tmp_path_factory.mktemp("images"), 18, CLASSES)
 
 
-class Watch(Callback):
-    """Notes, epoch by epoch, which tensors of the backbone changed, and how the optimiser began."""
+class ChangeRecorder(Callback):
+    """Records which tensors of the network change in each epoch."""
 
     def __init__(self) -> None:
         self.before: dict[str, Tensor] = {}
@@ -42,13 +42,13 @@ class Watch(Callback):
         self.changed.append({name for name in after if not torch.equal(after[name], self.before[name])})
 
 
-def attached(backbone: Backbone, freeze_epochs: FreezeEpochs, interval: int) -> StagedUnfreezing:
+def attach_unfreezing(backbone: Backbone, freeze_epochs: FreezeEpochs, interval: int) -> StagedUnfreezing:
     unfreezing = StagedUnfreezing(freeze_epochs, interval)
     unfreezing.attach(backbone)
     return unfreezing
 
 
-def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: Any) -> ClassificationTask:
+def train(images: Path, folder: Path, watch: ChangeRecorder, epochs: int, **options: Any) -> ClassificationTask:
     task = ClassificationTask(
         MobileNetV2(0.35),
         preprocessing=Preprocessing((32, 32)),
@@ -59,35 +59,35 @@ def train(pictures: Path, folder: Path, watch: Watch, epochs: int, **options: An
         default_root_dir=folder, logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
         use_distributed_sampler=False, max_epochs=epochs, callbacks=[watch], num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(task, FolderClassification(str(pictures), batch_size=5, num_workers=0))
+    trainer.fit(task, FolderClassification(str(images), batch_size=5, num_workers=0))
     return task
 
 
-@pytest.mark.parametrize(("frozen", "thawed"), [(0, 0), (1, 1), (2, 2), ("all", 3)], ids=str)
-def test_nothing_of_a_frozen_backbone_changes_and_all_of_it_does_afterwards(
-    pictures: Path, tmp_path: Path, frozen: FreezeEpochs, thawed: int
+@pytest.mark.parametrize(("freeze_epochs", "frozen"), [(0, 0), (1, 1), (2, 2), ("all", 3)], ids=str)
+def test_backbone_changes_only_after_unfreezing(
+    images: Path, tmp_path: Path, freeze_epochs: FreezeEpochs, frozen: int
 ) -> None:
-    watch = Watch()
-    task = train(pictures, tmp_path, watch, 3, freeze_epochs=frozen)
+    watch = ChangeRecorder()
+    task = train(images, tmp_path, watch, 3, freeze_epochs=freeze_epochs)
     everything = set(task.network.state_dict())
     head = {name for name in everything if name.startswith("head.")}
     for epoch, changed in enumerate(watch.changed):
-        assert changed == (head if epoch < thawed else everything), epoch
+        assert changed == (head if epoch < frozen else everything), epoch
 
 
-def test_stages_thaw_one_after_the_other_the_coarsest_first(pictures: Path, tmp_path: Path) -> None:
-    watch = Watch()
-    task = train(pictures, tmp_path, watch, STAGES + 2, freeze_epochs=1, unfreeze_interval=1)
-    learning = [
+def test_stages_unfreeze_one_by_one_deepest_first(images: Path, tmp_path: Path) -> None:
+    watch = ChangeRecorder()
+    task = train(images, tmp_path, watch, STAGES + 2, freeze_epochs=1, unfreeze_interval=1)
+    trained = [
         {int(name.split(".")[2]) for name in changed if name.startswith("backbone.")} for changed in watch.changed
     ]
     layers = len(task.network.backbone.layers)
-    starts = [0, 2, 4, 7, 14, 19, layers]  # the first layer of each stage, and none
-    assert learning == [set(range(start, layers)) for start in (*starts[::-1], 0)]
+    starts = [0, 2, 4, 7, 14, 19, layers]  # the first layer of each stage, and the end
+    assert trained == [set(range(start, layers)) for start in (*starts[::-1], 0)]
     assert all(p.requires_grad for p in task.network.parameters())
 
 
-def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(pictures: Path, tmp_path: Path) -> None:
+def test_optimizer_excludes_only_a_permanently_frozen_backbone(images: Path, tmp_path: Path) -> None:
     for frozen, optimised in (("all", "head"), (1, "network")):
         given: list[int] = []
 
@@ -95,24 +95,24 @@ def test_a_frozen_backbone_is_not_among_what_is_optimised_and_one_that_thaws_is(
             given.append(sum(len(group["params"]) for group in groups))
             return torch.optim.SGD(groups, lr=0.1)
 
-        task = train(pictures, tmp_path, Watch(), 1, freeze_epochs=frozen, optimizer=optimizer)
+        task = train(images, tmp_path, ChangeRecorder(), 1, freeze_epochs=frozen, optimizer=optimizer)
         module = task.network if optimised == "network" else task.network.head
         assert given == [len(list(module.parameters()))]
 
 
-def test_parameters_that_do_not_learn_of_their_own_accord_never_thaw() -> None:
+def test_parameters_without_gradient_are_never_unfrozen() -> None:
     backbone = MobileNetV2(0.35)
     backbone.layers[0].requires_grad_(False)
-    unfreezing = attached(backbone, 1, 0)
+    unfreezing = attach_unfreezing(backbone, 1, 0)
     for epoch in (0, 1, 5):
         unfreezing.freeze_for(epoch)
         assert not any(p.requires_grad for p in backbone.layers[0].parameters())
     assert all(p.requires_grad for p in backbone.layers[1].parameters())
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=name_of)
-def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Backbone]) -> None:
-    backbone = on_meta(family)
+@pytest.mark.parametrize("family", FAMILIES, ids=format_id)
+def test_stages_cover_every_layer_once_in_order(family: type[Backbone]) -> None:
+    backbone = build_on_meta(family)
     parameters = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
     assert [id(p) for p in parameters] == [id(p) for p in backbone.parameters()]
     assert len(backbone.stages()) == sum(name in STAGE_ENDS for name in backbone.features)
@@ -120,9 +120,9 @@ def test_the_stages_of_every_family_hold_all_of_it_once_in_order(family: type[Ba
     assert sum(len(stage) for stage in backbone.stages()) == len(backbone.layers)
 
 
-def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
+def test_backbone_without_stages_unfreezes_at_once(images: Path) -> None:
     backbone = TimmBackbone("resnet18")
-    unfreezing = attached(backbone, 1, 1)
+    unfreezing = attach_unfreezing(backbone, 1, 1)
     unfreezing.freeze_for(0)
     assert not backbone.training and not any(p.requires_grad for p in backbone.parameters())
     assert unfreezing.freeze_for(1) and backbone.training and all(p.requires_grad for p in backbone.parameters())
@@ -131,7 +131,7 @@ def test_a_backbone_that_tells_no_stages_is_one(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("frozen", "stages", "mentioned"), [(-1, 0, "-1"), (0, -2, "-2"), ("all", 1, "freeze_epochs=all")], ids=str
 )
-def test_impossible_freezing_is_refused(
+def test_invalid_freezing_options_are_refused(
     frozen: FreezeEpochs, stages: int, mentioned: str, assert_one_sentence: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"freeze_epochs|unfreeze_interval") as caught:
@@ -139,8 +139,8 @@ def test_impossible_freezing_is_refused(
     assert_one_sentence(caught.value, mentioned)
 
 
-def test_norms_of_a_frozen_backbone_use_the_statistics_that_they_have() -> None:
+def test_norms_of_a_frozen_backbone_use_running_statistics() -> None:
     backbone = MobileNetV2(0.35)
-    attached(backbone, "all", 0).freeze_for(0)
+    attach_unfreezing(backbone, "all", 0).freeze_for(0)
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms and not any(norm.training for norm in norms)

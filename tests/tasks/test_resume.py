@@ -1,4 +1,4 @@
-"""Interrupted runs go on to the same bits, checkpoints are whole or absent, and bad losses name their files."""
+"""Resuming is bit-exact, checkpoints are complete or absent, and a non-finite loss names its files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from litmobile.errors import CheckpointError
 from litmobile.tasks.pretrained import AtomicCheckpointIO
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tools.cli import main
-from support.folders import write_folders
-from support.segmentation import write_masked
-from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, last
+from support.images import write_class_folders
+from support.segmentation import write_block_images
+from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint
 
 OneSentence = Callable[..., None]
 
-# stops the run where told, from outside the code under test: as a signal or a power cut would
-INTERRUPTED = """
+# sends the process a signal after a given optimiser step, without changes to the code under test
+INTERRUPTED_FIT = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
@@ -35,11 +35,11 @@ from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
 
 number, step = getattr(signal, sys.argv[1]), int(sys.argv[2])
-take = Task.optimizer_step
+optimizer_step_of_task = Task.optimizer_step
 
 def interrupted(self, *arguments, **options):
-    take(self, *arguments, **options)
-    if self.global_step + 1 == step:  # Lightning counts it afterwards
+    optimizer_step_of_task(self, *arguments, **options)
+    if self.global_step + 1 == step:  # Lightning increments it later
         os.kill(os.getpid(), number)
 
 Task.optimizer_step = interrupted
@@ -52,44 +52,44 @@ def fit(shapes: Path, run: Path, *words: str) -> None:
 
 
 class Training(NamedTuple):
-    """Words for ``litmobile fit``, and a run of three epochs of five steps that nothing interrupted."""
+    """Options of ``litmobile fit``, and an uninterrupted run of three epochs of five steps with them."""
 
     words: list[str]
-    whole: Path
+    uninterrupted: Path
 
 
 def interrupt(words: list[str], run: Path, name: str, step: int) -> int:
-    """Trains in a process that gets signal ``name`` behind optimiser step ``step``; gives its exit status."""
-    command = [sys.executable, "-c", INTERRUPTED, name, str(step), "fit", *words, "--run", str(run)]
+    """Train in a process that receives signal ``name`` after optimiser step ``step``; return its exit status."""
+    command = [sys.executable, "-c", INTERRUPTED_FIT, name, str(step), "fit", *words, "--run", str(run)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
 
-def rows(run: Path) -> list[dict[str, str]]:
+def read_metrics(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open() as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def whole(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three epochs of five steps that nothing interrupts."""
-    run = tmp_path_factory.mktemp("whole") / "run"
+def uninterrupted(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of three epochs of five steps."""
+    run = tmp_path_factory.mktemp("uninterrupted") / "run"
     fit(shapes, run)
     return run
 
 
 @pytest.fixture(scope="module")
-def detector(whole: Path, shapes: Path) -> Training:
-    return Training([*SMALL, f"--data.root={shapes}"], whole)
+def detector(uninterrupted: Path, shapes: Path) -> Training:
+    return Training([*SMALL, f"--data.root={shapes}"], uninterrupted)
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """Steps of 11, 5, 2, 2 and the last 2 images, in an order that every epoch draws."""
+    """Steps of 11, 5, 2, 2 and 2 images, in an order that is random in each epoch."""
     folder = tmp_path_factory.mktemp("sizes")
-    write_folders(folder / "data" / "train", 22)
-    write_folders(folder / "data" / "val", 4)
+    write_class_folders(folder / "data" / "train", 22)
+    write_class_folders(folder / "data" / "val", 4)
     words = [*SMALL_CLASSIFIER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
@@ -98,15 +98,15 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
     folder = tmp_path_factory.mktemp("masks")
-    write_masked(write_masked(folder / "data", "train", 10), "val", 3)
+    write_block_images(write_block_images(folder / "data", "train", 10), "val", 3)
     words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
 
 
 def assert_same_end(run: Path, other: Path) -> None:
-    """Both runs have the same weights, averages, optimiser and history, to the bit."""
-    ours, theirs = last(run), last(other)
+    """Assert that both runs have bit-identical weights, EMA, optimiser and history."""
+    ours, theirs = load_last_checkpoint(run), load_last_checkpoint(other)
     assert ours["global_step"] == theirs["global_step"] == 15
     for name in ("state_dict", "trained", "optimizer_states", "lr_schedulers"):
         flat, expected = flatten(ours[name]), flatten(theirs[name])
@@ -114,7 +114,7 @@ def assert_same_end(run: Path, other: Path) -> None:
         for key, value in flat.items():
             same = torch.equal(value, expected[key]) if isinstance(value, torch.Tensor) else value == expected[key]
             assert same, f"{name}.{key}"
-    assert rows(run) == rows(other)
+    assert read_metrics(run) == read_metrics(other)
     history, expected = (json.loads((r / "metrics.json").read_text()) for r in (run, other))
     assert history == expected
 
@@ -131,15 +131,15 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     [
         ("detector", "SIGTERM", 2, 2),  # within the first epoch
         pytest.param("detector", "SIGINT", 8, 8, marks=pytest.mark.slow),  # within the second
-        pytest.param("detector", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: behind its validation
-        ("detector", "SIGKILL", 7, 5),  # nothing can be written: back to the first epoch's end
-        pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # not even that is there: from the start
+        pytest.param("detector", "SIGTERM", 10, 10, marks=pytest.mark.slow),  # at its end: after its validation
+        ("detector", "SIGKILL", 7, 5),  # no checkpoint on exit: continues from the first epoch's end
+        pytest.param("detector", "SIGKILL", 3, None, marks=pytest.mark.slow),  # no checkpoint at all: starts again
         ("classifier", "SIGTERM", 8, 8),
         pytest.param("classifier", "SIGKILL", 7, 5, marks=pytest.mark.slow),
         pytest.param("segmenter", "SIGTERM", 8, 8, marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_run_goes_on_to_the_same_bits(
+def test_resume_is_bit_exact(
     kind: str, name: str, step: int, kept: int | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     training: Training = request.getfixturevalue(kind)
@@ -149,27 +149,27 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     if kept is None:
         assert not checkpoint_path(run, "last").exists()
     else:
-        assert last(run)["global_step"] == kept
+        assert load_last_checkpoint(run)["global_step"] == kept
     main(["fit", "--run", str(run)])
-    assert_same_end(run, training.whole)
+    assert_same_end(run, training.uninterrupted)
 
 
-def test_the_average_is_what_is_evaluated_saved_and_loaded(whole: Path, shapes: Path) -> None:
+def test_ema_is_evaluated_saved_and_loaded(uninterrupted: Path, shapes: Path) -> None:
     import litmobile
 
-    stored = last(whole)
+    stored = load_last_checkpoint(uninterrupted)
     trained, average = stored["trained"]["state_dict"], stored["state_dict"]
     assert stored["trained"]["updates"] == 15
     differing = [k for k in average if not torch.equal(average[k], trained[k])]
     assert len(differing) > 0.9 * len([k for k in average if average[k].is_floating_point()])
-    network = litmobile.load(checkpoint_path(whole, "last")).state_dict()
+    network = litmobile.load(checkpoint_path(uninterrupted, "last")).state_dict()
     assert all(torch.equal(network[name], average[f"network.{name}"]) for name in network)
-    before = json.loads((whole / "metrics.json").read_text())[-1]["val/AP"]
-    main(["validate", "--run", str(whole), "--ckpt_path", str(checkpoint_path(whole, "last"))])
-    assert json.loads((whole / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
+    before = json.loads((uninterrupted / "metrics.json").read_text())[-1]["val/AP"]
+    main(["validate", "--run", str(uninterrupted), "--ckpt_path", str(checkpoint_path(uninterrupted, "last"))])
+    assert json.loads((uninterrupted / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to write to")
     path = tmp_path / "last.ckpt"
@@ -185,7 +185,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, assert_one_
     assert io.load_checkpoint(path)["step"] == 3
 
 
-def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp_path: Path) -> None:
+def test_two_trainings_cannot_write_to_one_folder(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = [sys.executable, "-m", "litmobile", "fit", *SMALL, f"--data.root={shapes}", f"--run={run}"]
     first = subprocess.Popen(
@@ -202,10 +202,10 @@ def test_two_trainings_cannot_write_to_one_folder(whole: Path, shapes: Path, tmp
     finally:
         first.kill()
         first.wait()
-    main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock went with the process
+    main(["fit", "--run", str(run), "--trainer.max_steps=1"])  # the lock ends with the process
 
 
-def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
+def test_non_finite_loss_names_the_files_and_saves_nothing(
     shapes: Path, tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
     run = tmp_path / "run"
@@ -213,11 +213,11 @@ def test_a_loss_that_is_no_number_names_the_files_and_spoils_no_checkpoint(
         fit(shapes, run, "--model.optimizer.lr=1e18", "--model.optimizer=SGD", "--trainer.log_every_n_steps=50")
     names = sorted(path.name for path in (shapes / "train").glob("*.jpg"))
     assert "The loss of step" in str(caught.value)
-    assert sum(name in str(caught.value) for name in names) == 2  # those of one batch
+    assert sum(name in str(caught.value) for name in names) == 2  # the images of one batch
     assert not checkpoint_path(run, "last").exists()
 
 
-def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
+def test_resume_restores_the_random_state_of_dropout(shapes: Path, tmp_path: Path) -> None:
     from lightning.pytorch import Trainer
 
     from litmobile.backbones import MobileNetV2
@@ -226,15 +226,15 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
 
     drawn: list[float] = []
 
-    class Drawing(DetectionTask):
-        """Draws from the generator that dropout uses, in every step."""
+    class DrawingTask(DetectionTask):
+        """Draws a number from dropout's generator in every step."""
 
         def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
             drawn.append(torch.rand(()).item())
             return super().training_step(batch, batch_idx)
 
     def train(steps: int, resume: Path | None) -> Trainer:
-        task = Drawing(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
+        task = DrawingTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
         data = CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0, seed=1)
         trainer = Trainer(
             max_steps=steps,
@@ -259,9 +259,7 @@ def test_dropout_goes_on_where_it_stopped(shapes: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
-    num_workers: int, shapes: Path, tmp_path: Path
-) -> None:
+def test_signal_to_the_whole_job_saves_a_checkpoint(num_workers: int, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["fit", *SMALL, f"--data.root={shapes}", f"--run={run}", f"--data.num_workers={num_workers}"]
     job = subprocess.Popen(
@@ -276,29 +274,29 @@ def test_a_signal_to_the_whole_job_is_the_main_process_to_answer(
             break
         time.sleep(0.05)
     os.killpg(job.pid, signal.SIGTERM)
-    said, _ = job.communicate(timeout=120)
-    assert job.returncode == 128 + signal.SIGTERM, said
-    assert last(run)["global_step"] > 0
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 128 + signal.SIGTERM, output
+    assert load_last_checkpoint(run)["global_step"] > 0
 
 
-def test_what_a_failed_start_leaves_does_not_stand_in_the_way(shapes: Path, tmp_path: Path) -> None:
+def test_run_folder_is_usable_after_a_failed_start(shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "tensorboard").mkdir(parents=True)
-    for name in (".lock", "metrics.csv", "tensorboard/events"):  # of one that was killed
+    for name in (".lock", "metrics.csv", "tensorboard/events"):  # as a killed run leaves them
         (run / name).touch()
     with pytest.raises(SystemExit):
         fit(shapes, run, "--data.train=nowhere")
     assert run.is_dir()
     fit(shapes, run, "--trainer.max_epochs=1")
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("not to be written beside")
+    (tmp_path / "mine" / "thesis.txt").write_text("nothing may be written next to it")
     with pytest.raises(SystemExit) as caught:
         fit(shapes, tmp_path / "mine")
     assert "is not the folder of a run" in str(caught.value)
 
 
 @pytest.mark.parametrize(("epochs", "every", "evaluated"), [(2, 6, [1]), (3, 2, [1, 2]), (4, 2, [1, 3]), (1, 1, [0])])
-def test_the_last_epoch_is_evaluated_whatever_its_number(
+def test_the_last_epoch_is_always_validated(
     epochs: int, every: int, evaluated: list[int], shapes: Path, tmp_path: Path
 ) -> None:
     words = [f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={every}"]
@@ -307,14 +305,14 @@ def test_the_last_epoch_is_evaluated_whatever_its_number(
     assert checkpoint_path(tmp_path / "run", "best").is_file()
 
 
-def test_the_last_epoch_is_evaluated_where_a_run_goes_on_within_it(detector: Training, tmp_path: Path) -> None:
+def test_the_last_epoch_is_validated_after_resuming_within_it(detector: Training, tmp_path: Path) -> None:
     words = [*detector.words, "--trainer.check_val_every_n_epoch=2"]
     assert interrupt(words, tmp_path / "run", "SIGTERM", 13) == 128 + signal.SIGTERM
     main(["fit", "--run", str(tmp_path / "run")])
     assert [entry["epoch"] for entry in json.loads((tmp_path / "run" / "metrics.json").read_text())] == [1, 2]
 
 
-def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shapes: Path, tmp_path: Path) -> None:
+def test_clipping_with_a_fused_optimizer_is_refused(shapes: Path, tmp_path: Path) -> None:
     fused = ["--model.optimizer=AdamW", "--model.optimizer.fused=true", "--trainer.precision=bf16-mixed"]
     with pytest.raises(SystemExit) as caught:
         fit(shapes, tmp_path / "run", *fused, "--trainer.gradient_clip_val=5")
@@ -323,8 +321,8 @@ def test_clipping_a_fused_optimiser_in_mixed_precision_says_what_to_change(shape
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1], {"a": torch.zeros(1)}], ids=str)
-def test_a_foreign_checkpoint_is_refused_in_one_sentence(content: Any, whole: Path, tmp_path: Path) -> None:
+def test_foreign_checkpoint_is_refused(content: Any, uninterrupted: Path, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "foreign.pth")
     with pytest.raises(SystemExit) as caught:
-        main(["validate", "--run", str(whole), "--ckpt_path", str(tmp_path / "foreign.pth")])
+        main(["validate", "--run", str(uninterrupted), "--ckpt_path", str(tmp_path / "foreign.pth")])
     assert "foreign.pth is not a checkpoint of a litmobile run" in str(caught.value)

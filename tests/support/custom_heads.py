@@ -1,4 +1,4 @@
-"""Heads of a user's own: one without anchors, one whose predictions nobody else knows."""
+"""Heads that a user might write: one without anchors, and one with its own kind of prediction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from litmobile.heads.contract import Features, Head
 from litmobile.heads.predictions import Detections, ResizeGeometry
 
 
-class Plain(Head):
-    """Finds nothing, and is of no role."""
+class EmptyHead(Head):
+    """A head without a role that detects nothing."""
 
     def __init__(self, features: Features, num_classes: int) -> None:
         super().__init__()
@@ -29,14 +29,14 @@ class Plain(Head):
 
 
 class Depth:
-    """A prediction of a kind of its own."""
+    """A kind of prediction that litmobile does not know."""
 
     def to_image(self, geometry: ResizeGeometry) -> Depth:
         return self
 
 
-class Deep(Plain):
-    """Predicts what litmobile cannot write."""
+class DepthHead(EmptyHead):
+    """A head whose predictions litmobile cannot write to files."""
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Any]:
         return [Depth() for _ in output]

@@ -1,0 +1,87 @@
+"""Evaluation in several processes, in a module of its own because a process cannot import a test file."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from litmobile.tasks.classification.metrics import ClassificationEvaluator
+from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
+
+WORLDS = (3, 2)  # numbers of processes that evaluate together, one group after the other
+CLASSES = tuple("abcdefg")
+
+
+def make_scores(images: int = 31) -> tuple[Tensor, Tensor]:
+    """Return scores ``[N, 7]`` and labels ``[N]``; classes e and g have no image."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(images, len(CLASSES), generator=generator).mul(2).softmax(1)
+    return scores, torch.tensor([0, 1, 2, 3, 5])[torch.randint(5, (images,), generator=generator)]
+
+
+def evaluate_scores(rank: int, world: int) -> dict[str, Any]:
+    """Return a classifier's figures when this process evaluates every ``world``-th image in batches of four."""
+    evaluator = ClassificationEvaluator(CLASSES)
+    scores, labels = make_scores()
+    for batch_scores, batch_labels in zip(scores[rank::world].split(4), labels[rank::world].split(4), strict=True):
+        evaluator.add(batch_scores, batch_labels)
+    found = evaluator.compute()
+    again = evaluator.compute()
+    assert (again.matrix == found.matrix).all(), "computing the figures changed them"
+    return found.as_json() | {"matrix": found.matrix.tolist()}
+
+
+def make_label_maps(images: int = 5) -> tuple[Tensor, Tensor]:
+    """Return predictions and truths ``[N, 9, 8]``; the last class has no pixel, the last image only ignored ones."""
+    generator = torch.Generator().manual_seed(0)
+    predicted, truth = torch.randint(len(CLASSES) - 1, (2, images, 9, 8), generator=generator)
+    truth[torch.rand(truth.shape, generator=generator) < 0.3] = 255
+    truth[-1] = 255
+    return predicted, truth.to(torch.uint8)
+
+
+def evaluate_label_maps(rank: int, world: int) -> dict[str, Any]:
+    """Return a segmenter's figures when this process evaluates every ``world``-th image."""
+    evaluator = SegmentationEvaluator(CLASSES)
+    for prediction, label_map in list(zip(*make_label_maps(), strict=True))[rank::world]:
+        evaluator.add(prediction, label_map)
+    evaluator.compute()  # computing the figures must not change them
+    found = evaluator.compute()
+    return found.as_json() | {"matrix": found.matrix.tolist()}
+
+
+def evaluate_in_processes(folder: Path, evaluate: Callable[[int, int], dict[str, Any]]) -> None:
+    """Run ``evaluate`` in several real processes, which write their figures into ``folder``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.distributed_evaluation"])  # the imports take most of the time
+    processes = [context.Process(target=run_worker, args=(str(folder), rank, evaluate)) for rank in range(max(WORLDS))]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+def run_worker(folder: str, rank: int, evaluate: Callable[[int, int], dict[str, Any]]) -> None:
+    """Run one process and write the figures of each group into ``folder``."""
+    torch.set_num_threads(1)
+    for world in WORLDS:
+        if rank < world:
+            dist.init_process_group(
+                "gloo",
+                init_method=f"file://{folder}/store-{world}",
+                rank=rank,
+                world_size=world,
+                timeout=datetime.timedelta(seconds=60),
+            )
+            Path(folder, f"{world}-{rank}.json").write_text(json.dumps(evaluate(rank, world)))
+            dist.destroy_process_group()
