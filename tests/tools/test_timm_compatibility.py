@@ -89,7 +89,7 @@ def test_network_without_suitable_strides_reports_its_own() -> None:
 
 
 def test_network_for_one_size_needs_image_size() -> None:
-    assert try_shapes("coat_lite_tiny").recipe_size == "image_size"
+    assert try_shapes("coatnet_0_rw_224").recipe_size == "image_size"
 
 
 def test_frozen_parameters_are_counted() -> None:
