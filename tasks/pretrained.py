@@ -46,11 +46,12 @@ class PretrainedReport(NamedTuple):
     def __str__(self) -> str:
         text = f"loaded {self.loaded} tensors from {self.source}; "
         if not self.new:
-            text += f"all {len(self.kept)} classes keep their rows"
+            text += f"the head keeps the weights of all {len(self.kept)} classes"
         elif not self.kept:
-            text += f"all {len(self.new)} classes start anew"
+            text += f"all {len(self.new)} classes start from random weights"
         else:
-            text += f"{format_list(self.kept)} keep their rows, {len(self.new)} start anew ({format_list(self.new)})"
+            text += f"the head keeps the weights of {format_list(self.kept)}; "
+            text += f"{len(self.new)} classes start from random weights ({format_list(self.new)})"
         return text + (f". It was trained with {', '.join(self.differences[:8])}" if self.differences else "")
 
 

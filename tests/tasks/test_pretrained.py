@@ -155,7 +155,9 @@ def test_published_detector_keeps_rows_of_shared_classes(
 
 def test_every_row_is_kept_for_torchvisions_own_classes(ssdlite: State, requested_urls: list[str]) -> None:
     report = load_pretrained(make_detector(COCO), SSDLITE)
-    assert str(report) == f"loaded {len(ssdlite)} tensors from {SSDLITE}; all 90 classes keep their rows" + (
+    assert str(
+        report
+    ) == f"loaded {len(ssdlite)} tensors from {SSDLITE}; the head keeps the weights of all 90 classes" + (
         ". It was trained with backbone.norm_momentum=0.03"
     )
 
@@ -196,7 +198,8 @@ def test_softmax_rows_are_not_kept_for_a_focal_loss(requested_urls: list[str]) -
 def test_report_names_kept_and_new_classes_and_differences(requested_urls: list[str]) -> None:
     network = Network(MobileNetV3(tail="detection"), SSDLite, OWN, Preprocessing(**IMAGENET), role="detection")
     assert str(load_pretrained(network, SSDLITE)).partition("; ")[2] == (
-        "zebra, person keep their rows, 2 start anew (forklift, N/A). It was trained with backbone.norm_momentum=0.03, "
+        "the head keeps the weights of zebra, person; 2 classes start from random weights (forklift, N/A). "
+        "It was trained with backbone.norm_momentum=0.03, "
         "preprocessing.mean=[0.5, 0.5, 0.5], preprocessing.std=[0.5, 0.5, 0.5]"
     )
 
