@@ -119,7 +119,7 @@ def test_two_processes_stop_together_and_resume_bit_exactly(run: Path, shapes: P
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     output = finish(process, 128 + signal.SIGTERM)
-    assert f"go on with litmobile fit --run {folder}" in output
+    assert f"Resume it with litmobile fit --run {folder}" in output
     assert 0 < load_last_checkpoint(folder)["global_step"] < 6
     finish(start("fit", "--run", str(folder)))
     ours, theirs = load_last_checkpoint(folder), load_last_checkpoint(run)
