@@ -263,11 +263,11 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
         SHAPES,
         *TINY,
         f"--data.root={shapes}",
-        "--model.head=support.custom_heads.Plain",
+        "--model.head=support.custom_heads.EmptyHead",
         "--no-images",
     ]
     text, report = inspect(*words, "--model.feature_maps=[c3,c4]")
-    assert report["anchors"] == "Plain has no anchors." and report["anchors"] in text
+    assert report["anchors"] == "EmptyHead has no anchors." and report["anchors"] in text
 
 
 @pytest.mark.parametrize(
