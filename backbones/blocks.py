@@ -48,7 +48,7 @@ def build_activation(name: Activation) -> nn.Module:
     """Builds the activation ``name``, which works in place.
 
     Raises:
-        UserError: there is no activation of that name.
+        UserError: no activation has that name.
     """
     check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name](inplace=True)

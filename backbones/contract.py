@@ -35,7 +35,7 @@ class Variant(NamedTuple):
 
     Attributes:
         arguments: constructor arguments of the family that differ from the defaults.
-        parameters: number of parameters with the published classifier; None if there is no published classifier.
+        parameters: number of parameters with the published classifier, if there is one.
         multiply_adds: in millions, with that classifier, for an image of ``size``.
         top1: published accuracy on ImageNet's validation images in %.
         size: height and width in pixels of the images it was measured on.
@@ -223,7 +223,7 @@ class Backbone(Configurable, ABC):
         """Returns the features that a head on the maps ``names`` is built from.
 
         Raises:
-            UserError: there is no map of that name.
+            UserError: no feature map has that name.
         """
         self.check_feature_names(names)
         return Features({name: self.features[name] for name in names}, self.width)
@@ -233,7 +233,7 @@ class Backbone(Configurable, ABC):
         """Removes every layer that the maps ``names`` do not need; later calls can only narrow further.
 
         Raises:
-            UserError: there is no map of that name.
+            UserError: no feature map has that name.
         """
 
     def stages(self) -> list[list[nn.Module]]:

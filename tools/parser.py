@@ -19,7 +19,8 @@ from .configurations import drop_replaced_options
 CLASSES = [
     name
     for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-    for name in vars(module)
+    for name, value in vars(module).items()
+    if isinstance(value, type)
 ]
 EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 # parts of the parser's own messages, innermost last

@@ -16,14 +16,13 @@ from torchvision.models import get_weight
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from litmobile.backbones import Feature, Features, MobileNetV2, MobileNetV3
+from litmobile.backbones import MobileNetV2, MobileNetV3
 from litmobile.errors import WeightsError
 from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.pretrained import load_pretrained
-from litmobile.tools.complexity import without_values
 
 State = dict[str, Tensor]
 
@@ -97,30 +96,6 @@ def assert_all_but_classes_equal(network: Network, source: State) -> None:
     assert set(own) == set(source)
     for name in set(own) - list_class_tensors(network):
         assert torch.equal(own[name], source[name]), name
-
-
-# ----------------------------------------------------------------------------------- tensors that depend on the classes
-
-FEATURES = Features({"c3": Feature(16, 8), "c5": Feature(24, 32)})
-HEADS: dict[str, Callable[..., Head]] = {
-    "SSDLite": SSDLite,
-    "SSDLite-focal": partial(SSDLite, loss="focal", layout="tensorflow"),
-    "LRASPP": LRASPP,
-    "Classifier": Classifier,
-    "Classifier-hidden": partial(Classifier, hidden_dim=8),
-}
-
-
-@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
-def test_class_dimensions_name_every_tensor_with_class_rows(make: Callable[..., Head]) -> None:
-    with without_values():
-        head, other = make(FEATURES, 5), make(FEATURES, 7)
-    shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
-    layouts = head.class_dimensions()
-    assert set(layouts) == {name for name, tensor in head.state_dict().items() if tensor.shape != shapes[name]}
-    for name, layout in layouts.items():
-        for classes, rows in ((5, head.state_dict()[name].shape[0]), (7, shapes[name][0])):
-            assert rows == layout.groups * (layout.background + classes)
 
 
 # ------------------------------------------------------------------------------------------------ torchvision's SSDLite
