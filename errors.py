@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(ValueError):
     """What was asked for cannot be done. The message says what is wrong, where, and what would be right."""
@@ -72,3 +75,10 @@ def check_range(
 def format_name(name: str) -> str:
     """``name`` as messages show it: quoted and escaped if it could not be printed on one line."""
     return name if name.isprintable() else repr(name)
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about an unknown ``name``: the most similar one of ``names``, if there is one."""
+    by_lower = {known.lower(): known for known in names}
+    similar = get_close_matches(name.lower(), by_lower, 1)
+    return f"; did you mean {by_lower[similar[0]]}?" if similar else "."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
 
-from ..errors import UserError, WeightsError
+from ..errors import UserError, WeightsError, suggest
 from .contract import Backbone, Feature, Normalisation, Triple
 from .weights import State
 
@@ -112,9 +111,7 @@ class TimmBackbone(Backbone):
     ) -> None:
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
-            similar = difflib.get_close_matches(name, timm.list_models(), n=3)
-            hint = f"; did you mean {', '.join(similar)}?" if similar else "."
-            raise UserError(f"timm has no network {name!r}{hint}")
+            raise UserError(f"timm has no network {name!r}{suggest(name, timm.list_models())}")
         if image_size is not None and len(image_size) != 2:
             raise UserError(f"image_size must be (height, width) in pixels, not {image_size!r}.")
         self.name = name

@@ -143,12 +143,12 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
             here, there = (list(t.shape) if t is not None else ABSENT for t in (own.get(name), stored.get(name)))
             raise WeightsError(
                 f"{source} does not fit {type(network.head).__name__} on {type(network.backbone).__name__}: {name} is "
-                f"{here} here and {there} there; {suggest_arguments(network, pretrained, name, len(classes))}."
+                f"{here} here and {there} there; {suggest_arguments(network, pretrained.config, name, len(classes))}."
             )
-    if differing := differing_feature_maps(network, pretrained):  # maps of equal channels can lie at other depths
-        raise WeightsError(
-            f"{source} was trained on other maps than {', '.join(network.feature_maps)}: set {differing[0]}."
-        )
+    differing = differing_settings(network, pretrained.config)
+    if "feature_maps" in differing:  # maps of equal channels can lie at other depths
+        maps = f"{', '.join(network.feature_maps)}: set feature_maps={differing['feature_maps']}"
+        raise WeightsError(f"{source} was trained on other maps than {maps}.")
     rows = shared_classes(network.classes, classes)
     if any(
         background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background
@@ -166,7 +166,7 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
         len(stored),
         tuple(name for k, name in enumerate(network.classes) if k in kept),
         tuple(name for k, name in enumerate(network.classes) if k not in kept),
-        tuple(find_differences(network, pretrained)),
+        tuple(f"{setting}={value}" for setting, value in differing.items()),
     )
 
 
@@ -231,58 +231,43 @@ def copy_rows(own: Tensor, stored: Tensor, dimension: ClassDimension, classes: S
 # differences between a network and how pretrained weights were built, for messages
 
 
-def differing_classes(network: Network, pretrained: PretrainedState) -> list[str]:
-    """Parts of another class, as ``backbone=CLASS`` with their arguments."""
-    found: list[str] = []
-    for key in ("backbone", "head"):
-        stored = pretrained.config.get(key, {})
-        if stored.get("class_path") not in (None, getattr(network, key).config()["class_path"]):
-            found.append(f"{key}={stored['class_path']}")
-            found += [f"{key}.{name}={value!r}" for name, value in stored["init_args"].items()]
-    return found
+def differing_settings(network: Network, config: Mapping[str, Any]) -> dict[str, str]:
+    """What ``config``, of a trained network, has and ``network`` has not: name, e.g. "backbone.width", and value.
+
+    A part of another class is named with all its arguments.
+    """
+    differing: dict[str, str] = {}
+    for key, part in network_parts(network).items():
+        stored = config.get(key, part.config())
+        own, theirs = part.arguments, part.defaults() | stored["init_args"]
+        if stored["class_path"] != part.config()["class_path"]:
+            differing[key] = stored["class_path"]
+            own, theirs = {}, stored["init_args"]
+        names = [name for name in theirs if name not in Head.GIVEN]
+        differing |= {f"{key}.{k}": repr(theirs[k]) for k in names if to_lists(theirs[k]) != to_lists(own.get(k))}
+    maps = list(config.get("feature_maps", network.feature_maps))
+    if maps != list(network.feature_maps):
+        differing["feature_maps"] = f"[{','.join(maps)}]"
+    preprocessing = config.get("preprocessing", {})
+    for name, value in network.preprocessing.normalisation._asdict().items():
+        if to_lists(preprocessing.get(name, value)) != to_lists(value):
+            differing[f"preprocessing.{name}"] = repr(to_lists(preprocessing[name]))
+    return differing
 
 
-def differing_feature_maps(network: Network, pretrained: PretrainedState) -> list[str]:
-    """The feature maps of ``pretrained`` as ``feature_maps=[…]``, if they differ."""
-    maps = list(pretrained.config.get("feature_maps", network.feature_maps))
-    return [] if maps == list(network.feature_maps) else [f"feature_maps=[{','.join(maps)}]"]
+def network_parts(network: Network) -> dict[str, Configurable]:
+    """The parts of ``network`` that checkpoints describe by class and arguments."""
+    return {"backbone": network.backbone, "head": network.head}
 
 
-def differing_arguments(part: Configurable, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with other values in the ``stored`` config of a part of the same class, with those values."""
-    if stored.get("class_path") != part.config()["class_path"]:
-        return {}
-    arguments = part.defaults() | stored["init_args"]
-    return {
-        name: to_lists(arguments[name])
-        for name, value in part.arguments.items()
-        if name in arguments and name not in Head.GIVEN and to_lists(arguments[name]) != to_lists(value)
-    }
-
-
-def find_differences(network: Network, pretrained: PretrainedState) -> list[str]:
-    """Everything that differed in training and that no tensor shape shows, as ``part.argument=value``."""
-    preprocessing = pretrained.config.get("preprocessing", {})
-    differing = {
-        "backbone": differing_arguments(network.backbone, pretrained.config.get("backbone", {})),
-        "head": differing_arguments(network.head, pretrained.config.get("head", {})),
-        "preprocessing": {
-            name: to_lists(preprocessing[name])
-            for name in ("mean", "std")
-            if name in preprocessing and to_lists(preprocessing[name]) != to_lists(getattr(network.preprocessing, name))
-        },
-    }
-    arguments = [f"{key}.{name}={value!r}" for key, values in differing.items() for name, value in values.items()]
-    return differing_classes(network, pretrained) + arguments
-
-
-def suggest_arguments(network: Network, pretrained: PretrainedState, name: str, classes: int) -> str:
+def suggest_arguments(network: Network, config: Mapping[str, Any], name: str, classes: int) -> str:
     """What would make the tensor ``name`` fit, as the end of a sentence."""
-    parts: dict[str, Configurable] = {"backbone": network.backbone, "head": network.head}
-    known = differing_classes(network, pretrained) + differing_feature_maps(network, pretrained)
-    for key, part in parts.items():
-        stored = differing_arguments(part, pretrained.config.get(key, {}))
-        known += [f"{key}.{argument}={stored[argument]!r}" for argument in part.shape_arguments if argument in stored]
+    parts, differing = network_parts(network), differing_settings(network, config)
+    known: list[str] = []
+    for setting, value in differing.items():
+        key, _, argument = setting.partition(".")
+        if key in differing or (key in parts and argument in parts[key].shape_arguments):
+            known.append(f"{setting}={value}")
     if known:
         return f"set {' and '.join(known)}"
     key = name.partition(".")[0]
@@ -356,12 +341,11 @@ def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:
     if differing:
         name = differing[0]
         key = name.split(".")[1]
-        part = network.get_submodule(key)
-        assert isinstance(part, Configurable)
-        arguments = differing_arguments(part, stored[key])
+        part = network_parts(network)[key]
         explained = "".join(
-            f"; {type(part).__name__} has {k}={part.arguments[k]!r} here and {value!r} there"
-            for k, value in arguments.items()
+            f"; {type(part).__name__} has {argument}={part.arguments.get(argument)!r} here and {value} there"
+            for setting, value in differing_settings(network, stored).items()
+            if (argument := setting.removeprefix(f"{key}.")) != setting
         )
         raise TaskError(
             f"The checkpoint does not fit: {name} is {stored_shapes.get(name, ABSENT)} there and "

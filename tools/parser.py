@@ -1,33 +1,24 @@
-"""The parser of the training options: written-out names only, and refusals in one sentence."""
+"""The parser of options that are constructor arguments: written-out names only, and refusals in one sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import Any, NoReturn
+from argparse import ArgumentError
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NoReturn
 
-from jsonargparse import Namespace
-from lightning.pytorch.cli import LightningArgumentParser
-from torch import optim
+from jsonargparse import ArgumentParser, Namespace
 
-from .. import backbones, heads
-from ..tasks import classification, detection, schedule, segmentation
-from .configurations import drop_replaced_options
+from ..errors import UserError, suggest
 
-#: classes that an unknown name may stand for
-CLASSES = [
-    name
-    for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-    for name, value in vars(module).items()
-    if isinstance(value, type)
-]
 EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 # parts of the parser's own messages, innermost last
 KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
 FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
-UNKNOWN = re.compile(r"(?:ccept option|Option) '([\w.]+)'(?! is required)|Unrecognized arguments: -*([^\s=]+)")
+UNRECOGNIZED = re.compile(r"Unrecognized arguments: ([^\s=]+)")
+UNKNOWN = re.compile(r"(?:ccept option|Option) '([\w.]+)'(?! is required)")
+VALUE = re.compile(r"argument (\S+): (expected|ignored)")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
 NOT_IMPORTED = re.compile(r"No module named '[\w.]+'|module '[\w.]+' has no attribute '\w+'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
@@ -35,43 +26,62 @@ UNION = re.compile(r"Subtypes: \[(.*)\]$[\s\S]*?^\s*Given value: (.*?)(?:\. Got 
 SUBTYPE = re.compile(r"<class '[\w.]+'>|[\w.]+(?:\[[^\]]*\]+)?")
 EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 TYPES = re.compile(r"(?:<class '|typing\.)?(?:\w+\.)*(\w+)(?:'>)?")
+TYPE_NAMES = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
 
 
-class Parser(LightningArgumentParser):
-    """Refuses abbreviated options, and drops the options of a replaced class.
+class Parser(ArgumentParser):
+    """Refuses abbreviated options, and says in one sentence what it refuses.
 
     jsonargparse parses the options of a class with a parser of its own. The innermost one makes a sentence of what it
     refuses; each outer one adds its key.
+
+    Attributes:
+        known_classes: names that an unknown class may be meant for.
     """
+
+    known_classes: ClassVar[Sequence[str]] = ()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         strict: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False}
         super().__init__(*arguments, **strict | options)
 
+    def parse_words(self, words: Sequence[str]) -> Namespace:
+        """Parses a command line.
+
+        Raises:
+            UserError: an option is unknown, missing or has a wrong value.
+        """
+        try:
+            return self.parse_args(list(words))
+        except ArgumentError as error:
+            raise UserError(str(error)) from error
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         parser = getattr(ex, "subcommand_parser", self)
-        super().error(explain_refusal(message, parser.get_defaults(skip_validation=True).keys()), ex)
-
-    def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
-        """Merges values over defaults; those of a class that is not the default's are not for the new one."""
-        return super().merge_config(cfg_from, drop_replaced_options(cfg_to.clone(), cfg_from.as_dict()))
+        names = parser.get_defaults(skip_validation=True).keys()
+        super().error(explain_refusal(message, names, self.known_classes), ex)
 
 
-def explain_refusal(report: str, names: Iterable[str]) -> str:
+def explain_refusal(report: str, names: Iterable[str], classes: Iterable[str] = ()) -> str:
     """What one parser reports, as a sentence that starts with the option's full key.
 
     Args:
         report: the parser's message, which may have many lines.
         names: the options that the parser has.
+        classes: names that an unknown class may be meant for.
     """
     key = "".join(KEY.findall(report)[:1])
+    options = [f"--{name}" for name in names]
+    if unrecognized := UNRECOGNIZED.match(report):
+        return f"{unrecognized[1]} is not an option{suggest(unrecognized[1], options)}"
+    if value := VALUE.match(report):
+        return f"{value[1]} {'needs a' if value[2] == 'expected' else 'takes no'} value."
     if NO_BASE_CLASS.search(report):  # options were given, but not of which class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # by an inner parser
         return finished[-1].replace("--", f"--{key}." if key else "--")
     if unknown := UNKNOWN.search(report):
-        name = unknown[1] or unknown[2]
-        return f"--{name} is not an option{suggest(name, names, '--')}"
+        return f"--{unknown[1]} is not an option{suggest(f'--{unknown[1]}', options)}"
     if required := REQUIRED.search(report):
         if required[1] in ("model", "data"):
             return "--config NAME, --run FOLDER, or --model and --data are required; litmobile --help lists the names."
@@ -80,10 +90,11 @@ def explain_refusal(report: str, names: Iterable[str]) -> str:
         return f"--{key} cannot be imported: {missing[0]}."
     if unions := UNION.findall(report):
         types = [format_type(name) for name in SUBTYPE.findall(unions[-1][0]) if "NoneType" not in name]
-        if set(types) - {"Tensor"} and all(name[0].islower() or name == "Tensor" for name in types):
+        is_plain = set(types) - {"Tensor"} and all(name[0].islower() or name == "Tensor" for name in types)
+        if is_plain or not NO_CLASS.search(report):
             return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]}."
     if no_class := NO_CLASS.search(report):
-        return f"--{key}: there is no class {no_class[1]}{suggest(no_class[1], CLASSES)}"
+        return f"--{key}: there is no class {no_class[1]}{suggest(no_class[1], classes)}"
     if expected := EXPECTED.findall(report):
         types = [format_type(name) for name, _ in expected if "NoneType" not in name]
         return f"--{key} takes {' or '.join(dict.fromkeys(types))}, not {expected[-1][1]}."
@@ -91,15 +102,9 @@ def explain_refusal(report: str, names: Iterable[str]) -> str:
     return f"--{key}: {last}." if key else f"{last}."
 
 
-def suggest(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """The end of a sentence about an unknown ``name``: the most similar one of ``names``, if there is one."""
-    by_lower = {known.lower(): known for known in names}
-    similar = get_close_matches(name.lower(), by_lower, 1)
-    return f"; did you mean {prefix}{by_lower[similar[0]]}?" if similar else "."
-
-
 def format_type(name: str) -> str:
     """A type in the parser's words as users write it; a literal as its values."""
     if literal := re.fullmatch(r"typing\.Literal\[(.*)\]", name):
         return literal[1].replace("'", "").replace(", ", " or ")
-    return TYPES.sub(r"\1", name)
+    short = TYPES.sub(r"\1", name)
+    return TYPE_NAMES.get(short, short)

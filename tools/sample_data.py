@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from .parser import Parser
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -68,7 +69,17 @@ class Scene(NamedTuple):
     owner: Mask
 
 
-def write_shapes(root: str | Path, train: int = 2000, val: int = 300, seed: int = 0) -> ShapesSummary:
+def run(words: Sequence[str]) -> None:
+    """Runs ``litmobile sample-data WORDS``."""
+    description = "Generates a detection data set in COCO format: images of textured shapes in six classes."
+    parser = Parser(prog="litmobile sample-data", description=description)
+    parser.add_function_arguments(write_shapes)
+    summary = write_shapes(**parser.parse_words(words).as_dict())
+    for split, images in summary.images.items():
+        print(f"{summary.root}/{split}: {images} images, {summary.boxes[split]} boxes")
+
+
+def write_shapes(root: str | Path = "data/shapes", train: int = 2000, val: int = 300, seed: int = 0) -> ShapesSummary:
     """Writes the data set, unless the same one is there already.
 
     The folder then holds ``train/000001.jpg`` …, ``val/000001.jpg`` …, ``annotations/instances_train.json``,
@@ -76,7 +87,7 @@ def write_shapes(root: str | Path, train: int = 2000, val: int = 300, seed: int 
     wide and 160 to 288 high. Some are grey, and some have no objects. Boxes enclose the visible part of an object.
 
     Args:
-        root: folder to write; it must be empty or not exist.
+        root: folder to write, e.g. data/shapes; it must be empty or not exist.
         train: number of training images, at least 1.
         val: number of validation images, at least 1.
         seed: at least 0; each seed gives other images.

@@ -11,10 +11,12 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint
@@ -22,21 +24,40 @@ from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from torch import optim
 
+from .. import backbones, heads
 from ..errors import TaskError, UserError
+from ..tasks import classification, detection, schedule, segmentation
 from ..tasks import run as run_folder
 from ..tasks.callbacks import Stopped
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from .configurations import find_configuration, merge_configurations
+from .configurations import drop_replaced_options, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
+
+
+class TrainingParser(Parser, LightningArgumentParser):
+    """Drops the options of a class that another one replaces."""
+
+    known_classes = tuple(
+        name
+        for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+    )
+
+    def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
+        """Merges values over defaults; those of a class that is not the default's are not for the new one."""
+        return super().merge_config(cfg_from, drop_replaced_options(cfg_to.clone(), cfg_from.as_dict()))
+
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
 #: how LightningCLI reads options, and what models and data are: the same for every command with the options of fit
 CLI_OPTIONS: dict[str, Any] = {
-    "parser_class": Parser,
+    "parser_class": TrainingParser,
     "model_class": Task,
     "datamodule_class": LightningDataModule,
     "subclass_mode_model": True,
@@ -94,7 +115,7 @@ def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]
 
 
 def run(command: str, words: Sequence[str]) -> None:
-    """Runs ``litmobile COMMAND WORDS``."""
+    """Runs ``litmobile COMMAND WORDS``, where COMMAND is fit, validate or test."""
     sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this again
     options = split_options(command, words)
     folder = options.folder or new_folder(options.configs)
@@ -111,6 +132,9 @@ def run(command: str, words: Sequence[str]) -> None:
         except Stopped as stopped:
             rank_zero_info(f"The run {stopped}. Resume it with litmobile fit --run {folder}")
             sys.exit(128 + stopped.signal)  # as shells do
+
+
+fit, validate, test = (partial(run, command) for command in ("fit", "validate", "test"))
 
 
 def stored_config(folder: Path) -> Path:

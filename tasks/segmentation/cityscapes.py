@@ -43,7 +43,7 @@ class Cityscapes(SegmentationDataModule):
     """Cityscapes with fine annotations: ``root/leftImg8bit/SPLIT/CITY/*.png`` and ``root/gtFine/SPLIT/CITY/*.png``.
 
     Masks are the files ``*_gtFine_labelIds.png``. The published test masks are empty: the benchmark server evaluates
-    what ``litmobile predict --label-ids cityscapes`` writes.
+    what ``litmobile predict --label_ids cityscapes`` writes.
 
     Args:
         root: folder that contains leftImg8bit and gtFine, e.g. /data/cityscapes.

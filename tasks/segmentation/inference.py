@@ -15,6 +15,7 @@ from ...errors import UserError, check_range
 from ...heads.contract import full_precision
 from ...heads.pixels import resize_maps
 
+DEFAULT_OVERLAP = 1 / 3
 MAX_SCALE = 8  # memory grows with the square of the scale
 
 
@@ -35,7 +36,7 @@ class Inference:
     """
 
     window: tuple[int, int] | None = None
-    overlap: float = 1 / 3
+    overlap: float = DEFAULT_OVERLAP
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
 
@@ -43,6 +44,8 @@ class Inference:
         if self.window is not None and (len(self.window) != 2 or min(self.window) < 32):
             raise UserError(f"window must be (height, width) of at least 32 pixels each, not {self.window}.")
         check_range("overlap", self.overlap, ge=0, lt=1)
+        if self.window is None and self.overlap != DEFAULT_OVERLAP:
+            raise UserError("overlap is for sliding windows: set window=[HEIGHT,WIDTH], too.")
         if not self.scales or not all(0 < scale <= MAX_SCALE for scale in self.scales):
             raise UserError(f"scales must be one or more factors above 0 and up to {MAX_SCALE}, not {self.scales}.")
 

@@ -14,7 +14,8 @@ from ...errors import UserError
 from ...tasks.network import Network, load
 from ...tasks.segmentation.inference import Inference
 from .media_writer import MediaWriter
-from .results import DEFAULT_MIN_SCORE, INFERENCE_FLAGS, PredictionJob, ResultWriter, check_flags, find_writer
+from .options import PredictOptions
+from .results import PredictionJob, ResultWriter, check_flags, find_writer
 from .sources import (
     MediaSource,
     UnreadableSource,
@@ -27,44 +28,24 @@ from .sources import (
 )
 
 
-def predict(
-    run: Path,
-    paths: Sequence[Path],
-    out: Path | None,
-    min_score: float | None,
-    annotations: Path | None,
-    label_ids: str | None,
-    inference: Inference | None,
-    draw: bool,
-    device: str,
-) -> None:
-    """Carries out ``litmobile predict``.
-
-    Args:
-        run: a run's folder or a checkpoint file.
-        paths: images, videos and folders of them.
-        out: folder for the results. Default: ``run/predictions``.
-        min_score: see :class:`.results.PredictionJob`. Default: 0.3.
-        annotations: see there; for detectors only.
-        label_ids: see there; for segmentation networks only.
-        inference: windows, scales and flips, for segmentation networks only; None shows the network whole images.
-        draw: whether to write drawn images and videos.
-        device: device of the network, e.g. "cuda".
+def predict(paths: Sequence[Path], options: PredictOptions) -> None:
+    """Predicts on ``paths``: images, videos and folders of them.
 
     Raises:
         UserError: the options contradict each other, the network or the files, or no file can be read.
     """
-    if min_score is not None and not 0 <= min_score <= 1:
-        raise UserError(f"--score must be between 0 and 1, not {min_score}.")
-    network = move_network(load(run), device)
+    if not paths:
+        raise UserError("litmobile predict needs images, videos or folders of them.")
+    if options.score is not None and not 0 <= options.score <= 1:
+        raise UserError(f"--score must be between 0 and 1, not {options.score}.")
+    inference = Inference(**options.inference()) if options.inference() else None
+    network = move_network(load(options.run), options.device)
     writer_class = find_writer(network)
-    flags = {"--score": min_score, "--annotations": annotations, "--label-ids": label_ids, INFERENCE_FLAGS: inference}
-    check_flags([flag for flag, value in flags.items() if value is not None], writer_class, run)
-    folder = choose_result_folder(run, out, paths)
+    check_flags(options, writer_class)
+    folder = choose_result_folder(options.run, options.out, paths)
     sources = find_sources(paths, leave_out=folder)
-    drawn_paths = assign_paths(sources, folder, name_drawing) if draw else {}
-    min_score = DEFAULT_MIN_SCORE if min_score is None else min_score
-    job = PredictionJob(network.classes, folder, sources, drawn_paths.values(), min_score, annotations, label_ids)
+    drawn_paths = assign_paths(sources, folder, name_drawing) if options.draw else {}
+    job = PredictionJob(network.classes, folder, options, sources, drawn_paths.values())
     predict_sources(network, writer_class(job), inference, drawn_paths)
 
 

@@ -26,37 +26,37 @@ from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
 from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
 from ..task_tools import TASK_TOOLS, import_tool
+from .options import PredictOptions
 from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
 DEFAULT_MIN_SCORE = 0.3  # of what is drawn
 MAX_CLASSES = 5  # written for each image
-FRAME_DIGITS = 6  # at least, in the names of the label maps of frames
 INFERENCE_FLAGS = "--window, --scales and --flip"
+FRAME_DIGITS = 6  # at least, in the names of the label maps of frames
 PNG_LEVEL = 3  # takes a third of the default level's time, for files a quarter larger
 
 
 class PredictionJob(NamedTuple):
-    """What a writer needs to know; the options apply to some kinds of networks only.
+    """What a writer needs to know.
 
     Attributes:
         classes: names of the network's classes.
         folder: for the results; created if it does not exist.
+        options: of the command; some apply to some kinds of networks only.
         sources: the files to predict on.
         drawn_paths: paths of drawn images in the folder, which no other result may use.
-        min_score: lowest score, 0 … 1, of the boxes and class names that are drawn; files hold all of them.
-        annotations: a COCO file whose image and category ids are written, and whose image sizes tell whether an image
-            has to be rotated, as in training. None numbers images and categories from 1.
-        label_ids: values of label maps: "cityscapes" for its label ids by class name, without a palette, as its
-            benchmark server requires. None writes class indices.
     """
 
     classes: Sequence[str]
     folder: Path
+    options: PredictOptions
     sources: Sequence[MediaSource] = ()
     drawn_paths: Collection[Path] = ()
-    min_score: float = DEFAULT_MIN_SCORE
-    annotations: Path | None = None
-    label_ids: str | None = None
+
+    @property
+    def min_score(self) -> float:
+        """Lowest score, 0 … 1, of the boxes and class names that are drawn; files hold all of them."""
+        return DEFAULT_MIN_SCORE if self.options.score is None else self.options.score
 
 
 class ResultWriter(ABC):
@@ -120,10 +120,10 @@ class DetectionWriter(ResultWriter):
         super().__init__(job)
         self.image_keys: dict[Path, dict[str, Any]] = {}
         self.category_ids = list(range(1, len(job.classes) + 1))
-        if job.annotations is not None:
-            content = read_json(job.annotations)
-            self.sources, self.image_keys = match_images(job.sources, content, job.annotations)
-            self.category_ids = match_classes(job.classes, content, job.annotations)
+        if job.options.annotations is not None:
+            content = read_json(job.options.annotations)
+            self.sources, self.image_keys = match_images(job.sources, content, job.options.annotations)
+            self.category_ids = match_classes(job.classes, content, job.options.annotations)
         self._image_ids = itertools.count(1)
 
     def open(self) -> None:
@@ -248,15 +248,15 @@ class SegmentationWriter(ResultWriter):
 
     prediction_type = Segmentation
     network_type = "segmentation network"
-    flags = ("--label-ids", INFERENCE_FLAGS)
+    flags = ("--label_ids", INFERENCE_FLAGS)
 
     def __init__(self, job: PredictionJob) -> None:
         super().__init__(job)
         if len(job.classes) > MAX_LABELS:
             raise UserError(f"A network for label maps can have {MAX_LABELS} classes, not {len(job.classes)}.")
-        self.values = np.array(choose_label_values(job.classes, job.label_ids), dtype=np.uint8)
+        self.values = np.array(choose_label_values(job.classes, job.options.label_ids), dtype=np.uint8)
         self.colours = class_colours(job.classes)
-        self.palette = None if job.label_ids else make_colour_table(self.colours).tobytes()
+        self.palette = None if job.options.label_ids else make_colour_table(self.colours).tobytes()
         self.paths = assign_paths(job.sources, job.folder / "labels", name_label_map, job.drawn_paths)
 
     def open(self) -> None:
@@ -310,7 +310,7 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
     if unknown or missing:
         wrong = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise UserError(
-            f"--label-ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but the network {wrong}."
+            f"--label_ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but the network {wrong}."
         )
     return [LABEL_IDS[name] for name in classes]
 
@@ -337,13 +337,19 @@ def find_writer(network: Network) -> type[ResultWriter]:
     )
 
 
-def check_flags(given: Collection[str], writer: type[ResultWriter], run: Path) -> None:
-    """Checks that every ``given`` option of the command applies to the network of ``run``.
+def check_flags(options: PredictOptions, writer: type[ResultWriter]) -> None:
+    """Checks that every given option applies to the network of the run.
 
     Raises:
         UserError: an option does not apply; the message names the networks that it is for.
     """
-    for flag in given:
-        if flag not in writer.flags:
+    given = {
+        "--score": options.score is not None,
+        "--annotations": options.annotations is not None,
+        "--label_ids": options.label_ids is not None,
+        INFERENCE_FLAGS: bool(options.inference()),
+    }
+    for flag, is_given in given.items():
+        if is_given and flag not in writer.flags:
             networks = " or a ".join(other.network_type for other in list_writers() if flag in other.flags)
-            raise UserError(f"{flag} can only be used with a {networks}, but {run} is a {writer.network_type}.")
+            raise UserError(f"{flag} can only be used with a {networks}, but {options.run} is a {writer.network_type}.")

@@ -21,6 +21,7 @@ from litmobile.tasks.images import read_image
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
+from litmobile.tools.predict.options import PredictOptions
 from litmobile.tools.predict.results import ClassificationWriter, PredictionJob
 from litmobile.tools.predict.sources import MediaFrame, MediaSource, Timestamp
 from support.cli import get_refusal
@@ -124,14 +125,14 @@ def test_special_characters_in_file_names_are_kept(shapes: Path, tmp_path: Path,
 
 def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.jpg")
-    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path)) as writer:
+    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path, PredictOptions(Path("run")))) as writer:
         writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of(name))
     (row,) = read_rows(tmp_path / "predictions.csv")
     assert row["file_name"] == name
 
 
 def test_every_row_is_written_at_once(tmp_path: Path) -> None:
-    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path)) as writer:
+    with ClassificationWriter(PredictionJob(("a", "b"), tmp_path, PredictOptions(Path("run")))) as writer:
         for frame in range(3):
             timestamp = Timestamp(frame, frame / 4, 4.0)
             writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of("x.mp4", timestamp))
@@ -168,7 +169,7 @@ def test_captions_are_below_the_image_and_obey_the_score(
 
 
 def test_without_images_only_csv_is_written(shapes: Path, tmp_path: Path, classify: Callable[..., Rows]) -> None:
-    classify(shapes / "val", write_video(tmp_path / "film.avi"), "--no-images")
+    classify(shapes / "val", write_video(tmp_path / "film.avi"), "--draw=false")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.csv"]
     assert list_media(tmp_path / "out") == []
 

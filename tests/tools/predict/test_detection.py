@@ -87,7 +87,7 @@ def test_the_score_affects_drawings_only(shapes: Path, tmp_path: Path, predict: 
 
 
 def test_without_images_only_json_is_written(shapes: Path, tmp_path: Path, predict: Callable[..., Rows]) -> None:
-    assert predict(shapes / "val", write_video(tmp_path / "film.avi"), "--no-images")
+    assert predict(shapes / "val", write_video(tmp_path / "film.avi"), "--draw=false")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["predictions.json"]
 
 
@@ -209,14 +209,14 @@ def test_an_interruption_leaves_complete_rows(
         (["/nowhere.jpg"], "litmobile: /nowhere.jpg does not exist; pass an image, a video or a folder of them."),
         (["empty"], "litmobile: empty contains no images or videos."),
         (["--score", "1.5", "empty"], "litmobile: --score must be between 0 and 1, not 1.5."),
-        (["--score=nan", "empty"], "litmobile: --score must be between 0 and 1, not nan."),
+        (["--score=.nan", "empty"], "litmobile: --score must be between 0 and 1, not nan."),
         (["--run", "/nowhere", "empty"], "litmobile: There is no checkpoint /nowhere."),
         (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
         (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, but the results need a folder."),
         (["--run", "text.txt", "empty"], "litmobile: text.txt is no checkpoint of litmobile"),
         (["--annotations", "/nowhere", "one.jpg"], "litmobile: There is no annotation file /nowhere."),
-        (["--socre=0.3", "empty"], "unrecognized arguments: --socre=0.3"),
-        ([], "the following arguments are required: PATH"),
+        (["--socre=0.3", "empty"], "litmobile: --socre is not an option; did you mean --score?"),
+        ([], "litmobile: litmobile predict needs images, videos or folders of them."),
     ],
 )
 def test_wrong_input_gives_a_one_sentence_error(

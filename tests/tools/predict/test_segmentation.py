@@ -17,6 +17,7 @@ from litmobile.tasks.images import read_image
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.folders import FolderSegmentation
 from litmobile.tasks.segmentation.masks import read_values
+from litmobile.tools.predict.options import PredictOptions
 from litmobile.tools.predict.results import PredictionJob, SegmentationWriter
 from support.cli import get_refusal
 from support.predicting import (
@@ -217,7 +218,7 @@ def test_drawings_blend_colours_and_add_a_legend(segmenter: Path, tmp_path: Path
 
 
 def test_without_images_label_maps_are_written(shapes: Path, tmp_path: Path, segment: Segment) -> None:
-    out = segment(list_images(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--no-images")
+    out = segment(list_images(shapes)[0], write_video(tmp_path / "film.avi", frames=2), "--draw=false")
     stem = list_images(shapes)[0].stem
     assert list_files(out) == [
         "classes.csv",
@@ -227,15 +228,15 @@ def test_without_images_label_maps_are_written(shapes: Path, tmp_path: Path, seg
 
 
 def test_label_maps_of_an_earlier_video_are_deleted(tmp_path: Path, segment: Segment) -> None:
-    segment(write_video(tmp_path / "film.avi", frames=4), "--no-images")
-    out = segment(write_video(tmp_path / "film.avi", frames=2), "--no-images")
+    segment(write_video(tmp_path / "film.avi", frames=4), "--draw=false")
+    out = segment(write_video(tmp_path / "film.avi", frames=2), "--draw=false")
     assert list_files(out / "labels") == ["film.avi/000000.png", "film.avi/000001.png"]
 
 
 def test_results_are_a_data_set_with_class_names(
     segmenter: Path, shapes: Path, tmp_path: Path, segment: Segment
 ) -> None:
-    out = segment(list_images(shapes)[0], "--no-images")
+    out = segment(list_images(shapes)[0], "--draw=false")
     shutil.copytree(out, tmp_path / "set")
     (tmp_path / "set" / "images").mkdir()
     shutil.copy(list_images(shapes)[0], tmp_path / "set" / "images")
@@ -253,7 +254,7 @@ def test_label_ids_equal_those_of_cityscapes(of_cityscapes: Path, tmp_path: Path
     names = [f"berlin_{k:06}_000019_leftImg8bit" for k in range(3)]
     for k, name in enumerate(names):
         cv2.imwrite(str(city / f"{name}.png"), np.roll(make_noise(64, 128), 20 * k, axis=1))
-    out = segment(tmp_path / "leftImg8bit" / "test", "--label-ids", "cityscapes", run=of_cityscapes)
+    out = segment(tmp_path / "leftImg8bit" / "test", "--label_ids", "cityscapes", run=of_cityscapes)
     assert list_files(out / "labels") == [f"berlin/{name}.png" for name in names]
     ids = np.array([LABEL_IDS[name] for name in sorted(LABEL_IDS)])
     for name in names:
@@ -268,7 +269,7 @@ def test_drawings_do_not_depend_on_label_ids(of_cityscapes: Path, tmp_path: Path
     cv2.imwrite(str(tmp_path / "x.png"), make_noise(64, 128))
     plain = read_image(segment(tmp_path / "x.png", run=of_cityscapes) / "x.png")
     rows = read_classes(tmp_path / "out")
-    out = segment(tmp_path / "x.png", "--label-ids=cityscapes", run=of_cityscapes)
+    out = segment(tmp_path / "x.png", "--label_ids=cityscapes", run=of_cityscapes)
     assert np.array_equal(read_image(out / "x.png"), plain)
     assert [row[1:] for row in read_classes(out)] == [row[1:] for row in rows]
 
@@ -286,9 +287,9 @@ def test_label_ids_need_the_classes_of_cityscapes(
     classes: tuple[str, ...], said: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = save_segmenter(classes, tmp_path / "run.ckpt")
-    words = [list_images(shapes)[0], "--label-ids", "cityscapes", "--out", tmp_path / "out"]
+    words = [list_images(shapes)[0], "--label_ids", "cityscapes", "--out", tmp_path / "out"]
     answer = get_refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
-    assert f"--label-ids cityscapes needs a network of its 19 classes, but the network {said}" in answer
+    assert f"--label_ids cityscapes needs a network of its 19 classes, but the network {said}" in answer
     assert not (tmp_path / "out").exists()
 
 
@@ -298,13 +299,13 @@ def test_label_ids_need_the_classes_of_cityscapes(
 def test_label_ids_need_a_segmentation_network(
     shapes: Path, tmp_path: Path, refuse: Callable[..., str], run: Path
 ) -> None:
-    answer = refuse(list_images(shapes)[0], "--label-ids=cityscapes", "--out", tmp_path / "out")
-    assert f"--label-ids can only be used with a segmentation network, but {run} is a detector." in answer
+    answer = refuse(list_images(shapes)[0], "--label_ids=cityscapes", "--out", tmp_path / "out")
+    assert f"--label_ids can only be used with a segmentation network, but {run} is a detector." in answer
     assert not (tmp_path / "out").exists()
 
 
 def test_unknown_label_ids_are_refused(shapes: Path, refuse: Callable[..., str]) -> None:
-    assert "invalid choice: 'camvid'" in refuse(list_images(shapes)[0], "--label-ids=camvid")
+    assert "--label_ids takes cityscapes, not camvid." in refuse(list_images(shapes)[0], "--label_ids=camvid")
 
 
 def test_annotations_need_a_detector(
@@ -338,6 +339,6 @@ def test_unreadable_input_writes_nothing(segmenter: Path, tmp_path: Path, capsys
 
 def test_more_than_254_classes_are_refused(tmp_path: Path, assert_one_sentence: Callable[..., None]) -> None:
     with pytest.raises(ValueError, match="label maps") as refused:
-        SegmentationWriter(PredictionJob([str(k) for k in range(255)], tmp_path / "out"))
+        SegmentationWriter(PredictionJob([str(k) for k in range(255)], tmp_path / "out", PredictOptions(Path("run"))))
     assert_one_sentence(refused.value, "254 classes, not 255")
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,72 @@
+"""The options of `litmobile predict`. This module does not import torch, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..parser import Parser
+
+DESCRIPTION = (
+    "Applies a run to images and videos, draws the predictions and writes them to files. A detector writes "
+    "predictions.json in COCO's result format. A classifier writes predictions.csv with the five most probable classes "
+    "of every image or frame. A segmentation network writes a PNG label map of every image or frame to labels/, and "
+    "the names and colours of the classes to classes.csv."
+)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Options of a prediction.
+
+    Attributes:
+        run: folder of a run, or a checkpoint file.
+        out: folder for the results. Default: predictions/ in the run's folder.
+        score: lowest score of the boxes and class names that are drawn, e.g. 0.5; the files contain lower scores too.
+            Default: 0.3.
+        annotations: COCO file that describes these images, for detectors: results get its image ids (by file name) and
+            category ids (by class name), so that they can be evaluated against it. Its image sizes tell whether an
+            image has to be rotated, as in training. Default: images are numbered from 1, and a category id is 1 + the
+            class index.
+        label_ids: values of label maps, for networks with Cityscapes' classes: "cityscapes" for its label ids, without
+            a palette, as its benchmark server requires. Default: class indices from 0.
+        window: (height, width) of sliding windows in pixels of the input, e.g. [512, 1024], for segmentation networks.
+            Default: the whole image.
+        overlap: smallest share of a window that the next one overlaps. Default: 1/3.
+        scales: sizes at which a segmentation network sees the image, relative to its input, e.g. [0.75, 1, 1.25].
+        flip: whether a segmentation network also sees the mirrored image, which takes twice as long.
+        draw: whether to draw the predictions; otherwise only their files are written.
+        device: device of the network, e.g. cuda.
+    """
+
+    run: Path
+    out: Path | None = None
+    score: float | None = None
+    annotations: Path | None = None
+    label_ids: Literal["cityscapes"] | None = None
+    window: tuple[int, int] | None = None
+    overlap: float | None = None
+    scales: tuple[float, ...] | None = None
+    flip: bool = False
+    draw: bool = True
+    device: str = "cpu"
+
+    def inference(self) -> dict[str, Any]:
+        """Arguments of :class:`litmobile.tasks.segmentation.Inference` that differ from its defaults."""
+        values = {name: getattr(self, name) for name in ("window", "overlap", "scales", "flip")}
+        return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs ``litmobile predict WORDS``."""
+    parser = Parser(prog="litmobile predict", description=DESCRIPTION)
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="an image, a video, or a folder of them")
+    parser.add_class_arguments(PredictOptions)
+    options = parser.parse_words(words).as_dict()
+    paths = options.pop("paths")
+
+    from .command import predict
+
+    predict(paths, PredictOptions(**options))
