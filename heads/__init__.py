@@ -1,21 +1,12 @@
 """Heads: turn a backbone's feature maps into classes, label maps or boxes."""
 
-from .classifier import Classifier
-from .contract import Head, HeadFactory
-from .lraspp import LRASPP
-from .predictions import BoxTargets, Classification, Detections, Segmentation
-from .raspp import RASPP
-from .ssdlite import SSDLite
-
-__all__ = [
-    "LRASPP",
-    "RASPP",
-    "BoxTargets",
-    "Classification",
-    "Classifier",
-    "Detections",
-    "Head",
-    "HeadFactory",
-    "SSDLite",
-    "Segmentation",
-]
+from .classifier import Classifier as Classifier
+from .contract import Head as Head
+from .contract import HeadFactory as HeadFactory
+from .lraspp import LRASPP as LRASPP
+from .predictions import BoxTargets as BoxTargets
+from .predictions import Classification as Classification
+from .predictions import Detections as Detections
+from .predictions import Segmentation as Segmentation
+from .raspp import RASPP as RASPP
+from .ssdlite import SSDLite as SSDLite

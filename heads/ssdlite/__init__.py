@@ -1,5 +1,4 @@
 """SSDLite: head, anchors, box coder, matching, losses and decoding."""
 
-from .head import SSDLite, SSDLiteOutput
-
-__all__ = ["SSDLite", "SSDLiteOutput"]
+from .head import SSDLite as SSDLite
+from .head import SSDLiteOutput as SSDLiteOutput

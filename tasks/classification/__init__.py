@@ -1,31 +1,18 @@
 """Image classification: data sets, augmentation, teachers, metrics, and the task that trains a network."""
 
-from .cifar import CifarClassification
-from .data import ClassificationDataModule
-from .folders import FolderClassification
-from .imagenet import ImageNetClassification
-from .lists import ListClassification
-from .policies import Policy, RandAugment, TrivialAugment
-from .split import ClassificationSplit
-from .task import ClassificationTask
-from .teachers import RunTeacher, Teacher, TimmTeacher
-from .transforms import CropAugmentation, Resize, ShiftAugmentation
-
-__all__ = [
-    "CifarClassification",
-    "ClassificationDataModule",
-    "ClassificationSplit",
-    "ClassificationTask",
-    "CropAugmentation",
-    "FolderClassification",
-    "ImageNetClassification",
-    "ListClassification",
-    "Policy",
-    "RandAugment",
-    "Resize",
-    "RunTeacher",
-    "ShiftAugmentation",
-    "Teacher",
-    "TimmTeacher",
-    "TrivialAugment",
-]
+from .cifar import CifarClassification as CifarClassification
+from .data import ClassificationDataModule as ClassificationDataModule
+from .folders import FolderClassification as FolderClassification
+from .imagenet import ImageNetClassification as ImageNetClassification
+from .lists import ListClassification as ListClassification
+from .policies import Policy as Policy
+from .policies import RandAugment as RandAugment
+from .policies import TrivialAugment as TrivialAugment
+from .split import ClassificationSplit as ClassificationSplit
+from .task import ClassificationTask as ClassificationTask
+from .teachers import RunTeacher as RunTeacher
+from .teachers import Teacher as Teacher
+from .teachers import TimmTeacher as TimmTeacher
+from .transforms import CropAugmentation as CropAugmentation
+from .transforms import Resize as Resize
+from .transforms import ShiftAugmentation as ShiftAugmentation

@@ -1,17 +1,10 @@
 """Object detection: data in COCO's or Pascal VOC's layout, SSD's augmentation, evaluation, and the task."""
 
-from .data import CocoDetection, DetectionDataModule, VocDetection
-from .split import DetectionSplit, ImageRecord
-from .task import DetectionTask
-from .transforms import Resize, SSDAugmentation
-
-__all__ = [
-    "CocoDetection",
-    "DetectionDataModule",
-    "DetectionSplit",
-    "DetectionTask",
-    "ImageRecord",
-    "Resize",
-    "SSDAugmentation",
-    "VocDetection",
-]
+from .data import CocoDetection as CocoDetection
+from .data import DetectionDataModule as DetectionDataModule
+from .data import VocDetection as VocDetection
+from .split import DetectionSplit as DetectionSplit
+from .split import ImageRecord as ImageRecord
+from .task import DetectionTask as DetectionTask
+from .transforms import Resize as Resize
+from .transforms import SSDAugmentation as SSDAugmentation

@@ -1,25 +1,13 @@
 """Segmentation: the task, data sets, augmentation, losses, inference and metrics."""
 
-from .cityscapes import Cityscapes
-from .data import SegmentationDataModule
-from .folders import CamVid, FolderSegmentation
-from .inference import Inference
-from .losses import PixelLoss
-from .split import SegmentationSplit
-from .task import SegmentationTask
-from .transforms import Resize, ScaleCropAugmentation
-from .voc import VocSegmentation
-
-__all__ = [
-    "CamVid",
-    "Cityscapes",
-    "FolderSegmentation",
-    "Inference",
-    "PixelLoss",
-    "Resize",
-    "ScaleCropAugmentation",
-    "SegmentationDataModule",
-    "SegmentationSplit",
-    "SegmentationTask",
-    "VocSegmentation",
-]
+from .cityscapes import Cityscapes as Cityscapes
+from .data import SegmentationDataModule as SegmentationDataModule
+from .folders import CamVid as CamVid
+from .folders import FolderSegmentation as FolderSegmentation
+from .inference import Inference as Inference
+from .losses import PixelLoss as PixelLoss
+from .split import SegmentationSplit as SegmentationSplit
+from .task import SegmentationTask as SegmentationTask
+from .transforms import Resize as Resize
+from .transforms import ScaleCropAugmentation as ScaleCropAugmentation
+from .voc import VocSegmentation as VocSegmentation

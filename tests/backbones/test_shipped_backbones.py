@@ -35,7 +35,7 @@ from litmobile.tools.complexity import without_values
 
 SHIPPED = [
     cls
-    for cls in map(litmobile.backbones.__dict__.get, litmobile.backbones.__all__)
+    for cls in vars(litmobile.backbones).values()
     if isinstance(cls, type) and issubclass(cls, Backbone) and not inspect.isabstract(cls)
 ]
 REQUIRED: dict[type[Backbone], dict[str, Any]] = {TimmBackbone: {"name": "mobilenetv4_conv_small"}}

@@ -14,7 +14,7 @@ from litmobile.tools.cli import main
 from support.cli import get_refusal
 
 MODULES = (classification, detection, segmentation)
-PUBLIC = [getattr(module, name) for module in MODULES for name in module.__all__]
+PUBLIC = [value for module in MODULES for value in vars(module).values()]
 TASKS = [cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Task)]
 DATA_SETS = [
     cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, DataModule) and not cls.__abstractmethods__

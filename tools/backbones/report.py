@@ -62,8 +62,7 @@ Facts = dict[str, Any]
 
 def shipped_families() -> dict[str, type[Backbone]]:
     """Returns every family that litmobile ships, by name."""
-    exported = {name: getattr(backbones, name) for name in backbones.__all__}
-    return {name: found for name, found in exported.items() if is_backbone(found)}
+    return {name: found for name, found in sorted(vars(backbones).items()) if is_backbone(found)}
 
 
 def is_backbone(found: object) -> TypeGuard[type[Backbone]]:
