@@ -214,8 +214,7 @@ class Backbone(Configurable, ABC):
         if role not in self.default_features:
             available = ", ".join(f"{name} (stride {f.stride})" for name, f in self.features.items())
             raise UserError(
-                f"{type(self).__name__} has no maps for {role}: it offers {available}; choose some with "
-                "feature_maps=[…]."
+                f"{type(self).__name__} has no maps for {role}: it offers {available}; choose with feature_maps=[…]."
             )
         return self.default_features[role]
 
@@ -282,6 +281,5 @@ class Backbone(Configurable, ABC):
         for name in names:
             if name not in self.features:
                 raise UserError(
-                    f"{type(self).__name__} has no map {name!r}: it offers {available}; choose some with "
-                    "feature_maps=[…]."
+                    f"{type(self).__name__} has no map {name!r}: it offers {available}; choose with feature_maps=[…]."
                 )

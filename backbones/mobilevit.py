@@ -171,11 +171,9 @@ class MobileViT(SequentialBackbone):
                 self.append(block, residual_names(f"stages.{stage}.{repeat}"))
                 before = channels
             if stage >= 2:
-                layers = LAYERS[stage - 2]
+                tokens, layers = table.tokens[stage - 2], LAYERS[stage - 2]
                 dilation = strides.advance(1)[1]
-                vit = MobileViTBlock(
-                    channels, table.tokens[stage - 2], layers, dilation=dilation, act=activation, config=config
-                )
+                vit = MobileViTBlock(channels, tokens, layers, dilation=dilation, act=activation, config=config)
                 self.append(vit, vit_names(f"stages.{stage}.1", layers))
             self.add_feature(strides.feature_name, channels, strides.current_stride)
         final = 4 * before

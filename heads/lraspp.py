@@ -76,9 +76,7 @@ class LRASPP(PixelHead):
         check_choice("LRASPP's pool", pool, ("global", "large"))
         strides = [feature.stride for feature in features.values()]
         if len(strides) != 2 or strides[0] > strides[1]:
-            raise UserError(
-                f"LRASPP needs two maps, the finer first, but got {', '.join(features)} at strides {strides}."
-            )
+            raise UserError(f"LRASPP needs two maps, finer first, but got {', '.join(features)} at strides {strides}.")
         (self.fine_name, fine), (self.coarse_name, coarse) = features.items()
         self.window = PoolingWindow.for_stride(coarse.stride) if pool == "large" else None
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)

@@ -33,19 +33,11 @@ class ResizeGeometry(NamedTuple):
     rows: int
     columns: int
 
-    def to_input(self, boxes: Tensor) -> Tensor:
-        """Maps boxes ``[…, 4]`` from pixels of the image to pixels of the input."""
-        scale, shift = self._scale_and_shift(boxes)
-        return boxes * scale + shift
-
     def to_image(self, boxes: Tensor) -> Tensor:
         """Maps boxes ``[…, 4]`` from pixels of the input to pixels of the image, and clips them to the image."""
-        scale, shift = self._scale_and_shift(boxes)
-        return clip_boxes_to_image((boxes - shift) / scale, (self.height, self.width))
-
-    def _scale_and_shift(self, like: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self.columns / self.width, self.rows / self.height
-        return like.new_tensor([x, y, x, y]), like.new_tensor([self.left, self.top, self.left, self.top])
+        scale, shift = boxes.new_tensor([x, y, x, y]), boxes.new_tensor([self.left, self.top, self.left, self.top])
+        return clip_boxes_to_image((boxes - shift) / scale, (self.height, self.width))
 
 
 class Prediction(Protocol):

@@ -9,6 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar, Generic, TypedDict
 
 import cv2
@@ -129,11 +130,9 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         seed = torch.initial_seed() if self.seed is None else self.seed
         images, (rank, world) = len(self.splits["train"]), self._rank_and_world("train")
         if self.train_sizes is not None:
-            squares = [(side, side) for side in self.train_sizes]
-            size = self.input_preprocessing.size
-            return self._loader(
-                "train", batch_sampler=MultiScaleBatches(images, seed, squares, size, self.batch_size, rank, world)
-            )
+            squares, size = [(side, side) for side in self.train_sizes], self.input_preprocessing.size
+            batches = MultiScaleBatches(images, seed, squares, size, self.batch_size, rank, world)
+            return self._loader("train", batch_sampler=batches)
         sampler = ShuffledSampler(images, seed, rank, world)
         return self._loader(
             "train", sampler=sampler, batch_size=self.batch_size, drop_last=len(sampler) >= self.batch_size
@@ -152,9 +151,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if len(self.splits[split]) < world:
-            raise DataError(
-                f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer processes."
-            )
+            raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
         return rank, world
 
     def _loader(self, split: str, **batching: Any) -> ResumableLoader:
@@ -162,7 +159,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             self.dataset(split),
             **batching,
             num_workers=self.num_workers,
-            collate_fn=CollateOrReturnError(type(self).collate),
+            collate_fn=partial(collate_or_return_error, type(self).collate),
             worker_init_fn=set_up_worker,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
@@ -186,19 +183,10 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
     return names
 
 
-class CollateOrReturnError:
-    """Collates samples, or returns the first error among them, for the training process to raise.
-
-    Args:
-        collate: makes a batch of samples.
-    """
-
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
-        self.collate = collate
-
-    def __call__(self, items: list[Any]) -> Any:
-        error = next((item for item in items if isinstance(item, DataError)), None)
-        return self.collate(items) if error is None else error
+def collate_or_return_error(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    """Collates samples, or returns the first error among them, for the training process to raise."""
+    error = next((item for item in items if isinstance(item, DataError)), None)
+    return collate(items) if error is None else error
 
 
 class Position(TypedDict):

@@ -49,9 +49,7 @@ class Preprocessing:
     def check_not_cropped(self, user: str) -> None:
         """Raises UserError if preprocessing cuts off image borders, which ``user`` (named in the error) needs."""
         if self.fit == "crop":
-            raise UserError(
-                f"preprocessing.fit is crop, which cuts off image borders that {user} needs; use stretch or pad."
-            )
+            raise UserError(f"preprocessing.fit is crop, which cuts off borders that {user} needs; use stretch or pad.")
 
     def geometry(self, height: int, width: int) -> ResizeGeometry:
         """Position of an image of ``height``×``width`` pixels in the input."""

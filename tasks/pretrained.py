@@ -173,9 +173,7 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
 def translate_names(network: Network, pretrained: PretrainedState, source: str) -> State:
     """All tensors of ``pretrained``, under the names of ``network`` where it has them."""
     if not set(pretrained.head) & set(network.head.state_dict()):
-        raise WeightsError(
-            f"{source} has no {type(network.head).__name__} head; weights of a backbone go to backbone_weights."
-        )
+        raise WeightsError(f"{source} has no {type(network.head).__name__} head; load backbones with backbone_weights.")
     backbone, left_over = network.backbone.translate(pretrained.backbone)
     backbone |= {name: pretrained.backbone[name] for name in left_over}
     return {f"backbone.{k}": v for k, v in backbone.items()} | {f"head.{k}": v for k, v in pretrained.head.items()}

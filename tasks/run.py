@@ -6,7 +6,7 @@ import csv
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,25 +84,19 @@ def make_callbacks(folder: Path, monitor: str) -> list[Callback]:
     ]
 
 
-@contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Keeps other trainings out of ``folder`` while the block runs; the lock ends with the process.
+def lock_run(folder: Path) -> AbstractContextManager[object]:
+    """Keeps other trainings out of ``folder`` until the returned context or the process ends.
 
     Raises:
         TaskError: another training uses the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        return FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout as error:
         raise TaskError(
             f"Another training writes to {folder}: wait for it, or choose another folder with --run."
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

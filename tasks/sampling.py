@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from ..errors import DataError
 
 MIN_IMAGES = 2  # per step and process: batch norms need two values if a feature map has a single pixel
+
+
+T = TypeVar("T")
 
 
 class SampleKey(NamedTuple):
@@ -27,13 +31,8 @@ class SampleKey(NamedTuple):
     size: tuple[int, int] | None = None
 
 
-def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Random generator for the order of an epoch; ``seed`` may be any integer."""
-    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-
-
-class ShuffledSampler(Sampler[SampleKey]):
-    """Yields every sample once per epoch; order and seeds depend on (``seed``, epoch) alone.
+class EpochSampler(Sampler[T]):
+    """Base class of samplers that shuffle; order and seeds depend on (``seed``, epoch) alone.
 
     Seeds travel with the indices. Augmentation therefore depends neither on the number of workers nor on the state of
     random generators in a worker, which would otherwise repeat the same draws in every worker.
@@ -41,13 +40,12 @@ class ShuffledSampler(Sampler[SampleKey]):
     Args:
         size: number of samples.
         seed: any integer.
-        rank: index of this process among the ``world`` that share the samples. A remainder that cannot be shared
-            equally is left out.
+        rank: index of this process among the ``world`` that share the samples.
         world: number of processes.
 
     Attributes:
         epoch: the epoch whose order is yielded.
-        start: number of this process's samples that the next iteration skips.
+        start: number of this process's items that the next iteration skips.
     """
 
     def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -62,13 +60,21 @@ class ShuffledSampler(Sampler[SampleKey]):
         """Lightning calls this before every epoch."""
         self.epoch = epoch
 
+    def shuffle(self) -> tuple[Tensor, Tensor, torch.Generator]:
+        """Indices in the order of the epoch, their seeds, and the generator that drew both."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        order = torch.randperm(self.size, generator=generator)
+        return order, torch.randint(2**62, (self.size,), generator=generator), generator
+
+
+class ShuffledSampler(EpochSampler[SampleKey]):
+    """Yields every sample once per epoch; a remainder that cannot be shared equally is left out."""
+
     def __len__(self) -> int:
         return self.size // self.world
 
     def __iter__(self) -> Iterator[SampleKey]:
-        generator = epoch_generator(self.seed, self.epoch)
-        order = torch.randperm(self.size, generator=generator)
-        seeds = torch.randint(2**62, (self.size,), generator=generator)
+        order, seeds, _ = self.shuffle()
         mine = slice(self.rank + self.start * self.world, len(self) * self.world, self.world)
         yield from map(SampleKey, order[mine].tolist(), seeds[mine].tolist())
 
@@ -105,7 +111,7 @@ class Step(NamedTuple):
     images: int
 
 
-class MultiScaleBatches(Sampler[list[SampleKey]]):
+class MultiScaleBatches(EpochSampler[list[SampleKey]]):
     """Batches of several image sizes with about equal cost per step (MobileViT, arXiv 2110.02178, section 3.2).
 
     Every image comes once per epoch, and all processes have the same size at each step. Every epoch has the same number
@@ -121,10 +127,6 @@ class MultiScaleBatches(Sampler[list[SampleKey]]):
         base_batch: images per step and process at ``base_size``; :func:`batch_size_at` gives those of the other sizes.
         rank: index of this process among the ``world`` that share every step.
         world: number of processes.
-
-    Attributes:
-        epoch: the epoch whose batches are yielded.
-        start: number of steps that the next iteration skips.
 
     Raises:
         DataError: a process would have fewer than two images.
@@ -145,12 +147,7 @@ class MultiScaleBatches(Sampler[list[SampleKey]]):
                 f"Training in several sizes needs at least {MIN_IMAGES} images per process, not {images} image(s) for "
                 f"{world} process(es)."
             )
-        self.images = images
-        self.seed = seed
-        self.rank = rank
-        self.world = world
-        self.epoch = 0
-        self.start = 0
+        super().__init__(images, seed, rank, world)
         largest_first = sorted(
             (Step(size, world * batch_size_at(size, base_size, base_batch)) for size in sizes),
             key=lambda step: -step.images,
@@ -166,17 +163,11 @@ class MultiScaleBatches(Sampler[list[SampleKey]]):
         """Itself: for ``set_epoch``, Lightning asks a loader's batch sampler for a sampler."""
         return self
 
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before every epoch."""
-        self.epoch = epoch
-
     def __len__(self) -> int:
         return len(self._full) + bool(self._last)
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        generator = epoch_generator(self.seed, self.epoch)
-        order = torch.randperm(self.images, generator=generator)
-        seeds = torch.randint(2**62, (self.images,), generator=generator)
+        order, seeds, generator = self.shuffle()
         begin = 0
         for number, (size, images) in enumerate(self._steps(generator)):
             mine = slice(begin + self.rank, begin + images, self.world)

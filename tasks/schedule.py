@@ -134,7 +134,6 @@ def scale_learning_rate(
     for group in optimizer.param_groups:
         group["lr"] *= effective / base_batch_size
     rank_zero_info(
-        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {before:.4g} is for batch size {base_batch_size}; "
-        f"the effective batch size is {effective} ({batch} images × {processes} processes × {accumulated} "
-        "accumulated batches)."
+        f"Learning rate {optimizer.param_groups[0]['lr']:.4g}: {before:.4g} is for batch size {base_batch_size}; the "
+        f"effective one is {effective} ({batch} images × {processes} processes × {accumulated} accumulated batches)."
     )

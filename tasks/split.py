@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from ..errors import DataError, check_range
+from ..errors import DataError, check_range, format_name
 from .images import Image, read_image
 from .preprocessing import Preprocessing
 from .sampling import SampleKey
@@ -76,6 +77,10 @@ class Split(ABC):
         """The order of evaluation. The first batch is drawn, so it should show the variety of the split."""
         return self
 
+    def strata(self) -> dict[str, NDArray[np.intp]]:
+        """Indices of the images of each kind that training and validation both need; "" names a single kind."""
+        return {"": np.arange(len(self))}
+
 
 S = TypeVar("S", bound=Split)
 #: from a sample, the preprocessing and a random generator to the sample in the network's input
@@ -119,23 +124,48 @@ class TrainValSplit(Generic[S]):
     Args:
         val_fraction: fraction of the images for validation, between 0 and 1.
         seed: decides which images these are.
-        divide: divides a split in two by fraction and seed; the second part is for validation.
 
     Raises:
         UserError: ``val_fraction`` or ``seed`` is out of range.
     """
 
-    def __init__(self, val_fraction: float, seed: int, divide: Callable[[S, float, int], tuple[S, S]]) -> None:
+    def __init__(self, val_fraction: float, seed: int) -> None:
         check_range("val_fraction", val_fraction, gt=0, lt=1)
         check_range("split_seed", seed, ge=0)
         self.val_fraction = val_fraction
         self.seed = seed
-        self.divide = divide
         self._parts: dict[str, S] = {}  # parts not asked for yet: reading them again would take as long again
 
     def part(self, split: str, read: Callable[[], S]) -> S:
         """The "train" or "val" part of the split that ``read`` returns."""
         if split not in self._parts:
-            train, val = self.divide(read(), self.val_fraction, self.seed)
+            train, val = divide(read(), self.val_fraction, self.seed)
             self._parts = {"train": train, "val": val}
         return self._parts.pop(split)
+
+
+def divide(split: S, fraction: float, seed: int) -> tuple[S, S]:
+    """Divides ``split`` at random in two. The second part has about ``fraction`` of each of its strata.
+
+    The parts depend only on ``seed`` and the strata.
+
+    Raises:
+        DataError: a stratum has only one image.
+    """
+    random = np.random.default_rng(seed)
+    second = np.zeros(len(split), dtype=bool)
+    for name, rows in split.strata().items():
+        if len(rows) == 1:
+            of = f" of {format_name(name)}" if name else ""
+            raise DataError(f"{split.source} has 1 image{of}, too few for training and validation.")
+        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        second[random.permutation(rows)[:count]] = True
+    note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation."
+    return split.take(~second), replace(split.take(second), notes=(note,))
+
+
+def check_distinct(classes: Sequence[str], source: Path | str) -> None:
+    """Raises DataError if ``source`` names a class twice."""
+    repeated = [name for name, number in Counter(classes).items() if number > 1]
+    if repeated:
+        raise DataError(f"{source} names the class {format_name(repeated[0])} twice.")

@@ -68,9 +68,7 @@ class Task(LightningModule, ABC):
         backbone: Backbone,
         head: HeadFactory,
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 — frozen
-        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
-            parameters, lr=0.05, momentum=0.9, weight_decay=4e-5
-        ),
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
         warmup_steps: int = 1000,
         num_classes: int | None = None,
@@ -188,7 +186,7 @@ class Task(LightningModule, ABC):
         is_clipped = trainer.gradient_clip_val is not None
         if is_clipped and optimizer.defaults.get("fused") and str(trainer.precision).endswith("mixed"):
             raise TaskError(
-                "A fused optimiser's gradients cannot be clipped in mixed precision: add --model.optimizer.fused=false."
+                "Fused optimisers cannot clip gradients in mixed precision: add --model.optimizer.fused=false."
             )
         if self._base_batch_size is not None:
             batch = self.data().batch_size

@@ -76,6 +76,7 @@ IGNORED_WARNINGS = (
     "Found .* in eval mode at the start of training",  # layers of a frozen backbone
     "LightningCLI's args parameter is intended to run from within Python",
 )
+IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data")
 
 
 class RunOptions(NamedTuple):
@@ -177,9 +178,7 @@ def silence_libraries() -> None:
     # before every checkpoint: how it could be read, which does not apply to ours
     logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: (
-            not any(text in record.getMessage() for text in ("litlogger", "litmodels", "Loading `train_data"))
-        )
+        lambda record: not any(text in record.getMessage() for text in IGNORED_NOTES)
     )
 
 
@@ -268,7 +267,7 @@ class RunCLI(BaseCLI):
         given = self.config_init.trainer
         is_training = self.command == "fit"
         if is_training and run_folder.is_first_process():
-            self.resources.enter_context(run_folder.run_lock(self.folder))
+            self.resources.enter_context(run_folder.lock_run(self.folder))
         kwargs.setdefault("default_root_dir", str(self.folder))
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
@@ -284,9 +283,7 @@ class RunCLI(BaseCLI):
             # DDP has to find out which stages are frozen and get no gradients
             trainer = super().instantiate_trainer(**kwargs | {"strategy": "ddp_find_unused_parameters_true"})
         if given.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
-            raise TaskError(
-                "PyTorch synchronises batch norms on GPUs only: leave --trainer.sync_batchnorm out on a CPU."
-            )
+            raise TaskError("PyTorch synchronises batch norms on GPUs only: leave out --trainer.sync_batchnorm.")
         return trainer
 
     def _resumed_step(self) -> int | None:

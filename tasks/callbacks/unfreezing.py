@@ -77,14 +77,10 @@ class StagedUnfreezing(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         wrapped = trainer.model
         if self.unfreezes_later and isinstance(wrapped, DistributedDataParallel) and not wrapped.find_unused_parameters:
-            raise TaskError(
-                "Unfreezing a backbone with several processes needs --trainer.strategy=ddp_find_unused_parameters_true."
-            )
+            raise TaskError("Unfreezing in several processes needs --trainer.strategy=ddp_find_unused_parameters_true.")
         self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.freeze_for(trainer.current_epoch):
             trainable = self._frozen.count(False)
-            rank_zero_info(
-                f"Epoch {trainer.current_epoch}: {trainable} of {len(self._stages)} backbone stages are trained."
-            )
+            rank_zero_info(f"Epoch {trainer.current_epoch}: {trainable} of {len(self._stages)} backbone stages train.")

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..data import DataModule
 from ..split import TrainValSplit
-from .split import ClassificationSplit, Sample, divide_by_class
+from .split import ClassificationSplit, Sample
 from .transforms import Augmentation, CropAugmentation, Resize
 
 
@@ -76,7 +76,7 @@ class HoldoutClassification(ClassificationDataModule):
 
     def __init__(self, *, val_fraction: float = 0.1, split_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
-        self.holdout = TrainValSplit(val_fraction, split_seed, divide_by_class)
+        self.holdout = TrainValSplit[ClassificationSplit](val_fraction, split_seed)
 
     @property
     @abstractmethod

@@ -67,8 +67,7 @@ def find_base(root: Path) -> Path:
         if (base / "train").is_dir() or (base / "val").is_dir():
             return base
     raise DataError(
-        f"{root} contains neither train nor val, nor {KAGGLE} with these: pass ImageNet's folder with "
-        "--data.root=FOLDER."
+        f"{root} contains neither train nor val, nor {KAGGLE} with these: pass ImageNet's with --data.root=FOLDER."
     )
 
 
@@ -144,8 +143,7 @@ def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> Classifi
     solution = find_list(base, SOLUTION)
     if solution is None:
         raise DataError(
-            f"{folder} contains images but no class folders, so {SOLUTION} is needed in {base} or up to three folders "
-            "above."
+            f"{folder} contains images but no class folders: put {SOLUTION} into {base} or up to three folders above."
         )
     labels = read_solution(solution, ids)
     stems = {name: name.rpartition(".")[0] for name in images}
@@ -180,8 +178,6 @@ def read_solution(file: Path, ids: Sequence[str]) -> dict[str, int]:
     for line, image, prediction in zip(*read_rows(file, "ImageId", "PredictionString"), strict=True):
         key = prediction.split()[0]
         if key not in indices:
-            raise DataError(
-                f"{file}, line {line}: {format_name(key)} is not one of the training classes {format_list(ids)}."
-            )
+            raise DataError(f"{file}, line {line}: {format_name(key)} is not one of the classes {format_list(ids)}.")
         labels[image] = indices[key]
     return labels

@@ -117,8 +117,7 @@ class ListClassification(HoldoutClassification):
         if not file.is_file():
             lists = format_list(sorted(path.name for path in self.root.glob("*.csv"))) or "no lists"
             raise DataError(
-                f"The list {file} does not exist, but {self.root} contains {lists}: choose one with "
-                f"--data.{split}=FILE."
+                f"The list {file} does not exist; {self.root} contains {lists}: choose one with --data.{split}=FILE."
             )
         return read_rows(file, self.image_column, self.label_column)
 

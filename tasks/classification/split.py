@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
 from ..images import Image
-from ..split import Rows, Split
+from ..split import Rows, Split, check_distinct
 
 
 class Sample(NamedTuple):
@@ -54,6 +53,11 @@ class ClassificationSplit(Split):
         turns[order] = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self.take(np.lexsort((self.labels, turns)))
 
+    def strata(self) -> dict[str, NDArray[np.intp]]:
+        """Indices of the images of each class that has images."""
+        by_class = np.split(np.argsort(self.labels, kind="stable"), np.cumsum(self.counts())[:-1])
+        return {name: rows for name, rows in zip(self.classes, by_class, strict=True) if len(rows)}
+
     def counts(self) -> NDArray[np.int64]:
         """Number of images of each class, ``[C]``."""
         return np.bincount(self.labels, minlength=len(self.classes))
@@ -64,28 +68,4 @@ def check_classes(classes: Sequence[str], source: Path | str) -> None:
     if len(classes) < 2:
         found = f"only one class, {format_name(classes[0])}" if classes else "no classes"
         raise DataError(f"{source} contains {found}: a classifier needs at least two.")
-    duplicates = [name for name, count in Counter(classes).items() if count > 1]
-    if duplicates:
-        raise DataError(f"{source} contains the class {format_name(duplicates[0])} twice.")
-
-
-def divide_by_class(
-    split: ClassificationSplit, fraction: float, seed: int
-) -> tuple[ClassificationSplit, ClassificationSplit]:
-    """Divides ``split`` in two. The second part has about ``fraction`` of every class; it depends only on ``seed``.
-
-    Raises:
-        DataError: a class has only one image.
-    """
-    random = np.random.default_rng(seed)
-    second = np.zeros(len(split), dtype=bool)
-    by_class = np.split(np.argsort(split.labels, kind="stable"), np.cumsum(split.counts())[:-1])
-    for name, rows in zip(split.classes, by_class, strict=True):
-        if not len(rows):
-            continue
-        if len(rows) == 1:
-            raise DataError(f"{split.source} has 1 image of {format_name(name)}, too few for training and validation.")
-        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
-        second[random.permutation(rows)[:count]] = True
-    note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation."
-    return split.take(~second), replace(split.take(second), notes=(note,))
+    check_distinct(classes, source)

@@ -36,9 +36,7 @@ def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> Dete
         if len(values) < len(ids):
             raise DataError(f"{file}: several {what} have the id {values[counts > 1][0]}.")
     if not len(images) or not len(categories):
-        raise DataError(
-            f"{file} contains {len(images)} images and {len(categories)} categories; it needs at least one of each."
-        )
+        raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
     by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
     names = np.array([str(image.get("file_name", "")) for image in images])
     check_images_exist(names, folder, file, on_invalid)

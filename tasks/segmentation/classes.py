@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
@@ -13,6 +12,7 @@ import numpy as np
 from ...errors import DataError, format_name
 from ...heads.predictions import IGNORED
 from ..files import read_text
+from ..split import check_distinct
 from .masks import MAX_CLASSES, check_value, format_values, read_values, sample_evenly
 
 MAX_LISTED_VALUES = 20
@@ -38,9 +38,7 @@ def check_names(names: Sequence[str], source: Path | str) -> None:
     """Raises DataError unless ``source`` names 1 to 254 classes, each once."""
     if not 1 <= len(names) <= MAX_CLASSES:
         raise DataError(f"{source} names {len(names)} classes; 1 to {MAX_CLASSES} are possible.")
-    repeated = [name for name, number in Counter(names).items() if number > 1]
-    if repeated:
-        raise DataError(f"{source} names the class {format_name(repeated[0])} twice.")
+    check_distinct(names, source)
 
 
 def check_ignored(names: Sequence[str], ignored: Collection[int]) -> None:

@@ -24,7 +24,7 @@ from .classes import (
 from .data import SegmentationDataModule
 from .masks import ColourMaskReader, ValueMaskReader
 from .pairs import Pairs, find_pairs
-from .split import SegmentationSplit, divide
+from .split import SegmentationSplit
 
 CLASSES_FILE = "classes.txt"
 SPLIT = "{split}"
@@ -100,7 +100,7 @@ class FolderSegmentation(SegmentationDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.train_val_split = TrainValSplit(val_fraction, split_seed, divide)
+        self.train_val_split = TrainValSplit[SegmentationSplit](val_fraction, split_seed)
         self.root = Path(root).expanduser()
         self.templates = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)

@@ -52,9 +52,7 @@ class ValueMaskReader:
         self, values: Sequence[int], ignored: Collection[int] = (IGNORED,), hint: str = "correct the mask"
     ) -> None:
         if any(not 0 <= value <= MAX_VALUE for value in (*values, *ignored)):
-            raise UserError(
-                f"values and ignored must be whole numbers in 0 … {MAX_VALUE}, not {list(values)} and {list(ignored)}."
-            )
+            raise UserError(f"values and ignored must be in 0 … {MAX_VALUE}, not {list(values)} and {list(ignored)}.")
         self.table = build_table(values, ignored, MAX_VALUE + 2, self.option)  # the last entry is for impossible values
         self.values = tuple(values)
         self.num_classes = len(self.values)

@@ -134,20 +134,3 @@ def check_some_images(split: SegmentationSplit) -> None:
 def unlabelled_message(split: SegmentationSplit) -> str:
     """Returns the message that no pixel of ``split`` has a class."""
     return f"No pixel of {split.mask_folder} has a class: all of them are ignored."
-
-
-def divide(split: SegmentationSplit, fraction: float, seed: int) -> tuple[SegmentationSplit, SegmentationSplit]:
-    """Divides ``split`` at random into two; the second part has about ``fraction`` of the images.
-
-    The parts depend only on ``seed`` and the number of images.
-
-    Raises:
-        DataError: there is only one image.
-    """
-    if len(split) == 1:
-        raise DataError(f"{split.source} has 1 image, too few to set some aside for validation.")
-    count = min(max(1, round(fraction * len(split))), len(split) - 1)
-    second = np.zeros(len(split), dtype=bool)
-    second[np.random.default_rng(seed).permutation(len(split))[:count]] = True
-    note = f"{split.source}: {count} of {len(split)} images, drawn with seed {seed}, are for validation."
-    return split.take(~second), replace(split.take(second), notes=(note,))

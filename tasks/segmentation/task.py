@@ -53,9 +53,7 @@ class SegmentationTask(Task):
         backbone: Backbone,
         head: HeadFactory = LRASPP,
         preprocessing: Preprocessing = Preprocessing((512, 512), "pad"),  # noqa: B008 — frozen
-        optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(
-            parameters, lr=0.01, momentum=0.9, weight_decay=5e-4
-        ),
+        optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=5e-4),
         schedule: Schedule | None = None,
         warmup_steps: int = 500,
         loss: PixelLoss | None = None,

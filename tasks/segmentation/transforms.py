@@ -160,9 +160,8 @@ def resize_labels(labels: Labels, geometry: ResizeGeometry, size: tuple[int, int
     against the image by up to half a pixel.
     """
     if labels.shape != (geometry.rows, geometry.columns):
-        labels = np.asarray(
-            cv2.resize(labels, (geometry.columns, geometry.rows), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
-        )
+        columns_rows, nearest = (geometry.columns, geometry.rows), cv2.INTER_NEAREST_EXACT
+        labels = np.asarray(cv2.resize(labels, columns_rows, interpolation=nearest), dtype=np.uint8)
     if labels.shape == size:
         return labels
     canvas = np.full(size, IGNORED, dtype=np.uint8)

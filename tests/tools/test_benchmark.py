@@ -50,8 +50,7 @@ def test_report_gives_medians_rates_and_paired_ratio() -> None:
 
 
 def test_sides_take_turns_in_separate_processes() -> None:
-    words = ["--batch=1", "--threads=1"]
-    times = measure("shufflenet_v2-forward", words, steps=2, warmup=0)
+    times = measure("shufflenet_v2-forward", Setting(1, "cpu", "32", False), threads=1, steps=2, warmup=0)
     assert [len(taken) for taken in times] == [2, 2]
     assert all(taken > 0 for side in times for taken in side)
 

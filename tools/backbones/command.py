@@ -91,8 +91,7 @@ def parse_network_options(family: type[Backbone], words: Sequence[str]) -> tuple
     defaults = vars(parser.get_defaults(skip_validation=True))
     if taken := {"size", "json"} & defaults.keys():
         raise UserError(
-            f"{family.__name__} has an argument {taken.pop()!r}, which is an option of litmobile backbones itself: "
-            "rename it."
+            f"{family.__name__} has an argument {taken.pop()!r}, which is an option of the command: rename it."
         )
     size_help = "size of the image in pixels: one number, or height and width, e.g. 320x240"
     parser.add_argument("--size", nargs="+", help=size_help)
@@ -105,9 +104,7 @@ def parse_overview_options(words: Sequence[str]) -> Namespace:
     """Parses the options of ``litmobile backbones`` without a family."""
     unknown = [word for word in words if word not in ("--json", "--help", "-h")]
     if unknown:
-        raise UserError(
-            f"litmobile backbones takes --json, or a family and then its options, but not {unknown[0]!r} here."
-        )
+        raise UserError(f"litmobile backbones takes --json, or a family and its options, but not {unknown[0]!r} here.")
     description = textwrap.fill(DESCRIPTION.format(families=", ".join(shipped_families())))
     parser = Parser(prog="litmobile backbones", description=description)
     parser.add_argument("--json", action="store_true", help=JSON_HELP)

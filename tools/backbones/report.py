@@ -43,9 +43,9 @@ for 1×1 convolutions ShuffleNetV2's hw(c₁ + c₂) + c₁c₂/g. Norms, activa
 
 ACTIVATIONS_LEGEND = """\
 The largest activation at each resolution, in half precision. "anywhere" looks at all inputs and outputs of the layers
-above"""
-BETWEEN_LEGEND = """,
-"between layers" only at the outputs of layers.0, layers.1 …, which is what memory holds if each of them is fused."""
+above."""
+BETWEEN_LEGEND = """
+"between layers" looks at the outputs of layers.0, layers.1 … only: what memory holds if each of them is fused."""
 
 # keys of the facts that a table shows, with the titles of their columns
 COSTS = {"parameters": "parameters", "multiply_adds": "multiply-adds", "memory_access": "memory access"}
@@ -349,7 +349,7 @@ def activations_text(network: Facts) -> str:
                 ["", "layer", *(format_cell(names.get(x.get("layer"), x.get("layer"))) for x in held)],
                 [""] * len(columns[0]),
             ]
-    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if any(x["between_layers"] for x in network["activations"]) else ".")
+    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if any(x["between_layers"] for x in network["activations"]) else "")
     return f"{legend}\n{column_table(columns, left=(0, 3, 7))}"
 
 

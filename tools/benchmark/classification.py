@@ -24,7 +24,7 @@ from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
-from ...tasks.data import CollateOrReturnError
+from ...tasks.data import collate_or_return_error
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.sampling import SampleKey
 from ...tasks.split import SplitDataset
@@ -63,11 +63,10 @@ def reading_ours(setting: Setting) -> Step:
     keep_freed_memory()
     split = read_folders(Path(make_image_folder().name), ("even", "odd"), require_all=True)
     dataset, seeds = SplitDataset(split, PREPROCESSING, CropAugmentation()), itertools.count()
-    collate_or_return_error = CollateOrReturnError(collate)
 
     def read() -> object:
         keys = [SampleKey(seed % len(split), seed) for seed in itertools.islice(seeds, setting.batch)]
-        return collate_or_return_error([dataset[key] for key in keys])
+        return collate_or_return_error(collate, [dataset[key] for key in keys])
 
     return read
 

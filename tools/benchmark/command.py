@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 
 import torch
 
@@ -28,38 +28,36 @@ GROUPS = {"backbones": BACKBONE_SIDES, "classification": CLASSIFICATION, "segmen
 SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SEGMENTATION}
 
 
-def serve(name: str, side: int, setting: Setting, threads: int) -> None:
-    """Runs in a side's process: takes a step for every line of input and prints its milliseconds."""
+def serve(connection: Connection, name: str, side: int, setting: Setting, threads: int) -> None:
+    """Runs in a side's process: takes a step at every request and answers its milliseconds."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     prepare_step = SIDES[name][side]
     assert prepare_step is not None, f"{name} has no peer"
     step = prepare_step(setting)
-    for _ in sys.stdin:
+    while connection.recv():
         start = time.perf_counter()
         step()
         if setting.device != "cpu":
             torch.accelerator.synchronize()
-        print((time.perf_counter() - start) * 1000, flush=True)
+        connection.send((time.perf_counter() - start) * 1000)
 
 
-def measure(name: str, words: Sequence[str], steps: int, warmup: int = 3) -> list[list[float]]:
-    """Measures the milliseconds of our steps and of the peer's, if there is one, in turn; ``words`` are options."""
-    command = [sys.executable, "-m", "litmobile.tools.benchmark", name, *words]
-    processes = [
-        subprocess.Popen([*command, f"--serve={side}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for side, prepare_step in enumerate(SIDES[name])
-        if prepare_step is not None
-    ]
-    times: list[list[float]] = [[] for _ in processes]
+def measure(name: str, setting: Setting, threads: int, steps: int, warmup: int = 3) -> list[list[float]]:
+    """Measures the milliseconds of our steps and of the peer's, if there is one, in turn."""
+    context = multiprocessing.get_context("spawn")  # a forked process would share OpenMP's threads
+    connections: list[Connection] = []
+    for side in range(len(SIDES[name]) - SIDES[name].count(None)):
+        ours, theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, name, side, setting, threads), daemon=True).start()
+        connections.append(ours)
+    times: list[list[float]] = [[] for _ in connections]
     for _ in range(warmup + steps):
-        for milliseconds, process in zip(times, processes, strict=True):
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.write("step\n")
-            process.stdin.flush()
-            milliseconds.append(float(process.stdout.readline()))
-    for process in processes:
-        process.communicate()
+        for milliseconds, connection in zip(times, connections, strict=True):
+            connection.send(True)
+            milliseconds.append(connection.recv())
+    for connection in connections:
+        connection.send(False)
     return [milliseconds[warmup:] for milliseconds in times]
 
 
@@ -97,18 +95,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each side (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=15, help="measured steps of each side (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="where both sides run, e.g. cuda (default: %(default)s)")
-    parser.add_argument(
-        "--precision", default="32", choices=PRECISIONS, help="precision of both sides (default: %(default)s)"
-    )
+    parser.add_argument("--precision", default="32", choices=PRECISIONS, help="of both sides (default: %(default)s)")
     parser.add_argument("--compile", action="store_true", help="compile our networks")
-    parser.add_argument("--serve", type=int, choices=(0, 1), help=argparse.SUPPRESS)
     options = parser.parse_args()
     setting = Setting(options.batch, options.device, options.precision, options.compile)
-    if options.serve is not None:
-        serve(options.names[0], options.serve, setting, options.threads)
-        return
     names = [name for given in options.names for name in GROUPS.get(given, [given])]
-    words = [word for word in sys.argv[1:] if word not in options.names]
     print(f"litmobile, then its peer: {setting}, {options.threads} threads, {options.steps} steps each, in turn")
     for name in names:
-        print(report(name, measure(name, words, options.steps), options.batch), flush=True)
+        print(report(name, measure(name, setting, options.threads, options.steps), options.batch), flush=True)

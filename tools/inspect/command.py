@@ -66,10 +66,8 @@ def inspect(words: Sequence[str]) -> None:
     silence_libraries()
     run, configs, flags = split_options("inspect", words)
     configs = configs if run is None else [stored_config(run), *configs]
-    parser_kwargs = {"prog": "litmobile inspect", "description": DESCRIPTION}
-    asked = InspectCLI(
-        "inspect", args=merged_arguments(configs, flags), save_config_callback=None, parser_kwargs=parser_kwargs
-    )
+    texts = {"prog": "litmobile inspect", "description": DESCRIPTION}
+    asked = InspectCLI("inspect", args=merged_arguments(configs, flags), save_config_callback=None, parser_kwargs=texts)
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():

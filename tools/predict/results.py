@@ -309,9 +309,7 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
     missing = [name for name in LABEL_IDS if name not in classes]
     if unknown or missing:
         wrong = f"has {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
-        raise UserError(
-            f"--label_ids {label_ids} needs a network of its {len(LABEL_IDS)} classes, but the network {wrong}."
-        )
+        raise UserError(f"--label_ids {label_ids} needs its {len(LABEL_IDS)} classes, but the network {wrong}.")
     return [LABEL_IDS[name] for name in classes]
 
 
@@ -332,8 +330,7 @@ def find_writer(network: Network) -> type[ResultWriter]:
             return writer
     *names, last = (writer.prediction_type.__name__ for writer in list_writers())
     raise UserError(
-        f"litmobile predict can write {', '.join(names)} and {last}, "
-        f"but this network predicts {type(prediction).__name__}."
+        f"litmobile predict writes {', '.join(names)} and {last}, not the {type(prediction).__name__} of this network."
     )
 
 
