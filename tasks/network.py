@@ -1,4 +1,4 @@
-"""Backbone + head + preprocessing + class names: what is trained, saved, loaded and used. No Lightning in here."""
+"""The network that is trained, saved and loaded: backbone, head, preprocessing and class names, without Lightning."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ..heads.predictions import Prediction
 from .images import Image, read_image
 from .preprocessing import Preprocessing
 
-#: from a network and images ``[N, 3, H, W]`` to its head's output for them
+#: takes a network and images ``[N, 3, H, W]``, and returns the output of its head
 Inference = Callable[[nn.Module, Tensor], Any]
 
 
 class Network(nn.Module):
-    """A backbone under a head, from images as they are on disk to predictions in their pixels.
+    """A backbone with a head, which turns images as stored into predictions in their pixels.
 
     Args:
-        backbone: narrowed here to the maps that the head takes.
-        head: builds the head from those maps, and the number of classes: a class such as
-            ``SSDLite``, or ``functools.partial(SSDLite, loss="focal")``.
+        backbone: layers that the head does not need are removed from it.
+        head: called with the features and the number of classes: a class such as ``SSDLite``, or
+            ``functools.partial(SSDLite, loss="focal")``.
         classes: names of the foreground classes.
         preprocessing: how images become the input.
-        role: which of the backbone's published maps to take: "detection", "segmentation" or "classification".
-        feature_maps: names of the maps to take instead, finest first.
+        role: "detection", "segmentation" or "classification": the head takes the backbone's default maps for it.
+        feature_maps: names of the maps that the head takes, finest first; replaces ``role``.
 
     Raises:
-        ValueError: the backbone lacks the maps, or the head cannot sit on them.
+        UserError: the backbone does not have the maps, or they do not suit the head.
     """
 
     mean: Tensor
@@ -71,7 +71,7 @@ class Network(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Any:
-        """Images ``[N, 3, H, W]``, uint8 or floats in 0 … 1, of any size → the head's output."""
+        """Images ``[N, 3, H, W]`` of any size, uint8 or floats in 0 … 1 → output of the head."""
         image_size = (images.shape[2], images.shape[3])
         values = images.to(self.mean.dtype)
         if not images.is_floating_point():
@@ -80,32 +80,34 @@ class Network(nn.Module):
 
     @torch.inference_mode()
     def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:
-        """Predicts for one picture, a file or an RGB array ``[h, w, 3]`` uint8, in pixels of that picture.
-
-        The network is put into evaluation mode.
+        """Predicts on one image, in evaluation mode. Positions are in pixels of the image.
 
         Args:
-            image: the picture.
-            inference: how the input becomes the head's output, such as
-                :class:`litmobile.tasks.segmentation.Inference` with its windows and scales; None shows all of it once.
+            image: a file, or an RGB array ``[h, w, 3]`` uint8.
+            inference: how the input becomes the head's output, e.g. in sliding windows with
+                :class:`litmobile.tasks.segmentation.Inference`. Default: the network sees the whole input once.
+
+        Raises:
+            ImageError: the file cannot be read.
+            TypeError: ``image`` is neither a file nor an array.
+            UserError: the array has another shape or type.
         """
         if isinstance(image, str | Path):
             image = read_image(image)
         if not isinstance(image, np.ndarray):
-            raise TypeError(f"predict wants a file or an array, not {type(image).__name__}: numpy.asarray makes one.")
+            raise TypeError(f"predict takes a file or an array, not {type(image).__name__}; use numpy.asarray.")
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
-            raise UserError(f"predict wants a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
+            raise UserError(f"predict takes a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
         geometry = self.preprocessing.geometry(*image.shape[:2])
-        placed = np.ascontiguousarray(
-            self.preprocessing.apply_geometry(image, geometry)
-        )  # a flipped view cannot become a tensor
+        # contiguous, because PyTorch does not take views with negative strides
+        placed = np.ascontiguousarray(self.preprocessing.apply_geometry(image, geometry))
         images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device)
         network = self.eval()
         output = network(images) if inference is None else inference(network, images)
         return self.head.decode(output, self.preprocessing.size)[0].to_image(geometry)
 
     def config(self) -> dict[str, Any]:
-        """All that it takes to build this network again, as plain values."""
+        """Plain values that :meth:`from_config` builds the same network from."""
         return {
             "backbone": self.backbone.config(),
             "head": self.head.config(leave_out=Head.GIVEN),
@@ -116,7 +118,7 @@ class Network(nn.Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Network:
-        """Builds the network that :meth:`spec` described, with weights drawn at random."""
+        """Builds the network that :meth:`config` describes, with random weights."""
 
         def head(features: Features, num_classes: int) -> Head:
             return from_config(config["head"], Head, features=features, num_classes=num_classes)
@@ -131,7 +133,7 @@ class Network(nn.Module):
 
 
 def checkpoint_file(run: str | Path) -> Path:
-    """The best checkpoint of a run's folder (the last where none is best); what is no folder stands for itself."""
+    """The best checkpoint in the folder of a run, the last if there is no best; a path to a file stays as it is."""
     path = Path(run)
     if not path.is_dir():
         return path
@@ -143,11 +145,11 @@ def load(run: str | Path) -> Network:
     """Loads the network of a run, ready to predict.
 
     Args:
-        run: a run's folder, whose best checkpoint is taken (the last where none is best), or a checkpoint file.
+        run: folder of a run, whose best checkpoint is loaded (the last if there is no best), or a checkpoint file.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
-        WeightsError: the file is unsafe to read, or no checkpoint of litmobile.
+        MissingCheckpointError: there is no checkpoint.
+        WeightsError: the file is unsafe to read, or is not a checkpoint of litmobile.
     """
     path = checkpoint_file(run)
     if not path.is_file():
@@ -158,14 +160,14 @@ def load(run: str | Path) -> Network:
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(prefix): v for k, v in state if k.startswith(prefix)})
-    except Exception as error:  # a foreign file can fail in any way: unpickling, keys, types, shapes, imports
+    except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
-        raise WeightsError(f"{path} is no checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
+        raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()
 
 
 def summarize_network(network: Network) -> str:
-    """Names the network's parts and counts its parameters in one sentence."""
+    """One sentence with the network's head, backbone, classes and parameters."""
     total = sum(p.numel() for p in network.parameters())
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     parts = f"{type(network.head).__name__} on {type(network.backbone).__name__}"
@@ -173,7 +175,7 @@ def summarize_network(network: Network) -> str:
 
 
 def has_single_value_norm(network: nn.Module, images: Tensor) -> bool:
-    """Whether ``images`` give one of the network's batch norms a single value per channel."""
+    """Whether a batch norm of the network gets only one value per channel for ``images``."""
     sizes: list[int] = []
 
     def record_size(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -194,7 +196,7 @@ def is_distributed() -> bool:
 
 
 def broadcast_buffers(network: nn.Module) -> None:
-    """Gives all processes the norm statistics of the first, whose checkpoint is written, so that all evaluate alike."""
+    """Copies the norm statistics of the first process, which writes the checkpoints, to all others."""
     if is_distributed():
         for buffer in network.buffers():
             distributed.broadcast(buffer, src=0)

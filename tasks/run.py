@@ -94,9 +94,7 @@ def lock_run(folder: Path) -> AbstractContextManager[object]:
     try:
         return FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout as error:
-        raise TaskError(
-            f"Another training writes to {folder}: wait for it, or choose another folder with --run."
-        ) from error
+        raise TaskError(f"Another training writes to {folder}: wait, or choose another folder with --run.") from error
 
 
 @contextmanager

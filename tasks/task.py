@@ -185,9 +185,7 @@ class Task(LightningModule, ABC):
         optimizer = build_optimizer(self._optimizer, (p for p in self.network.parameters() if p.requires_grad))
         is_clipped = trainer.gradient_clip_val is not None
         if is_clipped and optimizer.defaults.get("fused") and str(trainer.precision).endswith("mixed"):
-            raise TaskError(
-                "Fused optimisers cannot clip gradients in mixed precision: add --model.optimizer.fused=false."
-            )
+            raise TaskError("A fused optimiser cannot clip in mixed precision: add --model.optimizer.fused=false.")
         if self._base_batch_size is not None:
             batch = self.data().batch_size
             scale_learning_rate(optimizer, self._base_batch_size, batch, trainer.world_size, accumulated)

@@ -66,9 +66,7 @@ def find_base(root: Path) -> Path:
     for base in (root, root / KAGGLE, root / "Data/CLS-LOC"):
         if (base / "train").is_dir() or (base / "val").is_dir():
             return base
-    raise DataError(
-        f"{root} contains neither train nor val, nor {KAGGLE} with these: pass ImageNet's with --data.root=FOLDER."
-    )
+    raise DataError(f"{root} contains neither train nor val, nor {KAGGLE} with these: set --data.root=FOLDER.")
 
 
 def find_list(base: Path, name: str) -> Path | None:

@@ -151,7 +151,7 @@ def build_ground_truth(content: dict[str, Any]) -> COCO:
 def index_annotations(content: dict[str, Any]) -> COCO:
     """Builds a COCO object from the content of an annotation file."""
     coco = COCO()
-    coco.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub wants every optional key
+    coco.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub requires every optional key
     with contextlib.redirect_stdout(io.StringIO()):
         coco.createIndex()
     return coco

@@ -90,9 +90,7 @@ def parse_network_options(family: type[Backbone], words: Sequence[str]) -> tuple
     parser.add_class_arguments(family, fail_untyped=False)
     defaults = vars(parser.get_defaults(skip_validation=True))
     if taken := {"size", "json"} & defaults.keys():
-        raise UserError(
-            f"{family.__name__} has an argument {taken.pop()!r}, which is an option of the command: rename it."
-        )
+        raise UserError(f"{family.__name__} has an argument {taken.pop()!r}, which is the command's option: rename it.")
     size_help = "size of the image in pixels: one number, or height and width, e.g. 320x240"
     parser.add_argument("--size", nargs="+", help=size_help)
     parser.add_argument("--json", action="store_true", help=JSON_HELP)

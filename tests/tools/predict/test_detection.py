@@ -213,7 +213,7 @@ def test_an_interruption_leaves_complete_rows(
         (["--run", "/nowhere", "empty"], "litmobile: There is no checkpoint /nowhere."),
         (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
         (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, but the results need a folder."),
-        (["--run", "text.txt", "empty"], "litmobile: text.txt is no checkpoint of litmobile"),
+        (["--run", "text.txt", "empty"], "litmobile: text.txt is not a checkpoint of litmobile"),
         (["--annotations", "/nowhere", "one.jpg"], "litmobile: There is no annotation file /nowhere."),
         (["--socre=0.3", "empty"], "litmobile: --socre is not an option; did you mean --score?"),
         ([], "litmobile: litmobile predict needs images, videos or folders of them."),
