@@ -242,7 +242,7 @@ def differing_settings(network: Network, config: Mapping[str, Any]) -> dict[str,
             differing[key] = stored["class_path"]
             own, theirs = {}, stored["init_args"]
         names = [name for name in theirs if name not in Head.GIVEN]
-        differing |= {f"{key}.{k}": repr(theirs[k]) for k in names if to_lists(theirs[k]) != to_lists(own.get(k))}
+        differing |= {f"{key}.{k}": repr(to_lists(theirs[k])) for k in names if to_lists(theirs[k]) != to_lists(own.get(k))}
     maps = list(config.get("feature_maps", network.feature_maps))
     if maps != list(network.feature_maps):
         differing["feature_maps"] = f"[{','.join(maps)}]"

@@ -213,7 +213,7 @@ def check_images_exist(names: NDArray[np.str_], folder: Path, source: Path, on_i
     """Raises DataError if ``folder`` does not exist, or if images are missing in it and ``on_invalid`` is "raise"."""
     missing = find_missing_files(names, folder)
     if missing and on_invalid == "raise":
-        raise DataError(f"{source}: {len(missing)} images are not in {folder}, e.g. {missing[0] or 'an empty name'}.")
+        raise DataError(f"{source}: {len(missing)} images are not in {folder}, such as {missing[0] or 'one unnamed'}.")
 
 
 def clean_boxes(

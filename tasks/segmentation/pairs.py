@@ -65,7 +65,7 @@ def find_pairs(
     """
     in_one_folder = images == masks
     if in_one_folder and image_suffix == mask_suffix:
-        raise DataError(f"{images} contains images and masks: pass the suffix of masks, e.g. --data.mask_suffix=_mask.")
+        raise DataError(f"{images} contains images and masks: set the masks' suffix, such as --data.mask_suffix=_mask.")
     images_by_name = list_images(images, image_suffix, excluded, mask_suffix if in_one_folder else "")
     masks_by_name = list_images(masks, mask_suffix, excluded, image_suffix if in_one_folder else "")
     if not images_by_name:

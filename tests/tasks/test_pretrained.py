@@ -311,7 +311,7 @@ def make_backbone_state() -> State:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (make_backbone_state, "go to backbone_weights"),
+        (make_backbone_state, "load backbones with backbone_weights"),
         (lambda: make_random_state(make_small("abc", Classifier, role="classification")), "has no SSDLite head"),
         (lambda: {"conv.weight": torch.zeros(2)}, "has no SSDLite head"),
         (

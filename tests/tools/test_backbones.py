@@ -348,8 +348,8 @@ def test_custom_backbone_works_by_import_path() -> None:
         ("MobileNetV2 --size", "--size needs a value."),
         ("MobileNetV2 --json=yes", "--json takes no value."),
         ("TimmBackbone --name=resnet18 --image_size=x", "--image_size takes Sequence[int], not x."),
-        ("--jsn", "takes --json, or a family and then its options, but not '--jsn' here."),
-        ("--json MobileNetV2", "or a family and then its options, but not 'MobileNetV2' here."),
+        ("--jsn", "takes --json, or a family and its options, but not '--jsn' here."),
+        ("--json MobileNetV2", "or a family and its options, but not 'MobileNetV2' here."),
     ],
 )
 def test_wrong_options_give_one_sentence(words: str, sentence: str) -> None:

@@ -162,7 +162,7 @@ INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "a category without id": (lambda c: c["categories"][1].pop("id"), ("record 1 of categories", "id")),
     "two images of one id": (lambda c: c["images"][1].update(id=7), ("images", " 7")),
     "two categories of one id": (lambda c: c["categories"][1].update(id=9), ("categories", " 9")),
-    "an image without a name": (lambda c: c["images"][0].pop("file_name"), ("without a name",)),
+    "an image without a name": (lambda c: c["images"][0].pop("file_name"), ("one unnamed",)),
     "a missing image": (lambda c: c["images"][0].update(file_name="absent.png"), ("absent.png",)),
     "an object without image": (lambda c: c["annotations"][1].pop("image_id"), ("image_id", "annotations")),
     "an object of an unknown image": (lambda c: c["annotations"][1].update(image_id=99), ("annotation 12", "image 99")),

@@ -289,7 +289,7 @@ def test_label_ids_need_the_classes_of_cityscapes(
     run = save_segmenter(classes, tmp_path / "run.ckpt")
     words = [list_images(shapes)[0], "--label_ids", "cityscapes", "--out", tmp_path / "out"]
     answer = get_refusal("predict", "--run", str(run), *map(str, words), capsys=capsys)
-    assert f"--label_ids cityscapes needs a network of its 19 classes, but the network {said}" in answer
+    assert f"--label_ids cityscapes needs its 19 classes, but the network {said}" in answer
     assert not (tmp_path / "out").exists()
 
 
