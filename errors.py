@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """What was asked for cannot be done. The message says what is wrong, where, and what would be right."""
+    """An error that the user can correct. The message says what is wrong, where, and what would be right."""
 
 
 class TaskError(UserError):
@@ -27,7 +27,7 @@ class WeightsError(UserError):
 
 
 class MissingCheckpointError(UserError, FileNotFoundError):
-    """There is no checkpoint at the given path."""
+    """No checkpoint exists at the given path."""
 
 
 class CheckpointError(UserError):
@@ -52,13 +52,13 @@ def check_range(
     Args:
         name: name of the option.
         value: its value; NaN is out of every range.
-        ge: smallest value.
+        ge: smallest allowed value.
         gt: value that it must exceed.
-        le: largest value.
+        le: largest allowed value.
         lt: value that it must stay below.
 
     Raises:
-        UserError: it is not.
+        UserError: the value is out of range.
     """
     limits = {"at least": ge, "greater than": gt, "at most": le, "less than": lt}
     is_valid = (
@@ -73,12 +73,12 @@ def check_range(
 
 
 def format_name(name: str) -> str:
-    """``name`` as messages show it: quoted and escaped if it could not be printed on one line."""
+    """Formats ``name`` for a message: quoted and escaped if it contains unprintable characters."""
     return name if name.isprintable() else repr(name)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """The end of a sentence about an unknown ``name``: the most similar one of ``names``, if there is one."""
+    """Returns the end of a message about an unknown ``name``, which suggests the most similar of ``names`` if any."""
     by_lower = {known.lower(): known for known in names}
     similar = get_close_matches(name.lower(), by_lower, 1)
     return f"; did you mean {by_lower[similar[0]]}?" if similar else "."

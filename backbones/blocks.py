@@ -77,7 +77,7 @@ class SamePadConv2d(nn.Conv2d):
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, batch norm, and an activation unless ``act`` is None."""
+    """Bias-free convolution, batch norm, and an activation unless ``act`` is None."""
 
     def __init__(
         self,

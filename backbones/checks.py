@@ -154,7 +154,7 @@ def check_refusals(make: Make) -> None:
         except Exception as error:
             fail(backbone, promise, describe_error(error))
         else:
-            fail(backbone, promise, "it raised none")
+            fail(backbone, promise, "it raised no error")
 
 
 def check_narrowing(make: Make) -> None:
@@ -209,7 +209,7 @@ def tensor_shapes(network: nn.Module) -> dict[str, list[int]]:
 
 
 def check_independence(make: Make) -> None:
-    """Checks that two networks share nothing."""
+    """Checks that two networks share neither tensors nor features."""
     first, second = make(), make()
     addresses = {tensor.data_ptr() for tensor in first.state_dict().values() if tensor.numel()}
     for name, tensor in second.state_dict().items():
@@ -243,7 +243,7 @@ def check_evaluation(make: Make, images: Tensor) -> None:
 
 
 def check_export(make: Make, images: Tensor) -> None:
-    """Checks that torch.export takes a narrowed network and gives the same maps."""
+    """Checks that torch.export takes a network after ``select`` and gives the same maps."""
     backbone = make().eval()
     backbone.select([list(backbone.features)[-1]])
     try:
@@ -254,7 +254,7 @@ def check_export(make: Make, images: Tensor) -> None:
 
 
 def check_weights(make: Make, images: Tensor) -> None:
-    """Checks that a saved ``state_dict`` loads completely, into the whole network and a narrowed one."""
+    """Checks that a saved ``state_dict`` loads completely, with all maps selected and with the first one only."""
     source = make().eval()
     expected = compute_maps(source, images)
     for names in (list(source.features), list(source.features)[:1]):

@@ -35,8 +35,8 @@ class Variant(NamedTuple):
 
     Attributes:
         arguments: constructor arguments of the family that differ from the defaults.
-        parameters: number of parameters with the published classifier, if there is one.
-        multiply_adds: in millions, with that classifier, for an image of ``size``.
+        parameters: number of parameters with the published classifier; None without one.
+        multiply_adds: number of multiply-adds in millions with that classifier, for an image of ``size``.
         top1: published accuracy on ImageNet's validation images in %.
         size: height and width in pixels of the images it was measured on.
         classes: number of classes of the published classifier.
@@ -56,9 +56,9 @@ class Weights(NamedTuple):
     """Published weights of a backbone.
 
     Attributes:
-        top1: accuracy on ImageNet's validation images in %; None if the publisher gives none.
-        accepted_values: for each constructor argument that must differ from its default, the values that fit.
-        normalisation: of the images they were trained on.
+        top1: accuracy on ImageNet's validation images in %; None if unpublished.
+        accepted_values: values that fit, for each constructor argument that must differ from its default.
+        normalisation: normalisation of the training images.
     """
 
     top1: float | None
@@ -167,7 +167,7 @@ def from_config(config: dict[str, Any], kind: type[AnyConfigurable], **extra: An
 
     Args:
         config: import path and constructor arguments.
-        kind: class that the module must be an instance of. Nothing else is ever called, because configs come from
+        kind: class that the module must be an instance of. Other classes are never called, because configs come from
             checkpoint files.
         extra: arguments that ``config`` leaves out.
 
@@ -188,14 +188,14 @@ def from_config(config: dict[str, Any], kind: type[AnyConfigurable], **extra: An
 class Backbone(Configurable, ABC):
     """A network that turns images into named feature maps.
 
-    Names give the position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and 32; ``final``
-    is the last convolution before the pooling. A family may add maps with names of its own. Names follow the nominal
-    stride even where ``output_stride`` replaces a stride by dilation; ``Feature.stride`` is the actual stride.
+    The name of a map gives its position. ``c1`` to ``c5`` are the last activations at nominal strides 2, 4, 8, 16 and
+    32; ``final`` is the last convolution before the pooling. A family may add maps with its own names. Names follow the
+    nominal stride even if ``output_stride`` replaces a stride by dilation; ``Feature.stride`` is the actual stride.
 
     Attributes:
         features: every available map by name, finest first; maps that :meth:`select` removed are not included.
-        default_features: for each role ("classification", "detection", "segmentation") the maps, finest first, that
-            the papers put such a head on; a role that the family cannot serve is missing.
+        default_features: maps that the papers use for each role ("classification", "detection", "segmentation"),
+            finest first; a role that the family cannot serve is missing.
         width: the width multiplier; a head may scale its own layers with it.
         variants: the networks of this family that its paper measures.
     """
@@ -229,7 +229,7 @@ class Backbone(Configurable, ABC):
 
     @abstractmethod
     def select(self, names: Sequence[str]) -> None:
-        """Removes every layer that the maps ``names`` do not need; later calls can only narrow further.
+        """Removes every layer that the maps ``names`` do not need; later calls can only remove more.
 
         Raises:
             UserError: no feature map has that name.
@@ -250,7 +250,7 @@ class Backbone(Configurable, ABC):
         """
 
     def imagenet_weights_name(self) -> str:
-        """Returns the published name of the weights that "imagenet" stands for; empty if there are none."""
+        """Returns the published name of the weights that "imagenet" selects; empty without ImageNet weights."""
         return ""
 
     def nearest_weights(self) -> str:
@@ -267,8 +267,8 @@ class Backbone(Configurable, ABC):
         """Renames the tensors of a checkpoint to this network's names.
 
         Returns:
-            the renamed tensors, and the names of the unexpected ones. Tensors that :meth:`select` removed belong to
-            neither if the family overrides this; the default cannot tell them from unexpected ones.
+            the renamed tensors, and the names of the unexpected ones. If the family overrides this, neither contains
+            tensors that :meth:`select` removed; the default counts those as unexpected.
         """
         own = self.state_dict()
         return {k: v for k, v in state.items() if k in own}, [k for k in state if k not in own]

@@ -1,9 +1,9 @@
 """EffNet: convolutions separable in space and depth, with a pool in between (arXiv 1801.06434).
 
-The paper compares it with small networks of MobileNet's and ShuffleNet's units for 32×32 pixels (section 4). It gives
-their budgets, 5.8 and 4.7 M FLOPs at two per multiply-add, but no tables of layers. ``PeerMobileNet`` and
-``PeerShuffleNet`` are our own networks in that style: their first convolution is a plain one at full size, which the
-paper criticises, and their channels grow as EffNet's do.
+The paper compares it with small networks for 32×32 pixels, built from MobileNet's and ShuffleNet's units (section 4).
+It gives their budgets, 5.8 and 4.7 M FLOPs at two per multiply-add, but no layer tables. ``PeerMobileNet`` and
+``PeerShuffleNet`` are our own networks in that style. Their first convolution is a plain one at full size, which the
+paper criticises. Their channels grow as EffNet's do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ VARIANTS = (
 
 
 class ConvActNorm(nn.Sequential):
-    """Convolution without bias, activation and batch norm, in EffNet's order, with "same" padding."""
+    """Bias-free convolution, activation and batch norm, in EffNet's order, with "same" padding."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ConvActNorm(nn.Sequential):
 
 
 class RowPool(nn.Module):
-    """Max-pool of two rows, which halves the height, rounding up; with ``stride`` 1, of rows ``dilation`` apart."""
+    """Max-pool of two rows. Stride 2 halves the height, rounding up; stride 1 pools rows ``dilation`` apart."""
 
     def __init__(self, stride: int, dilation: int) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ class RowPool(nn.Module):
 class EffNet(SequentialBackbone):
     """EffNet as published, or extended by two blocks of our own.
 
-    A block is a 1×1, a depthwise 1×3, a max-pool of two rows, a depthwise 3×1, and a convolution of two cells that
-    halves the columns and doubles the channels. The first block replaces the stem (section 3).
+    A block is a 1×1, a depthwise 1×3, a max-pool of two rows, a depthwise 3×1, and a closing convolution of two cells.
+    The closing convolution halves the columns and doubles the channels. The first block replaces the stem (section 3).
 
     Maps at width 1: c1 64, c2 128, c3 256 channels. Heads for detection and segmentation need coarser maps than these.
     ``extended`` adds them by the same rule: c4 512, c5 1024.

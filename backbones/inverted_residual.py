@@ -34,7 +34,7 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """MobileNetV2's block (section 3.3): expanding 1×1, depthwise convolution, gate (V3 only), linear 1×1.
 
-    ``shortcut`` adds the input. If ``expanded == in_channels``, there is no expanding 1×1.
+    ``shortcut`` adds the input. If ``expanded == in_channels``, the block has no expanding 1×1.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class InvertedResidualBackbone(SequentialBackbone):
     """Base class of MobileNetV2 and V3: a strided stem, inverted residuals, a final 1×1.
 
     The first block at nominal stride 32 is split after its expanding 1×1, whose output is the map ``c4_expansion``.
-    SSDLite is published on it (MobileNetV2 section 6.2, MobileNetV3 section 6.3). ``c3_first`` is the output of the
-    first block at nominal stride 8, on which torchvision puts LR-ASPP's fine branch.
+    The papers use this map for SSDLite (MobileNetV2 section 6.2, MobileNetV3 section 6.3). ``c3_first`` is the output
+    of the first block at nominal stride 8; torchvision uses it for LR-ASPP's fine branch.
     """
 
     def __init__(self, width: float, in_channels: int, output_stride: int, config: ConvConfig) -> None:
@@ -143,7 +143,7 @@ class InvertedResidualBackbone(SequentialBackbone):
         """Appends the final 1×1, whose output is the map ``final``, and initialises the weights.
 
         Args:
-            out_channels: its channels.
+            out_channels: number of its output channels.
             act: its activation.
             timm: names of our modules inside the layer → timm's full names.
         """

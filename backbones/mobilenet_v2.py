@@ -57,8 +57,7 @@ class MobileNetV2(InvertedResidualBackbone):
     Maps at width 1: c1 16, c2 24, c3_first and c3 32, c4 96, c4_expansion 576, c5 320, final 1280 channels.
 
     Args:
-        width: multiplies the channels of every layer, e.g. 0.5; the last layer never gets below 1280
-            (section 6.1).
+        width: multiplies the channels of every layer, e.g. 0.5; the last layer has at least 1280 (section 6.1).
         tail: "full", or "segmentation" for half the channels at stride 32.
         output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
             lose their stride are dilated instead.

@@ -83,7 +83,7 @@ TABLES: dict[str, Table] = {
 }
 
 
-# no reference network has the multiply-adds published for Small (66 M at width 1); these are those of the networks
+# the multiply-adds published for Small (66 M at width 1) fit no reference network; these are the networks' own
 LARGE_HEAD, SMALL_HEAD = {"hidden_dim": 1280}, {"hidden_dim": 1024}
 VARIANTS = (
     Variant({"width": 1.25}, 7_551_976, 355.22, 76.6, classifier=LARGE_HEAD),
@@ -128,8 +128,8 @@ WEIGHTS = {
 class MobileNetV3(InvertedResidualBackbone):
     """MobileNetV3 Large and Small at any width, with any tail, optionally minimalistic.
 
-    Maps of Large at width 1: c1 16, c2 24, c3_first and c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels; of
-    Small: c1 16, c2 16, c3_first and c3 24, c4 48, c4_expansion 288, c5 96, final 576.
+    Maps of Large at width 1: c1 16, c2 24, c3_first and c3 40, c4 112, c4_expansion 672, c5 160, final 960 channels.
+    Maps of Small: c1 16, c2 16, c3_first and c3 24, c4 48, c4_expansion 288, c5 96, final 576 channels.
 
     Args:
         variant: "large" (table 1) or "small" (table 2).

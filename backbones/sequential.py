@@ -1,4 +1,4 @@
-"""The base class of every architecture here: layers that run one after the other; some outputs are feature maps."""
+"""Base class of every architecture here: layers run one after the other, and some outputs are feature maps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STAGE_ENDS = ("c1", "c2", "c3", "c4", "c5", "final")
 class SequentialBackbone(Backbone):
     """A backbone whose layers run one after the other; its maps are the outputs of some of them.
 
-    A family appends layers and calls :meth:`add_feature` after those whose output is a map. So ``features`` is recorded
-    while the network is built and always agrees with the layers.
+    A family appends layers and calls :meth:`add_feature` after those whose output is a map. ``features`` is therefore
+    recorded while the network is built and always agrees with the layers.
 
     Attributes:
-        published: the known published weights by name.
+        published: published weights by name.
         behaviour_arguments: constructor arguments that change what trained weights compute but not their shapes.
     """
 

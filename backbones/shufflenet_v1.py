@@ -21,7 +21,7 @@ CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 REPEATS = (4, 8, 4)
 WIDTHS = (0.25, 0.5, 1.0, 1.5, 2.0)
 
-# the paper's stem has 24 channels; these are those of the authors' release, which has 16 for 8 groups at width 0.5
+# the paper's stem has 24 channels; these values are from the authors' release (16 for 8 groups at width 0.5)
 STEMS = {1.5: 24, 2.0: 48}
 STEMS_OF_8_GROUPS = STEMS | {0.5: 16}
 
@@ -99,7 +99,7 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleNetV1(SequentialBackbone):
-    """ShuffleNetV1 with any of the paper's numbers of groups, at any width whose channels they divide.
+    """ShuffleNetV1 with 1, 2, 3, 4 or 8 groups, at any width whose channels are divisible by them.
 
     Maps at width 1 with 3 groups: c1 and c2 24, c3 240, c4 480, c5 960 channels. c2 is the pooled stem. No convolution
     follows c5.
@@ -107,7 +107,7 @@ class ShuffleNetV1(SequentialBackbone):
     Args:
         groups: number of groups of the 1×1 convolutions: 1, 2, 3, 4 or 8. The first one has no groups (section 3.2).
         width: multiplies the channels of every stage, e.g. 0.5.
-        stem: channels of the first convolution; None uses the authors' release, and 24 · width at widths it lacks.
+        stem: channels of the first convolution; None takes the authors' release, or 24 · width at widths it lacks.
         output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
             lose their stride are dilated instead.
         in_channels: number of channels of the images, e.g. 1 for greyscale.
@@ -167,7 +167,7 @@ def first_stage_channels(groups: int, width: float) -> int:
 
 
 def default_stem(groups: int, width: float) -> int:
-    """Returns the channels of the first convolution in the authors' release, and 24 · width at widths it lacks."""
+    """Returns the channels of the first convolution in the authors' release, or 24 · width at widths it lacks."""
     return (STEMS_OF_8_GROUPS if groups == 8 else STEMS).get(width, max(1, round(24 * width)))
 
 
@@ -179,7 +179,7 @@ def is_divisible(groups: int, width: float, stem: int | None) -> bool:
 
 
 def describe_indivisible(groups: int, width: float, stem: int | None) -> str:
-    """Says why ``groups`` does not divide the channels, and names the nearest argument that would help."""
+    """Explains why ``groups`` does not divide the channels, and names the nearest arguments that would work."""
     channels, used_stem = first_stage_channels(groups, width), stem or default_stem(groups, width)
     near = sorted(range(1, channels), key=lambda other: (abs(other - used_stem), other))
     near_widths = sorted(WIDTHS, key=lambda other: abs(other - width))

@@ -51,7 +51,7 @@ def contains_any(parameters: Set[str], modules: Iterable[str]) -> bool:
 
 
 def find_map_indices(info: FeatureInfo) -> dict[str, int]:
-    """Returns timm's index of each of the contract's maps; if several have one stride, that of the last.
+    """Returns timm's index of each of the contract's maps; of several with the same stride, the last.
 
     By default timm may leave out the deepest map (SEDarkNet), so indices after its defaults are included. Indices
     before its defaults are not, because timm cannot always compute those maps (TResNet).
@@ -63,7 +63,7 @@ def find_map_indices(info: FeatureInfo) -> dict[str, int]:
 
 
 def find_trained_parameters(outputs: Iterable[Tensor]) -> set[nn.Parameter]:
-    """Returns the parameters that ``outputs`` have gradients for, found in the same way as DistributedDataParallel.
+    """Returns the parameters that get gradients from ``outputs``, as DistributedDataParallel finds them.
 
     This only walks the graph of operations, so it works on the meta device, too.
     """
@@ -80,9 +80,9 @@ def find_trained_parameters(outputs: Iterable[Tensor]) -> set[nn.Parameter]:
 class TimmBackbone(Backbone):
     """A timm network with random weights; see ``load_weights`` for pretrained ones.
 
-    Its maps are named by stride: ``c1`` at 2 to ``c5`` at 32, as far as the network has them. By default, detection
-    uses the maps at strides 16 and 32, segmentation those at 8 and the coarsest, classification the coarsest.
-    ``docs/timm_compatibility.md`` lists which networks work with which head.
+    Its maps are named by stride, from ``c1`` at 2 to ``c5`` at 32; some networks lack a few of them. By default,
+    detection uses the maps at strides 16 and 32, segmentation the map at stride 8 and the coarsest, classification the
+    coarsest. ``docs/timm_compatibility.md`` lists which networks work with which head.
 
     A few timm networks compute more than the selected maps need. The unused parameters are frozen, because
     DistributedDataParallel waits for a gradient of every other parameter.
@@ -92,15 +92,15 @@ class TimmBackbone(Backbone):
         output_stride: stride of the coarsest map: 32, or 16 or 8 if the timm network supports it. Layers that lose
             their stride are dilated instead.
         in_channels: number of channels of the images, e.g. 1 for greyscale.
-        image_size: (height, width) of the images in pixels, e.g. [256, 256], for networks built for one size, as many
-            transformers are. It must equal the preprocessing's; None is the published size. Leave it out for networks
-            that take any size.
+        image_size: (height, width) of the images in pixels, e.g. [256, 256], for networks with a fixed input size, such
+            as many transformers. It must equal the preprocessing's size; None is the published size. Leave it out for
+            networks that take any size.
 
     Attributes:
         image_size: (height, width) in pixels that the network is built for, or that it was published with.
 
     Raises:
-        UserError: timm has no such network, or the network has no feature maps, or not with this ``output_stride`` or
+        UserError: timm has no such network, or cannot build it with feature maps, this ``output_stride`` and this
             ``image_size``.
     """
 
@@ -185,7 +185,7 @@ class TimmBackbone(Backbone):
             height, width = images.shape[2:]
             expected = "×".join(map(str, self.image_size))
             raise UserError(
-                f"timm's {self.name} is built for images of {expected} pixels and takes none of {height}×{width}; set "
+                f"timm's {self.name} is built for images of {expected} pixels, not for {height}×{width}; set "
                 f"image_size=[{height}, {width}]."
             ) from error
         maps: dict[int, Tensor] = dict(zip(feature_info(self.net).out_indices, outputs, strict=True))
@@ -210,7 +210,7 @@ class TimmBackbone(Backbone):
         return None if config is None else Normalisation(cast(Triple, config.mean), cast(Triple, config.std))
 
     def translate(self, state: State) -> tuple[State, list[str]]:
-        """Timm's feature extractors join the first two parts of some names, or prefix every name with ``model.``."""
+        """Renames tensors as timm's extractors do: joins the first two parts of some names, or adds ``model.``."""
         own = set(self.net.state_dict())
         ours: State = {}
         unexpected: list[str] = []

@@ -22,12 +22,12 @@ State = dict[str, Tensor]
 
 # keys under which timm, Lightning and torchvision's references store tensors; averaged weights are preferred
 WRAPPERS = ("state_dict_ema", "state_dict", "model")
-# prefixes of a backbone's names in a run of ours, in a network of ours, and after data-parallel training
+# prefixes of a backbone's tensors in a litmobile run, in a litmobile network, and after data-parallel training
 PREFIXES = ("network.backbone.", "backbone.", "module.")
 
 
 class LoadReport(NamedTuple):
-    """Which tensors were loaded.
+    """Result of loading a backbone's weights.
 
     Attributes:
         source: file or published name of the weights.
@@ -91,7 +91,7 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
     matching = {name: tensor for name, tensor in translated.items() if name in own}
     if not matching:
         content = f"its tensors are {', '.join(list(state)[:3])}, …" if state else "it has no tensors"
-        raise WeightsError(f"{source} holds nothing for {backbone.describe()}: {content}.")
+        raise WeightsError(f"{source} contains no tensors of {backbone.describe()}: {content}.")
     for name, tensor in matching.items():
         if tensor.shape != own[name].shape:
             raise WeightsError(
@@ -106,7 +106,7 @@ def load_state(backbone: Backbone, state: State, source: str) -> LoadReport:
 
 
 def read_state(path: Path) -> State:
-    """Reads the tensors of a checkpoint file; of a run or network of ours, those of its backbone.
+    """Reads the tensors of a checkpoint file; from a litmobile run or network, only those of its backbone.
 
     Raises:
         WeightsError: the file does not exist, is unsafe, or is not a checkpoint.
@@ -127,9 +127,9 @@ def read_checkpoint(path: Path) -> object:
         WeightsError: the file does not exist, is unsafe, or is not a checkpoint.
     """
     if path.is_dir():
-        raise WeightsError(f"There is no weights file {path}, which is a folder; pass a file in it.")
+        raise WeightsError(f"{path} is a folder; pass a weights file in it.")
     if not path.is_file():
-        raise WeightsError(f"There is no weights file {path}.")
+        raise WeightsError(f"The weights file {path} does not exist.")
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
@@ -164,7 +164,7 @@ def fetch(name: str) -> State:
     """Downloads published weights by torchvision's or timm's exact name.
 
     Raises:
-        WeightsError: there are no weights of that name, or the download fails.
+        WeightsError: no weights have that name, or the download fails.
     """
     try:
         return _download_torchvision(name) if "_Weights." in name else _download_timm(name)

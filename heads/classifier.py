@@ -31,7 +31,7 @@ class Classifier(Head):
             section 7).
 
     Raises:
-        UserError: an option is out of range, or there is no map.
+        UserError: an option is out of range, or ``features`` is empty.
     """
 
     role = "classification"
@@ -78,7 +78,7 @@ class Classifier(Head):
     def loss(self, output: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Computes the loss of logits ``[N, num_classes]``.
 
-        Targets are class indices ``[N]``, or probabilities ``[N, num_classes]`` as MixUp gives them.
+        Targets are class indices ``[N]``, or probabilities ``[N, num_classes]``, e.g. from mixup.
         """
         logits = full_precision(output)
         if not self.is_binary:

@@ -33,12 +33,12 @@ class PoolingWindow(NamedTuple):
     @classmethod
     def for_stride(cls, stride: int) -> Self:
         """Returns the window that covers as many pixels at ``stride`` as the paper's 49×49 does at stride 16."""
-        # 49 positions at stride 16 reach over 48·16 + 1 pixels
+        # 49 positions at stride 16 cover 48·16 + 1 pixels
         return cls(math.ceil(769 / stride), max(1, 16 * 16 // stride), max(1, 20 * 16 // stride))
 
 
 class LRASPP(PixelHead):
-    """Adds the class logits of a fine map and of a coarse map, which is multiplied by a gate.
+    """Adds the class logits of a fine map and of a gated coarse map.
 
     A 1×1 convolution and bilinear upsampling commute. Upsampling the logits instead of the channels gives the same
     result with less computation; for 21 classes and 128 channels, upsampling costs a sixth.
@@ -47,7 +47,7 @@ class LRASPP(PixelHead):
         features: channels and strides of two feature maps, the finer first.
         num_classes: number of classes; pixels labelled 255 are ignored.
         channels: output channels of the coarse branch: 128, or 256 as in the paper's larger version.
-        pool: how the gate pools the coarse map: "global" averages the whole map as torchvision does; "large" averages
+        pool: how the gate pools the coarse map. "global" averages the whole map as torchvision does. "large" averages
             windows as the paper does: 49×49 positions with strides 16×20 at stride 16, and as many pixels at other
             strides. A map smaller than the window is pooled as a whole; a window that crosses the border averages the
             part inside the map.

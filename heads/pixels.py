@@ -15,7 +15,8 @@ from .predictions import IGNORED, Segmentation
 class PixelHead(Head):
     """A head whose output is logits ``[N, num_classes, H, W]`` at the size of the images, in float32 or float64.
 
-    Logits are upsampled in full precision as well, because bfloat16 would make the scores of classes equal.
+    Logits are upsampled in full precision as well, because bfloat16 would round scores of different classes to equal
+    values.
 
     Attributes:
         class_layers: names of the layers that have a filter and a bias per class.
@@ -38,7 +39,7 @@ class PixelHead(Head):
 
 
 def check_options(head: Head, num_classes: int, channels: int) -> None:
-    """Raises UserError unless labels fit into bytes beside the ignore value, and there is at least one filter."""
+    """Raises UserError unless ``num_classes`` is in 1 … 254 and ``channels`` is at least 1."""
     check_range(f"{type(head).__name__}'s num_classes", num_classes, ge=1, le=IGNORED - 1)
     check_range(f"{type(head).__name__}'s channels", channels, ge=1)
 

@@ -24,7 +24,7 @@ class RASPP(PixelHead):
         norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        UserError: there is no map, class or filter, or there are more than 254 classes.
+        UserError: ``features`` is empty, or ``num_classes`` or ``channels`` is out of range.
     """
 
     class_layers = ("classifier",)

@@ -1,4 +1,4 @@
-"""Transforms of albumentations in the augmentations of all tasks."""
+"""Applies transforms of albumentations, for the augmentations of all tasks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Albumentations:
 
     Args:
         configs: the transforms in order, each as ``{class_path: albumentations.GaussianBlur, init_args: {p: 0.1}}``.
-        photometric: apply SSD's photometric distortion first.
-        with_boxes: the targets are ``bboxes`` ``[n, 4]`` as x1, y1, x2, y2 in pixels, and ``kept``, their indices.
+        photometric: whether to apply SSD's photometric distortion first.
+        with_boxes: whether the targets are ``bboxes`` ``[n, 4]`` as x1, y1, x2, y2 in pixels, and ``kept``, their
+            indices.
 
     Raises:
         UserError: a transform does not exist, or it does not accept its ``init_args``.
@@ -61,7 +62,7 @@ class Albumentations:
         """
         if self.compose is None:
             return {"image": image, **targets}
-        # one seed for each: seeding the whole gives all transforms the same stream, so two flips would go together
+        # seeds each part: one seed for the whole gives all transforms the same stream, so two flips would coincide
         for part in (self.compose, *self.compose.transforms):
             part.set_random_seed(int(random.integers(2**31)))
         transformed = targets | self.compose(image=image, **(targets if self.is_geometric else {}))
@@ -75,7 +76,7 @@ class Albumentations:
 
 
 def photometric_distortion() -> list[Any]:
-    """SSD's ranges: brightness ±32 of 255, contrast and saturation ½ to 1½, hue ±18 of 360 degrees."""
+    """Builds transforms with SSD's ranges: brightness ±32 of 255, contrast and saturation ½ to 1½, hue ±18 of 360°."""
     import albumentations as A
 
     return [
@@ -85,7 +86,7 @@ def photometric_distortion() -> list[Any]:
 
 
 def build_transform(config: dict[str, Any]) -> Any:
-    """Builds the albumentations transform that ``config`` names; what it moves into a mask from outside is ignored.
+    """Builds the albumentations transform that ``config`` names; mask pixels from outside the image are ignored.
 
     Args:
         config: ``class_path``, and optionally ``init_args``.

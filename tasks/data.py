@@ -1,4 +1,4 @@
-"""The base of all data modules: it reads splits, seeds samples and makes resumable loaders."""
+"""Base class of all data modules: reads splits, seeds samples and builds resumable loaders."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MAX_NOTES = 10  # more are only counted
 class DataModule(LightningDataModule, ABC, Generic[S]):
     """Reads splits when a run needs them and yields the same batches with any number of workers.
 
-    There are two levels of subclasses: one per task sets the class attributes; one per data set inherits from that and
-    implements :meth:`read`. A batch has ``images``, ``targets`` and ``indices``.
+    Each task has a subclass that sets the class attributes. Each data set has a subclass of that one, which implements
+    :meth:`read`. A batch has ``images``, ``targets`` and ``indices``.
 
     Args:
         batch_size: images per batch, in each process.
@@ -44,7 +44,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         seed: seed for shuffling and augmentation. Default: that of the run.
 
     Attributes:
-        preprocessing: overrides that of the network in training, if set.
+        preprocessing: if set, replaces the preprocessing of the network in training.
         splits: the splits read so far; keys are "train", "val" and "test".
     """
 
@@ -83,7 +83,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         """Returns the split "train", "val" or "test": paths, annotations and class names; images are read later.
 
         Raises:
-            DataError: they are missing or invalid.
+            DataError: the split is missing or invalid.
         """
 
     def check_splits(self) -> None:
@@ -169,7 +169,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
 
 
 def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) -> tuple[str, ...]:
-    """Returns the ``names`` of the data's classes, or default names if there is no data.
+    """Returns the ``names`` of the data's classes, or default names without data.
 
     Raises:
         TaskError: ``num_classes`` is required, or contradicts the data.
@@ -190,7 +190,7 @@ def collate_or_return_error(collate: Callable[[list[Any]], Any], items: list[Any
 
 
 class Position(TypedDict):
-    """The number of batches that are done in the given epoch."""
+    """The number of completed batches of an epoch."""
 
     epoch: int
     batches: int
@@ -245,7 +245,7 @@ def wait_for_parent_signal() -> None:
 
 
 def log_notes(notes: tuple[str, ...]) -> None:
-    """Prints the first notes about repaired or skipped data, and how many more there are."""
+    """Prints the first notes about repaired or skipped data, and the number of further notes."""
     for note in notes[:MAX_NOTES]:
         rank_zero_info(note)
     if len(notes) > MAX_NOTES:

@@ -76,7 +76,7 @@ def choose_text_colour(background: Colour) -> str:
 
 @functools.lru_cache(maxsize=64)  # bounded, because every video frame has a text of its own
 def load_font(size: int, text: str = "") -> Font:
-    """Loads Pillow's built-in font, or a system font where the built-in one lacks characters of ``text``.
+    """Loads Pillow's built-in font, or a system font if the built-in one lacks characters of ``text``.
 
     The built-in font is the same on every machine but covers ASCII only. If no font covers the whole text, the one that
     lacks the fewest characters is used.
@@ -95,7 +95,7 @@ def load_system_fonts(size: int) -> Iterator[Font]:
 
 
 def count_missing(font: Font, text: str) -> int:
-    """Counts the distinct characters of ``text`` that ``font`` draws as it draws a missing character."""
+    """Counts the distinct characters of ``text`` that ``font`` has no glyph for."""
 
     def draw_glyph(character: str) -> bytes:
         return bytes(font.getmask(character))  # pyright: ignore[reportArgumentType] — Pillow's stub does not say it can
@@ -134,14 +134,14 @@ def save_image(image: Image, path: Path) -> None:
 
 
 def fit_image(image: Image, longer_side: int) -> Image:
-    """Resizes ``image`` so that its longer side has that many pixels."""
+    """Resizes ``image`` so that its longer side has ``longer_side`` pixels."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
     return resize_image(image, round(height * scale), round(width * scale))
 
 
 def stack_images(*images: Image) -> Image:
-    """Puts ``images`` below each other; narrow ones get a white margin at their right."""
+    """Puts ``images`` below each other; narrow ones get a white margin on the right."""
     width = max(image.shape[1] for image in images)
     margins = [((0, 0), (0, width - image.shape[1]), (0, 0)) for image in images]
     return np.concatenate([np.pad(*pair, constant_values=255) for pair in zip(images, margins, strict=True)])
@@ -153,7 +153,7 @@ def images_to_arrays(images: Tensor) -> NDArray[np.uint8]:
 
 
 def contact_sheet(cells: Iterable[Image], columns: int) -> Image:
-    """Arranges images of one size in rows of ``columns``, with a white gap at the right of each and below it."""
+    """Arranges images of one size in rows of ``columns``, with a white gap to the right of and below each."""
     padded = (np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for cell in cells)
     grid = make_grid([torch.from_numpy(cell).permute(2, 0, 1) for cell in padded], columns, padding=0, pad_value=255)
     return grid.permute(1, 2, 0).numpy()
@@ -286,7 +286,7 @@ def draw_legend(classes: Sequence[str], colours: Sequence[Colour], width: int, f
     """Draws class names beside their colours in columns, ``[h, width, 3]``.
 
     Args:
-        classes: names; those too long for the width are shortened, and those after the 64th only counted.
+        classes: names; long ones are shortened, and those after the 64th are only counted.
         colours: one for each class.
         width: in pixels.
         font_size: in pixels.
@@ -335,7 +335,7 @@ def draw_segmentation_sheet(
     Args:
         images: ``[N, 3, H, W]`` uint8.
         truth: ``[N, H, W]`` class indices; 255 where a pixel has no class.
-        predicted: the same of the predictions.
+        predicted: predicted class indices ``[N, H, W]``.
         classes: names of the classes.
         colours: one for each class.
     """
@@ -395,5 +395,5 @@ def confusion_table(matrix: NDArray[np.int64], classes: Sequence[str]) -> list[l
 
 
 def format_figure(value: float | None, digits: int = 4) -> str:
-    """Formats a figure with that many digits after the point, or as a dash if it is None."""
+    """Formats a figure with ``digits`` digits after the point, or as a dash if it is None."""
     return "–" if value is None else f"{value:.{digits}f}"

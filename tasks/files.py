@@ -1,4 +1,4 @@
-"""Finding images and lists in the folders of users, who keep other files and sub-folders there."""
+"""Finds images and lists in users' folders, which may also contain other files and sub-folders."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def format_list(names: Sequence[str]) -> str:
 
 
 def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
-    """One sentence that counts and names the files in ``folder`` that are not images."""
+    """Returns one sentence that counts and names the files in ``folder`` that are not images."""
     counted = "1 file that is not an image" if len(stray) == 1 else f"{len(stray)} files that are not images"
     named = format_list(stray)
     if len(stray) > MAX_NAMED:
@@ -115,7 +115,7 @@ def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
 
 
 def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
-    """Returns those of ``names`` that are not files in ``folder`` or in the sub-folders that they name.
+    """Returns the ``names``, relative to ``folder``, whose files do not exist.
 
     Raises:
         DataError: ``folder`` does not exist.

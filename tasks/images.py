@@ -1,4 +1,4 @@
-"""Reading of image files, the same for training, evaluation and prediction."""
+"""Reads image files, in the same way for training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_image(path: str | Path, annotated_size: tuple[int, int] | None = None) 
     """Reads an image file of any kind as RGB.
 
     Grey images get three equal channels, 16-bit values are scaled to 8 bits, and alpha channels are dropped. Damage
-    that a decoder notices is an error, never a partly grey image. A gap in the middle of a JPEG goes unnoticed.
+    that a decoder notices raises an error; no image is partly grey. A gap in the middle of a JPEG is not noticed.
 
     Args:
         path: the file.
@@ -48,7 +48,7 @@ def read_image(path: str | Path, annotated_size: tuple[int, int] | None = None) 
         ImageError: the file does not exist, is not an image, is damaged, or has another size than ``annotated_size``.
     """
     try:
-        with Path(path).open("rb", buffering=0) as file:  # a buffer costs more time than the reading
+        with Path(path).open("rb", buffering=0) as file:  # a buffer would cost more time than the read itself
             data = file.read()
     except FileNotFoundError as error:
         raise ImageError(f"{path} does not exist.") from error
@@ -84,7 +84,7 @@ def decode_image(path: str | Path, data: bytes, rotate: bool) -> Image:
             return decode_with_pillow(file, rotate)
     except PIL.UnidentifiedImageError:
         reason = "its format is unknown, or its beginning is damaged"
-    except Exception as error:  # a damaged file can fail in any way: syntax, structures, ends, sizes
+    except Exception as error:  # a damaged file can raise any exception
         reason = str(error).rstrip(".") or type(error).__name__
     raise ImageError(f"{path} cannot be read as an image: {reason}.")
 
@@ -92,11 +92,11 @@ def decode_image(path: str | Path, data: bytes, rotate: bool) -> Image:
 def can_use_opencv(data: bytes) -> bool:
     """Whether OpenCV, which is twice as fast as Pillow, decodes ``data`` correctly or reports that it cannot.
 
-    OpenCV pads truncated JPEG and PNG files, decodes some animated PNG as black, multiplies the colours of a TIFF by
-    its alpha, and ignores the orientation of AVIF and, before version 4.13, of WebP.
+    OpenCV pads truncated JPEG and PNG files and decodes some animated PNG files as black. It multiplies the colours of
+    a TIFF by its alpha. It ignores the orientation of AVIF and, before version 4.13, of WebP.
     """
     if data.startswith(JPEG):
-        # if the image's own end is missing, the last one is that of the thumbnail, and the image's scan follows it
+        # in a truncated file, the last end marker is that of the thumbnail, and the image's scan follows it
         end = data.rfind(END_OF_IMAGE)
         return end >= 0 and data.find(START_OF_SCAN, end) < 0
     if data.startswith(PNG):
@@ -106,7 +106,7 @@ def can_use_opencv(data: bytes) -> bool:
 
 
 def decode_with_pillow(file: PIL.Image.Image, rotate: bool) -> Image:
-    """Decodes an opened ``file`` as :func:`decode_image` does: slower, but more formats, and it explains failures."""
+    """Decodes an opened ``file`` as :func:`decode_image` does; slower, but reads more formats, explains failures."""
     has_16_bits = file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PPM")
     if file.mode in ("I", "F") and not has_16_bits:
         raise ValueError(f"its values are 32-bit {'integers' if file.mode == 'I' else 'floats'}, not 8 or 16 bits")
@@ -120,15 +120,15 @@ def decode_with_pillow(file: PIL.Image.Image, rotate: bool) -> Image:
 
 
 def resize_image(image: Image, rows: int, columns: int) -> Image:
-    """Resizes ``image`` ``[h, w, 3]``: bilinearly, or by averaging areas where bilinear would skip pixels.
+    """Resizes ``image`` ``[h, w, 3]``: bilinearly, or by averaging areas if a side shrinks to less than half.
 
-    Bilinear interpolation looks at 2×2 pixels, so it skips some if a side shrinks to less than half.
+    Bilinear interpolation uses 2×2 pixels, so it would skip some pixels in that case.
     """
     height, width = image.shape[:2]
     if (height, width) == (rows, columns):
         return image
     if height > 2 * rows or width > 2 * columns:
-        # averaging alone first: if the other side grows, OpenCV picks single pixels instead, which shifts the image
+        # shrinks first: INTER_AREA picks single pixels if the other side grows, which shifts the image
         smaller = min(columns, width), min(rows, height)
         image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         if smaller == (columns, rows):

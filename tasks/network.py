@@ -23,7 +23,7 @@ Inference = Callable[[nn.Module, Tensor], Any]
 
 
 class Network(nn.Module):
-    """A backbone with a head, which turns images as stored into predictions in their pixels.
+    """A backbone with a head; turns images of any size into predictions in pixels of the image.
 
     Args:
         backbone: layers that the head does not need are removed from it.
@@ -107,7 +107,7 @@ class Network(nn.Module):
         return self.head.decode(output, self.preprocessing.size)[0].to_image(geometry)
 
     def config(self) -> dict[str, Any]:
-        """Plain values that :meth:`from_config` builds the same network from."""
+        """Returns plain values from which :meth:`from_config` builds the same network."""
         return {
             "backbone": self.backbone.config(),
             "head": self.head.config(leave_out=Head.GIVEN),
@@ -133,7 +133,7 @@ class Network(nn.Module):
 
 
 def checkpoint_file(run: str | Path) -> Path:
-    """The best checkpoint in the folder of a run, the last if there is no best; a path to a file stays as it is."""
+    """Returns the best checkpoint in the folder of a run, or else the last; a path to a file is returned unchanged."""
     path = Path(run)
     if not path.is_dir():
         return path
@@ -145,10 +145,10 @@ def load(run: str | Path) -> Network:
     """Loads the network of a run, ready to predict.
 
     Args:
-        run: folder of a run, whose best checkpoint is loaded (the last if there is no best), or a checkpoint file.
+        run: folder of a run, whose best checkpoint is loaded, or else the last; or a checkpoint file.
 
     Raises:
-        MissingCheckpointError: there is no checkpoint.
+        MissingCheckpointError: the checkpoint does not exist.
         WeightsError: the file is unsafe to read, or is not a checkpoint of litmobile.
     """
     path = checkpoint_file(run)
@@ -167,7 +167,7 @@ def load(run: str | Path) -> Network:
 
 
 def summarize_network(network: Network) -> str:
-    """One sentence with the network's head, backbone, classes and parameters."""
+    """Returns one sentence with the network's head, backbone, classes and parameters."""
     total = sum(p.numel() for p in network.parameters())
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     parts = f"{type(network.head).__name__} on {type(network.backbone).__name__}"

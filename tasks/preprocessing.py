@@ -19,9 +19,9 @@ class Preprocessing:
 
     Attributes:
         size: (height, width) of the input in pixels.
-        fit: how an image of another aspect ratio is fitted. "stretch" fills the input and distorts, as SSDLite is
-            trained. "pad" keeps the ratio and fills the right or lower rest with the mean colour. "crop" keeps the
-            ratio and cuts off what does not fit, as classifiers are evaluated.
+        fit: how an image of another aspect ratio is fitted. "stretch" distorts it, as in SSDLite's training. "pad"
+            keeps the ratio and fills the rest at the right or bottom with the mean colour. "crop" keeps the ratio and
+            cuts off what does not fit, as in the evaluation of classifiers.
         crop_pct: with "crop", share of the shorter side that the centre crop keeps, e.g. 0.875 for 224 of 256 pixels.
         mean: mean of each channel, 0 … 1. Pretrained weights need the mean and std that they were trained with.
         std: standard deviation of each channel, 0 … 1.
@@ -52,7 +52,7 @@ class Preprocessing:
             raise UserError(f"preprocessing.fit is crop, which cuts off borders that {user} needs; use stretch or pad.")
 
     def geometry(self, height: int, width: int) -> ResizeGeometry:
-        """Position of an image of ``height``×``width`` pixels in the input."""
+        """Returns the position of an image of ``height``×``width`` pixels in the input."""
         rows, columns = self.size
         if self.fit == "stretch":
             return ResizeGeometry(height, width, 0, 0, rows, columns)

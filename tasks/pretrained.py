@@ -1,4 +1,4 @@
-"""Pretrained networks and checkpoints: initial weights of a training, and whether a checkpoint fits its network."""
+"""Loads pretrained networks and checkpoints, and checks that they fit."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class PretrainedReport(NamedTuple):
     """Result of loading a whole network.
 
     Attributes:
-        source: where the weights came from.
+        source: run, file or published name of the weights.
         loaded: number of tensors that were set.
-        kept: classes whose rows were taken over.
+        kept: classes whose rows were copied.
         new: classes whose rows keep their random weights.
-        differences: arguments that the weights were trained with and that no tensor shape shows.
+        differences: arguments of the trained network that differ, although all tensor shapes agree.
     """
 
     source: str
@@ -56,13 +56,13 @@ class PretrainedReport(NamedTuple):
 
 
 def load_starting_weights(network: Network, weights: str | None, backbone_weights: str | None) -> None:
-    """Loads the weights that a training starts from, and logs what became of them.
+    """Loads the initial weights of a training, and logs which tensors were loaded.
 
     Args:
-        network: in training.
-        weights: see :func:`load_pretrained`; None for none.
-        backbone_weights: see :func:`litmobile.backbones.load_weights`; None for none. A warning tells if published
-            weights were trained on images with another normalisation.
+        network: the network to train.
+        weights: see :func:`load_pretrained`; None loads none.
+        backbone_weights: see :func:`litmobile.backbones.load_weights`; None loads none. If published weights were
+            trained on images with another normalisation, a warning is logged.
     """
     if backbone_weights is not None:
         report = load_weights(network.backbone, backbone_weights)
@@ -81,14 +81,15 @@ def load_starting_weights(network: Network, weights: str | None, backbone_weight
 def load_pretrained(network: Network, source: str | Path) -> PretrainedReport:
     """Loads a whole trained network into ``network``, whose classes may differ.
 
-    Every tensor has to fit, except those with rows for classes: rows of classes that both have by name are taken over,
-    the others keep their random weights. If one side has no class names, rows are taken over if their number is equal.
+    Every tensor has to fit, except those with rows for classes. Rows are copied for classes whose names are in both
+    networks; the others keep their random weights. If one network has no class names, rows are copied if both have
+    the same number of classes.
 
     Args:
         network: its architecture is never changed to fit the weights.
-        source: the folder or a checkpoint of a run; a ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors`` file under our
-            names or torchvision's; or the exact name of weights that torchvision publishes for a network with this
-            head, such as ``SSDLite320_MobileNet_V3_Large_Weights.COCO_V1``.
+        source: the folder or a checkpoint of a run, a ``.pth``, ``.pt``, ``.ckpt`` or ``.safetensors`` file, or an
+            exact name of torchvision, such as ``SSDLite320_MobileNet_V3_Large_Weights.COCO_V1``. Tensors in files may
+            have our names or torchvision's. Weights that torchvision publishes must be of a network with this head.
 
     Raises:
         WeightsError: the weights cannot be found or downloaded, are unsafe to read, or do not fit.
@@ -117,7 +118,7 @@ def find_pretrained(head: Head, source: str) -> PretrainedState:
 
 
 def split_state(head: Head, state: State) -> PretrainedState:
-    """Divides the tensors of a whole network, under our names or those that torchvision has for such a network."""
+    """Divides the tensors of a whole network into backbone and head; their names may be ours or torchvision's."""
     published = published_network(head)
     converted = published and published.convert(state)
     if converted:
@@ -128,7 +129,7 @@ def split_state(head: Head, state: State) -> PretrainedState:
 
 
 def strip_prefix(state: State, prefix: str) -> State:
-    """The tensors whose names start with ``prefix``, without it."""
+    """Returns the tensors whose names start with ``prefix``, under their names without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
@@ -154,7 +155,7 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
         background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background
         for name in dimensions
     ):
-        rows = []  # the logits of another loss mean something else
+        rows = []  # the logits of another loss have another meaning
         stored = {name: tensor for name, tensor in stored.items() if name not in dimensions}
     for name, dimension in dimensions.items():
         if name in stored:
@@ -171,7 +172,11 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
 
 
 def translate_names(network: Network, pretrained: PretrainedState, source: str) -> State:
-    """All tensors of ``pretrained``, under the names of ``network`` where it has them."""
+    """Returns all tensors of ``pretrained``; those that ``network`` has get its names.
+
+    Raises:
+        WeightsError: no tensor belongs to the head.
+    """
     if not set(pretrained.head) & set(network.head.state_dict()):
         raise WeightsError(f"{source} has no {type(network.head).__name__} head; load backbones with backbone_weights.")
     backbone, left_over = network.backbone.translate(pretrained.backbone)
@@ -180,7 +185,7 @@ def translate_names(network: Network, pretrained: PretrainedState, source: str) 
 
 
 def count_classes(stored: State, dimensions: Mapping[str, ClassDimension], default: int) -> int:
-    """Number of classes that the ``stored`` tensors have rows for, if their head has these ``dimensions``."""
+    """Returns the number of classes that ``stored`` has rows for, if its head has these ``dimensions``."""
     for name, dimension in dimensions.items():
         if name in stored and stored[name].ndim:
             return len(stored[name]) // dimension.groups - dimension.background
@@ -190,7 +195,7 @@ def count_classes(stored: State, dimensions: Mapping[str, ClassDimension], defau
 def tensor_fits(
     own: Tensor | None, stored: Tensor | None, dimension: ClassDimension | None, classes: int, name: str
 ) -> bool:
-    """Whether tensor ``name`` can start from ``stored``, which was trained on that number of ``classes``."""
+    """Whether tensor ``name`` can be initialised from ``stored``, which was trained on ``classes`` classes."""
     if stored is None:
         return name.endswith("num_batches_tracked")  # older files lack it; only an unset momentum needs it
     if own is None:
@@ -203,12 +208,12 @@ def tensor_fits(
 
 
 def background_rows(stored: Tensor, dimension: ClassDimension, classes: int) -> float:
-    """Rows per group that belong to none of ``classes``; an integer if the number of groups is right."""
+    """Returns the rows per group beyond the number of ``classes``; an integer if the number of groups is right."""
     return stored.shape[0] / dimension.groups - classes
 
 
 def shared_classes(own: Sequence[str], stored: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of class indices, in ``own`` and in ``stored``, that mean the same class."""
+    """Returns pairs of indices, in ``own`` and in ``stored``, of the same class."""
     if tuple(own) == tuple(stored) or any(tuple(names) == default_class_names(len(names)) for names in (own, stored)):
         return [(k, k) for k in range(len(own))] if len(own) == len(stored) else []
     unique = {name: k for k, name in enumerate(stored) if stored.count(name) == 1}  # torchvision's COCO has ten "N/A"
@@ -216,7 +221,7 @@ def shared_classes(own: Sequence[str], stored: Sequence[str]) -> list[tuple[int,
 
 
 def copy_rows(own: Tensor, stored: Tensor, dimension: ClassDimension, classes: Sequence[tuple[int, int]]) -> Tensor:
-    """``own`` with the rows of the background and of ``classes`` (index here, index there) taken from ``stored``."""
+    """Returns ``own`` with the rows of background and ``classes`` (index here, index there) copied from ``stored``."""
     mixed = own.clone().unflatten(0, (dimension.groups, -1))
     source = stored.to(own).unflatten(0, (dimension.groups, -1))
     first = dimension.background
@@ -226,13 +231,13 @@ def copy_rows(own: Tensor, stored: Tensor, dimension: ClassDimension, classes: S
     return mixed.flatten(0, 1)
 
 
-# differences between a network and how pretrained weights were built, for messages
+# differences between a network and the network that pretrained weights were trained in, for messages
 
 
 def differing_settings(network: Network, config: Mapping[str, Any]) -> dict[str, str]:
-    """What ``config``, of a trained network, has and ``network`` has not: name, e.g. "backbone.width", and value.
+    """Returns the settings in the ``config`` of a trained network that differ from those of ``network``.
 
-    A part of another class is named with all its arguments.
+    Keys are names such as "backbone.width". A part of another class is listed with all its arguments.
     """
     differing: dict[str, str] = {}
     for key, part in network_parts(network).items():
@@ -241,8 +246,9 @@ def differing_settings(network: Network, config: Mapping[str, Any]) -> dict[str,
         if stored["class_path"] != part.config()["class_path"]:
             differing[key] = stored["class_path"]
             own, theirs = {}, stored["init_args"]
-        names = [name for name in theirs if name not in Head.GIVEN]
-        differing |= {f"{key}.{k}": repr(to_lists(theirs[k])) for k in names if to_lists(theirs[k]) != to_lists(own.get(k))}
+        for name, value in theirs.items():
+            if name not in Head.GIVEN and to_lists(value) != to_lists(own.get(name)):
+                differing[f"{key}.{name}"] = repr(to_lists(value))
     maps = list(config.get("feature_maps", network.feature_maps))
     if maps != list(network.feature_maps):
         differing["feature_maps"] = f"[{','.join(maps)}]"
@@ -254,12 +260,12 @@ def differing_settings(network: Network, config: Mapping[str, Any]) -> dict[str,
 
 
 def network_parts(network: Network) -> dict[str, Configurable]:
-    """The parts of ``network`` that checkpoints describe by class and arguments."""
+    """Returns the parts of ``network`` that checkpoints describe by class and arguments."""
     return {"backbone": network.backbone, "head": network.head}
 
 
 def suggest_arguments(network: Network, config: Mapping[str, Any], name: str, classes: int) -> str:
-    """What would make the tensor ``name`` fit, as the end of a sentence."""
+    """Suggests arguments that would make the tensor ``name`` fit, as the end of a sentence."""
     parts, differing = network_parts(network), differing_settings(network, config)
     known: list[str] = []
     for setting, value in differing.items():
@@ -276,7 +282,7 @@ def suggest_arguments(network: Network, config: Mapping[str, Any], name: str, cl
 
 
 def to_lists(value: Any) -> Any:
-    """Tuples as lists; checkpoints do not tell them apart."""
+    """Converts tuples to lists, because checkpoints do not distinguish them."""
     return [to_lists(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
@@ -284,10 +290,10 @@ def to_lists(value: Any) -> Any:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and then replaces that, so a reader never sees half a file.
+    """Writes a checkpoint beside the old one and then replaces the old one, so a reader never sees half a file.
 
-    Lightning's own writes to the system's temporary folder and copies from there; a full disk or a kill can leave half
-    a file.
+    Lightning's own class writes to the system's temporary folder and copies from there; a full disk or a kill can leave
+    half a file.
     """
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
@@ -315,7 +321,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:
-    """Refuses the checkpoint of another network in one sentence, where PyTorch would list every tensor.
+    """Refuses the checkpoint of another network with a short message; PyTorch's would list every tensor.
 
     Raises:
         TaskError: classes, maps, parts or shapes differ, or it is not a litmobile checkpoint.
@@ -352,7 +358,7 @@ def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:
 
 
 def contrast_names(stored: Sequence[str], own: Sequence[str]) -> str:
-    """The names that two lists do not share."""
+    """Describes the names that two lists do not share."""
     only_there = [name for name in stored if name not in own]
     only_here = [name for name in own if name not in stored]
     found = [

@@ -1,4 +1,4 @@
-"""A run's folder: what it contains, its loggers, and who may write to it."""
+"""The folder of a run: its files, its loggers and its lock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_new(folder: Path) -> bool:
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
-    """File of the checkpoint "best" or "last" of a run."""
+    """Returns the file of the checkpoint "best" or "last" of a run."""
     return folder / CHECKPOINTS / f"{name}.ckpt"
 
 
@@ -46,7 +46,7 @@ def is_first_process() -> bool:
 
 
 def make_loggers(folder: Path, resumed_step: int | None = None) -> list[Logger]:
-    """CSV in ``metrics.csv`` and events in ``tensorboard/``; what was logged before ``resumed_step`` is kept."""
+    """Builds loggers for ``metrics.csv`` and ``tensorboard/``; entries before ``resumed_step`` are kept."""
     return [
         csv_logger(folder, resumed_step),
         TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False, purge_step=resumed_step),
@@ -54,7 +54,7 @@ def make_loggers(folder: Path, resumed_step: int | None = None) -> list[Logger]:
 
 
 def csv_logger(folder: Path, resumed_step: int | None) -> CSVLogger:
-    """A logger into ``metrics.csv`` that keeps the rows before ``resumed_step``; Lightning's own drops all rows."""
+    """Builds a logger for ``metrics.csv`` that keeps rows before ``resumed_step``; Lightning's own drops all rows."""
     file = folder / METRICS
     rows: list[dict[str, str]] = []
     if resumed_step is not None and file.is_file():
@@ -75,7 +75,7 @@ def csv_logger(folder: Path, resumed_step: int | None) -> CSVLogger:
 
 
 def make_callbacks(folder: Path, monitor: str) -> list[Callback]:
-    """The callbacks of every run: results on disk, progress, checkpoints."""
+    """Builds the callbacks of every run: results on disk, progress, checkpoints."""
     return [
         LastEpochValidation(),
         EvaluationWriter(folder),

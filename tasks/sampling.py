@@ -1,4 +1,4 @@
-"""The order of samples, the seed of each, and batches of several image sizes: the same with any number of workers."""
+"""Samplers: order and seeds of samples, and batches of several image sizes, the same with any number of workers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 class SampleKey(NamedTuple):
-    """What a dataset is indexed with.
+    """Key of a dataset's item.
 
     Attributes:
         image: index of the image.
-        seed: determines everything random about the sample.
+        seed: seed of all randomness in the sample.
         size: (height, width) of the network's input. Default: that of the preprocessing.
     """
 
@@ -34,8 +34,8 @@ class SampleKey(NamedTuple):
 class EpochSampler(Sampler[T]):
     """Base class of samplers that shuffle; order and seeds depend on (``seed``, epoch) alone.
 
-    Seeds travel with the indices. Augmentation therefore depends neither on the number of workers nor on the state of
-    random generators in a worker, which would otherwise repeat the same draws in every worker.
+    Every index carries its seed. Augmentation therefore depends neither on the number of workers nor on their random
+    generators, which would repeat the same draws in every worker.
 
     Args:
         size: number of samples.
@@ -57,18 +57,18 @@ class EpochSampler(Sampler[T]):
         self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before every epoch."""
+        """Sets the epoch; Lightning calls this before every epoch."""
         self.epoch = epoch
 
     def shuffle(self) -> tuple[Tensor, Tensor, torch.Generator]:
-        """Indices in the order of the epoch, their seeds, and the generator that drew both."""
+        """Returns the indices in the order of the epoch, their seeds, and the generator that drew both."""
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
         order = torch.randperm(self.size, generator=generator)
         return order, torch.randint(2**62, (self.size,), generator=generator), generator
 
 
 class ShuffledSampler(EpochSampler[SampleKey]):
-    """Yields every sample once per epoch; a remainder that cannot be shared equally is left out."""
+    """Yields every sample once per epoch; samples that the processes cannot share equally are left out."""
 
     def __len__(self) -> int:
         return self.size // self.world
@@ -114,10 +114,10 @@ class Step(NamedTuple):
 class MultiScaleBatches(EpochSampler[list[SampleKey]]):
     """Batches of several image sizes with about equal cost per step (MobileViT, arXiv 2110.02178, section 3.2).
 
-    Every image comes once per epoch, and all processes have the same size at each step. Every epoch has the same number
-    of steps: as many rounds over all sizes as there are images for, then the sizes that still fit, then one smaller
-    step with the rest, at a random size that has room for it. Images left over that are too few for a step of their own
-    are added to one of the largest steps. Order and contents of the steps depend on (``seed``, epoch) alone.
+    Every image occurs once per epoch, and all processes use the same size at each step. Every epoch has the same number
+    of steps: as many rounds over all sizes as the images allow, and one step of each size that the remaining images
+    fill. The rest forms one smaller step, at a random size that has room for it. A rest that is too small for a step is
+    added to one of the largest steps. Order and contents of the steps depend on (``seed``, epoch) alone.
 
     Args:
         images: number of samples.
@@ -160,7 +160,7 @@ class MultiScaleBatches(EpochSampler[list[SampleKey]]):
 
     @property
     def sampler(self) -> Self:
-        """Itself: for ``set_epoch``, Lightning asks a loader's batch sampler for a sampler."""
+        """Returns itself, because Lightning calls ``set_epoch`` on the ``sampler`` of a batch sampler."""
         return self
 
     def __len__(self) -> int:
@@ -176,7 +176,7 @@ class MultiScaleBatches(EpochSampler[list[SampleKey]]):
                 yield [SampleKey(*key, size) for key in zip(order[mine].tolist(), seeds[mine].tolist(), strict=True)]
 
     def _steps(self, generator: torch.Generator) -> list[Step]:
-        """The steps of an epoch in their order."""
+        """Returns the steps of an epoch in their order."""
         steps = list(self._full)
         if self._last:
             steps.append(self._last[int(torch.randint(len(self._last), (), generator=generator))])
@@ -184,7 +184,7 @@ class MultiScaleBatches(EpochSampler[list[SampleKey]]):
 
 
 def full_steps(images: int, largest_first: Sequence[Step]) -> tuple[list[Step], int]:
-    """The full steps that ``images`` are enough for, a largest one first, and the number of images left over.
+    """Returns the full steps that ``images`` can fill, a largest one first, and the number of images left over.
 
     Args:
         images: number of images.

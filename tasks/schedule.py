@@ -17,7 +17,7 @@ from ..errors import TaskError, check_range
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
-    """Two groups: weights of convolutions and linear layers; norms and biases, which are not decayed."""
+    """Returns two groups: weights of convolutions and linear layers; norms and biases, without weight decay."""
     parameters = list(parameters)
     decayed = [p for p in parameters if p.ndim > 1]
     others = [p for p in parameters if p.ndim <= 1]
@@ -25,7 +25,7 @@ def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]
 
 
 def build_optimizer(factory: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimiser of ``parameters`` in their :func:`parameter_groups`.
+    """Builds the optimiser of ``parameters``, divided by :func:`parameter_groups`.
 
     Raises:
         TaskError: the optimiser refuses a value, e.g. a negative learning rate.
@@ -42,11 +42,11 @@ class Schedule(ABC):
 
     @abstractmethod
     def factor(self, progress: float, epoch: float) -> float:
-        """Factor of the learning rate.
+        """Returns the factor of the learning rate.
 
         Args:
-            progress: share of the steps after the warm-up that are done, between 0 and 1.
-            epoch: number of epochs done, those of the warm-up included, as a fraction.
+            progress: completed share of the steps after the warm-up, between 0 and 1.
+            epoch: number of completed epochs as a fraction, warm-up included.
         """
 
 
@@ -69,7 +69,7 @@ class Poly(Schedule):
     """Polynomial decay to a share of the learning rate; linear with power 1.
 
     Args:
-        power: 0.9 is usual in segmentation (DeepLab, arXiv 1606.00915, section 4.1).
+        power: exponent; 0.9 is usual in segmentation (DeepLab, arXiv 1606.00915, section 4.1).
         end: share of the learning rate at the end, e.g. 0.01.
     """
 
@@ -88,7 +88,7 @@ class Exponential(Schedule):
 
     Args:
         rate: the factor, e.g. MobileNetV2's 0.98 (arXiv 1801.04381, section 6.1).
-        epochs: epochs between two steps.
+        epochs: epochs between two reductions.
     """
 
     def __init__(self, rate: float = 0.98, epochs: float = 1.0) -> None:
@@ -102,7 +102,7 @@ class Exponential(Schedule):
 
 
 def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
-    """Linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which make up ``epochs``.
+    """Builds a linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which take ``epochs`` epochs.
 
     The warm-up takes at most a tenth of all steps, so that short runs reach the full rate, too.
     """

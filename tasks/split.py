@@ -1,4 +1,4 @@
-"""What the data sets of all tasks share: annotated images of one split, read sample by sample."""
+"""Base classes of the data sets of all tasks: annotated images of one split, read sample by sample."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Split(ABC):
 
     Attributes:
         source: file or folder that messages name.
-        folder: where the images are.
+        folder: folder of the images.
         names: file names relative to ``folder``, ``[I]``.
         classes: names of the foreground classes.
-        notes: what was repaired or left out while reading, one sentence each.
+        notes: one sentence for each repair or omission while reading.
     """
 
     source: Path
@@ -50,11 +50,11 @@ class Split(ABC):
         return len(self.names)
 
     def path(self, index: int) -> Path:
-        """File of image ``index``."""
+        """Returns the file of image ``index``."""
         return self.folder / str(self.names[index])
 
     def image(self, index: int) -> Image:
-        """Image ``index``, ``[H, W, 3]`` uint8 RGB.
+        """Reads image ``index``, ``[H, W, 3]`` uint8 RGB.
 
         Raises:
             DataError: the image cannot be read, or is not what its annotations say.
@@ -63,35 +63,35 @@ class Split(ABC):
 
     @abstractmethod
     def sample(self, index: int) -> Any:
-        """Image ``index`` with its annotations, as the task's augmentation takes it.
+        """Reads image ``index`` with its annotations, as the task's augmentation takes it.
 
         Raises:
             DataError: see :meth:`image`.
         """
 
     def take(self, rows: Rows) -> Self:
-        """The images that ``rows`` selects, as a mask ``[I]`` or as indices in a new order."""
+        """Returns the images that ``rows`` selects: a mask ``[I]``, or indices in a new order."""
         return replace(self, names=self.names[rows])
 
     def in_evaluation_order(self) -> Self:
-        """The order of evaluation. The first batch is drawn, so it should show the variety of the split."""
+        """Returns the images in evaluation order; the first batch is drawn, so it should show the split's variety."""
         return self
 
     def strata(self) -> dict[str, NDArray[np.intp]]:
-        """Indices of the images of each kind that training and validation both need; "" names a single kind."""
+        """Returns image indices by the kinds that training and validation both need; "" names a single kind."""
         return {"": np.arange(len(self))}
 
 
 S = TypeVar("S", bound=Split)
-#: from a sample, the preprocessing and a random generator to the sample in the network's input
+#: takes a sample, the preprocessing and a random generator, and returns the sample as the network's input
 Transform = Callable[[Any, Preprocessing, np.random.Generator], Any]
 
 
 class SplitDataset(Dataset[Any]):
     """Samples of one split, augmented and resized to the network's input.
 
-    All randomness of an item follows from the seed in its key. A DataError is returned as the item: raised in a worker
-    process, it would reach the training process as text only.
+    All randomness of an item follows from the seed in its key. A DataError is returned as the item, because an error
+    raised in a worker process reaches the training process only as text.
 
     Args:
         split: the annotated images.
@@ -119,11 +119,11 @@ class SplitDataset(Dataset[Any]):
 
 
 class TrainValSplit(Generic[S]):
-    """Sets a fraction of the training images aside for validation, and keeps each part until it is asked for.
+    """Sets a fraction of the training images aside for validation, and keeps each part until it is requested.
 
     Args:
         val_fraction: fraction of the images for validation, between 0 and 1.
-        seed: decides which images these are.
+        seed: seed that selects these images.
 
     Raises:
         UserError: ``val_fraction`` or ``seed`` is out of range.
@@ -134,10 +134,10 @@ class TrainValSplit(Generic[S]):
         check_range("split_seed", seed, ge=0)
         self.val_fraction = val_fraction
         self.seed = seed
-        self._parts: dict[str, S] = {}  # parts not asked for yet: reading them again would take as long again
+        self._parts: dict[str, S] = {}  # parts not requested yet, kept so that nothing is read twice
 
     def part(self, split: str, read: Callable[[], S]) -> S:
-        """The "train" or "val" part of the split that ``read`` returns."""
+        """Returns the "train" or "val" part of the split that ``read`` returns."""
         if split not in self._parts:
             train, val = divide(read(), self.val_fraction, self.seed)
             self._parts = {"train": train, "val": val}
@@ -145,7 +145,7 @@ class TrainValSplit(Generic[S]):
 
 
 def divide(split: S, fraction: float, seed: int) -> tuple[S, S]:
-    """Divides ``split`` at random in two. The second part has about ``fraction`` of each of its strata.
+    """Divides ``split`` at random into two parts; the second has about ``fraction`` of each stratum.
 
     The parts depend only on ``seed`` and the strata.
 

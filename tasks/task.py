@@ -1,4 +1,4 @@
-"""What every task shares: building the network, training steps, optimiser and schedule, evaluation."""
+"""Base class of all tasks: builds the network, and defines training steps, optimiser, schedule and evaluation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Task(LightningModule, ABC):
 
     Args:
         backbone: turns images into feature maps.
-        head: class of the head, or a factory; called with the feature maps' channels and strides, and the classes.
+        head: class of the head, or a factory; called with the feature maps' channels and strides, and the number of
+            classes.
         preprocessing: resizing and normalisation of images, see :class:`.preprocessing.Preprocessing`.
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
@@ -44,7 +45,7 @@ class Task(LightningModule, ABC):
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
             ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. Default: random weights.
         weights: initial weights of the whole network: a run's folder (its best checkpoint), a file, or an exact
-            published name. Rows of classes that the weights lack stay random. Excludes ``backbone_weights``.
+            published name. Rows of classes that the weights lack stay random. Not together with ``backbone_weights``.
         base_batch_size: batch size that the learning rate was tuned for, e.g. 192. The rate is scaled linearly to the
             effective batch size (batch × processes × accumulation). Default: not scaled.
         freeze_epochs: epochs for which the backbone is frozen, e.g. 5; "all" trains the head only.
@@ -113,12 +114,12 @@ class Task(LightningModule, ABC):
             return
         names = None if self._datamodule() is None else self.data().classes
         self.network = self.build_network(resolve_class_names(names, self._num_classes))
-        self.unfreezing.attach(self.network.backbone)  # freezes now what never trains: the optimiser leaves it out
+        self.unfreezing.attach(self.network.backbone)  # now, so that the optimiser leaves out layers that never train
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
 
     def build_network(self, classes: Sequence[str]) -> Network:
-        """Builds the network with random weights, out of the task's own backbone: call it only once."""
+        """Builds the network with random weights; call it only once, because it uses the task's own backbone."""
         backbone, head = self._parts
         network = Network(backbone, head, classes, self.preprocessing, role=self.role, feature_maps=self._feature_maps)
         if network.head.role not in ("", self.role):
@@ -204,7 +205,7 @@ class Task(LightningModule, ABC):
 
     @abstractmethod
     def report(self) -> Report:
-        """Returns the result of the last evaluation; the first call gathers it, so all processes have to make it."""
+        """Returns the result of the last evaluation; all processes must call it, because the first call gathers."""
 
     @abstractmethod
     def draw(self, batch: Any, predictions: Any) -> Image:

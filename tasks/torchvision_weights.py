@@ -16,13 +16,13 @@ State = dict[str, Tensor]
 
 
 class PretrainedState(NamedTuple):
-    """A trained network, divided into the parts of ours.
+    """State of a trained network, divided into backbone and head.
 
     Attributes:
         backbone: tensors of the backbone, under any names that :meth:`Backbone.translate` knows.
         head: tensors of the head, under the head's names.
         classes: class names in the order of their rows; None if unknown.
-        config: what is known of ``Network.config``.
+        config: known part of ``Network.config``.
     """
 
     backbone: State
@@ -32,7 +32,12 @@ class PretrainedState(NamedTuple):
 
 
 class PublishedNetwork(NamedTuple):
-    """Weights of a whole network: their exact name, and the conversion of such a network's state; None for others."""
+    """Published weights of a whole network.
+
+    Attributes:
+        name: their exact name.
+        convert: converts the state of such a network; returns None for any other state.
+    """
 
     name: str
     convert: Callable[[State], PretrainedState | None]
@@ -83,7 +88,7 @@ def convert_ssdlite(state: State) -> PretrainedState | None:
 
 
 def ssdlite_backbone_names(state: State) -> State:
-    """The backbone's tensors under the names of torchvision's classification network."""
+    """Returns the backbone's tensors under the names of torchvision's classification network."""
     parts = {key: match.groups() for key in state if (match := SSDLITE_BACKBONE.fullmatch(key))}
     cut = max((int(layer) for half, layer, _ in parts.values() if half == "0"), default=0)
     renamed: State = {}
@@ -101,7 +106,7 @@ def ssdlite_backbone_names(state: State) -> State:
 
 
 def ssdlite_head_names(state: State) -> State:
-    """All other tensors; those of the head and of the extra maps under our names."""
+    """Returns all other tensors; those of the head and of the extra maps get our names."""
     conv_norm = {"0": "conv", "1": "norm"}
     inside = {"0.0": "depthwise.conv", "0.1": "depthwise.norm", "1": "project"}
     lists = {"classification": "classifiers", "regression": "regressors"}
@@ -152,5 +157,5 @@ PUBLISHED: dict[type[Head], PublishedNetwork] = {
 
 
 def published_network(head: Head) -> PublishedNetwork | None:
-    """Torchvision's published network under ``head``, if there is one."""
+    """Returns torchvision's published network with this kind of ``head``, or None."""
     return next((network for kind, network in PUBLISHED.items() if isinstance(head, kind)), None)

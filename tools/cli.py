@@ -1,4 +1,4 @@
-"""The command `litmobile`: runs the module of the command that was named, and ends users' errors with their message.
+"""The command `litmobile`: runs the given command and prints user errors as one message without a traceback.
 
 Modules that import torch are imported by the command that needs them, so that `litmobile --help` is quick.
 """
@@ -15,7 +15,7 @@ from .task_tools import import_tool
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # users can act on these
 
-#: functions that run the words of a command, by import path inside `litmobile.tools`
+#: import path inside `litmobile.tools` of the function that runs each command
 COMMANDS = {
     "fit": "training.fit",
     "validate": "training.validate",

@@ -60,8 +60,8 @@ class Activation(NamedTuple):
     """A tensor that a network holds while it runs.
 
     Attributes:
-        resolution: height and width; the number of tokens alone for tokens that do not come from a feature map.
-        channels: numbers at each position.
+        resolution: height and width, or the number of tokens for tokens that do not come from a feature map.
+        channels: number of values at each position.
         layer: name of the module that reads or writes it.
     """
 
@@ -162,7 +162,7 @@ def count(network: nn.Module, *inputs: Any, blocks: Iterable[nn.Module] = ()) ->
 
 
 def find_largest(activations: Iterable[Activation]) -> list[Activation]:
-    """Returns the largest activation at each resolution, finest first; of equals the first."""
+    """Returns the largest activation at each resolution, finest first; the first of equal ones."""
     largest: dict[Shape, Activation] = {}
     for activation in activations:
         previous = largest.get(activation.resolution, activation)
@@ -178,13 +178,13 @@ def without_values() -> Iterator[None]:
 
 
 class _SkipOnMeta(TorchFunctionMode):
-    """Returns the first argument of functions that need not run because it has no values."""
+    """Skips the functions in ``SKIPPED`` if their first argument has no values, and returns this argument."""
 
     def __torch_function__(self, func: Function, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in SKIPPED:
             tensor = args[0] if args else next(iter(kwargs.values()))
-            if tensor.is_meta and not (torch.is_grad_enabled() and tensor.grad_fn is not None):  # keep a graph whole
+            if tensor.is_meta and not (torch.is_grad_enabled() and tensor.grad_fn is not None):  # keep autograd intact
                 return tensor
         return func(*args, **kwargs)
 
@@ -199,7 +199,7 @@ class _Recorder(_SkipOnMeta):
     def __init__(self, call: tuple[str, nn.Module, tuple[Any, ...]]) -> None:
         super().__init__()
         self.flops = FlopCounterMode(display=False)
-        self.calls = [call]  # those in progress, the innermost last
+        self.calls = [call]  # calls in progress, the innermost last
         self.operations: list[Operation] = []
         self.counted_parameters: set[int] = set()  # by id
 
@@ -247,7 +247,7 @@ def shape_of_one(x: Tensor) -> Shape:
 
 
 def describe_operation(func: Function, args: Any, kwargs: dict[str, Any]) -> str:
-    """Names the operation that ``func`` is with these arguments, such as "conv 3×3 s2"."""
+    """Describes the operation that ``func`` runs with these arguments, e.g. "conv 3×3 s2"."""
     if func not in CONVOLUTIONS:
         return "attention" if func in ATTENTION else func.__name__
     given = dict(zip(CONVOLUTION_ARGUMENTS, args, strict=False)) | kwargs

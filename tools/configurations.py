@@ -1,4 +1,4 @@
-"""Configurations: shipped ones by name, several merged into one, without the options of replaced classes."""
+"""Finds, reads and merges configurations, and drops the options of replaced classes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def list_shipped() -> list[str]:
 
 
 def find_configuration(name: str) -> Path:
-    """The file of configuration ``name``: a file of the user's if it exists, else a shipped one.
+    """Finds the file of configuration ``name``: the user's file if it exists, else the shipped one.
 
     Raises:
-        UserError: there is neither.
+        UserError: neither exists.
     """
     own = Path(name).expanduser()
     if own.is_file():
@@ -45,10 +45,10 @@ def find_configuration(name: str) -> Path:
 
 
 def read_configuration(file: Path) -> dict[str, Any]:
-    """The content of a YAML file.
+    """Reads a YAML file.
 
     Raises:
-        UserError: it is not YAML, or not a dictionary.
+        UserError: the file is not valid YAML, or is not a dictionary.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -60,9 +60,9 @@ def read_configuration(file: Path) -> dict[str, Any]:
 
 
 def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[str, Any]:
-    """Merges configuration files, later ones over earlier ones, for ``flags`` that follow.
+    """Merges configuration files; later files override earlier ones.
 
-    Where a class is replaced, by a file or a flag, the options of the old class are dropped.
+    If a file or one of ``flags`` replaces a class, the options of the old class are dropped. Other flags are ignored.
     """
     merged: dict[str, Any] = {}
     for file in files:
@@ -80,7 +80,7 @@ def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[st
 
 
 def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """``old`` with the values of ``new`` put over it, dictionary by dictionary; a class may be its name only."""
+    """Merges nested dictionaries; values of ``new`` override those of ``old``. A class may be its name only."""
     merged = dict(old)
     for key, value in new.items():
         before = old.get(key)
@@ -91,14 +91,14 @@ def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> Config:
-    """Drops from ``config`` the options of classes that ``changes`` replaces; options that both classes inherit stay.
+    """Drops from ``config`` the options of classes that ``changes`` replaces; options that both inherit are kept.
 
-    An option such as ``norm_eps`` that two heads each declare for themselves means something else in each. An option
-    such as ``batch_size`` that two data sets inherit from one base class is the same option.
+    An option that two classes each declare themselves, such as ``norm_eps``, can mean something different in each. An
+    option that two data sets inherit from one base class, such as ``batch_size``, is the same option.
 
     Args:
-        config: what has been configured so far, as a dictionary or namespace; changed in place.
-        changes: what will be configured next, as nested as a configuration file; a class may be its name only.
+        config: configuration so far, as a dictionary or namespace; changed in place.
+        changes: configuration that follows, nested like a configuration file; a class may be given by its name only.
 
     Returns:
         ``config``.
@@ -120,10 +120,10 @@ def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> 
 
 
 def drop_unshared_options(old_path: str, options: Any, new_name: object) -> None:
-    """Drops those ``options`` of the class at ``old_path`` that the class ``new_name`` does not inherit as well."""
+    """Drops the ``options`` of the class at ``old_path`` that the class ``new_name`` does not also inherit."""
     old = import_class(old_path)
     new = None if old is None or not isinstance(new_name, str) else find_class(new_name, old)
-    if old is None or new is None or new is old:  # the parser refuses what cannot be found
+    if old is None or new is None or new is old:  # the parser refuses classes that cannot be found
         return
     accepted = ArgumentParser().add_class_arguments(new, fail_untyped=False)
     for option in [*vars(options)] if hasattr(options, "__dict__") else [*options]:
@@ -132,7 +132,7 @@ def drop_unshared_options(old_path: str, options: Any, new_name: object) -> None
 
 
 def declaring_class(cls: type, option: str) -> type | None:
-    """The class whose constructor declares ``option``: ``cls`` or the base that it forwards ``**options`` to."""
+    """Finds the class whose constructor declares ``option``: ``cls``, or a base that receives its ``**options``."""
     for base in cls.__mro__:
         if "__init__" in vars(base):
             parameters = inspect.signature(vars(base)["__init__"]).parameters
@@ -144,7 +144,7 @@ def declaring_class(cls: type, option: str) -> type | None:
 
 
 def find_class(name: str, like: type) -> type | None:
-    """The class of that import path or name; a name is searched among the classes that share a base with ``like``."""
+    """Finds a class by import path or name; a name is searched among the classes that share a base with ``like``."""
     if "." in name:
         return import_class(name)
     bases = [base for base in like.__mro__ if base is not object]
@@ -152,7 +152,7 @@ def find_class(name: str, like: type) -> type | None:
 
 
 def import_class(path: str) -> type | None:
-    """The class at an import path; None if there is none."""
+    """Imports the class at ``path``; returns None if that fails."""
     try:
         found = resolve_name(path)
     except (ImportError, AttributeError, ValueError):

@@ -14,7 +14,7 @@ M_MMAP_MAX = -4
 def keep_freed_memory() -> None:
     """Makes glibc reuse freed memory instead of returning it to the system.
 
-    The activations of a training step are large blocks. Without this setting the system maps them anew in every step,
+    The activations of a training step are large blocks. Without this setting the system maps them again in every step,
     and the page faults slow CPU training by a factor of about 1.3. Without glibc the function does nothing.
     """
     if not sys.platform.startswith("linux"):

@@ -1,4 +1,4 @@
-"""The parser of options that are constructor arguments: written-out names only, and refusals in one sentence."""
+"""A parser for options that are constructor arguments: no abbreviations, and one sentence for each error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from ..errors import UserError, suggest
 
 EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
-# parts of the parser's own messages, innermost last
+# patterns in jsonargparse's messages; the part of the innermost parser comes last
 KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
 FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
@@ -30,13 +30,13 @@ TYPE_NAMES = {"float": "a number", "int": "a whole number", "bool": "true or fal
 
 
 class Parser(ArgumentParser):
-    """Refuses abbreviated options, and says in one sentence what it refuses.
+    """Parser that refuses abbreviated options and reports each error in one sentence.
 
-    jsonargparse parses the options of a class with a parser of its own. The innermost one makes a sentence of what it
-    refuses; each outer one adds its key.
+    jsonargparse parses the options of a class with a nested parser. The innermost parser writes the sentence, and each
+    outer parser adds its key to the option.
 
     Attributes:
-        known_classes: names that an unknown class may be meant for.
+        known_classes: class names to suggest for an unknown class.
     """
 
     known_classes: ClassVar[Sequence[str]] = ()
@@ -63,12 +63,12 @@ class Parser(ArgumentParser):
 
 
 def explain_refusal(report: str, names: Iterable[str], classes: Iterable[str] = ()) -> str:
-    """What one parser reports, as a sentence that starts with the option's full key.
+    """Turns a parser's message into one sentence that starts with the option's full key.
 
     Args:
         report: the parser's message, which may have many lines.
         names: the options that the parser has.
-        classes: names that an unknown class may be meant for.
+        classes: class names to suggest for an unknown class.
     """
     key = "".join(KEY.findall(report)[:1])
     options = [f"--{name}" for name in names]
@@ -76,9 +76,9 @@ def explain_refusal(report: str, names: Iterable[str], classes: Iterable[str] = 
         return f"{unrecognized[1]} is not an option{suggest(unrecognized[1], options)}"
     if value := VALUE.match(report):
         return f"{value[1]} {'needs a' if value[2] == 'expected' else 'takes no'} value."
-    if NO_BASE_CLASS.search(report):  # options were given, but not of which class
+    if NO_BASE_CLASS.search(report):  # options were given, but not their class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
-    if finished := FINISHED.findall(report):  # by an inner parser
+    if finished := FINISHED.findall(report):  # written by an inner parser
         return finished[-1].replace("--", f"--{key}." if key else "--")
     if unknown := UNKNOWN.search(report):
         return f"--{unknown[1]} is not an option{suggest(f'--{unknown[1]}', options)}"
@@ -103,7 +103,7 @@ def explain_refusal(report: str, names: Iterable[str], classes: Iterable[str] = 
 
 
 def format_type(name: str) -> str:
-    """A type in the parser's words as users write it; a literal as its values."""
+    """Formats a type from the parser's message in plain words; a literal as its values."""
     if literal := re.fullmatch(r"typing\.Literal\[(.*)\]", name):
         return literal[1].replace("'", "").replace(", ", " or ")
     short = TYPES.sub(r"\1", name)

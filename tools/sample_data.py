@@ -22,11 +22,11 @@ Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 Outline = NDArray[np.float64]
 
-# The ids start at 0 and have gaps, as in real data sets, so that code which takes them for class indices fails.
+# The ids start at 0 and have gaps, as in real data sets, so that code that mistakes them for class indices fails.
 CLASSES = {0: "disk", 1: "ring", 2: "square", 4: "triangle", 5: "star", 8: "cross"}
 SPLITS = ("train", "val")
 RECORD = "shapes.json"
-GENERATOR = 1  # raise it with every change of the images, so that older data are not taken for current ones
+GENERATOR = 1  # increase it whenever the images change, so that older data sets are not mistaken for current ones
 
 EMPTY_FRACTION = 1 / 12  # of images without objects
 GREY_FRACTION = 1 / 10  # of grey images
@@ -60,7 +60,7 @@ class Scene(NamedTuple):
 
     Attributes:
         categories: category id of each object, from back to front.
-        coverages: masks (height, width) of each object as if alone, 0 to 255 for the fraction of the pixel it covers.
+        coverages: mask (height, width) of each object without the others: covered fraction of each pixel, 0 to 255.
         owner: (height, width), 1 + index of the object that is visible at a pixel, or 0 for the background.
     """
 
@@ -80,7 +80,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def write_shapes(root: str | Path = "data/shapes", train: int = 2000, val: int = 300, seed: int = 0) -> ShapesSummary:
-    """Writes the data set, unless the same one is there already.
+    """Writes the data set, unless the same one already exists.
 
     The folder then holds ``train/000001.jpg`` …, ``val/000001.jpg`` …, ``annotations/instances_train.json``,
     ``annotations/instances_val.json`` and ``shapes.json``, which records the arguments. Images are 192 to 320 pixels
@@ -90,7 +90,7 @@ def write_shapes(root: str | Path = "data/shapes", train: int = 2000, val: int =
         root: folder to write, e.g. data/shapes; it must be empty or not exist.
         train: number of training images, at least 1.
         val: number of validation images, at least 1.
-        seed: at least 0; each seed gives other images.
+        seed: random seed, at least 0; each seed gives different images.
 
     Raises:
         UserError: a number is out of range, or ``root`` holds other files or an unfinished data set.
@@ -158,7 +158,7 @@ def _write_split(folder: Path, count: int, seed: int, split_number: int) -> dict
 
 
 def _place_objects(rng: np.random.Generator) -> Scene:
-    """Chooses an image size, and objects that all stay visible enough when they overlap or touch the border."""
+    """Chooses an image size and objects; overlaps and the border leave enough of every object visible."""
     width, height = int(rng.integers(192, 321)), int(rng.integers(160, 289))
     scene = Scene([], [], np.zeros((height, width), np.uint8))
     if rng.random() < EMPTY_FRACTION:
@@ -179,7 +179,7 @@ def _place_objects(rng: np.random.Generator) -> Scene:
 
 
 def _fill(outlines: list[Array], height: int, width: int) -> Mask:
-    """Fills polygons, of which a second one is a hole. Returns how far each pixel is covered, 0 to 255."""
+    """Fills polygons, of which a second one is a hole. Returns the coverage of each pixel, 0 to 255."""
     coverage = np.zeros((height, width), np.uint8)
     # shift=4: coordinates in sixteenths of a pixel
     cv2.fillPoly(coverage, [np.rint(outline * 16).astype(np.int32) for outline in outlines], 255, cv2.LINE_AA, shift=4)
@@ -194,7 +194,7 @@ def _count_pixels(outlines: list[Array]) -> int:
 
 
 def _are_visible(owner: Mask, areas: list[int]) -> bool:
-    """Returns whether enough of every object is visible; ``areas`` are the pixels of the whole objects."""
+    """Returns whether enough of every object is visible; ``areas`` are the pixel counts of the whole objects."""
     for index, area in enumerate(areas):
         visible = (owner == index + 1).view(np.uint8)
         if cv2.countNonZero(visible) < MIN_VISIBLE * area or min(cv2.boundingRect(visible)[2:]) < MIN_SIDE:
@@ -230,7 +230,7 @@ def _cross(arm: float) -> Outline:
 
 DISK = _radial(np.ones(64))
 SQUARE = np.array([[0.8, 0.8], [-0.8, 0.8], [-0.8, -0.8], [0.8, -0.8]])  # becomes a rectangle when it is stretched
-#: polygons (points, 2) of each shape around the origin, of about radius 1; a second one is a hole
+#: polygons (points, 2) of each shape around the origin, with a radius of about 1; a second one is a hole
 OUTLINES: dict[str, Callable[[np.random.Generator], list[Outline]]] = {
     "disk": lambda rng: [DISK],
     "ring": lambda rng: [DISK, _radial(np.full(64, rng.uniform(0.5, 0.65)))],
@@ -261,7 +261,7 @@ def _render(scene: Scene, rng: np.random.Generator) -> Mask:
 
 
 def _scribble(canvas: Array, rng: np.random.Generator) -> None:
-    """Draws thin lines onto the background, which belong to no object."""
+    """Draws thin lines that belong to no object onto the background."""
     height, width = canvas.shape[:2]
     for _ in range(rng.integers(0, 5)):
         points = rng.uniform((0, 0), (width, height), (int(rng.integers(2, 5)), 2))
@@ -284,7 +284,7 @@ def _paint(canvas: Array, coverage: Mask, rng: np.random.Generator) -> None:
 
 
 def _choose_colours(surroundings: Array, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Chooses two similar BGR colours that contrast, as do their mixtures, with the lumas (pixels,) around."""
+    """Chooses two similar BGR colours that contrast, like all their mixtures, with the surrounding lumas (pixels,)."""
     best_fraction, best = -1.0, (np.zeros(3), np.zeros(3))
     for _ in range(20):
         first = rng.uniform(0, 255, 3)

@@ -1,4 +1,4 @@
-"""What the commands need to know of each kind of task: a new task adds one entry."""
+"""Table of what the commands need to know about each kind of task; a new task adds one entry."""
 
 from __future__ import annotations
 

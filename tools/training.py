@@ -1,4 +1,4 @@
-"""`litmobile fit | validate | test`: LightningCLI over tasks and data, and the folder that each run leaves."""
+"""`litmobile fit | validate | test`: LightningCLI for tasks and data, and the folder of each run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .parser import Parser
 
 
 class TrainingParser(Parser, LightningArgumentParser):
-    """Drops the options of a class that another one replaces."""
+    """Parser that drops the options of a class when another class replaces it."""
 
     known_classes = tuple(
         name
@@ -49,13 +49,13 @@ class TrainingParser(Parser, LightningArgumentParser):
     )
 
     def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
-        """Merges values over defaults; those of a class that is not the default's are not for the new one."""
+        """Merges values over defaults; if a value replaces a default class, the options of that class are dropped."""
         return super().merge_config(cfg_from, drop_replaced_options(cfg_to.clone(), cfg_from.as_dict()))
 
 
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
-#: how LightningCLI reads options, and what models and data are: the same for every command with the options of fit
+#: arguments of LightningCLI that all commands with the options of fit share
 CLI_OPTIONS: dict[str, Any] = {
     "parser_class": TrainingParser,
     "model_class": Task,
@@ -68,7 +68,7 @@ CLI_OPTIONS: dict[str, Any] = {
     "run": False,
     "load_from_checkpoint_support": False,  # checkpoints describe their network themselves
 }
-#: messages of libraries that every run would print and nobody can act on
+#: library messages that every run would print and users cannot act on
 IGNORED_WARNINGS = (
     "It is recommended to use .*sync_dist=True",  # all processes have the same figures
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
@@ -80,12 +80,12 @@ IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data")
 
 
 class RunOptions(NamedTuple):
-    """The options of litmobile's own, and those for LightningCLI.
+    """litmobile's own options, and those for LightningCLI.
 
     Attributes:
         folder: ``--run``.
         configs: files of ``--config``, in order.
-        flags: everything else, in order.
+        flags: all other words, in order.
     """
 
     folder: Path | None
@@ -94,7 +94,7 @@ class RunOptions(NamedTuple):
 
 
 def split_options(command: str, words: Sequence[str]) -> RunOptions:
-    """Takes ``--run`` and ``--config`` out of ``words``, wherever they stand; flags win over files.
+    """Separates ``--run`` and ``--config`` from the other ``words``, in any order.
 
     Raises:
         UserError: a configuration does not exist.
@@ -110,14 +110,14 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
-    """Arguments for the parser: all configuration files as one, then ``flags``."""
+    """Builds the arguments for the parser: all configuration files merged into one, then ``flags``."""
     merged = merge_configurations(configs, flags)
     return [*([f"--config={yaml.safe_dump(merged)}"] if merged else []), *flags]
 
 
 def run(command: str, words: Sequence[str]) -> None:
     """Runs ``litmobile COMMAND WORDS``, where COMMAND is fit, validate or test."""
-    sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this again
+    sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this command again
     options = split_options(command, words)
     folder = options.folder or new_folder(options.configs)
     os.environ[RUN_VARIABLE] = str(folder)
@@ -139,7 +139,7 @@ fit, validate, test = (partial(run, command) for command in ("fit", "validate", 
 
 
 def stored_config(folder: Path) -> Path:
-    """The configuration of the run in ``folder``.
+    """Returns the configuration file of the run in ``folder``.
 
     Raises:
         UserError: ``folder`` is not a run.
@@ -151,10 +151,10 @@ def stored_config(folder: Path) -> Path:
 
 
 def stored_checkpoint(command: str, folder: Path) -> list[str]:
-    """Arguments that make ``command`` use the run in ``folder``: "fit" its last checkpoint, others its best.
+    """Returns arguments for a checkpoint in ``folder``: the last for "fit", the best (or else the last) for others.
 
     Raises:
-        UserError: there is no checkpoint to evaluate.
+        UserError: the run has no checkpoint to evaluate.
     """
     names = ("last",) if command == "fit" else ("best", "last")
     found = [path for name in names if (path := run_folder.checkpoint_path(folder, name)).is_file()]
@@ -164,7 +164,7 @@ def stored_checkpoint(command: str, folder: Path) -> list[str]:
 
 
 def new_folder(configs: Sequence[Path]) -> Path:
-    """Folder of a new run, named after its last configuration and the time; all processes of the run share it."""
+    """Names the folder of a new run after its last configuration and the time; all processes of the run share it."""
     if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
         return Path(os.environ[RUN_VARIABLE])
     name = configs[-1].stem if configs else "run"
@@ -172,10 +172,10 @@ def new_folder(configs: Sequence[Path]) -> Path:
 
 
 def silence_libraries() -> None:
-    """Hides messages of libraries that nobody can act on."""
+    """Hides library messages that users cannot act on."""
     for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
-    # before every checkpoint: how it could be read, which does not apply to ours
+    # advice on how to read a checkpoint, which does not apply to ours
     logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: not any(text in record.getMessage() for text in IGNORED_NOTES)
@@ -183,15 +183,15 @@ def silence_libraries() -> None:
 
 
 class ConstructorError(BaseException):
-    """Carries what a constructor raised past the parser, which would try another type instead."""
+    """Carries a constructor's exception past the parser, which would otherwise try another type."""
 
 
 class BaseCLI(LightningCLI):
-    """LightningCLI whose refusals are one sentence, and whose constructors' own errors keep type and traceback.
+    """LightningCLI that reports a wrong option in one sentence; errors from constructors keep type and traceback.
 
     Args:
         command: name of the command, e.g. "fit".
-        options: of LightningCLI.
+        options: arguments of LightningCLI.
     """
 
     def __init__(self, command: str, **options: Any) -> None:
@@ -207,7 +207,7 @@ class BaseCLI(LightningCLI):
 
     @contextmanager
     def constructor_errors(self) -> Iterator[None]:
-        """Lets what a constructor raises out of the parser, which would otherwise report it as a wrong type."""
+        """Lets constructors' exceptions leave the parser, which would otherwise report them as a wrong type."""
         is_parsing = True
 
         def build(class_type: type, *arguments: Any, **options: Any) -> Any:
@@ -228,7 +228,7 @@ class BaseCLI(LightningCLI):
 
 
 class RunCLI(BaseCLI):
-    """Builds a training or an evaluation with a folder for what it leaves.
+    """Builds a training or an evaluation whose results go into the run's folder.
 
     Args:
         command: "fit", "validate" or "test".
@@ -251,11 +251,11 @@ class RunCLI(BaseCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the checkpoint."""
+        """Adds the option for the checkpoint."""
         parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
 
     def start(self) -> None:
-        """Runs the command, and prints the result and where the run is."""
+        """Runs the command, then prints the result and the run's folder."""
         checkpoint = self.config_init.ckpt_path
         getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
@@ -305,7 +305,7 @@ class SaveRunConfig(SaveConfigCallback):
         self.folder = folder
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Does nothing yet."""
+        """Writes nothing yet; see :meth:`on_train_start`."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.save_config(trainer, pl_module, "fit")
@@ -325,5 +325,5 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 def as_list(value: Any) -> list[Any]:
-    """None as an empty list, one value as a list of it."""
+    """Returns ``value`` as a list; None gives an empty list."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -1,4 +1,4 @@
-"""Recall of anchors: how well they overlap objects, which decides what SSDLite can learn."""
+"""Recall of anchors: how well they overlap objects, which limits what SSDLite can learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AnchorRecall(NamedTuple):
 
     Attributes:
         iou: ``[B]``, IoU of every object with its best anchor.
-        positives: ``[B]`` int64, number of anchors that are matched to every object.
+        positives: ``[B]`` int64, number of anchors matched to each object.
     """
 
     iou: Tensor
@@ -23,7 +23,7 @@ class AnchorRecall(NamedTuple):
 
 
 def measure_anchor_recall(boxes: Tensor, owners: Tensor, anchors: Tensor, threshold: float) -> AnchorRecall:
-    """Matches the objects of every image in the same way as training.
+    """Matches the objects of every image as training does.
 
     Args:
         boxes: ``[B, 4]`` as x1, y1, x2, y2 in pixels of the input.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .anchors import AnchorGenerator, Layout, Shape, default_scales
 
-SCALES = [round(0.02 * 1.04**k, 3) for k in range(100)] + [1.0]  # neighbours differ in at most 4 % of an object's IoU
+SCALES = [round(0.02 * 1.04**k, 3) for k in range(100)] + [1.0]  # a step changes an object's IoU by at most 4 %
 RATIOS = [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0, 6.0]
 START_RATIOS = ([1.5], [1.5, 3.0])  # one start for each number of ratios
 START_QUANTILES = (0.01, 0.1, 0.3, 0.5)  # of the objects' sizes; each gives a smallest scale to start from
@@ -45,9 +45,10 @@ def search_anchors(
 ) -> AnchorOptions:
     """Searches scales and aspect ratios that overlap objects better than ``current``.
 
-    The score is the mean over objects of the best anchor's IoU and of whether that reaches ``threshold``. Rare classes
-    get a higher weight, see :func:`compute_balanced_weights`. Scales increase from map to map, like the receptive
-    field. One ratio is preferred to two that are hardly better, because it saves two anchors per cell.
+    An object's score is the mean of its best anchor's IoU and of 1 if that reaches ``threshold``, else 0. The total is
+    a weighted mean in which rare classes count more, see :func:`compute_balanced_weights`. Scales increase from map to
+    map, like the receptive field. One ratio is preferred to two that are hardly better, because it saves two anchors
+    per cell.
 
     Args:
         boxes: ``[B, 4]`` as x1, y1, x2, y2 in pixels of the input; more than 3000 are subsampled evenly.
@@ -81,13 +82,13 @@ def search_anchors(
 
 
 def compute_balanced_weights(labels: Tensor) -> Tensor:
-    """Returns weights ``[B]`` of sum 1: two thirds are equal over objects, one third is equal over classes."""
+    """Returns weights ``[B]`` of sum 1: two thirds are equal for all objects, one third is equal for all classes."""
     _, indices, counts = labels.unique(return_inverse=True, return_counts=True)
     return (2 / len(labels) + 1 / (len(counts) * counts[indices].double())) / 3
 
 
 def generate_start_scales(grid: AnchorGrid, current: Sequence[float]) -> Iterator[list[float]]:
-    """Yields increasing scales to start from: the current ones, and SSD's equal steps from several object sizes on."""
+    """Yields increasing scales to start from: the current ones, and SSD's equal steps from several object sizes."""
     yield sorted(current)
     for size in grid.object_scales().quantile(torch.tensor(START_QUANTILES, dtype=torch.float64)).tolist():
         yield [round(scale, 3) for scale in default_scales(len(current) - 1, smallest=min(size, 0.95))]
@@ -112,7 +113,7 @@ def coordinate_ascent(options: AnchorOptions, score: Callable[[AnchorOptions], f
 def generate_variants(
     options: AnchorOptions, field: str, index: int, candidates: Sequence[float]
 ) -> Iterator[AnchorOptions]:
-    """Yields ``options`` with each candidate at ``index`` of ``field`` that lies between the values beside it."""
+    """Yields ``options`` with each candidate at ``index`` of ``field`` that lies between the neighbouring values."""
     values: list[float] = list(getattr(options, field))
     before, after = values[:index], values[index + 1 :]
     for value in candidates:

@@ -31,8 +31,8 @@ class AnchorGenerator:
     Args:
         scales: one scale per level, and one more. Every level has a square of the geometric mean of its scale and the
             next.
-        ratios: aspect ratios other than 1, as one sequence for all levels or one per level; each also stands for its
-            inverse.
+        ratios: aspect ratios other than 1, as one sequence for all levels or one per level; the inverse of each is
+            added.
         layout: "torchvision" has 2 + 2·len(ratios) boxes per cell on every map. "tensorflow" has three on the finest
             map: a square of half the scale, and the first ratio and its inverse at full scale.
 
@@ -78,8 +78,8 @@ class AnchorGenerator:
             image_size: (height, width) of the images in pixels.
             like: tensor whose device and type the anchors get; the type is at least float32.
         """
-        # The order of operations and the intermediate float32 are torchvision's. Anchors that contain a small object
-        # whole have equal IoU, so the last bit decides which one is matched.
+        # The order of operations and the intermediate float32 are torchvision's. All anchors of one size that contain
+        # a small object completely have equal IoU, so the last bit decides which one is matched.
         dtype = torch.promote_types(like.dtype, torch.float32)
         height, width = image_size
         shorter = min(image_size)

@@ -17,8 +17,8 @@ SIZE_WEIGHT = 5.0
 def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Returns offsets ``[…, 4]`` of ``boxes`` from ``anchors``, both x1, y1, x2, y2 of positive size.
 
-    They are the distance of the centres in x and y relative to the anchor's size, and the logarithms of the relative
-    width and height, each times its weight.
+    The first two are the distances of the centres in x and y relative to the anchor's size. The last two are the
+    logarithms of the relative width and height. Each is multiplied by its weight.
     """
     x, y, w, h = _to_centre_and_size(boxes)
     anchor_x, anchor_y, anchor_w, anchor_h = _to_centre_and_size(anchors)

@@ -41,7 +41,7 @@ class SSDLiteOutput(NamedTuple):
 class SSDLite(Head):
     """Predicts boxes and classes on the backbone's maps and on extra maps, each half the size of the previous.
 
-    Published on c4_expansion and final of MobileNetV2 and V3.
+    The papers use the maps c4_expansion and final of MobileNetV2 and V3.
 
     Args:
         features: the maps, finest first. Their width multiplier also scales the extra maps.
@@ -50,7 +50,7 @@ class SSDLite(Head):
             finest map.
         extras: channels of the extra maps, e.g. [512, 256, 256, 128]; multiplied by the width, but at least 16.
         anchor_scales: anchor sizes relative to the shorter side, one per map and one more, e.g. [0.2, 0.5, 1.0] for two
-            maps; None is 0.2 to 0.95 in equal steps, and 1. Use smaller ones for small objects.
+            maps. None is 0.2 to 0.95 in equal steps, and 1. Use smaller ones for small objects.
         aspect_ratios: aspect ratios other than 1, e.g. [2, 3] for all maps or [[2], [2, 3]] with one list per map.
         iou_thresh: minimum IoU of an anchor with the object it is matched to, e.g. 0.5.
         loss: "softmax" cross-entropy with hard negatives, or "focal" loss.
@@ -65,7 +65,7 @@ class SSDLite(Head):
         norm_momentum: weight of each new batch in the running statistics of the batch norms.
 
     Raises:
-        UserError: the maps are not finest first, or anchor_scales, aspect_ratios, ``layout`` or ``loss`` do not fit.
+        UserError: the maps are not finest first, or another argument is invalid.
     """
 
     role = "detection"
@@ -177,7 +177,7 @@ class SSDLite(Head):
 
 
 def check_pyramid(features: Features) -> None:
-    """Raises UserError unless there are maps and each is coarser than the one before."""
+    """Raises UserError if ``features`` is empty, or a map is not coarser than the one before."""
     strides = [feature.stride for feature in features.values()]
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):
         named = ", ".join(f"{name} (stride {f.stride})" for name, f in features.items()) or "none"

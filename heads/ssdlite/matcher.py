@@ -19,7 +19,7 @@ def box_iou(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def match_anchors(boxes: Tensor, valid: Tensor, anchors: Tensor, threshold: float) -> Tensor:
-    """Matches every anchor to the object of highest IoU of at least ``threshold``, and every object to its best anchor.
+    """Matches anchors to the object of highest IoU, if at least ``threshold``, and every object to its best anchor.
 
     Args:
         boxes: ``[N, M, 4]`` as x1, y1, x2, y2, M at least 1.
@@ -29,7 +29,7 @@ def match_anchors(boxes: Tensor, valid: Tensor, anchors: Tensor, threshold: floa
 
     Returns:
         ``[N, A]``, for each anchor the index of its object in ``boxes``, −1 for background. If one anchor is the best
-        of several objects, the last of them gets it.
+        for several objects, the last of them gets it.
     """
     iou = box_iou(boxes, anchors).masked_fill(~valid.unsqueeze(2), -1.0)
     overlap, nearest = iou.max(dim=1)

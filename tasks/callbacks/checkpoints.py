@@ -1,4 +1,4 @@
-"""Checkpoints of the best and the last weights, in time and on signals."""
+"""Checkpoints of the best and the last weights, written at intervals and on signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-CONTINUE, SAVE, STOP = 0, 1, 2  # what follows a step; processes agree on the highest
+CONTINUE, SAVE, STOP = 0, 1, 2  # actions after a step; processes agree on the highest
 
 
 class Stopped(Exception):  # noqa: N818 — asked for, not an error
@@ -34,8 +34,8 @@ class Stopped(Exception):  # noqa: N818 — asked for, not an error
 class BestAndLastCheckpoints(Checkpoint):
     """Keeps ``best.ckpt``, of the validation with the highest figure, and ``last.ckpt``, from which a run resumes.
 
-    ``last.ckpt`` is written after every epoch, every few minutes, and when the run is told to stop. Ctrl-C and SIGTERM
-    stop it after the current step. A second Ctrl-C stops it at once; ``last.ckpt`` stays valid.
+    ``last.ckpt`` is written after every epoch, every few minutes, and before the run stops. Ctrl-C and SIGTERM stop it
+    after the current step. A second Ctrl-C stops it at once; ``last.ckpt`` stays valid.
 
     Args:
         folder: folder of the two files.
@@ -97,7 +97,7 @@ class BestAndLastCheckpoints(Checkpoint):
             self._stop(trainer)
 
     def _next_action(self, trainer: Trainer, batch_idx: int) -> int:
-        """What all processes do next; several processes agree only every few steps, because that takes time."""
+        """Returns the next action; several processes agree on it only every few steps, because that takes time."""
         late = time.monotonic() - self._written > self.seconds
         own = STOP if self.received else SAVE if late else CONTINUE
         if trainer.world_size == 1:

@@ -19,12 +19,12 @@ PREFIX = "network."  # of the network's tensors in a checkpoint
 class ExponentialMovingAverage(Callback):
     """Averages weights and norm statistics over the training; the average is validated, saved and left in the network.
 
-    After n updates the average keeps ``min(decay, (1 + n) / (10 + n))`` of itself. A constant decay would keep the
-    random initial weights for most of a short run.
+    Update n keeps a share of ``min(decay, (1 + n) / (10 + n))`` of the average. A constant decay would keep the random
+    initial weights for most of a short run.
 
-    A checkpoint's ``state_dict`` is the average. Lightning loads it into the model on resume, before the callbacks are
-    restored; this callback then takes it over and loads the weights in training. (Lightning's own callback
-    synchronises with the device in every step, and its checkpoints do not store the average as ``state_dict``.)
+    A checkpoint's ``state_dict`` is the average. On resume, Lightning loads it into the model before it restores the
+    callbacks. This callback then copies the average and loads the weights in training. Lightning's own callback
+    synchronises with the device in every step, and its checkpoints do not store the average as ``state_dict``.
 
     Args:
         decay: share of the average that a late update keeps, between 0 and 1, e.g. 0.999.

@@ -1,4 +1,4 @@
-"""What evaluations leave in the run's folder, and the validation of the last epoch."""
+"""Writes the results of evaluations into the run's folder, and makes sure that the last epoch is validated."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Report(NamedTuple):
 
 
 class EvaluatedModule(Protocol):
-    """What an evaluated module offers; see :class:`litmobile.tasks.task.Task`."""
+    """Interface of an evaluated module; see :class:`litmobile.tasks.task.Task`."""
 
     def report(self) -> Report:
-        """Result of the last evaluation."""
+        """Returns the result of the last evaluation."""
         ...
 
     def draw(self, batch: Any, predictions: Any) -> Image:
@@ -116,7 +116,7 @@ class EvaluationWriter(Callback):
 
 
 class LastEpochValidation(Callback):
-    """Validates the last epoch, whatever ``check_val_every_n_epoch`` is: its weights are what the training was for."""
+    """Validates the last epoch, whatever ``check_val_every_n_epoch`` is, because its weights are the final ones."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
@@ -127,7 +127,7 @@ class LastEpochValidation(Callback):
 
 
 def evaluated_epoch_and_step(trainer: Trainer) -> tuple[int, int]:
-    """Epoch and step of the evaluated weights: those in training, or else those of the checkpoint."""
+    """Returns epoch and step of the evaluated weights: those of the training, or else those of the checkpoint."""
     if trainer.state.fn == TrainerFn.FITTING or trainer.ckpt_path is None:
         return trainer.current_epoch, trainer.global_step
     checkpoint = torch.load(trainer.ckpt_path, map_location="cpu", weights_only=True, mmap=True)

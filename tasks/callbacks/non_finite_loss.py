@@ -23,7 +23,7 @@ class Step(NamedTuple):
 class NonFiniteLossGuard(Callback):
     """Checks the losses of the last steps every ``log_every_n_steps`` steps and before every checkpoint.
 
-    Checking makes the processor wait for the accelerator; remembering the losses does not.
+    Checking makes the CPU wait for the accelerator; remembering the losses does not.
 
     Raises:
         LossError: a loss is NaN or infinite. The message names the step and the files of its batch.
@@ -43,14 +43,14 @@ class NonFiniteLossGuard(Callback):
         self.check(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keeps weights that a bad loss has spoilt from replacing good ones."""
+        """Prevents weights that a non-finite loss has spoilt from replacing good ones."""
         self.check(trainer)
 
     def check(self, trainer: Trainer) -> None:
-        """Forgets the remembered steps if all their losses are finite.
+        """Checks the losses of the remembered steps, and forgets these steps.
 
         Raises:
-            LossError: one of them is not.
+            LossError: a loss is NaN or infinite.
         """
         recent, self._recent = self._recent, []
         losses = torch.stack([step.loss for step in recent]).tolist() if recent else []
@@ -59,6 +59,6 @@ class NonFiniteLossGuard(Callback):
                 split = trainer.datamodule.splits["train"]  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
                 files = ", ".join(str(split.path(index)) for index in step.images.tolist())
                 raise LossError(
-                    f"The loss of step {step.number} is {loss}: lower the learning rate, or look at the files of its "
+                    f"The loss of step {step.number} is {loss}: lower the learning rate, or check the files of its "
                     f"batch: {files}."
                 )

@@ -1,4 +1,4 @@
-"""The state beside weights and optimiser that makes a resumed run bit-identical to one that was never interrupted."""
+"""Stores the state besides weights and optimiser that makes a resumed run bit-identical to an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ class StagedUnfreezing(Callback):
 
     Frozen layers get no gradients, and their norms keep their statistics.
 
-    Stages that train later are frozen when training starts: DistributedDataParallel, which has wrapped the network by
-    then, shares the gradients of all parameters that were trainable at that time. It has to look for unused parameters.
+    Stages that train later are frozen only when training starts. DistributedDataParallel has wrapped the network by
+    then, and shares the gradients of all parameters that were trainable at that time. It therefore has to look for
+    unused parameters.
 
     Args:
         freeze_epochs: epochs for which the whole backbone is frozen, or "all" for the whole training.
@@ -34,7 +35,7 @@ class StagedUnfreezing(Callback):
             check_range("freeze_epochs", freeze_epochs, ge=0)
         check_range("unfreeze_interval", unfreeze_interval, ge=0)
         if unfreeze_interval and freeze_epochs == "all":
-            raise UserError("unfreeze_interval unfreezes stage by stage, but freeze_epochs=all never does: drop one.")
+            raise UserError("unfreeze_interval has no effect with freeze_epochs=all: remove one of them.")
         self.freeze_epochs = freeze_epochs
         self.unfreeze_interval = unfreeze_interval
         self._stages: list[tuple[nn.Module, list[nn.Parameter]]] = []
@@ -46,9 +47,9 @@ class StagedUnfreezing(Callback):
         return self.freeze_epochs not in (0, "all") or self.unfreeze_interval > 0
 
     def attach(self, backbone: Backbone) -> None:
-        """Takes the stages of ``backbone``, after its feature maps were selected; "all" freezes them for good.
+        """Takes the stages of ``backbone``, after its feature maps were selected; "all" freezes them permanently.
 
-        Parameters that are frozen already stay so.
+        Parameters that are already frozen stay frozen.
         """
         stages = [nn.ModuleList(stage) for stage in backbone.stages()]
         self._stages = [(stage, [p for p in stage.parameters() if p.requires_grad]) for stage in stages]
@@ -69,7 +70,7 @@ class StagedUnfreezing(Callback):
         return self._frozen != before
 
     def _first_epochs(self) -> Iterator[float]:
-        """The first epoch in which each stage trains."""
+        """Yields the first epoch in which each stage trains."""
         frozen = float("inf") if isinstance(self.freeze_epochs, str) else self.freeze_epochs
         for depth in reversed(range(len(self._stages))):
             yield frozen + depth * self.unfreeze_interval

@@ -53,7 +53,7 @@ def read_cifar(root: Path, split: str, labels: Labels = "fine") -> Classificatio
     """Reads "train" or "test" of the data set at ``root``; an archive is unpacked into a temporary folder.
 
     Raises:
-        DataError: there is no such data set, it has no such labels, or a file is missing or is not the published one.
+        DataError: the data set does not exist or has no such labels, or a file is missing or not the published one.
     """
     data_set, path = find_data_set(root.absolute())
     if labels == "coarse" and data_set is CIFAR10:
@@ -71,7 +71,7 @@ def find_data_set(root: Path) -> tuple[type[CIFAR10], Path]:
     """Returns the data set at ``root``, and its folder or archive.
 
     Raises:
-        DataError: there is none, or more than one.
+        DataError: ``root`` has no data set, or more than one.
     """
     found = (
         [(kind, root) for kind in DATA_SETS if root.exists() and root.name in (kind.base_folder, kind.filename)]
@@ -80,7 +80,7 @@ def find_data_set(root: Path) -> tuple[type[CIFAR10], Path]:
     )
     if not found:
         raise DataError(
-            f"There is no CIFAR data at {root}: download {CIFAR10.url} or {CIFAR100.url}, and pass the file or its "
+            f"{root} contains no CIFAR data: download {CIFAR10.url} or {CIFAR100.url}, and pass the file or its "
             "unpacked folder with --data.root."
         )
     if len(found) > 1:
@@ -90,7 +90,7 @@ def find_data_set(root: Path) -> tuple[type[CIFAR10], Path]:
 
 def read_folder(data_set: type[CIFAR10], folder: Path, split: str, labels: Labels) -> ClassificationSplit:
     """Reads "train" or "test" from the published files in ``folder``."""
-    # pickles can run code, so none is loaded that is not the published one
+    # pickles can run code, so only published ones are loaded
     for file, md5 in (*data_set.train_list, *data_set.test_list, (data_set.meta["filename"], data_set.meta["md5"])):
         check_published(folder / file, md5, data_set)
     images = data_set(folder.parent, train=split == "train")

@@ -65,7 +65,7 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
 
 
 class HoldoutClassification(ClassificationDataModule):
-    """Data that validates on part of the training images if there are no validation images.
+    """Data that sets part of the training images aside for validation if it has no validation images.
 
     A data set implements :attr:`has_val` and :meth:`read_stored`.
 
@@ -88,7 +88,7 @@ class HoldoutClassification(ClassificationDataModule):
         """Reads "train", "val" or "test" as stored; "val" is requested only if :attr:`has_val`.
 
         Raises:
-            DataError: it is missing or invalid.
+            DataError: the split is missing or invalid.
         """
 
     def read(self, split: str) -> ClassificationSplit:

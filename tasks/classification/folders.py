@@ -1,4 +1,4 @@
-"""One folder per class, as users have them: with stray files among the images, and with nested folders."""
+"""Reads one folder per class; stray files among the images and nested folders are allowed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FolderClassification(HoldoutClassification):
         return self.folder("val") is not None
 
     def folder(self, split: str) -> Path | None:
-        """Folder of ``split``; None if there is none for "val" or "test"."""
+        """Returns the folder of ``split``; None for a missing "val" or "test"."""
         name = self.folders[split]
         if name is not None:
             return self.root / name
@@ -76,10 +76,10 @@ class FolderClassification(HoldoutClassification):
         return read_folders(folder, self.class_names or self.read_train_classes(), require_all=split == "train")
 
     def read_train_classes(self) -> tuple[str, ...]:
-        """Names of the training folders.
+        """Returns the names of the training folders.
 
         Raises:
-            DataError: there are fewer than two, or they are splits instead of classes.
+            DataError: fewer than two folders exist, or they are splits instead of classes.
         """
         folder = self.folder("train")
         assert folder is not None
@@ -95,7 +95,7 @@ class FolderClassification(HoldoutClassification):
 
 
 def list_class_folders(folder: Path) -> tuple[str, ...]:
-    """Names of the folders in ``folder``, sorted, without hidden ones and those that programs create.
+    """Returns the names of the folders in ``folder``, sorted, without hidden ones and those that programs create.
 
     Raises:
         DataError: ``folder`` does not exist.
@@ -114,7 +114,7 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
         require_all: whether every class must have an image.
 
     Raises:
-        DataError: a folder is not a class, a required class has no folder or no image, or there is no image at all.
+        DataError: a folder is not a class, a required class has no folder or no image, or no folder has images.
     """
     known = set(classes)
     unknown = [name for name in list_class_folders(folder) if name not in known]

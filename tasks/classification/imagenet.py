@@ -70,13 +70,13 @@ def find_base(root: Path) -> Path:
 
 
 def find_list(base: Path, name: str) -> Path | None:
-    """Returns the file ``name`` in ``base`` or up to three folders above, if there is one."""
+    """Returns the file ``name`` in ``base`` or up to three folders above, or None."""
     folders = [base, *base.absolute().parents[:3]]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def read_words(base: Path) -> dict[str, str]:
-    """Reads the words for each WordNet id; empty if there is no list of them."""
+    """Reads the words for each WordNet id; empty without a list of them."""
     file = find_list(base, MAPPING)
     words: dict[str, str] = {}
     for number, line in enumerate(read_text(file).splitlines() if file else (), start=1):
@@ -89,10 +89,10 @@ def read_words(base: Path) -> dict[str, str]:
 
 
 def read_wordnet_ids(base: Path, words: dict[str, str]) -> tuple[str, ...]:
-    """The classes, sorted: the folders of train; without train, the ids in the list of words, or the folders of val.
+    """Returns the sorted classes: the folders of train; without train, the ids in the list of words, or val's folders.
 
     Raises:
-        DataError: a folder is not named by a WordNet id, or there are no folders.
+        DataError: a folder is not named by a WordNet id, or fewer than two folders exist.
     """
     folder = base / "train" if (base / "train").is_dir() else base / "val"
     if folder.name == "val" and words:
@@ -115,14 +115,14 @@ def read_wordnet_ids(base: Path, words: dict[str, str]) -> tuple[str, ...]:
 
 
 def name_classes(ids: Sequence[str], words: dict[str, str]) -> tuple[str, ...]:
-    """The words of each id, followed by the id if several classes have the same words, as the two cranes do."""
+    """Returns the words of each id, followed by the id if several classes have the same words, as the two cranes."""
     names = [words.get(key, key) for key in ids]
     counts = Counter(names)
     return tuple(f"{name} ({key})" if counts[name] > 1 else name for key, name in zip(ids, names, strict=True))
 
 
 def list_files(folder: Path) -> list[str]:
-    """Names of the files in ``folder``, sorted."""
+    """Returns the names of the files in ``folder``, sorted."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_file())
 
@@ -130,9 +130,11 @@ def list_files(folder: Path) -> list[str]:
 def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> ClassificationSplit:
     """Reads validation images in one folder, labelled by Kaggle's list.
 
+    If ``on_invalid`` is "skip", images without label and labels without image are left out and noted.
+
     Raises:
-        DataError: there is no list, it contains a class that training lacks, or an image without label or a label
-            without image; if ``on_invalid`` is "skip", the latter two are left out and noted.
+        DataError: the folder has no images, the list is missing or names an unknown class, or images and labels do not
+            match.
     """
     folder = base / "val"
     images = [name for name in list_files(folder) if is_image_file(name)]

@@ -1,4 +1,4 @@
-"""Labels in CSV lists: one line with an image and its class for each image."""
+"""Reads labels from CSV lists: each line names an image and its class."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ListClassification(HoldoutClassification):
         """Reads the rows of the list of ``split``.
 
         Raises:
-            DataError: the list does not exist, or see :func:`read_rows`.
+            DataError: the list does not exist, or :func:`read_rows` refuses it.
         """
         file = self.list_file(split)
         check_root(self.root)
@@ -126,7 +126,7 @@ def read_rows(file: Path, image_column: str, label_column: str) -> Rows:
     """Reads a list. Its first line names the columns and shows whether commas, semicolons or tabs separate them.
 
     Raises:
-        DataError: the file is not such a list, a column or all images are missing, a cell is empty, or an image occurs
+        DataError: the file is not such a list, lacks a column, lists no images, has an empty cell, or lists an image
             twice.
     """
     text = read_text(file)
@@ -188,7 +188,7 @@ def check_duplicates(file: Path, rows: Rows) -> None:
 
 
 def sort_labels(rows: Rows) -> tuple[str, ...]:
-    """The distinct labels, sorted; as numbers if all are integers."""
+    """Returns the distinct labels, sorted; as numbers if all are integers."""
     names = set(rows.labels)
     are_integers = all(INTEGER.fullmatch(name) for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if are_integers else (0, name)))
@@ -228,20 +228,20 @@ def check_files(file: Path, rows: Rows, folder: Path) -> None:
 
 
 def note_shared_images(splits: Mapping[str, ClassificationSplit]) -> tuple[str, ...]:
-    """A sentence for every two splits whose lists name the same images."""
+    """Returns a sentence for each pair of splits whose lists share images."""
     notes = []
     for one, two in itertools.combinations(splits.values(), 2):
         shared = np.intersect1d(one.names, two.names)
         if len(shared):
             notes.append(
                 f"{len(shared)} of {len(two)} images of {two.source} are also in {one.source}, such as "
-                f"{format_name(str(shared[0]))}: figures on them hide overfitting."
+                f"{format_name(str(shared[0]))}: metrics on them hide overfitting."
             )
     return tuple(notes)
 
 
 def note_empty_classes(file: Path, labels: Sequence[int], classes: Sequence[str]) -> tuple[str, ...]:
-    """A sentence that names the classes without training images, if there are any.
+    """Returns a sentence that names the classes without training images, if any.
 
     Raises:
         DataError: all images are of one class.

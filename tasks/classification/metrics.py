@@ -1,4 +1,4 @@
-"""Accuracy and confusion matrix by torchmetrics, mean recall and calibration error by us."""
+"""Accuracy and confusion matrix from torchmetrics; mean recall and calibration error computed here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ClassificationResult:
         return int(self.matrix.sum())
 
     def per_class(self) -> dict[str, dict[str, float | int | None]]:
-        """Images, recall and precision of each class; None where there are no images to compute them from."""
+        """Returns images, recall and precision of each class; None without images to compute them from."""
         correct, images, predicted = self.matrix.diagonal(), self.matrix.sum(1), self.matrix.sum(0)
         return {
             name: {
@@ -55,14 +55,14 @@ class ClassificationResult:
         }
 
     def confusions(self) -> list[tuple[str, str, int]]:
-        """Class, wrong prediction and number of images, the most frequent first."""
+        """Returns class, wrong prediction and number of images, the most frequent first."""
         wrong = self.matrix - np.diag(self.matrix.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
         return [(self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in pairs]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
+        """Returns plain values for a JSON file."""
         return {"images": self.images, "figures": self.figures, "per_class": self.per_class()}
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class ClassificationResult:
 
 
 class CalibrationError(Metric):
-    """Expected calibration error over bins of equal width, which does not keep every score as torchmetrics' does."""
+    """Expected calibration error over bins of equal width; unlike torchmetrics', it does not store every score."""
 
     bins: Tensor
 

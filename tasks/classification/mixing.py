@@ -48,13 +48,13 @@ class Mixing:
 
 
 def apply_mixup(images: Tensor, own_share: float) -> tuple[Tensor, float]:
-    """Blends ``own_share`` of every image with the rest of the one before it; floats in 0 … 1, and ``own_share``."""
+    """Blends every image with the previous one; returns floats in 0 … 1, and ``own_share``, the image's weight."""
     images = images.float() / 255
     return torch.lerp(images.roll(1, 0), images, own_share), own_share
 
 
 def apply_cutmix(images: Tensor, own_share: float) -> tuple[Tensor, float]:
-    """Keeps about ``own_share`` of every image under a rectangle of the one before it; images and the exact share."""
+    """Pastes a rectangle of the previous image, about 1 − ``own_share``; returns images and the exact own share."""
     height, width = images.shape[2:]
     center = torch.rand(2).tolist()
     (top, bottom), (left, right) = (
@@ -66,6 +66,6 @@ def apply_cutmix(images: Tensor, own_share: float) -> tuple[Tensor, float]:
 
 
 def clip_extent(middle: float, size: int, share: float) -> tuple[int, int]:
-    """Start and end pixel of ``share`` of ``size`` around ``middle``, which is in 0 … 1; clipped to 0 … ``size``."""
+    """Returns start and end pixel of ``share`` of ``size`` around ``middle`` in 0 … 1, clipped to 0 … ``size``."""
     half = share * size / 2
     return max(0, round(middle * size - half)), min(size, round(middle * size + half))

@@ -1,11 +1,11 @@
 """Operations of augmentation policies, on uint8 images with OpenCV.
 
-Each takes an image ``[H, W, 3]`` uint8 of any size, a magnitude, and the colour of pixels that come from outside; it
-returns an image of the same size and does not modify its input. All have this signature, even if they ignore magnitude
-or colour, so that a policy can call any of them.
+Each operation takes an image ``[H, W, 3]`` uint8 of any size, a magnitude, and the colour of pixels that come from
+outside the image. It returns an image of the same size and does not modify its input. All operations have this
+signature, even if they ignore magnitude or colour, so that a policy can call any of them.
 
-Results equal torchvision's on uint8 tensors, except where colours can differ by 1 of 255; the operation says why.
-torchvision's and timm's policies slow a worker down by more than 20 %, see docs/benchmarks.md.
+Results equal torchvision's on uint8 tensors, except where colours can differ by 1 of 255; docstrings say why.
+The policies of torchvision and timm slow a worker down by more than 20 %, see docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
 
 
 def identity(image: Image, _magnitude: float, _fill: Colour) -> Image:
-    """The image itself."""
+    """Returns the image unchanged."""
     return image
 
 
@@ -39,9 +39,9 @@ def identity(image: Image, _magnitude: float, _fill: Colour) -> Image:
 
 
 def warp(image: Image, inverse: list[list[float]], fill: Colour) -> Image:
-    """Warps by the map ``inverse`` ``[2, 3]`` from output to input pixels; ``fill`` comes from outside ``image``.
+    """Warps by the matrix ``inverse`` ``[2, 3]`` from output to input pixels; pixels from outside get ``fill``.
 
-    The nearest pixel is taken, as torchvision's policies do by default; bilinear interpolation is four times slower.
+    It takes the nearest pixel, as torchvision's policies do by default; bilinear interpolation is four times slower.
     """
     warped = cv2.warpAffine(
         image,
@@ -101,7 +101,7 @@ def apply_table(image: Image, table: NDArray[np.float32] | NDArray[np.int64]) ->
 
 
 def to_grey(image: Image) -> Image:
-    """Brightness ``[H, W]``, rounded; torchvision truncates it, so results can differ by 1."""
+    """Returns the brightness ``[H, W]``, rounded; torchvision truncates it, so results can differ by 1."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
@@ -146,7 +146,8 @@ def solarize(image: Image, threshold: float, _fill: Colour) -> Image:
 def autocontrast(image: Image, _magnitude: float, _fill: Colour) -> Image:
     """Stretches each channel to 0 … 255, unless it has only one value.
 
-    This computes with integers; torchvision's float32 falls below some whole numbers and is truncated by 1 more.
+    This computes with integers. torchvision's float32 values can fall just below a whole number, and truncation then
+    gives 1 less.
     """
     least = image.min(axis=0).min(axis=0).astype(np.int64)  # much faster than both axes together
     span = image.max(axis=0).max(axis=0) - least

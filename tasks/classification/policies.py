@@ -1,4 +1,4 @@
-"""RandAugment and TrivialAugment: random operations with few parameters or none, and nothing to learn."""
+"""RandAugment and TrivialAugment: random operations with few or no parameters, none of them learned."""
 
 from __future__ import annotations
 

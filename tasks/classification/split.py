@@ -64,7 +64,7 @@ class ClassificationSplit(Split):
 
 
 def check_classes(classes: Sequence[str], source: Path | str) -> None:
-    """Raises DataError unless there are at least two classes with distinct names."""
+    """Raises DataError unless ``classes`` has at least two names, all distinct."""
     if len(classes) < 2:
         found = f"only one class, {format_name(classes[0])}" if classes else "no classes"
         raise DataError(f"{source} contains {found}: a classifier needs at least two.")

@@ -25,8 +25,8 @@ class ClassificationTask(Task):
     """Trains a classifier and evaluates accuracy and calibration.
 
     Args:
-        backbone: turns images into feature maps.
-        head: builds the head from the features and the number of classes.
+        backbone: network that turns images into feature maps, e.g. ``MobileNetV3``.
+        head: class of the classification head, e.g. ``Classifier``; built with the number of classes of the data.
         preprocessing: how images become the network's input.
         mixup: α of mixup, e.g. 0.2, see :class:`.mixing.Mixing`; 0 for none.
         cutmix: α of CutMix, e.g. 1.0; 0 for none.

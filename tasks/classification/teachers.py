@@ -24,9 +24,9 @@ class Teacher(ABC):
     The teacher is not part of the student's network, and neither checkpoints nor the EMA contain it.
 
     Args:
-        temperature: divides the logits of teacher and student before they are compared, e.g. 4; higher values weigh the
-            less probable classes more.
-        distillation_weight: weight of the distillation loss, in (0, 1]; the loss on the labels has the rest.
+        temperature: divides the logits of teacher and student before they are compared, e.g. 4; higher values give less
+            probable classes more weight.
+        distillation_weight: weight of the distillation loss, in (0, 1]; the loss on the labels gets the rest.
         size: side in pixels of the square images that the teacher takes, e.g. 288. None gives it the student's images.
     """
 
@@ -45,7 +45,7 @@ class Teacher(ABC):
 
         Raises:
             TaskError: the teacher does not know these classes.
-            WeightsError: its weights cannot be found or read.
+            UserError: its weights cannot be found or read.
         """
 
     @abstractmethod
@@ -63,7 +63,8 @@ class Teacher(ABC):
     def add_distillation(self, loss: dict[str, Tensor], student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
         """Weighs the terms of the student's ``loss``, and adds the KL divergence of the softened distributions.
 
-        The divergence is multiplied by the squared temperature, which its gradients are divided by (section 2.1).
+        The divergence is multiplied by the squared temperature, because its gradients scale with the inverse square
+        (section 2.1).
 
         Args:
             loss: terms by name.
@@ -97,7 +98,7 @@ class RunTeacher(Teacher):
             raise TaskError(f"The teacher {self.run} is not a classifier: its head is {type(network.head).__name__}.")
         unknown = [name for name in classes if name not in network.classes]
         if unknown:
-            raise TaskError(f"The teacher {self.run} does not know the class {unknown[0]} of the data.")
+            raise TaskError(f"The teacher {self.run} was not trained on the class {unknown[0]} of the data.")
         self._rows = torch.tensor([network.classes.index(name) for name in classes], device=device)
         self._network = network.to(device)
 
@@ -106,7 +107,7 @@ class RunTeacher(Teacher):
 
 
 class TimmTeacher(Teacher):
-    """A classifier of timm. Its classes must be the student's, in the same order; ImageNet's sorted ids are.
+    """A classifier of timm. Its classes must be the student's, in the same order, e.g. ImageNet's sorted ids.
 
     Args:
         name: name in timm, with or without the tag of published weights, e.g. ``resnet50.a1_in1k``.

@@ -47,14 +47,14 @@ class Augmentation(ABC):
 
 
 class Resize(Augmentation):
-    """No augmentation: only the preprocessing, as in validation."""
+    """The preprocessing without augmentation, as in validation."""
 
     def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
         return preprocessing.apply(image)
 
 
 class View(Augmentation):
-    """A crop or shift, which subclasses implement, followed by flip, policy, random erasing and extra transforms.
+    """Crop or shift, which subclasses implement, then flip, policy, random erasing and extra transforms.
 
     Args:
         flip: probability of a horizontal flip; set 0 if left and right matter, e.g. for text.

@@ -1,4 +1,4 @@
-"""Reading of COCO's detection files."""
+"""Reads COCO's detection files."""
 
 from __future__ import annotations
 

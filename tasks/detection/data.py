@@ -42,7 +42,7 @@ class DetectionBatch(NamedTuple):
 
 
 def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
-    """Stacks pairs of a sample, all of one size, and its index into a batch."""
+    """Stacks samples of one size, each paired with its index, into a batch."""
     samples = [sample for sample, _ in items]
     max_boxes = max(len(sample.labels) for sample in samples)
     rows = BOXES_MULTIPLE * max(1, math.ceil(max_boxes / BOXES_MULTIPLE))
@@ -89,7 +89,7 @@ class CocoDetection(DetectionDataModule):
         root: folder of the data set, e.g. data/coco.
         train: name of the split to train on.
         val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` evaluates, if there is one.
+        test: name of the split that ``litmobile test`` evaluates. Default: none.
 
     Raises:
         DataError: in ``setup``, if files are missing or invalid.
@@ -121,7 +121,7 @@ class VocDetection(DetectionDataModule):
         root: folder of the data set, e.g. VOCdevkit/VOC2012.
         train: name of the split to train on, e.g. trainval.
         val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` evaluates, if there is one.
+        test: name of the split that ``litmobile test`` evaluates. Default: none.
         classes: class names in the order of their indices, e.g. [cat, dog]. Default: all that occur, sorted.
         difficult: whether to train on objects that are marked difficult; the evaluation ignores them either way.
 

@@ -26,7 +26,7 @@ Figures = dict[str, float | None]
 
 @dataclass(frozen=True)
 class CocoResult:
-    """Figures of one evaluation, 0 … 1; None for a figure that the images have no objects for.
+    """Figures of one evaluation, 0 … 1; None for a figure without objects to compute it from.
 
     Attributes:
         figures: values by name, COCO's twelve first and in COCO's order.
@@ -80,7 +80,7 @@ class CocoEvaluator:
         self.detections[image_id] = np.column_stack((boxes[:, :2], size, scores, category_ids)).astype(np.float64)
 
     def compute(self) -> CocoResult:
-        """Evaluates only the images that were added, in all processes; the result is cached."""
+        """Evaluates only the images that were added, over all processes; the result is cached."""
         if self._result is None:
             self._result = self._compute_distributed() if is_distributed() else self._compute()
         return self._result
@@ -113,7 +113,7 @@ class CocoEvaluator:
         )
 
     def _detections_as_coco(self) -> COCO:
-        """Detections in the form that COCO.loadRes returns, which fails if there are none."""
+        """Returns detections in the form of COCO.loadRes, which itself fails without detections."""
         annotations: list[dict[str, Any]] = []
         for image_id, table in self.detections.items():
             for x, y, w, h, score, category in table.tolist():
@@ -134,8 +134,8 @@ class CocoEvaluator:
 def build_ground_truth(content: dict[str, Any]) -> COCO:
     """Prepares the content of an annotation file for pycocotools.
 
-    Missing ``area`` and ``iscrowd`` are added. Objects are numbered from 1, because pycocotools takes the id 0 for "not
-    matched" and objects of one id for one object. Crowds without a box are left out.
+    Missing ``area`` and ``iscrowd`` are added. Objects are numbered from 1, because pycocotools treats the id 0 as "not
+    matched" and objects with the same id as one object. Crowds without a box are left out.
     """
     content["annotations"] = [row for row in content["annotations"] if row.get("bbox")]
     for number, row in enumerate(content["annotations"], start=1):
@@ -158,6 +158,6 @@ def index_annotations(content: dict[str, Any]) -> COCO:
 
 
 def mean_or_none(values: NDArray[np.float64]) -> float | None:
-    """Mean of the values that are not −1, which is pycocotools' value for undefined; None if there is none."""
+    """Returns the mean of the values that are not −1 (undefined in pycocotools); None without such values."""
     defined = values[values > -1]
     return float(defined.mean()) if defined.size else None

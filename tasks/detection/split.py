@@ -90,11 +90,11 @@ class DetectionSplit(Split):
             folder: folder of the images.
             classes: class names in the order of their indices.
             records: the images.
-            notes: sentences about what was repaired or left out before.
+            notes: sentences about earlier repairs and omissions.
             on_invalid: "skip" accepts missing images; reading them fails later.
 
         Raises:
-            DataError: there are no images, a label has no class, or an image file is missing.
+            DataError: ``records`` is empty, a label is not a class index, or an image file is missing.
         """
         if not records:
             raise DataError(f"{source} contains no images.")
@@ -133,12 +133,12 @@ class DetectionSplit(Split):
         return Sample(self.image(index), *self.objects(index))
 
     def size(self, index: int) -> tuple[int, int]:
-        """(height, width) of image ``index`` in pixels."""
+        """Returns (height, width) of image ``index`` in pixels."""
         height, width = self.sizes[index]
         return int(height), int(width)
 
     def objects(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Boxes ``[n, 4]`` and labels ``[n]`` of image ``index``."""
+        """Returns boxes ``[n, 4]`` and labels ``[n]`` of image ``index``."""
         rows = slice(self.starts[index], self.starts[index + 1])
         return self.boxes[rows], self.labels[rows]
 
@@ -156,11 +156,11 @@ class DetectionSplit(Split):
         return taken._replace_objects(starts, objects)
 
     def take_objects(self, objects: NDArray[np.bool_]) -> Self:
-        """The same images with only the objects that the mask ``[B]`` selects."""
+        """Returns the same images with only the objects that the mask ``[B]`` selects."""
         return self._replace_objects(np.concatenate(([0], np.cumsum(objects)))[self.starts], objects)
 
     def _replace_objects(self, starts: NDArray[np.int64], rows: Rows) -> Self:
-        """The same images with the objects that ``rows`` selects, as a mask or as indices in a new order."""
+        """Returns the same images with the objects that ``rows`` selects: a mask, or indices in a new order."""
         boxes, labels, difficult = self.boxes[rows], self.labels[rows], self.difficult[rows]
         return replace(self, starts=starts, boxes=boxes, labels=labels, difficult=difficult)
 
@@ -222,7 +222,7 @@ def clean_boxes(
     """Clips boxes ``[B, 4]`` as x1, y1, x2, y2 to images of ``sizes`` ``[B, 2]``.
 
     Returns:
-        The clipped boxes, whether each has an area, and one sentence about the repairs if there were any.
+        The clipped boxes, whether each has an area, and one sentence about the repairs, if any.
     """
     clipped = np.clip(corners, 0, np.tile(sizes[:, ::-1], 2))
     sides = np.concatenate((corners[:, 2:] - corners[:, :2], clipped[:, 2:] - clipped[:, :2]), axis=1)

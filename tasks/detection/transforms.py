@@ -100,7 +100,7 @@ class SSDAugmentation(Augmentation):
 
 
 def draw_canvas(window: Window, max_scale: float, random: Generator) -> Window:
-    """Draws a canvas 1 to ``max_scale`` times as large as ``window``, in whole pixels, which contains ``window``."""
+    """Draws a canvas that contains ``window`` and is 1 to ``max_scale`` times as large, in whole pixels."""
     size = window[2:] - window[:2]
     canvas = np.round(size * random.uniform(1, max_scale))
     corner = window[:2] - np.round(random.random(2) * (canvas - size))
@@ -118,8 +118,8 @@ def draw_iou_crop(
 ) -> Window:
     """Draws a crop of ``window`` that contains the centre of an object and overlaps it by a minimum IoU.
 
-    The minimum is drawn from ``min_ious``, where 1 stands for the whole window. After ``trials`` failures another one
-    is drawn. Without objects any crop is accepted.
+    The minimum is drawn from ``min_ious``; 1 selects the whole window. After ``trials`` failures, another minimum is
+    drawn. Without objects, any crop is accepted.
     """
     size = window[2:] - window[:2]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -147,7 +147,7 @@ def box_iou(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def warp(sample: Sample, window: Window, preprocessing: Preprocessing) -> Sample:
-    """Resamples ``window`` once to the network's input, with the objects whose centre lies in it."""
+    """Resamples ``window`` once to the network's input, and keeps the objects whose centre lies in it."""
     x1, y1, x2, y2 = window
     height, width = sample.image.shape[:2]
     geometry = preprocessing.geometry(round(y2 - y1), round(x2 - x1))

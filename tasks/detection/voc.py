@@ -1,4 +1,4 @@
-"""Reading of Pascal VOC's layout: one XML file for each image, one list of image names for each split."""
+"""Reads Pascal VOC's layout: one XML file for each image, one list of image names for each split."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class VocEvaluator(CocoEvaluator):
         return CocoResult(coco.figures | figures, coco.per_class | per_class)
 
     def _precision_recall(self, category_id: int) -> tuple[Floats, Floats] | None:
-        """Recall and precision of one class after each detection, best first; None without an object."""
+        """Returns recall and precision of one class after each detection, best first; None without objects."""
         scores: list[float] = []
         is_correct: list[bool] = []
         num_objects = 0
@@ -58,9 +58,9 @@ class VocEvaluator(CocoEvaluator):
 
 
 def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.bool_]) -> list[bool | None]:
-    """Whether each detection of an image is correct; None for those of a difficult object.
+    """Returns whether each detection of an image is correct; None for those of a difficult object.
 
-    A detection is compared only with the object that it overlaps most, even if an earlier one has detected that.
+    A detection is compared only with the object that it overlaps most, even if an earlier detection has matched it.
 
     Args:
         detections: ``[K, 4]`` as x, y, w, h, best first.
@@ -71,7 +71,7 @@ def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.
         return [False] * len(detections)
     is_detected = np.zeros(len(objects), dtype=bool)
     verdicts: list[bool | None] = []
-    # the stub of pycocotools does not know float64
+    # the stub of pycocotools lacks float64
     for ious in mask.iou(detections, objects, [0] * len(objects)):  # pyright: ignore[reportArgumentType]
         best = int(ious.argmax())
         if ious[best] < MIN_IOU:
@@ -85,18 +85,18 @@ def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.
 
 
 def average_envelope(recall: Floats, precision: Floats) -> float:
-    """Area under the envelope: the highest precision at each recall or beyond."""
+    """Returns the area under the envelope: the highest precision at each recall or beyond."""
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(recall, prepend=0.0) * envelope).sum())
 
 
 def average_eleven_points(recall: Floats, precision: Floats) -> float:
-    """Mean of the highest precision at recalls of at least 0, 0.1, … 1."""
+    """Returns the mean of the highest precision at recalls of at least 0, 0.1, … 1."""
     best: list[Any] = [precision[recall >= level - 1e-9].max(initial=0.0) for level in np.linspace(0, 1, 11)]
     return float(np.mean(best))
 
 
 def mean_of_defined(values: Iterable[float | None]) -> float | None:
-    """Mean of the values that are not None; None if there is none."""
+    """Returns the mean of the values that are not None; None without such values."""
     defined = [value for value in values if value is not None]
     return sum(defined) / len(defined) if defined else None

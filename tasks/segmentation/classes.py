@@ -90,7 +90,7 @@ def find_values(masks: Sequence[Path], skip: bool = False) -> dict[int, Path]:
 
 
 def check_not_binary(masks: Sequence[Path], ignored: Collection[int], skip: bool) -> None:
-    """Refuses masks that hold only 0 and 255 if 255 is ignored, because one class would be left.
+    """Refuses masks that hold only 0 and 255 if 255 is ignored, because only one class would be left.
 
     Args:
         masks: mask files of a split; all are read only if a sample holds no other value.
@@ -98,7 +98,7 @@ def check_not_binary(masks: Sequence[Path], ignored: Collection[int], skip: bool
         skip: whether to skip masks that cannot be read.
 
     Raises:
-        DataError: there is no other value.
+        DataError: the masks hold no other value.
     """
     binary = {0, IGNORED}
     if IGNORED in ignored and all(find_values(some, skip).keys() == binary for some in (sample_evenly(masks), masks)):
@@ -121,7 +121,7 @@ def count_classes(found: Mapping[int, Path], ignored: Collection[int], folder: P
     """
     values = sorted(found.keys() - set(ignored))
     if not values:
-        raise DataError(f"{folder} has nothing to learn from: every value in its masks is ignored.")
+        raise DataError(f"Every value in the masks of {folder} is ignored; change --data.ignored.")
     last = values[-1]
     for value in (values[0], last):
         check_value(value, found[value])

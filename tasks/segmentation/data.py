@@ -46,8 +46,8 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
 
     Args:
         batch_size: images per step and process, e.g. 16.
-        augmentation: augmentation of training images. Default: ScaleCropAugmentation: random crops at
-            half to twice the size, and flips.
+        augmentation: augmentation of training images. Default: ``ScaleCropAugmentation()``, random crops at half to
+            twice the size, and flips.
     """
 
     role = "segmentation"

@@ -1,4 +1,4 @@
-"""A folder of images beside a folder of masks, and CamVid, which has this layout."""
+"""Reads a folder of images beside a folder of masks, and CamVid, which has this layout."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ class FolderSegmentation(SegmentationDataModule):
 
     Args:
         root: folder that contains the images and masks, e.g. /data/crops.
-        images: folder of a split's images in ``root``; "{split}" stands for the split, e.g. "{split}/images".
+        images: folder of a split's images in ``root``; "{split}" is the split's name, e.g. "{split}/images".
         masks: folder of a split's masks in ``root``, e.g. "{split}/masks".
         image_suffix: suffix of image names, e.g. "_leftImg8bit" for aachen_000_leftImg8bit.png.
         mask_suffix: suffix of mask names, e.g. "_mask" for a_mask.png.
-        train: split to train on. Default: "train" or "training" if one exists. Otherwise it takes the images in the
-            folder itself and in sub-folders that are not named as splits are.
-        val: split to validate on. Default: "val", "valid" or "validation" if one exists. Otherwise it sets training
-            images aside.
+        train: split to train on. Default: "train" or "training" if one exists, and otherwise the images in the folder
+            itself and in sub-folders without a split's name.
+        val: split to validate on. Default: "val", "valid" or "validation" if one exists, and otherwise
+            ``val_fraction`` of the training images.
         test: split that ``litmobile test`` evaluates. Default: "test" or "testing".
-        val_fraction: fraction of the training images to set aside if there is no validation split, e.g. 0.1.
+        val_fraction: fraction of the training images to set aside without a validation split, e.g. 0.1.
         split_seed: seed that decides which images are set aside; change it for another choice.
         classes: class names, e.g. [road, sky]. None reads ``root/classes.txt``, one name per line. Without that file,
             the classes are counted in all training masks.
@@ -73,8 +73,8 @@ class FolderSegmentation(SegmentationDataModule):
         ignored_colours: colours of ignored pixels, e.g. [[0, 0, 0]].
 
     Raises:
-        UserError: values or colours contradict each other or the classes.
-        DataError: in ``setup``, if files are missing or contradict each other.
+        UserError: an option is out of range, or options contradict each other.
+        DataError: the classes do not match the values or colours; in ``setup``, also if files are missing or invalid.
     """
 
     #: what to do about a mask value that is neither a class nor ignored, for messages
@@ -135,7 +135,7 @@ class FolderSegmentation(SegmentationDataModule):
         """Returns all images that are stored as "train", "val" or "test".
 
         Raises:
-            DataError: they are missing or invalid.
+            DataError: files are missing or invalid.
         """
         pairs = self.pair_files(split)
         names = self.class_names or read_names(self.root / CLASSES_FILE)
@@ -153,14 +153,14 @@ class FolderSegmentation(SegmentationDataModule):
         return pairs.split(pairs.folder, names, reader)
 
     def split_name(self, split: str) -> str | None:
-        """Returns the name of ``split`` in folder names; None if no folder is named so."""
+        """Returns the folder name of ``split``; None if no such folder exists."""
         if self.names[split] is not None:
             return self.names[split]
         existing = (name for name in SPLIT_FOLDERS[split] if self.split_folder("images", name).is_dir())
         return next(existing, None) if SPLIT in self.templates["images"] else None
 
     def split_folder(self, kind: str, name: str | None) -> Path:
-        """Returns the folder of the "images" or "masks" of split ``name``; None stands for data without splits."""
+        """Returns the folder of the "images" or "masks" of split ``name``, which is None for data without splits."""
         template = self.templates[kind]
         if name is not None:
             return self.root / template.replace(SPLIT, name)
@@ -183,7 +183,7 @@ class FolderSegmentation(SegmentationDataModule):
         return find_pairs(images, masks, *self.suffixes, self.on_invalid, excluded)
 
     def find_split_folders(self, folder: Path) -> set[str]:
-        """Returns the sub-folders of ``folder`` that are named as splits are; not all of them are for training."""
+        """Returns the sub-folders of ``folder`` that have a split's name; not all of them are for training."""
         names = {*filter(None, self.names.values())}.union(*SPLIT_FOLDERS.values())
         inner = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
         return {name for name in inner if name in names or name.lower() in names}
@@ -198,12 +198,12 @@ class FolderSegmentation(SegmentationDataModule):
             pairs = pairs or self.pair_files("train")
             masks, skip = pairs.mask_files(), self.on_invalid == "skip"
             check_not_binary(masks, self.ignored, skip)
-            values = find_values(masks, skip) or find_values(masks[:1])  # if none can be read, this says why
+            values = find_values(masks, skip) or find_values(masks[:1])  # raises the reason if no mask can be read
             self.num_classes = count_classes(values, self.ignored, pairs.mask_folder)
         return self.num_classes
 
     def _check_number(self, names: Sequence[str], source: Path | str) -> None:
-        """Raises DataError unless there are as many values or colours as ``names``."""
+        """Raises DataError unless each of ``names`` has a value or colour."""
         if self.reader is not None and len(names) != self.reader.num_classes:
             option, number = self.reader.option, self.reader.num_classes
             raise DataError(f"{source} names {len(names)} classes, but --data.{option} has {number}.")

@@ -1,4 +1,4 @@
-"""Computes scores of every pixel: of the whole image, in sliding windows, at several scales, and mirrored."""
+"""Computes scores of every pixel: from the whole image, in sliding windows, at several scales, and mirrored."""
 
 from __future__ import annotations
 
@@ -121,5 +121,5 @@ def scale_images(images: Tensor, scale: float) -> Tensor:
 
 
 def resize_scores(scores: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes scores ``[N, C, h, w]`` to ``size`` unless they have it."""
+    """Resizes scores ``[N, C, h, w]`` to ``size`` unless they already have it."""
     return scores if tuple(scores.shape[2:]) == size else resize_maps(scores, size)

@@ -27,10 +27,10 @@ class PixelLoss:
 
     Args:
         class_weights: weight of each class, in the order of the classes, e.g. [1, 2, 1]; or a rule that computes them
-            from the training masks. "median_frequency": the median of all frequencies divided by the frequency of the
-            class, its share of the labelled pixels of the images that contain it (arXiv 1411.4734, section 6.3.2).
-            "log_frequency": 1 / ln(1.02 + share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2). None
-            gives all classes the weight 1.
+            from the training masks. "median_frequency": the median of all frequencies divided by that of the class. The
+            frequency is the class's share of the labelled pixels in images that contain it (arXiv 1411.4734, section
+            6.3.2). "log_frequency": 1 / ln(1.02 + share of all labelled pixels) (ENet, arXiv 1606.02147, section 5.2).
+            None gives all classes the weight 1.
         label_smoothing: share of the target probability that is spread evenly over all classes, e.g. 0.1.
         ohem_threshold: online hard example mining (arXiv 1604.03540): pixels whose true class has a greater
             probability do not count, e.g. 0.7; None counts all pixels.
@@ -178,7 +178,7 @@ def flatten_pixels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def mean_over_present(losses: Tensor, truth: Tensor) -> Tensor:
-    """Returns the mean of ``losses`` ``[C]`` over the classes in ``truth`` ``[C, P]``; 0 if there are none."""
+    """Returns the mean of ``losses`` ``[C]`` over the classes in ``truth`` ``[C, P]``; 0 without classes."""
     is_present = truth.amax(1)
     return (losses * is_present).sum() / is_present.sum().clamp(min=1)
 
@@ -194,10 +194,10 @@ def lovasz_loss(probabilities: Tensor, truth: Tensor, is_labelled: Tensor) -> Te
     errors, order = (truth - probabilities).abs().sort(dim=1, descending=True)
     sorted_truth = truth.gather(1, order)
     count = truth.sum(1, keepdim=True)
-    # the Jaccard loss if the first k pixels are wrong; ignored pixels have no error and add to no sum before them
+    # Jaccard loss if the first k pixels are wrong; ignored pixels have error 0 and change none of these sums
     missed = sorted_truth.cumsum(1)
     false_positives = (is_labelled.to(truth.dtype)[order] - sorted_truth).cumsum(1)
-    # what each pixel adds to it, in closed form: differences of neighbours near 1 would lose half of float32's digits
+    # increase per pixel, in closed form: differences of neighbours near 1 would lose half of float32's digits
     intersection, union = count - missed, count + false_positives
     steps = torch.where(sorted_truth > 0, 1 / union.clamp(min=1), intersection / (union * (union - 1)).clamp(min=1))
     return mean_over_present((errors * steps).sum(1), truth)

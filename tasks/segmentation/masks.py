@@ -23,7 +23,7 @@ MaskReader = Callable[[Path], Labels]
 
 T = TypeVar("T")
 
-UNKNOWN = IGNORED - 1  # marks in lookup tables what is neither a class nor ignored
+UNKNOWN = IGNORED - 1  # marks values in lookup tables that are neither a class nor ignored
 MAX_CLASSES = UNKNOWN
 MAX_VALUE = (1 << 16) - 1  # in masks of one channel
 ONE_CHANNEL = ("1", "L", "P")
@@ -43,7 +43,7 @@ class ValueMaskReader:
         hint: what to do about an unknown value, for messages.
 
     Raises:
-        UserError: a value is out of range, or stands for two classes or for a class and for ignored pixels.
+        UserError: a value is out of range, or belongs to two classes or to a class and ignored pixels.
     """
 
     option: ClassVar[str] = "values"
@@ -76,14 +76,14 @@ class ValueMaskReader:
 
 
 class ColourMaskReader:
-    """Reads masks whose classes are colours, also those of a palette.
+    """Reads masks whose classes are colours, palette colours included.
 
     Args:
         colours: (red, green, blue) of each class, 0 … 255.
         ignored: colours of ignored pixels.
 
     Raises:
-        UserError: a colour is invalid, or stands for two classes or for a class and for ignored pixels.
+        UserError: a colour is invalid, or belongs to two classes or to a class and ignored pixels.
     """
 
     option: ClassVar[str] = "colours"
@@ -114,7 +114,7 @@ def build_table(codes: Sequence[int], ignored: Collection[int], size: int, optio
     """Returns the class index of every code from 0 to ``size`` − 1, 255 if it is ignored, 254 if it is unknown.
 
     Raises:
-        UserError: there are no codes or too many, or one stands for two things; the message names ``option``.
+        UserError: ``codes`` is empty or too long, or a code has two meanings; the message names ``option``.
     """
     if not 1 <= len(codes) <= MAX_CLASSES:
         raise UserError(f"{option} must be given for 1 to {MAX_CLASSES} classes, not {len(codes)}.")
@@ -135,14 +135,14 @@ def find_unknown(labels: Labels) -> tuple[int, int] | None:
 def check_value(value: int, file: Path, where: str = "") -> None:
     """Raises DataError if a mask must not hold ``value``, which ``file`` holds at ``where``."""
     if not 0 <= value <= MAX_VALUE:
-        raise DataError(f"{file} holds the value {value}{where}; store another in 0 … {MAX_VALUE}.")
+        raise DataError(f"{file} holds the value {value}{where}; values must be in 0 … {MAX_VALUE}.")
 
 
 def read_values(file: Path) -> NDArray[np.uint8] | NDArray[np.int32]:
     """Reads the values of a mask with one channel, ``[H, W]``.
 
     Raises:
-        DataError: the mask cannot be read, has colours, or is stored with a lossy format.
+        DataError: the mask cannot be read, has colours, or is stored in a lossy format.
     """
     image, factor = open_mask(file)
     if image.mode in ONE_CHANNEL:
@@ -161,7 +161,7 @@ def read_colour_codes(file: Path) -> NDArray[np.int32]:
     """Reads the colours of a mask as numbers, ``[H, W]``: red × 65536 + green × 256 + blue.
 
     Raises:
-        DataError: the mask cannot be read, has more than eight bits per channel, or is stored with a lossy format.
+        DataError: the mask cannot be read, has more than eight bits per channel, or is stored in a lossy format.
     """
     image, _ = open_mask(file)
     check_integers(image, file)
@@ -201,7 +201,7 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
 def grey_factor(image: PIL.ImageFile.ImageFile) -> int:
     """Returns the factor by which Pillow will multiply grey values of two or four bits; 1 for other images.
 
-    Pillow tells the number of bits only before the pixels are loaded.
+    Pillow gives the number of bits only before the pixels are loaded.
     """
     modes = [str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in image.tile if tile.args]
     return next((factor for mode, factor in GREY_FACTORS.items() if mode in modes), 1)

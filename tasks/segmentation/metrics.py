@@ -114,7 +114,7 @@ def nan_to_none(value: float) -> float | None:
 class SegmentationEvaluator:
     """Counts a confusion matrix; its memory does not grow with the number of images.
 
-    The counting is ours because it is 20 times as fast as torchmetrics' (``litmobile.tools.benchmark confusion``).
+    Its own counting is 20 times as fast as torchmetrics' (``litmobile.tools.benchmark confusion``).
 
     Args:
         classes: names of the classes.
@@ -160,7 +160,7 @@ def count_pixels(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:
     total = np.zeros((num_classes, num_classes), dtype=np.int64)
     for start in range(0, len(pixels[0]), MAX_EXACT):
         part = [labels[start : start + MAX_EXACT] for labels in pixels]
-        # twice as fast as NumPy and PyTorch; leaves out what is beyond the ranges, e.g. ignored pixels
+        # twice as fast as NumPy and PyTorch; leaves out values outside the ranges, e.g. ignored pixels
         counts = cv2.calcHist(part, [0, 1], None, [num_classes] * 2, [0, num_classes] * 2)
         total += counts.astype(np.int64)
     return torch.from_numpy(total)

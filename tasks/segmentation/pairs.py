@@ -61,7 +61,7 @@ def find_pairs(
         excluded: sub-folders of ``images`` and ``masks`` to leave out.
 
     Raises:
-        DataError: a folder is missing, there are no images, two have the same name, or one has no partner.
+        DataError: a folder is missing or has no images, two files have the same name, or one has no partner.
     """
     in_one_folder = images == masks
     if in_one_folder and image_suffix == mask_suffix:
@@ -132,7 +132,7 @@ def index_by_name(folder: Path, files: Iterable[str], suffix: str = "") -> dict[
 def describe_unpaired(
     kind: str, folder: Path, files: Mapping[str, str], partner: str, partners: Collection[str]
 ) -> list[str]:
-    """Returns a phrase about the ``files`` of ``folder`` that are not among ``partners``; none if all are."""
+    """Returns a phrase about the ``files`` of ``folder`` that are not among ``partners``; empty if all are."""
     unpaired = [file for name, file in sorted(files.items()) if name not in partners]
     plural = "" if len(unpaired) == 1 else "s"
     phrase = f"{len(unpaired)} {kind}{plural} in {folder} without {partner}: {format_list(unpaired)}"

@@ -51,7 +51,7 @@ class SegmentationSplit(Split):
     """Images of one split, each with a mask.
 
     Attributes:
-        mask_folder: where the masks are.
+        mask_folder: folder of the masks.
         mask_names: file names relative to ``mask_folder``, ``[I]``.
         read_mask: reads a mask file as class indices.
     """
@@ -98,7 +98,7 @@ class SegmentationSplit(Split):
         return replace(super().take(rows), mask_names=self.mask_names[rows])
 
     def in_evaluation_order(self) -> Self:
-        """First eight images spread over the whole split, then the next of each, and so on.
+        """Returns eight images spread over the whole split, then the one after each of these, and so on.
 
         Neighbours in a folder are often frames of one video, which look the same.
         """
@@ -120,7 +120,7 @@ class SegmentationSplit(Split):
 
 
 def check_some_images(split: SegmentationSplit) -> None:
-    """Reads a few images of ``split`` and their masks, to find errors that all of them share before training starts.
+    """Reads a few images of ``split`` and their masks before training, to find errors that all images share.
 
     Raises:
         DataError: one of them cannot be used, or all pixels of the whole split are ignored.

@@ -1,4 +1,4 @@
-"""Semantic segmentation: any backbone under LR-ASPP or R-ASPP, evaluated by IoU over the whole split."""
+"""Semantic segmentation: LR-ASPP or R-ASPP on any backbone, evaluated by IoU over the whole split."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class SegmentationTask(Task):
         )
 
     def _report_no_labels(self) -> None:
-        """Says that no evaluated pixel has a class: in training by a warning, so that training continues.
+        """Reports that no evaluated pixel has a class; in training as a warning, so that training continues.
 
         Raises:
             DataError: the run only evaluates.

@@ -21,11 +21,11 @@ from .split import Sample, StoredMask
 #: rows and columns of an image that a crop shows, and their position in the crop
 Window = tuple[tuple[slice, slice], ResizeGeometry]
 
-TRIALS = 10  # windows to draw at most, to find one in which no class has too large a share
+TRIALS = 10  # maximum number of windows drawn to find one in which no class has too large a share
 
 
 class Augmentation(ABC):
-    """Turns a training sample as stored into one of the size that a step takes."""
+    """Turns a stored training sample into one of the size that a training step takes."""
 
     @abstractmethod
     def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
@@ -54,14 +54,14 @@ class Resize(Augmentation):
 class ScaleCropAugmentation(Augmentation):
     """A crop of the image at a random scale, then flip and colours (DeepLabv3, arXiv 1706.05587, section 4.1).
 
-    The scale is relative to the size of the image in the network's input. What a crop shows beside the image has the
-    mean colour and is ignored.
+    The scale is relative to the size of the image in the network's input. Pixels of a crop outside the image have the
+    mean colour and are ignored.
 
     Args:
         crop: (height, width) of the crop in pixels, e.g. [769, 769]. Default: the size of the network's input.
         scale: smallest and largest scale factor, e.g. [0.5, 2.0].
-        cat_max_ratio: largest share of the labelled pixels of a crop that one class may have; otherwise another crop
-            is drawn, up to ten times. mmsegmentation uses 0.75; 1 accepts every crop.
+        cat_max_ratio: largest share of the labelled pixels of a crop that one class may have. If one has more, another
+            crop is drawn, up to ten times. mmsegmentation uses 0.75; 1 accepts every crop.
         flip: probability of a horizontal flip.
         photometric: whether to change brightness, contrast, saturation and hue at random, in SSD's ranges.
         extra: albumentations transforms to run last, e.g. ``{class_path: albumentations.GaussianBlur, init_args: {p:
@@ -129,7 +129,7 @@ class CropSide(NamedTuple):
 
     @classmethod
     def at_scale(cls, image: int, scale: float, crop: int) -> Self:
-        """The part of ``image`` pixels that fills the crop at ``scale``, or all of them if they do not fill it."""
+        """Returns the part of ``image`` pixels that fills the crop at ``scale``, or all if they do not fill it."""
         length = max(1, round(crop / scale))
         if length <= image:
             return cls(image, length, crop, crop)

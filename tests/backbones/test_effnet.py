@@ -66,7 +66,7 @@ class Blocks(Paper):
 
 
 def zeros_like_columns(x: Tensor) -> Tensor:
-    """Returns a column of zeros to put beside ``x``."""
+    """Returns a column of zeros to put next to ``x``."""
     return torch.zeros_like(x[..., :1])
 
 

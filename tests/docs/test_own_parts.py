@@ -36,7 +36,7 @@ def test_the_page_fits_a_screen() -> None:
 
 
 def as_tables(coco: Path, root: Path) -> None:
-    """Write a data set in COCO's layout as the page's does: root/SPLIT.csv beside the images."""
+    """Write a data set in COCO's layout as the page's does: root/SPLIT.csv next to the images."""
     for split in ("train", "val"):
         content = json.loads((coco / "annotations" / f"instances_{split}.json").read_text())
         files = {image["id"]: image["file_name"] for image in content["images"]}

@@ -280,14 +280,13 @@ def test_boxes_survive_the_way_into_the_input_and_back(fit: Any, shape: tuple[in
     geometry = Preprocessing(size, fit).geometry(*shape)
     corners = torch.rand(200, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64).sort(1).values
     boxes = (corners * torch.tensor([shape[1], shape[0]])).flatten(1)
-    scale = torch.tensor([geometry.columns / shape[1], geometry.rows / shape[0]], dtype=torch.float64)
-    inside = boxes * scale.repeat(2) + torch.tensor([geometry.left, geometry.top] * 2)
+    across, down = geometry.columns / shape[1], geometry.rows / shape[0]
+    inside = boxes * boxes.new_tensor([across, down] * 2) + boxes.new_tensor([geometry.left, geometry.top] * 2)
     assert (inside >= 0).all() and (inside <= torch.tensor([size[1], size[0]] * 2)).all()
     torch.testing.assert_close(geometry.to_image(inside), boxes, rtol=0, atol=1e-9)
     beyond = torch.tensor([-9.0, -9, size[1] + 9, size[0] + 9])
     assert geometry.to_image(beyond).tolist() == [0, 0, shape[1], shape[0]]
     if fit == "pad":
-        across, down = geometry.columns / shape[1], geometry.rows / shape[0]
         assert across == pytest.approx(down, abs=0.5 / min(shape) + 1e-9)
         assert geometry.rows == size[0] or geometry.columns == size[1]
 

@@ -201,7 +201,7 @@ def test_initial_weights_are_not_needed_after_training_started(option: str, shap
     make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task, data)  # the same task again
     make_trainer(tmp_path).validate(make_task(**{option: str(path)}), data, ckpt_path=saved, verbose=False)
     make_trainer(tmp_path, max_steps=1).fit(make_task(**{option: str(path)}), data, ckpt_path=saved)
-    with pytest.raises(WeightsError, match="There is no weights file"):
+    with pytest.raises(WeightsError, match="The weights file"):
         make_trainer(tmp_path, max_steps=1).fit(make_task(**{option: str(path)}), data)
 
 

@@ -279,7 +279,7 @@ def test_user_errors_are_one_sentence(
     ("words", "sentence"),
     [
         (["--model.num_classes=3"], "num_classes is 3, but the data has 6 classes"),
-        (["--model.backbone_weights=nothing.pth"], "There is no weights file nothing.pth"),
+        (["--model.backbone_weights=nothing.pth"], "The weights file nothing.pth"),
         (["--model.feature_maps=[c9]"], "MobileNetV2 has no map 'c9': it offers c1"),
         (["--data.val=absent"], "There is no annotation file"),
     ],

@@ -1,4 +1,4 @@
-"""Every task and data set has its own and its inherited options, with types, defaults, help and refused typos."""
+"""Own and inherited options of every task and data set: types, defaults, help texts, and refusal of typos."""
 
 from __future__ import annotations
 

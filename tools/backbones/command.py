@@ -33,7 +33,7 @@ def show(words: Sequence[str]) -> None:
     """Runs ``litmobile backbones WORDS``.
 
     Raises:
-        UserError: there is no such family, or one of the options is wrong.
+        UserError: the family does not exist, or one of the options is wrong.
     """
     if words and not words[0].startswith("-"):
         family = find_family(words[0])
@@ -56,7 +56,7 @@ def find_family(name: str) -> type[Backbone]:
     """Finds a backbone class by its name, or by its import path if it is not one of litmobile's.
 
     Raises:
-        UserError: there is no such class, or it is not a backbone.
+        UserError: the class does not exist, or is not a backbone.
     """
     families = shipped_families()
     if name in families:
@@ -113,7 +113,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Parses an image size such as "320", "320 240" or "320x240" into height and width in pixels.
 
     Raises:
-        UserError: it is none of these, or too small.
+        UserError: ``text`` has another format, or the size is too small.
     """
     match = re.fullmatch(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?", text.strip())
     if match is None:

@@ -1,6 +1,6 @@
-"""What `litmobile backbones` reports about networks, counted from networks that are built.
+"""Computes and formats what `litmobile backbones` reports, counted from networks that are built.
 
-Facts are dictionaries, which ``--json`` prints as they are and from which the tables are made.
+Facts are dictionaries: ``--json`` prints them unchanged, and the tables are made from them.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ def network_facts(
         family: its class.
         arguments: of the constructor.
         size: height and width of the image in pixels; default: the size that the nearest variant is published for.
-        layerwise: whether to report every layer, too.
+        layerwise: whether to also report every layer.
 
     Raises:
-        UserError: the network cannot be built, or does not take such an image.
+        UserError: the network cannot be built, or does not accept images of this size.
     """
     backbone = build(family, arguments)
     variant, shape_differences, differences = nearest_variant(backbone)
@@ -114,7 +114,7 @@ def network_facts(
         "with_classifier": classifier_facts(backbone, variant, counted, size)
         if variant and not shape_differences
         else None,
-        "top1": published and published.top1,  # in %, where exactly this network is published
+        "top1": published and published.top1,  # in %, if exactly this network is published
         "feature_maps": feature_map_facts(backbone, counted),
         "weights": weights,
     }
@@ -134,7 +134,7 @@ def network_facts(
 
 
 def build(family: type[Backbone], arguments: Mapping[str, Any]) -> Backbone:
-    """Builds a network without values of its weights.
+    """Builds a network whose weights have shapes but no values.
 
     Raises:
         UserError: the family refuses an argument.
@@ -142,7 +142,7 @@ def build(family: type[Backbone], arguments: Mapping[str, Any]) -> Backbone:
     try:
         with without_values():
             return family(**arguments).eval()
-    except ValueError as error:  # a user's own family speaks to the user, too
+    except ValueError as error:  # the message of a user's own family is for the user, too
         raise UserError(str(error)) from error
     except Exception as error:
         call = f"{family.__name__}({format_arguments(arguments)})"
@@ -153,7 +153,7 @@ def count_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
     """Counts what ``backbone`` costs for one image of ``size``.
 
     Raises:
-        UserError: it does not take such an image.
+        UserError: it does not accept images of this size.
     """
     image = torch.empty(1, backbone.arguments.get("in_channels", 3), *size, device="meta")
     try:
@@ -169,7 +169,7 @@ def reason_of(error: Exception) -> str:
 
 
 def classifier_facts(backbone: Backbone, variant: Variant, counted: Complexity, size: tuple[int, int]) -> Facts | None:
-    """Adds the published classifier of ``variant``, if there is one, to what was counted for the backbone."""
+    """Adds the published classifier of ``variant`` to the counts of the backbone; None if none is published."""
     if variant.parameters is None:
         return None
     features = backbone.head_features(backbone.feature_names("classification"))
@@ -185,7 +185,7 @@ def classifier_facts(backbone: Backbone, variant: Variant, counted: Complexity, 
 
 
 def feature_map_facts(backbone: Backbone, counted: Complexity) -> list[Facts]:
-    """Lists the feature maps, finest first, in the sizes that were counted."""
+    """Lists the feature maps, finest first, at the sizes that were counted."""
     layer_of = {id(x): layer for layer, x in counted.block_outputs.items()}
     return [
         {
@@ -225,7 +225,8 @@ def nearest_variant(backbone: Backbone) -> tuple[Variant | None, int, int]:
     """Finds the variant with the fewest differences in shapes, then in all arguments.
 
     Returns:
-        the variant, None if there are none; in how many arguments it differs that shapes depend on; and in how many.
+        the variant, or None; the number of different arguments that shapes depend on; the number of all different
+        arguments.
     """
 
     def count_differences(variant: Variant) -> tuple[int, int]:
@@ -279,7 +280,7 @@ def family_text(family: Facts) -> str:
 
 
 def variants_table(variants: Sequence[Facts]) -> str:
-    """Formats a row for each variant; a feature map that it lacks is a dash."""
+    """Formats a row for each variant; a missing feature map is a dash."""
     columns = [
         ["", "", "", *(format_options(variant["arguments"]) or "defaults" for variant in variants)],
         ["", "px", "", *(str(variant["size"][0]) for variant in variants)],

@@ -92,7 +92,7 @@ def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
 
 
 def loop_ours(make: Callable[[], Backbone], options: dict[str, float], setting: Setting) -> Step:
-    """Makes a training step as `litmobile fit` takes it: uint8 images are normalised on the device."""
+    """Makes the training step of `litmobile fit`: uint8 images are normalised on the device."""
     task = ClassificationTask(make(), partial(Classifier, **options), PREPROCESSING, num_classes=CLASSES)
     task.network = network = task.build_network([str(k) for k in range(CLASSES)]).train()
     prepare(network, setting)

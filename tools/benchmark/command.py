@@ -1,6 +1,6 @@
 """Compares the speed of litmobile with its peers: `python -m litmobile.tools.benchmark`.
 
-Each side runs in its own process and the two take steps in turn, so that what slows the machine slows both. The result
+Each side runs in its own process and the two take steps in turn, so that other load slows both equally. The result
 is the median ratio of neighbouring steps with its 90 % interval. The peers of SSDLite and LR-ASPP run as they ship;
 backbones and the training steps of classification use channels-last memory on both sides. Reading images is timed in
 one process, as one worker does it.
@@ -29,7 +29,7 @@ SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SE
 
 
 def serve(connection: Connection, name: str, side: int, setting: Setting, threads: int) -> None:
-    """Runs in a side's process: takes a step at every request and answers its milliseconds."""
+    """Runs in a side's process: takes a step at every request and returns its duration in milliseconds."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     prepare_step = SIDES[name][side]
@@ -44,7 +44,7 @@ def serve(connection: Connection, name: str, side: int, setting: Setting, thread
 
 
 def measure(name: str, setting: Setting, threads: int, steps: int, warmup: int = 3) -> list[list[float]]:
-    """Measures the milliseconds of our steps and of the peer's, if there is one, in turn."""
+    """Measures the milliseconds of our steps and, if our network has a peer, of the peer's, in turn."""
     context = multiprocessing.get_context("spawn")  # a forked process would share OpenMP's threads
     connections: list[Connection] = []
     for side in range(len(SIDES[name]) - SIDES[name].count(None)):

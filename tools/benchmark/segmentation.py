@@ -33,7 +33,7 @@ def make_batch(setting: Setting) -> tuple[Tensor, Tensor]:
 
 
 def lraspp_ours(setting: Setting) -> Step:
-    """Makes a training step as `litmobile fit` takes it."""
+    """Makes the training step of `litmobile fit`."""
     network = Network(
         MobileNetV3(output_stride=16),
         LRASPP,
@@ -85,7 +85,7 @@ def confusion_ours(setting: Setting) -> Step:
 
 
 def confusion_torchmetrics(setting: Setting) -> Step:
-    """Counts it with torchmetrics' defaults and int64 labels, as in its documentation."""
+    """Counts the confusion matrix with torchmetrics' defaults and int64 labels, as in its documentation."""
     from torchmetrics.classification import MulticlassJaccardIndex
 
     predicted, truth = make_label_maps(setting)

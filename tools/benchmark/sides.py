@@ -1,4 +1,4 @@
-"""What the benchmarks compare: our networks and the peers' with equal inputs and steps."""
+"""Both sides of each benchmark: our networks and the peers', with equal inputs and steps."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def autocast(setting: Setting) -> torch.autocast:
 
 
 def prepare(network: nn.Module, setting: Setting) -> None:
-    """Moves ``network`` to the device with channels-last memory, and compiles it where asked for."""
+    """Moves ``network`` to the device with channels-last memory, and compiles it if the setting says so."""
     keep_freed_memory()
     network.to(setting.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
     if setting.compiled:
@@ -96,7 +96,7 @@ def make_detection_batch(setting: Setting) -> tuple[Tensor, BoxTargets]:
 
 
 def ssdlite_ours(setting: Setting) -> Step:
-    """Makes a training step as `litmobile fit` takes it."""
+    """Makes the training step of `litmobile fit`."""
     classes = [str(k) for k in range(CLASSES)]
     backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
     preprocessing = Preprocessing((SSDLITE_SIZE, SSDLITE_SIZE))
@@ -122,7 +122,7 @@ def ssdlite_torchvision(setting: Setting) -> Step:
 
 
 class WithClassifier(Network):
-    """A backbone with its published classifier for 1000 classes, which takes normalised images as the peers do."""
+    """A backbone with its published classifier for 1000 classes; takes normalised images, like the peers."""
 
     def __init__(self, backbone: Backbone, **options: Any) -> None:
         head = partial(Classifier, **options)

@@ -1,4 +1,4 @@
-"""How well a network's anchors fit the objects of a data set, and which anchors would fit better."""
+"""Measures how well a network's anchors fit the objects of a data set, and suggests anchors that fit better."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ...tasks.task import Task
 from .figures import Column, Facts, format_table
 from .objects import input_boxes, is_trainable
 
-MAX_OBJECTS = 20_000  # if there are more, only every second, third, … image is measured
+MAX_OBJECTS = 20_000  # with more, only every second, third, … image is measured
 
 
 def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preprocessing: Preprocessing) -> Facts | str:
-    """How well anchors fit the objects that training sees without augmentation, or why nothing can be measured.
+    """Measures how well anchors fit a split's objects without augmentation, or returns why this cannot be measured.
 
     Args:
         task: its network's anchors are measured. Default: the published SSDLite.
-        name: of the split.
+        name: name of the split.
         split: its objects are measured.
         preprocessing: how images become the input.
     """
@@ -37,7 +37,7 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
     kept = is_trainable(all_boxes) & (split.owners % step == 0)
     boxes, labels, owners = (torch.from_numpy(x[kept]) for x in (all_boxes, split.labels, split.owners))
     if not len(boxes):
-        return f"There are no objects in {split.source} to measure anchors on."
+        return f"{split.source} has no objects to measure anchors on."
     head, maps = published_head(preprocessing) if task is None else build_head(task, split.classes)
     if not isinstance(head, SSDLite):
         return f"{type(head).__name__} has no anchors."
@@ -75,23 +75,23 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
 
 
 def build_head(task: Task, classes: Sequence[str]) -> tuple[Any, dict[str, Tensor]]:
-    """The head that ``task`` trains, and the feature maps of its backbone."""
+    """Builds the head that ``task`` trains, and feature maps of its backbone."""
     network = task.build_network(classes).eval()
     with torch.inference_mode():
         return network.head, network.backbone(torch.zeros(1, 3, *task.preprocessing.size))
 
 
 def published_head(preprocessing: Preprocessing) -> tuple[SSDLite, dict[str, Tensor]]:
-    """SSDLite with the published strides and anchors but few channels, and feature maps for it."""
+    """Builds SSDLite with the published strides and anchors but few channels, and feature maps for it."""
     features = {"c4": Feature(1, 16), "final": Feature(1, 32)}
     maps = {name: torch.zeros(1, 1, *(-(-n // f.stride) for n in preprocessing.size)) for name, f in features.items()}
     return SSDLite(Features(features, width=0.01), num_classes=1).eval(), maps
 
 
 def format_anchors(found: Facts) -> str:
-    """The anchors and how well they fit the objects; better ones also as flags and YAML to copy."""
+    """Formats the anchors and their fit to the objects; better anchors also as flags and YAML to copy."""
     present, suggested = found["present"], found["suggested"]
-    whose = "the published SSDLite, because no model is given," if found["is_published"] else "the model"
+    whose = "the published SSDLite (no model is given)" if found["is_published"] else "the model"
     images = "" if found["image_step"] == 1 else f"one image in {found['image_step']} of "
     rows = [{**row, "present": row} for row in (*present["classes"], present["overall"])]
     columns = [Column("class", "name"), Column("objects"), *recall_columns("present")]
@@ -122,13 +122,13 @@ def format_anchors(found: Facts) -> str:
 
 
 def recall_columns(anchors: str) -> list[Column]:
-    """How well "present" or "suggested" anchors fit."""
+    """Columns for the fit of "present" or "suggested" anchors."""
     measures = (("recall", "recall", ".1%"), ("IoU", "iou", ".3f"), ("anchors", "positives", ".1f"))
     return [Column(header, f"{anchors}.{key}", spec) for header, key, spec in measures]
 
 
 def format_options(anchors: Facts) -> str:
-    """SSDLite's arguments, and how many anchors they give."""
+    """Formats SSDLite's arguments and the number of anchors that they give."""
     scales = ", ".join(f"{scale:.3g}" for scale in anchors["options"]["anchor_scales"])
     ratios = ", ".join(map(str, anchors["options"]["aspect_ratios"]))
     return f"scales {scales}; ratios {ratios}; layout {anchors['options']['layout']}; {anchors['anchors']} anchors"

@@ -23,7 +23,7 @@ class ImageReading(NamedTuple):
 
     Attributes:
         sizes: (height, width) in pixels, ``[I, 2]``; 0 for invalid images.
-        keys: what identifies each image.
+        keys: names, classes and digests of the images.
         faults: one sentence for each invalid image.
     """
 
@@ -68,7 +68,7 @@ def measure_images(name: str, split: ClassificationSplit) -> ImageReading:
 
 
 def measure_split(split: ClassificationSplit, images: ImageReading | None, preprocessing: Preprocessing) -> Facts:
-    """The class balance of a split, and the sizes of its images if they were read."""
+    """Measures the class balance of a split, and the sizes of its images if they were read."""
     counts = dict(zip(split.classes, split.counts().tolist(), strict=True))
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     classes = [{"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()]
@@ -88,13 +88,13 @@ def measure_split(split: ClassificationSplit, images: ImageReading | None, prepr
         "image_sizes": figures.count_sizes(valid),
         "image_width": figures.percentiles(valid[:, 1]),
         "image_height": figures.percentiles(valid[:, 0]),
-        "images_enlarged_to_fill_input": enlarged,  # have fewer rows or columns than the input gives them
+        "images_enlarged_to_fill_input": enlarged,  # have fewer rows or columns than they get in the input
         "enlarged_share": figures.fraction(enlarged, len(valid)),
     }
 
 
 def format_classes(splits: Mapping[str, Facts]) -> str:
-    """A table with the number and share of images of each class in each split."""
+    """Formats a table with the number and share of images of each class in each split."""
     rows: dict[str, Facts] = {}
     for split, facts in splits.items():
         for row in facts["classes"]:

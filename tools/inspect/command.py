@@ -61,7 +61,7 @@ def inspect(words: Sequence[str]) -> None:
     Raises:
         TaskError: the data belong to no task that can be inspected, or ``--size`` contradicts the model.
         DataError: no split can be read, or training would stop because of its data.
-        UserError: ``--json`` names a folder, or the preprocessing crops images and the task needs whole ones.
+        UserError: ``--json`` names a folder, or the preprocessing crops images and the task needs whole images.
     """
     silence_libraries()
     run, configs, flags = split_options("inspect", words)
@@ -75,7 +75,7 @@ def inspect(words: Sequence[str]) -> None:
     tools = TASK_TOOLS.get(getattr(data, "role", ""))
     if tools is None:
         roles = ", ".join(TASK_TOOLS)
-        raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for none of them.")
+        raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for another task.")
     inspection: Inspection = import_tool(tools.inspector)(data, task, options.size, not options.no_images)
     print(inspection.text)
     if target is not None:

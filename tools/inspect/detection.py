@@ -53,7 +53,7 @@ def inspect_detection(
 
 
 def measure_split(split: DetectionSplit, preprocessing: Preprocessing) -> Facts:
-    """Images and objects of a split, with sizes of objects in the network's input."""
+    """Counts the images and objects of a split, and measures the objects in the network's input."""
     boxes = input_boxes(split, preprocessing)
     counts = np.diff(split.starts)
     sizes = split.sizes[(split.sizes > 0).all(1)]  # annotation files may contain zeros
@@ -73,7 +73,7 @@ def measure_split(split: DetectionSplit, preprocessing: Preprocessing) -> Facts:
 
 
 def format_split(facts: Facts) -> str:
-    """All facts, those of the classes as two tables."""
+    """Formats all facts, those of the classes as two tables."""
     rows = [format_medians(row) for row in (*facts["classes"], facts["overall"])]
     duplicates = [format_duplicate(row) for row in facts["duplicate_objects"]]
     return figures.format_facts(
@@ -92,20 +92,20 @@ training ignores objects below one pixel in the input; boxes of duplicate object
 
 
 def format_medians(row: Facts) -> Facts:
-    """A row of both tables: with its median width×height, and without shares if there are no objects."""
+    """Prepares a row of both tables: adds the median width×height, and drops the shares of a class without objects."""
     if not row["objects"]:
         return {key: row[key] for key in ("name", "objects", "images", "difficult")}
     return {**row, "median": f"{row['width']['50']:.0f}×{row['height']['50']:.0f}"}
 
 
 def format_duplicate(row: Facts) -> str:
-    """Two objects on one line."""
+    """Formats a pair of duplicate objects on one line."""
     one, other = (", ".join(f"{value:g}" for value in row[key]) for key in ("box", "other"))
     return f"{row['image']}: {row['name']} at {one} and at {other}, IoU {row['iou']:.2f}"
 
 
 def find_leaks(splits: Mapping[str, DetectionSplit]) -> list[Facts]:
-    """Images that two splits contain under one name: the same file, or files of the same bytes."""
+    """Finds images that two splits contain under the same name: the same file, or files with equal bytes."""
     found: list[Facts] = []
     for (one, a), (other, b) in itertools.combinations(splits.items(), 2):
         for name in np.intersect1d(a.names, b.names).tolist():

@@ -19,7 +19,7 @@ Group = list[dict[str, str]]  # images with equal pixels: their split, name and 
 
 
 class ImageKeys(NamedTuple):
-    """What identifies the images of a split.
+    """Names, labels and pixel digests of the images of a split.
 
     Attributes:
         names: file names.
@@ -33,14 +33,14 @@ class ImageKeys(NamedTuple):
 
 
 def digest(pixels: NDArray[Any]) -> str:
-    """A hash of the pixels and their shape, which does not depend on file format and name."""
+    """Hashes the pixels and their shape; the hash does not depend on the file's format and name."""
     found = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
     found.update(np.ascontiguousarray(pixels).data)
     return found.hexdigest()
 
 
 def find_duplicates(splits: Mapping[str, ImageKeys]) -> Facts:
-    """Images that a split shares with an earlier one ("leaks") or contains more than once, and all groups of them."""
+    """Finds images that a split shares with an earlier one ("leaks") or contains more than once, and groups them."""
     by_digest: dict[str, Group] = defaultdict(list)
     for split, images in splits.items():
         for name, label, key in zip(*images, strict=True):
@@ -56,7 +56,7 @@ def find_duplicates(splits: Mapping[str, ImageKeys]) -> Facts:
 
 
 def count_leaks(groups: Sequence[Group], split: str, earlier: str, images: int) -> Facts:
-    """Counts those of the ``images`` images of ``split`` that an ``earlier`` split contains, too.
+    """Counts the images of ``split`` that an ``earlier`` split also contains; ``images`` is the size of ``split``.
 
     ``relabelled`` of them have another class or mask there. Figures measured on leaked images are too good.
     """
@@ -79,7 +79,7 @@ def count_duplicates(groups: Sequence[Group], split: str) -> Facts:
 
 
 def format_duplicates(found: Facts, label: Literal["class", "mask"]) -> str:
-    """All of what :func:`find_duplicates` found; classes are printed, digests of masks are not."""
+    """Formats the result of :func:`find_duplicates`; class labels are printed, digests of masks are not."""
 
     def format_count(text: str, row: Facts) -> str:
         if not row["images"]:

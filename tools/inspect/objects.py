@@ -12,7 +12,7 @@ from .figures import Facts, fraction, percentiles
 
 #: areas in pixels of the image from which COCO calls an object medium or large
 MEDIUM, LARGE = 32**2, 96**2
-DUPLICATE_IOU = 0.9  # from which two boxes of one class are taken for the same object
+DUPLICATE_IOU = 0.9  # from which two boxes of one class count as the same object
 
 
 def input_boxes(split: DetectionSplit, preprocessing: Preprocessing) -> Boxes:
@@ -26,7 +26,7 @@ def input_boxes(split: DetectionSplit, preprocessing: Preprocessing) -> Boxes:
 
 
 def is_trainable(boxes: Boxes) -> NDArray[np.bool_]:
-    """``[B]``: whether training keeps each of ``boxes`` ``[B, 4]`` in the input: both sides at least one pixel."""
+    """Whether training keeps each of ``boxes`` ``[B, 4]``, i.e. both sides are at least a pixel in the input."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2] >= 1).all(1))
 
 
@@ -54,7 +54,7 @@ def measure_objects(name: str, chosen: NDArray[np.bool_], split: DetectionSplit,
 
 
 def find_duplicate_objects(split: DetectionSplit) -> list[Facts]:
-    """Pairs of objects of one image and class with nearly equal boxes; most are labelled twice by mistake."""
+    """Finds pairs of objects of one image and class with nearly equal boxes; most are labelled twice by mistake."""
     found: list[Facts] = []
     for image in np.flatnonzero(np.diff(split.starts) > 1).tolist():
         boxes, labels = split.objects(image)

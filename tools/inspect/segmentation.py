@@ -45,7 +45,7 @@ class MaskReading(NamedTuple):
         pixels: of each class and, last, of no class, ``[I, C + 1]``.
         area: pixels of each class in the network's input, ``[I, C]``.
         width: of each class in pixels of the input, see :func:`measure_extent`, ``[I, C]``.
-        keys: what identifies each image, with digests of masks as labels; "" if images were not read.
+        keys: names and digests of the images, and digests of the masks as labels; "" if images were not read.
         faults: one sentence for each invalid mask or image.
     """
 
@@ -111,7 +111,7 @@ def lacks_labels(masks: MaskReading) -> bool:
 
 
 def measure_extent(labels: Labels, classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Area and width in pixels of each class in ``labels`` ``[H, W]``, ``[C]`` each.
+    """Measures area and width in pixels of each class in ``labels`` ``[H, W]``, ``[C]`` each.
 
     The width of a pixel is the shorter of its horizontal and vertical run lengths. The width of a class is the lower
     median over its pixels, 0 if it has none.
@@ -125,7 +125,7 @@ def measure_extent(labels: Labels, classes: int) -> tuple[NDArray[np.int64], NDA
 
 
 def run_lengths(labels: Labels) -> NDArray[np.int32]:
-    """For each pixel, the number of adjacent pixels with its label in its row, itself included, ``[H, W]``."""
+    """Length in pixels of each pixel's run of equal labels in its row, ``[H, W]``."""
     begins = np.ones(labels.shape, dtype=bool)
     begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
     lengths = np.diff(np.flatnonzero(begins), append=labels.size).astype(np.int32)
@@ -163,7 +163,7 @@ def measure_split(split: SegmentationSplit, masks: MaskReading) -> Facts:
 
 
 def format_split(facts: Facts) -> str:
-    """All facts but the shares of pixels, which :func:`format_shares` prints for all splits together."""
+    """Formats all facts except the shares of pixels, which :func:`format_shares` prints for all splits together."""
     table = figures.format_table(EXTENT_COLUMNS, facts["classes"])
     return figures.format_facts(facts, classes=f"\n{table}\n{EXTENT_LEGEND}")
 
@@ -174,7 +174,7 @@ def class_weights(pixels: NDArray[np.int64]) -> dict[str, list[float]]:
 
 
 def format_shares(splits: Mapping[str, Facts], weights: Weights) -> str:
-    """A table of the share of each class in each split, and the weights that training's loss may give it."""
+    """Formats a table of the share of each class in each split, and of the class weights that the loss can use."""
     rows: dict[str, Facts] = {}
     for split, facts in splits.items():
         for k, row in enumerate(facts["classes"]):
@@ -191,7 +191,7 @@ def format_shares(splits: Mapping[str, Facts], weights: Weights) -> str:
 
 
 def format_weights(weights: Weights) -> str:
-    """The class weights as flags to copy."""
+    """Formats the class weights as flags to copy."""
     lines = [f"class weights as flags; --model.loss.class_weights={' or '.join(weights)} computes them at each start"]
     for rule, values in weights.items():
         listing = ",".join(f"{value:.4g}" for value in values)

@@ -1,4 +1,4 @@
-"""What the inspection of every task shares: it reads the splits and says whether training would accept them."""
+"""Shared by the inspections of all tasks: reads the splits and checks whether training would accept them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...tasks.split import Split
 from ...tasks.task import Task
 from .figures import Facts, format_list
 
-FIT_SPLITS = ("train", "val")  # that `litmobile fit` reads
+FIT_SPLITS = ("train", "val")  # read by `litmobile fit`
 
 S = TypeVar("S", bound=Split)
 
@@ -25,18 +25,18 @@ InvalidImages = Mapping[str, Sequence[str]] | None
 
 
 class Inspection(NamedTuple):
-    """What is known about a data set, for ``--json`` and as printed text."""
+    """The result of an inspection: facts for ``--json``, and the printed text."""
 
     facts: Facts
     text: str
 
 
 class DataReading(Generic[S]):
-    """Reads all splits as training does; where training would refuse one, reads it without invalid records.
+    """Reads all splits as training does; a split that training would refuse is read without its invalid records.
 
     Args:
         data: the data set.
-        task: whose preprocessing is taken if ``data`` has none; None if no model is given.
+        task: its preprocessing is used if ``data`` has none; None if no model is given.
         size: (height, width) of the input in pixels if no model is given.
         default: preprocessing if neither ``data`` nor ``task`` has one.
 
@@ -55,7 +55,7 @@ class DataReading(Generic[S]):
         self, data: DataModule[S], task: Task | None, size: Sequence[int] | None, default: Preprocessing
     ) -> None:
         if task is not None and size is not None and data.preprocessing is None:
-            raise TaskError("--size is for data without a model; use --model.preprocessing.size=[HEIGHT,WIDTH].")
+            raise TaskError("--size cannot be used with a model; use --model.preprocessing.size=[HEIGHT,WIDTH].")
         if size is not None:
             default = replace(default, size=(size[0], size[1]))
         self.preprocessing = data.preprocessing or (default if task is None else task.preprocessing)
@@ -106,14 +106,14 @@ class DataReading(Generic[S]):
         overview: Sequence[str] = (),
         issues: Sequence[str] = (),
     ) -> Inspection:
-        """Joins what all tasks report with the ``facts`` and paragraphs of one task.
+        """Combines the report that all tasks share with the ``facts`` and paragraphs of one task.
 
         Args:
             splits: facts of each split.
-            format_split: prints them.
+            format_split: formats the facts of one split.
             invalid_images: one sentence for each invalid image, by split; None if images were not read.
-            facts: further facts.
-            texts: paragraphs that print these.
+            facts: further facts of the task.
+            texts: paragraphs that show the further facts.
             overview: paragraphs that come first.
             issues: further reasons why training would stop.
         """
@@ -138,8 +138,8 @@ def visit_images(name: str, split: Split, visit: Callable[[int], object] | None 
     """Reads all images of a split with a progress bar.
 
     Args:
-        name: of the split, for the progress bar.
-        split: whose images are read.
+        name: name of the split, for the progress bar.
+        split: its images are read.
         visit: called with the index of each image, from several threads. Default: ``split.image``.
 
     Returns:

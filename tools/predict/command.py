@@ -52,7 +52,7 @@ def predict(paths: Sequence[Path], options: PredictOptions) -> None:
 def predict_sources(
     network: Network, writer: ResultWriter, inference: Inference | None, drawn_paths: Mapping[Path, Path]
 ) -> None:
-    """Predicts on all sources of ``writer``, draws those that have a path for it, and prints a summary.
+    """Predicts on all sources of ``writer``, draws those in ``drawn_paths``, and prints a summary.
 
     Raises:
         UserError: no source can be read.
@@ -72,7 +72,7 @@ def predict_sources(
                 continue
             prediction = network.predict(frame.image, inference)
             if not counts:
-                stack.enter_context(writer)  # creates the files; there are none if nothing can be read
+                stack.enter_context(writer)  # creates the files, so none exist if nothing can be read
             writer.write(prediction, frame)
             if path in drawn_paths:
                 media_writer.write(writer.draw(frame.image, prediction), drawn_paths[path], frame.timestamp)
@@ -85,7 +85,7 @@ def move_network(network: Network, device: str) -> Network:
     """Moves ``network`` to ``device``.
 
     Raises:
-        UserError: this machine has no such device.
+        UserError: this machine does not have the device.
     """
     try:
         return network.to(device)
@@ -98,7 +98,7 @@ def choose_result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> 
     """Returns the folder for the results.
 
     Raises:
-        UserError: it is needed and not given, is a file, or is one of the input ``paths``.
+        UserError: the folder is required but not given, is a file, or is one of the input ``paths``.
     """
     if out is None and not run.is_dir():
         raise UserError(f"--out must name a folder for the results, because {run} is a file.")
@@ -111,7 +111,7 @@ def choose_result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> 
 
 
 def print_summary(folder: Path, counts: Counter[MediaSource], skipped: Sequence[Path]) -> None:
-    """Prints how many images and frames were predicted and which files were skipped, unless nothing was predicted."""
+    """Prints the numbers of predicted images and frames and the skipped files, unless nothing was predicted."""
     if not counts:
         return
     frames = [count for source, count in counts.items() if source.is_video]
@@ -122,7 +122,7 @@ def print_summary(folder: Path, counts: Counter[MediaSource], skipped: Sequence[
     print(f"Predicted {' and '.join(done)}. The results are in {folder}.")
     if skipped:
         names = ", ".join(map(str, skipped))
-        print(f"Not read, or not to the end: {format_count(len(skipped), 'file')} ({names}).")
+        print(f"Could not be read completely: {format_count(len(skipped), 'file')} ({names}).")
 
 
 def format_count(number: int, noun: str) -> str:

@@ -26,16 +26,16 @@ class PredictOptions:
         out: folder for the results. Default: predictions/ in the run's folder.
         score: lowest score of the boxes and class names that are drawn, e.g. 0.5; the files contain lower scores too.
             Default: 0.3.
-        annotations: COCO file that describes these images, for detectors: results get its image ids (by file name) and
-            category ids (by class name), so that they can be evaluated against it. Its image sizes tell whether an
-            image has to be rotated, as in training. Default: images are numbered from 1, and a category id is 1 + the
+        annotations: COCO file that describes these images, for detectors. Results get its image ids (by file name) and
+            category ids (by class name), so that they can be evaluated against it. An image is rotated if that gives
+            the size in this file, as in training. Default: images are numbered from 1, and a category id is 1 + the
             class index.
         label_ids: values of label maps, for networks with Cityscapes' classes: "cityscapes" for its label ids, without
             a palette, as its benchmark server requires. Default: class indices from 0.
-        window: (height, width) of sliding windows in pixels of the input, e.g. [512, 1024], for segmentation networks.
+        window: (height, width) of sliding windows in pixels of the input, e.g. [512,1024], for segmentation networks.
             Default: the whole image.
         overlap: smallest share of a window that the next one overlaps. Default: 1/3.
-        scales: sizes at which a segmentation network sees the image, relative to its input, e.g. [0.75, 1, 1.25].
+        scales: sizes at which a segmentation network sees the image, relative to its input, e.g. [0.75,1,1.25].
         flip: whether a segmentation network also sees the mirrored image, which takes twice as long.
         draw: whether to draw the predictions; otherwise only their files are written.
         device: device of the network, e.g. cuda.

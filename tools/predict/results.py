@@ -29,20 +29,20 @@ from ..task_tools import TASK_TOOLS, import_tool
 from .options import PredictOptions
 from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
-DEFAULT_MIN_SCORE = 0.3  # of what is drawn
+DEFAULT_MIN_SCORE = 0.3  # of drawn boxes and class names
 MAX_CLASSES = 5  # written for each image
 INFERENCE_FLAGS = "--window, --scales and --flip"
-FRAME_DIGITS = 6  # at least, in the names of the label maps of frames
+FRAME_DIGITS = 6  # minimum number of digits in the file names of frames' label maps
 PNG_LEVEL = 3  # takes a third of the default level's time, for files a quarter larger
 
 
 class PredictionJob(NamedTuple):
-    """What a writer needs to know.
+    """The input of a writer.
 
     Attributes:
         classes: names of the network's classes.
-        folder: for the results; created if it does not exist.
-        options: of the command; some apply to some kinds of networks only.
+        folder: folder for the results; created if it does not exist.
+        options: options of the command; some apply only to certain kinds of networks.
         sources: the files to predict on.
         drawn_paths: paths of drawn images in the folder, which no other result may use.
     """
@@ -55,19 +55,19 @@ class PredictionJob(NamedTuple):
 
     @property
     def min_score(self) -> float:
-        """Lowest score, 0 … 1, of the boxes and class names that are drawn; files hold all of them."""
+        """Lowest score, 0 … 1, of the boxes and class names that are drawn; the files contain lower scores too."""
         return DEFAULT_MIN_SCORE if self.options.score is None else self.options.score
 
 
 class ResultWriter(ABC):
-    """Writes predictions to files and draws them; as a context it creates and completes the files.
+    """Writes predictions to files and draws them; as a context manager, it creates and completes the files.
 
     An interruption leaves complete rows and label maps. Nothing is written before the context is entered.
 
     Attributes:
-        prediction_type: what the network predicts for an image.
-        network_type: what messages call such a network.
-        flags: the options of the command that apply to such networks only.
+        prediction_type: type of the network's prediction for an image.
+        network_type: name of such a network in messages.
+        flags: options of the command that apply to such networks, but not to all networks.
         sources: the files to read, with the size that each image must have.
     """
 
@@ -97,7 +97,7 @@ class ResultWriter(ABC):
 
     @abstractmethod
     def draw(self, image: Image, prediction: Any) -> Image:
-        """Draws the prediction on ``image`` ``[H, W, 3]``; images of one size give drawings of one size."""
+        """Draws the prediction on ``image`` ``[H, W, 3]``; images of equal size give drawings of equal size."""
 
     def close(self) -> None:  # noqa: B027 — a writer without open files has nothing to complete
         """Completes the files, also after an interruption."""
@@ -156,13 +156,15 @@ class DetectionWriter(ResultWriter):
 def match_images(
     sources: Sequence[MediaSource], content: dict[str, Any], file: Path
 ) -> tuple[list[MediaSource], dict[Path, dict[str, Any]]]:
-    """Matches every source with an image of a COCO ``file``: by the longest end of its path that is a file name there.
+    """Matches every source with an image of a COCO ``file``, whose name must be the end of the source's path.
+
+    If several names match, the longest is used.
 
     Returns:
         The sources with the sizes in the file, and the image id and file name of each path.
 
     Raises:
-        UserError: a source matches no image, or two sources match one.
+        UserError: a source matches no image, or two sources match the same image.
     """
     images = get_records(content, "images", file)
     image_ids = get_integers(images, "id", file, "images").tolist()
@@ -203,8 +205,8 @@ class ClassificationWriter(ResultWriter):
     """Writes the most probable classes of every image and frame as a row of ``predictions.csv``.
 
     The columns are file_name, frame, seconds, then class_1, score_1 … class_5, score_5 with the most probable class
-    first; fewer if there are fewer classes. Frame, counted from 0, and seconds are empty for an image. Scores have six
-    significant digits.
+    first, or fewer if the network has fewer classes. Frame, counted from 0, and seconds are empty for an image. Scores
+    have six significant digits.
     """
 
     prediction_type = Classification
@@ -239,11 +241,11 @@ class SegmentationWriter(ResultWriter):
 
     Label maps are PNG files with one channel of eight bits and the size of the image. They carry the class colours as a
     palette, which viewers and OpenCV show; Pillow, torchvision and cityscapesScripts read the values. If the values are
-    class indices, ``classes.txt`` lists the names, as data sets of folders read them. The label maps of an earlier
+    class indices, ``classes.txt`` lists the names for ``FolderSegmentation``. The label maps of an earlier
     video with the same name are deleted.
 
     Raises:
-        UserError: there are too many classes, or not those that the option ``label_ids`` numbers.
+        UserError: the network has too many classes, or does not have the classes that the option ``label_ids`` needs.
     """
 
     prediction_type = Segmentation
@@ -301,7 +303,7 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
     """Returns the value of each class in label maps.
 
     Raises:
-        UserError: the classes are not those that ``label_ids`` numbers.
+        UserError: the classes are not those that ``label_ids`` needs.
     """
     if label_ids is None:
         return list(range(len(classes)))
@@ -314,7 +316,7 @@ def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[i
 
 
 def list_writers() -> list[type[ResultWriter]]:
-    """The writers of all kinds of task."""
+    """Lists the writer classes of all kinds of task."""
     return [import_tool(tools.result_writer) for tools in TASK_TOOLS.values()]
 
 
@@ -322,7 +324,7 @@ def find_writer(network: Network) -> type[ResultWriter]:
     """Finds the writer for what ``network`` predicts on a blank image, because a user's own head may have no role.
 
     Raises:
-        UserError: there is no writer for such predictions.
+        UserError: no writer supports such predictions.
     """
     prediction = network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8))
     for writer in list_writers():
@@ -338,7 +340,7 @@ def check_flags(options: PredictOptions, writer: type[ResultWriter]) -> None:
     """Checks that every given option applies to the network of the run.
 
     Raises:
-        UserError: an option does not apply; the message names the networks that it is for.
+        UserError: an option does not apply; the message names the networks that it applies to.
     """
     given = {
         "--score": options.score is not None,

@@ -1,4 +1,4 @@
-"""Finds images and videos, reads them ahead of their use, and assigns paths to their results."""
+"""Finds images and videos, reads them in advance, and assigns paths to their results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MediaSource(NamedTuple):
 
 
 class Timestamp(NamedTuple):
-    """Position of a frame in its video: its index from 0 and its time in seconds; and the video's frame rate."""
+    """Position of a frame in its video: index from 0, time in seconds, and the video's frame rate."""
 
     frame: int
     seconds: float
@@ -102,7 +102,7 @@ def count_frames(sources: Iterable[MediaSource]) -> int:
 
 
 def read_frame_count(video: cv2.VideoCapture) -> int:
-    """Returns the number of frames in the header of ``video``: an estimate, and not positive if it is unknown."""
+    """Returns the number of frames in the header of ``video``: an estimate; zero or negative if unknown."""
     return int(video.get(cv2.CAP_PROP_FRAME_COUNT))
 
 
@@ -119,7 +119,7 @@ def read_frames(sources: Iterable[MediaSource]) -> Iterator[MediaFrame | Unreada
 
 
 def read_video(source: MediaSource) -> Iterator[MediaFrame | UnreadableSource]:
-    """Reads the frames of a video in the orientation that the camera stored; the reason for damage comes last."""
+    """Reads the frames of a video in the orientation that the camera recorded; the reason for damage is last."""
     video = cv2.VideoCapture(str(source.path))
     fps = video.get(cv2.CAP_PROP_FPS)
     fps = fps if 0 < fps < 1000 else DEFAULT_FPS
@@ -136,7 +136,7 @@ def read_video(source: MediaSource) -> Iterator[MediaFrame | UnreadableSource]:
 
 
 def prefetch(items: Iterator[Item], number: int = 4) -> Generator[Item]:
-    """Takes up to ``number`` of ``items`` ahead of their use, in a background thread."""
+    """Reads up to ``number`` of ``items`` in advance, in a background thread."""
     with ThreadPoolExecutor(1) as reader:
         waiting = deque(reader.submit(next, items, None) for _ in range(number))
         try:
@@ -154,14 +154,14 @@ def name_drawing(source: MediaSource) -> str:
 
 
 def name_label_map(source: MediaSource) -> str:
-    """Names the label map of an image, as data sets pair masks with images, or the folder for those of a video."""
+    """Names the label map of an image as data sets name its mask, or the folder of a video's label maps."""
     return source.name if source.is_video else Path(source.name).with_suffix(".png").as_posix()
 
 
 def assign_paths(
     sources: Sequence[MediaSource], folder: Path, name: Callable[[MediaSource], str], taken: Collection[Path] = ()
 ) -> dict[Path, Path]:
-    """Assigns a path in ``folder`` to each source, by the source's path.
+    """Maps the path of each source to a path in ``folder``.
 
     A number is added to a name that is ``taken``, that another source has, or that belongs to a source file or folder.
     """

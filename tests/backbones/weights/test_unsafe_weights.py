@@ -194,11 +194,11 @@ def test_empty_checkpoint_message_lists_no_tensors(twin: Twin, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.pt", "weights.ckpt", "weights.safetensors"])
 def test_missing_file_is_refused_by_its_name(name: str, twin: Twin, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="There is no weights file") as caught:
+    with pytest.raises(WeightsError, match="The weights file") as caught:
         load_weights(twin.ours(), tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
 def test_folder_is_refused_as_weights_file(twin: Twin, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="There is no weights file"):
+    with pytest.raises(WeightsError, match="The weights file"):
         load_weights(twin.ours(), tmp_path)

@@ -33,7 +33,7 @@ class Fixed(Teacher):
         self.values = values
 
     def prepare(self, classes: Any, device: torch.device) -> None:
-        """There is nothing to load."""
+        """Loads nothing."""
 
     def logits(self, images: Tensor) -> Tensor:
         self.seen = images

@@ -146,7 +146,7 @@ def test_both_kinds_of_repair_are_noted_in_one_sentence(
     )
 
 
-# invalid files: how to produce one, and the words that the error must contain beside the file
+# invalid files: how to produce one, and the words that the error must contain besides the file
 INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "no list of images": (lambda c: c.pop("images"), ("images",)),
     "no list of annotations": (lambda c: c.pop("annotations"), ("annotations",)),

@@ -1,4 +1,4 @@
-"""Drawn label maps: class colours over the image, a legend of every class, truth beside prediction."""
+"""Drawn label maps: class colours over the image, a legend of every class, truth next to prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cityscapes in its published layout: label ids, classes, and other files beside masks."""
+"""Cityscapes in its published layout: label ids, classes, and other files next to masks."""
 
 from __future__ import annotations
 

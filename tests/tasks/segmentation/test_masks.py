@@ -57,9 +57,9 @@ def test_palette_colours_are_not_used(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("colours", [2, 4, 16])
 def test_small_palettes_are_not_used(tmp_path: Path, colours: int) -> None:
     values = np.arange(24).reshape(4, 6) % colours
-    picture = PIL.Image.frombytes("P", (6, 4), values.astype(np.uint8).tobytes())
-    picture.putpalette([9, 9, 9] * colours)
-    picture.save(tmp_path / "mask.png", bits={2: 1, 4: 2, 16: 4}[colours])
+    image = PIL.Image.frombytes("P", (6, 4), values.astype(np.uint8).tobytes())
+    image.putpalette([9, 9, 9] * colours)
+    image.save(tmp_path / "mask.png", bits={2: 1, 4: 2, 16: 4}[colours])
     assert np.array_equal(ValueMaskReader(range(16))(tmp_path / "mask.png"), values)
 
 
@@ -175,11 +175,11 @@ def test_fractions_are_refused(tmp_path: Path, assert_one_sentence: OneSentence)
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_colours_are_read_as_classes(tmp_path: Path, mode: str) -> None:
-    picture = PIL.Image.fromarray(PAINTED)
-    picture = picture.quantize(3) if mode == "P" else picture.convert(mode)
+    image = PIL.Image.fromarray(PAINTED)
+    image = image.quantize(3) if mode == "P" else image.convert(mode)
     if mode == "RGBA":
-        picture.putalpha(0)
-    picture.save(tmp_path / "mask.png")
+        image.putalpha(0)
+    image.save(tmp_path / "mask.png")
     labels = ColourMaskReader(COLOURS)(tmp_path / "mask.png")
     assert labels.dtype == np.uint8
     assert labels.tolist() == PAINTED_LABELS

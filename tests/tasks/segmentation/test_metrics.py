@@ -40,8 +40,8 @@ def write_scenes(root: Path, split: str, images: int, size: tuple[int, int] = (3
         city = ("aachen", "bochum")[number % 2]
         name = f"{city}_{number:06d}_000019"
         mask = random.choice(ids, size=(size[0] // 4, size[1] // 4)).repeat(4, axis=0).repeat(4, axis=1)
-        picture = random.integers(256, size=(*size, 3), dtype=np.uint8)
-        write_mask(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", picture)
+        image = random.integers(256, size=(*size, 3), dtype=np.uint8)
+        write_mask(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", image)
         write_mask(root / "gtFine" / split / city / f"{name}_gtFine_labelIds.png", mask)
     return root
 

@@ -184,8 +184,8 @@ def test_images_show_the_first_batch_and_the_matrix(run: Path) -> None:
     names = {path.name for path in (run / "images").iterdir()}
     assert "val-confusion.png" in names and "val-0000036.jpg" in names
     for name in names:
-        picture = cv2.imread(str(run / "images" / name))
-        assert picture is not None and picture.std() > 5
+        image = cv2.imread(str(run / "images" / name))
+        assert image is not None and image.std() > 5
 
 
 def test_class_weights_are_computed_from_the_training_masks(root: Path, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_voc_data_without_a_model(voc: Path, inspect: Inspect) -> None:
     text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--size", 64, 96)
     assert_same_figures(text, report)
     assert report["input"]["size"] == [64, 96]
-    assert report["anchors"]["is_published"] and "published SSDLite, because no model is given" in text
+    assert report["anchors"]["is_published"] and "published SSDLite, (no model is given)" in text
     assert report["anchors"]["grids"] == [[4, 6], [2, 3], [1, 2], [1, 1], [1, 1], [1, 1]]
     cat, cow, dog = report["splits"]["train"]["classes"]
     assert (cat["objects"], cow["objects"], dog["objects"], dog["difficult"]) == (1, 0, 1, 1)
