@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+LIMITS = {"at least": operator.ge, "greater than": operator.gt, "at most": operator.le, "less than": operator.lt}
 
 
 class UserError(ValueError):
@@ -40,7 +43,7 @@ class LossError(UserError):
 
 def check_range(
     name: str,
-    value: float,
+    value: float | None,
     *,
     ge: float | None = None,
     gt: float | None = None,
@@ -51,7 +54,7 @@ def check_range(
 
     Args:
         name: name of the option.
-        value: its value; NaN is out of every range.
+        value: its value; NaN and None are out of every range.
         ge: smallest allowed value.
         gt: value that it must exceed.
         le: largest allowed value.
@@ -60,15 +63,10 @@ def check_range(
     Raises:
         UserError: the value is out of range.
     """
-    limits = {"at least": ge, "greater than": gt, "at most": le, "less than": lt}
-    is_valid = (
-        (ge is None or value >= ge)
-        and (gt is None or value > gt)
-        and (le is None or value <= le)
-        and (lt is None or value < lt)
-    )
-    if not is_valid:
-        required = " and ".join(f"{words} {limit}" for words, limit in limits.items() if limit is not None)
+    limits = zip(LIMITS.items(), (ge, gt, le, lt), strict=True)
+    given = [(words, holds, limit) for (words, holds), limit in limits if limit is not None]
+    if value is None or not all(holds(value, limit) for _, holds, limit in given):
+        required = " and ".join(f"{words} {limit}" for words, _, limit in given)
         raise UserError(f"{name} must be {required}, not {value}.")
 
 
@@ -81,4 +79,4 @@ def suggest(name: str, names: Iterable[str]) -> str:
     """Returns the end of a message about an unknown ``name``, which suggests the most similar of ``names`` if any."""
     by_lower = {known.lower(): known for known in names}
     similar = get_close_matches(name.lower(), by_lower, 1)
-    return f"; did you mean {by_lower[similar[0]]}?" if similar else "."
+    return f"; did you mean {by_lower[similar[0]]}?" if similar and by_lower[similar[0]] != name else "."

@@ -18,6 +18,7 @@ from ..heads.predictions import Prediction
 from .images import Image, read_image
 from .preprocessing import Preprocessing
 
+NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
 #: takes a network and images ``[N, 3, H, W]``, and returns the output of its head
 Inference = Callable[[nn.Module, Tensor], Any]
 
@@ -154,12 +155,11 @@ def load(run: str | Path) -> Network:
     path = checkpoint_file(run)
     if not path.is_file():
         raise MissingCheckpointError(f"There is no checkpoint {path}.")
-    prefix = "network."
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
-        network.load_state_dict({k.removeprefix(prefix): v for k, v in state if k.startswith(prefix)})
+        network.load_state_dict({k.removeprefix(NETWORK_PREFIX): v for k, v in state if k.startswith(NETWORK_PREFIX)})
     except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error

@@ -18,11 +18,10 @@ from ..backbones.weights import State, fetch, is_file_name, load_weights, read_c
 from ..errors import CheckpointError, TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
 from .files import format_list
-from .network import Network, checkpoint_file
+from .network import NETWORK_PREFIX, Network, checkpoint_file
 from .torchvision_weights import PretrainedState, published_network
 
 CONFIG_KEYS = {"backbone", "head", "feature_maps", "classes", "preprocessing"}
-NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
 ABSENT = "absent"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ..errors import UserError
 from .task_tools import import_tool
 
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # users can act on these
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 #: import path inside `litmobile.tools` of the function that runs each command
 COMMANDS = {

@@ -13,6 +13,7 @@ from ..errors import UserError, suggest
 
 EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 # patterns in jsonargparse's messages; the part of the innermost parser comes last
+OPTION = re.compile(r"--[\w.-]+")
 KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
 FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
@@ -44,38 +45,42 @@ class Parser(ArgumentParser):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         strict: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False}
         super().__init__(*arguments, **strict | options)
+        self._sentence = ""  # the last refusal
 
     def parse_words(self, words: Sequence[str]) -> Namespace:
         """Parses a command line.
 
         Raises:
-            UserError: an option is unknown, missing or has a wrong value.
+            UserError: an option is unknown, missing or has a wrong value, or an argument is empty.
         """
+        if "" in words:  # as a script passes an unset variable; a path would become the current folder
+            raise UserError("An argument is empty: pass a value, or leave the option out.")
         try:
             return self.parse_args(list(words))
         except ArgumentError as error:
             raise UserError(str(error)) from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        parser = getattr(ex, "subcommand_parser", self)
-        names = parser.get_defaults(skip_validation=True).keys()
-        super().error(explain_refusal(message, names, self.known_classes), ex)
+        if message != self._sentence:  # jsonargparse reports a refusal twice
+            options = OPTION.findall(self.format_usage())
+            self._sentence = explain_refusal(message, options, self.known_classes)
+        super().error(self._sentence, ex)
 
 
-def explain_refusal(report: str, names: Iterable[str], classes: Iterable[str] = ()) -> str:
+def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] = ()) -> str:
     """Turns a parser's message into one sentence that starts with the option's full key.
 
     Args:
         report: the parser's message, which may have many lines.
-        names: the options that the parser has.
+        options: the options that the parser has, e.g. "--width".
         classes: class names to suggest for an unknown class.
     """
     key = "".join(KEY.findall(report)[:1])
-    options = [f"--{name}" for name in names]
     if unrecognized := UNRECOGNIZED.match(report):
         return f"{unrecognized[1]} is not an option{suggest(unrecognized[1], options)}"
     if value := VALUE.match(report):
-        return f"{value[1]} {'needs a' if value[2] == 'expected' else 'takes no'} value."
+        option = f"An option of {value[1]}" if value[1].strip("-") in EXAMPLES else value[1]
+        return f"{option} {'needs a' if value[2] == 'expected' else 'takes no'} value."
     if NO_BASE_CLASS.search(report):  # options were given, but not their class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # written by an inner parser

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ...errors import check_range
+from ..network import NETWORK_PREFIX
 
 CHECKPOINT_KEY = "trained"  # the weights in training and the number of updates; state_dict is what was evaluated
-PREFIX = "network."  # of the network's tensors in a checkpoint
 
 
 class ExponentialMovingAverage(Callback):
@@ -88,12 +88,12 @@ class ExponentialMovingAverage(Callback):
         if not self._live:
             return
         checkpoint[CHECKPOINT_KEY] = {"state_dict": checkpoint["state_dict"], "updates": self.updates}
-        checkpoint["state_dict"] = {f"{PREFIX}{name}": value for name, value in self._average.items()}
+        checkpoint["state_dict"] = {f"{NETWORK_PREFIX}{name}": value for name, value in self._average.items()}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn != TrainerFn.FITTING or CHECKPOINT_KEY not in checkpoint:
             return
         self.updates = checkpoint[CHECKPOINT_KEY]["updates"]
         average = checkpoint["state_dict"].items()
-        self._restored = {name.removeprefix(PREFIX): value for name, value in average}
+        self._restored = {name.removeprefix(NETWORK_PREFIX): value for name, value in average}
         pl_module.load_state_dict(checkpoint[CHECKPOINT_KEY]["state_dict"])

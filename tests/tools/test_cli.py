@@ -242,6 +242,11 @@ def test_typo_in_a_file_is_refused_with_its_full_key(tmp_path: Path, capsys: pyt
         ([*FIT, "--model.backbone=nope.Nope"], "--model.backbone cannot be imported: No module named 'nope'."),
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number or Tensor, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
+        ([*FIT, "--data.batch_size=null"], "batch_size must be at least 1, not None."),
+        ([*FIT, "--data.batch_size"], "An option of --data needs a value."),
+        ([*FIT, "--model=SSDLite"], "--model: there is no class SSDLite."),
+        (["inspect", *FIT[1:], "--no_images"], "--no_images is not an option; did you mean --no-images?"),
+        (["sample-data", f"--root={__file__}/x"], "cannot be read or written: Not a directory."),
         ([*CLASSIFY, "--data.train_sizes=64"], "--data.train_sizes takes list[int], not 64."),
         (
             [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.crop=64"],

@@ -62,9 +62,10 @@ def test_traceback_of_a_refusal_is_printed_on_request(monkeypatch: pytest.Monkey
         ({"ge": 0, "lt": 1}, 1, "x must be at least 0 and less than 1, not 1."),
         ({"gt": 0}, 0, "x must be greater than 0, not 0."),
         ({"ge": 0, "le": 1}, float("nan"), "x must be at least 0 and at most 1, not nan."),
+        ({"ge": 1}, None, "x must be at least 1, not None."),
     ],
 )
-def test_a_value_out_of_range_is_named(limits: dict[str, float], value: float, words: str) -> None:
+def test_a_value_out_of_range_is_named(limits: dict[str, float], value: float | None, words: str) -> None:
     with pytest.raises(UserError) as caught:
         check_range("x", value, **limits)
     assert str(caught.value) == words

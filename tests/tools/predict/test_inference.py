@@ -53,6 +53,8 @@ def test_options_equal_those_of_an_evaluation(
         (["--flipp"], "--flipp is not an option; did you mean --flip?"),
         (["--flp=true"], "--flp is not an option; did you mean --flip?"),
         (["--score"], "--score needs a value."),
+        (["-score", "0.5"], "-score is not an option; did you mean --score?"),
+        (["--out", ""], "An argument is empty: pass a value, or leave the option out."),
         (["--window=[8,64]"], "window must be (height, width) of at least 32 pixels each, not (8, 64)."),
         (["--scales=[0]"], "scales must be one or more factors above 0 and up to 8, not (0.0,)."),
         (
