@@ -183,7 +183,7 @@ def test_network_takes_images_of_its_image_size() -> None:
     backbone.select(["c3", "c5"])
     maps = backbone(torch.randn(1, 3, 64, 96))
     assert {name: list(x.shape[2:]) for name, x in maps.items()} == {"c3": [8, 12], "c5": [2, 3]}
-    with pytest.raises(ValueError, match=r"built for images of 64×96 pixels .* image_size=\[224, 224\]"):
+    with pytest.raises(ValueError, match=r"built for images of 64×96 pixels, .* image_size=\[224, 224\]"):
         backbone(torch.randn(1, 3, 224, 224))
 
 

@@ -25,7 +25,7 @@ from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.tools.complexity import without_values
 
 ROLES = ("classification", "detection", "segmentation")
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-5}  # float32 rounds differently on every processor
 
 FAMILIES: tuple[type[SequentialBackbone], ...] = (
     MobileNetV1,

@@ -170,19 +170,19 @@ def test_other_kinds_of_file_are_refused_by_path(content: bytes, suffix: str, tw
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"epoch": 3, "name": "mobilenet"}, "nothing"),
-        ({}, "nothing"),
-        ({"state_dict": {}}, "nothing"),
-        ([torch.zeros(1)], "a list"),
-        (torch.zeros(1), "a Tensor"),
-        (3, "a int"),
+        ({"epoch": 3, "name": "mobilenet"}, "contains no tensors"),
+        ({}, "contains no tensors"),
+        ({"state_dict": {}}, "contains no tensors"),
+        ([torch.zeros(1)], "holds a list"),
+        (torch.zeros(1), "holds a Tensor"),
+        (3, "holds a int"),
     ],
     ids=str,
 )
 def test_other_content_is_refused_by_its_type(content: object, said: str, twin: Twin, tmp_path: Path) -> None:
     """The message says what the checkpoint holds instead of a dictionary of tensors."""
     torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(WeightsError, match=f"weights.pth holds {said}"):
+    with pytest.raises(WeightsError, match=f"weights.pth {said}"):
         load_weights(twin.ours(), tmp_path / "weights.pth")
 
 
@@ -200,5 +200,5 @@ def test_missing_file_is_refused_by_its_name(name: str, twin: Twin, tmp_path: Pa
 
 
 def test_folder_is_refused_as_weights_file(twin: Twin, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="The weights file"):
+    with pytest.raises(WeightsError, match="is a folder"):
         load_weights(twin.ours(), tmp_path)

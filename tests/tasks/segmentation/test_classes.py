@@ -214,4 +214,4 @@ def test_one_mask_with_another_value_is_enough(tmp_path: Path) -> None:
 
 def test_masks_of_only_ignored_pixels_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_split(tmp_path, "", 3, (255,))
-    assert_one_sentence(setup_error(FolderSegmentation(str(tmp_path))), tmp_path / "masks", "nothing to learn")
+    assert_one_sentence(setup_error(FolderSegmentation(str(tmp_path))), tmp_path / "masks", "--data.ignored")
