@@ -358,9 +358,6 @@ def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:
 
 def contrast_names(stored: Sequence[str], own: Sequence[str]) -> str:
     """Describes the names that two lists do not share."""
-    only_there = [name for name in stored if name not in own]
-    only_here = [name for name in own if name not in stored]
-    found = [
-        f"{format_list(names)} only {where}" for names, where in ((only_there, "there"), (only_here, "here")) if names
-    ]
+    only = {"there": [name for name in stored if name not in own], "here": [name for name in own if name not in stored]}
+    found = [f"{format_list(names)} only {where}" for where, names in only.items() if names]
     return ", ".join(found) or f"in another order, {format_list(stored)} there"

@@ -80,12 +80,18 @@ def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[st
 
 
 def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Merges nested dictionaries; values of ``new`` override those of ``old``. A class may be its name only."""
+    """Merges nested dictionaries; values of ``new`` override those of ``old``.
+
+    Over a class, ``new`` may have the name of another class alone, or options without ``init_args`` around them.
+    """
     merged = dict(old)
     for key, value in new.items():
         before = old.get(key)
-        if isinstance(before, dict) and "class_path" in before and isinstance(value, str):
-            value = {"class_path": value}
+        if isinstance(before, dict) and "class_path" in before:
+            if isinstance(value, str):
+                value = {"class_path": value}
+            elif isinstance(value, dict) and not value.keys() & before.keys():
+                value = {"init_args": value}
         merged[key] = merge_nested(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return merged
 

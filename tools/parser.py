@@ -18,7 +18,7 @@ KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
 FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
 UNRECOGNIZED = re.compile(r"Unrecognized arguments: ([^\s=]+)")
-UNKNOWN = re.compile(r"(?:ccept option|Option) '([\w.]+)'(?! is required)")
+UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option|ccept option|Option) '([\w.]+)'(?! is required)")
 VALUE = re.compile(r"argument (\S+): (expected|ignored)")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
 NOT_IMPORTED = re.compile(r"No module named '[\w.]+'|module '[\w.]+' has no attribute '\w+'")
@@ -86,7 +86,8 @@ def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] 
     if finished := FINISHED.findall(report):  # written by an inner parser
         return finished[-1].replace("--", f"--{key}." if key else "--")
     if unknown := UNKNOWN.search(report):
-        return f"--{unknown[1]} is not an option{suggest(f'--{unknown[1]}', options)}"
+        name = ".".join(filter(None, unknown.groups()))
+        return f"--{name} is not an option{suggest(f'--{name}', options)}"
     if required := REQUIRED.search(report):
         if required[1] in ("model", "data"):
             return "--config NAME, --run FOLDER, or --model and --data are required; litmobile --help lists the names."
@@ -97,7 +98,7 @@ def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] 
         types = [format_type(name) for name in SUBTYPE.findall(unions[-1][0]) if "NoneType" not in name]
         is_plain = set(types) - {"Tensor"} and all(name[0].islower() or name == "Tensor" for name in types)
         if is_plain or not NO_CLASS.search(report):
-            return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]}."
+            return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]:.80}."
     if no_class := NO_CLASS.search(report):
         return f"--{key}: there is no class {no_class[1]}{suggest(no_class[1], classes)}"
     if expected := EXPECTED.findall(report):

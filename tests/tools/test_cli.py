@@ -190,12 +190,27 @@ def test_typo_is_refused_with_its_key(typo: str, key: str, capsys: pytest.Captur
     assert key in get_refusal("fit", "--config", SHAPES, typo, capsys=capsys)
 
 
-def test_typo_in_a_file_is_refused_with_its_full_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("text", "typo", "option"),
+    [
+        (
+            "model: {class_path: DetectionTask, init_args: {warmup_stepz: 3}}",
+            "model.warmup_stepz",
+            "model.warmup_steps",
+        ),
+        ("model: {head: {init_args: {los: focal}}}", "model.head.los", "model.head.loss"),
+        ("data: {batch_sise: 4}", "data.batch_sise", "data.batch_size"),
+        ("trainer: {max_epoch: 1}", "trainer.max_epoch", "trainer.max_epochs"),
+    ],
+    ids=["class", "nested class", "class without init_args", "trainer"],
+)
+def test_typo_in_a_file_is_refused_with_its_full_key(
+    text: str, typo: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("model:\n  class_path: DetectionTask\n  init_args:\n    warmup_stepz: 3\n")
-    assert "--model.warmup_stepz is not an option; did you mean --model.warmup_steps?" in get_refusal(
-        "fit", "--config", SHAPES, "--config", str(file), capsys=capsys
-    )
+    file.write_text(text)
+    answer = get_refusal("fit", "--config", SHAPES, "--config", str(file), capsys=capsys)
+    assert f"--{typo} is not an option; did you mean --{option}?" in answer
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,15 @@ def test_options_of_a_replaced_head_are_dropped(tmp_path: Path, capsys: pytest.C
     assert (given["norm_eps"], given["channels"]) == (0.1, 256)
 
 
+def test_options_of_a_class_need_no_init_args(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {batch_size: 3}\nmodel: {head: {channels: 99}, warmup_steps: 5}\n")
+    config = print_config(capsys, *CAMVID, "--config", str(file))
+    assert get_init_args(config, "data")["batch_size"] == 3
+    assert get_init_args(config, "model")["warmup_steps"] == 5
+    assert get_init_args(config, "model", "head")["channels"] == 99
+
+
 def test_restating_a_class_keeps_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     backbone = get_init_args(print_config(capsys, *CAMVID, "--model.backbone=MobileNetV3"), "model", "backbone")
     assert (backbone["output_stride"], backbone["norm_momentum"]) == (16, 0.05)
