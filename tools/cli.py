@@ -20,7 +20,7 @@ COMMANDS = {
     "fit": "training.fit",
     "validate": "training.validate",
     "test": "training.test",
-    "predict": "predict.options.run",
+    "predict": "predict.main.run",
     "inspect": "inspect.command.inspect",
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
@@ -40,8 +40,7 @@ commands:
 examples:
   litmobile sample-data
   litmobile fit --config detection/ssdlite_shapes
-  litmobile fit --config detection/ssdlite_coco --data.root ~/coco
-  litmobile fit --config detection/ssdlite_coco --model.backbone=MobileNetV2 --model.backbone.norm_momentum=0.03
+  litmobile fit --config detection/ssdlite_coco --data.root ~/coco --model.backbone=MobileNetV2
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
   litmobile backbones MobileNetV2 --width 0.5 --size 320
   litmobile validate --run runs/NAME

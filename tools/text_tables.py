@@ -18,8 +18,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection
         ).rstrip()
         for line in lines
     )
-
-
-def figure(value: float | None, digits: int) -> str:
-    """Formats a number, or a dash for None."""
-    return NOTHING if value is None else f"{value:.{digits}f}"

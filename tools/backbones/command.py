@@ -91,8 +91,7 @@ def parse_network_options(family: type[Backbone], words: Sequence[str]) -> tuple
     defaults = vars(parser.get_defaults(skip_validation=True))
     if taken := {"size", "json"} & defaults.keys():
         raise UserError(f"{family.__name__} has an argument {taken.pop()!r}, which is the command's option: rename it.")
-    size_help = "size of the image in pixels: one number, or height and width, e.g. 320x240"
-    parser.add_argument("--size", nargs="+", help=size_help)
+    parser.add_argument("--size", nargs="+", help="image size in pixels: one number, or height and width, e.g. 320x240")
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
     options = parser.parse_words(words)
     return {key: options[key] for key, default in defaults.items() if options[key] != default}, options

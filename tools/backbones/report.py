@@ -18,8 +18,9 @@ from ...backbones.sequential import SequentialBackbone
 from ...backbones.weights import first_line
 from ...errors import UserError
 from ...heads import Classifier
+from ...tasks.drawing import format_figure
 from ..complexity import Complexity, Shape, count, find_largest, without_values
-from ..text_tables import NOTHING, figure, table
+from ..text_tables import NOTHING, table
 
 DEFAULT_SIZE = 224  # pixels, for families whose paper names no image size
 BYTES = 2  # of a number in half precision
@@ -252,8 +253,7 @@ def activation_facts(counted: Complexity) -> list[Facts]:
         rows[resolution] = {"resolution": resolution, **dict.fromkeys(found)}
     for key, activations in found.items():
         for largest in find_largest(activations):
-            kilobytes = largest.elements * BYTES / 1000
-            held = {"layer": largest.layer, "channels": largest.channels, "kilobytes": kilobytes}
+            held = {"layer": largest.layer, "channels": largest.channels, "kilobytes": largest.elements * BYTES / 1000}
             rows[largest.resolution][key] = held
     return list(rows.values())
 
@@ -284,12 +284,12 @@ def variants_table(variants: Sequence[Facts]) -> str:
     columns = [
         ["", "", "", *(format_options(variant["arguments"]) or "defaults" for variant in variants)],
         ["", "px", "", *(str(variant["size"][0]) for variant in variants)],
-        ["", "top-1", "", *(figure(variant["top1"], 1) for variant in variants)],
+        ["", "top-1", "", *(format_figure(variant["top1"], 1) for variant in variants)],
     ]
     for title, key, digits in (("params", "parameters", 2), ("MAdds", "multiply_adds", 1)):
         whole = [variant["with_classifier"] and variant["with_classifier"][key] / MILLION for variant in variants]
-        columns.append([title, "whole", "", *(figure(value, digits) for value in whole)])
-        columns.append(["", "alone", "", *(figure(variant[key] / MILLION, digits) for variant in variants)])
+        columns.append([title, "whole", "", *(format_figure(value, digits) for value in whole)])
+        columns.append(["", "alone", "", *(format_figure(variant[key] / MILLION, digits) for variant in variants)])
     channels = [{x["name"]: str(x["channels"]) for x in variant["feature_maps"]} for variant in variants]
     strides = {x["name"]: x["stride"] for variant in variants for x in variant["feature_maps"]}
     for name, stride in strides.items():
@@ -301,7 +301,7 @@ def variants_table(variants: Sequence[Facts]) -> str:
 
 def weights_table(weights: Iterable[Facts]) -> str:
     """Formats a row for each set of weights, with the arguments that it needs."""
-    rows = [[x["name"], figure(x["top1"], 2), format_options(x["arguments"]) or "nothing"] for x in weights]
+    rows = [[x["name"], format_figure(x["top1"], 2), format_options(x["arguments"]) or "nothing"] for x in weights]
     return table(["weights", "top-1", "need"], rows, left=(0, 2))
 
 

@@ -10,10 +10,9 @@ from typing import Any, Literal
 from ..parser import Parser
 
 DESCRIPTION = (
-    "Applies a run to images and videos, draws the predictions and writes them to files. A detector writes "
-    "predictions.json in COCO's result format. A classifier writes predictions.csv with the five most probable classes "
-    "of every image or frame. A segmentation network writes a PNG label map of every image or frame to labels/, and "
-    "the names and colours of the classes to classes.csv."
+    "Applies a run to images and videos, draws the predictions and writes them to files: predictions.json in COCO's "
+    "result format for a detector, predictions.csv with the five most probable classes for a classifier; for a "
+    "segmentation network, PNG label maps in labels/, and classes.csv with the names and colours of the classes."
 )
 
 
@@ -59,14 +58,14 @@ class PredictOptions:
         return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
-def run(words: Sequence[str]) -> None:
-    """Runs ``litmobile predict WORDS``."""
+def parse_options(words: Sequence[str]) -> tuple[list[Path], PredictOptions]:
+    """Parses the paths and the options of ``litmobile predict``.
+
+    Raises:
+        UserError: an option is unknown, missing or has a wrong value.
+    """
     parser = Parser(prog="litmobile predict", description=DESCRIPTION)
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="an image, a video, or a folder of them")
     parser.add_class_arguments(PredictOptions)
     options = parser.parse_words(words).as_dict()
-    paths = options.pop("paths")
-
-    from .command import predict
-
-    predict(paths, PredictOptions(**options))
+    return options.pop("paths"), PredictOptions(**options)
