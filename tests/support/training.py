@@ -107,3 +107,8 @@ class Recorder(Callback):
 def read_steps(folder: Path, rank: int) -> list[RecordedStep]:
     """Read the steps that process ``rank`` wrote."""
     return [RecordedStep(*step) for step in json.loads((folder / f"{rank}.json").read_text())]
+
+
+def read_average_precision(run: Path) -> float:
+    """Return COCO's AP of the last validation of a detector."""
+    return json.loads((run / "val.json").read_text())["figures"]["AP"]

@@ -63,7 +63,7 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
               "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
               "--data.batch_size=2")
     )  # fmt: skip
-    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective batch size is 4" in output
+    assert "Learning rate 0.01: 0.02 is for batch size 8; the effective one is 4" in output
     assert "(2 images × 2 processes × 1 accumulated batches)" in output
     assert "find_unused_parameters" not in output
     return folder
