@@ -90,7 +90,7 @@ def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         if isinstance(before, dict) and "class_path" in before:
             if isinstance(value, str):
                 value = {"class_path": value}
-            elif isinstance(value, dict) and not value.keys() & before.keys():
+            elif isinstance(value, dict) and not value.keys() & {"class_path", "init_args"}:
                 value = {"init_args": value}
         merged[key] = merge_nested(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return merged

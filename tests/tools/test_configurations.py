@@ -54,6 +54,13 @@ def test_options_of_a_class_need_no_init_args(tmp_path: Path, capsys: pytest.Cap
     assert get_init_args(config, "model", "head")["channels"] == 99
 
 
+def test_a_class_without_options_takes_those_of_a_later_file(tmp_path: Path) -> None:
+    files = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    files[0].write_text("model: {class_path: litmobile.tasks.detection.DetectionTask}")
+    files[1].write_text("model: {init_args: {warmup_steps: 5}}")
+    assert merge_configurations(files, [])["model"]["init_args"] == {"warmup_steps": 5}
+
+
 def test_restating_a_class_keeps_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     backbone = get_init_args(print_config(capsys, *CAMVID, "--model.backbone=MobileNetV3"), "model", "backbone")
     assert (backbone["output_stride"], backbone["norm_momentum"]) == (16, 0.05)
