@@ -103,13 +103,13 @@ class Configurable(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
         # copy and pickle call __new__ without the arguments and restore the attributes afterwards
-        signature = inspect.signature(cls.__init__)
+        signature = cls.signature()
         try:
-            bound = signature.bind_partial(module, *args, **kwargs)
+            bound = signature.bind_partial(*args, **kwargs)
         except TypeError as error:  # Python's message names neither the class nor its arguments
-            accepted = ", ".join(list(signature.parameters)[1:])
+            accepted = ", ".join(signature.parameters)
             raise TypeError(f"{cls.__name__} cannot be built: {error}; its arguments are {accepted}.") from None
-        arguments = dict(list(bound.arguments.items())[1:])
+        arguments = dict(bound.arguments)
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(name, {})
@@ -124,8 +124,23 @@ class Configurable(nn.Module):
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Default values of the constructor arguments that have one."""
-        parameters = inspect.signature(cls.__init__).parameters
-        return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+        return {name: p.default for name, p in cls.signature().parameters.items() if p.default is not p.empty}
+
+    @classmethod
+    def signature(cls) -> inspect.Signature:
+        """Returns the constructor's signature, with the arguments that ``**options`` forwards to base classes."""
+        found: dict[str, inspect.Parameter] = {}
+        for base in cls.__mro__[: cls.__mro__.index(Configurable)]:
+            if "__init__" not in vars(base):
+                continue
+            own = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+            if found:  # reached through **options, so by keyword
+                own = [p.replace(kind=p.KEYWORD_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p for p in own]
+            found = {name: p for name, p in found.items() if p.kind is not p.VAR_KEYWORD}
+            found |= {p.name: p for p in own if p.name not in found}
+            if not any(p.kind is p.VAR_KEYWORD for p in own):
+                break
+        return inspect.Signature(sorted(found.values(), key=lambda parameter: parameter.kind))
 
     def config(self, leave_out: Collection[str] = ()) -> dict[str, Any]:
         """Returns import path and constructor arguments as plain values, without the arguments in ``leave_out``."""

@@ -202,6 +202,21 @@ def test_init_args_are_the_passed_arguments() -> None:
     assert Scaled(3, name="y").arguments == {"size": 3, "factor": 2.0, "name": "y"}
 
 
+class ScaledTwice(Scaled):
+    """Forwards the options that it does not declare, and has another default for one."""
+
+    def __init__(self, size: int, *, name: str = "z", other: int = 0, **options: Any) -> None:
+        super().__init__(size, name=name, **options)
+
+
+def test_forwarded_options_are_arguments_of_the_class() -> None:
+    assert ScaledTwice(3).arguments == {"size": 3, "factor": 2.0, "name": "z", "other": 0}
+    assert ScaledTwice(3, factor=4.0).init_args == {"size": 3, "factor": 4.0}
+    assert ScaledTwice(3, factor=4.0).arguments["factor"] == 4.0
+    with pytest.raises(TypeError, match=r"ScaledTwice .*'nmae'; its arguments are size, name, other, factor"):
+        ScaledTwice(3, nmae="y")
+
+
 def test_init_args_are_not_in_the_state_dict() -> None:
     assert list(Scaled(3).state_dict()) == ["weight"]
 
