@@ -138,10 +138,13 @@ class StrideTracker:
         return f"c{self.nominal_stride.bit_length() - 1}"
 
 
-def init_convolutions(module: nn.Module) -> None:
-    """Initialises convolutions as the MobileNets do: He-normal weights (fan-out), zero biases."""
+HE_NORMAL = partial(nn.init.kaiming_normal_, mode="fan_out")  # as the MobileNets are initialised
+
+
+def init_convolutions(module: nn.Module, init_weight: Callable[[Tensor], object] = HE_NORMAL) -> None:
+    """Initialises the weights of all convolutions by ``init_weight``, and their biases by zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+            init_weight(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

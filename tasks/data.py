@@ -97,11 +97,12 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         """Reads and checks the splits that ``stage`` needs."""
         for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
             if split not in self.splits:
-                self.splits[split] = self._read_checked(split)
+                self.splits[split] = self.read_checked(split)
         if self.splits:
             self.check_splits()
 
-    def _read_checked(self, name: str) -> S:
+    def read_checked(self, name: str) -> S:
+        """Returns the split ``name`` as it is trained or evaluated on: without invalid images, in its final order."""
         split = self.read(name)
         log_notes(split.notes)
         if self.on_invalid == "skip":

@@ -24,13 +24,15 @@ def parameter_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]
     return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
 
 
-def build_optimizer(factory: OptimizerCallable, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Builds the optimiser of ``parameters``, divided by :func:`parameter_groups`.
+def build_optimizer(
+    factory: OptimizerCallable, parameters: Iterable[nn.Parameter], decay_norms: bool = False
+) -> Optimizer:
+    """Builds the optimiser of ``parameters``, divided by :func:`parameter_groups` unless ``decay_norms``.
 
     Raises:
         TaskError: the optimiser refuses a value, e.g. a negative learning rate.
     """
-    groups = parameter_groups(parameters)
+    groups = list(parameters) if decay_norms else parameter_groups(parameters)
     try:
         return factory(groups)
     except ValueError as error:
@@ -101,20 +103,35 @@ class Exponential(Schedule):
         return self.rate ** int(epoch / self.epochs)
 
 
-def warmup_schedule(optimizer: Optimizer, schedule: Schedule, steps: int, epochs: float, warmup: int) -> LambdaLR:
-    """Builds a linear warm-up over ``warmup`` steps, then ``schedule`` until ``steps``, which take ``epochs`` epochs.
+class Warmup:
+    """A linear warm-up, and then a schedule.
 
-    The warm-up takes at most a tenth of all steps, so that short runs reach the full rate, too.
+    Args:
+        schedule: after the warm-up.
+        steps: length of the warm-up; at most a tenth of all steps, so that short runs reach the full rate, too.
+        per_epoch: change the schedule's factor only between epochs. Its progress then includes the warm-up.
     """
-    warmup = min(warmup, steps // 10)
 
-    def factor(step: int) -> float:
+    def __init__(self, schedule: Schedule, steps: int, per_epoch: bool = False) -> None:
+        self.schedule = schedule
+        self.steps = steps
+        self.per_epoch = per_epoch
+
+    def build(self, optimizer: Optimizer, steps: int, epochs: float) -> LambdaLR:
+        """Builds the schedule of a run of ``steps`` steps, which take ``epochs`` epochs."""
+        return LambdaLR(optimizer, lambda step: self.factor(step, steps, epochs))
+
+    def factor(self, step: int, steps: int, epochs: float) -> float:
+        """Returns the factor of the learning rate at ``step`` of a run of ``steps`` steps and ``epochs`` epochs."""
+        warmup = min(self.steps, steps // 10)
+        epoch = epochs * step / max(1, steps)
+        if self.per_epoch:
+            epoch = math.floor(epoch + 1e-6)  # an epoch's first step may be computed as slightly less
+            schedule = self.schedule.factor(min(1.0, epoch / epochs), epoch)
+            return schedule * min(1.0, (step + 1) / (warmup + 1))
         if step < warmup:
             return (step + 1) / (warmup + 1)
-        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-        return schedule.factor(progress, epochs * step / max(1, steps))
-
-    return LambdaLR(optimizer, factor)
+        return self.schedule.factor(min(1.0, (step - warmup) / max(1, steps - warmup)), epoch)
 
 
 def scale_learning_rate(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..backbones.contract import Backbone
+from ..backbones.blocks import init_convolutions
+from ..backbones.contract import Backbone, check_choice
 from ..errors import TaskError, check_range
 from ..heads.contract import HeadFactory
 from .callbacks.ema import ExponentialMovingAverage
@@ -25,7 +28,7 @@ from .images import Image
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
 from .pretrained import check_same_network, load_starting_weights
-from .schedule import Cosine, Schedule, build_optimizer, scale_learning_rate, warmup_schedule
+from .schedule import Cosine, Schedule, Warmup, build_optimizer, scale_learning_rate
 
 
 class Task(LightningModule, ABC):
@@ -39,11 +42,16 @@ class Task(LightningModule, ABC):
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
         warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
+        schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
+            start of the warm-up, as torchvision's detection recipes do.
+        decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
         num_classes: number of classes, without a background class. Default: that of the data, which it must match.
         feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
             those that its paper uses for the task. ``litmobile backbones NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
             ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. Default: random weights.
+        backbone_init_std: standard deviation of normal initial weights for the backbone's convolutions, e.g. 0.03 in
+            torchvision's and TensorFlow's SSDLite. Default: the backbone's own initialisation.
         weights: initial weights of the whole network: a run's folder (its best checkpoint), a file, or an exact
             published name. Rows of classes that the weights lack stay random. Not together with ``backbone_weights``.
         base_batch_size: batch size that the learning rate was tuned for, e.g. 192. The rate is scaled linearly to the
@@ -72,9 +80,12 @@ class Task(LightningModule, ABC):
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
         warmup_steps: int = 1000,
+        schedule_interval: Literal["step", "epoch"] = "step",
+        decay_norms: bool = False,
         num_classes: int | None = None,
         feature_maps: list[str] | None = None,
         backbone_weights: str | None = None,
+        backbone_init_std: float | None = None,
         weights: str | None = None,
         base_batch_size: int | None = None,
         freeze_epochs: FreezeEpochs = 0,
@@ -84,6 +95,9 @@ class Task(LightningModule, ABC):
     ) -> None:
         super().__init__()
         check_range("warmup_steps", warmup_steps, ge=0)
+        check_choice("schedule_interval", schedule_interval, ("step", "epoch"))
+        if backbone_init_std is not None:
+            check_range("backbone_init_std", backbone_init_std, gt=0, lt=math.inf)
         if base_batch_size is not None:
             check_range("base_batch_size", base_batch_size, ge=1)
         if weights is not None and backbone_weights is not None:
@@ -95,9 +109,10 @@ class Task(LightningModule, ABC):
         self._feature_maps = feature_maps
         self._num_classes = num_classes
         self._initial_weights = (weights, backbone_weights)
+        self._backbone_init_std = backbone_init_std
         self._optimizer = optimizer
-        self._schedule = schedule or Cosine()
-        self._warmup_steps = warmup_steps
+        self._decay_norms = decay_norms
+        self._schedule = Warmup(schedule or Cosine(), warmup_steps, per_epoch=schedule_interval == "epoch")
         self._base_batch_size = base_batch_size
         self._channels_last = channels_last
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
@@ -115,6 +130,8 @@ class Task(LightningModule, ABC):
         names = None if self._datamodule() is None else self.data().classes
         self.network = self.build_network(resolve_class_names(names, self._num_classes))
         self.unfreezing.attach(self.network.backbone)  # now, so that the optimiser leaves out layers that never train
+        if self._backbone_init_std is not None:
+            init_convolutions(self.network.backbone, partial(nn.init.normal_, std=self._backbone_init_std))
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
 
@@ -183,7 +200,8 @@ class Task(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         trainer, accumulated = self.trainer, self.trainer.accumulate_grad_batches
-        optimizer = build_optimizer(self._optimizer, (p for p in self.network.parameters() if p.requires_grad))
+        parameters = (p for p in self.network.parameters() if p.requires_grad)
+        optimizer = build_optimizer(self._optimizer, parameters, self._decay_norms)
         is_clipped = trainer.gradient_clip_val is not None
         if is_clipped and optimizer.defaults.get("fused") and str(trainer.precision).endswith("mixed"):
             raise TaskError("A fused optimiser cannot clip in mixed precision: add --model.optimizer.fused=false.")
@@ -192,7 +210,7 @@ class Task(LightningModule, ABC):
             scale_learning_rate(optimizer, self._base_batch_size, batch, trainer.world_size, accumulated)
         steps = int(trainer.estimated_stepping_batches)
         epochs = steps * accumulated / trainer.num_training_batches
-        scheduler = warmup_schedule(optimizer, self._schedule, steps, epochs, self._warmup_steps)
+        scheduler = self._schedule.build(optimizer, steps, epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     @abstractmethod

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...heads.predictions import BoxTargets
-from ..data import DataModule
+from ..data import DataModule, log_notes
 from ..files import resolve_split_name
 from .coco import read_coco
 from .metrics import CocoEvaluator
@@ -61,15 +61,28 @@ class DetectionDataModule(DataModule[DetectionSplit]):
 
     Args:
         augmentation: augmentation of training images. Default: ``SSDAugmentation()``, crop and flip.
+        filter_empty: whether to leave out training images without objects, as torchvision's recipes do. Such images
+            teach the network nothing with hard negatives, unless ``min_negatives`` of the head is set.
     """
 
     role = "detection"
     evaluation_transform = Resize()
     collate = staticmethod(collate)
 
-    def __init__(self, *, augmentation: Augmentation | None = None, **options: Any) -> None:
+    def __init__(self, *, augmentation: Augmentation | None = None, filter_empty: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.augmentation = augmentation or SSDAugmentation()
+        self.filter_empty = filter_empty
+
+    def read_checked(self, name: str) -> DetectionSplit:
+        split = super().read_checked(name)
+        if name != "train" or not self.filter_empty:
+            return split
+        has_objects = np.diff(split.starts) > 0
+        if not has_objects.any():
+            raise DataError(f"{split.source} has no objects, so filter_empty would leave out all of its images.")
+        log_notes((f"{split.source}: filter_empty leaves out {np.sum(~has_objects)} images without objects.",))
+        return split.take(has_objects)
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
         """Builds the evaluator of detections on ``split``."""

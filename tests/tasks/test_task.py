@@ -21,7 +21,7 @@ from litmobile.heads.contract import Head
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, parameter_groups, warmup_schedule
+from litmobile.tasks.schedule import Cosine, Exponential, Poly, Schedule, Warmup, parameter_groups
 
 
 def make_trainer(folder: Path, **options: object) -> Trainer:
@@ -50,7 +50,7 @@ def test_norms_and_biases_are_not_decayed() -> None:
 @pytest.mark.parametrize("decay", [Cosine(), Poly(), Poly(1.0)], ids=["cosine", "poly", "line"])
 def test_learning_rate_warms_up_then_falls_to_zero(decay: Schedule, steps: int, warmup: int, peak: int) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = warmup_schedule(optimizer, decay, steps, 1.0, warmup)
+    schedule = Warmup(decay, warmup).build(optimizer, steps, 1.0)
     rates = []
     for _ in range(steps + 1):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -75,13 +75,51 @@ SCHEDULES = {
 def test_schedules_follow_their_formulas(schedule: Schedule, expected: Callable[[float, float], float]) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     steps, epochs, warmup = 120, 6, 12
-    rates = warmup_schedule(optimizer, schedule, steps, epochs, warmup)
+    rates = Warmup(schedule, warmup).build(optimizer, steps, epochs)
     for step in range(steps):
         if step >= warmup:
             rate = expected((step - warmup) / (steps - warmup), step * epochs / steps)
             assert optimizer.param_groups[0]["lr"] == pytest.approx(rate), step
         optimizer.step()
         rates.step()
+
+
+@pytest.mark.parametrize("warmup", [0, 3, 7])
+def test_schedule_per_epoch_is_that_of_torchvisions_recipe(warmup: int) -> None:
+    """Its reference steps a cosine after every epoch, and the factor of a linear warm-up in the first."""
+    epochs, per_epoch = 10, 8
+    ours, theirs = (torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3) for _ in range(2))
+    schedule = Warmup(Cosine(), warmup, per_epoch=True).build(ours, epochs * per_epoch, epochs)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, epochs)
+    for step in range(epochs * per_epoch):
+        found, expected = (optimizer.param_groups[0]["lr"] for optimizer in (ours, theirs))
+        assert found == pytest.approx(expected * min(1.0, (step + 1) / (warmup + 1))), step
+        ours.step()
+        schedule.step()
+        if step % per_epoch == per_epoch - 1:
+            theirs.step()
+            reference.step()
+
+
+def test_decay_norms_decays_every_parameter(shapes: Path, tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, max_steps=1, limit_val_batches=0)
+    task = make_task(decay_norms=True)
+    trainer.fit(task, make_data(shapes))
+    (group,) = trainer.optimizers[0].param_groups
+    assert group["weight_decay"] == 4e-5
+    assert len(group["params"]) == len(list(task.network.parameters()))
+
+
+def test_backbone_init_std_sets_only_the_backbones_convolutions() -> None:
+    torch.manual_seed(0)
+    task = make_task(backbone_init_std=0.5, num_classes=3)
+    task.configure_model()
+    convolutions = {
+        part: torch.cat([m.weight.flatten() for m in module.modules() if isinstance(m, nn.Conv2d)])
+        for part, module in (("backbone", task.network.backbone), ("head", task.network.head))
+    }
+    assert convolutions["backbone"].std().item() == pytest.approx(0.5, rel=0.01)
+    assert convolutions["head"].std().item() == pytest.approx(0.03, rel=0.01)
 
 
 IMPOSSIBLE = [
@@ -226,7 +264,7 @@ def test_a_checkpoint_of_another_network_is_refused(other: object, sentence: str
         make_trainer(tmp_path).validate(other(), make_data(shapes), ckpt_path=tmp_path / "last.ckpt", verbose=False)
 
 
-@pytest.mark.parametrize("loss", ["softmax", "focal"])
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid", "focal"])
 def test_network_overfits_one_batch(loss: str, shapes: Path) -> None:
     data = make_data(shapes)
     data.preprocessing = Preprocessing((96, 96))

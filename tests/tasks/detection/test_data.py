@@ -169,6 +169,27 @@ def test_images_without_objects_are_in_training_batches(
     assert counts[2] == 0
 
 
+def test_filter_empty_leaves_out_training_images_without_objects(
+    content: Content, write_coco: WriteCoco, tmp_path: Path
+) -> None:
+    for split in ("train", "val"):
+        write_coco(content, split)
+    data = data_of(tmp_path / "coco", filter_empty=True)
+    data.setup("fit")
+    assert [len(data.splits["train"].objects(k)[1]) for k in range(len(data.splits["train"]))] == [1, 2]
+    assert len(data.splits["val"]) == 3
+
+
+def test_filter_empty_refuses_data_without_objects(
+    content: Content, write_coco: WriteCoco, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    for split in ("train", "val"):
+        write_coco(content | {"annotations": []}, split)
+    with pytest.raises(DataError) as caught:
+        data_of(tmp_path / "coco", filter_empty=True).setup("fit")
+    assert_one_sentence(caught.value, "instances_train.json", "filter_empty")
+
+
 # randomness
 
 
