@@ -9,4 +9,5 @@ from .predictions import Classification as Classification
 from .predictions import Detections as Detections
 from .predictions import Segmentation as Segmentation
 from .raspp import RASPP as RASPP
+from .ssdlite import MobileViTSSDLite as MobileViTSSDLite
 from .ssdlite import SSDLite as SSDLite

@@ -23,11 +23,11 @@ class ClassDimension(NamedTuple):
 
     Attributes:
         groups: number of times the classes repeat, e.g. once per anchor of a cell.
-        background: number of rows before the classes in every group.
+        offset: number of rows before the classes in every group, e.g. 1 for a background class.
     """
 
     groups: int = 1
-    background: int = 0
+    offset: int = 0
 
 
 def default_class_names(count: int) -> tuple[str, ...]:
@@ -44,9 +44,11 @@ class Head(Configurable, ABC):
     Attributes:
         role: "classification", "detection" or "segmentation"; tasks refuse heads of another role. An empty role fits
             every task.
+        class_arguments: names of the constructor arguments that change what the outputs of a class mean.
     """
 
     role: ClassVar[str] = ""
+    class_arguments: ClassVar[tuple[str, ...]] = ()
 
     #: constructor arguments that come from the backbone and the data, not from the user
     GIVEN: ClassVar = ("features", "num_classes")

@@ -150,10 +150,7 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
         maps = f"{', '.join(network.feature_maps)}: set feature_maps={differing['feature_maps']}"
         raise WeightsError(f"{source} was trained on other maps than {maps}.")
     rows = shared_classes(network.classes, classes)
-    if any(
-        background_rows(stored[name], dimensions[name], len(classes)) != dimensions[name].background
-        for name in dimensions
-    ):
+    if any(f"head.{argument}" in differing for argument in network.head.class_arguments):
         rows = []  # the logits of another loss have another meaning
         stored = {name: tensor for name, tensor in stored.items() if name not in dimensions}
     for name, dimension in dimensions.items():
@@ -187,7 +184,7 @@ def count_classes(stored: State, dimensions: Mapping[str, ClassDimension], defau
     """Returns the number of classes that ``stored`` has rows for, if its head has these ``dimensions``."""
     for name, dimension in dimensions.items():
         if name in stored and stored[name].ndim:
-            return len(stored[name]) // dimension.groups - dimension.background
+            return len(stored[name]) // dimension.groups - dimension.offset
     return default
 
 
@@ -203,12 +200,7 @@ def tensor_fits(
         return own.shape == stored.shape
     if stored.ndim != own.ndim or stored.shape[1:] != own.shape[1:]:
         return False
-    return background_rows(stored, dimension, classes) in (0, 1)
-
-
-def background_rows(stored: Tensor, dimension: ClassDimension, classes: int) -> float:
-    """Returns the rows per group beyond the number of ``classes``; an integer if the number of groups is right."""
-    return stored.shape[0] / dimension.groups - classes
+    return stored.shape[0] == dimension.groups * (dimension.offset + classes)
 
 
 def shared_classes(own: Sequence[str], stored: Sequence[str]) -> list[tuple[int, int]]:
@@ -220,10 +212,10 @@ def shared_classes(own: Sequence[str], stored: Sequence[str]) -> list[tuple[int,
 
 
 def copy_rows(own: Tensor, stored: Tensor, dimension: ClassDimension, classes: Sequence[tuple[int, int]]) -> Tensor:
-    """Returns ``own`` with the rows of background and ``classes`` (index here, index there) copied from ``stored``."""
+    """Returns ``own`` with the rows of ``classes`` (index here, index there) and those before them from ``stored``."""
     mixed = own.clone().unflatten(0, (dimension.groups, -1))
     source = stored.to(own).unflatten(0, (dimension.groups, -1))
-    first = dimension.background
+    first = dimension.offset
     mixed[:, :first] = source[:, :first]
     for here, there in classes:
         mixed[:, first + here] = source[:, first + there]

@@ -1,4 +1,6 @@
-"""SSDLite: head, anchors, box coder, matching, losses and decoding."""
+"""SSDLite: heads, anchors, box coder, matching, losses and decoding."""
 
+from .base import SSDHead as SSDHead
+from .base import SSDOutput as SSDOutput
 from .head import SSDLite as SSDLite
-from .head import SSDLiteOutput as SSDLiteOutput
+from .mobilevit import MobileViTSSDLite as MobileViTSSDLite

@@ -1,53 +1,91 @@
-"""SSD's losses: two classification losses for mostly background anchors, and box regression."""
+"""SSD's losses: three classification losses for mostly background anchors, and box regression.
+
+All of them take one logit for the background, and then one for each class, as torchvision and TensorFlow do.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LossName = Literal["softmax", "sigmoid", "focal"]
 
-class HardNegativeLoss:
+
+class ClassificationLoss(ABC):
+    """Compares logits with the classes of the anchors."""
+
+    #: initial bias of the logits
+    prior_bias: ClassVar[float] = 0.0
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns the loss summed over the batch.
+
+        Args:
+            logits: ``[N, A, num_classes + 1]``.
+            targets: ``[N, A]``, 0 for background, 1 … ``num_classes`` for objects.
+        """
+
+    @abstractmethod
+    def scores(self, logits: Tensor) -> Tensor:
+        """Turns logits into probabilities of the foreground classes ``[N, A, num_classes]``."""
+
+
+class HardNegativeLoss(ClassificationLoss):
     """Softmax cross-entropy on all positives and the hardest negatives of each image (SSD, section 2.2).
-
-    Targets are 0 for background and 1 … ``num_classes`` for objects, as in torchvision.
 
     Args:
         neg_pos_ratio: number of negatives per positive.
+        min_negatives: minimum number of negatives of an image, which also applies to images without objects.
     """
 
-    #: initial bias of the logits, so that an untrained network predicts background
-    prior_bias = 0.0
-
-    def __init__(self, neg_pos_ratio: float = 3.0) -> None:
+    def __init__(self, neg_pos_ratio: float = 3.0, min_negatives: int = 0) -> None:
         self.neg_pos_ratio = neg_pos_ratio
+        self.min_negatives = min_negatives
 
-    def outputs(self, num_classes: int) -> int:
-        """Returns the number of logits per anchor."""
-        return num_classes + 1
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Returns the cross-entropy of every anchor, ``[N, A]``."""
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Turns logits ``[N, A, outputs]`` into probabilities of the foreground classes ``[N, A, num_classes]``."""
         return logits.softmax(-1)[..., 1:]
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Returns the loss of logits ``[N, A, outputs]`` for ``targets`` ``[N, A]``, summed over the batch."""
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        loss = self.cross_entropy(logits, targets)
         positive = targets > 0
         difficulty = loss.detach().masked_fill(positive, -math.inf)
         order = difficulty.argsort(dim=1, descending=True)
         positions = torch.arange(targets.shape[1], device=targets.device).expand_as(order)
         rank = torch.empty_like(order).scatter_(1, order, positions)
-        negative = rank < self.neg_pos_ratio * positive.sum(1, keepdim=True)
-        return torch.where(positive | negative, loss, 0.0).sum()
+        negatives = (self.neg_pos_ratio * positive.sum(1, keepdim=True)).clamp(min=self.min_negatives)
+        return torch.where(positive | (rank < negatives), loss, 0.0).sum()
 
 
-class FocalLoss:
+class SigmoidHardNegativeLoss(HardNegativeLoss):
+    """:class:`HardNegativeLoss` with one sigmoid per output, as TensorFlow trains SSDLite on MobileNetV1 and V2.
+
+    The cross-entropy of an anchor is summed over the outputs. The background's output is trained as well, but no score
+    depends on it.
+    """
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        truth = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
+        return F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(-1)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits[..., 1:].sigmoid()
+
+
+class FocalLoss(ClassificationLoss):
     """Sigmoid focal loss over all anchors (arXiv 1708.02002), as TensorFlow trains SSDLite on MobileNetV3.
 
-    Its methods are those of :class:`HardNegativeLoss`.
+    The target of the background's output is always 0, and no score depends on it. It exists because the published
+    parameters include it.
 
     Args:
         alpha: weight of positives; negatives weigh 1 − ``alpha``.
@@ -60,41 +98,38 @@ class FocalLoss:
         self.alpha = alpha
         self.gamma = gamma
 
-    def outputs(self, num_classes: int) -> int:
-        """See :meth:`HardNegativeLoss.outputs`."""
-        return num_classes
-
     def scores(self, logits: Tensor) -> Tensor:
-        """See :meth:`HardNegativeLoss.scores`."""
-        return logits.sigmoid()
+        return logits[..., 1:].sigmoid()
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """See :meth:`HardNegativeLoss.__call__`."""
-        classes = torch.arange(1, logits.shape[-1] + 1, device=logits.device)
-        truth = (targets.unsqueeze(-1) == classes).to(logits.dtype)
+        classes = torch.arange(logits.shape[-1], device=logits.device)
+        truth = ((targets.unsqueeze(-1) == classes) & (classes > 0)).to(logits.dtype)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         error = (truth - logits.sigmoid()).abs()  # 1 − probability of the true class
         weight = self.alpha * truth + (1 - self.alpha) * (1 - truth)
         return (weight * error**self.gamma * cross_entropy).sum()
 
 
-ClassificationLoss = HardNegativeLoss | FocalLoss
-
-
 def ssd_loss(
-    logits: Tensor, offsets: Tensor, classes: Tensor, target_offsets: Tensor, classification: ClassificationLoss
+    logits: Tensor,
+    offsets: Tensor,
+    classes: Tensor,
+    target_offsets: Tensor,
+    classification: ClassificationLoss,
+    box_loss_weight: float = 1.0,
 ) -> dict[str, Tensor]:
     """Computes two loss terms, "classification" and "boxes", divided by the number of matched anchors of the batch.
 
     Args:
-        logits: ``[N, A, outputs]``.
+        logits: ``[N, A, num_classes + 1]``.
         offsets: predicted ``[N, A, 4]``.
         classes: ``[N, A]``, 0 for background, 1 … ``num_classes`` for matched anchors.
         target_offsets: encoded objects ``[N, A, 4]``; rows of background anchors are ignored.
         classification: the classification loss.
+        box_loss_weight: factor of the box loss, which is the sum over the four offsets.
     """
     positive = classes > 0
     count = positive.sum().clamp(min=1)
     regression = F.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(-1)
-    boxes = torch.where(positive, regression, 0.0).sum()
+    boxes = box_loss_weight * torch.where(positive, regression, 0.0).sum()
     return {"classification": classification(logits, classes) / count, "boxes": boxes / count}

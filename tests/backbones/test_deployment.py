@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
 
 from litmobile.backbones import Backbone, EffNet
-from litmobile.heads import LRASPP, Classifier, SSDLite
+from litmobile.heads import LRASPP, Classifier, MobileViTSSDLite, SSDLite
 from litmobile.heads.contract import HeadFactory
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
@@ -148,6 +148,7 @@ WHOLE = {
     "SSDLite on EffNet, focal": Whole(
         SMALL["EffNet"], partial(SSDLite, loss="focal", layout="tensorflow"), "detection", (65, 97)
     ),
+    "MobileViT's SSDLite": Whole(SMALL["MobileViT"], MobileViTSSDLite, "detection"),
     "LRASPP on ShuffleNetV2": Whole(SMALL["ShuffleNetV2"], LRASPP, "segmentation", (65, 97)),
     "LRASPP on EffNet, of bytes": Whole(SMALL["EffNet"], LRASPP, "segmentation", dtype=torch.uint8),
     "Classifier on EffNet, of 4×4 cells": Whole(

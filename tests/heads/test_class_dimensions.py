@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from litmobile.backbones import Feature, Features
-from litmobile.heads import LRASPP, Classifier, SSDLite
+from litmobile.heads import LRASPP, Classifier, MobileViTSSDLite, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tools.complexity import without_values
 
@@ -16,6 +16,7 @@ FEATURES = Features({"c3": Feature(16, 8), "c5": Feature(24, 32)})
 HEADS: dict[str, Callable[..., Head]] = {
     "SSDLite": SSDLite,
     "SSDLite-focal": partial(SSDLite, loss="focal", layout="tensorflow"),
+    "MobileViTSSDLite": MobileViTSSDLite,
     "LRASPP": LRASPP,
     "Classifier": Classifier,
     "Classifier-hidden": partial(Classifier, hidden_dim=8),
@@ -31,4 +32,4 @@ def test_class_dimensions_name_every_tensor_with_class_rows(make: Callable[..., 
     assert set(layouts) == {name for name, tensor in head.state_dict().items() if tensor.shape != shapes[name]}
     for name, layout in layouts.items():
         for classes, rows in ((5, head.state_dict()[name].shape[0]), (7, shapes[name][0])):
-            assert rows == layout.groups * (layout.background + classes)
+            assert rows == layout.groups * (layout.offset + classes)

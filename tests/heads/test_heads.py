@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3
-from litmobile.heads import LRASPP, RASPP, BoxTargets, Classifier, SSDLite
+from litmobile.heads import LRASPP, RASPP, BoxTargets, Classifier, MobileViTSSDLite, SSDLite
 from litmobile.heads.contract import Head, HeadFactory
 from litmobile.heads.predictions import IGNORED
 from litmobile.tasks.network import Network
@@ -58,6 +58,7 @@ class Kind(NamedTuple):
 HEADS = {
     "SSDLite": Kind(SSDLite, "detection", boxes_of_all_sizes),
     "SSDLite-focal": Kind(partial(SSDLite, loss="focal", layout="tensorflow"), "detection", boxes_of_all_sizes),
+    "MobileViTSSDLite": Kind(MobileViTSSDLite, "detection", boxes_of_all_sizes),
     "LRASPP": Kind(LRASPP, "segmentation", label_maps),
     "LRASPP-large": Kind(partial(LRASPP, pool="large"), "segmentation", label_maps),
     "RASPP": Kind(RASPP, "segmentation", label_maps),

@@ -15,16 +15,16 @@ from torchvision.ops import box_iou, sigmoid_focal_loss
 
 from litmobile.backbones.contract import Feature, Features
 from litmobile.heads import BoxTargets, SSDLite
-from litmobile.heads.ssdlite import SSDLiteOutput
+from litmobile.heads.ssdlite import SSDOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
 from litmobile.heads.ssdlite.box_coder import decode_boxes, encode_boxes
-from litmobile.heads.ssdlite.loss import FocalLoss, HardNegativeLoss
+from litmobile.heads.ssdlite.loss import FocalLoss, HardNegativeLoss, SigmoidHardNegativeLoss
 from litmobile.heads.ssdlite.matcher import match_anchors
 
 FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
 NUM_CLASSES = 5
 SIZES = [(320, 320), (64, 64), (97, 65), (240, 320), (500, 33)]
-LOSSES = pytest.mark.parametrize("loss", ["softmax", "focal"])
+LOSSES = pytest.mark.parametrize("loss", ["softmax", "sigmoid", "focal"])
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 
@@ -53,16 +53,16 @@ def scene(counts: Sequence[int], rows: int, size: tuple[int, int] = (97, 65), se
     return BoxTargets(padded, padded_labels)
 
 
-def output_of(head: SSDLite, images: int, size: tuple[int, int] = (97, 65), seed: int = 1) -> SSDLiteOutput:
+def output_of(head: SSDLite, images: int, size: tuple[int, int] = (97, 65), seed: int = 1) -> SSDOutput:
     """Returns random float64 outputs that require gradients."""
     generator = torch.Generator().manual_seed(seed)
     anchors = head.anchors(grids_of(size, len(head.anchors.per_cell)), size, torch.zeros((), dtype=torch.float64))
     logits = torch.randn(images, len(anchors), head.outputs, generator=generator, dtype=torch.float64)
     offsets = torch.randn(images, len(anchors), 4, generator=generator, dtype=torch.float64)
-    return SSDLiteOutput(logits.requires_grad_(), offsets.requires_grad_(), anchors)
+    return SSDOutput(logits.requires_grad_(), offsets.requires_grad_(), anchors)
 
 
-def losses_and_gradients(head: SSDLite, output: SSDLiteOutput, targets: BoxTargets) -> list[Tensor]:
+def losses_and_gradients(head: SSDLite, output: SSDOutput, targets: BoxTargets) -> list[Tensor]:
     terms = list(head.loss(output, targets).values())
     return [*terms, *torch.autograd.grad(torch.stack(terms).sum(), (output.logits, output.offsets))]
 
@@ -156,6 +156,8 @@ def test_extra_maps_scale_with_the_width_down_to_16_channels(width: float, chann
     [
         ({"layout": "yolo"}, "yolo"),
         ({"loss": "hinge"}, "hinge"),
+        ({"min_negatives": -1}, "min_negatives"),
+        ({"box_loss_weight": 0.0}, "box_loss_weight"),
         ({"anchor_scales": [0.2, 0.9]}, "7 anchor_scales"),
         ({"anchor_scales": []}, "scales"),
         ({"anchor_scales": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, -1.0]}, "-1.0"),
@@ -246,29 +248,56 @@ def test_last_object_gets_an_anchor_shared_by_several() -> None:
 # losses
 
 
+def softmax_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return -logits.log_softmax(-1).gather(2, targets.unsqueeze(-1)).squeeze(-1)
+
+
+def sigmoid_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Returns TensorFlow's: the sum over all outputs, of which that of the background is one."""
+    probability = logits.sigmoid()
+    of_target = torch.nn.functional.one_hot(targets, logits.shape[-1]).bool()
+    return -torch.where(of_target, probability.log(), (1 - probability).log()).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("make_loss", "cross_entropy"),
+    [(HardNegativeLoss, softmax_cross_entropy), (SigmoidHardNegativeLoss, sigmoid_cross_entropy)],
+    ids=["softmax", "sigmoid"],
+)
+@pytest.mark.parametrize("least", [0, 3, 60])
 @pytest.mark.parametrize("negatives", [0, 1, 3, 2.5, 1e9])
-def test_loss_sums_positives_and_hardest_negatives(negatives: float) -> None:
+def test_loss_sums_positives_and_hardest_negatives(
+    make_loss: Any, cross_entropy: Any, negatives: float, least: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 50, NUM_CLASSES + 1, generator=generator, dtype=torch.float64)
     targets = torch.zeros(4, 50, dtype=torch.long)
     for image, positives in enumerate([5, 0, 1, 20]):
         targets[image, torch.randperm(50, generator=generator)[:positives]] = 1 + image
-    single = -logits.log_softmax(-1).gather(2, targets.unsqueeze(-1)).squeeze(-1)
     expected = 0.0
-    for loss, target in zip(single, targets, strict=True):
-        wanted = math.ceil(negatives * int((target > 0).sum()))
+    for loss, target in zip(cross_entropy(logits, targets), targets, strict=True):
+        wanted = max(least, math.ceil(negatives * int((target > 0).sum())))
         hardest = sorted(loss[target == 0].tolist(), reverse=True)[:wanted]
         expected += loss[target > 0].sum().item() + sum(hardest)
-    assert HardNegativeLoss(negatives)(logits, targets).item() == pytest.approx(expected, rel=1e-12)
+    assert make_loss(negatives, least)(logits, targets).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("weight", [0.25, 2.0])
+def test_box_loss_weight_scales_the_box_loss_alone(weight: float) -> None:
+    heads = [SSDLite(FEATURES, NUM_CLASSES), SSDLite(FEATURES, NUM_CLASSES, box_loss_weight=weight)]
+    plain, weighted = (head.loss(output_of(head, 2), scene([3, 1], 4)) for head in heads)
+    assert weighted["boxes"].item() == pytest.approx(weight * plain["boxes"].item())
+    assert weighted["classification"] == plain["classification"]
 
 
 @pytest.mark.parametrize("alpha", [0.75, 0.25, 0.5])
 @pytest.mark.parametrize("gamma", [2.0, 0.0, 1.5])
 def test_focal_loss_is_the_published_one(alpha: float, gamma: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    logits = 4 * torch.randn(2, 30, NUM_CLASSES, generator=generator, dtype=torch.float64)
+    logits = 4 * torch.randn(2, 30, NUM_CLASSES + 1, generator=generator, dtype=torch.float64)
     targets = torch.randint(NUM_CLASSES + 1, (2, 30), generator=generator)
-    truth = torch.nn.functional.one_hot(targets, NUM_CLASSES + 1)[..., 1:].double()
+    truth = torch.nn.functional.one_hot(targets, NUM_CLASSES + 1).double()
+    truth[..., 0] = 0  # TensorFlow encodes the background as zeros
     expected = sigmoid_focal_loss(logits, truth, alpha, gamma, reduction="sum")
     torch.testing.assert_close(FocalLoss(alpha, gamma)(logits, targets), expected, rtol=1e-10, atol=0)
 
@@ -290,7 +319,7 @@ def test_batch_loss_is_the_sum_over_images(loss: Any) -> None:
     for name, term in whole.items():
         parts = [
             head.loss(
-                SSDLiteOutput(output.logits[k : k + 1], output.offsets[k : k + 1], output.anchors),
+                SSDOutput(output.logits[k : k + 1], output.offsets[k : k + 1], output.anchors),
                 BoxTargets(targets.boxes[k : k + 1], targets.labels[k : k + 1]),
             )[name]
             * positives[k].clamp(min=1)
@@ -333,10 +362,10 @@ def test_half_precision_is_finite_in_loss_and_detections(loss: Any, dtype: torch
     head = SSDLite(FEATURES, NUM_CLASSES, loss=loss, score_thresh=0.0)
     full = output_of(head, 2)
     logits, offsets = ((magnitude * x.detach().clamp(-1, 1)).to(dtype).requires_grad_() for x in full[:2])
-    output = SSDLiteOutput(logits, offsets, full.anchors.float())
+    output = SSDOutput(logits, offsets, full.anchors.float())
     boxes, labels = scene([3, 0], 4)
     assert all(x.isfinite().all() for x in losses_and_gradients(head, output, BoxTargets(boxes.float(), labels)))
-    for detections in head.decode(SSDLiteOutput(logits.detach(), offsets.detach(), output.anchors), (97, 65)):
+    for detections in head.decode(SSDOutput(logits.detach(), offsets.detach(), output.anchors), (97, 65)):
         assert detections.boxes.isfinite().all() and detections.scores.isfinite().all()
 
 
