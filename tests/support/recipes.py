@@ -1,0 +1,43 @@
+"""Reads the tables of costs above the recipes, and builds the networks of their rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+
+from litmobile.tasks.network import Network
+from litmobile.tasks.task import Task
+from litmobile.tools.complexity import without_values
+from litmobile.tools.configurations import find_configuration, merge_configurations
+from litmobile.tools.training import TrainingParser
+
+HEADING = "#   options to add"
+PLAIN = "as below"  # the row of the network that the recipe trains without added options
+
+
+def read_rows(recipe: str, columns: str) -> Iterator[tuple[tuple[str, ...], re.Match[str]]]:
+    """Yields the options and the columns of each row between the heading and the next empty comment.
+
+    Args:
+        recipe: name of the configuration.
+        columns: regular expression of the columns after the options; a row may continue after a backslash.
+    """
+    lines = find_configuration(recipe).read_text().replace("\\\n#    ", "").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
+    for line in lines[start : lines.index("#", start)]:
+        found = re.fullmatch(rf"#   (?P<options>{PLAIN}|--.+?) +{columns}", line)
+        assert found, f"{recipe}: {line!r} is not a row of the table"
+        yield () if found["options"] == PLAIN else tuple(found["options"].split()), found
+
+
+def build_network(recipe: str, options: Sequence[str], classes: Sequence[str]) -> Network:
+    """Builds the network of the recipe with the added options as the command line does, without values."""
+    parser = TrainingParser()
+    parser.add_lightning_class_args(Task, "model", subclass_mode=True)
+    config = merge_configurations([find_configuration(recipe)], options)["model"]
+    text = yaml.safe_dump(config, default_flow_style=True, width=10**6)
+    arguments = parser.parse_args([f"--model={text}", *options])
+    with without_values():
+        return parser.instantiate_classes(arguments).model.build_network(classes).eval()
