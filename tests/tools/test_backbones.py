@@ -284,7 +284,7 @@ def test_published_network_has_its_classifier_and_accuracy() -> None:
     facts = json.loads(run_command("MobileNetV3", "--variant=small", "--json"))
     assert facts["with_classifier"]["parameters"] == 2_542_856
     assert facts["with_classifier"]["options"] == {"hidden_dim": 1024}
-    assert (facts["top1"], facts["published_size"]) == (67.5, 224)
+    assert (facts["top1"], facts["published_size"]) == (67.4, 224)
     otherwise = json.loads(run_command("MobileNetV3", "--variant=small", "--padding=same", "--json"))
     assert otherwise["with_classifier"] == facts["with_classifier"]
     assert otherwise["top1"] is None
