@@ -130,6 +130,22 @@ def test_maps_equal_the_references_at_other_sizes(
         assert deviation(x, expected[name]) <= 1e-10, name
 
 
+def test_transformer_dropout_equals_the_references_in_training(as_if_trained: Perturb, deviation: Deviation) -> None:
+    """The authors drop outputs of the attention and of the MLP, not attention weights or hidden values of the MLP."""
+    twin = TWINS["mobilevit_xxs"]
+    ours, theirs = pair(twin, as_if_trained, torch.float64)
+    for name, module in theirs.named_modules():
+        if name.endswith(("attn.proj_drop", "mlp.drop2")):
+            module.p = 0.1
+    images = torch.randn(2, 3, 64, 96, dtype=torch.float64)
+    torch.manual_seed(0)
+    found = ours.train()(images)
+    torch.manual_seed(0)
+    expected = compute_reference_maps(theirs.train(), twin.paths, images)
+    for name, x in found.items():
+        assert deviation(x, expected[name]) <= 1e-10, name
+
+
 def dilate(network: nn.Module, output_stride: int) -> None:
     """Replaces strides beyond ``output_stride`` by dilation in another library's network."""
     nominal = 1
