@@ -118,7 +118,7 @@ class InvertedResidualBackbone(SequentialBackbone):
         in_channels = self._channels
         if opens_c5:
             expand = ({ours: names.pop(f"expand.{ours}") for ours in ("conv", "norm")} for names in aliases)
-            self.append(ConvNormAct(in_channels, expanded, act=act, config=self._config), *expand)
+            self.append(ConvNormAct(in_channels, expanded, act=act, config=self._config), *expand, inner=True)
             self.add_feature("c4_expansion", expanded, stride_before)
             in_channels = expanded
         block = InvertedResidual(

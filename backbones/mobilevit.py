@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import check_range
 from .blocks import Activation, ConvConfig, ConvNormAct, StrideTracker, build_activation, init_convolutions
 from .contract import UNIT, Variant, Weights, check_choice
 from .inverted_residual import InvertedResidual
@@ -56,9 +57,12 @@ WEIGHTS = {
 
 
 class TransformerLayer(nn.Module):
-    """Pre-norm transformer layer: self-attention and an MLP of twice the width, each with a residual connection."""
+    """Pre-norm transformer layer: self-attention and an MLP of twice the width, each with a residual connection.
 
-    def __init__(self, channels: int, act: Activation) -> None:
+    In training, ``dropout`` is the probability with which an output of the attention and of the MLP is dropped.
+    """
+
+    def __init__(self, channels: int, act: Activation, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
@@ -67,13 +71,14 @@ class TransformerLayer(nn.Module):
         self.widen = nn.Linear(channels, 2 * channels)
         self.act = build_activation(act)
         self.narrow = nn.Linear(2 * channels, channels)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``[B, T, channels]`` → tokens of the same shape."""
         queries, keys, values = self.qkv(self.norm1(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind()
         attended = F.scaled_dot_product_attention(queries, keys, values)
-        x = x + self.project(attended.transpose(1, 2).flatten(2))
-        return x + self.narrow(self.act(self.widen(self.norm2(x))))
+        x = x + self.dropout(self.project(attended.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.narrow(self.act(self.widen(self.norm2(x)))))
 
 
 class MobileViTBlock(nn.Module):
@@ -84,12 +89,20 @@ class MobileViTBlock(nn.Module):
     """
 
     def __init__(
-        self, channels: int, tokens: int, layers: int, *, dilation: int, act: Activation, config: ConvConfig
+        self,
+        channels: int,
+        tokens: int,
+        layers: int,
+        *,
+        dilation: int,
+        act: Activation,
+        dropout: float,
+        config: ConvConfig,
     ) -> None:
         super().__init__()
         self.local = ConvNormAct(channels, channels, 3, dilation=dilation, act=act, config=config)
         self.embed = nn.Conv2d(channels, tokens, 1, bias=False)
-        self.transformer = nn.Sequential(*(TransformerLayer(tokens, act) for _ in range(layers)))
+        self.transformer = nn.Sequential(*(TransformerLayer(tokens, act, dropout) for _ in range(layers)))
         self.norm = nn.LayerNorm(tokens)
         self.project = ConvNormAct(tokens, channels, act=act, config=config)
         self.fuse = ConvNormAct(2 * channels, channels, 3, act=act, config=config)
@@ -132,9 +145,11 @@ class MobileViT(SequentialBackbone):
         activation: used after every convolution except the linear ones, and in the transformers.
         norm_eps: epsilon of the batch norms; change it only to match pretrained weights.
         norm_momentum: weight of each new batch in the running statistics of the batch norms.
+        dropout: probability with which an output of the attention and of the MLP of each transformer layer is dropped
+            in training. The default is that of the authors' release (CVNets) for ImageNet, COCO and Pascal VOC.
 
     Raises:
-        UserError: an argument has an unknown value.
+        UserError: an argument has an unknown value, or ``dropout`` is out of range.
     """
 
     shape_arguments = ("variant", "in_channels")
@@ -149,9 +164,11 @@ class MobileViT(SequentialBackbone):
         activation: Activation = "silu",
         norm_eps: float = 1e-5,
         norm_momentum: float = 0.1,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__(1.0, in_channels)
         check_choice("variant", variant, TABLES)
+        check_range("dropout", dropout, ge=0, lt=1)
         table = TABLES[variant]
         config = ConvConfig("symmetric", norm_eps, norm_momentum)
         strides = StrideTracker(output_stride)
@@ -159,6 +176,7 @@ class MobileViT(SequentialBackbone):
         self.append(stem, conv_names("stem"))
 
         build_block = partial(InvertedResidual, act=activation, config=config)
+        build_vit = partial(MobileViTBlock, act=activation, dropout=dropout, config=config)
         before = STEM
         for stage, channels in enumerate(table.channels):
             # inverted residuals: one at stride 2, three at stride 4, and one before each transformer
@@ -173,7 +191,7 @@ class MobileViT(SequentialBackbone):
             if stage >= 2:
                 tokens, layers = table.tokens[stage - 2], LAYERS[stage - 2]
                 dilation = strides.advance(1)[1]
-                vit = MobileViTBlock(channels, tokens, layers, dilation=dilation, act=activation, config=config)
+                vit = build_vit(channels, tokens, layers, dilation=dilation)
                 self.append(vit, vit_names(f"stages.{stage}.1", layers))
             self.add_feature(strides.feature_name, channels, strides.current_stride)
         final = 4 * before

@@ -22,6 +22,8 @@ class SequentialBackbone(Backbone):
     recorded while the network is built and always agrees with the layers.
 
     Attributes:
+        inner_layers: names of the layers that a block was split after so that their output can be a map. If blocks are
+            fused, memory holds this output only if a head uses the map.
         published: published weights by name.
         behaviour_arguments: constructor arguments that change what trained weights compute but not their shapes.
     """
@@ -35,6 +37,7 @@ class SequentialBackbone(Backbone):
         check_range("in_channels", in_channels, ge=1)
         self.width = width
         self.layers = nn.ModuleList()
+        self.inner_layers: set[str] = set()
         self.features = {}
         self.default_features = {}
         self._in_channels = in_channels
@@ -43,15 +46,18 @@ class SequentialBackbone(Backbone):
         self._depths: dict[str, int] = {}  # map → number of layers up to it
         self._selected: tuple[str, ...] = ()
 
-    def append(self, layer: nn.Module, *aliases: Aliases) -> None:
+    def append(self, layer: nn.Module, *aliases: Aliases, inner: bool = False) -> None:
         """Adds ``layer`` at the end.
 
         Args:
             layer: takes the output of the layer before it.
             aliases: one mapping for each library whose weights should load: names of the modules in ``layer`` → their
                 full names in that library.
+            inner: whether the next layer continues the same block.
         """
         prefix = f"layers.{len(self.layers)}"
+        if inner:
+            self.inner_layers.add(prefix)
         for names in aliases:
             self._aliases |= {theirs: f"{prefix}.{ours}" for ours, theirs in names.items()}
         self._tensor_names |= {f"{prefix}.{name}" for name in layer.state_dict()}

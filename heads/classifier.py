@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backbones.blocks import global_avg_pool
+from ..backbones.blocks import ACTIVATIONS, Activation, build_activation, global_avg_pool
 from ..backbones.contract import check_choice
 from ..errors import UserError, check_range
 from .contract import ClassDimension, Features, Head, full_precision
@@ -20,8 +20,9 @@ class Classifier(Head):
     Args:
         features: the available maps; the last is used.
         num_classes: number of classes, at least two.
-        hidden_dim: channels of a hard-swish layer between pooling and classes; 0 for none. MobileNetV3 has one (section
-            5.1: 1280 for Large, 1024 for Small).
+        hidden_dim: channels of a hidden layer between pooling and classes; 0 for none. MobileNetV3 has one (1280 for
+            Large, 1024 for Small: tables 1 and 2).
+        activation: activation of the hidden layer: "hardswish" as in MobileNetV3, "relu" for its minimalistic networks.
         dropout: probability with which a feature is dropped in training, e.g. 0.2; raise it if the network overfits.
         pool_size: rows and columns that the map is pooled to; each cell has its own weights. 1 is the usual global
             pool. EffNet's published classifier uses 4 for 32×32 images.
@@ -43,6 +44,7 @@ class Classifier(Head):
         num_classes: int,
         *,
         hidden_dim: int = 0,
+        activation: Activation = "hardswish",
         dropout: float = 0.2,
         pool_size: int = 1,
         loss: Literal["cross_entropy", "binary"] = "cross_entropy",
@@ -53,6 +55,7 @@ class Classifier(Head):
         if not features:
             raise UserError("Classifier needs a map, but got none.")
         check_range("Classifier's hidden_dim", hidden_dim, ge=0)
+        check_choice("Classifier's activation", activation, ACTIVATIONS)
         check_range("Classifier's dropout", dropout, ge=0, lt=1)
         check_range("Classifier's pool_size", pool_size, ge=1)
         check_choice("Classifier's loss", loss, ("cross_entropy", "binary"))
@@ -62,7 +65,7 @@ class Classifier(Head):
         self.map, feature = list(features.items())[-1]
         self.pool_size = pool_size
         pooled = feature.channels * pool_size**2
-        hidden = [nn.Linear(pooled, hidden_dim), nn.Hardswish(inplace=True)] if hidden_dim else []
+        hidden = [nn.Linear(pooled, hidden_dim), build_activation(activation)] if hidden_dim else []
         self.layers = nn.Sequential(*hidden, nn.Dropout(dropout), nn.Linear(hidden_dim or pooled, num_classes))
         for layer in self.layers:
             if isinstance(layer, nn.Linear):

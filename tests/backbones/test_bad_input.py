@@ -80,6 +80,14 @@ def test_images_without_channels_are_refused(
     assert_one_sentence(caught.value, "at least 1", in_channels)
 
 
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+@families_with("dropout")
+def test_impossible_dropout_is_refused(family: type[SequentialBackbone], dropout: float, assert_one_sentence) -> None:
+    with pytest.raises(ValueError, match="dropout") as caught:
+        build_on_meta(family, dropout=dropout)
+    assert_one_sentence(caught.value, dropout)
+
+
 @pytest.mark.parametrize("output_stride", [0, 1, 4, 12, 64, -8])
 @EVERY_FAMILY
 def test_invalid_output_stride_is_refused_with_valid_ones(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone
 from litmobile.backbones.weights import load_state
+from litmobile.heads import Classifier
 from support.families import TOLERANCES, format_id
 from support.twins import TWINS, Twin, compute_reference_maps
 
@@ -72,6 +73,38 @@ def test_maps_and_gradients_equal_the_references(
         torch.testing.assert_close(buffer, buffers[name], rtol=tolerance, atol=tolerance, msg=name)
 
 
+PUBLISHED_CLASSIFIERS = (
+    "mobilenet_v2 at width 1.0",
+    *(name for name in TWINS if "mobilenet_v3" in name and "dilated" not in name and "reduced" not in name),
+    *(name for name in TWINS if "mobilenetv3" in name),
+    "shufflenet_v2_x0_5",
+    "mobilenetv1_100",
+    "mobilevit_xxs",
+)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_CLASSIFIERS)
+def test_logits_of_published_classifiers_equal_the_references(
+    name: str, as_if_trained: Perturb, deviation: Deviation
+) -> None:
+    ours, theirs = pair(TWINS[name], as_if_trained, torch.float64)
+    shapes = {key: ours.arguments.get(key) for key in ours.shape_arguments}
+    (variant,) = (
+        v for v in ours.variants if ours.defaults() | dict(v.arguments) | shapes == ours.defaults() | v.arguments
+    )
+    maps = ours.feature_names("classification")
+    head = Classifier(ours.head_features(maps), variant.classes, **variant.classifier).double().eval()
+    _, classifier = ours.translate(theirs.state_dict())
+    tensors = [theirs.state_dict()[key] for key in classifier]
+    assert len(tensors) == len(head.state_dict())
+    for own, tensor in zip(head.state_dict().values(), tensors, strict=True):
+        own.copy_(tensor.reshape(own.shape))  # timm's hidden layer is a 1×1 convolution
+    images = torch.randn(2, 3, 49, 65, dtype=torch.float64)
+    with torch.no_grad():
+        found, expected = head(ours.eval()(images), (49, 65)), theirs.eval()(images)
+    assert deviation(found, expected) <= 1e-10
+
+
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
 def test_narrowed_network_loads_the_references_weights(
     twin: Twin,
@@ -93,6 +126,22 @@ def test_maps_equal_the_references_at_other_sizes(
     images = torch.randn(1, 3, *size, dtype=torch.float64)
     with torch.no_grad():
         found, expected = ours.eval()(images), compute_reference_maps(theirs.eval(), twin.paths, images)
+    for name, x in found.items():
+        assert deviation(x, expected[name]) <= 1e-10, name
+
+
+def test_transformer_dropout_equals_the_references_in_training(as_if_trained: Perturb, deviation: Deviation) -> None:
+    """The authors drop outputs of the attention and of the MLP, not attention weights or hidden values of the MLP."""
+    twin = TWINS["mobilevit_xxs"]
+    ours, theirs = pair(twin, as_if_trained, torch.float64)
+    for name, module in theirs.named_modules():
+        if name.endswith(("attn.proj_drop", "mlp.drop2")):
+            module.p = 0.1
+    images = torch.randn(2, 3, 64, 96, dtype=torch.float64)
+    torch.manual_seed(0)
+    found = ours.train()(images)
+    torch.manual_seed(0)
+    expected = compute_reference_maps(theirs.train(), twin.paths, images)
     for name, x in found.items():
         assert deviation(x, expected[name]) <= 1e-10, name
 

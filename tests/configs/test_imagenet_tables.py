@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
+from torch import nn
 
 from litmobile import backbones
 from litmobile.backbones.contract import Variant
@@ -25,8 +26,10 @@ from support.families import FAMILIES, build_on_meta, count_parameters
 RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]
 HEADING = "#   options"
 PLAIN = "as below"  # the row of the network that the recipe trains without added options
-WORD = r"--model\.backbone\.\w+=\S+"
-COLUMNS = r"(?P<top1>\d+\.\d) +(?:\d+\.\d+|–) +(?:\d+|–) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
+WORD = r"--model\.(?:backbone|head)\.\w+=\S+"
+COLUMNS = (
+    r"(?P<top1>\d+\.\d) +(?P<published>(?:\d+\.\d+|–) +(?:\d+|–)) +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d)"
+)
 ROW = re.compile(rf"#   (?P<options_to_add>{PLAIN}|{WORD}(?: {WORD})*) +{COLUMNS}")
 
 #: values of the arguments in which the networks of a family differ
@@ -40,6 +43,7 @@ class Row(NamedTuple):
         recipe: name of the configuration.
         options_to_add: options to add on the command line.
         top1: published accuracy in %.
+        published: published parameters and multiply-adds in millions, as printed.
         parameters: number of parameters with the classifier.
         multiply_adds: multiply-adds in millions.
     """
@@ -47,14 +51,25 @@ class Row(NamedTuple):
     recipe: str
     options_to_add: tuple[str, ...]
     top1: float
+    published: tuple[str, ...]
     parameters: int
     multiply_adds: float
 
     @property
     def arguments(self) -> dict[str, Any]:
         """Arguments of the backbone, with the added options."""
-        pairs = (word.removeprefix("--model.backbone.").split("=") for word in self.options_to_add)
-        return read_model(self.recipe)["backbone"].get("init_args", {}) | {k: yaml.safe_load(v) for k, v in pairs}
+        return self.read_arguments("backbone")
+
+    @property
+    def head_arguments(self) -> dict[str, Any]:
+        """Arguments of the classifier, with the added options."""
+        return self.read_arguments("head")
+
+    def read_arguments(self, part: str) -> dict[str, Any]:
+        """Read the arguments of "backbone" or "head" from the recipe, and add the options."""
+        prefix = f"--model.{part}."
+        pairs = (word.removeprefix(prefix).split("=") for word in self.options_to_add if word.startswith(prefix))
+        return read_model(self.recipe)[part].get("init_args", {}) | {k: yaml.safe_load(v) for k, v in pairs}
 
 
 @cache
@@ -78,7 +93,9 @@ def read_table(recipe: str) -> list[Row]:
         assert found, f"{recipe}: {line!r} is not a row of the table"
         options_to_add = () if found["options_to_add"] == PLAIN else tuple(found["options_to_add"].split())
         parameters = int(found["parameters"].replace(",", ""))
-        rows.append(Row(recipe, options_to_add, float(found["top1"]), parameters, float(found["multiply_adds"])))
+        published = tuple(found["published"].split())
+        multiply_adds = float(found["multiply_adds"])
+        rows.append(Row(recipe, options_to_add, float(found["top1"]), published, parameters, multiply_adds))
     return rows
 
 
@@ -132,8 +149,62 @@ def test_parameters_match_the_network(row: Row) -> None:
     features = {name: backbone.features[name] for name in maps}
     backbone.select(maps)
     with without_values():
-        head = Classifier(features, find_variant(row).classes, **read_model(row.recipe)["head"]["init_args"])
+        head = Classifier(features, find_variant(row).classes, **row.head_arguments)
     assert count_parameters(backbone) + count_parameters(head) == row.parameters
+
+
+@each_row
+def test_head_is_the_published_classifier(row: Row) -> None:
+    published = find_variant(row).classifier
+    assert {name: row.head_arguments.get(name) for name in published} == dict(published)
+
+
+def exclude_norms(row: Row) -> int:
+    """Count the parameters outside batch norms."""
+    backbone = build_on_meta(get_family(row.recipe), **row.arguments)
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    return row.parameters - sum(map(count_parameters, norms))
+
+
+# not published, or published figures that do not fit the network, which the headers say
+UNEXPLAINED = {"–", "6.9", "3.6", "65", "13", "38"}
+
+
+@each_row
+def test_published_costs_fit_up_to_rounding_and_norms(row: Row) -> None:
+    """The papers round or truncate parameters, and Google's exclude those of batch norms."""
+    parameters, multiply_adds = row.published
+    if parameters not in UNEXPLAINED:
+        last_digit = 10.0 ** -len(parameters.partition(".")[2])
+        differences = [count / 1e6 - float(parameters) for count in (row.parameters, exclude_norms(row))]
+        assert any(-last_digit / 2 <= difference < last_digit for difference in differences)
+    if multiply_adds not in UNEXPLAINED:
+        assert row.multiply_adds == pytest.approx(float(multiply_adds), rel=0.015)
+
+
+# parameters in M of the authors' release of MobileNetV2, by width
+MOBILENET_V2 = {1.4: 6.06, 1.0: 3.47, 0.75: 2.61, 0.5: 1.95, 0.35: 1.66}
+
+
+@pytest.mark.parametrize("row", read_table("classification/imagenet_mobilenet_v2"), ids=lambda row: str(row.arguments))
+def test_googles_mobilenet_v2_figures_exclude_batch_norms(row: Row) -> None:
+    millions = exclude_norms(row) / 1e6
+    assert round(millions, 2) == MOBILENET_V2[row.arguments.get("width", 1.0)] != round(row.parameters / 1e6, 2)
+    assert f"{millions:.3f}" in find_configuration(row.recipe).read_text()
+
+
+# top-1, parameters and multiply-adds of the final version's table 3, of its table 9 for width 1.25, and of the authors'
+# README for the minimalistic networks
+MOBILENET_V3 = {
+    "large": [(76.6, "7.5", "356"), (75.2, "5.4", "219"), (73.3, "4.0", "155"), (72.3, "3.9", "209")],
+    "small": [(70.4, "3.6", "91"), (67.4, "2.5", "56"), (65.4, "2.0", "44"), (61.9, "2.0", "65")],
+}
+
+
+@pytest.mark.parametrize("variant", MOBILENET_V3)
+def test_mobilenet_v3_has_the_final_papers_figures(variant: str) -> None:
+    rows = read_table(f"classification/imagenet_mobilenet_v3_{variant}")
+    assert [(row.top1, *row.published) for row in rows] == MOBILENET_V3[variant]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -86,6 +86,7 @@ INVALID: tuple[dict[str, Any], ...] = (
     {"loss": "hinge"},
     {"label_smoothing": 1.0},
     {"hidden_dim": -3},
+    {"activation": "swish"},
     {"dropout": 3.0},
 )
 

@@ -46,14 +46,15 @@ ACTIVATIONS_LEGEND = """\
 The largest activation at each resolution, in half precision. "anywhere" looks at all inputs and outputs of the layers
 above."""
 BETWEEN_LEGEND = """
-"between layers" looks at the outputs of layers.0, layers.1 … only: what memory holds if each of them is fused."""
+"between blocks" looks only at what one block hands to the next: what memory holds if each block is fused. A head on a
+map inside a block, such as MobileNetV2's c4_expansion, needs memory for this map as well."""
 
 # keys of the facts that a table shows, with the titles of their columns
 COSTS = {"parameters": "parameters", "multiply_adds": "multiply-adds", "memory_access": "memory access"}
 LAYER_COLUMNS = {"layer": "layer", "kind": "kind", "input": "input", "output": "output", **COSTS}
 MAP_COLUMNS = {"name": "map", "channels": "channels", "stride": "stride", "size": "cells"}
 MAP_COLUMNS |= {"layer": "output of", "roles": "default for"}
-ACTIVATION_COLUMNS = {"between_layers": "between layers", "anywhere": "anywhere"}
+ACTIVATION_COLUMNS = {"between_blocks": "between blocks", "anywhere": "anywhere"}
 
 Facts = dict[str, Any]
 
@@ -130,7 +131,7 @@ def network_facts(
         "memory_access": counted.memory_access,  # elements that are read and written
         "other_parameters": counted.other_parameters,  # outside "layers", i.e. those of norms
         "layers": [operation._asdict() for operation in counted.operations],
-        "activations": activation_facts(counted),
+        "activations": activation_facts(backbone, counted),
     }
 
 
@@ -240,13 +241,15 @@ def nearest_variant(backbone: Backbone) -> tuple[Variant | None, int, int]:
     return variant, in_shapes, in_all
 
 
-def activation_facts(counted: Complexity) -> list[Facts]:
+def activation_facts(backbone: Backbone, counted: Complexity) -> list[Facts]:
     """Lists the largest activations at every resolution, as MobileNetV2's table 3 does (arXiv 1801.04381).
 
-    "anywhere" looks at the inputs and outputs of all operations, "between_layers" only at the outputs of a sequential
-    backbone's layers. A kilobyte is 1000 bytes, and a number takes two.
+    "anywhere" looks at the inputs and outputs of all operations, "between_blocks" only at what the blocks of a
+    sequential backbone hand on. A kilobyte is 1000 bytes, and a number takes two.
     """
-    found = {"between_layers": counted.block_activations, "anywhere": counted.activations()}
+    inner = backbone.inner_layers if isinstance(backbone, SequentialBackbone) else set()
+    between = [activation for activation in counted.block_activations if activation.layer not in inner]
+    found = {"between_blocks": between, "anywhere": counted.activations()}
     rows: dict[Shape, Facts] = {}
     for activation in find_largest(found["anywhere"]):
         resolution = activation.resolution  # height and width, or the number of tokens
@@ -350,7 +353,7 @@ def activations_text(network: Facts) -> str:
                 ["", "layer", *(format_cell(names.get(x.get("layer"), x.get("layer"))) for x in held)],
                 [""] * len(columns[0]),
             ]
-    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if any(x["between_layers"] for x in network["activations"]) else "")
+    legend = ACTIVATIONS_LEGEND + (BETWEEN_LEGEND if any(x["between_blocks"] for x in network["activations"]) else "")
     return f"{legend}\n{column_table(columns, left=(0, 3, 7))}"
 
 

@@ -160,7 +160,10 @@ BACKBONES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module] | No
     "mobilenet_v3_large": (lambda: WithClassifier(MobileNetV3(), hidden_dim=1280), MODELS.mobilenet_v3_large),
     "mobilenet_v3_small": (lambda: WithClassifier(MobileNetV3("small"), hidden_dim=1024), MODELS.mobilenet_v3_small),
     "shufflenet_v2": (lambda: WithClassifier(backbones.ShuffleNetV2()), MODELS.shufflenet_v2_x1_0),
-    "mobilevit_xs": (lambda: WithClassifier(backbones.MobileViT("xs")), lambda: timm.create_model("mobilevit_xs")),
+    "mobilevit_xs": (
+        lambda: WithClassifier(backbones.MobileViT("xs", dropout=0)),  # timm's default
+        lambda: timm.create_model("mobilevit_xs"),
+    ),
     "shufflenet_v1": (lambda: WithClassifier(backbones.ShuffleNetV1()), None),
     "effnet_extended": (lambda: WithClassifier(backbones.EffNet(extended=True)), None),
 }
