@@ -11,24 +11,20 @@ from typing import NamedTuple
 
 import pytest
 import torch
-import yaml
-from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
 
 from litmobile.backbones.inverted_residual import InvertedResidual
 from litmobile.tasks.network import Network
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
-from litmobile.tasks.task import Task
-from litmobile.tools.complexity import Complexity, count, without_values
-from litmobile.tools.configurations import find_configuration, list_shipped, merge_configurations
+from litmobile.tools.complexity import Complexity, count
+from litmobile.tools.configurations import list_shipped
 from support.families import count_parameters
+from support.recipes import build_network, read_rows
 
 RECIPES = [name for name in list_shipped() if "cityscapes" in name]
-HEADING = "#   options to add"
-PLAIN = "as below"  # the row of the network that the recipe trains without added options
-ROW = re.compile(
-    rf"#   (?P<options>{PLAIN}|--.+?) +(?P<miou>\d+\.\d\d) +(?P<millions>\d+\.\d\d) +(?P<billions>\d+\.\d\d)"
-    r" +(?P<parameters>[\d,]+) +(?P<multiply_adds>\d+\.\d\d)"
+COLUMNS = (
+    r"(?P<miou>\d+\.\d\d) +(?P<millions>\d+\.\d\d) +(?P<billions>\d+\.\d\d) +(?P<parameters>[\d,]+)"
+    r" +(?P<multiply_adds>\d+\.\d\d)"
 )
 SIZE = (1025, 2049)
 # mIoU, parameters in M and MAdds in G of MobileNetV3's table 7
@@ -58,18 +54,12 @@ class Row(NamedTuple):
 
 
 def read_table(recipe: str) -> list[Row]:
-    """Returns the rows between the heading and the next empty comment; a row may continue after a backslash."""
-    lines = find_configuration(recipe).read_text().replace("\\\n#    ", "").splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith(HEADING)) + 1
+    """Returns the rows of the recipe's table."""
     rows: list[Row] = []
-    for line in lines[start : lines.index("#", start)]:
-        found = ROW.fullmatch(line)
-        assert found, f"{recipe}: {line!r} is not a row of the table"
-        options = () if found["options"] == PLAIN else tuple(found["options"].split())
+    for options, found in read_rows(recipe, COLUMNS):
         published = (float(found["miou"]), float(found["millions"]), float(found["billions"]))
-        rows.append(
-            Row(recipe, options, published, int(found["parameters"].replace(",", "")), float(found["multiply_adds"]))
-        )
+        parameters = int(found["parameters"].replace(",", ""))
+        rows.append(Row(recipe, options, published, parameters, float(found["multiply_adds"])))
     return rows
 
 
@@ -77,15 +67,9 @@ ROWS = [row for recipe in RECIPES for row in read_table(recipe)]
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join((row.recipe, *row.options)))
 
 
-def build_network(row: Row) -> Network:
-    """Builds the network of the recipe with the added options as the command line does, without values."""
-    parser = LightningArgumentParser(exit_on_error=False)
-    parser.add_lightning_class_args(Task, "model", subclass_mode=True)
-    config = merge_configurations([find_configuration(row.recipe)], row.options)["model"]
-    text = yaml.safe_dump(config, default_flow_style=True, width=10**6)
-    arguments = parser.parse_args([f"--model={text}", *row.options])
-    with without_values():
-        return parser.instantiate_classes(arguments).model.build_network(list(LABEL_IDS)).eval()
+def build(row: Row) -> Network:
+    """Builds the row's network without values."""
+    return build_network(row.recipe, row.options, list(LABEL_IDS))
 
 
 def test_the_tables_contain_every_row_of_the_paper() -> None:
@@ -105,7 +89,7 @@ def count_costs(network: Network) -> Complexity:
 
 @each_row
 def test_parameters_and_multiply_adds_match_the_network(row: Row) -> None:
-    network = build_network(row)
+    network = build(row)
     assert count_parameters(network) == row.parameters
     assert abs(count_costs(network).multiply_adds / 1e9 - row.multiply_adds) < 0.00501  # rounded to two digits
 
@@ -163,7 +147,7 @@ def test_every_row_of_the_paper_is_explained() -> None:
 
 @each_row
 def test_terms_add_up_to_the_published_multiply_adds(row: Row) -> None:
-    network = build_network(row)
+    network = build(row)
     costs = count_costs(network)
     terms = [costs.multiply_adds, *count_decoder_terms(costs), count_elementwise_terms(network)]
     published = row.published[2]
