@@ -133,11 +133,11 @@ def count_elementwise_terms(network: Network) -> int:
     return sum(terms)
 
 
-def read_terms() -> dict[float, tuple[float, ...]]:
+def read_terms() -> dict[float, list[float]]:
     """Returns the rows of the table in the documentation, by the published multiply-adds in G, which differ."""
     text = (Path(__file__).parents[2] / "docs" / "segmentation.md").read_text()
     table = re.findall(r"^\|[^|]+((?:\| *-?\d+\.\d+ *){6})\|$", text, re.MULTILINE)
-    rows = [tuple(float(figure) for figure in row.strip("|").split("|")) for row in table]
+    rows = [[float(figure) for figure in row.strip("|").split("|")] for row in table]
     return {published: figures for published, *figures in rows}
 
 
