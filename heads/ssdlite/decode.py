@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 
 from ...errors import PredictionError
 from ..predictions import Detections
+from .box_coder import decode_boxes
 
 # torchvision suppresses up to this number of boxes of an image with shifts in float32, and more of them class by class
 FEW_CANDIDATES = 1000
@@ -33,73 +35,86 @@ class PostprocessConfig(NamedTuple):
 
 
 def select_detections(
-    scores: Tensor, boxes: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+    scores: Tensor, offsets: Tensor, anchors: Tensor, image_size: tuple[int, int], config: PostprocessConfig
 ) -> list[Detections]:
     """Selects the detections of each image; they are those of torchvision's SSD.
 
-    Detections are sorted by score, equal scores by class, and those of one class by anchor.
+    Detections are sorted by score; equal scores by class, then by anchor. An image whose best candidates do not give
+    ``detections_per_img`` is repeated with twice as many. Whether a box is kept depends only on boxes of higher scores,
+    so what is kept of the best candidates is the beginning of what is kept of all.
 
     Args:
         scores: ``[N, A, num_classes]``.
-        boxes: ``[N, A, 4]`` as x1, y1, x2, y2 in pixels.
+        offsets: ``[N, A, 4]`` as the box coder encodes them.
+        anchors: ``[A, 4]`` as x1, y1, x2, y2 in pixels.
         image_size: (height, width) in pixels, to which boxes are clipped.
         config: thresholds and limits.
 
     Raises:
-        PredictionError: a score or a box is NaN.
+        PredictionError: a score or an offset is NaN.
     """
     best = scores.amax(2)  # NaN if one of the scores is
-    is_nan = torch.stack([best.isnan().any(), boxes.isnan().any()]).tolist()
-    for name in itertools.compress(("scores", "boxes"), is_nan):
+    check_not_nan(best, offsets)
+    results: dict[int, Detections] = {}
+    floors = torch.full_like(best[:, 0], config.score_thresh)
+    can_be_many = scores.shape[2] * config.topk_candidates > FEW_CANDIDATES
+    depth = FEW_CANDIDATES + 1 if can_be_many else len(anchors)
+    while len(results) < len(scores):
+        cuts = floors.clone()
+        if depth < len(anchors):  # leaves the best ``depth`` anchors
+            cuts = cuts.maximum(best.kthvalue(len(anchors) - depth, dim=1).values)
+        cuts[list(results)] = math.inf
+        is_complete = (cuts == floors).tolist()
+        for image, candidates in enumerate(find_candidates(scores, best, offsets, anchors, cuts, image_size)):
+            if image in results:
+                continue
+            candidates = limit_per_class(sort_candidates(candidates), config.topk_candidates)
+            # more than few ones tell that the image has more than few, which decides how they are suppressed
+            if is_complete[image] or len(candidates.scores) > FEW_CANDIDATES:
+                kept = suppress(candidates, config)
+                if is_complete[image] or len(kept) == config.detections_per_img:
+                    results[image] = Detections(*(values[kept] for values in candidates))
+        depth *= 2
+    return [results[image] for image in range(len(scores))]
+
+
+def check_not_nan(scores: Tensor, offsets: Tensor) -> None:
+    """Raises PredictionError if a score or an offset is NaN, which every comparison would drop silently."""
+    is_nan = torch.stack([scores.isnan().any(), offsets.isnan().any()]).tolist()
+    for name in itertools.compress(("scores", "box offsets"), is_nan):
         raise PredictionError(f"The network's {name} are NaN; lower the learning rate, or load other weights.")
-    boxes = clip_boxes_to_image(boxes, image_size)
-    return [select_from_image(*image, config) for image in zip(scores, best, boxes, strict=True)]
 
 
-def select_from_image(scores: Tensor, best: Tensor, boxes: Tensor, config: PostprocessConfig) -> Detections:
-    """Selects the detections of one image from its best candidates if they suffice, else from twice as many, or all.
-
-    Whether a box is kept depends only on boxes of higher scores. So what is kept of the best candidates is the
-    beginning of what is kept of all.
-
-    Args:
-        scores: ``[A, num_classes]``.
-        best: ``[A]``, the highest score of each anchor.
-        boxes: ``[A, 4]``, inside the image.
-        config: thresholds and limits.
-    """
-    anchors = FEW_CANDIDATES + 1
-    while True:
-        floor = config.score_thresh
-        if anchors < len(best):
-            floor = max(floor, best.topk(anchors + 1).values[-1].item())
-        is_complete = floor == config.score_thresh
-        candidates = find_candidates(scores, best, boxes, floor, config.topk_candidates)
-        if is_complete or len(candidates.scores) > FEW_CANDIDATES:
-            kept = suppress(candidates, config)
-            if is_complete or len(kept) == config.detections_per_img:
-                return Detections(*(values[kept] for values in candidates))
-        anchors *= 2
+def find_candidates(
+    scores: Tensor, best: Tensor, offsets: Tensor, anchors: Tensor, cuts: Tensor, image_size: tuple[int, int]
+) -> list[Detections]:
+    """Returns the boxes of each image with a score above its cut ``[N]``, by anchor and class."""
+    images, rows = (best > cuts.unsqueeze(1)).nonzero(as_tuple=True)
+    chosen = scores.flatten(0, 1).index_select(0, images * len(anchors) + rows)
+    chosen_offsets = offsets.flatten(0, 1).index_select(0, images * len(anchors) + rows)
+    boxes = clip_boxes_to_image(decode_boxes(chosen_offsets, anchors.index_select(0, rows)), image_size)
+    index, labels = (chosen > cuts[images].unsqueeze(1)).nonzero(as_tuple=True)
+    counts = images[index].bincount(minlength=len(scores)).tolist()
+    values = (boxes.index_select(0, index), chosen[index, labels], labels)
+    return [Detections(*parts) for parts in zip(*(x.split(counts) for x in values), strict=True)]
 
 
-def find_candidates(scores: Tensor, best: Tensor, boxes: Tensor, floor: float, most_per_class: int) -> Detections:
-    """Returns the boxes with a score above ``floor``, sorted, of each class at most ``most_per_class``."""
-    anchors = (best > floor).nonzero().squeeze(1)
-    by_class = scores[anchors].t().contiguous()
-    labels, columns = (by_class > floor).nonzero(as_tuple=True)
-    values, order = by_class[labels, columns].sort(descending=True, stable=True)
-    labels, anchors = labels[order], anchors[columns[order]]
-    if len(labels) > most_per_class:
-        allowed = rank_in_class(labels) < most_per_class
-        values, labels, anchors = values[allowed], labels[allowed], anchors[allowed]
-    return Detections(boxes[anchors], values, labels)
+def sort_candidates(candidates: Detections) -> Detections:
+    """Sorts by score, then class, then anchor."""
+    by_class = candidates.labels.argsort(stable=True)
+    order = by_class[candidates.scores[by_class].argsort(descending=True, stable=True)]
+    return Detections(*(values[order] for values in candidates))
 
 
-def rank_in_class(labels: Tensor) -> Tensor:
-    """Returns the number of equal labels before each one."""
+def limit_per_class(candidates: Detections, most: int) -> Detections:
+    """Returns the best ``most`` candidates of each class."""
+    labels = candidates.labels
+    if len(labels) <= most or labels.bincount().max() <= most:
+        return candidates
     by_class, order = labels.sort(stable=True)
     rank = torch.arange(len(labels), device=labels.device) - torch.searchsorted(by_class, by_class)
-    return torch.empty_like(rank).scatter_(0, order, rank)
+    allowed = order[rank < most].sort().values
+    return Detections(*(values[allowed] for values in candidates))
 
 
 def suppress(candidates: Detections, config: PostprocessConfig) -> Tensor:
@@ -119,9 +134,12 @@ def suppress(candidates: Detections, config: PostprocessConfig) -> Tensor:
         boxes = boxes.double()
     shifted = boxes + (labels + 1).to(boxes).unsqueeze(1) * (boxes.max() + 1)
     scores = scores.to(boxes)
-    count = 3 * config.detections_per_img // 2
-    while True:
-        kept = nms(shifted[:count], scores[:count], config.nms_thresh)[: config.detections_per_img]
-        if count >= len(boxes) or len(kept) == config.detections_per_img:
-            return kept
-        count *= 2
+    ranks = torch.arange(len(boxes), device=boxes.device)
+    kept = ranks[:0]
+    # in steps, because the time of nms is quadratic, and boxes that were suppressed suppress no others
+    for step in ranks.split(config.detections_per_img * 5 // 4):
+        pool = torch.cat((kept, step))
+        kept = pool[nms(shifted[pool], scores[pool], config.nms_thresh)]
+        if len(kept) >= config.detections_per_img:
+            break
+    return kept[: config.detections_per_img]

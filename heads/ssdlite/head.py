@@ -15,7 +15,7 @@ from ...errors import UserError, check_range
 from ..contract import ClassDimension, Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
-from .box_coder import decode_boxes, encode_boxes
+from .box_coder import encode_boxes
 from .decode import PostprocessConfig, select_detections
 from .loss import FocalLoss, HardNegativeLoss, ssd_loss
 from .matcher import match_anchors
@@ -163,9 +163,8 @@ class SSDLite(Head):
         return ssd_loss(logits, offsets, classes, target_offsets, self.classification)
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
-        boxes = decode_boxes(full_precision(output.offsets), output.anchors)
         scores = self.classification.scores(full_precision(output.logits))
-        return select_detections(scores, boxes, image_size, self.postprocess)
+        return select_detections(scores, full_precision(output.offsets), output.anchors, image_size, self.postprocess)
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         background = self.classification.outputs(0)
