@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image, nms
 
-from ...errors import PredictionError
+from ...errors import PredictionError, check_range
 from ..predictions import Detections
 from .box_coder import decode_boxes
 
@@ -32,6 +32,13 @@ class PostprocessConfig(NamedTuple):
     topk_candidates: int = 300
     nms_thresh: float = 0.55
     detections_per_img: int = 300
+
+    def check(self) -> None:
+        """Raises UserError if a value is out of its range."""
+        check_range("SSDLite's score_thresh", self.score_thresh, ge=0, le=1)
+        check_range("SSDLite's topk_candidates", self.topk_candidates, ge=1)
+        check_range("SSDLite's nms_thresh", self.nms_thresh, ge=0, le=1)
+        check_range("SSDLite's detections_per_img", self.detections_per_img, ge=1)
 
 
 def select_detections(

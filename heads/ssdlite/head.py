@@ -100,7 +100,9 @@ class SSDLite(Head):
         config = ConvConfig(norm_eps=norm_eps, norm_momentum=norm_momentum)
         self.maps = tuple(features)
         self.iou_thresh = iou_thresh
+        check_range("SSDLite's iou_thresh", iou_thresh, ge=0, le=1)
         self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
+        self.postprocess.check()
         self.classification = HardNegativeLoss(neg_pos_ratio) if loss == "softmax" else FocalLoss(alpha, gamma)
         channels = [feature.channels for feature in features.values()]
         self.extras = nn.ModuleList()
