@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.ops import clip_boxes_to_image, nms
+from torchvision.ops import batched_nms, clip_boxes_to_image, nms
 
 from ...errors import PredictionError, check_range
 from ..predictions import Detections
@@ -46,7 +46,7 @@ def select_detections(
 ) -> list[Detections]:
     """Selects the detections of each image; they are those of torchvision's SSD.
 
-    Detections are sorted by score; equal scores by class, then by anchor. An image whose best candidates do not give
+    Detections are sorted by score, equal scores by class. An image whose best candidates do not give
     ``detections_per_img`` is repeated with twice as many. Whether a box is kept depends only on boxes of higher scores,
     so what is kept of the best candidates is the beginning of what is kept of all.
 
@@ -75,7 +75,12 @@ def select_detections(
         for image, candidates in enumerate(find_candidates(scores, best, offsets, anchors, cuts, image_size)):
             if image in results:
                 continue
-            candidates = limit_per_class(sort_candidates(candidates), config.topk_candidates)
+            candidates = sort_candidates(candidates)
+            if has_equal_scores(candidates):
+                boxes = clip_boxes_to_image(decode_boxes(offsets[image], anchors), image_size)
+                results[image] = select_class_by_class(scores[image], boxes, config)
+                continue
+            candidates = limit_per_class(candidates, config.topk_candidates)
             # more than few ones tell that the image has more than few, which decides how they are suppressed
             if is_complete[image] or len(candidates.scores) > FEW_CANDIDATES:
                 kept = suppress(candidates, config)
@@ -111,6 +116,33 @@ def sort_candidates(candidates: Detections) -> Detections:
     by_class = candidates.labels.argsort(stable=True)
     order = by_class[candidates.scores[by_class].argsort(descending=True, stable=True)]
     return Detections(*(values[order] for values in candidates))
+
+
+def has_equal_scores(candidates: Detections) -> bool:
+    """Whether two of the sorted candidates have the same score and class."""
+    _, scores, labels = candidates
+    return bool(((scores[1:] == scores[:-1]) & (labels[1:] == labels[:-1])).any())
+
+
+def select_class_by_class(scores: Tensor, boxes: Tensor, config: PostprocessConfig) -> Detections:
+    """Selects the detections of one image with torchvision's own steps.
+
+    Which of a class's boxes with equal scores comes first, and suppresses the others, is up to ``topk``, and depends on
+    all scores of the class. Equal scores are rare in a trained network.
+
+    Args:
+        scores: ``[A, num_classes]``.
+        boxes: ``[A, 4]``, inside the image.
+        config: thresholds and limits.
+    """
+    found: list[Detections] = []
+    for label, of_class in enumerate(scores.unbind(1)):
+        anchors = (of_class > config.score_thresh).nonzero().squeeze(1)
+        best, order = of_class[anchors].topk(min(config.topk_candidates, len(anchors)))
+        found.append(Detections(boxes[anchors[order]], best, torch.full_like(order, label)))
+    candidates = Detections(*(torch.cat(values) for values in zip(*found, strict=True)))
+    kept = batched_nms(candidates.boxes, candidates.scores, candidates.labels + 1, config.nms_thresh)
+    return Detections(*(values[kept[: config.detections_per_img]] for values in candidates))
 
 
 def limit_per_class(candidates: Detections, most: int) -> Detections:
