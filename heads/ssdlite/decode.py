@@ -60,7 +60,9 @@ def select_detections(
     Raises:
         PredictionError: a score or an offset is NaN.
     """
-    best = scores.amax(2)  # NaN if one of the scores is
+    if len(scores) == 0:
+        return []
+    best = scores.amax(2)
     check_not_nan(best, offsets)
     results: dict[int, Detections] = {}
     floors = torch.full_like(best[:, 0], config.score_thresh)
@@ -92,7 +94,7 @@ def select_detections(
 
 def check_not_nan(scores: Tensor, offsets: Tensor) -> None:
     """Raises PredictionError if a score or an offset is NaN, which every comparison would drop silently."""
-    is_nan = torch.stack([scores.isnan().any(), offsets.isnan().any()]).tolist()
+    is_nan = torch.stack([scores.amax(), offsets.amax()]).isnan().tolist()  # a maximum is NaN if one value is
     for name in itertools.compress(("scores", "box offsets"), is_nan):
         raise PredictionError(f"The network's {name} are NaN; lower the learning rate, or load other weights.")
 

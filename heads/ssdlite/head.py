@@ -151,6 +151,7 @@ class SSDLite(Head):
         return levels
 
     def loss(self, output: SSDLiteOutput, targets: BoxTargets) -> dict[str, Tensor]:
+        check_output(output, self.outputs)
         logits, offsets, anchors = full_precision(output.logits), full_precision(output.offsets), output.anchors
         boxes, labels = targets
         if boxes.shape[1] == 0:  # matching needs at least one row
@@ -165,6 +166,7 @@ class SSDLite(Head):
         return ssd_loss(logits, offsets, classes, target_offsets, self.classification)
 
     def decode(self, output: SSDLiteOutput, image_size: tuple[int, int]) -> list[Detections]:
+        check_output(output, self.outputs)
         scores = self.classification.scores(full_precision(output.logits))
         return select_detections(scores, full_precision(output.offsets), output.anchors, image_size, self.postprocess)
 
@@ -175,6 +177,20 @@ class SSDLite(Head):
             for level, anchors in enumerate(self.anchors.per_cell)
             for leaf in ("weight", "bias")
         }
+
+
+def check_output(output: SSDLiteOutput, outputs: int) -> None:
+    """Raises UserError if the numbers of anchors and predictions, or of logits per anchor, differ."""
+    logits, offsets, anchors = output
+    if not logits.shape[1] == offsets.shape[1] == len(anchors):
+        raise UserError(
+            f"SSDLite has {len(anchors)} anchors for {logits.shape[1]} scores and {offsets.shape[1]} boxes; its layout, "
+            "anchor_scales and aspect_ratios must fit its maps."
+        )
+    if logits.shape[2] != outputs:
+        raise UserError(
+            f"SSDLite needs {outputs} logits per anchor, not {logits.shape[2]}; load weights of its classes."
+        )
 
 
 def check_pyramid(features: Features) -> None:

@@ -14,8 +14,8 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.ssd import SSD
 
 from litmobile.backbones.contract import Feature, Features
-from litmobile.errors import PredictionError
-from litmobile.heads import SSDLite
+from litmobile.errors import PredictionError, UserError
+from litmobile.heads import BoxTargets, SSDLite
 from litmobile.heads.predictions import Detections
 from litmobile.heads.ssdlite import SSDLiteOutput
 
@@ -234,3 +234,44 @@ def test_options_out_of_range_are_refused(option: str, value: float, assert_one_
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         make_head(**{option: value})
     assert_one_sentence(caught.value, option, value)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (16, 16), (32, 32), (48, 64), (64, 33)], ids=str)
+def test_anchors_fit_inputs_smaller_than_six_levels_need(size: tuple[int, int]) -> None:
+    """Maps are at least 1×1, and anchors no larger than the input."""
+    head = make_head(2).eval()
+    maps = {n: torch.rand(2, f.channels, *(-(-side // f.stride) for side in size)) for n, f in FEATURES.items()}
+    output = head(maps, size)
+    sides = output.anchors[:, 2:] - output.anchors[:, :2]
+    assert output.logits.shape[1] == output.offsets.shape[1] == len(output.anchors)
+    assert (sides > 0).all() and (sides <= torch.tensor([size[1], size[0]]) * (1 + 1e-5)).all()
+    targets = BoxTargets(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]] * 2), torch.zeros(2, 1, dtype=torch.long))
+    assert all(term.isfinite() for term in head.loss(output, targets).values())
+    for found in assert_equals_peer(head, output, size):
+        assert len(found.scores) > 0
+
+
+@pytest.mark.parametrize("method", ["decode", "loss"])
+@pytest.mark.parametrize(
+    ("field", "mentioned"),
+    [
+        ("anchors", "29 anchors for 30 scores and 30 boxes"),
+        ("offsets", "30 scores and 29 boxes"),
+        ("logits", "29 scores"),
+    ],
+)
+def test_anchors_that_do_not_fit_the_predictions_are_refused(
+    method: str, field: str, mentioned: str, assert_one_sentence: Callable[..., None]
+) -> None:
+    output = make_output(DENSE, anchors=30)
+    values = getattr(output, field)
+    output = output._replace(**{field: values[:-1] if field == "anchors" else values[:, :-1]})
+    with pytest.raises(UserError) as caught:
+        getattr(make_head(), method)(output, SIZE)
+    assert_one_sentence(caught.value, mentioned, "aspect_ratios")
+
+
+def test_logits_of_other_classes_are_refused(assert_one_sentence: Callable[..., None]) -> None:
+    with pytest.raises(UserError) as caught:
+        make_head(5).decode(make_output(DENSE), SIZE)
+    assert_one_sentence(caught.value, "6 logits", "21")
