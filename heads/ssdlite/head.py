@@ -184,8 +184,8 @@ def check_output(output: SSDLiteOutput, outputs: int) -> None:
     logits, offsets, anchors = output
     if not logits.shape[1] == offsets.shape[1] == len(anchors):
         raise UserError(
-            f"SSDLite has {len(anchors)} anchors for {logits.shape[1]} scores and {offsets.shape[1]} boxes; its layout, "
-            "anchor_scales and aspect_ratios must fit its maps."
+            f"SSDLite has {len(anchors)} anchors for {logits.shape[1]} scores and {offsets.shape[1]} boxes; its "
+            "layout, anchor_scales and aspect_ratios must fit its maps."
         )
     if logits.shape[2] != outputs:
         raise UserError(
