@@ -81,15 +81,28 @@ def select_detections(
             if has_equal_scores(candidates):
                 boxes = clip_boxes_to_image(decode_boxes(offsets[image], anchors), image_size)
                 results[image] = select_class_by_class(scores[image], boxes, config)
-                continue
-            candidates = limit_per_class(candidates, config.topk_candidates)
-            # more than few ones tell that the image has more than few, which decides how they are suppressed
-            if is_complete[image] or len(candidates.scores) > FEW_CANDIDATES:
-                kept = suppress(candidates, config)
-                if is_complete[image] or len(kept) == config.detections_per_img:
-                    results[image] = Detections(*(values[kept] for values in candidates))
+            elif detections := select_if_enough(candidates, is_complete[image], config):
+                results[image] = detections
         depth *= 2
     return [results[image] for image in range(len(scores))]
+
+
+def select_if_enough(candidates: Detections, is_complete: bool, config: PostprocessConfig) -> Detections | None:
+    """Returns the detections of one image; None if more candidates are needed.
+
+    Args:
+        candidates: the best ones, sorted.
+        is_complete: whether they are all that exceed the threshold.
+        config: thresholds and limits.
+    """
+    candidates = limit_per_class(candidates, config.topk_candidates)
+    # whether all candidates are few decides how they are suppressed, and is known only from more than few
+    if not is_complete and len(candidates.scores) <= FEW_CANDIDATES:
+        return None
+    kept = suppress(candidates, config)
+    if not is_complete and len(kept) < config.detections_per_img:
+        return None
+    return Detections(*(values[kept] for values in candidates))
 
 
 def check_not_nan(scores: Tensor, offsets: Tensor) -> None:

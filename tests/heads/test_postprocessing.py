@@ -230,7 +230,7 @@ def test_nan_offsets_are_refused(assert_one_sentence: Callable[..., None]) -> No
         ("iou_thresh", 1.5),
     ],
 )
-def test_options_out_of_range_are_refused(option: str, value: float, assert_one_sentence: Callable[..., None]) -> None:
+def test_options_out_of_range_are_refused(option: str, value: Any, assert_one_sentence: Callable[..., None]) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         make_head(**{option: value})
     assert_one_sentence(caught.value, option, value)
