@@ -46,7 +46,8 @@ def select_detections(
 ) -> list[Detections]:
     """Selects the detections of each image; they are those of torchvision's SSD.
 
-    Detections are sorted by score, equal scores by class. An image whose best candidates do not give
+    Detections are sorted by score, equal scores by class; torchvision leaves the order of equal scores of two classes
+    open if an image has more than 1,000 candidates. An image whose best candidates do not give
     ``detections_per_img`` is repeated with twice as many. Whether a box is kept depends only on boxes of higher scores,
     so what is kept of the best candidates is the beginning of what is kept of all.
 
