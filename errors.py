@@ -41,6 +41,10 @@ class LossError(UserError):
     """The training loss is NaN or infinite."""
 
 
+class PredictionError(UserError):
+    """A network's output is NaN."""
+
+
 def check_range(
     name: str,
     value: float | None,

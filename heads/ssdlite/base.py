@@ -15,7 +15,7 @@ from ...errors import UserError, check_range
 from ..contract import Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
-from .box_coder import decode_boxes, encode_boxes
+from .box_coder import encode_boxes
 from .decode import PostprocessConfig, select_detections
 from .layers import run_extra_block
 from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, LossName, SigmoidHardNegativeLoss, ssd_loss
@@ -117,7 +117,9 @@ class SSDHead(Head):
         self.classification = losses[loss]
         self.box_loss_weight = box_loss_weight
         self.iou_thresh = iou_thresh
+        check_range(f"{name}'s iou_thresh", iou_thresh, ge=0, le=1)
         self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
+        self.postprocess.check()
         self.maps = tuple(features)
         self.channels = [feature.channels for feature in features.values()]
         self.channels += [max(MIN_EXTRA_CHANNELS, int(extra * features.width)) for extra in extras]
@@ -153,6 +155,7 @@ class SSDHead(Head):
         return levels
 
     def loss(self, output: SSDOutput, targets: BoxTargets) -> dict[str, Tensor]:
+        self._check_output(output)
         logits, offsets, anchors = full_precision(output.logits), full_precision(output.offsets), output.anchors
         boxes, labels = targets
         if boxes.shape[1] == 0:  # matching needs at least one row
@@ -167,9 +170,23 @@ class SSDHead(Head):
         return ssd_loss(logits, offsets, classes, target_offsets, self.classification, self.box_loss_weight)
 
     def decode(self, output: SSDOutput, image_size: tuple[int, int]) -> list[Detections]:
-        boxes = decode_boxes(full_precision(output.offsets), output.anchors)
+        self._check_output(output)
         scores = self.classification.scores(full_precision(output.logits))
-        return select_detections(scores, boxes, image_size, self.postprocess)
+        return select_detections(scores, full_precision(output.offsets), output.anchors, image_size, self.postprocess)
+
+    def _check_output(self, output: SSDOutput) -> None:
+        """Raises UserError if the numbers of anchors and predictions, or of logits per anchor, differ."""
+        logits, offsets, anchors = output
+        if not logits.shape[1] == offsets.shape[1] == len(anchors):
+            raise UserError(
+                f"{type(self).__name__} has {len(anchors)} anchors for {logits.shape[1]} scores and {offsets.shape[1]} "
+                "boxes; its layout, anchor_scales and aspect_ratios must fit its maps."
+            )
+        if logits.shape[2] != self.outputs:
+            raise UserError(
+                f"{type(self).__name__} needs {self.outputs} logits per anchor, not {logits.shape[2]}; load weights of "
+                "its classes."
+            )
 
 
 def check_pyramid(features: Features) -> None:

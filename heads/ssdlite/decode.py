@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import batched_nms, clip_boxes_to_image, nms
 
+from ...errors import PredictionError, check_range
 from ..predictions import Detections
+from .box_coder import decode_boxes
+
+# torchvision suppresses up to this number of boxes of an image with shifts in float32, and more of them class by class
+FEW_CANDIDATES = 1000
 
 
 class PostprocessConfig(NamedTuple):
@@ -25,26 +33,168 @@ class PostprocessConfig(NamedTuple):
     nms_thresh: float = 0.55
     detections_per_img: int = 300
 
+    def check(self) -> None:
+        """Raises UserError if a value is out of its range."""
+        check_range("SSDLite's score_thresh", self.score_thresh, ge=0, le=1)
+        check_range("SSDLite's topk_candidates", self.topk_candidates, ge=1)
+        check_range("SSDLite's nms_thresh", self.nms_thresh, ge=0, le=1)
+        check_range("SSDLite's detections_per_img", self.detections_per_img, ge=1)
+
 
 def select_detections(
-    scores: Tensor, boxes: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+    scores: Tensor, offsets: Tensor, anchors: Tensor, image_size: tuple[int, int], config: PostprocessConfig
 ) -> list[Detections]:
-    """Selects the detections of each image.
+    """Selects the detections of each image; they are those of torchvision's SSD.
+
+    Detections are sorted by score, equal scores by class; torchvision leaves the order of equal scores of two classes
+    open if an image has more than 1,000 candidates. An image whose best candidates do not give
+    ``detections_per_img`` is repeated with twice as many. Whether a box is kept depends only on boxes of higher scores,
+    so what is kept of the best candidates is the beginning of what is kept of all.
 
     Args:
         scores: ``[N, A, num_classes]``.
-        boxes: ``[N, A, 4]`` as x1, y1, x2, y2 in pixels.
+        offsets: ``[N, A, 4]`` as the box coder encodes them.
+        anchors: ``[A, 4]`` as x1, y1, x2, y2 in pixels.
         image_size: (height, width) in pixels, to which boxes are clipped.
         config: thresholds and limits.
+
+    Raises:
+        PredictionError: a score or an offset is NaN.
     """
-    boxes = clip_boxes_to_image(boxes, image_size)
-    candidates = min(config.topk_candidates, scores.shape[1])
-    best, anchors = scores.transpose(1, 2).topk(candidates, dim=2)  # [N, num_classes, candidates]
-    detections: list[Detections] = []
-    for image_boxes, image_scores, image_anchors in zip(boxes, best, anchors, strict=True):
-        labels, rank = (image_scores > config.score_thresh).nonzero(as_tuple=True)
-        candidate_boxes = image_boxes[image_anchors[labels, rank]]
-        candidate_scores = image_scores[labels, rank]
-        order = batched_nms(candidate_boxes, candidate_scores, labels, config.nms_thresh)[: config.detections_per_img]
-        detections.append(Detections(candidate_boxes[order], candidate_scores[order], labels[order]))
-    return detections
+    if len(scores) == 0:
+        return []
+    best = scores.amax(2)
+    check_not_nan(best, offsets)
+    results: dict[int, Detections] = {}
+    floors = torch.full_like(best[:, 0], config.score_thresh)
+    can_be_many = scores.shape[2] * config.topk_candidates > FEW_CANDIDATES
+    depth = FEW_CANDIDATES + 1 if can_be_many else len(anchors)
+    while len(results) < len(scores):
+        cuts = floors.clone()
+        if depth < len(anchors):  # leaves the best ``depth`` anchors
+            cuts = cuts.maximum(best.kthvalue(len(anchors) - depth, dim=1).values)
+        cuts[list(results)] = math.inf
+        is_complete = (cuts == floors).tolist()
+        for image, candidates in enumerate(find_candidates(scores, best, offsets, anchors, cuts, image_size)):
+            if image in results:
+                continue
+            candidates = sort_candidates(candidates)
+            if has_equal_scores(candidates):
+                boxes = clip_boxes_to_image(decode_boxes(offsets[image], anchors), image_size)
+                results[image] = select_class_by_class(scores[image], boxes, config)
+            elif detections := select_if_enough(candidates, is_complete[image], config):
+                results[image] = detections
+        depth *= 2
+    return [results[image] for image in range(len(scores))]
+
+
+def select_if_enough(candidates: Detections, is_complete: bool, config: PostprocessConfig) -> Detections | None:
+    """Returns the detections of one image; None if more candidates are needed.
+
+    Args:
+        candidates: the best ones, sorted.
+        is_complete: whether they are all that exceed the threshold.
+        config: thresholds and limits.
+    """
+    candidates = limit_per_class(candidates, config.topk_candidates)
+    # whether all candidates are few decides how they are suppressed, and is known only from more than few
+    if not is_complete and len(candidates.scores) <= FEW_CANDIDATES:
+        return None
+    kept = suppress(candidates, config)
+    if not is_complete and len(kept) < config.detections_per_img:
+        return None
+    return Detections(*(values[kept] for values in candidates))
+
+
+def check_not_nan(scores: Tensor, offsets: Tensor) -> None:
+    """Raises PredictionError if a score or an offset is NaN, which every comparison would drop silently."""
+    is_nan = torch.stack([scores.amax(), offsets.amax()]).isnan().tolist()  # a maximum is NaN if one value is
+    for name in itertools.compress(("scores", "box offsets"), is_nan):
+        raise PredictionError(f"The network's {name} are NaN; lower the learning rate, or load other weights.")
+
+
+def find_candidates(
+    scores: Tensor, best: Tensor, offsets: Tensor, anchors: Tensor, cuts: Tensor, image_size: tuple[int, int]
+) -> list[Detections]:
+    """Returns the boxes of each image with a score above its cut ``[N]``, by anchor and class."""
+    images, rows = (best > cuts.unsqueeze(1)).nonzero(as_tuple=True)
+    chosen = scores.flatten(0, 1).index_select(0, images * len(anchors) + rows)
+    chosen_offsets = offsets.flatten(0, 1).index_select(0, images * len(anchors) + rows)
+    boxes = clip_boxes_to_image(decode_boxes(chosen_offsets, anchors.index_select(0, rows)), image_size)
+    index, labels = (chosen > cuts[images].unsqueeze(1)).nonzero(as_tuple=True)
+    counts = images[index].bincount(minlength=len(scores)).tolist()
+    values = (boxes.index_select(0, index), chosen[index, labels], labels)
+    return [Detections(*parts) for parts in zip(*(x.split(counts) for x in values), strict=True)]
+
+
+def sort_candidates(candidates: Detections) -> Detections:
+    """Sorts by score, then class, then anchor."""
+    by_class = candidates.labels.argsort(stable=True)
+    order = by_class[candidates.scores[by_class].argsort(descending=True, stable=True)]
+    return Detections(*(values[order] for values in candidates))
+
+
+def has_equal_scores(candidates: Detections) -> bool:
+    """Whether two of the sorted candidates have the same score and class."""
+    _, scores, labels = candidates
+    return bool(((scores[1:] == scores[:-1]) & (labels[1:] == labels[:-1])).any())
+
+
+def select_class_by_class(scores: Tensor, boxes: Tensor, config: PostprocessConfig) -> Detections:
+    """Selects the detections of one image with torchvision's own steps.
+
+    Which of a class's boxes with equal scores comes first, and suppresses the others, is up to ``topk``, and depends on
+    all scores of the class. Equal scores are rare in a trained network.
+
+    Args:
+        scores: ``[A, num_classes]``.
+        boxes: ``[A, 4]``, inside the image.
+        config: thresholds and limits.
+    """
+    found: list[Detections] = []
+    for label, of_class in enumerate(scores.unbind(1)):
+        anchors = (of_class > config.score_thresh).nonzero().squeeze(1)
+        best, order = of_class[anchors].topk(min(config.topk_candidates, len(anchors)))
+        found.append(Detections(boxes[anchors[order]], best, torch.full_like(order, label)))
+    candidates = Detections(*(torch.cat(values) for values in zip(*found, strict=True)))
+    kept = batched_nms(candidates.boxes, candidates.scores, candidates.labels + 1, config.nms_thresh)
+    return Detections(*(values[kept[: config.detections_per_img]] for values in candidates))
+
+
+def limit_per_class(candidates: Detections, most: int) -> Detections:
+    """Returns the best ``most`` candidates of each class."""
+    labels = candidates.labels
+    if len(labels) <= most or labels.bincount().max() <= most:
+        return candidates
+    by_class, order = labels.sort(stable=True)
+    rank = torch.arange(len(labels), device=labels.device) - torch.searchsorted(by_class, by_class)
+    allowed = order[rank < most].sort().values
+    return Detections(*(values[allowed] for values in candidates))
+
+
+def suppress(candidates: Detections, config: PostprocessConfig) -> Tensor:
+    """Returns the indices of the first ``detections_per_img`` boxes that no better box of their class suppresses.
+
+    Classes are shifted so that their boxes do not overlap. torchvision does so in float32, which rounds to up to
+    1/512 pixel, unless there are many boxes. This function rounds the same boxes, and shifts many boxes in float64.
+
+    Args:
+        candidates: sorted by score; all of an image or more than ``FEW_CANDIDATES``.
+        config: thresholds and limits.
+    """
+    boxes, scores, labels = candidates
+    if len(boxes) == 0:
+        return labels
+    if len(boxes) > FEW_CANDIDATES:
+        boxes = boxes.double()
+    shifted = boxes + (labels + 1).to(boxes).unsqueeze(1) * (boxes.max() + 1)
+    scores = scores.to(boxes)
+    ranks = torch.arange(len(boxes), device=boxes.device)
+    kept = ranks[:0]
+    # in steps, because the time of nms is quadratic, and boxes that were suppressed suppress no others
+    for step in ranks.split(config.detections_per_img * 5 // 4):
+        pool = torch.cat((kept, step))
+        kept = pool[nms(shifted[pool], scores[pool], config.nms_thresh)]
+        if len(kept) >= config.detections_per_img:
+            break
+    return kept[: config.detections_per_img]

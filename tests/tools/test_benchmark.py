@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import cast
 
 import pytest
 import torch
 
+from litmobile.heads.predictions import Detections
 from litmobile.tools.benchmark.classification import CLASSIFICATION
 from litmobile.tools.benchmark.command import SIDES, interval, measure, report
+from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
@@ -57,7 +60,20 @@ def test_sides_take_turns_in_separate_processes() -> None:
 
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION)
+    assert set(SIDES) == compared | set(CLASSIFICATION) | set(DETECTION) | set(SEGMENTATION)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_both_sides_postprocess_to_the_same_detections(kind: str) -> None:
+    ours, theirs = (make(Setting(2, "cpu", "32", False))() for make in DETECTION[f"postprocess-{kind}"])
+    for found, expected in zip(cast(list[Detections], ours), cast(list[dict[str, torch.Tensor]], theirs), strict=True):
+        assert torch.equal(found.boxes, expected["boxes"]) and torch.equal(found.scores, expected["scores"])
+
+
+def test_sparse_scores_are_those_of_a_trained_network() -> None:
+    for kind, low, high in (("dense", 0.9, 1.0), ("sparse", 0.001, 0.01)):
+        scores = make_output(kind, Setting(4, "cpu", "32", False)).logits.softmax(-1)[..., 1:]
+        assert low < (scores > 0.001).float().mean() < high
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)

@@ -20,11 +20,17 @@ from multiprocessing.connection import Connection
 import torch
 
 from .classification import CLASSIFICATION
+from .detection import DETECTION
 from .segmentation import SEGMENTATION
-from .sides import BACKBONE_SIDES, DETECTION, PRECISIONS, Setting, Sides
+from .sides import BACKBONE_SIDES, PRECISIONS, Setting, Sides
 
 #: comparisons by group
-GROUPS = {"backbones": BACKBONE_SIDES, "classification": CLASSIFICATION, "segmentation": SEGMENTATION}
+GROUPS: dict[str, dict[str, Sides]] = {
+    "backbones": BACKBONE_SIDES,
+    "classification": CLASSIFICATION,
+    "detection": DETECTION,
+    "segmentation": SEGMENTATION,
+}
 SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SEGMENTATION}
 
 

@@ -14,16 +14,13 @@ from torch import Tensor, nn
 
 from ... import backbones
 from ...backbones import Backbone, MobileNetV3
-from ...heads import BoxTargets, Classifier, SSDLite
+from ...heads import Classifier
 from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
 from ..memory import keep_freed_memory
 
 Step = Callable[[], object]  # what is timed
 
-SSDLITE_SIZE = 320
-CLASSES = 90
-BOXES = 7
 BACKBONE_SIZE = 224
 PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 
@@ -82,42 +79,6 @@ def total(losses: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(losses.values())).sum()
 
 
-# detection
-
-
-def make_detection_batch(setting: Setting) -> tuple[Tensor, BoxTargets]:
-    """Makes images ``[N, 3, H, W]`` uint8, and seven boxes in pixels with class indices for each."""
-    images, generator = make_images(setting, SSDLITE_SIZE, SSDLITE_SIZE)
-    sides = 20 + 140 * torch.rand(setting.batch, BOXES, 2, generator=generator)
-    corner = torch.rand(setting.batch, BOXES, 2, generator=generator) * (SSDLITE_SIZE - sides)
-    labels = torch.randint(CLASSES, (setting.batch, BOXES), generator=generator)
-    boxes = torch.cat((corner, corner + sides), dim=-1)
-    return images, BoxTargets(boxes.to(setting.device), labels.to(setting.device))
-
-
-def ssdlite_ours(setting: Setting) -> Step:
-    """Makes the training step of `litmobile fit`."""
-    classes = [str(k) for k in range(CLASSES)]
-    backbone = MobileNetV3(tail="detection", norm_momentum=0.03)
-    preprocessing = Preprocessing((SSDLITE_SIZE, SSDLITE_SIZE))
-    network = Network(backbone, SSDLite, classes, preprocessing, role="detection").train()
-    prepare(network, setting)
-    images, targets = make_detection_batch(setting)
-    return make_step(network, setting, lambda: total(network.head.loss(network(images), targets)))
-
-
-def ssdlite_torchvision(setting: Setting) -> Step:
-    """Makes a training step of torchvision's reference: a list of float images, a target dictionary for each."""
-    from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-
-    network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=CLASSES + 1).train()
-    network.to(setting.device)
-    images, (boxes, labels) = make_detection_batch(setting)
-    float_images = list(images.contiguous().float() / 255)
-    targets = [{"boxes": b, "labels": k + 1} for b, k in zip(boxes, labels, strict=True)]
-    return make_step(network, setting, lambda: total(network(float_images, targets)))
-
-
 # backbones with their classifiers; channels last and the same memory settings on both sides
 
 
@@ -167,7 +128,6 @@ BACKBONES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module] | No
     "shufflenet_v1": (lambda: WithClassifier(backbones.ShuffleNetV1()), None),
     "effnet_extended": (lambda: WithClassifier(backbones.EffNet(extended=True)), None),
 }
-DETECTION: dict[str, Sides] = {"ssdlite-step": (ssdlite_ours, ssdlite_torchvision)}
 BACKBONE_SIDES: dict[str, Sides] = {
     f"{name}-{what}": (partial(backbone_side, ours, training), theirs and partial(backbone_side, theirs, training))
     for name, (ours, theirs) in BACKBONES.items()
