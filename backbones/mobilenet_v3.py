@@ -137,7 +137,8 @@ class MobileNetV3(InvertedResidualBackbone):
         width: multiplies the channels of every layer, e.g. 0.75.
         tail: "full"; "detection" halves the channels after c4_expansion (table 6, †); "segmentation" halves that
             expansion as well (table 7, RF2).
-        minimalistic: only 3×3 kernels and ReLU, no squeeze-excite; for hardware that supports nothing else.
+        minimalistic: only 3×3 kernels and ReLU, no squeeze-excite; for hardware that supports nothing else. Its
+            classifier has ReLU as well: set the head's ``activation`` to "relu".
         output_stride: stride of the coarsest map: 32, or 16 or 8 for finer maps (segmentation uses 16). Layers that
             lose their stride are dilated instead.
         in_channels: number of channels of the images, e.g. 1 for greyscale.

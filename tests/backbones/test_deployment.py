@@ -84,7 +84,10 @@ def test_family_compiles_to_one_equal_graph(family: str, mode: str, as_if_traine
     torch.compiler.reset()
     # without symbolic sizes, which are many times slower
     compiled = torch.compile(backbone, backend="eager", fullgraph=True, dynamic=False)
-    found, expected = compiled(images_of(EXAMPLE, ODD)), twin(images_of(EXAMPLE, ODD))
+    torch.manual_seed(0)  # of dropout
+    found = compiled(images_of(EXAMPLE, ODD))
+    torch.manual_seed(0)
+    expected = twin(images_of(EXAMPLE, ODD))
     assert list(found) == list(expected)
     for name, x in expected.items():
         assert torch.equal(found[name], x), name

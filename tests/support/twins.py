@@ -148,7 +148,7 @@ TIMM = {
     },
     **{
         f"mobilevit_{variant}": Twin(
-            partial(MobileViT, variant), partial(timm.create_model, f"mobilevit_{variant}"), MOBILEVIT
+            partial(MobileViT, variant, dropout=0.0), partial(timm.create_model, f"mobilevit_{variant}"), MOBILEVIT
         )
         for variant in ("xxs", "xs", "s")
     },
