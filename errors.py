@@ -41,6 +41,10 @@ class LossError(UserError):
     """The training loss is NaN or infinite."""
 
 
+class EvaluationError(UserError):
+    """Predictions cannot be evaluated: they are NaN, or do not belong to the evaluated data."""
+
+
 def check_range(
     name: str,
     value: float | None,

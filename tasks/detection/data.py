@@ -17,6 +17,7 @@ from ...heads.predictions import BoxTargets
 from ..data import DataModule
 from ..files import resolve_split_name
 from .coco import read_coco
+from .coco_backends import BackendChoice, choose_backend
 from .metrics import CocoEvaluator
 from .split import DetectionSplit, Sample
 from .transforms import Augmentation, Resize, SSDAugmentation
@@ -61,19 +62,25 @@ class DetectionDataModule(DataModule[DetectionSplit]):
 
     Args:
         augmentation: augmentation of training images. Default: ``SSDAugmentation()``, crop and flip.
+        evaluator: package that computes COCO's figures: "hotcoco" or "pycocotools", whose figures are equal. "auto" is
+            hotcoco where it is installed, because it is about 80 times as fast.
     """
 
     role = "detection"
     evaluation_transform = Resize()
     collate = staticmethod(collate)
 
-    def __init__(self, *, augmentation: Augmentation | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, augmentation: Augmentation | None = None, evaluator: BackendChoice = "auto", **options: Any
+    ) -> None:
         super().__init__(**options)
+        choose_backend(evaluator)  # checked now, to fail before the data is read
         self.augmentation = augmentation or SSDAugmentation()
+        self.evaluator: BackendChoice = evaluator
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
         """Builds the evaluator of detections on ``split``."""
-        return CocoEvaluator(self.splits[split].to_coco())
+        return CocoEvaluator(self.splits[split].to_coco(), self.evaluator)
 
     def check_splits(self) -> None:
         first, *others = self.splits.values()
@@ -151,4 +158,4 @@ class VocDetection(DetectionDataModule):
         return data.take_objects(~data.difficult) if split == "train" and not self.difficult else data
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
-        return VocEvaluator(self.splits[split].to_coco())
+        return VocEvaluator(self.splits[split].to_coco(), self.evaluator)
