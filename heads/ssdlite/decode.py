@@ -42,7 +42,8 @@ def select_detections(
     best, anchors = scores.transpose(1, 2).topk(candidates, dim=2)  # [N, num_classes, candidates]
     detections: list[Detections] = []
     for image_boxes, image_scores, image_anchors in zip(boxes, best, anchors, strict=True):
-        labels, rank = (image_scores > config.score_thresh).nonzero(as_tuple=True)
+        # a NaN is not dropped, so that the evaluation can name its image
+        labels, rank = (~(image_scores <= config.score_thresh)).nonzero(as_tuple=True)
         candidate_boxes = image_boxes[image_anchors[labels, rank]]
         candidate_scores = image_scores[labels, rank]
         order = batched_nms(candidate_boxes, candidate_scores, labels, config.nms_thresh)[: config.detections_per_img]

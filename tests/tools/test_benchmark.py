@@ -10,6 +10,7 @@ import torch
 
 from litmobile.tools.benchmark.classification import CLASSIFICATION
 from litmobile.tools.benchmark.command import SIDES, interval, measure, report
+from litmobile.tools.benchmark.evaluation import EVALUATION
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
@@ -57,7 +58,7 @@ def test_sides_take_turns_in_separate_processes() -> None:
 
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION)
+    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION) | set(EVALUATION)
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
@@ -71,3 +72,9 @@ def test_both_sides_count_the_same_pixels() -> None:
     ours, theirs = (make(Setting(1, "cpu", "32", False))() for make in SEGMENTATION["confusion"])
     assert isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor)
     assert torch.equal(ours, theirs) and 0 < ours.sum() < 1024 * 2048
+
+
+def test_both_sides_evaluate_the_same_figures() -> None:
+    ours, theirs = (make(Setting(30, "cpu", "32", False))() for make in EVALUATION["evaluation"])
+    assert ours == theirs
+    assert isinstance(ours, dict) and 0.1 < ours["figures"]["AP"] < 0.9
