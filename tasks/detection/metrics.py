@@ -12,7 +12,7 @@ from torch import distributed
 from ...errors import EvaluationError
 from ..drawing import format_figure
 from ..network import is_distributed
-from .coco_backends import BackendChoice, choose_backend, run_backend
+from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
 from .ground_truth import Floats, GroundTruth, Integers
 
 FIGURES = (
@@ -77,7 +77,7 @@ class DetectionTable(NamedTuple):
 
     def with_images(self) -> Floats:
         """Returns the rows with the index of their image in front, ``[K, 7]``."""
-        return np.column_stack((np.repeat(self.images, self.counts), self.rows))
+        return np.column_stack((np.repeat(self.images, self.counts).astype(np.float64), self.rows))
 
 
 class CocoEvaluator:
@@ -93,7 +93,7 @@ class CocoEvaluator:
     """
 
     def __init__(self, ground_truth: dict[str, Any], backend: BackendChoice = "auto") -> None:
-        self.backend = choose_backend(backend)
+        self.backend: Backend = choose_backend(backend)
         self.ground_truth = GroundTruth.from_coco(ground_truth)
         self.reset()
 

@@ -59,7 +59,7 @@ class VocEvaluator(CocoEvaluator):
             judged = judge_detections(found[rows, BOX], truth.boxes[there], truth.is_crowd[there])
             for row, verdict in zip(rows, judged, strict=True):
                 verdicts[row] = verdict
-        true_positives = np.cumsum([verdict for verdict in verdicts if verdict is not None])
+        true_positives = np.cumsum([verdict for verdict in verdicts if verdict is not None], dtype=np.float64)
         return true_positives / num_objects, true_positives / np.arange(1, len(true_positives) + 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
 
+from litmobile.backbones import MobileNetV2
 from litmobile.errors import EvaluationError, UserError
-from litmobile.tasks.detection import CocoDetection
+from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.detection.coco_backends import BackendChoice
 from litmobile.tasks.detection.metrics import CocoEvaluator
+from litmobile.tasks.preprocessing import Preprocessing
 from support.coco import Content, Records, add_detections, compute_reference, make_coco
 from support.distributed_evaluation import WORLDS, evaluate_detections, evaluate_in_processes
 
@@ -107,6 +111,20 @@ def test_values_that_are_not_finite_are_named(what: str, value: float, assert_on
         evaluator.add(3, **arrays)
     assert_one_sentence(caught.value, what, "image 3 (2.png)", "NaN")
     assert not evaluator.detections
+
+
+def test_weights_that_are_nan_are_named(shapes: Path, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    class Spoil(Callback):
+        def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            for parameter in pl_module.network.head.parameters():
+                parameter.data.fill_(math.nan)
+
+    task = DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
+    data = CocoDetection(str(shapes), val="val", num_workers=0)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    with pytest.raises(EvaluationError) as caught:
+        Trainer(default_root_dir=tmp_path, callbacks=[Spoil()], **quiet).validate(task, data, verbose=False)
+    assert_one_sentence(caught.value, "scores", "NaN", ".jpg")
 
 
 UNFIT: dict[str, tuple[int, tuple[int, ...], int, int, str]] = {
