@@ -1,7 +1,7 @@
 """Runs COCO's evaluation with hotcoco or pycocotools, whose figures are equal.
 
-hotcoco (https://github.com/derekallman/hotcoco) is about 80 times as fast and lacks wheels for some platforms.
-pycocotools is the reference.
+hotcoco (https://github.com/derekallman/hotcoco) is much faster (``litmobile.tools.benchmark evaluation``), but lacks
+wheels for some platforms. pycocotools is the reference.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class DetectionDataModule(DataModule[DetectionSplit]):
     Args:
         augmentation: augmentation of training images. Default: ``SSDAugmentation()``, crop and flip.
         evaluator: package that computes COCO's figures: "hotcoco" or "pycocotools", whose figures are equal. "auto" is
-            hotcoco where it is installed, because it is about 80 times as fast.
+            hotcoco where it is installed, because it is much faster.
     """
 
     role = "detection"

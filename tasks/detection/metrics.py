@@ -86,7 +86,7 @@ class CocoEvaluator:
     Args:
         ground_truth: content of the original annotation file, crowds included.
         backend: package that computes the figures: "hotcoco" or "pycocotools", whose figures are equal. "auto" is
-            hotcoco where it is installed, because it is about 80 times as fast.
+            hotcoco where it is installed, because it is much faster.
 
     Raises:
         UserError: ``backend`` is hotcoco, and it is not installed.
