@@ -45,6 +45,10 @@ class PredictionError(UserError):
     """A network's output is NaN."""
 
 
+class EvaluationError(UserError):
+    """Predictions cannot be evaluated: they are NaN, or do not belong to the evaluated data."""
+
+
 def check_range(
     name: str,
     value: float | None,

@@ -68,7 +68,8 @@ def test_every_module_of_the_wheel_imports(wheel: Path, tmp_path: Path) -> None:
     names = [path.relative_to(tmp_path).with_suffix("") for path in (tmp_path / "litmobile").rglob("*.py")]
     modules = sorted(".".join(path.parts).removesuffix(".__init__") for path in names)
     script = f"import importlib\nfor name in {modules}:\n    importlib.import_module(name)\n"
-    script += "import litmobile; print(litmobile.__file__)"
+    script += "import sys, litmobile; print(litmobile.__file__)\n"
+    script += "assert 'hotcoco' not in sys.modules, 'only an evaluation imports it'"
     answer = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert str(tmp_path) in answer.stdout

@@ -1,20 +1,19 @@
-"""COCO's twelve figures and AP per class, computed by pycocotools from the original annotation file."""
+"""COCO's twelve figures and AP per class of the detections that are added image by image."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from torch import distributed
 
+from ...errors import EvaluationError
 from ..drawing import format_figure
 from ..network import is_distributed
+from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
+from .ground_truth import Floats, GroundTruth, Integers
 
 FIGURES = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
@@ -50,20 +49,57 @@ class CocoResult:
         return "\n".join(lines)
 
 
+class DetectionTable(NamedTuple):
+    """Detections of the images that were added, image by image.
+
+    Attributes:
+        images: indices of the images, ascending, ``[N]``; also of those without detections.
+        counts: number of detections of each image, ``[N]``.
+        rows: x, y, width, height, score and index of the category, ``[K, 6]``.
+    """
+
+    images: Integers
+    counts: Integers
+    rows: Floats
+
+    @classmethod
+    def from_images(cls, detections: dict[int, Floats]) -> DetectionTable:
+        """Builds the table from the rows of each image."""
+        images = sorted(detections)
+        parts = [detections[image] for image in images]
+        counts = np.array([len(part) for part in parts], dtype=np.int64)
+        return cls(np.array(images, dtype=np.int64), counts, np.concatenate([np.empty((0, 6)), *parts]))
+
+    def by_image(self) -> dict[int, Floats]:
+        """Returns the rows of each image."""
+        parts = np.split(self.rows, np.cumsum(self.counts)[:-1])
+        return dict(zip(self.images.tolist(), parts, strict=False))  # without images, np.split returns one part
+
+    def with_images(self) -> Floats:
+        """Returns the rows with the index of their image in front, ``[K, 7]``."""
+        return np.column_stack((np.repeat(self.images, self.counts).astype(np.float64), self.rows))
+
+
 class CocoEvaluator:
     """Collects detections image by image and evaluates them against COCO annotations.
 
     Args:
-        ground_truth: content of the original annotation file, crowds included; it is modified.
+        ground_truth: content of the original annotation file, crowds included.
+        backend: package that computes the figures: "hotcoco" or "pycocotools", whose figures are equal. "auto" is
+            hotcoco where it is installed, because it is much faster.
+
+    Raises:
+        UserError: ``backend`` is hotcoco, and it is not installed.
     """
 
-    def __init__(self, ground_truth: dict[str, Any]) -> None:
-        self.ground_truth = build_ground_truth(ground_truth)
+    def __init__(self, ground_truth: dict[str, Any], backend: BackendChoice = "auto") -> None:
+        self.backend: Backend = choose_backend(backend)
+        self.ground_truth = GroundTruth.from_coco(ground_truth)
         self.reset()
 
     def reset(self) -> None:
         """Forgets all detections."""
-        self.detections: dict[int, NDArray[np.float64]] = {}
+        self.detections: dict[int, Floats] = {}  # rows of a DetectionTable by index of the image
         self._result: CocoResult | None = None
 
     def add(self, image_id: int, boxes: NDArray[Any], scores: NDArray[Any], category_ids: NDArray[Any]) -> None:
@@ -74,90 +110,61 @@ class CocoEvaluator:
             boxes: ``[K, 4]`` as x1, y1, x2, y2 in pixels of the image.
             scores: ``[K]``.
             category_ids: ``[K]``, ids of the categories in the file.
+
+        Raises:
+            EvaluationError: scores or boxes are NaN or infinite, the file lacks the image or a category, or the arrays
+                do not fit together.
         """
-        self._result = None
+        image = self.ground_truth.image_index(image_id)
+        shapes = boxes.shape, scores.shape, category_ids.shape
+        if shapes != ((len(scores), 4), (len(scores),), (len(scores),)):
+            raise EvaluationError(f"Boxes, scores and categories must be [K, 4], [K] and [K], not {shapes}.")
+        for what, values in (("scores", scores), ("boxes", boxes)):
+            if not np.isfinite(values).all():
+                name = self.ground_truth.describe_image(image)
+                raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
+        categories = self.ground_truth.category_indices(category_ids)
         size = boxes[:, 2:] - boxes[:, :2]
-        self.detections[image_id] = np.column_stack((boxes[:, :2], size, scores, category_ids)).astype(np.float64)
+        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories)).astype(np.float64)
+        self._result = None
 
     def compute(self) -> CocoResult:
-        """Evaluates only the images that were added, over all processes; the result is cached."""
+        """Evaluates only the images that were added, over all processes; the result is cached.
+
+        Without any image, all figures are None. An image without detections counts: its objects are missed.
+        """
         if self._result is None:
-            self._result = self._compute_distributed() if is_distributed() else self._compute()
+            table = DetectionTable.from_images(self.detections)
+            self._result = self._compute_distributed(table) if is_distributed() else self._compute(table)
         return self._result
 
-    def _compute_distributed(self) -> CocoResult:
-        """Gathers the detections and evaluates them once, so that all processes return the same figures."""
-        gathered: list[dict[int, NDArray[np.float64]]] = [{} for _ in range(distributed.get_world_size())]
-        distributed.all_gather_object(gathered, self.detections)
+    def _compute_distributed(self, table: DetectionTable) -> CocoResult:
+        """Evaluates the detections of all processes in the first one, which then has all cores for it.
+
+        Each process sends three arrays. Of an image that several processes added, the last process counts.
+        """
+        tables = [table] * distributed.get_world_size()
+        distributed.all_gather_object(tables, table)
         result: list[CocoResult | None] = [None]
         if distributed.get_rank() == 0:
-            for part in gathered:
-                self.detections |= part
-            result = [self._compute()]
+            merged = {image: rows for part in tables for image, rows in part.by_image().items()}
+            result = [self._compute(DetectionTable.from_images(merged))]
         distributed.broadcast_object_list(result)
         assert result[0] is not None
         return result[0]
 
-    def _compute(self) -> CocoResult:
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-            evaluation = COCOeval(self.ground_truth, self._detections_as_coco(), "bbox")
-            evaluation.params.imgIds = sorted(self.detections)
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        names = [self.ground_truth.cats[key]["name"] for key in evaluation.params.catIds]
-        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # [IoU, recall, class] all areas, 100 detections
+    def _compute(self, table: DetectionTable) -> CocoResult:
+        classes = self.ground_truth.classes
+        if not len(table.images):  # hotcoco would evaluate all images of the file
+            return CocoResult(dict.fromkeys(FIGURES), {"AP": dict.fromkeys(classes)})
+        arrays = run_backend(self.backend, self.ground_truth, table.images, table.with_images())
         return CocoResult(
-            {name: float(x) if x > -1 else None for name, x in zip(FIGURES, evaluation.stats, strict=True)},
-            {"AP": {name: mean_or_none(precision[:, :, k]) for k, name in enumerate(names)}},
+            {name: float(x) if x > -1 else None for name, x in zip(FIGURES, arrays.figures, strict=True)},
+            {"AP": {name: mean_or_none(arrays.precision[:, :, k]) for k, name in enumerate(classes)}},
         )
 
-    def _detections_as_coco(self) -> COCO:
-        """Returns detections in the form of COCO.loadRes, which itself fails without detections."""
-        annotations: list[dict[str, Any]] = []
-        for image_id, table in self.detections.items():
-            for x, y, w, h, score, category in table.tolist():
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": image_id,
-                        "category_id": int(category),
-                        "bbox": [x, y, w, h],
-                        "score": score,
-                        "area": w * h,
-                        "iscrowd": 0,
-                    }
-                )
-        return index_annotations({**self.ground_truth.dataset, "annotations": annotations})
 
-
-def build_ground_truth(content: dict[str, Any]) -> COCO:
-    """Prepares the content of an annotation file for pycocotools.
-
-    Missing ``area`` and ``iscrowd`` are added. Objects are numbered from 1, because pycocotools treats the id 0 as "not
-    matched" and objects with the same id as one object. Crowds without a box are left out.
-    """
-    content["annotations"] = [row for row in content["annotations"] if row.get("bbox")]
-    for number, row in enumerate(content["annotations"], start=1):
-        row["id"] = number
-        row["iscrowd"] = int(bool(row.get("iscrowd")))
-        if row.get("area") is None:
-            row["area"] = row["bbox"][2] * row["bbox"][3]
-    for category in content["categories"]:
-        category.setdefault("name", str(category["id"]))
-    return index_annotations(content)
-
-
-def index_annotations(content: dict[str, Any]) -> COCO:
-    """Builds a COCO object from the content of an annotation file."""
-    coco = COCO()
-    coco.dataset = content  # pyright: ignore[reportAttributeAccessIssue] — the stub requires every optional key
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
-
-
-def mean_or_none(values: NDArray[np.float64]) -> float | None:
-    """Returns the mean of the values that are not −1 (undefined in pycocotools); None without such values."""
+def mean_or_none(values: Floats) -> float | None:
+    """Returns the mean of the values that are not −1 (no objects); None without such values."""
     defined = values[values > -1]
     return float(defined.mean()) if defined.size else None

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask
 
-from .metrics import CocoEvaluator, CocoResult, Figures
+from .ground_truth import Floats, Integers
+from .metrics import CocoEvaluator, CocoResult, DetectionTable, Figures
 
 MIN_IOU = 0.5
 
-Floats = NDArray[np.float64]
+# columns of detections
+IMAGE, BOX, SCORE, CATEGORY = 0, slice(1, 5), 5, 6
 
 
 class VocEvaluator(CocoEvaluator):
@@ -23,38 +25,42 @@ class VocEvaluator(CocoEvaluator):
     envelope at eleven recalls (VOC 2007). Detections of difficult objects are neither right nor wrong.
     """
 
-    def _compute(self) -> CocoResult:
-        coco = super()._compute()
+    def _compute(self, table: DetectionTable) -> CocoResult:
+        coco = super()._compute(table)
+        detections = table.with_images()
         per_class: dict[str, Figures] = {"AP50_VOC": {}, "AP50_VOC07": {}}
-        for category_id, category in self.ground_truth.cats.items():
-            curve = self._precision_recall(category_id)
+        for category, class_name in enumerate(self.ground_truth.classes):
+            found = detections[detections[:, CATEGORY] == category]
+            curve = self._precision_recall(category, table.images, found)
             for name, average in (("AP50_VOC", average_envelope), ("AP50_VOC07", average_eleven_points)):
-                per_class[name][category["name"]] = None if curve is None else average(*curve)
+                per_class[name][class_name] = None if curve is None else average(*curve)
         figures = {name: mean_of_defined(values.values()) for name, values in per_class.items()}
         return CocoResult(coco.figures | figures, coco.per_class | per_class)
 
-    def _precision_recall(self, category_id: int) -> tuple[Floats, Floats] | None:
-        """Returns recall and precision of one class after each detection, best first; None without objects."""
-        scores: list[float] = []
-        is_correct: list[bool] = []
-        num_objects = 0
-        for image_id, table in self.detections.items():
-            objects = [row for row in self.ground_truth.imgToAnns[image_id] if row["category_id"] == category_id]
-            difficult = np.array([bool(row["iscrowd"]) for row in objects], dtype=bool)
-            num_objects += int((~difficult).sum())
-            detections = table[table[:, 5] == category_id]
-            detections = detections[np.argsort(-detections[:, 4], kind="stable")]
-            boxes = np.array([row["bbox"] for row in objects], dtype=np.float64).reshape(-1, 4)
-            verdicts = judge_detections(detections[:, :4], boxes, difficult)
-            for score, verdict in zip(detections[:, 4], verdicts, strict=True):
-                if verdict is not None:
-                    scores.append(score)
-                    is_correct.append(verdict)
+    def _precision_recall(self, category: int, images: Integers, found: Floats) -> tuple[Floats, Floats] | None:
+        """Returns recall and precision of one class after each detection, best first; None without objects.
+
+        Args:
+            category: index of the class.
+            images: indices of the evaluated images, ``[N]``.
+            found: detections of the class, ``[K, 7]``.
+        """
+        truth = self.ground_truth
+        objects = np.flatnonzero((truth.categories == category) & np.isin(truth.images, images))
+        num_objects = int((~truth.is_crowd[objects]).sum())
         if num_objects == 0:
             return None
-        order = np.argsort(-np.array(scores), kind="stable")
-        true_positives = np.cumsum(np.array(is_correct, dtype=bool)[order])
-        return true_positives / num_objects, true_positives / np.arange(1, len(order) + 1)
+        found = found[np.argsort(-found[:, SCORE], kind="stable")]
+        by_image = np.argsort(found[:, IMAGE], kind="stable")
+        found_images, starts = np.unique(found[by_image, IMAGE], return_index=True)
+        verdicts: list[bool | None] = [None] * len(found)
+        for image, rows in zip(found_images, np.split(by_image, starts[1:]), strict=False):
+            there = objects[slice(*np.searchsorted(truth.images[objects], (image, image + 1)))]
+            judged = judge_detections(found[rows, BOX], truth.boxes[there], truth.is_crowd[there])
+            for row, verdict in zip(rows, judged, strict=True):
+                verdicts[row] = verdict
+        true_positives = np.cumsum([verdict for verdict in verdicts if verdict is not None], dtype=np.float64)
+        return true_positives / num_objects, true_positives / np.arange(1, len(true_positives) + 1)
 
 
 def judge_detections(detections: Floats, objects: Floats, difficult: NDArray[np.bool_]) -> list[bool | None]:

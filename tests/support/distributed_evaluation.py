@@ -14,7 +14,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
+from litmobile.tasks.detection.metrics import CocoEvaluator
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
+from support.coco import add_detections, make_coco
 
 WORLDS = (3, 2)  # numbers of processes that evaluate together, one group after the other
 CLASSES = tuple("abcdefg")
@@ -56,6 +58,22 @@ def evaluate_label_maps(rank: int, world: int) -> dict[str, Any]:
     evaluator.compute()  # computing the figures must not change them
     found = evaluator.compute()
     return found.as_json() | {"matrix": found.matrix.tolist()}
+
+
+def evaluate_detections(rank: int, world: int) -> dict[str, Any]:
+    """Return a detector's figures when this process evaluates every ``world``-th image.
+
+    Every process but the last first adds wrong detections of an image that the last process evaluates.
+    """
+    content, detections = make_coco(0, images=7, crowds=0.1, detected_images=5)
+    image_ids = [image["id"] for image in content["images"]]
+    evaluator = CocoEvaluator(content)
+    if rank < world - 1:
+        add_detections(evaluator, [world], [row | {"score": 1 - row["score"]} for row in detections])
+    add_detections(evaluator, image_ids[rank::world], detections)
+    found = evaluator.compute()
+    assert evaluator.compute() is found
+    return found.as_json()
 
 
 def evaluate_in_processes(folder: Path, evaluate: Callable[[int, int], dict[str, Any]]) -> None:

@@ -11,8 +11,11 @@ import torch
 
 from litmobile.heads.predictions import Detections
 from litmobile.tools.benchmark.classification import CLASSIFICATION
-from litmobile.tools.benchmark.command import SIDES, interval, measure, report
+from litmobile.tools.benchmark.comparisons import SIDES
 from litmobile.tools.benchmark.detection import DETECTION, make_output
+from litmobile.tools.benchmark.evaluation import EVALUATION
+from litmobile.tools.benchmark.gpu import Plan, run
+from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interval
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
@@ -45,22 +48,33 @@ def test_interval_of_few_values_covers_them_all() -> None:
     assert interval([1.0]) == (1.0, 1.0)
 
 
-def test_report_gives_medians_rates_and_paired_ratio() -> None:
-    line = report("some-step", [[10.0, 20.0, 30.0], [20.0, 20.0, 20.0]], batch=2)
-    for figure in ("some-step", "20.0 ms", "100.0 images/s", "ratio 1.000 (0.500 to 1.500)"):
+def test_summary_gives_medians_rates_and_paired_ratio() -> None:
+    line = str(Summary.of([[10.0, 20.0, 30.0], [20.0, 20.0, 20.0]], batch=2))
+    for figure in ("20.0 ms", "100.0 images/s", "ratio 1.000 (0.500 to 1.500)"):
         assert figure in line
-    assert "ratio" not in report("alone", [[10.0]], batch=2)
+    assert "ratio" not in str(Summary.of([[10.0]], batch=2))
 
 
 def test_sides_take_turns_in_separate_processes() -> None:
-    times = measure("shufflenet_v2-forward", Setting(1, "cpu", "32", False), threads=1, steps=2, warmup=0)
+    with SideProcesses("shufflenet_v2-forward", Setting(1, "cpu", "32", False), threads=1) as sides:
+        times = sides.measure(steps=2, warmup=0)
     assert [len(taken) for taken in times] == [2, 2]
     assert all(taken > 0 for side in times for taken in side)
 
 
+@pytest.mark.slow
+def test_prepared_script_compares_and_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a CPU, with time for one comparison; a GPU only adds its calls."""
+    run("cpu", threads=1, plan=Plan(steps=1, comparison_seconds=1, training_seconds=20, images=64, batches=(2,)))
+    text = capsys.readouterr().out
+    assert "| postprocess-dense | 32 | 32 |" in text
+    assert text.count("no time left") == 5
+    assert "steps in 20 s, AP 0." in text
+
+
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == compared | set(CLASSIFICATION) | set(DETECTION) | set(SEGMENTATION)
+    assert set(SIDES) == compared | set(CLASSIFICATION) | set(DETECTION) | set(SEGMENTATION) | set(EVALUATION)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -87,3 +101,9 @@ def test_both_sides_count_the_same_pixels() -> None:
     ours, theirs = (make(Setting(1, "cpu", "32", False))() for make in SEGMENTATION["confusion"])
     assert isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor)
     assert torch.equal(ours, theirs) and 0 < ours.sum() < 1024 * 2048
+
+
+def test_both_sides_evaluate_the_same_figures() -> None:
+    ours, theirs = (make(Setting(30, "cpu", "32", False))() for make in EVALUATION["evaluation"])
+    assert ours == theirs
+    assert isinstance(ours, dict) and 0.1 < ours["figures"]["AP"] < 0.9

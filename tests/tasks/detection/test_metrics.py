@@ -28,11 +28,12 @@ def add(evaluator: CocoEvaluator, image_id: int, rows: list[dict[str, Any]], sco
 
 
 def with_perfect_detections(file: Path) -> CocoEvaluator:
-    """An evaluator with every object of the file except crowds as a detection."""
+    """An evaluator with every object of the file as a detection, except crowds and boxes that are NaN."""
     content = json.loads(file.read_text())
     evaluator = CocoEvaluator(read_json(file))
     for image in content["images"]:
-        found = [r for r in content["annotations"] if r["image_id"] == image["id"] and not r.get("iscrowd")]
+        rows = [row for row in content["annotations"] if row["image_id"] == image["id"] and not row.get("iscrowd")]
+        found = [row for row in rows if np.isfinite(row["bbox"]).all()]
         add(evaluator, image["id"], found, score=0.9)
     return evaluator
 

@@ -175,10 +175,10 @@ def test_average_precision_follows_the_papers() -> None:
 
 
 def test_voc_figures_are_added_to_cocos(voc: Path) -> None:
-    data = VocDetection(str(voc), val="train", num_workers=0)
+    data = VocDetection(str(voc), val="train", num_workers=0, evaluator="pycocotools")
     data.setup("validate")
     evaluator = data.build_evaluator("val")
-    assert isinstance(evaluator, VocEvaluator)
+    assert isinstance(evaluator, VocEvaluator) and evaluator.backend == "pycocotools"
     cat, dog = data.splits["val"].category_ids
     evaluator.add(1, *detections((0, 0, 60, 39, 0.9), (10, 5, 30, 25, 0.8)), category_ids=np.array([cat, dog]))
     evaluator.add(2, *detections((0, 0, 9, 9, 0.95)), category_ids=np.array([cat]))
