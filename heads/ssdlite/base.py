@@ -18,7 +18,7 @@ from .anchors import AnchorGenerator, Layout, default_scales
 from .box_coder import encode_boxes
 from .decode import PostprocessConfig, select_detections
 from .layers import run_extra_block
-from .loss import ClassificationLoss, FocalLoss, HardNegativeLoss, LossName, SigmoidHardNegativeLoss, ssd_loss
+from .loss import ClassificationLoss, FocalLoss, LossName, SigmoidLoss, SoftmaxLoss, ssd_loss
 from .matcher import match_anchors
 
 MIN_EXTRA_CHANNELS = 16
@@ -109,8 +109,8 @@ class SSDHead(Head):
         check_range(f"{name}'s min_negatives", min_negatives, ge=0)
         check_range(f"{name}'s box_loss_weight", box_loss_weight, gt=0)
         losses: dict[str, ClassificationLoss] = {
-            "softmax": HardNegativeLoss(neg_pos_ratio, min_negatives),
-            "sigmoid": SigmoidHardNegativeLoss(neg_pos_ratio, min_negatives),
+            "softmax": SoftmaxLoss(neg_pos_ratio, min_negatives),
+            "sigmoid": SigmoidLoss(neg_pos_ratio, min_negatives),
             "focal": FocalLoss(alpha, gamma),
         }
         check_choice(f"{name}'s loss", loss, losses)
@@ -171,8 +171,15 @@ class SSDHead(Head):
 
     def decode(self, output: SSDOutput, image_size: tuple[int, int]) -> list[Detections]:
         self._check_output(output)
-        scores = self.classification.scores(full_precision(output.logits))
-        return select_detections(scores, full_precision(output.offsets), output.anchors, image_size, self.postprocess)
+        return select_detections(
+            full_precision(output.logits),
+            full_precision(output.offsets),
+            output.anchors,
+            image_size,
+            self.postprocess,
+            self.classification,
+            is_rounded=output.logits.dtype in (torch.float16, torch.bfloat16),
+        )
 
     def _check_output(self, output: SSDOutput) -> None:
         """Raises UserError if the numbers of anchors and predictions, or of logits per anchor, differ."""

@@ -13,9 +13,12 @@ from torchvision.ops import batched_nms, clip_boxes_to_image, nms
 from ...errors import PredictionError, check_range
 from ..predictions import Detections
 from .box_coder import decode_boxes
+from .loss import ClassificationLoss
 
 # torchvision suppresses up to this number of boxes of an image with shifts in float32, and more of them class by class
 FEW_CANDIDATES = 1000
+# how far rounding can move log odds; anchors so far below the threshold are scored as well
+ROUNDING = 0.01
 
 
 class PostprocessConfig(NamedTuple):
@@ -42,7 +45,13 @@ class PostprocessConfig(NamedTuple):
 
 
 def select_detections(
-    scores: Tensor, offsets: Tensor, anchors: Tensor, image_size: tuple[int, int], config: PostprocessConfig
+    logits: Tensor,
+    offsets: Tensor,
+    anchors: Tensor,
+    image_size: tuple[int, int],
+    config: PostprocessConfig,
+    loss: ClassificationLoss,
+    is_rounded: bool = False,
 ) -> list[Detections]:
     """Selects the detections of each image; they are those of torchvision's SSD.
 
@@ -52,40 +61,76 @@ def select_detections(
     so what is kept of the best candidates is the beginning of what is kept of all.
 
     Args:
-        scores: ``[N, A, num_classes]``.
+        logits: ``[N, A, num_classes + 1]``.
         offsets: ``[N, A, 4]`` as the box coder encodes them.
         anchors: ``[A, 4]`` as x1, y1, x2, y2 in pixels.
         image_size: (height, width) in pixels, to which boxes are clipped.
         config: thresholds and limits.
+        loss: the loss that the logits were trained with, which turns them into scores.
+        is_rounded: whether the logits were computed in half precision. Equal scores of a class are then frequent, and
+            their order, which otherwise is torchvision's, is that of the anchors.
 
     Raises:
-        PredictionError: a score or an offset is NaN.
+        PredictionError: a logit is NaN or infinite, or an offset is NaN.
     """
-    if len(scores) == 0:
+    if len(logits) == 0:
         return []
-    best = scores.amax(2)
-    check_not_nan(best, offsets)
+    scores = score_anchors(logits, offsets, config.score_thresh, loss)
     results: dict[int, Detections] = {}
-    floors = torch.full_like(best[:, 0], config.score_thresh)
-    can_be_many = scores.shape[2] * config.topk_candidates > FEW_CANDIDATES
+    floors = torch.full_like(scores.best[:, 0], config.score_thresh)
+    can_be_many = (logits.shape[2] - 1) * config.topk_candidates > FEW_CANDIDATES
     depth = FEW_CANDIDATES + 1 if can_be_many else len(anchors)
-    while len(results) < len(scores):
+    while len(results) < len(logits):
         cuts = floors.clone()
         if depth < len(anchors):  # leaves the best ``depth`` anchors
-            cuts = cuts.maximum(best.kthvalue(len(anchors) - depth, dim=1).values)
+            cuts = cuts.maximum(scores.best.kthvalue(len(anchors) - depth, dim=1).values)
         cuts[list(results)] = math.inf
         is_complete = (cuts == floors).tolist()
-        for image, candidates in enumerate(find_candidates(scores, best, offsets, anchors, cuts, image_size)):
+        for image, candidates in enumerate(find_candidates(scores, offsets, anchors, cuts, image_size)):
             if image in results:
                 continue
-            candidates = sort_candidates(candidates)
-            if has_equal_scores(candidates):
+            if not is_rounded and has_equal_scores(candidates):
                 boxes = clip_boxes_to_image(decode_boxes(offsets[image], anchors), image_size)
-                results[image] = select_class_by_class(scores[image], boxes, config)
+                results[image] = select_class_by_class(loss.scores(logits[image]), boxes, config)
             elif detections := select_if_enough(candidates, is_complete[image], config):
                 results[image] = detections
         depth *= 2
-    return [results[image] for image in range(len(scores))]
+    return [results[image] for image in range(len(logits))]
+
+
+class AnchorScores(NamedTuple):
+    """Scores of the anchors that can exceed the threshold.
+
+    Attributes:
+        best: highest score of each anchor, ``[N, A]``; 0 for the other anchors.
+        rows: row in ``values`` of each anchor, ``[N, A]``; undefined for the other anchors.
+        values: scores of all classes, ``[M, num_classes]``.
+    """
+
+    best: Tensor
+    rows: Tensor
+    values: Tensor
+
+
+def score_anchors(logits: Tensor, offsets: Tensor, threshold: float, loss: ClassificationLoss) -> AnchorScores:
+    """Computes the scores of anchors that can exceed the threshold, which are few in a trained network.
+
+    Raises:
+        PredictionError: a logit is NaN or infinite, or an offset is NaN, which comparisons would drop silently.
+    """
+    bounds = loss.bound_log_odds(logits)
+    largest = torch.stack([bounds.amax(), logits[..., 0].amax(), offsets.amax()])  # NaN if one value is
+    fails = (largest.isnan() | (largest == math.inf)).tolist()
+    for name in itertools.compress(("scores", "scores", "box offsets"), fails):
+        raise PredictionError(
+            f"The network's {name} are NaN or infinite; lower the learning rate or load other weights."
+        )
+    log_odds = math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else math.inf * (2 * threshold - 1)
+    index = (bounds.flatten() > log_odds - ROUNDING).nonzero().squeeze(1)
+    values = loss.scores(logits.flatten(0, 1).index_select(0, index))
+    best = torch.zeros_like(bounds).flatten().index_copy_(0, index, values.amax(1))
+    rows = torch.zeros_like(best, dtype=torch.long).index_copy_(0, index, torch.arange(len(index), device=index.device))
+    return AnchorScores(best.view_as(bounds), rows.view_as(bounds), values)
 
 
 def select_if_enough(candidates: Detections, is_complete: bool, config: PostprocessConfig) -> Detections | None:
@@ -106,32 +151,21 @@ def select_if_enough(candidates: Detections, is_complete: bool, config: Postproc
     return Detections(*(values[kept] for values in candidates))
 
 
-def check_not_nan(scores: Tensor, offsets: Tensor) -> None:
-    """Raises PredictionError if a score or an offset is NaN, which every comparison would drop silently."""
-    is_nan = torch.stack([scores.amax(), offsets.amax()]).isnan().tolist()  # a maximum is NaN if one value is
-    for name in itertools.compress(("scores", "box offsets"), is_nan):
-        raise PredictionError(f"The network's {name} are NaN; lower the learning rate, or load other weights.")
-
-
 def find_candidates(
-    scores: Tensor, best: Tensor, offsets: Tensor, anchors: Tensor, cuts: Tensor, image_size: tuple[int, int]
+    scores: AnchorScores, offsets: Tensor, anchors: Tensor, cuts: Tensor, image_size: tuple[int, int]
 ) -> list[Detections]:
-    """Returns the boxes of each image with a score above its cut ``[N]``, by anchor and class."""
-    images, rows = (best > cuts.unsqueeze(1)).nonzero(as_tuple=True)
-    chosen = scores.flatten(0, 1).index_select(0, images * len(anchors) + rows)
-    chosen_offsets = offsets.flatten(0, 1).index_select(0, images * len(anchors) + rows)
-    boxes = clip_boxes_to_image(decode_boxes(chosen_offsets, anchors.index_select(0, rows)), image_size)
-    index, labels = (chosen > cuts[images].unsqueeze(1)).nonzero(as_tuple=True)
-    counts = images[index].bincount(minlength=len(scores)).tolist()
-    values = (boxes.index_select(0, index), chosen[index, labels], labels)
-    return [Detections(*parts) for parts in zip(*(x.split(counts) for x in values), strict=True)]
-
-
-def sort_candidates(candidates: Detections) -> Detections:
-    """Sorts by score, then class, then anchor."""
-    by_class = candidates.labels.argsort(stable=True)
-    order = by_class[candidates.scores[by_class].argsort(descending=True, stable=True)]
-    return Detections(*(values[order] for values in candidates))
+    """Returns the boxes of each image with a score above its cut ``[N]``, sorted by score, then class, then anchor."""
+    images, columns = (scores.best > cuts.unsqueeze(1)).nonzero(as_tuple=True)
+    chosen = scores.values.index_select(0, scores.rows[images, columns])
+    boxes = clip_boxes_to_image(decode_boxes(offsets[images, columns], anchors[columns]), image_size)
+    rows, labels = (chosen > cuts[images].unsqueeze(1)).nonzero(as_tuple=True)
+    values = chosen[rows, labels]
+    order = labels.argsort(stable=True)
+    for keys, descending in ((values, True), (images[rows], False)):
+        order = order[keys[order].argsort(stable=True, descending=descending)]
+    counts = images[rows].bincount(minlength=len(cuts)).tolist()
+    parts = (boxes[rows[order]], values[order], labels[order])
+    return [Detections(*of_image) for of_image in zip(*(part.split(counts) for part in parts), strict=True)]
 
 
 def has_equal_scores(candidates: Detections) -> bool:

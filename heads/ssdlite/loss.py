@@ -17,7 +17,7 @@ LossName = Literal["softmax", "sigmoid", "focal"]
 
 
 class ClassificationLoss(ABC):
-    """Compares logits with the classes of the anchors."""
+    """Compares logits with the classes of the anchors; scores are sigmoids of the logits."""
 
     #: initial bias of the logits
     prior_bias: ClassVar[float] = 0.0
@@ -31,13 +31,17 @@ class ClassificationLoss(ABC):
             targets: ``[N, A]``, 0 for background, 1 … ``num_classes`` for objects.
         """
 
-    @abstractmethod
     def scores(self, logits: Tensor) -> Tensor:
-        """Turns logits into probabilities of the foreground classes ``[N, A, num_classes]``."""
+        """Turns logits ``[…, num_classes + 1]`` into probabilities of the foreground classes ``[…, num_classes]``."""
+        return logits[..., 1:].sigmoid()
+
+    def bound_log_odds(self, logits: Tensor) -> Tensor:
+        """Returns ``[…]``, no less than the log odds of the best foreground class, faster than all scores."""
+        return logits[..., 1:].amax(-1)
 
 
 class HardNegativeLoss(ClassificationLoss):
-    """Softmax cross-entropy on all positives and the hardest negatives of each image (SSD, section 2.2).
+    """Cross-entropy on all positives and the hardest negatives of each image (SSD, section 2.2).
 
     Args:
         neg_pos_ratio: number of negatives per positive.
@@ -48,12 +52,9 @@ class HardNegativeLoss(ClassificationLoss):
         self.neg_pos_ratio = neg_pos_ratio
         self.min_negatives = min_negatives
 
+    @abstractmethod
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Returns the cross-entropy of every anchor, ``[N, A]``."""
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return logits.softmax(-1)[..., 1:]
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         loss = self.cross_entropy(logits, targets)
@@ -66,7 +67,20 @@ class HardNegativeLoss(ClassificationLoss):
         return torch.where(positive | (rank < negatives), loss, 0.0).sum()
 
 
-class SigmoidHardNegativeLoss(HardNegativeLoss):
+class SoftmaxLoss(HardNegativeLoss):
+    """:class:`HardNegativeLoss` of the softmax over background and classes, as in SSD and torchvision."""
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)[..., 1:]
+
+    def bound_log_odds(self, logits: Tensor) -> Tensor:
+        return super().bound_log_odds(logits) - logits[..., 0]  # the odds against the background alone
+
+
+class SigmoidLoss(HardNegativeLoss):
     """:class:`HardNegativeLoss` with one sigmoid per output, as TensorFlow trains SSDLite on MobileNetV1 and V2.
 
     The cross-entropy of an anchor is summed over the outputs. The background's output is trained as well, but no score
@@ -76,9 +90,6 @@ class SigmoidHardNegativeLoss(HardNegativeLoss):
     def cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         truth = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
         return F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(-1)
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return logits[..., 1:].sigmoid()
 
 
 class FocalLoss(ClassificationLoss):
@@ -97,9 +108,6 @@ class FocalLoss(ClassificationLoss):
     def __init__(self, alpha: float = 0.75, gamma: float = 2.0) -> None:
         self.alpha = alpha
         self.gamma = gamma
-
-    def scores(self, logits: Tensor) -> Tensor:
-        return logits[..., 1:].sigmoid()
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         classes = torch.arange(logits.shape[-1], device=logits.device)

@@ -196,13 +196,10 @@ def test_batch_without_images_gives_no_detections() -> None:
 @pytest.mark.parametrize("loss", ["softmax", "focal"])
 @pytest.mark.parametrize("value", [math.nan, math.inf], ids=str)
 def test_nan_scores_are_refused(loss: Any, value: float, assert_one_sentence: Callable[..., None]) -> None:
-    """One logit of the last image is enough; an infinite one makes softmax NaN."""
+    """One logit of the last image is enough."""
     head = make_head(loss=loss)
     output = make_output(SPARSE, SPARSE, num_classes=head.outputs - 1)
     output.logits[-1, 7, 3] = value
-    if loss == "focal" and value == math.inf:
-        assert head.decode(output, SIZE)[-1].scores[0] == 1
-        return
     with pytest.raises(PredictionError) as caught:
         head.decode(output, SIZE)
     assert_one_sentence(caught.value, "scores", "NaN", "learning rate")

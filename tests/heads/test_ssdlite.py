@@ -18,7 +18,7 @@ from litmobile.heads import BoxTargets, SSDLite
 from litmobile.heads.ssdlite import SSDOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
 from litmobile.heads.ssdlite.box_coder import decode_boxes, encode_boxes
-from litmobile.heads.ssdlite.loss import FocalLoss, HardNegativeLoss, SigmoidHardNegativeLoss
+from litmobile.heads.ssdlite.loss import FocalLoss, SigmoidLoss, SoftmaxLoss
 from litmobile.heads.ssdlite.matcher import match_anchors
 
 FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
@@ -261,7 +261,7 @@ def sigmoid_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("make_loss", "cross_entropy"),
-    [(HardNegativeLoss, softmax_cross_entropy), (SigmoidHardNegativeLoss, sigmoid_cross_entropy)],
+    [(SoftmaxLoss, softmax_cross_entropy), (SigmoidLoss, sigmoid_cross_entropy)],
     ids=["softmax", "sigmoid"],
 )
 @pytest.mark.parametrize("least", [0, 3, 60])
