@@ -31,7 +31,11 @@ PNG_METADATA = (b"acTL", b"XML:com.adobe.xmp", b"Raw profile type exif")
 # WebP files without metadata and animation: lossy and lossless
 PLAIN_WEBP = (b"WEBPVP8 ", b"WEBPVP8L")
 # flags by the factor by which a JPEG decoder shrinks an image, largest first; "grey" sets the factor, not the colours
-REDUCED_FLAGS = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2}
+REDUCED_FLAGS = {
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+}
 
 
 class Region(NamedTuple):
@@ -82,8 +86,8 @@ class EncodedImage:
             ImageError: the file does not exist or cannot be read.
         """
         try:
-            with Path(path).open("rb", buffering=0) as file:  # a buffer would cost more time than the read itself
-                return cls(path, file.read(), annotated_size)
+            with io.FileIO(path) as file:  # a buffer would cost more time than the read itself
+                return cls(path, file.readall(), annotated_size)
         except FileNotFoundError as error:
             raise ImageError(f"{path} does not exist.") from error
         except OSError as error:
@@ -192,7 +196,8 @@ class JpegHeader(NamedTuple):
     @property
     def rotated_size(self) -> tuple[int, int]:
         """(height, width) after the orientation is applied."""
-        return self.size[::-1] if self.orientation > 4 else self.size
+        height, width = self.size
+        return (width, height) if self.orientation > 4 else self.size
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:

@@ -137,8 +137,8 @@ class DetectionSplit(Split):
 
     def size(self, index: int) -> tuple[int, int]:
         """Returns (height, width) of image ``index`` in pixels."""
-        height, width = self.sizes[index]
-        return int(height), int(width)
+        height, width = self.sizes[index].tolist()
+        return height, width
 
     def objects(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Returns boxes ``[n, 4]`` and labels ``[n]`` of image ``index``."""

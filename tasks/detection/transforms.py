@@ -132,10 +132,11 @@ def draw_iou_crop(
         min_iou = min_ious[int(random.integers(len(min_ious)))]
         if min_iou >= 1:
             return window
-        sizes = np.floor(size * random.uniform(*scale, (trials, 2)))
-        corners = window[:2] + np.floor((size - sizes) * random.random((trials, 2)))
+        shares, shifts = random.random((2, trials, 2))
+        sizes = np.floor(size * (scale[0] + (scale[1] - scale[0]) * shares))
+        corners = window[:2] + np.floor((size - sizes) * shifts)
         width, height = sizes.T
-        has_ratio = (width >= ratio[0] * height) & (width <= ratio[1] * height) & (width > 0) & (height > 0)
+        has_ratio = (width >= ratio[0] * height) & (width <= ratio[1] * height) & (width > 0)
         crops = np.concatenate((corners, corners + sizes), axis=1)[has_ratio]
         if len(boxes):
             crops = crops[np.where(contain_centres(crops, boxes), box_iou(crops, boxes), -1).max(1) >= min_iou]
@@ -171,13 +172,12 @@ def warp(sample: Sample[ImageSource], window: Window, preprocessing: Preprocessi
         empty = np.full((*preprocessing.size, 3), preprocessing.fill, dtype=np.uint8)
         return Sample(empty, sample.boxes[inside], sample.labels[inside])  # a box in the image cannot be inside
     image, shown = preprocessing.crop(sample.image, region, place)
-    start = np.array([shown.left, shown.top] * 2)
-    end = start + np.tile([shown.width, shown.height], 2)
-    scale = np.tile([place.columns / shown.width, place.rows / shown.height], 2)
-    boxes = (np.clip(sample.boxes[inside], start, end) - start) * scale + [place.left, place.top] * 2
-    boxes = boxes.astype(np.float32)
-    visible = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)  # less cannot be learned
-    return Sample(image, boxes[visible], sample.labels[inside][visible])
+    start, end = np.array([[shown.left, shown.top] * 2, [*shown.ends[::-1]] * 2])
+    scale = np.array([place.columns / shown.width, place.rows / shown.height] * 2)
+    boxes = np.minimum(np.maximum(sample.boxes, start), end)
+    boxes = ((boxes - start) * scale + np.array([place.left, place.top] * 2)).astype(np.float32)
+    kept = inside & (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # nothing can be learned from less than a pixel
+    return Sample(image, boxes[kept], sample.labels[kept])
 
 
 def locate(window: Window, size: tuple[int, int], preprocessing: Preprocessing) -> tuple[Region, ResizeGeometry]:

@@ -20,12 +20,13 @@ from multiprocessing.connection import Connection
 import torch
 
 from .classification import CLASSIFICATION
+from .reading import READING
 from .segmentation import SEGMENTATION
 from .sides import BACKBONE_SIDES, DETECTION, PRECISIONS, Setting, Sides
 
 #: comparisons by group
 GROUPS = {"backbones": BACKBONE_SIDES, "classification": CLASSIFICATION, "segmentation": SEGMENTATION}
-SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SEGMENTATION}
+SIDES: dict[str, Sides] = {**DETECTION, **BACKBONE_SIDES, **CLASSIFICATION, **SEGMENTATION, **READING}
 
 
 def serve(connection: Connection, name: str, side: int, setting: Setting, threads: int) -> None:
