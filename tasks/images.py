@@ -52,7 +52,7 @@ class Region(NamedTuple):
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
     def snap(self, step: int, size: tuple[int, int]) -> Region:
-        """Moves the borders to the nearest multiples of ``step`` in an image of ``size`` (height, width)."""
+        """Moves the borders to the nearest multiples of ``step`` inside an image of ``size`` (height, width)."""
         (top, left), limits = self[:2], (size[0] // step, size[1] // step)
         bottom, right = (min(limit, round(end / step)) for limit, end in zip(limits, self.ends, strict=True))
         top, left = round(top / step), round(left / step)
@@ -132,7 +132,7 @@ class EncodedImage:
         """Decodes ``region`` at the smallest scale that still has ``rows``×``columns`` pixels.
 
         Only JPEG files are decoded at ½, ¼ or ⅛ of their size. The borders of the region then move to the nearest
-        whole pixels of the smaller image, so that annotations keep their exact position in it.
+        whole pixels of the smaller image, by half of one of its pixels at most. Annotations are exact if they move, too.
 
         Returns:
             The pixels, and the region that they show.
@@ -143,7 +143,8 @@ class EncodedImage:
         spare = min(region.height / rows, region.width / columns)
         for factor in (factor for factor in REDUCED_FLAGS if factor <= spare):
             snapped = region.snap(factor, self.size)
-            if snapped.height >= factor * rows and snapped.width >= factor * columns:
+            shift = max(end - snapped_end for end, snapped_end in zip(region.ends, snapped.ends, strict=True))
+            if snapped.height >= factor * rows and snapped.width >= factor * columns and 2 * shift <= factor:
                 image = self._decode_reduced(factor)
                 if image is not None:
                     return image[Region(*(side // factor for side in snapped)).slices], snapped

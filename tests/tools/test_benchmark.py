@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from litmobile.tools.benchmark.classification import CLASSIFICATION
 from litmobile.tools.benchmark.command import SIDES, interval, measure, report
+from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
@@ -57,13 +60,22 @@ def test_sides_take_turns_in_separate_processes() -> None:
 
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION)
+    assert set(SIDES) == {"ssdlite-step"} | compared | set(CLASSIFICATION) | set(SEGMENTATION) | set(READING)
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
 def test_both_sides_of_classification_take_a_step(name: str) -> None:
     for make in CLASSIFICATION[name]:
         make(Setting(batch=2, device="cpu", precision="32", compiled=False))()
+
+
+def test_reading_benchmark_draws_photographs_of_real_file_size() -> None:
+    for decay, low, high in ((0.85, 0.5, 0.65), (0.76, 0.2, 0.5)):
+        photo = draw_photo(480, 640, decay, np.random.default_rng(0))
+        size = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].size
+        assert low < size / (480 * 640) < high  # bytes per pixel
+    boxes = draw_boxes(480, 640, np.random.default_rng(0))
+    assert (boxes >= 0).all() and (boxes <= [640, 480] * 2).all() and (boxes[:, :2] < boxes[:, 2:]).all()
 
 
 def test_both_sides_count_the_same_pixels() -> None:
