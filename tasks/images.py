@@ -132,7 +132,7 @@ class EncodedImage:
         """Decodes ``region`` at the smallest scale that still has ``rows``×``columns`` pixels.
 
         Only JPEG files are decoded at ½, ¼ or ⅛ of their size. The borders of the region then move to the nearest
-        whole pixels of the smaller image, by half of one of its pixels at most. Annotations are exact if they move, too.
+        whole pixels of the smaller image, by half of one of its pixels at most. Annotations must move with them.
 
         Returns:
             The pixels, and the region that they show.

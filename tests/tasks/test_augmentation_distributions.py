@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import albumentations as A  # noqa: N812 - its own convention
+import albumentations as A
 import numpy as np
 import pytest
 from numpy.random import Generator

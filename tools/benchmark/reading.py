@@ -91,5 +91,5 @@ def decode_files(number: int, size: tuple[int, int], decay: float, setting: Sett
 
 READING: dict[str, tuple[Side, Side]] = {
     "reading-640": (partial(load_samples, 96, *SMALL), partial(decode_files, 96, *SMALL)),
-    "reading-12mp": (partial(load_samples, 16, *LARGE), partial(decode_files, 16, *LARGE)),
+    "reading-12mp": (partial(load_samples, 8, *LARGE), partial(decode_files, 8, *LARGE)),
 }
