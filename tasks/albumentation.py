@@ -85,8 +85,8 @@ def distort_colours(image: Image, random: Generator) -> Image:
     """Changes the colours of ``image`` ``[H, W, 3]`` uint8 in the ranges of SSD (arXiv 1512.02325, section 2.2).
 
     With probability ½ each: brightness by ±32 and contrast by ½ to 1½; saturation by ½ to 1½ and hue by ±18°, in random
-    order. The distribution is that of albumentations' RandomBrightnessContrast and ColorJitter, which take 1.4 times
-    as long.
+    order. The distribution is that of albumentations' RandomBrightnessContrast and ColorJitter, which take 1.4 times as
+    long.
     """
     if random.random() < 0.5:
         contrast, brightness = random.uniform(0.5, 1.5), random.uniform(-32, 32)
