@@ -1,4 +1,4 @@
-"""Applies transforms of albumentations, for the augmentations of all tasks."""
+"""Distorts colours and applies transforms of albumentations, for the augmentations of all tasks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 
@@ -16,7 +17,9 @@ from .images import Image
 
 
 class Albumentations:
-    """Applies transforms of albumentations to an image and its targets, seeded by the caller's generator.
+    """Distorts colours and applies transforms of albumentations to an image and its targets.
+
+    All randomness comes from the caller's generator.
 
     Args:
         configs: the transforms in order, each as ``{class_path: albumentations.GaussianBlur, init_args: {p: 0.1}}``.
@@ -31,12 +34,13 @@ class Albumentations:
     def __init__(
         self, configs: Sequence[dict[str, Any]] | None, photometric: bool = False, with_boxes: bool = False
     ) -> None:
+        self.photometric = photometric
         self.compose: Any = None
-        if not configs and not photometric:
+        if not configs:
             return
         import albumentations as A
 
-        transforms = [*(photometric_distortion() if photometric else []), *map(build_transform, configs or [])]
+        transforms = [build_transform(config) for config in configs]
         self.is_geometric = any(not isinstance(transform, A.ImageOnlyTransform) for transform in transforms)
         box_params = None
         if with_boxes and self.is_geometric:
@@ -60,6 +64,8 @@ class Albumentations:
         Raises:
             DataError: a transform changed the size or the type of the image.
         """
+        if self.photometric:
+            image = distort_colours(image, random)
         if self.compose is None:
             return {"image": image, **targets}
         # seeds each part: one seed for the whole gives all transforms the same stream, so two flips would coincide
@@ -75,14 +81,40 @@ class Albumentations:
         return transformed
 
 
-def photometric_distortion() -> list[Any]:
-    """Builds transforms with SSD's ranges: brightness ±32 of 255, contrast and saturation ½ to 1½, hue ±18 of 360°."""
-    import albumentations as A
+def distort_colours(image: Image, random: Generator) -> Image:
+    """Changes the colours of ``image`` ``[H, W, 3]`` uint8 in the ranges of SSD (arXiv 1512.02325, section 2.2).
 
-    return [
-        A.RandomBrightnessContrast(brightness_limit=32 / 255, contrast_limit=0.5, p=0.5),
-        A.ColorJitter(brightness=(1, 1), contrast=(1, 1), saturation=(0.5, 1.5), hue=(-0.05, 0.05), p=0.5),
-    ]
+    With probability ½ each: brightness by ±32 and contrast by ½ to 1½; saturation by ½ to 1½ and hue by ±18°, in random
+    order. The distribution is that of albumentations' RandomBrightnessContrast and ColorJitter, which take 1.4 times as
+    long.
+    """
+    if random.random() < 0.5:
+        contrast, brightness = random.uniform(0.5, 1.5), random.uniform(-32, 32)
+        table = np.clip(np.arange(256) * contrast + brightness, 0, 255).astype(np.uint8)
+        image = np.asarray(cv2.LUT(image, table), dtype=np.uint8)
+    if random.random() < 0.5:
+        saturation, hue = random.uniform(0.5, 1.5), random.uniform(-0.05, 0.05)
+        saturation_first = random.random() < 0.5
+        if saturation_first:
+            image = scale_saturation(image, saturation)
+        image = shift_hue(image, hue)
+        if not saturation_first:
+            image = scale_saturation(image, saturation)
+    return image
+
+
+def scale_saturation(image: Image, factor: float) -> Image:
+    """Blends ``image`` with its grey version; 0 gives grey, 1 the image."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.addWeighted(image, factor, grey, 1 - factor, 0), dtype=np.uint8)
+
+
+def shift_hue(image: Image, turn: float) -> Image:
+    """Adds ``turn``, a share of the colour circle, to the hue."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # hue in 0 … 179
+    table = np.mod(np.arange(256) + 180 * turn, 180).astype(np.uint8)
+    hsv = cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 0), table), hsv, 0)  # faster than assigning to a slice
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
 
 
 def build_transform(config: dict[str, Any]) -> Any:

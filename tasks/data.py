@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ClassVar, Generic, TypedDict
@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from ..backbones.contract import check_choice
-from ..errors import DataError, TaskError, check_range
+from ..errors import DataError, TaskError, UserError, check_range
 from ..heads.contract import default_class_names
 from .files import format_list
 from .preprocessing import Preprocessing
@@ -42,6 +42,12 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         on_invalid: "raise" stops at the first image or annotation file that cannot be used. "skip" reads all images
             before training, lists the invalid ones and leaves them out.
         seed: seed for shuffling and augmentation. Default: that of the run.
+        train_sizes: input sizes to alternate between in training, as sides of squares or as [height, width], e.g.
+            ``[256, 320, 384]``. Smaller inputs get larger batches, so that all steps cost about the same;
+            ``batch_size`` holds at ``preprocessing.size``. None trains at that size only.
+
+    Raises:
+        UserError: an option is out of range.
 
     Attributes:
         preprocessing: if set, replaces the preprocessing of the network in training.
@@ -56,8 +62,6 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     collate: ClassVar[Callable[[list[Any]], Any]]
     #: augmentation of training samples
     augmentation: Transform
-    #: sides in pixels for multi-scale training; every batch has one of them, in random order
-    train_sizes: list[int] | None = None
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         num_workers: int = 4,
         on_invalid: OnInvalid = "raise",
         seed: int | None = None,
+        train_sizes: list[int | tuple[int, int]] | None = None,
     ) -> None:
         super().__init__()
         check_range("batch_size", batch_size, ge=1)
@@ -75,6 +80,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         self.num_workers = num_workers
         self.on_invalid: OnInvalid = on_invalid
         self.seed = seed
+        self.train_sizes = None if train_sizes is None else parse_sizes(train_sizes)
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
 
@@ -131,8 +137,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         seed = torch.initial_seed() if self.seed is None else self.seed
         images, (rank, world) = len(self.splits["train"]), self._rank_and_world("train")
         if self.train_sizes is not None:
-            squares, size = [(side, side) for side in self.train_sizes], self.input_preprocessing.size
-            batches = MultiScaleBatches(images, seed, squares, size, self.batch_size, rank, world)
+            size = self.input_preprocessing.size
+            batches = MultiScaleBatches(images, seed, self.train_sizes, size, self.batch_size, rank, world)
             return self._loader("train", batch_sampler=batches)
         sampler = ShuffledSampler(images, seed, rank, world)
         return self._loader(
@@ -167,6 +173,18 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             # the loader draws a number each epoch; from the global generator, it would change the dropout masks
             generator=torch.Generator(),
         )
+
+
+def parse_sizes(sizes: Sequence[int | tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns ``sizes``, sides of squares or (height, width), as (height, width).
+
+    Raises:
+        UserError: there is none, or one is below 32 pixels.
+    """
+    pairs = [(size, size) if isinstance(size, int) else size for size in sizes]
+    if not pairs or min(map(min, pairs)) < 32:
+        raise UserError(f"train_sizes must be sizes of at least 32 pixels each, not {list(sizes)}.")
+    return pairs
 
 
 def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) -> tuple[str, ...]:

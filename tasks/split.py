@@ -63,11 +63,15 @@ class Split(ABC):
 
     @abstractmethod
     def sample(self, index: int) -> Any:
-        """Reads image ``index`` with its annotations, as the task's augmentation takes it.
+        """Reads image ``index`` with its annotations.
 
         Raises:
             DataError: see :meth:`image`.
         """
+
+    def encoded_sample(self, index: int) -> Any:
+        """Like :meth:`sample`, but the image may be an :class:`.images.EncodedImage`, which is decoded on demand."""
+        return self.sample(index)
 
     def take(self, rows: Rows) -> Self:
         """Returns the images that ``rows`` selects: a mask ``[I]``, or indices in a new order."""
@@ -91,7 +95,8 @@ class SplitDataset(Dataset[Any]):
     """Samples of one split, augmented and resized to the network's input.
 
     All randomness of an item follows from the seed in its key. A DataError is returned as the item, because an error
-    raised in a worker process reaches the training process only as text.
+    raised in a worker process reaches the training process only as text. A transform that sets ``accepts_encoded`` gets
+    images that are not decoded yet, so that it can draw a crop first and decode only what the crop shows.
 
     Args:
         split: the annotated images.
@@ -103,6 +108,7 @@ class SplitDataset(Dataset[Any]):
         self.split = split
         self.preprocessing = preprocessing
         self.transform = transform
+        self.read = split.encoded_sample if getattr(transform, "accepts_encoded", False) else split.sample
 
     def __len__(self) -> int:
         return len(self.split)
@@ -112,7 +118,7 @@ class SplitDataset(Dataset[Any]):
         if key.size is not None:
             preprocessing = replace(preprocessing, size=key.size)
         try:
-            sample = self.split.sample(key.image)
+            sample = self.read(key.image)
             return self.transform(sample, preprocessing, np.random.default_rng(key.seed)), key.image
         except DataError as error:
             return error

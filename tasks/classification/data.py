@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import UserError
 from ..data import DataModule
 from ..split import TrainValSplit
 from .split import ClassificationSplit, Sample
@@ -45,23 +44,15 @@ class ClassificationDataModule(DataModule[ClassificationSplit]):
     Args:
         augmentation: augmentation of training images, e.g. ``ShiftAugmentation`` for images of 32×32 pixels. Default:
             random crops and flips.
-        train_sizes: sides of square inputs to alternate between in training, e.g. ``[160, 192, 224]``. Smaller inputs
-            get larger batches, so that all steps cost about the same; ``batch_size`` holds at ``preprocessing.size``.
-            None trains at that size only.
     """
 
     role = "classification"
     evaluation_transform = Resize()
     collate = staticmethod(collate)
 
-    def __init__(
-        self, *, augmentation: Augmentation | None = None, train_sizes: list[int] | None = None, **options: Any
-    ) -> None:
+    def __init__(self, *, augmentation: Augmentation | None = None, **options: Any) -> None:
         super().__init__(**options)
-        if train_sizes is not None and (not train_sizes or min(train_sizes) < 32):
-            raise UserError(f"train_sizes must be sides of at least 32 pixels each, not {train_sizes}.")
         self.augmentation = augmentation or CropAugmentation()
-        self.train_sizes = train_sizes
 
 
 class HoldoutClassification(ClassificationDataModule):

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Generic, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..images import Image
+from ..images import EncodedImage, I_co, Image
 from ..split import Rows, Split, check_distinct
 
 
-class Sample(NamedTuple):
-    """An image ``[H, W, 3]`` uint8 RGB and its class index."""
+class Sample(NamedTuple, Generic[I_co]):
+    """An image ``[H, W, 3]`` uint8 RGB, or its file that is not decoded yet, and its class index."""
 
-    image: Image
+    image: I_co
     label: int
 
 
@@ -38,8 +38,13 @@ class ClassificationSplit(Split):
         """Image ``index``, ``[H, W, 3]`` uint8 RGB, rotated by its EXIF orientation; the caller may modify it."""
         return super().image(index) if self.pixels is None else self.pixels[index].copy()
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> Sample[Image]:
         return Sample(self.image(index), int(self.labels[index]))
+
+    def encoded_sample(self, index: int) -> Sample[Image] | Sample[EncodedImage]:
+        if self.pixels is not None:
+            return self.sample(index)
+        return Sample(EncodedImage.read(self.path(index)), int(self.labels[index]))
 
     def take(self, rows: Rows) -> Self:
         pixels = None if self.pixels is None else self.pixels[rows]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
 from ...errors import UserError, check_range
+from ...heads.predictions import ResizeGeometry
 from ..albumentation import Albumentations
 from ..drawing import Colour
-from ..images import Image, resize_image
+from ..images import Image, ImageSource, Region, get_size
 from ..preprocessing import Preprocessing
 from .policies import Policy
 from .split import Sample
@@ -22,28 +23,28 @@ from .split import Sample
 ERASED_SCALE, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
 
 
-class Window(NamedTuple):
-    """Part of an image, in whole pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
 class Augmentation(ABC):
     """Turns a training image into the network's input.
 
     All random numbers come from ``random``, so that a seed gives the same sample in any worker.
     """
 
-    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
+    #: whether images may be files that are not decoded yet
+    accepts_encoded: ClassVar[bool] = False
+
+    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample[Image]:
         """Augments the image of ``sample``."""
-        return sample._replace(image=self.augment(sample.image, preprocessing, random))
+        return Sample(self.augment(sample.image, preprocessing, random), sample.label)
 
     @abstractmethod
-    def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
-        """Image ``[h, w, 3]`` uint8 → input ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
+    def augment(self, image: Any, preprocessing: Preprocessing, random: Generator) -> Image:
+        """Returns the input ``[H, W, 3]`` uint8 of ``preprocessing.size``.
+
+        Args:
+            image: ``[h, w, 3]`` uint8, or an :class:`..images.EncodedImage` if ``accepts_encoded``.
+            preprocessing: how images become the network's input.
+            random: source of all random numbers.
+        """
 
 
 class Resize(Augmentation):
@@ -64,6 +65,8 @@ class View(Augmentation):
             0.1}}``. They must keep the size of the image.
     """
 
+    accepts_encoded = True
+
     def __init__(
         self,
         *,
@@ -80,10 +83,10 @@ class View(Augmentation):
         self.albumentations = Albumentations(extra)
 
     @abstractmethod
-    def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
-        """Image ``[h, w, 3]`` uint8 → its crop or shift ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
+    def select_region(self, image: ImageSource, preprocessing: Preprocessing, random: Generator) -> Image:
+        """Returns a crop or shift of ``image``, ``[H, W, 3]`` uint8 of ``preprocessing.size``."""
 
-    def augment(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def augment(self, image: ImageSource, preprocessing: Preprocessing, random: Generator) -> Image:
         region = flip_randomly(self.select_region(image, preprocessing, random), self.flip, random)
         if self.policy is not None:
             region = self.policy(region, preprocessing.fill, random)
@@ -110,19 +113,19 @@ class CropAugmentation(View):
         self.scale = scale
         self.ratio = ratio
 
-    def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
-        top, left, height, width = self.draw_window(image.shape[0], image.shape[1], random)
-        rows, columns = preprocessing.size
-        return resize_image(image[top : top + height, left : left + width], rows, columns)
+    def select_region(self, image: ImageSource, preprocessing: Preprocessing, random: Generator) -> Image:
+        region = self.draw_window(*get_size(image), random)
+        stretched = ResizeGeometry(region.height, region.width, 0, 0, *preprocessing.size)
+        return preprocessing.crop(image, region, stretched)[0]
 
-    def draw_window(self, height: int, width: int, random: Generator) -> Window:
+    def draw_window(self, height: int, width: int, random: Generator) -> Region:
         """Draws a window in ``height``×``width`` pixels; the centre if scale and ratio cannot be satisfied."""
         window = try_draw_window(height, width, self.scale, self.ratio, random)
         if window is not None:
             return window
         ratio = min(max(width / height, self.ratio[0]), self.ratio[1])
         columns, rows = max(1, min(width, round(height * ratio))), max(1, min(height, round(width / ratio)))
-        return Window((height - rows) // 2, (width - columns) // 2, rows, columns)
+        return Region((height - rows) // 2, (width - columns) // 2, rows, columns)
 
 
 class ShiftAugmentation(View):
@@ -138,17 +141,19 @@ class ShiftAugmentation(View):
         check_range("pixels", pixels, ge=0)
         self.pixels = pixels
 
-    def select_region(self, image: Image, preprocessing: Preprocessing, random: Generator) -> Image:
+    def select_region(self, image: ImageSource, preprocessing: Preprocessing, random: Generator) -> Image:
         margin, (rows, columns) = self.pixels, preprocessing.size
         top, left = random.integers(2 * margin + 1, size=2)
-        plain, fill = preprocessing.apply(image), preprocessing.fill
+        (height, width), fill = get_size(image), preprocessing.fill
+        whole, geometry = Region(0, 0, height, width), preprocessing.geometry(height, width)
+        plain, _ = preprocessing.crop(image, whole, geometry)
         padded = cv2.copyMakeBorder(plain, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=fill)
         return np.asarray(padded[top : top + rows, left : left + columns], dtype=np.uint8)
 
 
 def try_draw_window(
     height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float], random: Generator
-) -> Window | None:
+) -> Region | None:
     """Draws a window in ``height``×``width`` pixels; None if none of ten draws fits.
 
     Args:
@@ -165,13 +170,15 @@ def try_draw_window(
         columns, rows = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < columns <= width and 0 < rows <= height:
             top, left = random.integers(height - rows + 1), random.integers(width - columns + 1)
-            return Window(int(top), int(left), rows, columns)
+            return Region(int(top), int(left), rows, columns)
     return None
 
 
 def flip_randomly(image: Image, probability: float, random: Generator) -> Image:
     """Flips ``image`` horizontally with ``probability``; the result is contiguous."""
-    return np.ascontiguousarray(image[:, ::-1] if random.random() < probability else image)
+    if random.random() >= probability:
+        return np.ascontiguousarray(image)
+    return np.asarray(cv2.flip(image, 1), dtype=np.uint8)  # forty times as fast as copying a view
 
 
 def erase_randomly(image: Image, probability: float, fill: Colour, random: Generator) -> Image:
@@ -185,5 +192,5 @@ def erase_randomly(image: Image, probability: float, fill: Colour, random: Gener
     if window is None:
         return image
     erased = image.copy()
-    erased[window.top : window.top + window.height, window.left : window.left + window.width] = fill
+    erased[window.slices] = fill
     return erased

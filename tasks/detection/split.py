@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
 from ..files import find_missing_files
-from ..images import Image, read_image
+from ..images import EncodedImage, I_co, Image, read_image
 from ..split import OnInvalid, Rows, Split
 
 
@@ -35,16 +35,16 @@ class ImageRecord(NamedTuple):
     difficult: Sequence[bool] | None = None
 
 
-class Sample(NamedTuple):
+class Sample(NamedTuple, Generic[I_co]):
     """An image and its objects.
 
     Attributes:
-        image: ``[H, W, 3]`` uint8 RGB.
+        image: ``[H, W, 3]`` uint8 RGB, or a file that is not decoded yet.
         boxes: ``[n, 4]`` float32 as x1, y1, x2, y2 in pixels of ``image``.
         labels: ``[n]`` int64 class indices.
     """
 
-    image: Image
+    image: I_co
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
 
@@ -129,13 +129,16 @@ class DetectionSplit(Split):
         """Reads image ``index``, ``[H, W, 3]`` uint8 RGB, in the orientation that its boxes refer to."""
         return read_image(self.path(index), self.size(index))
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> Sample[Image]:
         return Sample(self.image(index), *self.objects(index))
+
+    def encoded_sample(self, index: int) -> Sample[EncodedImage]:
+        return Sample(EncodedImage.read(self.path(index), self.size(index)), *self.objects(index))
 
     def size(self, index: int) -> tuple[int, int]:
         """Returns (height, width) of image ``index`` in pixels."""
-        height, width = self.sizes[index]
-        return int(height), int(width)
+        height, width = self.sizes[index].tolist()
+        return height, width
 
     def objects(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Returns boxes ``[n, 4]`` and labels ``[n]`` of image ``index``."""

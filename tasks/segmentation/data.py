@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ..data import DataModule
 from .split import Sample, SegmentationSplit, StoredMask, check_some_images
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
@@ -48,6 +49,9 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
         batch_size: images per step and process, e.g. 16.
         augmentation: augmentation of training images. Default: ``ScaleCropAugmentation()``, random crops at half to
             twice the size, and flips.
+
+    Raises:
+        UserError: ``train_sizes`` is given, but ``augmentation.crop`` fixes the size.
     """
 
     role = "segmentation"
@@ -57,6 +61,8 @@ class SegmentationDataModule(DataModule[SegmentationSplit]):
     def __init__(self, *, batch_size: int = 16, augmentation: Augmentation | None = None, **options: Any) -> None:
         super().__init__(batch_size=batch_size, **options)
         self.augmentation = augmentation or ScaleCropAugmentation()
+        if self.train_sizes is not None and getattr(self.augmentation, "crop", None) is not None:
+            raise UserError("augmentation.crop fixes the size that train_sizes changes; set only one of them.")
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

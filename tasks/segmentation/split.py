@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Generic, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED, ResizeGeometry
-from ..images import Image, read_image
+from ..images import EncodedImage, I_co, Image
 from ..split import Rows, Split
 from .masks import Labels, MaskReader, sample_evenly
 
@@ -32,16 +32,16 @@ class StoredMask(NamedTuple):
     geometry: ResizeGeometry
 
 
-class Sample(NamedTuple):
+class Sample(NamedTuple, Generic[I_co]):
     """An image and the class indices of its pixels.
 
     Attributes:
-        image: ``[H, W, 3]`` uint8 RGB.
+        image: ``[H, W, 3]`` uint8 RGB, or a file that is not decoded yet.
         labels: ``[H, W]`` uint8, 255 for ignored pixels.
         truth: in evaluations, the mask at its stored size.
     """
 
-    image: Image
+    image: I_co
     labels: Labels
     truth: StoredMask | None = None
 
@@ -72,20 +72,26 @@ class SegmentationSplit(Split):
         """
         return self.read_mask(self.mask_path(index))
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> Sample[Image]:
         """Image ``index`` and its labels, which have the same size.
 
         Raises:
             DataError: the image or the mask cannot be read, or their sizes differ.
         """
+        sample = self.encoded_sample(index)
+        return Sample(sample.image.pixels, sample.labels)
+
+    def encoded_sample(self, index: int) -> Sample[EncodedImage]:
         labels = self.labels(index)
-        image = read_image(self.path(index))
-        if image.shape[:2] != labels.shape:
-            try:  # the mask may belong to the image as stored, before its EXIF rotation
-                image = read_image(self.path(index), annotated_size=(labels.shape[0], labels.shape[1]))
+        image = rotated = EncodedImage.read(self.path(index))
+        if rotated.size != labels.shape:
+            # the mask may belong to the image as stored, before its EXIF rotation
+            image = EncodedImage(rotated.path, rotated.data, annotated_size=(labels.shape[0], labels.shape[1]))
+            try:
+                _ = image.pixels
             except ImageError as error:
                 raise DataError(
-                    f"{self.path(index)} is {image.shape[1]}×{image.shape[0]} pixels, but its mask "
+                    f"{self.path(index)} is {rotated.size[1]}×{rotated.size[0]} pixels, but its mask "
                     f"{self.mask_path(index)} is {labels.shape[1]}×{labels.shape[0]}."
                 ) from error
         return Sample(image, labels)

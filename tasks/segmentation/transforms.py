@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -14,12 +14,13 @@ from numpy.random import Generator
 from ...errors import UserError, check_range
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import Albumentations
+from ..images import Image, ImageSource, Region
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask
 
-#: rows and columns of an image that a crop shows, and their position in the crop
-Window = tuple[tuple[slice, slice], ResizeGeometry]
+#: part of an image that a crop shows, and its position in the crop
+Window = tuple[Region, ResizeGeometry]
 
 TRIALS = 10  # maximum number of windows drawn to find one in which no class has too large a share
 
@@ -27,12 +28,16 @@ TRIALS = 10  # maximum number of windows drawn to find one in which no class has
 class Augmentation(ABC):
     """Turns a stored training sample into one of the size that a training step takes."""
 
+    #: whether images may be files that are not decoded yet
+    accepts_encoded: ClassVar[bool] = False
+
     @abstractmethod
-    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
+    def __call__(self, sample: Sample[Any], preprocessing: Preprocessing, random: Generator) -> Sample[Image]:
         """Returns an augmented sample; the size is the same for all samples.
 
         Args:
-            sample: image and labels at their stored size.
+            sample: image and labels at their stored size; the image is an :class:`..images.EncodedImage` if
+                ``accepts_encoded``.
             preprocessing: how images become the network's input.
             random: source of all randomness, so that results repeat with any number of workers.
         """
@@ -41,7 +46,7 @@ class Augmentation(ABC):
 class Resize(Augmentation):
     """The preprocessing without augmentation, as in evaluations; keeps the stored mask as the truth."""
 
-    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
+    def __call__(self, sample: Sample[Image], preprocessing: Preprocessing, random: Generator) -> Sample[Image]:
         """See :class:`Augmentation`."""
         geometry = preprocessing.geometry(*sample.labels.shape)
         return Sample(
@@ -71,6 +76,8 @@ class ScaleCropAugmentation(Augmentation):
         UserError: a value is out of range.
     """
 
+    accepts_encoded = True
+
     def __init__(
         self,
         crop: tuple[int, int] | None = None,
@@ -92,12 +99,12 @@ class ScaleCropAugmentation(Augmentation):
         self.flip = flip
         self.albumentations = Albumentations(extra, photometric)
 
-    def __call__(self, sample: Sample, preprocessing: Preprocessing, random: Generator) -> Sample:
+    def __call__(self, sample: Sample[ImageSource], preprocessing: Preprocessing, random: Generator) -> Sample[Image]:
         """See :class:`Augmentation`."""
         size = self.crop or preprocessing.size
         region, geometry = self.draw_window(sample.labels, preprocessing, size, random)
-        image = replace(preprocessing, size=size).apply_geometry(sample.image[region], geometry)
-        labels = resize_labels(sample.labels[region], geometry, size)
+        image, shown = replace(preprocessing, size=size).crop(sample.image, region, geometry)
+        labels = resize_labels(sample.labels[shown.slices], geometry, size)
         if random.random() < self.flip:
             image, labels = (np.asarray(cv2.flip(array, 1), dtype=np.uint8) for array in (image, labels))
         transformed = self.albumentations(random, image, mask=labels)
@@ -113,7 +120,7 @@ class ScaleCropAugmentation(Augmentation):
         columns = CropSide.at_scale(width, geometry.columns * scale / width, size[1])
         window = draw_window(rows, columns, random)
         for _ in range(TRIALS - 1):
-            if self.cat_max_ratio == 1 or largest_share(labels[window[0]]) <= self.cat_max_ratio:
+            if self.cat_max_ratio == 1 or largest_share(labels[window[0].slices]) <= self.cat_max_ratio:
                 break
             window = draw_window(rows, columns, random)
         return window
@@ -143,7 +150,7 @@ class CropSide(NamedTuple):
 def draw_window(rows: CropSide, columns: CropSide, random: Generator) -> Window:
     """Draws the position of a window with these sides."""
     (top, crop_top), (left, crop_left) = rows.draw(random), columns.draw(random)
-    region = (slice(top, top + rows.length), slice(left, left + columns.length))
+    region = Region(top, left, rows.length, columns.length)
     return region, ResizeGeometry(rows.length, columns.length, crop_top, crop_left, rows.shown, columns.shown)
 
 

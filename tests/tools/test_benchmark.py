@@ -6,6 +6,8 @@ import math
 import statistics
 from typing import cast
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +18,7 @@ from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
 from litmobile.tools.benchmark.gpu import Plan, run
 from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interval
+from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
 from litmobile.tools.complexity import without_values
@@ -74,7 +77,9 @@ def test_prepared_script_compares_and_trains(capsys: pytest.CaptureFixture[str])
 
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    assert set(SIDES) == compared | set(CLASSIFICATION) | set(DETECTION) | set(SEGMENTATION) | set(EVALUATION)
+    for group in (CLASSIFICATION, DETECTION, EVALUATION, READING, SEGMENTATION):
+        compared |= set(group)
+    assert set(SIDES) == compared
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -94,6 +99,15 @@ def test_sparse_scores_are_those_of_a_trained_network() -> None:
 def test_both_sides_of_classification_take_a_step(name: str) -> None:
     for make in CLASSIFICATION[name]:
         make(Setting(batch=2, device="cpu", precision="32", compiled=False))()
+
+
+def test_reading_benchmark_draws_photographs_of_real_file_size() -> None:
+    for decay, low, high in ((0.85, 0.5, 0.65), (0.76, 0.2, 0.5)):
+        photo = draw_photo(480, 640, decay, np.random.default_rng(0))
+        size = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].size
+        assert low < size / (480 * 640) < high  # bytes per pixel
+    boxes = draw_boxes(480, 640, np.random.default_rng(0))
+    assert (boxes >= 0).all() and (boxes <= [640, 480] * 2).all() and (boxes[:, :2] < boxes[:, 2:]).all()
 
 
 def test_both_sides_count_the_same_pixels() -> None:

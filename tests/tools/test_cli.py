@@ -262,7 +262,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
         ([*FIT, "--model=SSDLite"], "--model: there is no class SSDLite."),
         (["inspect", *FIT[1:], "--no_images"], "--no_images is not an option; did you mean --no-images?"),
         (["sample-data", f"--root={__file__}/x"], "cannot be read or written: Not a directory."),
-        ([*CLASSIFY, "--data.train_sizes=64"], "--data.train_sizes takes list[int], not 64."),
+        ([*CLASSIFY, "--data.train_sizes=64"], "--data.train_sizes takes list[int | tuple[int, int]], not 64."),
         (
             [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.crop=64"],
             "--data.augmentation.crop takes tuple[int, int], not 64.",

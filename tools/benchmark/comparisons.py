@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .classification import CLASSIFICATION
 from .detection import DETECTION
 from .evaluation import EVALUATION
+from .reading import READING
 from .segmentation import SEGMENTATION
 from .sides import BACKBONE_SIDES, Sides
 
@@ -14,7 +15,7 @@ from .sides import BACKBONE_SIDES, Sides
 GROUPS: dict[str, Mapping[str, Sides]] = {
     "backbones": BACKBONE_SIDES,
     "classification": CLASSIFICATION,
-    "detection": {**DETECTION, **EVALUATION},
+    "detection": {**DETECTION, **EVALUATION, **READING},
     "segmentation": SEGMENTATION,
 }
 SIDES: dict[str, Sides] = {name: sides for group in GROUPS.values() for name, sides in group.items()}
