@@ -129,7 +129,7 @@ def score_anchors(logits: Tensor, offsets: Tensor, threshold: float, loss: Class
     index = (bounds.flatten() > log_odds - ROUNDING).nonzero().squeeze(1)
     values = loss.scores(logits.flatten(0, 1).index_select(0, index))
     best = torch.zeros_like(bounds).flatten().index_copy_(0, index, values.amax(1))
-    rows = torch.zeros_like(best, dtype=torch.long).index_copy_(0, index, torch.arange(len(index), device=index.device))
+    rows = torch.empty_like(best, dtype=torch.long).index_copy_(0, index, torch.arange(len(index), device=index.device))
     return AnchorScores(best.view_as(bounds), rows.view_as(bounds), values)
 
 
@@ -155,16 +155,21 @@ def find_candidates(
     scores: AnchorScores, offsets: Tensor, anchors: Tensor, cuts: Tensor, image_size: tuple[int, int]
 ) -> list[Detections]:
     """Returns the boxes of each image with a score above its cut ``[N]``, sorted by score, then class, then anchor."""
-    images, columns = (scores.best > cuts.unsqueeze(1)).nonzero(as_tuple=True)
-    chosen = scores.values.index_select(0, scores.rows[images, columns])
-    boxes = clip_boxes_to_image(decode_boxes(offsets[images, columns], anchors[columns]), image_size)
-    rows, labels = (chosen > cuts[images].unsqueeze(1)).nonzero(as_tuple=True)
-    values = chosen[rows, labels]
+    # index_select of flattened tensors takes a fraction of the time of indexing with several tensors
+    found = (scores.best > cuts.unsqueeze(1)).flatten().nonzero().squeeze(1)
+    images, columns = found // len(anchors), found % len(anchors)
+    chosen = scores.values.index_select(0, scores.rows.flatten().index_select(0, found))
+    chosen_offsets, chosen_anchors = offsets.flatten(0, 1).index_select(0, found), anchors.index_select(0, columns)
+    boxes = clip_boxes_to_image(decode_boxes(chosen_offsets, chosen_anchors), image_size)
+    pairs = (chosen > cuts.index_select(0, images).unsqueeze(1)).flatten().nonzero().squeeze(1)
+    rows, labels = pairs // chosen.shape[1], pairs % chosen.shape[1]
+    values, owners = chosen.flatten().index_select(0, pairs), images.index_select(0, rows)
     order = labels.argsort(stable=True)
-    for keys, descending in ((values, True), (images[rows], False)):
-        order = order[keys[order].argsort(stable=True, descending=descending)]
-    counts = images[rows].bincount(minlength=len(cuts)).tolist()
-    parts = (boxes[rows[order]], values[order], labels[order])
+    for keys, descending in ((values, True), (owners, False)):
+        order = order.index_select(0, keys.index_select(0, order).argsort(stable=True, descending=descending))
+    counts = owners.bincount(minlength=len(cuts)).tolist()
+    sorted_boxes = boxes.index_select(0, rows.index_select(0, order))
+    parts = (sorted_boxes, values.index_select(0, order), labels.index_select(0, order))
     return [Detections(*of_image) for of_image in zip(*(part.split(counts) for part in parts), strict=True)]
 
 
@@ -228,7 +233,7 @@ def suppress(candidates: Detections, config: PostprocessConfig) -> Tensor:
     # in steps, because the time of nms is quadratic, and boxes that were suppressed suppress no others
     for step in ranks.split(config.detections_per_img * 5 // 4):
         pool = torch.cat((kept, step))
-        kept = pool[nms(shifted[pool], scores[pool], config.nms_thresh)]
+        kept = pool[nms(shifted.index_select(0, pool), scores.index_select(0, pool), config.nms_thresh)]
         if len(kept) >= config.detections_per_img:
             break
     return kept[: config.detections_per_img]
