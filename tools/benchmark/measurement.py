@@ -112,8 +112,11 @@ class SideProcesses:
                 raise results[-1]
         return results
 
-    def measure(self, steps: int, warmup: int = 3) -> list[list[float]]:
-        """Measures the milliseconds of the steps of each side, in turn."""
+    def measure(self, steps: int, warmup: int = 10) -> list[list[float]]:
+        """Measures the milliseconds of the steps of each side, in turn.
+
+        The memory of a training step grows in its first ten steps, until all blocks have found their places.
+        """
         rounds = [self.ask(time_step) for _ in range(warmup + steps)]
         return [list(milliseconds) for milliseconds in zip(*rounds[warmup:], strict=True)]
 
