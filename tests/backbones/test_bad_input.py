@@ -40,7 +40,7 @@ def families_with(argument: str) -> pytest.MarkDecorator:
 
 CHOICES: tuple[tuple[type[SequentialBackbone], str, tuple[Any, ...], tuple[Any, ...]], ...] = (
     (MobileNetV3, "variant", ("medium", "Large", ""), ("large", "small")),
-    (MobileNetV2, "tail", ("reduced", "detection", ""), ("full", "segmentation")),
+    (MobileNetV2, "tail", ("reduced", "Full", ""), ("full", "detection", "segmentation")),
     (MobileNetV3, "tail", ("reduced", "Full", ""), ("full", "detection", "segmentation")),
     (MobileViT, "variant", ("m", "XS", ""), ("xxs", "xs", "s")),
     (ShuffleNetV1, "groups", (0, 5, 16, -1), (1, 2, 3, 4, 8)),
