@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -32,10 +33,17 @@ def read_rows(recipe: str, columns: str) -> Iterator[tuple[tuple[str, ...], re.M
         yield () if found["options"] == PLAIN else tuple(found["options"].split()), found
 
 
-def build_network(recipe: str, options: Sequence[str], classes: Sequence[str]) -> Network:
-    """Builds the network of the recipe with the added options as the command line does, without values."""
+@functools.cache
+def make_parser() -> TrainingParser:
+    """Makes the parser of a task's options, which takes a second."""
     parser = TrainingParser()
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
+    return parser
+
+
+def build_network(recipe: str, options: Sequence[str], classes: Sequence[str]) -> Network:
+    """Builds the network of the recipe with the added options as the command line does, without values."""
+    parser = make_parser()
     config = merge_configurations([find_configuration(recipe)], options)["model"]
     text = yaml.safe_dump(config, default_flow_style=True, width=10**6)
     arguments = parser.parse_args([f"--model={text}", *options])

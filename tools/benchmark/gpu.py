@@ -27,10 +27,10 @@ BATCHES = (32, 128)
 POSTPROCESSING = ("postprocess-dense", "postprocess-sparse")
 POSTPROCESSING_BATCH = 32
 TRAINING_OPTIONS = (
-    *("--trainer.precision=bf16-mixed", "--trainer.sync_batchnorm=true", "--trainer.strategy=ddp"),
-    *("--trainer.devices=1", "--trainer.max_epochs=1000", "--trainer.check_val_every_n_epoch=1000"),
-    *("--trainer.callbacks=null", "--trainer.enable_progress_bar=false"),
-    *("--model.ema_decay=0.998", "--data.batch_size=64", "--data.num_workers=8", "--model.optimizer.lr=8e-3"),
+    *("--trainer.precision=bf16-mixed", "--trainer.strategy=ddp", "--trainer.devices=1", "--model.ema_decay=0.998"),
+    *("--trainer.max_epochs=1000", "--trainer.check_val_every_n_epoch=1000", "--trainer.callbacks=null"),
+    *("--trainer.enable_progress_bar=false", "--data.batch_size=64", "--data.num_workers=8"),
+    "--model.optimizer.lr=8e-3",
 )
 TITLES = (
     *("comparison", "precision", "batch", "litmobile, images/s", "torchvision, images/s", "ratio of times"),
@@ -96,8 +96,11 @@ def train(device: str, plan: Plan) -> str:
     with tempfile.TemporaryDirectory() as folder:
         data, run = Path(folder, "shapes"), Path(folder, "run")
         write_shapes(data, train=plan.images, val=plan.images // 10)
-        accelerator = "gpu" if torch.device(device).type == "cuda" else "cpu"
-        options = [*TRAINING_OPTIONS, f"--data.root={data}", f"--trainer.accelerator={accelerator}"]
+        is_gpu = torch.device(device).type == "cuda"
+        chosen = (
+            ["--trainer.accelerator=gpu", "--trainer.sync_batchnorm=true"] if is_gpu else ["--trainer.accelerator=cpu"]
+        )
+        options = [*TRAINING_OPTIONS, *chosen, f"--data.root={data}"]
         options.append("--trainer.max_time=00:00:{:02d}:{:02d}".format(*divmod(plan.training_seconds, 60)))
         for words in (["fit", "--config", "detection/ssdlite_shapes", *options], ["validate"]):
             command = [sys.executable, "-m", "litmobile", *words, "--run", str(run)]
@@ -105,7 +108,7 @@ def train(device: str, plan: Plan) -> str:
         steps = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
         figures = json.loads((run / "val.json").read_text())["figures"]
     result = f"{steps} steps in {plan.training_seconds} s, AP {figures['AP']:.3f}"
-    return f"litmobile fit {' '.join(TRAINING_OPTIONS)}: {result}"
+    return f"litmobile fit {' '.join((*TRAINING_OPTIONS, *chosen))}: {result}"
 
 
 def describe(device: str) -> str:
