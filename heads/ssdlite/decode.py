@@ -125,7 +125,7 @@ def score_anchors(logits: Tensor, offsets: Tensor, threshold: float, loss: Class
         raise PredictionError(
             f"The network's {name} are NaN or infinite; lower the learning rate or load other weights."
         )
-    log_odds = math.log(threshold / (1 - threshold)) if 0 < threshold < 1 else math.inf * (2 * threshold - 1)
+    log_odds = torch.tensor(threshold, dtype=torch.float64).logit().item()
     index = (bounds.flatten() > log_odds - ROUNDING).nonzero().squeeze(1)
     values = loss.scores(logits.flatten(0, 1).index_select(0, index))
     best = torch.zeros_like(bounds).flatten().index_copy_(0, index, values.amax(1))

@@ -71,7 +71,7 @@ class JointPredictionBlock(nn.Module):
     def __init__(self, channels: int, projected: int, outputs: int, pooled: bool, config: ConvConfig) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        if projected != channels and not pooled:
+        if projected != channels:
             layers.append(ConvNormAct(channels, projected, act="relu", config=config))
             channels = projected
         if not pooled:

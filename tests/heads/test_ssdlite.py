@@ -1,4 +1,4 @@
-"""The parts of SSDLite: anchors, extra maps, box coder, matching, losses and decoding."""
+"""The parts of SSDLite: anchors, extra maps, matching, losses and decoding."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from litmobile.backbones.contract import Feature, Features
 from litmobile.heads import BoxTargets, SSDLite
 from litmobile.heads.ssdlite import SSDOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
-from litmobile.heads.ssdlite.box_coder import decode_boxes, encode_boxes
 from litmobile.heads.ssdlite.loss import FocalLoss, SigmoidLoss, SoftmaxLoss
 from litmobile.heads.ssdlite.matcher import match_anchors
+from support.boxes import boxes_in
 
 FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
 NUM_CLASSES = 5
@@ -30,15 +30,6 @@ EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 def grids_of(size: tuple[int, int], levels: int) -> list[tuple[int, int]]:
     return [(math.ceil(size[0] / 2**k), math.ceil(size[1] / 2**k)) for k in range(4, 4 + levels)]
-
-
-def boxes_in(size: tuple[int, int], *shape: int, seed: int = 0) -> Tensor:
-    """Returns random float64 boxes of at least a pixel inside images of ``size``."""
-    generator = torch.Generator().manual_seed(seed)
-    limits = torch.tensor([size[1], size[0]], dtype=torch.float64)
-    sides = 1 + torch.rand(*shape, 2, generator=generator, dtype=torch.float64) ** 2 * (limits - 1)
-    corner = torch.rand(*shape, 2, generator=generator, dtype=torch.float64) * (limits - sides)
-    return torch.cat((corner, corner + sides), dim=-1)
 
 
 def scene(counts: Sequence[int], rows: int, size: tuple[int, int] = (97, 65), seed: int = 0) -> BoxTargets:
@@ -178,30 +169,6 @@ def test_invalid_options_are_refused_in_one_sentence(
     with pytest.raises(ValueError) as caught:  # noqa: PT011 — the message is checked below
         SSDLite(**{"features": FEATURES, "num_classes": NUM_CLASSES, **options})
     assert_one_sentence(caught.value, mentioned)
-
-
-# box coder
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-3)], ids=str)
-def test_decoding_undoes_encoding(dtype: torch.dtype, tolerance: float) -> None:
-    boxes, anchors = boxes_in((240, 320), 500).to(dtype), boxes_in((240, 320), 500, seed=1).to(dtype)
-    offsets = encode_boxes(boxes, anchors)
-    kept = offsets[:, 2:].amax(1) < 5 * math.log(1000 / 16)  # larger ratios are clipped
-    decoded = decode_boxes(offsets, anchors)
-    assert kept.sum() > 400
-    torch.testing.assert_close(decoded[kept], boxes[kept], rtol=0, atol=tolerance)
-
-
-def test_offsets_have_the_papers_weights() -> None:
-    anchor, box = torch.tensor([10.0, 20.0, 30.0, 60.0]), torch.tensor([14.0, 30.0, 54.0, 50.0])
-    expected = torch.tensor([10 * 14 / 20, 0, 5 * math.log(2), 5 * math.log(0.5)])
-    torch.testing.assert_close(encode_boxes(box, anchor), expected)
-
-
-def test_untrained_offsets_cannot_overflow() -> None:
-    decoded = decode_boxes(torch.full((1, 4), 1e4), torch.tensor([[0.0, 0.0, 16.0, 16.0]]))
-    assert decoded.isfinite().all()
 
 
 # matching

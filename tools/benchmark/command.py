@@ -21,7 +21,7 @@ DEFAULT = "ssdlite-step"
 def main() -> None:
     """Runs the comparisons that the command line names and prints their results."""
     parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark", description=__doc__)
-    parser.add_argument(
+    parser.add_argument(  # argparse checks the empty list of no names as if it were one
         "names", nargs="*", choices=[[], *SIDES, *GROUPS], metavar="NAME",
         help=f"comparisons: {', '.join(SIDES)}, or one of the groups {', '.join(GROUPS)} (default: {DEFAULT} on a CPU)",
     )  # fmt: skip
