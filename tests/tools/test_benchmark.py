@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import statistics
+from collections.abc import Callable
 from typing import cast
 
 import cv2
@@ -17,7 +19,7 @@ from litmobile.tools.benchmark.comparisons import SIDES
 from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
 from litmobile.tools.benchmark.gpu import Plan, run
-from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interval
+from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interval, serve, time_step
 from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
@@ -63,6 +65,21 @@ def test_sides_take_turns_in_separate_processes() -> None:
         times = sides.measure(steps=2, warmup=0)
     assert [len(taken) for taken in times] == [2, 2]
     assert all(taken > 0 for side in times for taken in side)
+
+
+def test_a_side_that_runs_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(setting: Setting) -> Callable[[], object]:
+        def step() -> object:
+            raise torch.OutOfMemoryError("too large")
+
+        return step
+
+    monkeypatch.setitem(SIDES, "large", (prepare, None))
+    ours, theirs = multiprocessing.Pipe()
+    for request in (time_step, time_step, None):
+        ours.send(request)
+    serve(theirs, "large", 0, Setting(1, "cpu", "32", False), torch.get_num_threads())
+    assert [str(ours.recv()) for _ in range(2)] == ["too large"] * 2
 
 
 @pytest.mark.slow

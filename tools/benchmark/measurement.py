@@ -62,15 +62,15 @@ def serve(connection: Connection, name: str, side: int, setting: Setting, thread
     """Runs in a side's process: answers every requested function with its result for the step, or with an error."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    try:
-        prepare_step = SIDES[name][side]
-        assert prepare_step is not None, f"{name} has no peer"
-        step = prepare_step(setting)
-        while function := connection.recv():
+    prepare_step = SIDES[name][side]
+    assert prepare_step is not None, f"{name} has no peer"
+    step: Step | None = None
+    while function := connection.recv():
+        try:
+            step = step or prepare_step(setting)
             connection.send(function(step, setting.device))
-    except torch.OutOfMemoryError as error:
-        connection.recv()
-        connection.send(error)
+        except torch.OutOfMemoryError as error:
+            connection.send(error)
 
 
 class SideProcesses:
