@@ -14,11 +14,26 @@ from .contract import check_choice
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
 Padding = Literal["symmetric", "same"]
 
+
+class Hardswish(nn.Hardswish):
+    """Hard swish; not in place where its gradient needs the input, of which PyTorch would then make a copy."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input, self.inplace and not input.requires_grad)
+
+
+class SiLU(nn.SiLU):
+    """SiLU; not in place where its gradient needs the input, as :class:`Hardswish`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.silu(input, self.inplace and not input.requires_grad)
+
+
 ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
-    "hardswish": nn.Hardswish,
-    "silu": nn.SiLU,
+    "hardswish": Hardswish,
+    "silu": SiLU,
     "leaky_relu": partial(nn.LeakyReLU, 0.3),  # the slope in the EffNet paper
 }
 
@@ -45,7 +60,7 @@ def round_channels(channels: float, divisor: int = 8) -> int:
 
 
 def build_activation(name: Activation) -> nn.Module:
-    """Builds the activation ``name``, which works in place.
+    """Builds the activation ``name``, which works in place where that saves memory.
 
     Raises:
         UserError: no activation has that name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 
 from ..backbones.blocks import init_convolutions
 from ..backbones.contract import Backbone, check_choice
@@ -62,6 +63,8 @@ class Task(LightningModule, ABC):
         ema_decay: decay per step of the moving average (EMA) of the weights, e.g. 0.999. If set, the averaged weights
             are validated, saved and exported.
         channels_last: use the channels-last memory format, which is faster on CPUs and tensor cores.
+        compile: compile the network for training with ``torch.compile``, whose kernels join norms and activations. The
+            first step then takes minutes. Evaluations are not compiled. CPUs need a C++ compiler.
     """
 
     #: kind of task, e.g. "detection"; heads and data of another kind are refused
@@ -92,6 +95,7 @@ class Task(LightningModule, ABC):
         unfreeze_interval: int = 0,
         ema_decay: float | None = None,
         channels_last: bool = True,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         check_range("warmup_steps", warmup_steps, ge=0)
@@ -115,6 +119,8 @@ class Task(LightningModule, ABC):
         self._schedule = Warmup(schedule or Cosine(), warmup_steps, per_epoch=schedule_interval == "epoch")
         self._base_batch_size = base_batch_size
         self._channels_last = channels_last
+        self._compile = compile
+        self._compiled_forward: Callable[[Tensor], Any] | None = None
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
         self._callbacks: list[Callback] = [NonFiniteLossGuard(), ExactResume(), self.unfreezing]
         if ema_decay is not None:
@@ -134,6 +140,8 @@ class Task(LightningModule, ABC):
             init_convolutions(self.network.backbone, partial(nn.init.normal_, std=self._backbone_init_std))
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
+        if self._compile:  # a method, because a compiled module would add its parameters to checkpoints again
+            self._compiled_forward = torch.compile(self.network.forward)
 
     def build_network(self, classes: Sequence[str]) -> Network:
         """Builds the network with random weights; call it only once, because it uses the task's own backbone."""
@@ -175,13 +183,16 @@ class Task(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:
             terms = self.losses(batch)
-        except ValueError as error:  # PyTorch's batch norm raises it for one value per channel
-            if len(batch.indices) > 1 or not has_single_value_norm(self.network, batch.images):
+        except (ValueError, TorchDynamoException) as error:  # PyTorch's batch norm raises ValueError
+            if len(batch.indices) == 1 and has_single_value_norm(self.network, batch.images):
+                raise TaskError(
+                    f"Batch norm cannot train on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels, "
+                    "which leaves one value per channel: set --data.batch_size=2 or more."
+                ) from error
+            if not isinstance(error, TorchDynamoException):
                 raise
-            raise TaskError(
-                f"Batch norm cannot train on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels, "
-                "which leaves one value per channel: set --data.batch_size=2 or more."
-            ) from error
+            reason = str(error).strip().splitlines()[0]
+            raise TaskError(f"The network cannot be compiled, set --model.compile=false: {reason}") from error
         loss = torch.stack(list(terms.values())).sum()
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue] — Lightning sets it at run time, untyped
             self._log_step(loss, terms)
@@ -196,7 +207,11 @@ class Task(LightningModule, ABC):
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """Returns the loss terms by name; their sum is the training loss."""
-        return self.network.head.loss(self.network(batch.images), batch.targets)
+        return self.network.head.loss(self.forward(batch.images), batch.targets)
+
+    def forward(self, images: Tensor) -> Any:
+        """Runs the network in training: images ``[N, 3, H, W]`` → output of the head."""
+        return self.network(images) if self._compiled_forward is None else self._compiled_forward(images)
 
     def configure_optimizers(self) -> Any:
         trainer, accumulated = self.trainer, self.trainer.accumulate_grad_batches

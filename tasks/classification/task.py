@@ -58,7 +58,7 @@ class ClassificationTask(Task):
 
     def losses(self, batch: ClassificationBatch) -> dict[str, Tensor]:
         images, targets = self._mixing(batch.images, batch.targets, len(self.network.classes))
-        output = self.network(images)
+        output = self.forward(images)
         terms = self.network.head.loss(output, targets)
         if self._teacher is None:
             return terms

@@ -136,12 +136,12 @@ def draw_iou_crop(
         sizes = np.floor(size * (scale[0] + (scale[1] - scale[0]) * shares))
         corners = window[:2] + np.floor((size - sizes) * shifts)
         width, height = sizes.T
-        has_ratio = (width >= ratio[0] * height) & (width <= ratio[1] * height) & (width > 0)
-        crops = np.concatenate((corners, corners + sizes), axis=1)[has_ratio]
+        fits = (width >= ratio[0] * height) & (width <= ratio[1] * height) & (width > 0)
+        crops = np.concatenate((corners, corners + sizes), axis=1)
         if len(boxes):
-            crops = crops[np.where(contain_centres(crops, boxes), box_iou(crops, boxes), -1).max(1) >= min_iou]
-        if len(crops):
-            return crops[0]
+            fits &= (contain_centres(crops, boxes) & (box_iou(crops, boxes) >= min_iou)).any(1)
+        if fits.any():
+            return crops[fits.argmax()]
 
 
 def contain_centres(windows: NDArray[Any], boxes: NDArray[Any]) -> NDArray[np.bool_]:

@@ -153,3 +153,15 @@ def test_select_removes_deeper_features(family: type[Backbone], arguments: dict[
     assert tuple(backbone.features) == ("c1", "c2")
     with pytest.raises(ValueError, match="c3"):
         backbone.select(["c3"])
+
+
+@pytest.mark.parametrize(
+    ("name", "saves_input"), [("relu", False), ("relu6", False), ("hardswish", True), ("silu", True)]
+)
+def test_activations_work_in_place_unless_their_gradient_needs_the_input(name: Any, saves_input: bool) -> None:
+    activation = build_activation(name)
+    x = torch.randn(2, 3, 4, 4, requires_grad=True) * 1
+    assert (activation(x).data_ptr() != x.data_ptr()) == saves_input
+    with torch.no_grad():
+        x = torch.randn(2, 3, 4, 4)
+        assert activation(x).data_ptr() == x.data_ptr()
