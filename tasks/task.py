@@ -187,7 +187,7 @@ class Task(LightningModule, ABC):
             if len(batch.indices) == 1 and has_single_value_norm(self.network, batch.images):
                 raise TaskError(
                     f"Batch norm cannot train on one image of {batch.images.shape[2]}×{batch.images.shape[3]} pixels, "
-                    "which leaves one value per channel: set --data.batch_size=2 or more."
+                    "which leaves one value per channel: raise --data.batch_size until every step has two."
                 ) from error
             if not isinstance(error, TorchDynamoException):
                 raise

@@ -56,7 +56,7 @@ def test_compiled_training_computes_the_same_loss_gradients_and_checkpoint() -> 
 
 @NEEDS_COMPILER
 def test_a_batch_that_batch_norm_cannot_train_on_is_named() -> None:
-    with pytest.raises(TaskError, match=r"data\.batch_size=2"):
+    with pytest.raises(TaskError, match=r"data\.batch_size"):
         make_task(compile=True).training_step(make_batch(1, 32), 0)
 
 

@@ -56,12 +56,12 @@ def finish(process: subprocess.Popen[str], status: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes: with ten images and batches of two, an epoch has two steps."""
+    """A run of two processes at two sizes: with ten images, an epoch has a step of four and one of six images."""
     folder = tmp_path_factory.mktemp("two") / "run"
     output = finish(
         start("fit", *SMALL, f"--data.root={shapes}", f"--run={folder}", *DDP, "--trainer.devices=2",
               "--model.base_batch_size=8", "--model.optimizer=SGD", "--model.optimizer.lr=0.02",
-              "--data.batch_size=2")
+              "--data.batch_size=2", "--data.train_sizes=[32,64]")
     )  # fmt: skip
     assert "Learning rate 0.01: 0.02 is for batch size 8; the effective one is 4" in output
     assert "(2 images × 2 processes × 1 accumulated batches)" in output
@@ -134,6 +134,7 @@ def test_synchronised_norms_on_cpu_are_refused(shapes: Path, tmp_path: Path) -> 
     assert "PyTorch synchronises batch norms on GPUs only" in finish(process, 1)
 
 
+@pytest.mark.slow
 def test_two_processes_share_sizes_images_and_unfreezing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_class_folders(tmp_path / "data" / "val", 4)
     write_class_folders(tmp_path / "data" / "train", 45)  # steps of 22, 10, 4, 4 and 5 images

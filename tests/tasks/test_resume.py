@@ -97,8 +97,9 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
 
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """Steps of 6, 6, 2, 2 and 2 images, in an order that is random in each epoch."""
     folder = tmp_path_factory.mktemp("masks")
-    write_block_images(write_block_images(folder / "data", "train", 10), "val", 3)
+    write_block_images(write_block_images(folder / "data", "train", 18), "val", 3)
     words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")

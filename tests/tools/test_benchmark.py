@@ -60,6 +60,7 @@ def test_summary_gives_medians_rates_and_paired_ratio() -> None:
     assert "ratio" not in str(Summary.of([[10.0]], batch=2))
 
 
+@pytest.mark.slow
 def test_sides_take_turns_in_separate_processes() -> None:
     with SideProcesses("shufflenet_v2-forward", Setting(1, "cpu", "32", False), threads=1) as sides:
         times = sides.measure(steps=2, warmup=0)
