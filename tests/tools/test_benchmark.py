@@ -137,5 +137,6 @@ def test_both_sides_count_the_same_pixels() -> None:
 
 def test_both_sides_evaluate_the_same_figures() -> None:
     ours, theirs = (make(Setting(30, "cpu", "32", False))() for make in EVALUATION["evaluation"])
-    assert ours == theirs
-    assert isinstance(ours, dict) and 0.1 < ours["figures"]["AP"] < 0.9
+    assert isinstance(ours, dict) and isinstance(theirs, dict) and 0.1 < ours["figures"]["AP"] < 0.9
+    for part, values in ours.items():  # means may differ in the last bit, by NumPy's version
+        assert values == {k: v and pytest.approx(v, rel=1e-12) for k, v in theirs[part].items()}
