@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -42,7 +43,7 @@ class LossError(UserError):
 
 
 class PredictionError(UserError):
-    """A network's output is NaN."""
+    """A network's output is NaN or infinite."""
 
 
 class EvaluationError(UserError):
@@ -66,7 +67,7 @@ def check_range(
         ge: smallest allowed value.
         gt: value that it must exceed.
         le: largest allowed value.
-        lt: value that it must stay below.
+        lt: value that it must stay below; infinity for finite values.
 
     Raises:
         UserError: the value is out of range.
@@ -74,7 +75,7 @@ def check_range(
     limits = zip(LIMITS.items(), (ge, gt, le, lt), strict=True)
     given = [(words, holds, limit) for (words, holds), limit in limits if limit is not None]
     if value is None or not all(holds(value, limit) for _, holds, limit in given):
-        required = " and ".join(f"{words} {limit}" for words, _, limit in given)
+        required = " and ".join("finite" if limit == math.inf else f"{words} {limit}" for words, _, limit in given)
         raise UserError(f"{name} must be {required}, not {value}.")
 
 

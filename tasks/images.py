@@ -202,9 +202,14 @@ class JpegHeader(NamedTuple):
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """Reads the header of a JPEG file without decoding it; None if Pillow does not understand it."""
+    """Reads the header of a JPEG file without decoding it.
+
+    None if Pillow does not understand it, and for CMYK, whose colours change if it is decoded at a reduced scale.
+    """
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("JPEG",)) as file:
+            if file.mode == "CMYK":
+                return None
             exif = PIL.Image.Exif()  # file.getexif() would add the orientation in XMP, which OpenCV ignores
             if "exif" in file.info:
                 exif.load(file.info["exif"])

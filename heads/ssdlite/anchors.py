@@ -46,13 +46,15 @@ class AnchorGenerator:
         ratios: Sequence[float] | Sequence[Sequence[float]],
         layout: Layout = "torchvision",
     ) -> None:
+        if len(scales) < 2:
+            raise UserError(f"anchor_scales must be at least two, one more than there are maps, not {list(scales)}.")
         levels = len(scales) - 1
         nested = [list(r) for r in ratios if isinstance(r, Sequence)]
         per_level = nested or [[r for r in ratios if not isinstance(r, Sequence)]] * levels
-        if levels < 1 or len(per_level) != levels:
+        if len(per_level) != levels:
             raise UserError(
                 f"{len(scales)} anchor_scales are for {levels} maps, one fewer than scales, but aspect_ratios has "
-                f"{len(per_level)} lists."
+                f"{len(per_level)} lists: give one list per map, or a single list for all."
             )
         if min(scales) <= 0 or min((r for level in per_level for r in level), default=1.0) <= 0:
             raise UserError(f"anchor_scales and aspect_ratios must be positive, not {list(scales)} and {per_level}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -106,8 +107,11 @@ class SSDHead(Head):
         check_pyramid(features)
         check_range(f"{name}'s num_classes", num_classes, ge=1)
         check_choice(f"{name}'s layout", layout, ("torchvision", "tensorflow"))
+        check_range(f"{name}'s neg_pos_ratio", neg_pos_ratio, ge=0, lt=math.inf)
         check_range(f"{name}'s min_negatives", min_negatives, ge=0)
-        check_range(f"{name}'s box_loss_weight", box_loss_weight, gt=0)
+        check_range(f"{name}'s alpha", alpha, ge=0, le=1)
+        check_range(f"{name}'s gamma", gamma, ge=0, lt=math.inf)
+        check_range(f"{name}'s box_loss_weight", box_loss_weight, gt=0, lt=math.inf)
         losses: dict[str, ClassificationLoss] = {
             "softmax": SoftmaxLoss(neg_pos_ratio, min_negatives),
             "sigmoid": SigmoidLoss(neg_pos_ratio, min_negatives),
@@ -120,6 +124,8 @@ class SSDHead(Head):
         check_range(f"{name}'s iou_thresh", iou_thresh, ge=0, le=1)
         self.postprocess = PostprocessConfig(score_thresh, topk_candidates, nms_thresh, detections_per_img)
         self.postprocess.check()
+        for extra in extras:
+            check_range(f"{name}'s extras", extra, ge=1)
         self.maps = tuple(features)
         self.channels = [feature.channels for feature in features.values()]
         self.channels += [max(MIN_EXTRA_CHANNELS, int(extra * features.width)) for extra in extras]

@@ -15,7 +15,8 @@ from ..predictions import Detections
 from .box_coder import decode_boxes
 from .loss import ClassificationLoss
 
-# torchvision suppresses up to this number of boxes of an image with shifts in float32, and more of them class by class
+# up to this number of boxes, torchvision suppresses those of an image with shifts in float32, and more class by class;
+# the limit is that of CPUs, on other devices it is 25,000
 FEW_CANDIDATES = 1000
 # how far rounding can move log odds; anchors so far below the threshold are scored as well
 ROUNDING = 0.01
@@ -116,7 +117,7 @@ def score_anchors(logits: Tensor, offsets: Tensor, threshold: float, loss: Class
     """Computes the scores of anchors that can exceed the threshold, which are few in a trained network.
 
     Raises:
-        PredictionError: a logit is NaN or infinite, or an offset is NaN, which comparisons would drop silently.
+        PredictionError: a logit or an offset is NaN or +∞; comparisons would drop such anchors silently.
     """
     bounds = loss.bound_log_odds(logits)
     largest = torch.stack([bounds.amax(), logits[..., 0].amax(), offsets.amax()])  # NaN if one value is

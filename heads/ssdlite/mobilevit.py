@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...backbones.blocks import ConvConfig, init_convolutions
-from ...errors import UserError
+from ...errors import UserError, check_range
 from ..contract import ClassDimension, Features
 from .base import SSDHead
 from .layers import JointPredictionBlock, build_pooled_extra, build_separable_extra, predict
@@ -47,9 +47,11 @@ class MobileViTSSDLite(SSDHead):
         norm_momentum: float = 0.1,
         **options: Any,
     ) -> None:
-        super().__init__(features, num_classes, extras=extras, aspect_ratios=aspect_ratios, **options)
         if not extras:
             raise UserError("MobileViTSSDLite needs at least one of extras, which is its pooled map.")
+        super().__init__(features, num_classes, extras=extras, aspect_ratios=aspect_ratios, **options)
+        for channels in projections:
+            check_range("MobileViTSSDLite's projections", channels, ge=1)
         if len(projections) != len(features):
             raise UserError(
                 f"MobileViTSSDLite needs {len(features)} projections, one per feature map, not {list(projections)}."

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError
+from ...errors import DataError, format_name
 from ..split import OnInvalid
 from .split import DetectionSplit, check_images_exist, clean_boxes, read_json
 
@@ -38,6 +38,7 @@ def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> Dete
     if not len(images) or not len(categories):
         raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
     by_id = {category["id"]: str(category.get("name", category["id"])) for category in categories}
+    check_names_differ(by_id, file)
     names = np.array([str(image.get("file_name", "")) for image in images])
     check_images_exist(names, folder, file, on_invalid)
     sizes = np.stack([get_integers(images, key, file, "images") for key in ("height", "width")], axis=1)
@@ -62,6 +63,14 @@ def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> Dete
         notes=notes,
         coco_file=file,
     )
+
+
+def check_names_differ(names: dict[int, str], file: Path) -> None:
+    """Raises DataError if two categories have one name, because figures per class have the name as their key."""
+    first: dict[str, int] = {}
+    for key, name in names.items():
+        if first.setdefault(name, key) != key:
+            raise DataError(f"{file}: categories {first[name]} and {key} are both called {format_name(name)}.")
 
 
 def get_records(content: dict[str, Any], key: str, file: Path) -> list[dict[str, Any]]:

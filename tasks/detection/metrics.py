@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from torch import distributed
 
 from ...errors import EvaluationError
@@ -102,7 +102,7 @@ class CocoEvaluator:
         self.detections: dict[int, Floats] = {}  # rows of a DetectionTable by index of the image
         self._result: CocoResult | None = None
 
-    def add(self, image_id: int, boxes: NDArray[Any], scores: NDArray[Any], category_ids: NDArray[Any]) -> None:
+    def add(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
         """Adds the detections of one image; they replace earlier ones of that image.
 
         Args:
@@ -116,6 +116,8 @@ class CocoEvaluator:
                 do not fit together.
         """
         image = self.ground_truth.image_index(image_id)
+        boxes, scores = np.asarray(boxes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+        category_ids = np.asarray(category_ids)
         shapes = boxes.shape, scores.shape, category_ids.shape
         if shapes != ((len(scores), 4), (len(scores),), (len(scores),)):
             raise EvaluationError(f"Boxes, scores and categories must be [K, 4], [K] and [K], not {shapes}.")
@@ -125,7 +127,7 @@ class CocoEvaluator:
                 raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
         categories = self.ground_truth.category_indices(category_ids)
         size = boxes[:, 2:] - boxes[:, :2]
-        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories)).astype(np.float64)
+        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories))
         self._result = None
 
     def compute(self) -> CocoResult:

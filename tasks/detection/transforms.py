@@ -78,6 +78,8 @@ class SSDAugmentation(Augmentation):
         extra: list[dict[str, Any]] | None = None,
     ) -> None:
         check_range("expand", expand, ge=1)
+        check_range("flip", flip, ge=0, le=1)
+        check_range("vertical_flip", vertical_flip, ge=0, le=1)
         if not 0 < crop_scale[0] <= crop_scale[1] <= 1:
             raise UserError(f"crop_scale must be two increasing shares in 0 … 1, not {crop_scale}.")
         self.crop = crop

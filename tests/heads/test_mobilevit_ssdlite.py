@@ -93,8 +93,12 @@ def test_anchors_are_those_of_the_authors(head: MobileViTSSDLite, maps: dict[str
 
 @pytest.mark.parametrize(
     ("options", "mentioned"),
-    [({"projections": (512,)}, "2 projections"), ({"extras": (), "aspect_ratios": (2.0,)}, "extras")],
-    ids=["projections", "extras"],
+    [
+        ({"projections": (512,)}, "2 projections"),
+        ({"projections": (512, 0)}, "projections must be at least 1"),
+        ({"extras": ()}, "at least one of extras"),
+    ],
+    ids=["number of projections", "projections", "extras"],
 )
 def test_impossible_options_are_one_sentence(options: dict[str, Any], mentioned: str, assert_one_sentence: Any) -> None:
     with pytest.raises(UserError) as caught:

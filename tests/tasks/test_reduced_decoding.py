@@ -89,17 +89,16 @@ def test_crops_are_never_enlarged(tmp_path: Path) -> None:
     assert factors == {1, 2, 4}
 
 
-def test_png_files_are_decoded_at_full_size(tmp_path: Path) -> None:
-    path, region = write_scene(tmp_path / "image.png"), Region(1, 3, 301, 403)
+@pytest.mark.parametrize(("name", "mode"), [("image.png", "RGB"), ("image.jpg", "CMYK")])
+def test_png_and_cmyk_files_are_decoded_at_full_size(name: str, mode: str, tmp_path: Path) -> None:
+    path, region = tmp_path / name, Region(1, 3, 301, 403)
+    Image.fromarray(read_image(write_scene(tmp_path / "scene.png"))).convert(mode).save(path)
     pixels, shown = EncodedImage.read(path).crop(region, 32, 40)
     assert shown == region and np.array_equal(pixels, read_image(path)[region.slices])
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_reduced_images_are_rgb(mode: str, tmp_path: Path) -> None:
-    Image.fromarray(read_image(write_scene(tmp_path / "rgb.jpg"))).convert(mode).save(
-        tmp_path / "image.jpg", quality=95
-    )
+def test_reduced_grey_images_are_rgb(tmp_path: Path) -> None:
+    Image.fromarray(read_image(write_scene(tmp_path / "rgb.jpg"))).convert("L").save(tmp_path / "image.jpg", quality=95)
     pixels, shown = EncodedImage.read(tmp_path / "image.jpg").crop(Region(0, 0, *SIZE), *np.floor_divide(SIZE, 4))
     expected = shrink(read_image(tmp_path / "image.jpg"), shown, *pixels.shape[:2])
     assert len(pixels) == SIZE[0] // 4 and np.abs(pixels.astype(int) - expected).mean() < 2

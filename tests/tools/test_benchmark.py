@@ -15,6 +15,7 @@ import torch
 
 from litmobile.heads.predictions import Detections
 from litmobile.tools.benchmark.classification import CLASSIFICATION
+from litmobile.tools.benchmark.command import main
 from litmobile.tools.benchmark.comparisons import SIDES
 from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
@@ -81,6 +82,25 @@ def test_a_side_that_runs_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch)
         ours.send(request)
     serve(theirs, "large", 0, Setting(1, "cpu", "32", False), torch.get_num_threads())
     assert [str(ours.recv()) for _ in range(2)] == ["too large"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "mentioned"),
+    [
+        (["postprocess-spars"], "did you mean postprocess-sparse?"),
+        (["--steps=0"], "0 is not a whole number from 1"),
+        (["--batch=-3"], "-3 is not a whole number from 1"),
+        (["--device=abacus"], "no device abacus"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_named(
+    words: list[str], mentioned: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmark", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert mentioned in capsys.readouterr().err
 
 
 @pytest.mark.slow

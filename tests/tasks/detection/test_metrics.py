@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
@@ -188,6 +189,21 @@ def test_degenerate_boxes_do_not_stop_the_evaluation(content: Content, write_coc
     result = with_perfect_detections(write_coco(content)[0]).compute()
     assert result.per_class["AP"]["nine"] == result.per_class["AP"]["zero"] == pytest.approx(1)
     assert 0 < result.per_class["AP"]["four"] <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor, list], ids=["arrays", "tensors", "lists"])
+def test_detections_of_any_type_are_added(kind: Callable[..., Any], content: Content, write_coco: WriteCoco) -> None:
+    found = [r for r in content["annotations"] if r["image_id"] == 7 and not r["iscrowd"]]
+    boxes = [[x, y, x + w, y + h] for x, y, w, h in (r["bbox"] for r in found)]
+    evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
+    evaluator.add(7, kind(boxes), kind([0.5] * len(found)), kind([r["category_id"] for r in found]))
+    assert evaluator.compute().figures["AP"] == pytest.approx(1)
+
+
+def test_boxes_of_negative_size_do_not_wrap_around(content: Content, write_coco: WriteCoco) -> None:
+    evaluator = CocoEvaluator(read_json(write_coco(content)[0]))
+    evaluator.add(7, np.array([[30, 30, 10, 10]], dtype=np.uint8), [0.5], [4])
+    assert evaluator.detections[evaluator.ground_truth.image_index(7)][0, 2:4].tolist() == [-20, -20]
 
 
 def test_evaluating_does_not_change_the_file(content: Content, write_coco: WriteCoco) -> None:

@@ -308,7 +308,9 @@ def test_albumentations_that_change_the_size_are_refused(
     assert_one_sentence(caught.value, "32")
 
 
-def test_expansion_below_one_is_refused(assert_one_sentence: Callable[..., None]) -> None:
-    with pytest.raises(ValueError, match="expand") as caught:
-        SSDAugmentation(expand=0.5)
-    assert_one_sentence(caught.value, "0.5")
+@pytest.mark.parametrize("option", [{"expand": 0.5}, {"flip": 7.0}, {"vertical_flip": -1.0}], ids=str)
+def test_values_out_of_range_are_refused(option: dict[str, float], assert_one_sentence: Callable[..., None]) -> None:
+    (name, value), *_ = option.items()
+    with pytest.raises(ValueError, match=name) as caught:
+        SSDAugmentation(**option)  # pyright: ignore[reportArgumentType] — none of these is a flag
+    assert_one_sentence(caught.value, str(value))
