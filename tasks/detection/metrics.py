@@ -127,7 +127,7 @@ class CocoEvaluator:
                 raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
         categories = self.ground_truth.category_indices(category_ids)
         size = boxes[:, 2:] - boxes[:, :2]
-        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories))
+        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories.astype(np.float64)))
         self._result = None
 
     def compute(self) -> CocoResult:

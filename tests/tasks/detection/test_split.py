@@ -161,10 +161,7 @@ INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "a fractional id": (lambda c: c["images"][0].update(id=1.5), ("record 0 of images", "1.5")),
     "a category without id": (lambda c: c["categories"][1].pop("id"), ("record 1 of categories", "id")),
     "two images of one id": (lambda c: c["images"][1].update(id=7), ("images", " 7")),
-    "two categories of one name": (
-        lambda c: c["categories"][1].update(c["categories"][0] | {"id": 5}),
-        ("both called",),
-    ),
+    "two categories of one name": (lambda c: c["categories"].append(c["categories"][0] | {"id": 5}), ("both called",)),
     "two categories of one id": (lambda c: c["categories"][1].update(id=9), ("categories", " 9")),
     "an image without a name": (lambda c: c["images"][0].pop("file_name"), ("one unnamed",)),
     "a missing image": (lambda c: c["images"][0].update(file_name="absent.png"), ("absent.png",)),
