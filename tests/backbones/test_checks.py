@@ -30,40 +30,47 @@ from support.families import format_id
 
 DILATED = {"output_stride": 8, "in_channels": 1}
 SAME = {"padding": "same"}
-NETWORKS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
+PLAIN: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     (MobileNetV1, {"width": 0.25}),
-    (MobileNetV1, {"width": 0.25} | DILATED | SAME),
     (MobileNetV2, {"width": 0.35}),
-    (MobileNetV2, {"width": 0.35} | DILATED | SAME),
     (MobileNetV3, {"width": 0.35}),
+    (ShuffleNetV1, {"width": 0.25}),
+    (ShuffleNetV2, {"width": 0.5}),
+    (EffNet, {"width": 0.25, "extended": True}),
+    (MobileViT, {"variant": "xxs"}),
+    (TimmBackbone, {"name": "mobilenetv3_small_050"}),
+)
+OTHERS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
+    (MobileNetV1, {"width": 0.25} | DILATED | SAME),
+    (MobileNetV2, {"width": 0.35} | DILATED | SAME),
     (MobileNetV3, {"variant": "small", "tail": "detection", "minimalistic": True}),
     (MobileNetV3, {"variant": "small", "tail": "segmentation"} | DILATED | SAME),
-    (ShuffleNetV1, {"width": 0.25}),
     (ShuffleNetV1, {"groups": 8, "width": 0.25, "stem": 8} | DILATED),
-    (ShuffleNetV2, {"width": 0.5}),
     (ShuffleNetV2, {"width": 0.5} | DILATED),
     (EffNet, {"width": 0.25}),
-    (EffNet, {"width": 0.25, "extended": True}),
     (EffNet, {"width": 0.25, "extended": True, "closing_kernel": "1x2"} | DILATED),
-    (MobileViT, {"variant": "xxs"}),
     (MobileViT, {"variant": "xxs"} | DILATED),
     (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
     (TimmBackbone, {"name": "mobilenetv4_conv_small"}),
-    (TimmBackbone, {"name": "mobilenetv3_small_050"}),
 )
 SHIPPED = [found for found in vars(litmobile.backbones).values() if found is not Backbone]
 
 
 def test_every_exported_backbone_is_checked_below() -> None:
     families = {cls for cls in SHIPPED if isinstance(cls, type) and issubclass(cls, Backbone)}
-    assert {family for family, _ in NETWORKS} == families
+    assert {family for family, _ in PLAIN} == families
 
 
-@pytest.mark.parametrize(("family", "arguments"), NETWORKS, ids=format_id)
+@pytest.mark.parametrize(
+    ("family", "arguments"),
+    [*PLAIN, *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS)],
+    ids=format_id,
+)
 def test_every_family_keeps_the_contract(family: type[Backbone], arguments: dict[str, Any]) -> None:
     check_backbone(lambda: family(**arguments))
 
 
+@pytest.mark.slow
 def test_network_that_rounds_down_passes_on_even_sizes() -> None:
     check_backbone(lambda: TimmBackbone("convnext_atto"), sizes=[(32, 32), (64, 96)])
     with pytest.raises(

@@ -119,7 +119,8 @@ def test_exported_family_takes_any_batch_size(exported: tuple[Backbone, Exported
         assert max(deviation(found[name], x) for name, x in expected.items()) <= TOLERANCE
 
 
-@pytest.mark.parametrize("exported", slow_unless(("EffNet",), SMALL), indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("exported", SMALL, indirect=True)
 def test_onnx_family_gives_equal_maps_at_any_batch_size(
     exported: tuple[Backbone, ExportedProgram], deviation: Deviation
 ) -> None:

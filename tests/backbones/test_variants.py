@@ -38,7 +38,7 @@ def test_variant_has_published_parameters_and_multiply_adds(family: type[Sequent
     assert counter.get_total_flops() / 2e6 == pytest.approx(variant.multiply_adds, rel=1e-3)
 
 
-@pytest.mark.parametrize("output_stride", [32, 16, 8])
+@pytest.mark.parametrize("output_stride", [32, pytest.param(16, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 def test_maps_have_the_recorded_channels_and_size(
     family: type[SequentialBackbone], variant: Variant, output_stride: int
