@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-import torch
-from torch import nn
 
-from litmobile.tools.complexity import count, without_values
 from litmobile.tools.configurations import list_shipped
-from support.recipes import build_network, read_rows
+from support.recipes import Costs, count_costs, read_rows
 
 RECIPES = [name for name in list_shipped() if "ssdlite_coco" in name]
 COLUMNS = (
@@ -37,14 +34,6 @@ PUBLISHED = {
 OURS = {"ShuffleNetV1", "ShuffleNetV2", "EffNet"}
 
 
-class Costs(NamedTuple):
-    """Parameters, those outside batch norms, and MAdds in G."""
-
-    parameters: int
-    without_norms: int
-    multiply_adds: float
-
-
 class Row(NamedTuple):
     """A row of a recipe's table: the published figures, and the costs of our network with these options."""
 
@@ -69,16 +58,6 @@ def read_table(recipe: str) -> list[Row]:
     return rows
 
 
-def count_costs(row: Row) -> Costs:
-    """Counts the costs of the row's network."""
-    network = build_network(row.recipe, row.options, [str(k) for k in range(row.classes)])
-    with without_values():
-        counted = count(network, torch.empty(1, 3, *SIZE))
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    of_norms = sum(parameter.numel() for norm in norms for parameter in norm.parameters())
-    return Costs(counted.parameters, counted.parameters - of_norms, counted.multiply_adds / 1e9)
-
-
 ROWS = [row for recipe in RECIPES for row in read_table(recipe)]
 PUBLISHED_ROWS = [row for row in ROWS if row.published[0] != "-"]
 
@@ -101,7 +80,7 @@ def test_tables_contain_our_detectors_on_other_backbones() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=name_row)
 def test_costs_are_those_of_the_network(row: Row) -> None:
-    costs = count_costs(row)
+    costs = count_costs(row.recipe, row.options, row.classes, SIZE)
     assert costs[:2] == row.costs[:2]
     assert costs.multiply_adds == pytest.approx(row.costs.multiply_adds, abs=0.000501)  # rounded to three digits
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import torch
 import yaml
+from torch import nn
 
 from litmobile.tasks.network import Network
 from litmobile.tasks.task import Task
-from litmobile.tools.complexity import without_values
+from litmobile.tools.complexity import count, without_values
 from litmobile.tools.configurations import find_configuration, merge_configurations
 from litmobile.tools.training import TrainingParser
 
@@ -39,6 +42,24 @@ def make_parser() -> TrainingParser:
     parser = TrainingParser()
     parser.add_lightning_class_args(Task, "model", subclass_mode=True)
     return parser
+
+
+class Costs(NamedTuple):
+    """Parameters, those outside batch norms, and MAdds in G."""
+
+    parameters: int
+    without_norms: int
+    multiply_adds: float
+
+
+def count_costs(recipe: str, options: Sequence[str], classes: int, size: tuple[int, int]) -> Costs:
+    """Counts the costs of the recipe's network with the added options, for images of ``size``."""
+    network = build_network(recipe, options, [str(k) for k in range(classes)])
+    with without_values():
+        counted = count(network, torch.empty(1, 3, *size))
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    of_norms = sum(parameter.numel() for norm in norms for parameter in norm.parameters())
+    return Costs(counted.parameters, counted.parameters - of_norms, counted.multiply_adds / 1e9)
 
 
 def build_network(recipe: str, options: Sequence[str], classes: Sequence[str]) -> Network:
