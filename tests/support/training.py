@@ -56,7 +56,7 @@ SMALL_CLASSIFIER = [
     "--data.augmentation.random_erasing=0.5",
     *_SMALL,
 ]
-#: the same for a segmenter, with every term of the loss, at two sizes: 6 and 2 images a step
+#: the same for a segmenter, with every term of the loss
 SMALL_SEGMENTER = [
     "--model=SegmentationTask",
     "--model.preprocessing.size=[48,64]",
@@ -69,7 +69,6 @@ SMALL_SEGMENTER = [
     "--model.loss.lovasz=0.5",
     "--data=FolderSegmentation",
     "--data.batch_size=2",
-    "--data.train_sizes=[32,[48,64]]",
     "--data.augmentation=ScaleCropAugmentation",
     *_SMALL,
 ]

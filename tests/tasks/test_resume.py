@@ -100,7 +100,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Training:
     """Steps of 6, 6, 2, 2 and 2 images, in an order that is random in each epoch."""
     folder = tmp_path_factory.mktemp("masks")
     write_block_images(write_block_images(folder / "data", "train", 18), "val", 3)
-    words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}"]
+    words = [*SMALL_SEGMENTER, f"--data.root={folder / 'data'}", "--data.train_sizes=[32,[48,64]]"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
 
