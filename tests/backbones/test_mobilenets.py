@@ -158,7 +158,7 @@ def test_select_removes_deeper_features(family: type[Backbone], arguments: dict[
 @pytest.mark.parametrize(
     ("name", "saves_input"), [("relu", False), ("relu6", False), ("hardswish", True), ("silu", True)]
 )
-def test_activations_work_in_place_unless_their_gradient_needs_the_input(name: Any, saves_input: bool) -> None:
+def test_activations_keep_an_input_that_their_gradient_needs(name: Any, saves_input: bool) -> None:
     activation = build_activation(name)
     x = torch.randn(2, 3, 4, 4, requires_grad=True) * 1
     assert (activation(x).data_ptr() != x.data_ptr()) == saves_input

@@ -24,7 +24,7 @@ DEFAULT = "ssdlite-step"
 def parse_name(text: str) -> str:
     """Checks the name of a comparison or group."""
     if text not in SIDES and text not in GROUPS:
-        raise argparse.ArgumentTypeError(f"there is no comparison {text}{suggest(text, [*SIDES, *GROUPS])}")
+        raise argparse.ArgumentTypeError(f"the comparison {text} is unknown{suggest(text, [*SIDES, *GROUPS])}")
     return text
 
 

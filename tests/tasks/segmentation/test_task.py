@@ -81,7 +81,7 @@ def test_raspp_refuses_steps_of_one_image(root: Path, tmp_path: Path, assert_one
     data = FolderSegmentation(str(root), batch_size=1, num_workers=0)
     with pytest.raises(TaskError) as caught:
         trainer(tmp_path, max_epochs=1).fit(task(head=RASPP), data)
-    assert_one_sentence(caught.value, "one image of 48×64", "--data.batch_size")
+    assert_one_sentence(caught.value, "one image of 48×64", "raise --data.batch_size until every step has two")
 
 
 def test_data_of_another_task_is_refused_before_weights_load(
