@@ -308,7 +308,7 @@ def test_custom_backbone_works_by_import_path() -> None:
         ("MobileNetV2 320", "320 is not an option."),
         ("MobileNetV2 --width=wide", "--width takes a number, not wide."),
         ("MobileNetV2 --width", "--width needs a value."),
-        ("MobileNetV2 --width=0", "width must be greater than 0 and less than inf, not 0"),
+        ("MobileNetV2 --width=0", "width must be greater than 0 and finite, not 0"),
         ("MobileNetV2 --output_stride=4", "output_stride must be 8, 16 or 32, not 4."),
         ("MobileNetV3 --variant=huge", "--variant takes large or small, not huge."),
         ("MobileNetV3 --activation=gelu", "or leaky_relu, not gelu."),
