@@ -13,7 +13,7 @@ from numpy.random import Generator
 
 from ..errors import DataError, UserError
 from ..heads.predictions import IGNORED
-from .images import Image
+from .data.images import Image
 
 
 class Albumentations:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
 from ..heads.predictions import IGNORED, BoxTargets, Detections
-from .images import Image, resize_image
+from .data.images import Image, resize_image
 
 Colour = tuple[int, int, int]
 Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont

@@ -15,7 +15,7 @@ from ..backbones.contract import Backbone, Features, from_config
 from ..errors import MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
-from .images import Image, read_image
+from .data.images import Image, read_image
 from .preprocessing import Preprocessing
 
 NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint

@@ -17,7 +17,7 @@ from ..backbones.contract import Configurable
 from ..backbones.weights import State, fetch, is_file_name, load_weights, read_checkpoint, tensors_of
 from ..errors import CheckpointError, TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
-from .files import format_list
+from .data.files import format_list
 from .network import NETWORK_PREFIX, Network, checkpoint_file
 from .torchvision_weights import PretrainedState, published_network
 

@@ -24,8 +24,8 @@ from .callbacks.evaluation import Report
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
-from .data import DataModule, resolve_class_names
-from .images import Image
+from .data.images import Image
+from .data.module import DataModule, resolve_class_names
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
 from .pretrained import check_same_network, load_starting_weights

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from litmobile.tasks.data.cache import CACHE_VARIABLE
 from litmobile.tools.sample_data import write_shapes
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
-def pytest_configure() -> None:
-    """Limit the commands that tests start to one thread, so that parallel tests do not compete for cores."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Limit the commands that tests start to one thread, so that they do not compete for cores, and use a new cache."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cache = tempfile.TemporaryDirectory(prefix="litmobile-cache-")
+    os.environ[CACHE_VARIABLE] = cache.name
+    config.add_cleanup(cache.cleanup)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -13,9 +13,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
-from ..data import DataModule
+from ..data.images import Image
+from ..data.module import DataModule
 from ..drawing import save_image
-from ..images import Image
 
 IMAGES = "images"
 

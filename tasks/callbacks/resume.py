@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from ..data import ResumableLoader
+from ..data.module import ResumableLoader
 
 CHECKPOINT_KEY = "resume"
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataModule
-from ..split import TrainValSplit
+from ..data.module import DataModule
+from ..data.split import TrainValSplit
 from .split import ClassificationSplit, Sample
 from .transforms import Augmentation, CropAugmentation, Resize
 

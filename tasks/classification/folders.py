@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import (
+from ..data.files import (
     SPLIT_FOLDERS,
     check_root,
     format_list,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..files import check_root, format_list, is_image_file, read_text
-from ..split import OnInvalid
+from ..data.files import check_root, format_list, is_image_file, read_text
+from ..data.split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import list_class_folders, read_folders
 from .lists import read_rows

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..images import EncodedImage, I_co, Image
-from ..split import Rows, Split, check_distinct
+from ..data.images import EncodedImage, I_co, Image
+from ..data.split import Rows, Split, check_distinct
 
 
 class Sample(NamedTuple, Generic[I_co]):

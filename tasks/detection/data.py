@@ -14,14 +14,14 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...heads.predictions import BoxTargets
-from ..data import DataModule, log_notes
-from ..files import resolve_split_name
-from .coco import read_coco
+from ..data.files import resolve_split_name
+from ..data.module import DataModule, log_notes
 from .coco_backends import BackendChoice, choose_backend
+from .formats.coco import read_coco
+from .formats.voc import read_voc
 from .metrics import CocoEvaluator
 from .split import DetectionSplit, Sample
 from .transforms import Augmentation, Resize, SSDAugmentation
-from .voc import read_voc
 from .voc_metrics import VocEvaluator
 
 # the number of boxes of a batch is padded to a multiple of this, so that few different shapes occur
@@ -98,7 +98,7 @@ class DetectionDataModule(DataModule[DetectionSplit]):
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
         """Builds the evaluator of detections on ``split``."""
-        return CocoEvaluator(self.splits[split].to_coco(), self.evaluator)
+        return CocoEvaluator(self.splits[split].ground_truth, self.evaluator)
 
     def check_splits(self) -> None:
         first, *others = self.splits.values()
@@ -176,4 +176,4 @@ class VocDetection(DetectionDataModule):
         return data.take_objects(~data.difficult) if split == "train" and not self.difficult else data
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
-        return VocEvaluator(self.splits[split].to_coco(), self.evaluator)
+        return VocEvaluator(self.splits[split].ground_truth, self.evaluator)

@@ -18,13 +18,13 @@ Integers = NDArray[np.int64]
 class GroundTruth:
     """Images, categories and objects of an annotation file.
 
-    Objects and detections refer to images and categories by their index in ascending order of the ids. The indices fit
-    into floats; ids beyond 2⁵³ do not.
+    Objects and detections refer to images and categories by their index. An index fits into a float; an id beyond 2⁵³
+    does not.
 
     Attributes:
         image_ids: ``[I]``, ascending.
-        image_names: file names of the images; empty where the file has none.
-        category_ids: ``[C]``, ascending.
+        image_names: file names of the images, ``[I]``; empty where the file has none.
+        category_ids: ``[C]``.
         classes: names of the categories.
         images: image of each object, ``[B]``, ascending; objects of one image stay in the order of the file.
         categories: category of each object, ``[B]``.
@@ -34,7 +34,7 @@ class GroundTruth:
     """
 
     image_ids: Integers
-    image_names: tuple[str, ...]
+    image_names: NDArray[np.str_]
     category_ids: Integers
     classes: tuple[str, ...]
     images: Integers
@@ -67,7 +67,7 @@ class GroundTruth:
         order = order[np.isfinite(boxes[order]).all(axis=1)]
         return cls(
             image_ids=np.array(image_ids, dtype=np.int64),
-            image_names=tuple(file_names[key] for key in image_ids),
+            image_names=np.array([file_names[key] for key in image_ids], dtype=np.str_),
             category_ids=np.array(category_ids, dtype=np.int64),
             classes=tuple(class_names[key] for key in category_ids),
             images=images[order],
@@ -92,7 +92,7 @@ class GroundTruth:
 
     def describe_image(self, index: int) -> str:
         """Returns id and file name of an image for messages."""
-        name = self.image_names[index]
+        name = str(self.image_names[index])
         return f"image {self.image_ids[index]}" + (f" ({format_name(name)})" if name else "")
 
     def category_indices(self, category_ids: NDArray[Any]) -> Integers:
@@ -101,7 +101,8 @@ class GroundTruth:
         Raises:
             EvaluationError: the annotations lack a category.
         """
-        indices = np.searchsorted(self.category_ids, category_ids).clip(max=len(self.category_ids) - 1)
+        order = np.argsort(self.category_ids)
+        indices = order[np.searchsorted(self.category_ids, category_ids, sorter=order).clip(max=len(order) - 1)]
         unknown = np.flatnonzero(self.category_ids[indices] != category_ids)
         if len(unknown):
             raise EvaluationError(f"Category {category_ids[unknown[0]]} of a detection is not in the annotations.")

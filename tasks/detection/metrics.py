@@ -84,7 +84,7 @@ class CocoEvaluator:
     """Collects detections image by image and evaluates them against COCO annotations.
 
     Args:
-        ground_truth: content of the original annotation file, crowds included.
+        ground_truth: the objects of a split, or the content of a COCO file, crowds included.
         backend: package that computes the figures: "hotcoco" or "pycocotools", whose figures are equal. "auto" is
             hotcoco where it is installed, because it is much faster.
 
@@ -92,9 +92,10 @@ class CocoEvaluator:
         UserError: ``backend`` is hotcoco, and it is not installed.
     """
 
-    def __init__(self, ground_truth: dict[str, Any], backend: BackendChoice = "auto") -> None:
+    def __init__(self, ground_truth: GroundTruth | dict[str, Any], backend: BackendChoice = "auto") -> None:
         self.backend: Backend = choose_backend(backend)
-        self.ground_truth = GroundTruth.from_coco(ground_truth)
+        is_parsed = isinstance(ground_truth, GroundTruth)
+        self.ground_truth = ground_truth if is_parsed else GroundTruth.from_coco(ground_truth)
         self.reset()
 
     def reset(self) -> None:

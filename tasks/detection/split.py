@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self
+from typing import Generic, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
-from ..files import find_missing_files
-from ..images import EncodedImage, I_co, Image, read_image
-from ..split import OnInvalid, Rows, Split
+from ..data.files import find_missing_files
+from ..data.images import EncodedImage, I_co, Image, read_image
+from ..data.split import OnInvalid, Rows, Split
+from .ground_truth import GroundTruth
+from .objects import ObjectTable, clean_objects
 
 
 class ImageRecord(NamedTuple):
@@ -26,6 +27,7 @@ class ImageRecord(NamedTuple):
         boxes: ``[n, 4]`` as x1, y1, x2, y2 in pixels; the first pixel of an image extends from 0 to 1.
         labels: ``[n]`` class indices, from 0.
         difficult: ``[n]``, whether the evaluation ignores the object; None for False.
+        crowd: ``[n]``, whether it is a group of objects, which training ignores as well; None for False.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ImageRecord(NamedTuple):
     boxes: ArrayLike
     labels: Sequence[int]
     difficult: Sequence[bool] | None = None
+    crowd: Sequence[bool] | None = None
 
 
 class Sample(NamedTuple, Generic[I_co]):
@@ -61,7 +64,7 @@ class DetectionSplit(Split):
         labels: class indices, ``[B]`` int64.
         difficult: whether the evaluation ignores the object, ``[B]`` bool.
         category_ids: ids of the classes in the source, ``[C]`` int64.
-        coco_file: COCO file that the evaluation reads instead of these arrays, because it has crowds and areas.
+        ground_truth: all objects for the evaluation, crowds included; also of images that :meth:`take` left out.
     """
 
     image_ids: NDArray[np.int64]
@@ -71,7 +74,7 @@ class DetectionSplit(Split):
     labels: NDArray[np.int64]
     difficult: NDArray[np.bool_]
     category_ids: NDArray[np.int64]
-    coco_file: Path | None = None
+    ground_truth: GroundTruth
 
     @classmethod
     def from_records(
@@ -83,7 +86,7 @@ class DetectionSplit(Split):
         notes: Sequence[str] = (),
         on_invalid: OnInvalid = "raise",
     ) -> DetectionSplit:
-        """Builds a split from records; boxes are clipped to their image, and boxes without area are left out.
+        """Builds a split from records; see :meth:`from_objects`.
 
         Args:
             source: file or folder that messages name.
@@ -98,30 +101,100 @@ class DetectionSplit(Split):
         """
         if not records:
             raise DataError(f"{source} contains no images.")
-        names = np.array([record.name for record in records])
-        check_images_exist(names, folder, source, on_invalid)
         for record in records:
             if len(record.labels) and not 0 <= min(record.labels) <= max(record.labels) < len(classes):
                 raise DataError(f"{source}: {record.name} has a label outside 0 … {len(classes) - 1}.")
-        sizes = np.array([record.size for record in records], dtype=np.int64)
         counts = [len(record.labels) for record in records]
         corners = np.concatenate([np.asarray(r.boxes, dtype=np.float64).reshape(-1, 4) for r in records])
-        boxes, has_area, repairs = clean_boxes(corners, np.repeat(sizes, counts, axis=0), source)
-        owner = np.repeat(np.arange(len(records)), counts)[has_area]
-        labels = np.concatenate([np.asarray(r.labels, dtype=np.int64) for r in records])
-        difficult = np.concatenate([np.asarray(r.difficult or [False] * len(r.labels), dtype=bool) for r in records])
+        objects = ObjectTable(
+            images=np.repeat(np.arange(len(records)), counts),
+            labels=np.concatenate([np.asarray(r.labels, dtype=np.int64) for r in records]),
+            boxes=np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1),
+            areas=np.full(sum(counts), np.nan),
+            is_crowd=concatenate_flags([record.crowd for record in records], counts),
+            is_difficult=concatenate_flags([record.difficult for record in records], counts),
+        )
+        return cls.from_objects(
+            source=source,
+            folder=folder,
+            names=np.array([record.name for record in records]),
+            image_ids=np.arange(1, len(records) + 1),
+            sizes=np.array([record.size for record in records], dtype=np.int64),
+            classes=classes,
+            category_ids=np.arange(1, len(classes) + 1),
+            objects=objects,
+            notes=notes,
+            on_invalid=on_invalid,
+        )
+
+    @classmethod
+    def from_objects(
+        cls,
+        *,
+        source: Path,
+        folder: Path,
+        names: NDArray[np.str_],
+        image_ids: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        classes: Sequence[str],
+        category_ids: NDArray[np.int64],
+        objects: ObjectTable,
+        notes: Sequence[str] = (),
+        on_invalid: OnInvalid = "raise",
+    ) -> DetectionSplit:
+        """Builds a split from flat arrays, by one rule for training and evaluation.
+
+        Boxes are clipped to their image, and boxes without area are left out of both. A box that exceeds its image by
+        at most 0.01 pixels, the rounding of the file, is evaluated as it is.
+
+        Args:
+            source: file or folder that messages name.
+            folder: folder of the images.
+            names: file names relative to ``folder``, ``[I]``.
+            image_ids: ids of the images in the source, ``[I]``.
+            sizes: (height, width) in pixels, ``[I, 2]``.
+            classes: class names in the order of their indices.
+            category_ids: ids of the classes in the source, ``[C]``.
+            objects: the objects in any order.
+            notes: sentences about earlier repairs and omissions.
+            on_invalid: "skip" accepts missing images; reading them fails later.
+
+        Raises:
+            DataError: an image file is missing.
+        """
+        check_images_exist(names, folder, source, on_invalid)
+        objects, repairs = clean_objects(objects, sizes, source)
+        ids, rank = np.unique(image_ids, return_inverse=True)
+        by_id = np.argsort(rank[objects.images], kind="stable")
+        truth = GroundTruth(
+            image_ids=ids,
+            image_names=names[np.argsort(image_ids)],
+            category_ids=category_ids,
+            classes=tuple(classes),
+            images=rank[objects.images][by_id],
+            categories=objects.labels[by_id],
+            boxes=objects.boxes[by_id],
+            areas=objects.areas[by_id],
+            is_crowd=(objects.is_crowd | objects.is_difficult)[by_id],
+        )
+        trained = np.flatnonzero(~objects.is_crowd)
+        trained = trained[np.argsort(objects.images[trained], kind="stable")]
+        boxes = objects.boxes[trained]
+        corners = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+        limits = np.tile(sizes[objects.images[trained]][:, ::-1], 2)
         return cls(
             source=source,
             folder=folder,
             names=names,
-            image_ids=np.arange(1, len(records) + 1),
+            image_ids=image_ids,
             sizes=sizes,
-            starts=np.searchsorted(owner, np.arange(len(records) + 1)),
-            boxes=boxes[has_area],
-            labels=labels[has_area],
-            difficult=difficult[has_area],
+            starts=np.searchsorted(objects.images[trained], np.arange(len(names) + 1)),
+            boxes=np.clip(corners, 0, limits).astype(np.float32),
+            labels=objects.labels[trained],
+            difficult=objects.is_difficult[trained],
             classes=tuple(classes),
-            category_ids=np.arange(1, len(classes) + 1),
+            category_ids=category_ids,
+            ground_truth=truth,
             notes=(*notes, *repairs),
         )
 
@@ -167,50 +240,6 @@ class DetectionSplit(Split):
         boxes, labels, difficult = self.boxes[rows], self.labels[rows], self.difficult[rows]
         return replace(self, starts=starts, boxes=boxes, labels=labels, difficult=difficult)
 
-    def to_coco(self) -> dict[str, Any]:
-        """Returns the ground truth for the evaluation, as the content of a COCO file.
-
-        Difficult objects become crowds, which COCO's evaluation ignores.
-        """
-        if self.coco_file is not None:
-            return read_json(self.coco_file)
-        rows: list[dict[str, Any]] = []
-        for image, box, label, difficult in zip(self.owners, self.boxes, self.labels, self.difficult, strict=True):
-            x1, y1, x2, y2 = (float(value) for value in box)
-            rows.append(
-                {
-                    "id": len(rows) + 1,
-                    "image_id": int(self.image_ids[image]),
-                    "category_id": int(self.category_ids[label]),
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": int(difficult),
-                }
-            )
-        images = [
-            {"id": int(key), "file_name": str(name), "height": int(height), "width": int(width)}
-            for key, name, (height, width) in zip(self.image_ids, self.names, self.sizes, strict=True)
-        ]
-        categories = [{"id": int(k), "name": name} for k, name in zip(self.category_ids, self.classes, strict=True)]
-        return {"images": images, "annotations": rows, "categories": categories}
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Reads a JSON file that contains a dictionary.
-
-    Raises:
-        DataError: the file is missing, is not JSON, or contains something else.
-    """
-    if not file.is_file():
-        raise DataError(f"There is no annotation file {file}.")
-    try:
-        content = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{file} is not a JSON file: {error}.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{file} is not a COCO file; it contains a {type(content).__name__} instead of a dictionary.")
-    return content
-
 
 def check_images_exist(names: NDArray[np.str_], folder: Path, source: Path, on_invalid: OnInvalid) -> None:
     """Raises DataError if ``folder`` does not exist, or if images are missing in it and ``on_invalid`` is "raise"."""
@@ -219,18 +248,7 @@ def check_images_exist(names: NDArray[np.str_], folder: Path, source: Path, on_i
         raise DataError(f"{source}: {len(missing)} images are not in {folder}, such as {missing[0] or 'one unnamed'}.")
 
 
-def clean_boxes(
-    corners: NDArray[np.float64], sizes: NDArray[np.int64], source: Path
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], tuple[str, ...]]:
-    """Clips boxes ``[B, 4]`` as x1, y1, x2, y2 to images of ``sizes`` ``[B, 2]``.
-
-    Returns:
-        The clipped boxes, whether each has an area, and one sentence about the repairs, if any.
-    """
-    clipped = np.clip(corners, 0, np.tile(sizes[:, ::-1], 2))
-    sides = np.concatenate((corners[:, 2:] - corners[:, :2], clipped[:, 2:] - clipped[:, :2]), axis=1)
-    has_area: NDArray[np.bool_] = np.all(sides > 0, axis=1)  # False for NaN as well
-    was_outside = has_area & (np.abs(clipped - corners) > 0.01).any(1)  # less is rounding in the file
-    repairs = {"without area left out": (~has_area).sum(), "clipped to their image": was_outside.sum()}
-    text = " and ".join(f"{count} boxes {repair}" for repair, count in repairs.items() if count)
-    return clipped.astype(np.float32), has_area, (f"{source}: {text}.",) if text else ()
+def concatenate_flags(flags: Sequence[Sequence[bool] | None], counts: Sequence[int]) -> NDArray[np.bool_]:
+    """Joins the flags of the objects of all images; None stands for False."""
+    parts = [[False] * count if part is None else part for part, count in zip(flags, counts, strict=True)]
+    return np.concatenate([np.asarray(part, dtype=bool) for part in parts])

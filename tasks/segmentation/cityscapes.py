@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..data.files import resolve_split_name
 from ..drawing import Colour
-from ..files import resolve_split_name
 from .data import SegmentationDataModule
 from .masks import ValueMaskReader
 from .pairs import find_pairs

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...errors import DataError, format_name
 from ...heads.predictions import IGNORED
-from ..files import read_text
-from ..split import check_distinct
+from ..data.files import read_text
+from ..data.split import check_distinct
 from .masks import MAX_CLASSES, check_value, format_values, read_values, sample_evenly
 
 MAX_LISTED_VALUES = 20

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
-from ..data import DataModule
+from ..data.module import DataModule
 from .split import Sample, SegmentationSplit, StoredMask, check_some_images
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from ...errors import DataError, UserError
 from ...heads.contract import default_class_names
 from ...heads.predictions import IGNORED
+from ..data.files import SPLIT_FOLDERS, check_root
+from ..data.split import TrainValSplit
 from ..drawing import Colour
-from ..files import SPLIT_FOLDERS, check_root
-from ..split import TrainValSplit
 from .classes import (
     check_ignored,
     check_names,

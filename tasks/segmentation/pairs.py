@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..files import format_list, is_image_file, iterate_files
-from ..split import OnInvalid
+from ..data.files import format_list, is_image_file, iterate_files
+from ..data.split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
 

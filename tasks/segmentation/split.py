@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED, ResizeGeometry
-from ..images import EncodedImage, I_co, Image
-from ..split import Rows, Split
+from ..data.images import EncodedImage, I_co, Image
+from ..data.split import Rows, Split
 from .masks import Labels, MaskReader, sample_evenly
 
 SHEET_IMAGES = 8  # on a contact sheet

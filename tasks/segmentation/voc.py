@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ..files import find_missing_files, format_list, is_image_file, read_image_set, resolve_split_name
+from ..data.files import find_missing_files, format_list, is_image_file, read_image_set, resolve_split_name
 from .classes import check_names
 from .data import SegmentationDataModule
 from .masks import ValueMaskReader

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou
 from litmobile.heads.ssdlite.anchor_recall import measure_anchor_recall
 from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, search_anchors
 from litmobile.heads.ssdlite.anchors import default_scales
-from litmobile.tasks.detection.voc import read_voc
+from litmobile.tasks.detection.formats.voc import read_voc
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.inspect.objects import input_boxes, is_trainable
 

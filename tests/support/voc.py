@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from litmobile.tasks.detection.coco import read_coco
+from litmobile.tasks.detection.formats.coco import read_coco
 
 OBJECT = (
     "<object><name>{}</name><bndbox><xmin>{:.0f}</xmin><ymin>{:.0f}</ymin><xmax>{:.0f}</xmax><ymax>{:.0f}</ymax>"

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 
 from litmobile.tasks import classification, detection, segmentation
-from litmobile.tasks.data import DataModule
+from litmobile.tasks.data.module import DataModule
 from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
 from support.cli import get_refusal

@@ -24,10 +24,10 @@ from ...tasks.classification.data import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
-from ...tasks.data import collate_or_return_error
+from ...tasks.data.module import collate_or_return_error
+from ...tasks.data.sampling import SampleKey
+from ...tasks.data.split import SplitDataset
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.sampling import SampleKey
-from ...tasks.split import SplitDataset
 from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...tasks.data import collate_or_return_error
+from ...tasks.data.images import Image
+from ...tasks.data.module import collate_or_return_error
+from ...tasks.data.sampling import SampleKey
+from ...tasks.data.split import SplitDataset
 from ...tasks.detection.data import collate
 from ...tasks.detection.split import DetectionSplit, ImageRecord
 from ...tasks.detection.transforms import SSDAugmentation
-from ...tasks.images import Image
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.sampling import SampleKey
-from ...tasks.split import SplitDataset
 from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step
 

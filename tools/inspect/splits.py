@@ -10,9 +10,9 @@ from typing import Generic, NamedTuple, TypeVar
 from tqdm import tqdm
 
 from ...errors import DataError, TaskError
-from ...tasks.data import DataModule, find_invalid_images
+from ...tasks.data.module import DataModule, find_invalid_images
+from ...tasks.data.split import Split
 from ...tasks.preprocessing import Preprocessing
-from ...tasks.split import Split
 from ...tasks.task import Task
 from .figures import Facts, format_list
 

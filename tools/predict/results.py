@@ -17,10 +17,18 @@ import torch
 
 from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.detection.coco import get_integers, get_records
-from ...tasks.detection.split import read_json
+from ...tasks.data.files import normalise_path
+from ...tasks.data.images import Image
+from ...tasks.detection.formats.coco import (
+    UNKNOWN_SIZE,
+    get_records,
+    parse_class_names,
+    parse_file_name,
+    parse_ids,
+    parse_size,
+)
+from ...tasks.detection.formats.json_files import read_json
 from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
-from ...tasks.images import Image
 from ...tasks.network import Network
 from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
@@ -119,7 +127,7 @@ class DetectionWriter(ResultWriter):
     def __init__(self, job: PredictionJob) -> None:
         super().__init__(job)
         self.image_keys: dict[Path, dict[str, Any]] = {}
-        self.category_ids = list(range(1, len(job.classes) + 1))
+        self.category_ids: list[int | str] = list(range(1, len(job.classes) + 1))
         if job.options.annotations is not None:
             content = read_json(job.options.annotations)
             self.sources, self.image_keys = match_images(job.sources, content, job.options.annotations)
@@ -167,12 +175,12 @@ def match_images(
         UserError: a source matches no image, or two sources match the same image.
     """
     images = get_records(content, "images", file)
-    image_ids = get_integers(images, "id", file, "images").tolist()
-    by_name = {str(row.get("file_name")): (image_id, row) for image_id, row in zip(image_ids, images, strict=True)}
+    ids = list(parse_ids(images, "image", file).positions)
+    by_name = {normalise_path(parse_file_name(row, file)): (key, row) for key, row in zip(ids, images, strict=True)}
     sized: list[MediaSource] = []
     paths: dict[str, Path] = {}
     for source in sources:
-        parts = source.path.absolute().parts
+        parts = normalise_path(source.path.absolute().as_posix()).split("/")
         name = next((name for k in range(len(parts)) if (name := "/".join(parts[k:])) in by_name), None)
         if name is None:
             raise UserError(f"{source.path} is not one of the images of {file}.")
@@ -180,21 +188,21 @@ def match_images(
             raise UserError(f"{paths[name]} and {source.path} are both the image {name} of {file}; pass one of them.")
         paths[name] = source.path
         row = by_name[name][1]
-        height, width = row.get("height"), row.get("width")
-        has_size = isinstance(height, int) and isinstance(width, int)
-        sized.append(source._replace(size=(height, width) if has_size else None))
-    return sized, {path: {"image_id": by_name[name][0], "file_name": name} for name, path in paths.items()}
+        size = parse_size(row, file)
+        sized.append(source._replace(size=size if size != UNKNOWN_SIZE else None))
+    keys = {path: by_name[name] for name, path in paths.items()}
+    return sized, {path: {"image_id": key, "file_name": row["file_name"]} for path, (key, row) in keys.items()}
 
 
-def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -> list[int]:
+def match_classes(classes: Sequence[str], content: dict[str, Any], file: Path) -> list[int | str]:
     """Returns the category ids that ``classes`` have in a COCO ``file``.
 
     Raises:
         UserError: the file does not have one of the classes.
     """
     categories = get_records(content, "categories", file)
-    ids = get_integers(categories, "id", file, "categories").tolist()
-    by_name = {str(row.get("name", row["id"])): key for row, key in zip(categories, ids, strict=True)}
+    ids = list(parse_ids(categories, "category", file).positions)
+    by_name = dict(zip(parse_class_names(categories, file), ids, strict=True))
     for name in classes:
         if name not in by_name:
             raise UserError(f"{file} has no category {name!r}, which the network predicts.")

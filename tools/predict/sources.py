@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ...errors import ImageError, UserError
-from ...tasks.images import IMAGE_SUFFIXES, Image, read_image
+from ...tasks.data.images import IMAGE_SUFFIXES, Image, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 DEFAULT_FPS = 25.0  # of a video whose header has no frame rate

@@ -12,7 +12,7 @@ import pytest
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationSplit, FolderClassification
 from litmobile.tasks.classification.folders import read_folders
-from litmobile.tasks.files import STRAY_FOLDERS
+from litmobile.tasks.data.files import STRAY_FOLDERS
 from support.images import write_empty_files, write_grey_image
 
 OneSentence = Callable[..., None]

@@ -13,9 +13,9 @@ from litmobile.backbones import MobileNetV2
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.classification.data import ClassificationBatch
-from litmobile.tasks.data import ResumableLoader
+from litmobile.tasks.data.module import ResumableLoader
+from litmobile.tasks.data.sampling import MultiScaleBatches
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.sampling import MultiScaleBatches
 from support.images import write_class_folders
 from support.training import Recorder
 

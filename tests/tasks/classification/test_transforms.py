@@ -24,9 +24,9 @@ from litmobile.tasks.classification import (
     TrivialAugment,
 )
 from litmobile.tasks.classification.transforms import Augmentation, erase_randomly
+from litmobile.tasks.data.sampling import SampleKey
+from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.sampling import SampleKey
-from litmobile.tasks.split import SplitDataset
 
 Image = NDArray[np.uint8]
 SIZES = [(60, 80), (81, 33), (300, 200), (7, 5), (1, 1)]

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from litmobile.errors import DataError
+from litmobile.tasks.data.images import read_image
+from litmobile.tasks.data.sampling import SampleKey
+from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
-from litmobile.tasks.detection.coco import read_coco
 from litmobile.tasks.detection.data import DetectionBatch, collate
+from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import Resize
-from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.sampling import SampleKey
-from litmobile.tasks.split import SplitDataset
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.detection.coco import read_coco
+from litmobile.tasks.detection.formats.coco import read_coco
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]

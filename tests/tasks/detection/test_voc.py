@@ -12,8 +12,8 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
-from litmobile.tasks.detection.coco import read_coco
-from litmobile.tasks.detection.voc import read_voc
+from litmobile.tasks.detection.formats.coco import read_coco
+from litmobile.tasks.detection.formats.voc import read_voc
 from litmobile.tasks.detection.voc_metrics import (
     VocEvaluator,
     average_eleven_points,

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from litmobile.tasks.data.images import Image
 from litmobile.tasks.drawing import (
     GAP,
     IGNORED_COLOUR,
@@ -25,7 +26,6 @@ from litmobile.tasks.drawing import (
     make_palette,
     overlay_labels,
 )
-from litmobile.tasks.images import Image
 
 CLASSES = ("road", "sky", "pedestrian crossing")
 COLOURS = make_palette(3)

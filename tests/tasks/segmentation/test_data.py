@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from litmobile.errors import DataError, ImageError
+from litmobile.tasks.data.split import divide
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import (
     FolderSegmentation,
@@ -19,7 +20,6 @@ from litmobile.tasks.segmentation import (
 )
 from litmobile.tasks.segmentation.data import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ValueMaskReader
-from litmobile.tasks.split import divide
 from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
 
 AFFINE = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]

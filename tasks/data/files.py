@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, format_name
+from ...errors import DataError, format_name
 from .images import IMAGE_SUFFIXES
 
 MAX_NAMED = 5  # names that a message lists
@@ -112,6 +114,44 @@ def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
         kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
         named += "; " + ", ".join(f"{count} × {format_name(kind)}" for kind, count in kinds.most_common(MAX_NAMED))
     return f"{folder} contains {counted}, left out: {named}."
+
+
+def normalise_path(name: str) -> str:
+    """Returns a file name in Unicode's NFC, with slashes between its folders, so that equal names compare equal."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def match_file_names(names: Sequence[str], folder: Path) -> NDArray[np.str_]:
+    """Returns the ``names`` as the files in ``folder`` are spelled; a name without a file stays as it is.
+
+    A name may differ from its file in Unicode's normal form, may separate folders by backslashes as on Windows, and may
+    begin with folders that only another computer has.
+
+    Args:
+        names: file names relative to ``folder``, as annotations give them.
+        folder: the folder of the images; may be missing.
+    """
+    # one listing per folder: asking for each file takes minutes on a network drive
+    listings: dict[str, dict[str, str]] = {}
+
+    def find(name: str) -> str | None:
+        inner, file = posixpath.split(posixpath.normpath(name))
+        if inner.startswith(("..", "/")):
+            return None
+        if inner not in listings:
+            entries = (folder / inner).iterdir() if (folder / inner).is_dir() else ()
+            listings[inner] = {normalise_path(entry.name): entry.name for entry in entries}
+        spelled = listings[inner].get(normalise_path(file))
+        return None if spelled is None else posixpath.join(inner, spelled)
+
+    def match(name: str) -> str:
+        if found := find(name):
+            return found
+        parts = [part for part in normalise_path(name).split("/") if part]
+        tails = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((found for tail in tails if (found := find(tail))), name)
+
+    return np.array([match(name) for name in names], dtype=np.str_)
 
 
 def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler, batch_size_at
+from litmobile.tasks.data.sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler, batch_size_at
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 2, 7, 12, 100])
 WORLDS = pytest.mark.parametrize("world", [1, 2, 3])

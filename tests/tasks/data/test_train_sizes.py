@@ -12,10 +12,10 @@ import torch
 
 from litmobile.errors import UserError
 from litmobile.heads.predictions import BoxTargets
-from litmobile.tasks.data import DataModule, ResumableLoader
+from litmobile.tasks.data.module import DataModule, ResumableLoader
+from litmobile.tasks.data.sampling import MultiScaleBatches
 from litmobile.tasks.detection import CocoDetection
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.sampling import MultiScaleBatches
 from litmobile.tasks.segmentation import FolderSegmentation, ScaleCropAugmentation
 from litmobile.tools.cli import main
 from support.segmentation import write_split

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from ..errors import DataError
+from ...errors import DataError
 
 MIN_IMAGES = 2  # per step and process: batch norms need two values if a feature map has a single pixel
 

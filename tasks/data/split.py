@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from ..errors import DataError, check_range, format_name
+from ...errors import DataError, check_range, format_name
+from ..preprocessing import Preprocessing
 from .images import Image, read_image
-from .preprocessing import Preprocessing
 from .sampling import SampleKey
 
 #: what to do with images and annotation files that cannot be used

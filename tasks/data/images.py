@@ -15,7 +15,7 @@ import PIL.Image
 import PIL.ImageOps
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 Image = NDArray[np.uint8]
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import DataError
-from ..files import is_image_file, read_image_set
-from ..split import OnInvalid
-from .split import DetectionSplit, ImageRecord
+from ....errors import DataError
+from ...data.files import is_image_file, read_image_set
+from ...data.split import OnInvalid
+from ..split import DetectionSplit, ImageRecord
 
 
 class VocObject(NamedTuple):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from litmobile.errors import ImageError
-from litmobile.tasks.images import IMAGE_SUFFIXES, can_use_opencv, read_image, resize_image
+from litmobile.tasks.data.images import IMAGE_SUFFIXES, can_use_opencv, read_image, resize_image
 
 OneSentence = Callable[..., None]
 

@@ -19,11 +19,11 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
-from ..backbones.contract import check_choice
-from ..errors import DataError, TaskError, UserError, check_range
-from ..heads.contract import default_class_names
+from ...backbones.contract import check_choice
+from ...errors import DataError, TaskError, UserError, check_range
+from ...heads.contract import default_class_names
+from ..preprocessing import Preprocessing
 from .files import format_list
-from .preprocessing import Preprocessing
 from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
 from .split import OnInvalid, S, Split, SplitDataset, Transform
 

@@ -1,0 +1,1 @@
+"""Data of all tasks: finds and reads files, samples them, and builds resumable loaders."""

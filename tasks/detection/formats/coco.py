@@ -1,0 +1,270 @@
+"""Reads COCO's detection files, and those of programs that write them differently."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import DataError, format_name
+from ...data.files import match_file_names
+from ...data.split import OnInvalid
+from ..split import DetectionSplit, ObjectTable
+from .fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
+from .json_files import read_json
+from .repairs import Repairs
+from .sizes import measure_missing_sizes
+
+Record = dict[str, Any]
+UNKNOWN_SIZE = (0, 0)
+
+
+class Ids(NamedTuple):
+    """Ids of images or categories.
+
+    Attributes:
+        numbers: the ids, or 1, 2, … if an id is text, ``[N]`` int64.
+        positions: position of each id, as :func:`normalise_id` returns it.
+    """
+
+    numbers: NDArray[np.int64]
+    positions: dict[int | str, int]
+
+
+def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> DetectionSplit:
+    """Reads a COCO detection file.
+
+    What can be derived is derived and noted: a box from its polygons, an area from its box, a size from its image.
+    Ids that are text get numbers. A placeholder category, as Roboflow writes it, is left out.
+
+    Args:
+        file: the annotations.
+        folder: the images.
+        on_invalid: "skip" leaves out annotations that cannot be used, and accepts missing images; reading them fails
+            later.
+
+    Raises:
+        DataError: a file or folder is missing, the file is not a COCO file, or it contradicts itself or the folder.
+    """
+    content = read_json(file)
+    images, annotations, categories = (
+        get_records(content, key, file) for key in ("images", "annotations", "categories")
+    )
+    if not images or not categories:
+        raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
+    repairs = Repairs(file, on_invalid)
+    image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
+    class_names = parse_class_names(categories, file)
+    objects = parse_objects(annotations, image_ids, category_ids, repairs)
+    sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
+    names = match_file_names([parse_file_name(image, file) for image in images], folder)
+    sizes = measure_missing_sizes(sizes, names, folder, repairs)
+
+    kept, objects = drop_placeholder(categories, class_names, objects)
+    order = kept[np.argsort(category_ids.numbers[kept], kind="stable")]
+    rank = np.empty(len(categories), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    classes = [class_names[k] for k in order]
+    notes = list(repairs.notes)
+    if len(order) < len(categories):
+        placeholder = class_names[next(iter(set(range(len(categories))) - set(order.tolist())))]
+        notes.append(f"{file}: the placeholder category {format_name(placeholder)} is not a class.")
+    check_names_differ(classes, category_ids.numbers[order], file)
+    return DetectionSplit.from_objects(
+        source=file,
+        folder=folder,
+        names=names,
+        image_ids=image_ids.numbers,
+        sizes=sizes,
+        classes=classes,
+        category_ids=category_ids.numbers[order],
+        objects=objects._replace(labels=rank[objects.labels]),
+        notes=notes,
+        on_invalid=on_invalid,
+    )
+
+
+def get_records(content: Record, key: str, file: Path) -> list[Record]:
+    """Returns the list of dictionaries under ``key``."""
+    records = content.get(key)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise DataError(f"{file} is not a COCO file; it needs a list of records under {key!r}.")
+    return records
+
+
+def parse_ids(records: Sequence[Record], what: str, file: Path) -> Ids:
+    """Returns the ids of ``records``; ``what`` is "image" or "category".
+
+    Raises:
+        DataError: an id is missing, or two records share one.
+    """
+    index: dict[int | str, int] = {}
+    for number, record in enumerate(records):
+        try:
+            key = normalise_id(record.get("id"))
+        except FieldError as error:
+            raise DataError(f"{file}: {what} {number} has the id {error}.") from error
+        if index.setdefault(key, number) != number:
+            raise DataError(f"{file}: {what} {index[key]} and {what} {number} both have the id {format_value(key)}.")
+    has_text = any(isinstance(key, str) for key in index)
+    return Ids(np.array(range(1, len(index) + 1) if has_text else list(index), dtype=np.int64), index)
+
+
+def normalise_id(value: object) -> int | str:
+    """Returns an id by which records find each other: 7, 7.0 and "7" are the same; other text stays text.
+
+    Raises:
+        FieldError: the value is not an id.
+    """
+    if type(value) is int and abs(value) < 2**63:  # nearly all ids; bool is not meant
+        return value
+    try:
+        return parse_integer(value)
+    except FieldError:
+        if isinstance(value, str):
+            return parse_name(value)
+        raise
+
+
+def parse_class_names(categories: Sequence[Record], file: Path) -> list[str]:
+    """Returns the names of the categories; one without a name is called by its id."""
+    names: list[str] = []
+    for category in categories:
+        name = category.get("name")
+        try:
+            names.append(parse_name(category["id"] if name is None else name))
+        except FieldError as error:
+            raise DataError(f"{file}: category {category['id']} has the name {error}.") from error
+    return names
+
+
+def check_names_differ(names: Sequence[str], ids: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if two categories have one name, because figures per class have the name as their key."""
+    first: dict[str, int] = {}
+    for key, name in zip(ids.tolist(), names, strict=True):
+        if first.setdefault(name, key) != key:
+            raise DataError(f"{file}: categories {first[name]} and {key} are both called {format_name(name)}.")
+
+
+def parse_file_name(image: Record, file: Path) -> str:
+    """Returns the file name of an image."""
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise DataError(f"{file}: image {image['id']} has the file_name {format_value(name)}, which is not a name.")
+    return name
+
+
+def parse_size(image: Record, file: Path) -> tuple[int, int]:
+    """Returns (height, width) of an image; ``UNKNOWN_SIZE`` if one is missing or zero."""
+    sides: list[int] = []
+    for key in ("height", "width"):
+        try:
+            sides.append(parse_integer(image.get(key) or 0))
+        except FieldError as error:
+            raise DataError(f"{file}: image {image['id']} has the {key} {error}.") from error
+    return (sides[0], sides[1]) if min(sides) > 0 else UNKNOWN_SIZE
+
+
+def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: Ids, repairs: Repairs) -> ObjectTable:
+    """Returns the objects; labels are positions in the list of categories."""
+    images, labels, boxes, areas, crowds = [], [], [], [], []
+    for number, record in enumerate(annotations):
+        try:
+            image = find_index(record, "image", image_ids)
+            label = find_index(record, "category", category_ids)
+            box = parse_box(record, repairs)
+            crowd = parse_field(record, "iscrowd", parse_flag) if "iscrowd" in record else False
+        except FieldError as error:
+            repairs.leave_out(f"annotation {record.get('id', number)}", error)
+            continue
+        images.append(image)
+        labels.append(label)
+        boxes.append(box)
+        areas.append(parse_area(record, repairs))
+        crowds.append(crowd)
+    return ObjectTable(
+        images=np.array(images, dtype=np.int64),
+        labels=np.array(labels, dtype=np.int64),
+        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        areas=np.array(areas, dtype=np.float64),
+        is_crowd=np.array(crowds, dtype=bool),
+        is_difficult=np.zeros(len(crowds), dtype=bool),
+    )
+
+
+def parse_field(record: Record, key: str, parse: Any) -> Any:
+    """Parses the value under ``key``; the error names the key."""
+    try:
+        return parse(record.get(key))
+    except FieldError as error:
+        raise FieldError(f"the {key} {error}") from error
+
+
+def find_index(record: Record, what: str, ids: Ids) -> int:
+    """Returns the position of the image or category (``what``) of an annotation."""
+    key = parse_field(record, f"{what}_id", normalise_id)
+    index = ids.positions.get(key)
+    if index is None:
+        raise FieldError(f"the unknown {what} {format_value(key)}")
+    return index
+
+
+def parse_box(record: Record, repairs: Repairs) -> Sequence[float]:
+    """Returns x, y, width and height of an annotation, from its polygons if it has no box.
+
+    NaN and infinity are kept; such a box has no area.
+    """
+    box = record.get("bbox")
+    if isinstance(box, list) and len(box) == 4:
+        if all(type(value) in (int, float) for value in box):
+            return box
+        if all(isinstance(value, str) for value in box):
+            repairs.count("boxes written as text")
+            return [parse_field({"bbox": value}, "bbox", parse_number) for value in box]
+    if not box and (corners := find_polygon_corners(record.get("segmentation"))) is not None:
+        repairs.count("boxes derived from polygons")
+        return corners
+    raise FieldError(f"the bbox {format_value(box)}, which is not [x, y, width, height]")
+
+
+def find_polygon_corners(polygons: object) -> list[float] | None:
+    """Returns x, y, width and height of the box around polygons [x1, y1, x2, y2, …]; None if there are none."""
+    if not isinstance(polygons, list) or not polygons or not all(isinstance(p, list) and len(p) >= 6 for p in polygons):
+        return None
+    try:
+        points = [parse_number(value) for polygon in polygons for value in polygon[: len(polygon) // 2 * 2]]
+    except FieldError:
+        return None
+    left, top = min(points[::2]), min(points[1::2])
+    return [left, top, max(points[::2]) - left, max(points[1::2]) - top]
+
+
+def parse_area(record: Record, repairs: Repairs) -> float:
+    """Returns the area of an annotation; NaN stands for the area of its box."""
+    value = record.get("area")
+    if value is None:
+        return math.nan
+    if type(value) in (int, float) and 0 <= value < math.inf:
+        return value
+    repairs.count("areas that are not numbers of at least 0 replaced by those of the boxes")
+    return math.nan
+
+
+def drop_placeholder(
+    categories: Sequence[Record], names: Sequence[str], objects: ObjectTable
+) -> tuple[NDArray[np.intp], ObjectTable]:
+    """Returns the indices of the categories without a placeholder, and the objects.
+
+    Roboflow's exports begin with a category that has no objects and is the super-category of all others.
+    """
+    used = np.bincount(objects.labels, minlength=len(categories)) > 0
+    kept = np.ones(len(categories), dtype=bool)
+    for k, name in enumerate(names):
+        others = [category.get("supercategory") for j, category in enumerate(categories) if j != k]
+        if not used[k] and others and all(other == name for other in others):
+            kept[k] = False
+    return np.flatnonzero(kept), objects
