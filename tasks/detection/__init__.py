@@ -1,7 +1,8 @@
-"""Object detection: data in COCO's or Pascal VOC's layout, SSD's augmentation, evaluation, and the task."""
+"""Object detection: data in many formats, SSD's augmentation, evaluation, and the task."""
 
 from .data import CocoDetection as CocoDetection
 from .data import DetectionDataModule as DetectionDataModule
+from .data import FolderDetection as FolderDetection
 from .data import VocDetection as VocDetection
 from .split import DetectionSplit as DetectionSplit
 from .split import ImageRecord as ImageRecord

@@ -26,6 +26,5 @@ def measure_missing_sizes(
     sizes = sizes.copy()
     with ThreadPoolExecutor() as threads:
         sizes[missing] = list(threads.map(lambda index: EncodedImage.read(folder / str(names[index])).size, missing))
-    for _ in missing:
-        repairs.count("sizes read from the images")
+    repairs.count("sizes read from the images", len(missing))
     return sizes
