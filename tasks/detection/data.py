@@ -171,7 +171,7 @@ class FolderDetection(DetectionDataModule):
         """The format of the folder, recognised when it is first needed."""
         given = [name for name in self.names.values() if name is not None]
         listing = Listing(self.root, *self.patterns, splits=given)
-        found = recognise_format(listing, self.format_name, self.on_invalid)
+        found = recognise_format(listing, self.format_name)
         splits = ", ".join(f"{name or 'all images'} ({source})" for name, source in found.splits.items())
         log_notes((f"{self.root} is in the format of {found.title}: {splits}.",))
         return found
@@ -197,9 +197,10 @@ class FolderDetection(DetectionDataModule):
     def _read_own_classes(self, split: str) -> DetectionSplit:
         name = self._find_name(split)
         if name is None:
-            found = self._format_splits()
-            raise DataError(f"{self.root} has no split called like {split}; name one with --data.{split}: {found}.")
-        data = self.format.read(name)
+            asked = f"called like {split}" if self.names[split] is None else f"{self.names[split]!r}"
+            names = format_list([name or "one without a name" for name in self.format.splits])
+            raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
+        data = self.format.read(name, self.on_invalid)
         return data if self.selection is None else select_classes(data, self.selection)
 
     def _find_name(self, split: str) -> str | None:
@@ -207,13 +208,7 @@ class FolderDetection(DetectionDataModule):
         name = self.names[split]
         if name is None:
             return find_split(self.format.splits, split)
-        if name not in self.format.splits:
-            found = self._format_splits()
-            raise DataError(f"{self.root} has no split {name!r}, which --data.{split} names; it has {found}.")
-        return name
-
-    def _format_splits(self) -> str:
-        return format_list([name or "one without a name" for name in self.format.splits])
+        return name if name in self.format.splits else None
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
         kind = VocEvaluator if self.format.name == VocFormat.name else CocoEvaluator

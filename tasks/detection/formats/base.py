@@ -55,7 +55,6 @@ class Format(ABC):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out what cannot be used, with a note.
 
     Attributes:
         name: name of the format, as users write it in ``--data.format``.
@@ -67,13 +66,12 @@ class Format(ABC):
     title: ClassVar[str]
     splits: dict[str, str]
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid) -> None:
+    def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self.on_invalid: OnInvalid = on_invalid
 
     @classmethod
     @abstractmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         """Returns the format if the folder has files in it, else None.
 
         Raises:
@@ -81,8 +79,12 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         """Reads one of ``splits``.
+
+        Args:
+            split: the data set's own name of the split.
+            on_invalid: "skip" leaves out what cannot be used, with a note.
 
         Raises:
             DataError: a file cannot be used.
@@ -106,7 +108,7 @@ class RecordFormat(Format):
     def _images(self) -> dict[str, tuple[list[AnnotatedImage], Repairs]]:
         images: dict[str, tuple[list[AnnotatedImage], Repairs]] = {}
         for split, source in self.splits.items():
-            repairs = Repairs(self.listing.root / source, self.on_invalid)
+            repairs = Repairs(self.listing.root / source)
             images[split] = self.read_images(split, repairs), repairs
         return images
 
@@ -121,8 +123,9 @@ class RecordFormat(Format):
             raise DataError(f"{self.listing.root / source} has no objects, so there is nothing to learn.")
         return tuple(sorted(found))
 
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         images, repairs = self._images[split]
+        repairs.check("files", on_invalid)
         source, root = self.listing.root / self.splits[split], self.listing.root
         if not images:
             raise DataError(f"{source} contains no images.")
@@ -141,7 +144,7 @@ class RecordFormat(Format):
             )
             for image, (height, width) in zip(images, sizes, strict=True)
         ]
-        return DetectionSplit.from_records(source, root, self.classes, records, repairs.notes, self.on_invalid)
+        return DetectionSplit.from_records(source, root, self.classes, records, repairs.notes, on_invalid)
 
 
 class FilePerImageFormat(RecordFormat):
@@ -149,12 +152,11 @@ class FilePerImageFormat(RecordFormat):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out what cannot be used, with a note.
         files: annotation files of each split, relative to the folder.
     """
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
+        super().__init__(listing)
         self.files = files
         self.splits = {split: find_common_folder(names) for split, names in files.items()}
 
@@ -180,7 +182,6 @@ class FilePerImageFormat(RecordFormat):
                 repairs.leave_out(f"{self.listing.root / name} has {error}")
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
-        repairs.check("files")
         check_images_differ(images, repairs.source)
         return images
 

@@ -69,9 +69,10 @@ def read_coco(
     annotations = get_records(content, "annotations", file)
     if not images or not categories:
         raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
-    repairs = Repairs(file, on_invalid)
+    repairs = Repairs(file)
     image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
     objects = parse_objects(annotations, image_ids, category_ids, repairs)
+    repairs.check("annotations", on_invalid)
     classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
     rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
@@ -192,7 +193,6 @@ def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: I
         boxes.append(box)
         areas.append(parse_area(record, repairs))
         crowds.append(crowd)
-    repairs.check("annotations")
     return ObjectTable(
         images=np.array(images, dtype=np.int64),
         labels=np.array(labels, dtype=np.int64),

@@ -28,30 +28,30 @@ class CocoFormat(Format):
     name = "coco"
     title = "COCO"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, splits: dict[str, str]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, splits: dict[str, str]) -> None:
+        super().__init__(listing)
         self.splits = splits
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         files = [name for name in listing.annotations(".json") if is_coco(listing.root / name)]
         files = [name for name in files if PurePosixPath(name).name.startswith(OWN_PREFIX)] or files
         if not files:
             return None
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for name in files:
-            groups[name_split(listing, name) if len(files) > 1 else listing.split_of(name)].append(name)
+            groups[name_split(listing, name)].append(name)
         for split, names in groups.items():
             if len(names) > 1:
                 raise DataError(
                     f"{listing.root} has {len(names)} COCO files for {split}, {names[0]} and {names[1]}; choose with "
                     "--data.annotations=PATTERN."
                 )
-        return cls(listing, on_invalid, {split: names[0] for split, names in groups.items()})
+        return cls(listing, {split: names[0] for split, names in groups.items()})
 
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         file = self.listing.root / self.splits[split]
-        return read_coco(file, lambda images: self.find_folder(split, images), self.on_invalid)
+        return read_coco(file, lambda images: self.find_folder(split, images), on_invalid)
 
     def find_folder(self, split: str, names: Sequence[str]) -> Path:
         """Returns the folder in which most of the first images ``names`` are.
@@ -89,7 +89,7 @@ def is_coco(file: Path) -> bool:
 
 
 def name_split(listing: Listing, name: str) -> str:
-    """Returns the name of the split that one of several COCO files describes."""
+    """Returns the name of the split that a COCO file describes."""
     stem = PurePosixPath(name).stem
     if stem.startswith(OWN_PREFIX):
         return stem.removeprefix(OWN_PREFIX)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....errors import DataError, suggest
-from ...data.split import OnInvalid
 from .base import Format
 from .coco_folder import CocoFormat
 from .listing import Listing
@@ -13,13 +12,12 @@ FORMATS: tuple[type[Format], ...] = (CocoFormat, VocFormat)
 AUTO = "auto"
 
 
-def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid = "raise") -> Format:
+def recognise_format(listing: Listing, name: str = AUTO) -> Format:
     """Returns the format that a folder is in.
 
     Args:
         listing: the files of the folder.
         name: name of the format; "auto" tries all.
-        on_invalid: what the format does with records that cannot be used.
 
     Raises:
         DataError: the folder is in no format, or in several.
@@ -28,7 +26,7 @@ def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid =
     if name != AUTO and name not in names:
         raise DataError(f"--data.format={name} is not auto or one of {', '.join(names)}{suggest(name, names)}")
     kinds = [kind for kind in FORMATS if name in (AUTO, kind.name)]
-    found = [found for kind in kinds if (found := kind.recognise(listing, on_invalid))]
+    found = [found for kind in kinds if (found := kind.recognise(listing))]
     if not found:
         wanted = " or ".join(kind.title for kind in kinds) if len(kinds) == 1 else "any format that is known"
         raise DataError(f"{listing.root} has no annotations in {wanted}; it contains {listing.describe()}.")

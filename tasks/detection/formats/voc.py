@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,6 @@ from typing import Self, TypeVar
 
 from ....errors import DataError
 from ...data.files import read_text
-from ...data.split import OnInvalid
 from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, find_common_folder, group_by_split
 from .fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
 from .listing import Listing
@@ -17,6 +17,7 @@ from .xml_files import read_xml
 
 Value = TypeVar("Value")
 LISTS = "ImageSets/Main"
+ANNOTATION = re.compile(rb"<annotation[\s>]")
 
 
 class VocFormat(FilePerImageFormat):
@@ -29,15 +30,14 @@ class VocFormat(FilePerImageFormat):
     title = "Pascal VOC"
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
-        files = [name for name in listing.annotations(".xml") if not name.startswith(LISTS)]
-        first = next(iter(files), None)
-        if first is None or not is_voc(listing.root / first):
+    def recognise(cls, listing: Listing) -> Self | None:
+        files = listing.annotations(".xml")
+        if not any(is_voc(listing.root / name) for name in files):
             return None
         lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
         if not lists:
-            return cls(listing, on_invalid, group_by_split(listing, files))
-        return cls(listing, on_invalid, read_lists(listing, lists, files))
+            return cls(listing, group_by_split(listing, files))
+        return cls(listing, read_lists(listing, lists, files))
 
     def read_file(self, file: Path) -> tuple[AnnotatedImage, str | None]:
         root = read_xml(file)
@@ -52,7 +52,7 @@ class VocFormat(FilePerImageFormat):
 def is_voc(file: Path) -> bool:
     """Whether an XML file seems to be in Pascal VOC's format; a damaged file is, if it begins like one."""
     with file.open("rb") as stream:
-        return b"<annotation>" in stream.read(4096)
+        return ANNOTATION.search(stream.read(4096)) is not None
 
 
 def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str, list[str]]:
