@@ -34,8 +34,9 @@ class CocoFormat(Format):
 
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:
-        files = [name for name in listing.annotations(".json") if is_coco(listing.root / name)]
-        files = [name for name in files if PurePosixPath(name).name.startswith(OWN_PREFIX)] or files
+        found = listing.annotations(".json")
+        own = [name for name in found if PurePosixPath(name).name.startswith(OWN_PREFIX)]
+        files = own or [name for name in found if is_coco(listing.root / name)]
         if not files:
             return None
         groups: defaultdict[str, list[str]] = defaultdict(list)

@@ -35,7 +35,8 @@ class Listing:
         check_root(root)
         self.root = root
         self.splits = splits
-        self.files = sorted(name for name in iterate_files(root) if not PurePosixPath(name).name.startswith("."))
+        self.files = sorted(name for name in iterate_files(root) if not name.rpartition("/")[2].startswith("."))
+        self._split_of_folder: dict[str, str] = {}  # a folder may hold 100,000 files
         self._image_pattern = None if images is None else compile_pattern(images)
         self._annotation_pattern = None if annotations is None else compile_pattern(annotations)
 
@@ -59,8 +60,12 @@ class Listing:
         for pattern in (self._annotation_pattern, self._image_pattern):
             if pattern is not None and "split" in pattern.groupindex and (match := pattern.match(name)):
                 return match["split"]
-        folders = PurePosixPath(name).parts[:-1]
-        return next((name for name in reversed(folders) if name in self.splits or find_split_word(name)), "")
+        folder = name.rpartition("/")[0]
+        if folder not in self._split_of_folder:
+            parts = reversed(folder.split("/"))
+            split = next((part for part in parts if part in self.splits or find_split_word(part)), "")
+            self._split_of_folder[folder] = split
+        return self._split_of_folder[folder]
 
     def is_of_split(self, name: str, split: str) -> bool:
         """Whether a file may belong to ``split``, because its folders do not name another one."""
@@ -74,14 +79,13 @@ class Listing:
         Raises:
             DataError: two images fit equally well.
         """
-        stem = normalise_path(str(PurePosixPath(annotation).with_suffix("").name))
-        found = self._by_stem.get(stem) or (self._by_stem.get(get_stem(named), []) if named else [])
+        found = self._by_stem.get(get_stem(annotation)) or (self._by_stem.get(get_stem(named), []) if named else [])
         found = [image for image in found if self.is_of_split(image, self.split_of(annotation))]
         if len(found) < 2:
             return found[0] if found else None
-        folders = PurePosixPath(annotation).parts[:-1]
-        likeness = [len(set(folders) & set(PurePosixPath(image).parts[:-1])) for image in found]
-        here = [image for image in found if PurePosixPath(image).parts[:-1] == folders]
+        folders = annotation.split("/")[:-1]
+        likeness = [len(set(folders) & set(image.split("/")[:-1])) for image in found]
+        here = [image for image in found if image.split("/")[:-1] == folders]
         best = here or [image for image, shared in zip(found, likeness, strict=True) if shared == max(likeness)]
         if len(best) > 1:
             raise DataError(f"{self.root / annotation} may describe {best[0]} or {best[1]}; keep one of them.")
