@@ -31,6 +31,8 @@ from ..errors import TaskError, UserError
 from ..tasks import classification, detection, schedule, segmentation
 from ..tasks import run as run_folder
 from ..tasks.callbacks import Stopped
+from ..tasks.data.module import DataModule
+from ..tasks.data.start_methods import choose_start_method
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
 from .configurations import drop_replaced_options, find_configuration, merge_configurations
@@ -44,8 +46,8 @@ class TrainingParser(Parser, LightningArgumentParser):
     known_classes = tuple(
         name
         for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-        for name, value in vars(module).items()
-        if isinstance(value, type)
+        for name in dir(module)
+        if isinstance(getattr(module, name), type)
     )
 
     def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
@@ -74,6 +76,7 @@ IGNORED_WARNINGS = (
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
     "Precision .* is not supported by the model summary",
     "Found .* in eval mode at the start of training",  # layers of a frozen backbone
+    "Got pickle error when attempting to start a worker",  # ResumableLoader raises an error that says more
     "LightningCLI's args parameter is intended to run from within Python",
 )
 IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data")
@@ -277,6 +280,8 @@ class RunCLI(BaseCLI):
         off = tuple(kind for option, kind in switches.items() if given.get(option) is False)
         ours = [c for c in run_folder.make_callbacks(self.folder, self.model.monitor) if not isinstance(c, off)]
         kwargs["callbacks"] = [*as_list(given.get("callbacks")), *ours]
+        if isinstance(self.datamodule, DataModule) and self.datamodule.start_method is None:
+            self.datamodule.start_method = choose_start_method()
         trainer = super().instantiate_trainer(**kwargs)
         is_ddp = isinstance(trainer.strategy, DDPStrategy) and given.get("strategy") in ("auto", "ddp")
         if is_ddp and is_training and self.model.unfreezing.unfreezes_later:

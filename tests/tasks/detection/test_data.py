@@ -19,7 +19,7 @@ from litmobile.tasks.data.images import read_image
 from litmobile.tasks.data.sampling import SampleKey
 from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
-from litmobile.tasks.detection.data import DetectionBatch, collate
+from litmobile.tasks.detection.batch import DetectionBatch, collate
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import Resize

@@ -18,7 +18,7 @@ from litmobile.tasks.segmentation import (
     SegmentationDataModule,
     SegmentationSplit,
 )
-from litmobile.tasks.segmentation.data import SegmentationBatch
+from litmobile.tasks.segmentation.batch import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ValueMaskReader
 from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
 
