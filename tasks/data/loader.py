@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 
 from ...errors import DataError, TaskError
 from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
@@ -28,21 +28,24 @@ class Position(TypedDict):
 class ResumableLoader(DataLoader[Any]):
     """A loader that stores its position in checkpoints and continues from it.
 
-    Lightning sets the sampler's epoch before it iterates.
+    Lightning sets the sampler's epoch before it iterates. The batches must come from a batch sampler, because Lightning
+    replaces a plain sampler if ``overfit_batches`` is set.
     """
 
     position: Position = Position(epoch=0, batches=0)
     resume_at: Position | None = None
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — torch declares a narrower return type
-        sampler = self.batch_sampler if isinstance(self.batch_sampler, MultiScaleBatches) else self.sampler
+        batches = self.batch_sampler
+        assert isinstance(batches, BatchSampler | MultiScaleBatches)
+        sampler = batches.sampler
         assert isinstance(sampler, ShuffledSampler | ShardSampler | MultiScaleBatches)
         self.position = Position(epoch=sampler.epoch, batches=0)
         if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
             self.position = self.resume_at
         self.resume_at = None
-        # in batches for a batch sampler, for which batch_size is None; in samples otherwise
-        sampler.start = self.position["batches"] * (self.batch_size or 1)
+        items_per_batch = batches.batch_size if isinstance(batches, BatchSampler) else 1
+        sampler.start = self.position["batches"] * items_per_batch
         for batch in self._iterate():
             if isinstance(batch, DataError):
                 raise batch

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, cast
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ...backbones.contract import check_choice
 from ...errors import DataError, TaskError, UserError, check_range
 from ...heads.contract import default_class_names
 from ..preprocessing import Preprocessing
 from .files import format_list
+from .fingerprint import Fingerprint, describe_changes, take_fingerprint
 from .loader import ResumableLoader, collate_or_return_error
-from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
+from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
 from .split import OnInvalid, S, Split, SplitDataset, Transform
 from .start_methods import StartMethod, check_start_method
 from .workers import set_up_worker
@@ -87,6 +88,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         self.train_sizes = None if train_sizes is None else parse_sizes(train_sizes)
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
 
     @abstractmethod
     def read(self, split: str) -> S:
@@ -120,6 +122,18 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             log_notes(problems)
         return split if name == "train" else split.in_evaluation_order()
 
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """Returns the fingerprint of each split that was read; each is computed once."""
+        for name in self.splits.keys() - self._fingerprints.keys():
+            self._fingerprints[name] = take_fingerprint(self.splits[name])
+        return self._fingerprints
+
+    def log_changes(self, before: Mapping[str, Fingerprint]) -> None:
+        """Prints a line for each split that differs from its fingerprint in a checkpoint."""
+        for name, fingerprint in self.fingerprints().items():
+            if name in before and (changes := describe_changes(before[name], fingerprint)):
+                rank_zero_info(f"The {name} split has changed since the checkpoint was written: {changes}.")
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, once ``setup`` has run."""
@@ -143,11 +157,11 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         if self.train_sizes is not None:
             size = self.input_preprocessing.size
             batches = MultiScaleBatches(images, seed, self.train_sizes, size, self.batch_size, rank, world)
-            return self._loader("train", batch_sampler=batches)
+            batches.repeats = self._is_overfitting
+            return self._loader("train", batches)
         sampler = ShuffledSampler(images, seed, rank, world)
-        return self._loader(
-            "train", sampler=sampler, batch_size=self.batch_size, drop_last=len(sampler) >= self.batch_size
-        )
+        sampler.repeats = self._is_overfitting
+        return self._loader("train", self._batches(sampler, drop_last=len(sampler) >= self.batch_size))
 
     def val_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("val")
@@ -157,7 +171,14 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
 
     def _evaluation_loader(self, split: str) -> DataLoader[Any]:
         sampler = ShardSampler(len(self.splits[split]), *self._rank_and_world(split))
-        return self._loader(split, sampler=sampler, batch_size=self.batch_size)
+        return self._loader(split, self._batches(sampler))
+
+    def _batches(self, sampler: Sampler[SampleKey], drop_last: bool = False) -> BatchSampler:
+        return BatchSampler(cast(Sampler[int], sampler), self.batch_size, drop_last)  # its declared type is too narrow
+
+    @property
+    def _is_overfitting(self) -> bool:
+        return getattr(self.trainer, "overfit_batches", 0) > 0
 
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
@@ -165,10 +186,10 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
         return rank, world
 
-    def _loader(self, split: str, **batching: Any) -> ResumableLoader:
+    def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
         return ResumableLoader(
             self.dataset(split),
-            **batching,
+            batch_sampler=batches,
             num_workers=self.num_workers,
             multiprocessing_context=self.start_method if self.num_workers else None,
             collate_fn=partial(collate_or_return_error, type(self).collate),

@@ -52,7 +52,7 @@ def epochs_of(root: Path, count: int = 2, **options: Any) -> list[list[Detection
     loader = data.train_dataloader()
     epochs: list[list[DetectionBatch]] = []
     for epoch in range(count):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         epochs.append([DetectionBatch(b.images.clone(), b.targets, b.indices.clone()) for b in loader])
     return epochs
 
