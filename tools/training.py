@@ -19,7 +19,7 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import DDPStrategy
@@ -31,11 +31,14 @@ from ..errors import TaskError, UserError
 from ..tasks import classification, detection, schedule, segmentation
 from ..tasks import run as run_folder
 from ..tasks.callbacks import Stopped
+from ..tasks.data.module import DataModule
+from ..tasks.data.start_methods import choose_start_method
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
 from .configurations import drop_replaced_options, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
+from .trainer_options import check_trainer_options, explain_refusals, first_sentence
 
 
 class TrainingParser(Parser, LightningArgumentParser):
@@ -44,8 +47,8 @@ class TrainingParser(Parser, LightningArgumentParser):
     known_classes = tuple(
         name
         for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-        for name, value in vars(module).items()
-        if isinstance(value, type)
+        for name in dir(module)
+        if isinstance(getattr(module, name), type)
     )
 
     def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
@@ -74,9 +77,10 @@ IGNORED_WARNINGS = (
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
     "Precision .* is not supported by the model summary",
     "Found .* in eval mode at the start of training",  # layers of a frozen backbone
+    "Got pickle error when attempting to start a worker",  # ResumableLoader raises an error that says more
     "LightningCLI's args parameter is intended to run from within Python",
 )
-IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data")
+IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data", "Ignoring `Trainer(max_time=...)`")
 
 
 class RunOptions(NamedTuple):
@@ -213,6 +217,9 @@ class BaseCLI(LightningCLI):
         def build(class_type: type, *arguments: Any, **options: Any) -> Any:
             try:
                 return class_type(*arguments, **options)
+            except ImportError as error:
+                reason = UserError(f"{class_type.__name__} cannot be used: {first_sentence(str(error))}.")
+                raise ConstructorError from reason
             except Exception as error:
                 if not is_parsing:  # heads are built later
                     raise
@@ -257,11 +264,17 @@ class RunCLI(BaseCLI):
     def start(self) -> None:
         """Runs the command, then prints the result and the run's folder."""
         checkpoint = self.config_init.ckpt_path
-        getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+        with explain_refusals(self.config_init.trainer):
+            getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
             rank_zero_info(f"\n{self.model.report().text}\n")
-        hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" else ""
+        has_checkpoint = run_folder.checkpoint_path(self.folder, "last").is_file()
+        hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" and has_checkpoint else ""
         rank_zero_info(f"The run is in {self.folder}{hint}")
+
+    def instantiate_classes(self) -> None:
+        with explain_refusals(self.config.trainer):
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         given = self.config_init.trainer
@@ -272,11 +285,18 @@ class RunCLI(BaseCLI):
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
         kwargs["plugins"] = [*as_list(given.get("plugins")), AtomicCheckpointIO()]
-        # Lightning refuses callbacks of a kind that was switched off
+        theirs = as_list(given.get("callbacks"))
+        check_trainer_options(given, theirs)
+        if given.get("max_time") is not None:  # first, so that the last validation knows that the time is over
+            theirs.insert(0, Timer(given.max_time))
+        # Lightning refuses callbacks of a kind that was switched off, and two progress bars
         switches = {"enable_progress_bar": LightningProgressBar, "enable_checkpointing": Checkpoint}
-        off = tuple(kind for option, kind in switches.items() if given.get(option) is False)
-        ours = [c for c in run_folder.make_callbacks(self.folder, self.model.monitor) if not isinstance(c, off)]
-        kwargs["callbacks"] = [*as_list(given.get("callbacks")), *ours]
+        off = [kind for option, kind in switches.items() if given.get(option) is False]
+        off += [LightningProgressBar for callback in theirs if isinstance(callback, LightningProgressBar)]
+        ours = run_folder.make_callbacks(self.folder, self.model.monitor)
+        kwargs["callbacks"] = [*theirs, *(callback for callback in ours if not isinstance(callback, tuple(off)))]
+        if isinstance(self.datamodule, DataModule) and self.datamodule.start_method is None:
+            self.datamodule.start_method = choose_start_method()
         trainer = super().instantiate_trainer(**kwargs)
         is_ddp = isinstance(trainer.strategy, DDPStrategy) and given.get("strategy") in ("auto", "ddp")
         if is_ddp and is_training and self.model.unfreezing.unfreezes_later:

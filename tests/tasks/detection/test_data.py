@@ -19,7 +19,7 @@ from litmobile.tasks.data.images import read_image
 from litmobile.tasks.data.sampling import SampleKey
 from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
-from litmobile.tasks.detection.data import DetectionBatch, collate
+from litmobile.tasks.detection.batch import DetectionBatch, collate
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import Resize
@@ -52,7 +52,7 @@ def epochs_of(root: Path, count: int = 2, **options: Any) -> list[list[Detection
     loader = data.train_dataloader()
     epochs: list[list[DetectionBatch]] = []
     for epoch in range(count):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         epochs.append([DetectionBatch(b.images.clone(), b.targets, b.indices.clone()) for b in loader])
     return epochs
 
