@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
+from ..backbones.weights import read_checkpoint
 from ..errors import MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
@@ -150,17 +151,17 @@ def load(run: str | Path) -> Network:
 
     Raises:
         MissingCheckpointError: the checkpoint does not exist.
-        WeightsError: the file is unsafe to read, or is not a checkpoint of litmobile.
+        WeightsError: the file is damaged, is unsafe to read, or is not a checkpoint of litmobile.
     """
     path = checkpoint_file(run)
     if not path.is_file():
         raise MissingCheckpointError(f"There is no checkpoint {path}.")
+    checkpoint: Any = read_checkpoint(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(NETWORK_PREFIX): v for k, v in state if k.startswith(NETWORK_PREFIX)})
-    except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
+    except Exception as error:  # another program's file can fail in any way: keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()
