@@ -161,8 +161,8 @@ def read_entries(file: Path) -> tuple[list[dict[str, Any]], bool]:
 
 
 def keep_damaged(file: Path, lost: str) -> None:
-    """Copies ``file`` beside itself under a new name, and warns that ``lost``, e.g. "2 of its lines", is not read."""
+    """Copies ``file`` beside itself under a new name, and warns that ``lost``, e.g. "2 of its lines", is left out."""
     names = (f"{file.stem}-damaged{number}{file.suffix}" for number in itertools.chain([""], itertools.count(2)))
     copy = next(path for name in names if not (path := file.with_name(name)).exists())
     shutil.copyfile(file, copy)
-    rank_zero_warn(f"{file} is damaged: {lost} cannot be read and is left out; the whole file was copied to {copy}.")
+    rank_zero_warn(f"{file} is damaged: left out {lost}, which cannot be read, and copied the whole file to {copy}.")

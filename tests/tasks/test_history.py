@@ -74,7 +74,7 @@ def test_resumed_run_keeps_earlier_metrics(step: int | None, kept: int, tmp_path
 )
 def test_readable_metrics_of_a_damaged_file_are_kept(content: bytes, kept: int, tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_bytes(content)
-    with pytest.warns(UserWarning, match="is left out; the whole file was copied to .*metrics-damaged.csv"):
+    with pytest.warns(UserWarning, match="which cannot be read, and copied the whole file to .*metrics-damaged.csv"):
         MetricsLogger(tmp_path, 100)
     assert read_metrics(tmp_path) == ROWS[:kept]
     assert (tmp_path / "metrics-damaged.csv").read_bytes() == content
@@ -124,7 +124,7 @@ def test_new_training_keeps_no_figures(tmp_path: Path) -> None:
 )
 def test_readable_figures_of_a_damaged_file_are_kept(content: bytes, kept: int, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_bytes(content)
-    with pytest.warns(UserWarning, match="is left out; the whole file was copied to .*metrics-damaged.json"):
+    with pytest.warns(UserWarning, match="which cannot be read, and copied the whole file to .*metrics-damaged.json"):
         history = FigureHistory(tmp_path, 100)
     assert history.entries == ENTRIES[:kept]
     assert (tmp_path / "metrics-damaged.json").read_bytes() == content
@@ -140,7 +140,7 @@ def test_intact_figures_are_not_copied(content: str, tmp_path: Path) -> None:
 def test_damaged_files_get_names_of_their_own(tmp_path: Path) -> None:
     for content in ("x", "y"):
         (tmp_path / "metrics.json").write_text(content)
-        with pytest.warns(UserWarning, match="is left out"):
+        with pytest.warns(UserWarning, match="left out a part of it"):
             FigureHistory(tmp_path, 100)
     assert (tmp_path / "metrics-damaged.json").read_text() == "x"
     assert (tmp_path / "metrics-damaged2.json").read_text() == "y"

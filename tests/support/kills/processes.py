@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -81,8 +80,8 @@ def list_writes(run: Path) -> list[str]:
 
 def _fit(run: Path, words: Sequence[str], aim: Aim | None) -> None:
     log = os.open(run.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
+    for stream in (1, 2):
+        os.dup2(log, stream)
     torch.set_num_threads(1)
     os.replace = _watch(run, os.replace, aim)
     main(["fit", *words, "--run", str(run)])
