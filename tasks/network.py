@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
-from ..backbones.weights import read_checkpoint
+from ..checksum import check_intact
 from ..errors import MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
@@ -156,12 +156,13 @@ def load(run: str | Path) -> Network:
     path = checkpoint_file(run)
     if not path.is_file():
         raise MissingCheckpointError(f"There is no checkpoint {path}.")
-    checkpoint: Any = read_checkpoint(path)
+    check_intact(path)
     try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(NETWORK_PREFIX): v for k, v in state if k.startswith(NETWORK_PREFIX)})
-    except Exception as error:  # another program's file can fail in any way: keys, types, shapes, imports
+    except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()

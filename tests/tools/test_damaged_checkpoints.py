@@ -11,20 +11,14 @@ import pytest
 from litmobile.tools.cli import main
 from support.cli import get_refusal
 
+NEW_RUN = ["fit", "--run", "{run}/new", "--config", "{run}/config.yaml"]
 COMMANDS = {
     "fit": ["fit", "--run", "{run}"],
     "validate": ["validate", "--run", "{run}", "--ckpt_path={file}"],
     "test": ["test", "--run", "{run}", "--data.test=val", "--ckpt_path={file}"],
     "predict": ["predict", "--run", "{file}", "--out", "{run}/out", "{images}"],
-    "weights": ["fit", "--run", "{run}/new", *("--config", "{run}/config.yaml"), "--model.weights={file}"],
-    "backbone_weights": [
-        "fit",
-        "--run",
-        "{run}/new",
-        "--config",
-        "{run}/config.yaml",
-        "--model.backbone_weights={file}",
-    ],
+    "weights": [*NEW_RUN, "--model.weights={file}"],
+    "backbone_weights": [*NEW_RUN, "--model.backbone_weights={file}"],
 }
 
 
