@@ -27,7 +27,7 @@ class ImageError(DataError):
 
 
 class WeightsError(UserError):
-    """Weights cannot be found or downloaded, are unsafe to read, or do not fit the network."""
+    """Weights cannot be found or downloaded, are damaged or unsafe to read, or do not fit the network."""
 
 
 class MissingCheckpointError(UserError, FileNotFoundError):

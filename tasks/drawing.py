@@ -1,4 +1,4 @@
-"""Draws detections, class scores, label maps, confusion matrices and contact sheets, and saves images."""
+"""Draws detections, class scores, label maps, confusion matrices and contact sheets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import colorsys
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -121,16 +120,6 @@ def draw_text_lines(lines: Sequence[str], width: int, font_size: int, background
         position = (4, 1 + k * line_height)
         pen.text(position, shorten_text(line, font, width - 8), fill=choose_text_colour(background), font=font)
     return np.array(canvas)
-
-
-def save_image(image: Image, path: Path) -> None:
-    """Writes ``image`` ``[H, W, 3]`` uint8 RGB in the format of the path's suffix.
-
-    Raises:
-        OSError: the format cannot hold the image, or the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} cannot be written as an image of {image.shape[1]}×{image.shape[0]} pixels.")
 
 
 def fit_image(image: Image, longer_side: int) -> Image:

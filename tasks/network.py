@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
+from ..checksum import check_intact
 from ..errors import MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
@@ -150,11 +151,12 @@ def load(run: str | Path) -> Network:
 
     Raises:
         MissingCheckpointError: the checkpoint does not exist.
-        WeightsError: the file is unsafe to read, or is not a checkpoint of litmobile.
+        WeightsError: the file is damaged, is unsafe to read, or is not a checkpoint of litmobile.
     """
     path = checkpoint_file(run)
     if not path.is_file():
         raise MissingCheckpointError(f"There is no checkpoint {path}.")
+    check_intact(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         network = Network.from_config(checkpoint["network"])

@@ -30,6 +30,7 @@ from .. import backbones, heads
 from ..errors import TaskError, UserError
 from ..tasks import classification, detection, schedule, segmentation
 from ..tasks import run as run_folder
+from ..tasks.atomic import write_text
 from ..tasks.callbacks import Stopped
 from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
@@ -123,17 +124,18 @@ def run(command: str, words: Sequence[str]) -> None:
     """Runs ``litmobile COMMAND WORDS``, where COMMAND is fit, validate or test."""
     sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this command again
     options = split_options(command, words)
-    folder = options.folder or new_folder(options.configs)
-    os.environ[RUN_VARIABLE] = str(folder)
     configs, flags = options.configs, options.flags
-    if options.folder is not None and not (command == "fit" and run_folder.is_new(folder)):
-        configs = [stored_config(folder), *configs]
-        flags = [*stored_checkpoint(command, folder), *flags]
-    keep_freed_memory()
-    silence_libraries()
-    with run_folder.remove_if_failed(folder), ExitStack() as resources:
+    path, is_named = choose_folder(options)
+    with run_folder.claim_folder(path, is_named) as folder, ExitStack() as resources:
+        os.environ[RUN_VARIABLE] = str(folder)
+        is_new = command == "fit" and run_folder.is_new(folder)
+        if options.folder is not None and not is_new:
+            configs = [stored_config(folder), *configs]
+            flags = [*stored_checkpoint(command, folder), *flags]
+        keep_freed_memory()
+        silence_libraries()
         try:
-            RunCLI(command, folder, resources, args=merged_arguments(configs, flags)).start()
+            RunCLI(command, folder, is_new, resources, args=merged_arguments(configs, flags)).start()
         except Stopped as stopped:
             rank_zero_info(f"The run {stopped}. Resume it with litmobile fit --run {folder}")
             sys.exit(128 + stopped.signal)  # as shells do
@@ -167,12 +169,17 @@ def stored_checkpoint(command: str, folder: Path) -> list[str]:
     return ["--ckpt_path", str(found[0])] if found else []
 
 
-def new_folder(configs: Sequence[Path]) -> Path:
-    """Names the folder of a new run after its last configuration and the time; all processes of the run share it."""
+def choose_folder(options: RunOptions) -> tuple[Path, bool]:
+    """Returns the run's folder, and whether it is given: by ``--run``, or by the first process to its other processes.
+
+    Otherwise it is named after the last configuration and the time.
+    """
+    if options.folder is not None:
+        return options.folder, True
     if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
-        return Path(os.environ[RUN_VARIABLE])
-    name = configs[-1].stem if configs else "run"
-    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        return Path(os.environ[RUN_VARIABLE]), True
+    name = options.configs[-1].stem if options.configs else "run"
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}", False
 
 
 def silence_libraries() -> None:
@@ -240,15 +247,17 @@ class RunCLI(BaseCLI):
     Args:
         command: "fit", "validate" or "test".
         folder: the run's folder.
+        is_new: whether the run starts from the beginning in a new folder.
         resources: holds the lock on the folder.
         args: arguments for the parser.
     """
 
     model: Task
 
-    def __init__(self, command: str, folder: Path, resources: ExitStack, args: Sequence[str]) -> None:
+    def __init__(self, command: str, folder: Path, is_new: bool, resources: ExitStack, args: Sequence[str]) -> None:
         self.command = command
         self.folder = folder
+        self.is_new = is_new
         self.resources = resources
         super().__init__(
             command,
@@ -280,7 +289,7 @@ class RunCLI(BaseCLI):
         given = self.config_init.trainer
         is_training = self.command == "fit"
         if is_training and run_folder.is_first_process():
-            self.resources.enter_context(run_folder.lock_run(self.folder))
+            self.resources.enter_context(run_folder.lock_run(self.folder, self.is_new))
         kwargs.setdefault("default_root_dir", str(self.folder))
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
@@ -332,16 +341,12 @@ class SaveRunConfig(SaveConfigCallback):
 
     @rank_zero_only
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):
             del stored[key]
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
-        # atomic, so that no reader sees half a file
-        part = self.folder / f"{run_folder.CONFIG}.part"
-        part.write_text(text)
-        part.replace(self.folder / run_folder.CONFIG)
+        write_text(self.folder / run_folder.CONFIG, text)
 
 
 def as_list(value: Any) -> list[Any]:
