@@ -79,7 +79,7 @@ def explain_refusal(report: str, options: Sequence[str]) -> str:
     if NO_BASE_CLASS.search(report):  # options were given, but not their class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # written by an inner parser
-        return finished[-1].replace("--", f"--{key}." if key else "--")
+        return finished[-1].replace("--", f"--{key}." if key else "--", 1)
     if unknown := UNKNOWN.search(report):
         name = ".".join(filter(None, unknown.groups()))
         return f"--{name} is not an option{suggest(f'--{name}', options)}"

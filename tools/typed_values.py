@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Union
+from typing import Any, Union, cast
 
 import yaml
 from jsonargparse import Namespace, _typehints
@@ -116,9 +116,9 @@ def expected_kind(typehint: Any) -> type | None:
     elif get_typehint_origin(typehint) is type:
         kind = typehint.__args__[0]
     kind = get_typehint_origin(kind) or kind
-    if not inspect.isclass(kind) or kind in (object, type) or _typehints.is_protocol(kind):
+    if not inspect.isclass(kind) or kind in (Any, object, type) or _typehints.is_protocol(kind):
         return None  # a protocol is no kind, because unrelated classes have its methods
-    return kind
+    return cast("type", kind)
 
 
 def is_callable(typehint: Any) -> bool:
