@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 import warnings
@@ -15,8 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint, Timer
@@ -24,11 +24,12 @@ from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
-from torch import optim
 
 from .. import backbones, heads
+from ..class_paths import allow_class, allow_code
 from ..errors import TaskError, UserError
-from ..tasks import classification, detection, schedule, segmentation
+from ..lazy_exports import import_exports
+from ..tasks import classification, detection, segmentation
 from ..tasks import run as run_folder
 from ..tasks.atomic import write_text
 from ..tasks.callbacks import Stopped
@@ -36,21 +37,20 @@ from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from .configurations import drop_replaced_options, find_configuration, merge_configurations
+from .configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
 from .trainer_options import check_trainer_options, explain_refusals, first_sentence
+from .typed_values import task_role
+from .yaml_text import dump_yaml
+
+import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
+set_parsing_settings(config_read_mode_fsspec_enabled=False)  # Lightning lets configurations name addresses of servers
+CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 class TrainingParser(Parser, LightningArgumentParser):
     """Parser that drops the options of a class when another class replaces it."""
-
-    known_classes = tuple(
-        name
-        for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-        for name in dir(module)
-        if isinstance(getattr(module, name), type)
-    )
 
     def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
         """Merges values over defaults; if a value replaces a default class, the options of that class are dropped."""
@@ -101,23 +101,40 @@ class RunOptions(NamedTuple):
 def split_options(command: str, words: Sequence[str]) -> RunOptions:
     """Separates ``--run`` and ``--config`` from the other ``words``, in any order.
 
+    Code in the folders of ``--allow-code``, and classes whose import paths are among the words, may be used.
+
     Raises:
-        UserError: a configuration does not exist.
+        UserError: a configuration or a folder does not exist.
     """
     parser = argparse.ArgumentParser(f"litmobile {command}", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--allow-code", type=Path, action="append", default=[])
     try:
         known, flags = parser.parse_known_args(words)
     except ArgumentError as error:
         raise UserError(f"{error.argument_name} needs a value.") from error
+    for folder in known.allow_code:
+        allow_code(folder)
+    for path in CLASS_PATH.findall(" ".join(flags)):
+        allow_class(path)
     return RunOptions(known.run, [find_configuration(name) for name in known.config], flags)
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
     """Builds the arguments for the parser: all configuration files merged into one, then ``flags``."""
     merged = merge_configurations(configs, flags)
-    return [*([f"--config={yaml.safe_dump(merged)}"] if merged else []), *flags]
+    task_role.set(find_role(merged, flags))
+    return [*([f"--config={dump_yaml(merged)}"] if merged else []), *flags]
+
+
+def find_role(config: dict[str, Any], flags: Sequence[str]) -> str:
+    """Returns the role of the task that ``flags`` or ``config`` name, e.g. "detection"; empty if they name none."""
+    named = [flag.removeprefix("--model=") for flag in flags if flag.startswith("--model=")]
+    model = config.get("model")
+    name = named[-1] if named else model.get("class_path") if isinstance(model, dict) else model
+    task = find_class(name, Task) if isinstance(name, str) else None
+    return getattr(task, "role", "")
 
 
 def run(command: str, words: Sequence[str]) -> None:

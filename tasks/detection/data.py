@@ -12,8 +12,8 @@ from ...errors import DataError
 from ..data.files import format_list
 from ..data.module import DataModule, log_notes
 from ..data.split import TrainValSplit
-from .classes import ClassSelection, align_classes, parse_selection, select_classes
 from .batch import collate
+from .classes import ClassSelection, align_classes, parse_selection, select_classes
 from .coco_backends import BackendChoice, choose_backend
 from .formats.base import Format
 from .formats.coco_folder import CocoFormat
