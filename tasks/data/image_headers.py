@@ -121,9 +121,9 @@ def read_png_header(data: bytes) -> ImageHeader:
 
 
 def iterate_png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yields the type and the content of every chunk, up to the first that is cut off."""
-    view, position = memoryview(data), len(PNG)
-    while position + 8 <= len(data):
+    """Yields the type and the content of every chunk before the last."""
+    view, position, kind = memoryview(data), len(PNG), b""
+    while kind != b"IEND" and position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         yield kind, view[position + 8 : position + 8 + length]
         position += length + 12

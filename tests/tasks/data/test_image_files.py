@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from litmobile.errors import ImageError
 from litmobile.tasks.data.image_files import LARGE_FILE, MAX_PIXELS, UNREADABLE_SUFFIXES
