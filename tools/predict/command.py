@@ -43,7 +43,9 @@ def predict(paths: Sequence[Path], options: PredictOptions) -> None:
     writer_class = find_writer(network)
     check_flags(options, writer_class)
     folder = choose_result_folder(options.run, options.out, paths)
-    sources = find_sources(paths, leave_out=folder)
+    sources, notes = find_sources(paths, leave_out=folder)
+    for note in notes:
+        print(note, file=sys.stderr)
     drawn_paths = assign_paths(sources, folder, name_drawing) if options.draw else {}
     job = PredictionJob(network.classes, folder, options, sources, drawn_paths.values())
     predict_sources(network, writer_class(job), inference, drawn_paths)
