@@ -77,7 +77,7 @@ def predict_sources(
                 stack.enter_context(writer)  # creates the files, so none exist if nothing can be read
             writer.write(prediction, frame)
             if path in drawn_paths:
-                media_writer.write(writer.draw(frame.image, prediction), drawn_paths[path], frame.timestamp)
+                media_writer.write(writer.draw(frame, prediction), drawn_paths[path], frame.timestamp)
             counts[frame.source] += 1
     if not counts:
         raise UserError(f"None of the {len(skipped)} files could be read.")
