@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.images import EncodedImage
+from ....errors import ImageError
+from ...data.verification import verify_images
 from .repairs import Repairs
 
 
 def measure_missing_sizes(
     sizes: NDArray[np.int64], names: NDArray[np.str_], folder: Path, repairs: Repairs
 ) -> NDArray[np.int64]:
-    """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by the sizes of the image files.
+    """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by those of the images as turned.
 
     Raises:
         DataError: an image cannot be read.
@@ -23,9 +23,11 @@ def measure_missing_sizes(
     missing = np.flatnonzero(sizes[:, 0] == 0)
     if not len(missing):
         return sizes
+    facts = verify_images(folder, names[missing])
+    if facts.errors:
+        raise ImageError(facts.errors[min(facts.errors)])
     sizes = sizes.copy()
-    with ThreadPoolExecutor() as threads:
-        sizes[missing] = list(threads.map(lambda index: EncodedImage.read(folder / str(names[index])).size, missing))
+    sizes[missing] = facts.sizes
     for _ in missing:
         repairs.count("sizes read from the images")
     return sizes
