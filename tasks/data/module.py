@@ -37,8 +37,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     Args:
         batch_size: images per batch, in each process.
         num_workers: processes that read and augment; 0 reads in the training process.
-        on_invalid: "raise" stops if an image or annotation file cannot be used. "skip" lists the invalid ones and leaves
-            them out.
+        on_invalid: "raise" stops if an image or annotation file cannot be used. "skip" lists the invalid ones and
+            leaves them out.
         verify_images: whether all images are decoded before training, so that damaged ones are found early. This takes
             about 4 s for 1,000 photos on a CPU core at the first start; later starts only verify files that changed.
             False suits huge data without damage; ``on_invalid="skip"`` verifies in any case. False also lets

@@ -248,7 +248,7 @@ def verify_masks(folder: Path, names: NDArray[np.str_], read_mask: MaskReader) -
 
     kind = None
     if isinstance(read_mask, ValueMaskReader | ColourMaskReader):
-        table = hashlib.sha256(read_mask.table).hexdigest()
+        table = hashlib.sha256(read_mask.table.data).hexdigest()
         kind = f"masks {VERSION} {type(read_mask).__qualname__} {table}"
     rows, errors = measure_files(folder, names, measure, MASK_ROW, kind)
     sizes = np.stack((rows["height"], rows["width"]), axis=1).astype(np.int64)

@@ -17,17 +17,19 @@ def measure_missing_sizes(
 ) -> NDArray[np.int64]:
     """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by those of the images as turned.
 
+    With ``repairs.on_invalid`` "skip", an image that cannot be read keeps its zeros; it is left out before training.
+
     Raises:
-        DataError: an image cannot be read.
+        ImageError: an image cannot be read.
     """
     missing = np.flatnonzero(sizes[:, 0] == 0)
     if not len(missing):
         return sizes
     facts = verify_images(folder, names[missing])
-    if facts.errors:
+    if facts.errors and repairs.on_invalid == "raise":
         raise ImageError(facts.errors[min(facts.errors)])
     sizes = sizes.copy()
     sizes[missing] = facts.sizes
-    for _ in missing:
+    for _ in range(len(missing) - len(facts.errors)):
         repairs.count("sizes read from the images")
     return sizes
