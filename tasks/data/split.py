@@ -93,7 +93,7 @@ class Split(ABC):
         return verify_images(self.folder, self.names)
 
     def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
-        """Returns one sentence for each image that cannot be used, by index; ``facts`` are those of its images."""
+        """Returns one sentence for each image that cannot be used, by ascending index; ``facts`` are those of its images."""
         return facts.errors
 
     def annotated_sizes(self) -> NDArray[np.int64] | None:
@@ -206,7 +206,7 @@ def drop_invalid_images(split: S, on_invalid: OnInvalid) -> tuple[S, tuple[str, 
     notes = (*invalid.values(), *note_ambiguous_orientations(split, facts))
     if not invalid:
         return split, notes
-    first = invalid[min(invalid)]
+    first = next(iter(invalid.values()))
     if len(invalid) == len(split):
         raise DataError(f"None of {len(split)} images of {split.source} can be used: {first}")
     if on_invalid == "raise":

@@ -224,7 +224,7 @@ class DetectionSplit(Split):
     def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
         """See :meth:`Split.find_invalid`; images of another size than annotated are invalid, too."""
         contradicting = np.setdiff1d(np.flatnonzero(~facts.fits(self.sizes)), list(facts.errors))
-        return facts.errors | find_errors(self.image, contradicting.tolist())
+        return dict(sorted((facts.errors | find_errors(self.image, contradicting.tolist())).items()))
 
     def annotated_sizes(self) -> NDArray[np.int64]:
         return self.sizes

@@ -119,7 +119,7 @@ class SegmentationSplit(Split):
         """See :meth:`Split.find_invalid`; an image with an invalid mask, or one of another size, is invalid, too."""
         errors = facts.errors | self.mask_facts.errors
         contradicting = np.setdiff1d(np.flatnonzero(~facts.fits(self.mask_facts.sizes)), list(errors))
-        return errors | find_errors(self.sample, contradicting.tolist())
+        return dict(sorted((errors | find_errors(self.sample, contradicting.tolist())).items()))
 
     def annotated_sizes(self) -> NDArray[np.int64]:
         return self.mask_facts.sizes
