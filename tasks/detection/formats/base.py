@@ -131,7 +131,7 @@ class RecordFormat(Format):
             raise DataError(f"{source} contains no images.")
         sizes = np.array([image.size or (0, 0) for image in images], dtype=np.int64)
         names = np.array([image.name for image in images])
-        sizes = measure_missing_sizes(sizes, names, root, repairs)
+        sizes = measure_missing_sizes(sizes, names, root, repairs, on_invalid)
         labels = {name: label for label, name in enumerate(self.classes)}
         records = [
             ImageRecord(

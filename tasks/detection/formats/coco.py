@@ -85,7 +85,7 @@ def read_coco(
         folder=found,
         names=matched,
         image_ids=image_ids.numbers,
-        sizes=measure_missing_sizes(sizes, matched, found, repairs),
+        sizes=measure_missing_sizes(sizes, matched, found, repairs, on_invalid),
         classes=classes,
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
