@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,11 +13,11 @@ from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
+from .json_files import find_keys, is_complete
 from .listing import Listing, find_split_word
 
-KEYS = (b'"images"', b'"annotations"', b'"categories"')
-PANOPTIC_KEY = b'"segments_info"'
-MAX_BLANKS = 4096  # at the end of a file
+KEYS = ("images", "annotations", "categories")
+PANOPTIC_KEY = "segments_info"
 #: COCO's own folder also has captions and key points of the same images
 OWN_PREFIX = "instances_"
 PROBES = 50  # file names by which the folder of the images is found
@@ -86,16 +85,12 @@ class CocoFormat(Format):
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file seems to contain COCO's boxes; looks at the bytes, because parsing can take seconds.
+    """Whether a JSON file seems to contain COCO's boxes; a panoptic file does not.
 
-    A damaged file does if it begins like one, so that reading it names the damage. A panoptic file does not.
+    A damaged file does if it begins like one, so that reading it names the damage.
     """
-    if file.stat().st_size < sum(map(len, KEYS)):
-        return False
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        is_complete = content[-MAX_BLANKS:].rstrip(b"\0\r\n\t ").endswith(b"}")
-        keys = KEYS if is_complete else KEYS[:1]
-        return all(content.find(key) >= 0 for key in keys) and content.find(PANOPTIC_KEY) < 0
+    keys = find_keys(file, *KEYS, PANOPTIC_KEY)
+    return PANOPTIC_KEY not in keys and (keys >= set(KEYS) or ("images" in keys and not is_complete(file)))
 
 
 def name_split(listing: Listing, name: str) -> str:

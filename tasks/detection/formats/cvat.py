@@ -30,12 +30,12 @@ class ImageElement(NamedTuple):
     Attributes:
         file: the XML file, relative to the data set's folder.
         element: the tag <image>.
-        image: the image file, relative to the data set's folder; None if there is none.
+        image: the image file, relative to the data set's folder.
     """
 
     file: str
     element: ElementTree.Element
-    image: str | None
+    image: str
 
 
 class CvatFormat(RecordFormat):
@@ -59,12 +59,20 @@ class CvatFormat(RecordFormat):
         self.class_list = find_class_list(listing) or read_labels(roots, listing.root)
         self.class_list = self.class_list and self.class_list.without_background()
         self.elements: defaultdict[str, list[ImageElement]] = defaultdict(list)
+        self.missing: list[tuple[str, str]] = []  # split and sentence on each image that is not in the folder
         for name, root in roots.items():
             for element in root.iterfind("image"):
-                image = listing.find_path(element.get("name", ""), name)
-                subset = element.get("subset", "").strip()
-                split = subset or listing.split_of(name) or listing.split_of(image or "")
-                self.elements[split].append(ImageElement(name, element, image))
+                path = element.get("name", "")
+                image = listing.find_path(path, name)
+                split = element.get("subset", "").strip() or listing.split_of(name) or listing.split_of(image or path)
+                if image is None:
+                    self.missing.append(
+                        (split, f"{listing.root / name}: image {format_name(path)} is not in the folder")
+                    )
+                else:
+                    self.elements[split].append(ImageElement(name, element, image))
+        if not self.elements:
+            raise DataError(f"{self.missing[0][1]} ({len(self.missing)} such images).")
         self.splits = {split: describe_files(elements) for split, elements in self.elements.items()}
 
     @classmethod
@@ -78,12 +86,12 @@ class CvatFormat(RecordFormat):
         return f"{len(self.elements[split])} images of {self.splits[split]}"
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
+        for other, reason in self.missing:
+            if other in ("", split) or other not in self.splits:
+                repairs.leave_out(reason)
         images: list[AnnotatedImage] = []
         for file, element, image in self.elements[split]:
             where = f"{self.listing.root / file}: image {format_name(element.get('name', ''))}"
-            if image is None:
-                repairs.leave_out(f"{where} is not in the folder")
-                continue
             try:
                 size = read_size(element)
             except FieldError as error:

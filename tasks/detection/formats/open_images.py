@@ -47,7 +47,7 @@ class OpenImagesFormat(RecordFormat):
     def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
         splits: dict[str, str] = {}
         for name in listing.annotations(".csv"):
-            if not set(COLUMNS) <= set(read_header(listing.root / name)):
+            if not has_boxes(listing.root / name):
                 continue
             word = SPLIT_WORD.search(PurePosixPath(name).name.lower())
             split = word.group() if word else listing.split_of(name)
@@ -66,7 +66,7 @@ class OpenImagesFormat(RecordFormat):
         found = self._find_images(split)
         objects: defaultdict[str, list[AnnotatedObject]] = defaultdict(list)
         rows = iterate_rows(file)
-        columns = {column.strip(): index for index, column in enumerate(next(rows)[1])}
+        columns = find_columns(next(rows)[1], file)
         for line, row in rows:
             try:
                 image, thing = self._read_row(row, columns)
@@ -118,6 +118,26 @@ class OpenImagesFormat(RecordFormat):
         return image, AnnotatedObject(name, (x1, y1, x2, y2), is_crowd=is_group)
 
 
+def has_boxes(file: Path) -> bool:
+    """Whether a CSV file contains boxes; a damaged file does if it is called so."""
+    header = read_header(file)
+    is_called_so = "bbox" in file.name or file.name == "detections.csv"
+    return set(COLUMNS) <= set(header) or (is_called_so and COLUMNS[0] in header)
+
+
+def find_columns(header: Sequence[str], file: Path) -> dict[str, int]:
+    """Returns the index of each column.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    columns = {column.strip(): index for index, column in enumerate(header)}
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        raise DataError(f"{file} has no column {missing[0]}; Open Images' boxes have {', '.join(COLUMNS)}.")
+    return columns
+
+
 def parse_fraction(text: str) -> float:
     """Parses a coordinate.
 
@@ -151,8 +171,12 @@ def iterate_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 def read_header(file: Path) -> list[str]:
     """Returns the values in the first line of a CSV file, whatever its encoding."""
-    with file.open(encoding="utf-8-sig", errors="replace") as stream, suppress(csv.Error):
-        return [column.strip() for row in csv.reader([stream.readline()]) for column in row]
+    with file.open("rb") as stream:
+        line = stream.readline().replace(b"\0", b"")  # 0 in UTF-16
+    with suppress(csv.Error):
+        return [
+            column.strip("\ufeff\ufffd\r\n ") for row in csv.reader([line.decode(errors="replace")]) for column in row
+        ]
     return []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ....errors import DataError, suggest
 from ...data.files import format_list
 from ...data.split import OnInvalid
@@ -9,7 +11,7 @@ from .base import Format
 from .coco_folder import CocoFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
-from .listing import Listing
+from .listing import Listing, find_split_word
 from .open_images import OpenImagesFormat
 from .voc import VocFormat
 from .yolo import YoloFormat
@@ -49,7 +51,22 @@ def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid =
         raise DataError(
             f"{listing.root} has annotations in the formats of {both}; choose with --data.format={found[0].name}."
         )
+    found[0].notes += describe_unannotated(found[0])
     return found[0]
+
+
+def describe_unannotated(found: Format) -> tuple[str, ...]:
+    """Returns a sentence for each split that folders of images name, but annotations do not."""
+    annotated = {find_split_word(split) for split in found.splits}
+    if "" in found.splits:
+        return ()
+    listing = found.listing
+    names = Counter(listing.split_of(image) for image in listing.images)
+    return tuple(
+        f"{listing.root}: {count} images in {name} have no annotations."
+        for name, count in names.items()
+        if name and find_split_word(name) not in annotated
+    )
 
 
 def explain_unknown(listing: Listing, kinds: list[type[Format]]) -> str:

@@ -99,9 +99,9 @@ def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str
         split = PurePosixPath(name).stem
         if split in groups:
             raise DataError(f"{listing.root} has several lists called {split}.txt; pass one data set as --data.root.")
-        if split.rpartition("_")[2] in stems - {split}:
-            continue
         lines = [normalise_path(line.strip()) for line in read_text(listing.root / name).splitlines() if line.strip()]
+        if split.rpartition("_")[2] in stems - {split} and any(line.endswith((" 1", " 0", "-1")) for line in lines):
+            continue
         named = [(line, line.rpartition(" ")[0].strip(), line.split()[0]) for line in lines]
         names = [next((name for name in likely if name in by_stem), likely[-1]) for likely in named]
         if any(name in by_stem for name in names):  # else a list of something else

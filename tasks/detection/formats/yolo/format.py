@@ -45,6 +45,8 @@ class YoloFormat(RecordFormat):
     ) -> None:
         super().__init__(listing, on_invalid)
         self.class_list = find_class_list(listing)
+        if data and not self.class_list:
+            raise DataError(f"{listing.root / data.file} has no names of classes; add them under names.")
         self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
         self.labels, self.orphans = match_labels(listing, labels)
         repairs = Repairs(listing.root, on_invalid)
