@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -112,7 +113,7 @@ class OpenImagesFormat(RecordFormat):
         group = row[columns[GROUP]] if GROUP in columns else "0"
         try:
             name = self.names.get(code) or self.names.setdefault(code, parse_name(code))
-            is_group = group != "0" and group != UNKNOWN and parse_flag(group)
+            is_group = group not in ("0", UNKNOWN) and parse_flag(group)
         except FieldError as error:
             raise FieldError(f"the LabelName or {GROUP} {error}") from error
         return image, AnnotatedObject(name, (x1, y1, x2, y2), is_crowd=is_group)
@@ -144,10 +145,12 @@ def parse_fraction(text: str) -> float:
     Raises:
         FieldError: the text is not a number from 0 to 1.
     """
-    with suppress(ValueError):
+    try:
         value = float(text)
-        if -ROUNDING <= value <= 1 + ROUNDING:
-            return value
+    except ValueError:
+        value = math.nan
+    if -ROUNDING <= value <= 1 + ROUNDING:
+        return value
     raise FieldError(f"the coordinate {format_value(text)}, which is not a fraction from 0 to 1 of the image's side")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from support.layouts import LAYOUTS, make_coco, write_image, write_images, write
 OneSentence = Callable[..., None]
 
 
-def recognise(root: Path, **options: str) -> str:
+def recognise(root: Path, **options: Any) -> str:
     return FolderDetection(str(root), **options).format.describe()
 
 
