@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from .....errors import DataError, format_name
+from ....data.split import OnInvalid
 from ...class_lists import DataYaml, find_class_list, find_data_yaml
 from ...split import DetectionSplit
 from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
