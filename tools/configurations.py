@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from ..errors import UserError
 
@@ -111,7 +111,7 @@ def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> 
     """
     for key, change in changes.items():
         old = config.get(key)
-        if isinstance(old, str | int | float | bool | list | None):
+        if not isinstance(old, dict | Namespace):  # a value, of any type that an option has
             continue
         if "class_path" in old:
             new = {"class_path": change} if isinstance(change, str) else change
