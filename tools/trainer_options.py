@@ -19,6 +19,34 @@ from lightning.pytorch import Callback, Trainer, callbacks
 from ..errors import UserError
 from ..tasks import callbacks as own_callbacks
 
+
+class RunTrainer(Trainer):
+    """Lightning's Trainer for the command line, where 1 means one batch and 1.0 all batches.
+
+    Lightning declares these options as ``Optional[Union[int, float]]``. Python can replace this type by an equal one
+    that another package wrote as ``Optional[Union[float, int]]``, and the parser would then read 1 as 1.0.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit_train_batches: int | float | None = None,
+        limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None,
+        limit_predict_batches: int | float | None = None,
+        overfit_batches: int | float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            limit_predict_batches=limit_predict_batches,
+            overfit_batches=overfit_batches,
+            **options,
+        )
+
+
 #: errors that Lightning raises for a wrong option; others are bugs
 REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)
 

@@ -38,7 +38,7 @@ from ..tasks.task import Task
 from .configurations import drop_replaced_options, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
-from .trainer_options import check_trainer_options, explain_refusals, first_sentence
+from .trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence
 
 
 class TrainingParser(Parser, LightningArgumentParser):
@@ -63,6 +63,7 @@ CLI_OPTIONS: dict[str, Any] = {
     "parser_class": TrainingParser,
     "model_class": Task,
     "datamodule_class": LightningDataModule,
+    "trainer_class": RunTrainer,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
     "auto_configure_optimizers": False,
