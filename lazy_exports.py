@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -33,3 +34,10 @@ def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
         return value
 
     return get_export, lambda: sorted({*vars(module), *sources})
+
+
+def import_exports(*packages: ModuleType) -> None:
+    """Imports all that ``packages`` export."""
+    for package in packages:
+        for name in dir(package):
+            getattr(package, name)

@@ -41,7 +41,7 @@ class HoldoutClassification(ClassificationDataModule):
 
     def __init__(self, *, val_fraction: float = 0.1, split_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
-        self.holdout = TrainValSplit[ClassificationSplit](val_fraction, split_seed)
+        self.holdout = TrainValSplit[ClassificationSplit](val_fraction, split_seed, self.verify_images)
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Object detection: data in COCO's or Pascal VOC's layout, SSD's augmentation, evaluation, and the task."""
+"""Object detection: data in many formats, SSD's augmentation, evaluation, and the task."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ from ...lazy_exports import lazy_exports
 if TYPE_CHECKING:
     from .data import CocoDetection as CocoDetection
     from .data import DetectionDataModule as DetectionDataModule
+    from .data import FolderDetection as FolderDetection
     from .data import VocDetection as VocDetection
     from .split import DetectionSplit as DetectionSplit
     from .split import ImageRecord as ImageRecord
