@@ -108,7 +108,7 @@ def test_option_does_not_change_the_length_of_a_run(words: str, shapes: Path, tm
     assert count_validations(tmp_path / "run") == 2
 
 
-def test_max_time_ends_a_run_without_epochs(shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_max_time_ends_a_run_without_epochs(shapes: Path, tmp_path: Path) -> None:
     run_fit(shapes, f"--run={tmp_path / 'run'}", *trainer_options("max_epochs=-1 max_time=00:00:00:01"))
     assert load_last_checkpoint(tmp_path / "run")["global_step"] > 0
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())[-1]["step"] > 0
