@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from ..class_paths import import_class
 from ..errors import ClassPathError, UserError
@@ -96,7 +96,7 @@ def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> 
     """
     for key, change in changes.items():
         old = config.get(key)
-        if isinstance(old, str | int | float | bool | list | None):
+        if not isinstance(old, dict | Namespace):  # a value, of any type that an option has
             continue
         if "class_path" in old:
             new = {"class_path": change} if isinstance(change, str) else change
