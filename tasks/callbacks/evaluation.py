@@ -115,13 +115,25 @@ class EvaluationWriter(Callback):
 
 
 class LastEpochValidation(Callback):
-    """Validates the last epoch, whatever ``check_val_every_n_epoch`` is, because its weights are the final ones."""
+    """Validates at the end of a run, whatever the intervals of validation are, because its weights are the final ones.
+
+    A run also ends after ``max_steps`` and when another callback, such as a timer, has stopped it.
+    """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch is not None:
+            trainer.check_val_every_n_epoch = 1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        is_last = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+        if is_last or trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True  # Lightning validates before it stops
+        if trainer.should_stop and trainer.check_val_every_n_epoch is not None:
             trainer.check_val_every_n_epoch = 1
 
 

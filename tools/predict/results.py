@@ -114,8 +114,8 @@ class ResultWriter(ABC):
         """Writes the prediction for ``frame``."""
 
     @abstractmethod
-    def draw(self, image: Image, prediction: Any) -> Image:
-        """Draws the prediction on ``image`` ``[H, W, 3]``; images of equal size give drawings of equal size."""
+    def draw(self, frame: MediaFrame, prediction: Any) -> Image:
+        """Draws the prediction on the image of ``frame``, ``[H, W, 3]``; frames of a video get drawings of one size."""
 
     def close(self) -> None:  # noqa: B027 — most files need no end
         """Writes the end of the files, also after an interruption."""
@@ -163,8 +163,8 @@ class DetectionWriter(ResultWriter):
             self._file.write(self._separator + ",\n".join(rows))  # in one call: an interruption leaves complete rows
             self._separator = ",\n"
 
-    def draw(self, image: Image, prediction: Detections) -> Image:
-        return draw_detections(image, prediction, self.job.classes, self.job.min_score)
+    def draw(self, frame: MediaFrame, prediction: Detections) -> Image:
+        return draw_detections(frame.image, prediction, self.job.classes, self.job.min_score)
 
     def close(self) -> None:
         self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
@@ -244,8 +244,8 @@ class ClassificationWriter(ResultWriter):
             row += [self.job.classes[label], f"{score:.6g}"]
         self._rows.writerow(row)
 
-    def draw(self, image: Image, prediction: Classification) -> Image:
-        return draw_class_scores(image, prediction.scores, self.job.classes, self.job.min_score)
+    def draw(self, frame: MediaFrame, prediction: Classification) -> Image:
+        return draw_class_scores(frame.image, prediction.scores, self.job.classes, self.job.min_score)
 
 
 class SegmentationWriter(ResultWriter):
@@ -300,9 +300,10 @@ class SegmentationWriter(ResultWriter):
         label_map.save(encoded, "PNG", compress_level=PNG_LEVEL)
         write_bytes(path, encoded.getvalue())
 
-    def draw(self, image: Image, prediction: Segmentation) -> Image:
+    def draw(self, frame: MediaFrame, prediction: Segmentation) -> Image:
         labels = prediction.labels.cpu().numpy().astype(np.uint8)
-        return draw_label_map(image, labels, self.job.classes, self.colours)
+        is_frame = frame.timestamp is not None
+        return draw_label_map(frame.image, labels, self.job.classes, self.colours, is_frame)
 
 
 def open_text(path: Path) -> TextIO:
