@@ -51,7 +51,7 @@ def import_class(path: str, kind: type[T]) -> type[T]:
     check_module(path)
     try:
         found = resolve_name(path)
-    except Exception as error:  # importing a module can raise anything
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ClassPathError(f"cannot use {path}: {reason}.") from error
     if not (inspect.isclass(found) and issubclass(found, kind)):
