@@ -35,6 +35,15 @@ class ConfigLoader(yaml.SafeLoader):
     """Reads plain scalars by :data:`PLAIN_FORMS`."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 — as PyYAML declares it
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:  # now, because PyYAML's time grows with the square of the depth
+            raise yaml.YAMLError(TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class ConfigDumper(yaml.SafeDumper):
@@ -65,8 +74,6 @@ def load_yaml(text: str) -> Any:
             return None
         measure(node, {})
         return loader.construct_document(node)
-    except RecursionError:
-        raise yaml.YAMLError(TOO_DEEP) from None
     except (ValueError, KeyError, AttributeError) as error:  # PyYAML's own for a wrong value after a tag such as !!int
         raise yaml.YAMLError("a value does not fit its tag") from error
     finally:

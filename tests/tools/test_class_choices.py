@@ -18,7 +18,7 @@ CLASSIFY = ("fit", "--config", "classification/finetune_folder", "--data.root=x"
         ("--model=DetectionTsk", "ClassificationTask, DetectionTask, SegmentationTask", "DetectionTask"),
         ("--model.backbone=MobileNetV4", "EffNet, MobileNetV1, MobileNetV2, MobileNetV3, MobileViT, ", "MobileNetV3"),
         ("--model.head=SSDLit", "MobileViTSSDLite, SSDLite", "SSDLite"),
-        ("--model.optimizer=AdamV", "Adam, AdamW, Adamax, ", "AdamW"),
+        ("--model.optimizer=AdamV", "Adam, AdamW, Adamax, ", "Adam"),
         ("--model.schedule=Cosin", "Cosine, Exponential, Poly", "Cosine"),
         ("--data.augmentation=SSDAugment", "Resize, SSDAugmentation", "SSDAugmentation"),
         ("--trainer.callbacks+=EarlyStoping", "EarlyStopping, EvaluationWriter, ", "EarlyStopping"),

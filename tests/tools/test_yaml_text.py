@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +26,14 @@ LARGE = ["12345678901234567890", "1" * 5000]
 @pytest.mark.parametrize("word", WORDS + LARGE)
 def test_words_stay_words(word: str) -> None:
     assert load_yaml(word) == word
-    assert load_yaml(f"[{word}, {{{word}: {word}}}]") == [word, {word: word}]
+    assert load_yaml(f"[{word}, {{a: {word}}}]") == [word, {"a": word}]
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("0", 0), ("-12", -12), ("1e-3", 0.001), ("2.50", 2.5), (".5", 0.5), ("1.", 1.0), ("-1.5E+3", -1500.0)]
-    + [("true", True), ("False", False), ("null", None), ("~", None), (".inf", float("inf")), ("'1'", "1")],
-)
+NUMBERS = {"0": 0, "-12": -12, "1e-3": 0.001, "2.50": 2.5, ".5": 0.5, "1.": 1.0, "-1.5E+3": -1500.0, ".inf": math.inf}
+CONSTANTS = {"true": True, "False": False, "null": None, "~": None, "'1'": "1"}
+
+
+@pytest.mark.parametrize(("text", "value"), (NUMBERS | CONSTANTS).items())
 def test_numbers_and_constants_are_read(text: str, value: object) -> None:
     found = load_yaml(text)
     assert (found, type(found)) == (value, type(value))
@@ -53,10 +55,8 @@ def test_aliases_and_merges_are_read() -> None:
 
 def expand(alias: Callable[[str], str]) -> str:
     """Return a document in which each of 12 values holds the one before ten times."""
-    names = "abcdefghijkl"
-    return "\n".join(
-        [f"{names[0]}: &a {{x: 1}}", *(f"{n}: &{n} {alias(b)}" for b, n in zip(names, names[1:], strict=False))]
-    )
+    pairs = itertools.pairwise("abcdefghijkl")
+    return "\n".join(["a: &a {x: 1}", *(f"{name}: &{name} {alias(before)}" for before, name in pairs)])
 
 
 BOMBS = {
@@ -64,9 +64,9 @@ BOMBS = {
     "merges": expand(lambda name: f"{{<<: [{', '.join([f'*{name}'] * 10)}]}}"),
     "a chain": "\n".join(f"- &a{k} [{f'*a{k - 1}' if k else 1}]" for k in range(2000)),
     "itself": "a: &a [*a]",
-    "brackets": "[" * 100_000 + "]" * 100_000,
-    "open brackets": "[" * 100_000,
-    "braces": "{a: " * 100_000,
+    "brackets": "[" * 400_000 + "]" * 400_000,
+    "open brackets": "[" * 400_000,
+    "braces": "{a: " * 200_000,
     "indentation": "\n".join(" " * k + "a:" for k in range(1000)),
     "length": "a: " + "b" * MAX_BYTES,
 }
@@ -86,7 +86,7 @@ def test_no_file_takes_much_memory(text: str, tmp_path: Path, assert_one_sentenc
 
 BROKEN = {
     "trainer:\n\tmax_epochs: 1\n": "line 2: tabs do not indent YAML",
-    "trainer: {\n\t\tmax_epochs: 1\n": "line 3: ",
+    "trainer: {\n\t\tmax_epochs: 1\n": "line 2: tabs do not indent YAML",
     "a: [1\nb: 2": "line 2: expected ',' or ']'",
     "a: 'b\nc: d": "line 2: ",
     "a: b: c": "line 1: mapping values are not allowed here",
@@ -126,7 +126,8 @@ def print_config(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, A
 
 @pytest.mark.parametrize("words", ["yes,no", "on,off", "0,1", "007,1_0", "y,2001-01-01"])
 def test_classes_are_called_as_they_are_written(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.yaml").write_text(f"data: {{classes: [{words}], image_suffix: {words.partition(',')[0]}}}")
+    text = f"data: {{class_path: FolderSegmentation, init_args: {{classes: [{words}]}}}}"
+    (tmp_path / "mine.yaml").write_text(text)
     given = [f"--data.classes=[{words}]"], ["--config", str(tmp_path / "mine.yaml")], [f"--data.classes+={words[-1]}"]
     expected = words.split(","), words.split(","), [words[-1]]
     for flags, classes in zip(given, expected, strict=True):
