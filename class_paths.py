@@ -16,7 +16,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
 
-from .errors import ClassPathError, UserError
+from .errors import ClassPathError, UserError, format_name
 
 T = TypeVar("T")
 
@@ -46,7 +46,8 @@ def import_class(path: str, kind: type[T]) -> type[T]:
     """Imports the class at ``path``, e.g. "litmobile.heads.SSDLite".
 
     Raises:
-        ClassPathError: its module is not trusted or cannot be imported, or it is not a class derived from ``kind``.
+        ClassPathError: its module is not trusted or cannot be imported, or it is not a class derived from ``kind``,
+            or is abstract.
     """
     check_module(path)
     try:
@@ -56,6 +57,8 @@ def import_class(path: str, kind: type[T]) -> type[T]:
         raise ClassPathError(f"cannot use {path}: {reason}.") from error
     if not (inspect.isclass(found) and issubclass(found, kind)):
         raise ClassPathError(f"cannot use {path}: it is not a class derived from {kind.__name__}.")
+    if inspect.isabstract(found):
+        raise ClassPathError(f"cannot use {path}: it is abstract; name a class that is derived from it.")
     return found
 
 
@@ -67,7 +70,9 @@ def check_module(path: str) -> None:
     """
     names = path.split(".")
     if len(names) < 2 or not all(name.isidentifier() for name in names):
-        raise ClassPathError(f"cannot use {path}: it is not an import path such as litmobile.heads.SSDLite.")
+        raise ClassPathError(
+            f"cannot use {format_name(path)}: it is not an import path such as litmobile.heads.SSDLite."
+        )
     if path in _allowed_paths or path.rpartition(".")[0] in sys.modules or names[0] == __name__.partition(".")[0]:
         return
     if names[0] in sys.stdlib_module_names:

@@ -63,10 +63,8 @@ def load_yaml(text: str) -> Any:
     """Parses ``text``.
 
     Raises:
-        yaml.YAMLError: it is not valid YAML, or too large or too deeply nested.
+        yaml.YAMLError: it is not valid YAML, too deeply nested, or its aliases stand for too much.
     """
-    if len(text) > MAX_BYTES:
-        raise yaml.YAMLError(f"it is longer than {MAX_BYTES:,} characters")
     loader = ConfigLoader(text)
     try:
         node = loader.get_single_node()

@@ -124,10 +124,11 @@ def print_config(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, A
     return yaml.safe_load(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("words", ["yes,no", "on,off", "0,1", "007,1_0", "y,2001-01-01"])
+@pytest.mark.parametrize("words", ["yes,off", "0,007"])
 def test_classes_are_called_as_they_are_written(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = f"data: {{class_path: FolderSegmentation, init_args: {{classes: [{words}]}}}}"
     (tmp_path / "mine.yaml").write_text(text)
+    config: dict[str, Any] = {}
     given = [f"--data.classes=[{words}]"], ["--config", str(tmp_path / "mine.yaml")], [f"--data.classes+={words[-1]}"]
     expected = words.split(","), words.split(","), [words[-1]]
     for flags, classes in zip(given, expected, strict=True):
