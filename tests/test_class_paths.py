@@ -76,6 +76,15 @@ def test_a_package_on_the_path_needs_permission(init: bool, own: Path) -> None:
     assert issubclass(import_class("own_package.part.Own", Backbone), MobileNetV2)
 
 
+def test_links_of_an_installer_are_trusted(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(class_paths, "package_folders", lambda: frozenset({tmp_path / "site"}))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "own_part.py").symlink_to(own / "own_part.py")
+    refuse("own_part.Own")
+    sys.path.insert(0, str(tmp_path / "site"))
+    import_class("own_part.Own", Backbone)
+
+
 def test_permission_is_for_one_folder(own: Path, tmp_path: Path) -> None:
     for folder in (tmp_path, own / "below"):
         folder.mkdir(exist_ok=True)
@@ -116,7 +125,9 @@ def test_modules_of_the_standard_library_are_not_imported(path: str) -> None:
     assert path.rpartition(".")[0] not in sys.modules
 
 
-@pytest.mark.parametrize("path", ["", "Own", "own part.Own", "..Own", "no_such_module.Own", "torch.no_such.Own"])
+@pytest.mark.parametrize(
+    "path", ["", "Own", "own part.Own", "tqdm.__main__.Own", "..Own", "no_such_module.Own", "torch.no_such.Own"]
+)
 def test_paths_that_name_no_class_are_one_sentence(path: str, assert_one_sentence: Callable[..., None]) -> None:
     assert_one_sentence(refuse(path), f"cannot use {path}: ")
 

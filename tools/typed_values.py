@@ -142,9 +142,8 @@ def list_choices(kind: type) -> list[str]:
     exported = {name: path for name, path in known.items() if is_exported(path)} or known
     roles = {name: getattr(import_object(path), "role", None) for name, path in exported.items()}
     if any(roles.values()):
-        return sorted(
-            name for name, role in roles.items() if role in ("", task_role.get() or role) and role is not None
-        )
+        wanted = ("", task_role.get()) if task_role.get() else ("", *filter(None, roles.values()))
+        return sorted(name for name, role in roles.items() if role in wanted)
     return sorted(exported)
 
 

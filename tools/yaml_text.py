@@ -21,14 +21,15 @@ MAX_VALUES = 100_000  # after all aliases are replaced by what they stand for
 MAX_DEPTH = 50
 TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 DIGITS, EXPONENT = "[0-9]+", "[eE][-+]?[0-9]+"
-PLAIN_FORMS = {
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "null": (r"~|null|Null|NULL|", "~nN\0"),
-    "int": (r"0|-?[1-9][0-9]{0,17}", "-0123456789"),
-    "float": (rf"[-+]?({DIGITS}\.[0-9]*({EXPONENT})?|\.{DIGITS}({EXPONENT})?|{DIGITS}{EXPONENT})", "-+.0123456789"),
-    "float ": (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
-    "merge": (r"<<", "<"),
-}
+#: tag, form and possible first characters of the plain scalars that are not text
+PLAIN_FORMS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("int", r"0|-?[1-9][0-9]{0,17}", [*"-0123456789"]),
+    ("float", rf"[-+]?({DIGITS}\.[0-9]*({EXPONENT})?|\.{DIGITS}({EXPONENT})?|{DIGITS}{EXPONENT})", [*"-+.0123456789"]),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+."]),
+    ("merge", r"<<", ["<"]),
+)
 
 
 class ConfigLoader(yaml.SafeLoader):
@@ -53,10 +54,9 @@ class ConfigDumper(yaml.SafeDumper):
         return True
 
 
-for tag, (form, first) in PLAIN_FORMS.items():
-    expression, letters = re.compile(f"^(?:{form})$"), [letter.replace("\0", "") for letter in first]
-    ConfigLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag.strip()}", expression, letters)
-    ConfigDumper.add_implicit_resolver(f"tag:yaml.org,2002:{tag.strip()}", expression, letters)
+for tag, form, first in PLAIN_FORMS:
+    for reader_or_writer in (ConfigLoader, ConfigDumper):
+        reader_or_writer.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{form})$"), first)
 
 
 def load_yaml(text: str) -> Any:
@@ -98,21 +98,15 @@ def measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, in
     if depth > MAX_DEPTH:
         raise yaml.YAMLError(TOO_DEEP)
     if count > MAX_VALUES:
-        raise yaml.YAMLError(f"its aliases stand for more than {MAX_VALUES:,} values")
+        raise yaml.YAMLError(f"it has more than {MAX_VALUES:,} values, with those that aliases stand for")
     return count, depth
 
 
 def load_value(text: str) -> Any:
     """Parses the value of an option; "C:" and "{a, b}" stay text, because mappings without values are no values."""
     value = load_yaml(text)
-    if (
-        isinstance(value, dict)
-        and value
-        and "\n" not in text.strip()
-        and all(entry is None for entry in value.values())
-    ):
-        return text
-    return value
+    has_no_values = isinstance(value, dict) and value and all(entry is None for entry in value.values())
+    return text if has_no_values and "\n" not in text.strip() else value
 
 
 def dump_yaml(value: Any) -> str:
