@@ -47,7 +47,7 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> 
     matrix = matrix[np.ix_(drawn, drawn)]
     shades = (255 * (1 - shares[:, :, None] * (1 - np.array([0.05, 0.25, 0.55])))).astype(np.uint8)
     font = load_font(MATRIX_FONT, "".join(classes))
-    names = [shorten_text(classes[k], font, MAX_NAME_WIDTH) for k in drawn.tolist()]
+    names = [shorten_text(classes[k], font, MAX_NAME_WIDTH) for k in map(int, drawn)]
     digits = max(len(str(matrix.max())), 2)
     side = max(24, round(digits * MATRIX_FONT * 0.62) + 8)
     margin = round(max(font.getlength(text) for text in (*names, *captions))) + 16
