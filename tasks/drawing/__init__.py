@@ -1,11 +1,10 @@
-"""Draws detections, class scores, label maps, confusion matrices and contact sheets, and saves images."""
+"""Draws detections, class scores, label maps, confusion matrices and contact sheets."""
 
 from .canvas import CAPTION_COLOUR as CAPTION_COLOUR
 from .canvas import GAP as GAP
 from .canvas import MAX_PAIRS as MAX_PAIRS
 from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
 from .canvas import add_caption as add_caption
-from .canvas import save_image as save_image
 from .class_scores import CELL_COLUMNS as CELL_COLUMNS
 from .class_scores import MAX_CELLS as MAX_CELLS
 from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR

@@ -1,11 +1,9 @@
-"""Arranges, resizes and saves images."""
+"""Arranges and resizes images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,16 +18,6 @@ CAPTION_COLOUR: Colour = (40, 40, 40)
 MIN_CAPTION_WIDTH = 128  # pixels in which a score and most class names can be read
 GAP = 8  # white pixels between the cells of a contact sheet
 MAX_PAIRS, PAIR_COLUMNS = 8, 2  # of truth and prediction on a contact sheet
-
-
-def save_image(image: Image, path: Path) -> None:
-    """Writes ``image`` ``[H, W, 3]`` uint8 RGB in the format of the path's suffix.
-
-    Raises:
-        OSError: the format cannot hold the image, or the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path} cannot be written as an image of {image.shape[1]}×{image.shape[0]} pixels.")
 
 
 def fit_image(image: Image, longer_side: int) -> Image:
