@@ -80,6 +80,7 @@ def read_coco(
     names = [parse_file_name(image, file) for image in images]
     found = folder if isinstance(folder, Path) else folder(names)
     matched = match_file_names(names, found)
+    check_files_differ(matched, image_ids.numbers, file)
     split = DetectionSplit.from_objects(
         source=file,
         folder=found,
@@ -155,6 +156,16 @@ def check_names_differ(names: Sequence[str], ids: NDArray[np.int64], file: Path)
     for key, name in zip(ids.tolist(), names, strict=True):
         if first.setdefault(name, key) != key:
             raise DataError(f"{file}: categories {first[name]} and {key} are both called {format_name(name)}.")
+
+
+def check_files_differ(names: NDArray[np.str_], ids: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if two images are one file, because each would have only some of its objects."""
+    order = np.argsort(names, kind="stable")
+    repeated = np.flatnonzero(names[order][1:] == names[order][:-1])
+    if len(repeated):
+        one, other = ids[order[repeated[0]]], ids[order[repeated[0] + 1]]
+        name = format_name(str(names[order[repeated[0]]]))
+        raise DataError(f"{file}: images {one} and {other} are both the file {name}; keep one of them.")
 
 
 def parse_file_name(image: Record, file: Path) -> str:

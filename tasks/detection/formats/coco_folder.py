@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,9 +13,11 @@ from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
+from .json_files import find_keys, is_complete
 from .listing import Listing, find_split_word
 
-KEYS = (b'"images"', b'"annotations"', b'"categories"')
+KEYS = ("images", "annotations", "categories")
+PANOPTIC_KEY = "segments_info"
 #: COCO's own folder also has captions and key points of the same images
 OWN_PREFIX = "instances_"
 PROBES = 50  # file names by which the folder of the images is found
@@ -54,6 +55,9 @@ class CocoFormat(Format):
         file = self.listing.root / self.splits[split]
         return read_coco(file, lambda images: self.find_folder(split, images), on_invalid)
 
+    def describe_classes(self) -> str:
+        return "classes of the JSON files"
+
     def find_folder(self, split: str, names: Sequence[str]) -> Path:
         """Returns the folder in which most of the first images ``names`` are.
 
@@ -82,11 +86,12 @@ class CocoFormat(Format):
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file contains COCO's keys; looks at the bytes, because parsing can take seconds."""
-    if file.stat().st_size < sum(map(len, KEYS)):
-        return False
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return all(content.find(key) >= 0 for key in KEYS)
+    """Whether a JSON file seems to contain COCO's boxes; a panoptic file does not.
+
+    A damaged file does if it begins like one, so that reading it names the damage.
+    """
+    keys = find_keys(file, *KEYS, PANOPTIC_KEY)
+    return PANOPTIC_KEY not in keys and (keys >= set(KEYS) or ("images" in keys and not is_complete(file)))
 
 
 def name_split(listing: Listing, name: str) -> str:

@@ -75,14 +75,15 @@ def one_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = content["images"][0]
     objects = [row for row in content["annotations"] if row["image_id"] == image["id"]]
     assert objects
-    content["images"] = [{**image, "id": k} for k in range(12)]
+    content["images"] = [{**image, "id": k, "file_name": f"{k}.jpg"} for k in range(12)]
     content["annotations"] = [
         {**row, "image_id": k, "id": 1 + 20 * k + n} for k in range(12) for n, row in enumerate(objects)
     ]
     (root / "annotations").mkdir()
     for split in ("train", "val"):
         (root / split).mkdir()
-        (root / split / image["file_name"]).write_bytes((shapes / "train" / image["file_name"]).read_bytes())
+        for k in range(12):
+            (root / split / f"{k}.jpg").write_bytes((shapes / "train" / image["file_name"]).read_bytes())
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return root
 

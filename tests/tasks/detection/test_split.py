@@ -255,6 +255,7 @@ INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "an id that is true": (lambda c: c["images"][0].update(id=True), ("image 0", "True")),
     "an id beyond exact floats": (lambda c: c["images"][0].update(id=1e17), ("image 0", "1e+17")),
     "a category without id": (lambda c: c["categories"][1].pop("id"), ("category 1", "id")),
+    "two images of one file": (lambda c: c["images"][1].update(file_name="a.png"), ("images 7 and 0", "a.png")),
     "two images of one id": (lambda c: c["images"][1].update(id=7), ("image 0", "image 1", " 7")),
     "two spellings of one id": (lambda c: c["images"][1].update(id="7"), ("image 0", "image 1", " 7")),
     "two names equal in NFC": (
