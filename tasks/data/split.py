@@ -93,7 +93,7 @@ class Split(ABC):
         return verify_images(self.folder, self.names)
 
     def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
-        """Returns one sentence for each image that cannot be used, by ascending index; ``facts`` are those of its images."""
+        """Returns one sentence for each image that cannot be used, by ascending index; ``facts`` are its images'."""
         return facts.errors
 
     def annotated_sizes(self) -> NDArray[np.int64] | None:
