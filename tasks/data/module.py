@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypedDict
+from typing import Any, ClassVar, Generic, cast
 
-import cv2
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ...backbones.contract import check_choice
 from ...errors import DataError, TaskError, UserError, check_range
 from ...heads.contract import default_class_names
 from ..preprocessing import Preprocessing
 from .files import format_list
-from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
+from .fingerprint import Fingerprint, describe_changes, take_fingerprint
+from .loader import ResumableLoader, collate_or_return_error
+from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
 from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images
+from .start_methods import StartMethod, check_start_method
+from .workers import set_up_worker
 
 MAX_NOTES = 10  # more are only counted
 
@@ -37,6 +36,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     Args:
         batch_size: images per batch, in each process.
         num_workers: processes that read and augment; 0 reads in the training process.
+        start_method: how these processes start. Default: in ``litmobile``, "forkserver", or "spawn" on Windows; in a
+            program of your own, that of Python's ``multiprocessing``. "fork" can hang, see :mod:`.start_methods`.
         on_invalid: "raise" stops if an image or annotation file cannot be used. "skip" lists the invalid ones and
             leaves them out.
         verify_images: whether all images are decoded before training, so that damaged ones are found early. This takes
@@ -70,6 +71,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         *,
         batch_size: int = 32,
         num_workers: int = 4,
+        start_method: StartMethod | None = None,
         on_invalid: OnInvalid = "raise",
         verify_images: bool = True,
         seed: int | None = None,
@@ -78,15 +80,19 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         super().__init__()
         check_range("batch_size", batch_size, ge=1)
         check_range("num_workers", num_workers, ge=0)
+        if start_method is not None:
+            check_start_method(start_method)
         check_choice("on_invalid", on_invalid, ("raise", "skip"))
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.start_method = start_method
         self.on_invalid: OnInvalid = on_invalid
         self.verify_images = verify_images
         self.seed = seed
         self.train_sizes = None if train_sizes is None else parse_sizes(train_sizes)
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
 
     @abstractmethod
     def read(self, split: str) -> S:
@@ -120,6 +126,18 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             log_notes(notes)
         return split if name == "train" else split.in_evaluation_order()
 
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """Returns the fingerprint of each split that was read; each is computed once."""
+        for name in self.splits.keys() - self._fingerprints.keys():
+            self._fingerprints[name] = take_fingerprint(self.splits[name])
+        return self._fingerprints
+
+    def log_changes(self, before: Mapping[str, Fingerprint]) -> None:
+        """Prints a line for each split that differs from its fingerprint in a checkpoint."""
+        for name, fingerprint in self.fingerprints().items():
+            if name in before and (changes := describe_changes(before[name], fingerprint)):
+                rank_zero_info(f"The {name} split has changed since the checkpoint was written: {changes}.")
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, once ``setup`` has run."""
@@ -143,11 +161,11 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         if self.train_sizes is not None:
             size = self.input_preprocessing.size
             batches = MultiScaleBatches(images, seed, self.train_sizes, size, self.batch_size, rank, world)
-            return self._loader("train", batch_sampler=batches)
+            batches.repeats = self._is_overfitting
+            return self._loader("train", batches)
         sampler = ShuffledSampler(images, seed, rank, world)
-        return self._loader(
-            "train", sampler=sampler, batch_size=self.batch_size, drop_last=len(sampler) >= self.batch_size
-        )
+        sampler.repeats = self._is_overfitting
+        return self._loader("train", self._batches(sampler, drop_last=len(sampler) >= self.batch_size))
 
     def val_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("val")
@@ -157,7 +175,14 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
 
     def _evaluation_loader(self, split: str) -> DataLoader[Any]:
         sampler = ShardSampler(len(self.splits[split]), *self._rank_and_world(split))
-        return self._loader(split, sampler=sampler, batch_size=self.batch_size)
+        return self._loader(split, self._batches(sampler))
+
+    def _batches(self, sampler: Sampler[SampleKey], drop_last: bool = False) -> BatchSampler:
+        return BatchSampler(cast(Sampler[int], sampler), self.batch_size, drop_last)  # its declared type is too narrow
+
+    @property
+    def _is_overfitting(self) -> bool:
+        return getattr(self.trainer, "overfit_batches", 0) > 0
 
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
@@ -165,11 +190,12 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
         return rank, world
 
-    def _loader(self, split: str, **batching: Any) -> ResumableLoader:
+    def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
         return ResumableLoader(
             self.dataset(split),
-            **batching,
+            batch_sampler=batches,
             num_workers=self.num_workers,
+            multiprocessing_context=self.start_method if self.num_workers else None,
             collate_fn=partial(collate_or_return_error, type(self).collate),
             worker_init_fn=set_up_worker,
             persistent_workers=self.num_workers > 0,
@@ -204,67 +230,6 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
     if num_classes not in (None, len(names)):
         raise TaskError(f"num_classes is {num_classes}, but the data has {len(names)} classes: {format_list(names)}.")
     return names
-
-
-def collate_or_return_error(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
-    """Collates samples, or returns the first error among them, for the training process to raise."""
-    error = next((item for item in items if isinstance(item, DataError)), None)
-    return collate(items) if error is None else error
-
-
-class Position(TypedDict):
-    """The number of completed batches of an epoch."""
-
-    epoch: int
-    batches: int
-
-
-class ResumableLoader(DataLoader[Any]):
-    """A loader that stores its position in checkpoints and continues from it.
-
-    Lightning sets the sampler's epoch before it iterates.
-    """
-
-    position: Position = Position(epoch=0, batches=0)
-    resume_at: Position | None = None
-
-    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — torch declares a narrower return type
-        sampler = self.batch_sampler if isinstance(self.batch_sampler, MultiScaleBatches) else self.sampler
-        assert isinstance(sampler, ShuffledSampler | ShardSampler | MultiScaleBatches)
-        self.position = Position(epoch=sampler.epoch, batches=0)
-        if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
-            self.position = self.resume_at
-        self.resume_at = None
-        # in batches for a batch sampler, for which batch_size is None; in samples otherwise
-        sampler.start = self.position["batches"] * (self.batch_size or 1)
-        for batch in super().__iter__():
-            if isinstance(batch, DataError):
-                raise batch
-            self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
-            yield batch
-
-    def state_dict(self) -> Position:
-        return self.position
-
-    def load_state_dict(self, state: Position) -> None:
-        self.resume_at = state
-
-
-def set_up_worker(_: int) -> None:
-    """Sets up a worker: one OpenCV thread, no copies of shared memory, and no reaction to signals of the whole job."""
-    cv2.setNumThreads(0)
-    gc.freeze()  # garbage collection writes to inherited objects, which would copy their pages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # missing on macOS, where a SIGTERM to the process group ends the workers, too
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=wait_for_parent_signal, daemon=True).start()
-
-
-def wait_for_parent_signal() -> None:
-    """Exits on SIGTERM from the parent; ignores others, e.g. SLURM's, because the parent stops its workers itself."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 def log_notes(notes: tuple[str, ...]) -> None:

@@ -93,7 +93,11 @@ class Split(ABC):
         return verify_images(self.folder, self.names)
 
     def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
-        """Returns one sentence for each image that cannot be used, by ascending index; ``facts`` are its images'."""
+        """Returns one sentence for each image that cannot be used, by ascending index.
+
+        Args:
+            facts: those of the split's images; see :meth:`image_facts`.
+        """
         return facts.errors
 
     def annotated_sizes(self) -> NDArray[np.int64] | None:

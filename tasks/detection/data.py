@@ -1,60 +1,29 @@
-"""Detection data: reads COCO's or Pascal VOC's layout and yields batches of uint8 images and padded boxes."""
+"""Detection data: data modules for a user's own class and for folders of many formats."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from ...errors import DataError
-from ...heads.predictions import BoxTargets
-from ..data.files import resolve_split_name
+from ..data.files import format_list
 from ..data.module import DataModule, log_notes
+from ..data.split import TrainValSplit
+from .batch import collate
+from .classes import ClassSelection, align_classes, parse_selection, select_classes
 from .coco_backends import BackendChoice, choose_backend
-from .formats.coco import read_coco
-from .formats.voc import read_voc
+from .formats.base import Format
+from .formats.coco_folder import CocoFormat
+from .formats.listing import Listing, find_split
+from .formats.recognise import AUTO, recognise_format
+from .formats.voc import VocFormat
 from .metrics import CocoEvaluator
-from .split import DetectionSplit, Sample
+from .split import DetectionSplit
 from .transforms import Augmentation, Resize, SSDAugmentation
 from .voc_metrics import VocEvaluator
-
-# the number of boxes of a batch is padded to a multiple of this, so that few different shapes occur
-BOXES_MULTIPLE = 16
-
-
-class DetectionBatch(NamedTuple):
-    """A batch of images and their objects.
-
-    Attributes:
-        images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: boxes in pixels of ``images``, and class indices.
-        indices: ``[N]``, indices of the images in the split.
-    """
-
-    images: Tensor
-    targets: BoxTargets
-    indices: Tensor
-
-
-def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
-    """Stacks samples of one size, each paired with its index, into a batch."""
-    samples = [sample for sample, _ in items]
-    max_boxes = max(len(sample.labels) for sample in samples)
-    rows = BOXES_MULTIPLE * max(1, math.ceil(max_boxes / BOXES_MULTIPLE))
-    boxes: NDArray[np.float32] = np.zeros((len(samples), rows, 4), dtype=np.float32)
-    labels: NDArray[np.int64] = np.full((len(samples), rows), -1, dtype=np.int64)
-    for row, sample in enumerate(samples):
-        boxes[row, : len(sample.boxes)] = sample.boxes
-        labels[row, : len(sample.labels)] = sample.labels
-    images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
-    targets = BoxTargets(torch.from_numpy(boxes), torch.from_numpy(labels))
-    return DetectionBatch(images, targets, torch.tensor([index for _, index in items]))
 
 
 class DetectionDataModule(DataModule[DetectionSplit]):
@@ -88,11 +57,15 @@ class DetectionDataModule(DataModule[DetectionSplit]):
 
     def read_checked(self, name: str) -> DetectionSplit:
         split = super().read_checked(name)
-        if name != "train" or not self.filter_empty:
+        if name != "train":
+            if not (~split.ground_truth.is_crowd).any():
+                log_notes((f"{split.source} has no objects, so there will be no figures and no best checkpoint.",))
+            return split
+        if not len(split.boxes):
+            raise DataError(f"{split.source} has no objects to train on, so there is nothing to learn.")
+        if not self.filter_empty:
             return split
         has_objects = np.diff(split.starts) > 0
-        if not has_objects.any():
-            raise DataError(f"{split.source} has no objects, so filter_empty would leave out all of its images.")
         log_notes((f"{split.source}: filter_empty leaves out {np.sum(~has_objects)} images without objects.",))
         return split.take(has_objects)
 
@@ -100,80 +73,120 @@ class DetectionDataModule(DataModule[DetectionSplit]):
         """Builds the evaluator of detections on ``split``."""
         return CocoEvaluator(self.splits[split].ground_truth, self.evaluator)
 
-    def check_splits(self) -> None:
-        first, *others = self.splits.values()
-        for other in others:
-            if other.classes != first.classes or list(other.category_ids) != list(first.category_ids):
-                raise DataError(f"{first.source} and {other.source} have different categories; both need the same.")
 
+class FolderDetection(DetectionDataModule):
+    """Data set in a folder as it unpacks: COCO, Roboflow, Pascal VOC and others; the format is recognised.
 
-class CocoDetection(DetectionDataModule):
-    """Data set in COCO's layout: images in ``root/SPLIT``, objects in ``root/annotations/instances_SPLIT.json``.
+    The training split defines the classes; those of the other splits are matched by name.
 
     Args:
-        root: folder of the data set, e.g. data/coco.
-        train: name of the split to train on.
-        val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` evaluates. Default: none.
-
-    Raises:
-        DataError: in ``setup``, if files are missing or invalid.
-    """
-
-    def __init__(
-        self,
-        root: str,
-        train: str = "train2017",
-        val: str = "val2017",
-        test: str | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self.root = Path(root).expanduser()
-        self.names = {"train": train, "val": val, "test": test}
-
-    def read(self, split: str) -> DetectionSplit:
-        name = resolve_split_name(self.root, self.names, split)
-        return read_coco(self.root / "annotations" / f"instances_{name}.json", self.root / name, self.on_invalid)
-
-
-class VocDetection(DetectionDataModule):
-    """Data set in Pascal VOC's layout: ``JPEGImages``, ``Annotations/*.xml`` and ``ImageSets/Main/SPLIT.txt``.
-
-    The evaluation adds AP50 as VOC computes it to COCO's figures.
-
-    Args:
-        root: folder of the data set, e.g. VOCdevkit/VOC2012.
-        train: name of the split to train on, e.g. trainval.
-        val: name of the split to validate on.
-        test: name of the split that ``litmobile test`` evaluates. Default: none.
-        classes: class names in the order of their indices, e.g. [cat, dog]. Default: all that occur, sorted.
+        root: folder of the data set, e.g. /data/cells.
+        format: format of the annotations, e.g. "coco". "auto" recognises it.
+        images: pattern of the folder of a split's images in ``root``, e.g. "images/{split}". Default: any folder.
+        annotations: pattern of a split's annotation file, or of the folder of its files, e.g. "{split}/labels.json".
+            Default: any file.
+        train: name of the split to train on, as the folder calls it. Default: the one called like "train", or all
+            images if the folder has no splits.
+        val: name of the split to validate on. Default: the one called like "val" or "valid", or else ``val_fraction``
+            of the training images.
+        test: name of the split that ``litmobile test`` evaluates. Default: the one called like "test".
+        classes: class names to keep, in this order, e.g. [cat, dog], or classes to merge, e.g. {pet: [cat, dog]}.
+            Default: all.
         difficult: whether to train on objects that are marked difficult; the evaluation ignores them either way.
+        val_fraction: fraction of the training images to set aside without a validation split, e.g. 0.1.
+        split_seed: seed that decides which images are set aside; change it for another choice.
 
     Raises:
-        DataError: in ``setup``, if files are missing or invalid.
+        UserError: an option is out of range.
+        DataError: in ``setup``, if the folder is in no known format, or files are missing or invalid.
     """
+
+    #: format that a subclass is for
+    default_format: ClassVar[str] = AUTO
 
     def __init__(
         self,
         root: str,
-        train: str = "train",
-        val: str = "val",
+        format: str | None = None,
+        images: str | None = None,
+        annotations: str | None = None,
+        train: str | None = None,
+        val: str | None = None,
         test: str | None = None,
-        classes: list[str] | None = None,
+        classes: ClassSelection | None = None,
         difficult: bool = True,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.root = Path(root).expanduser()
+        self.format_name = format or self.default_format
+        self.patterns = (images, annotations)
         self.names = {"train": train, "val": val, "test": test}
-        self.class_names = classes
+        self.selection = None if classes is None else parse_selection(classes)
         self.difficult = difficult
+        self.train_val_split = TrainValSplit[DetectionSplit](val_fraction, split_seed, self.verify_images)
+        self._reference: DetectionSplit | None = None  # the split that defines the classes
+
+    @cached_property
+    def format(self) -> Format:
+        """The format of the folder, recognised when it is first needed."""
+        given = [name for name in self.names.values() if name is not None]
+        listing = Listing(self.root, *self.patterns, splits=given)
+        found = recognise_format(listing, self.format_name)
+        log_notes((f"{self.root} is in the format of {found.title}: {found.describe()}.", *found.notes))
+        return found
 
     def read(self, split: str) -> DetectionSplit:
-        name = resolve_split_name(self.root, self.names, split)
-        data = read_voc(self.root, name, self.class_names, self.on_invalid)
+        if split != "test" and self.names["val"] is None and find_split(self.format.splits, "val") is None:
+            return self.train_val_split.part(split, lambda: self.read_stored("train"))
+        return self.read_stored(split)
+
+    def read_stored(self, split: str) -> DetectionSplit:
+        """Returns all images that are stored as "train", "val" or "test", with the classes of the training split.
+
+        Raises:
+            DataError: the folder has no such split, or it cannot be used.
+        """
+        data = self._read_own_classes(split)
+        if self._reference is None:
+            has_train = split != "train" and self._find_name("train") is not None
+            self._reference = self._read_own_classes("train") if has_train else data
+        data = align_classes(data, self._reference)
         return data.take_objects(~data.difficult) if split == "train" and not self.difficult else data
 
+    def _read_own_classes(self, split: str) -> DetectionSplit:
+        name = self._find_name(split)
+        if name is None:
+            asked = f"called like {split}" if self.names[split] is None else f"{self.names[split]!r}"
+            names = format_list([name or "one without a name" for name in self.format.splits])
+            raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
+        data = self.format.read(name, self.on_invalid)
+        return data if self.selection is None else select_classes(data, self.selection)
+
+    def _find_name(self, split: str) -> str | None:
+        """Returns the folder's own name of "train", "val" or "test"; None if it has no such split."""
+        name = self.names[split]
+        if name is None:
+            return find_split(self.format.splits, split)
+        return name if name in self.format.splits else None
+
     def build_evaluator(self, split: str) -> CocoEvaluator:
-        return VocEvaluator(self.splits[split].ground_truth, self.evaluator)
+        kind = VocEvaluator if self.format.name == VocFormat.name else CocoEvaluator
+        return kind(self.splits[split].ground_truth, self.evaluator)
+
+
+class CocoDetection(FolderDetection):
+    """Data set with COCO's JSON files; see :class:`FolderDetection`."""
+
+    default_format = CocoFormat.name
+
+
+class VocDetection(FolderDetection):
+    """Data set with Pascal VOC's XML files; see :class:`FolderDetection`.
+
+    The evaluation adds AP50 as VOC computes it to COCO's figures.
+    """
+
+    default_format = VocFormat.name

@@ -12,7 +12,8 @@ from ..callbacks.evaluation import Report
 from ..data.images import Image
 from ..drawing import draw_detection_sheet
 from ..task import Task
-from .data import DetectionBatch, DetectionDataModule
+from .batch import DetectionBatch
+from .data import DetectionDataModule
 from .metrics import CocoEvaluator
 
 

@@ -14,8 +14,10 @@ import PIL.Image
 import PIL.ImageFile
 from numpy.typing import NDArray
 
-from ...errors import DataError, UserError
+from ...errors import DataError, ImageError, UserError
 from ...heads.predictions import IGNORED
+from ..data.image_files import read_file
+from ..data.image_headers import PILLOW_FORMATS
 from ..data.measurement import measure_files
 
 #: class indices ``[H, W]``, 255 for ignored pixels
@@ -188,11 +190,11 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
         DataError: the file cannot be read, or has a lossy format.
     """
     try:
-        image = PIL.Image.open(io.BytesIO(file.read_bytes()))
+        image = PIL.Image.open(io.BytesIO(read_file(file)), formats=PILLOW_FORMATS)
         factor = grey_factor(image)
         image.load()
-    except FileNotFoundError as error:
-        raise DataError(f"The mask {file} does not exist.") from error
+    except ImageError:
+        raise
     except PIL.UnidentifiedImageError as error:
         reason = "its format is unknown, or its beginning is damaged"
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import DataError, format_name
-from ...data.files import match_file_names
+from ...data.files import find_missing_files, match_file_names
 from ...data.split import OnInvalid
-from ..split import DetectionSplit, ObjectTable
+from ..cache import annotation_key, load_split, store_split
+from ..objects import ObjectTable
+from ..split import DetectionSplit
 from .fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
-from .json_files import read_json
+from .json_files import parse_json, read_bytes
 from .repairs import Repairs
 from .sizes import measure_missing_sizes
 
 Record = dict[str, Any]
 UNKNOWN_SIZE = (0, 0)
+MIN_CACHED_BYTES = 4_000_000  # smaller files are parsed faster than the cache is worth
 
 
 class Ids(NamedTuple):
@@ -35,57 +39,61 @@ class Ids(NamedTuple):
     positions: dict[int | str, int]
 
 
-def read_coco(file: Path, folder: Path, on_invalid: OnInvalid = "raise") -> DetectionSplit:
+def read_coco(
+    file: Path, folder: Path | Callable[[Sequence[str]], Path], on_invalid: OnInvalid = "raise"
+) -> DetectionSplit:
     """Reads a COCO detection file.
 
     What can be derived is derived and noted: a box from its polygons, an area from its box, a size from its image.
-    Ids that are text get numbers. A placeholder category, as Roboflow writes it, is left out.
+    Ids that are text get numbers. A placeholder category, as Roboflow writes it, is left out. A large file is parsed
+    once per machine; later starts map its arrays into memory.
 
     Args:
         file: the annotations.
-        folder: the images.
+        folder: the images, or a function that finds their folder by their names.
         on_invalid: "skip" leaves out annotations that cannot be used, and accepts missing images; reading them fails
             later.
 
     Raises:
         DataError: a file or folder is missing, the file is not a COCO file, or it contradicts itself or the folder.
     """
-    content = read_json(file)
-    images, annotations, categories = (
-        get_records(content, key, file) for key in ("images", "annotations", "categories")
-    )
+    data = read_bytes(file)
+    key = annotation_key(data, on_invalid) if len(data) >= MIN_CACHED_BYTES else None
+    if key and (stored := load_split(key, file)):
+        found = folder if isinstance(folder, Path) else folder(stored.names.tolist())
+        if found.is_dir() and not find_missing_files(stored.names, found):
+            return replace(stored, folder=found)
+    content = parse_json(data, file)
+    del data  # 300 MB for COCO
+    images, categories = get_records(content, "images", file), get_records(content, "categories", file)
+    annotations = get_records(content, "annotations", file)
     if not images or not categories:
         raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
-    repairs = Repairs(file, on_invalid)
+    repairs = Repairs(file)
     image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
-    class_names = parse_class_names(categories, file)
     objects = parse_objects(annotations, image_ids, category_ids, repairs)
-    sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
-    names = match_file_names([parse_file_name(image, file) for image in images], folder)
-    sizes = measure_missing_sizes(sizes, names, folder, repairs)
-
-    kept, objects = drop_placeholder(categories, class_names, objects)
-    order = kept[np.argsort(category_ids.numbers[kept], kind="stable")]
-    rank = np.empty(len(categories), dtype=np.int64)
+    repairs.check("annotations", on_invalid)
+    classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
+    rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    classes = [class_names[k] for k in order]
-    notes = list(repairs.notes)
-    if len(order) < len(categories):
-        placeholder = class_names[next(iter(set(range(len(categories))) - set(order.tolist())))]
-        notes.append(f"{file}: the placeholder category {format_name(placeholder)} is not a class.")
-    check_names_differ(classes, category_ids.numbers[order], file)
-    return DetectionSplit.from_objects(
+    sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
+    names = [parse_file_name(image, file) for image in images]
+    found = folder if isinstance(folder, Path) else folder(names)
+    matched = match_file_names(names, found)
+    check_files_differ(matched, image_ids.numbers, file)
+    split = DetectionSplit.from_objects(
         source=file,
-        folder=folder,
-        names=names,
+        folder=found,
+        names=matched,
         image_ids=image_ids.numbers,
-        sizes=sizes,
+        sizes=measure_missing_sizes(sizes, matched, found, repairs, on_invalid),
         classes=classes,
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
-        notes=notes,
+        notes=repairs.notes,
         on_invalid=on_invalid,
     )
+    return store_split(key, split) if key and (sizes > 0).all() else split
 
 
 def get_records(content: Record, key: str, file: Path) -> list[Record]:
@@ -150,6 +158,16 @@ def check_names_differ(names: Sequence[str], ids: NDArray[np.int64], file: Path)
             raise DataError(f"{file}: categories {first[name]} and {key} are both called {format_name(name)}.")
 
 
+def check_files_differ(names: NDArray[np.str_], ids: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if two images are one file, because each would have only some of its objects."""
+    order = np.argsort(names, kind="stable")
+    repeated = np.flatnonzero(names[order][1:] == names[order][:-1])
+    if len(repeated):
+        one, other = ids[order[repeated[0]]], ids[order[repeated[0] + 1]]
+        name = format_name(str(names[order[repeated[0]]]))
+        raise DataError(f"{file}: images {one} and {other} are both the file {name}; keep one of them.")
+
+
 def parse_file_name(image: Record, file: Path) -> str:
     """Returns the file name of an image."""
     name = image.get("file_name")
@@ -179,7 +197,7 @@ def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: I
             box = parse_box(record, repairs)
             crowd = parse_field(record, "iscrowd", parse_flag) if "iscrowd" in record else False
         except FieldError as error:
-            repairs.leave_out(f"annotation {record.get('id', number)}", error)
+            repairs.leave_out(f"{repairs.source}: annotation {record.get('id', number)} has {error}")
             continue
         images.append(image)
         labels.append(label)
@@ -254,17 +272,27 @@ def parse_area(record: Record, repairs: Repairs) -> float:
     return math.nan
 
 
-def drop_placeholder(
-    categories: Sequence[Record], names: Sequence[str], objects: ObjectTable
-) -> tuple[NDArray[np.intp], ObjectTable]:
-    """Returns the indices of the categories without a placeholder, and the objects.
+def order_classes(
+    categories: Sequence[Record], ids: NDArray[np.int64], objects: ObjectTable, file: Path, repairs: Repairs
+) -> tuple[list[str], NDArray[np.intp]]:
+    """Returns the names of the classes and the indices of their categories, in ascending order of the ids.
 
-    Roboflow's exports begin with a category that has no objects and is the super-category of all others.
+    Roboflow's exports begin with a placeholder: a category without objects that is the super-category of all others.
+    It is not a class.
+
+    Raises:
+        DataError: two classes have one name.
     """
-    used = np.bincount(objects.labels, minlength=len(categories)) > 0
-    kept = np.ones(len(categories), dtype=bool)
-    for k, name in enumerate(names):
-        others = [category.get("supercategory") for j, category in enumerate(categories) if j != k]
-        if not used[k] and others and all(other == name for other in others):
-            kept[k] = False
-    return np.flatnonzero(kept), objects
+    names = parse_class_names(categories, file)
+    is_used = np.bincount(objects.labels, minlength=len(names)) > 0
+    kept: list[int] = []
+    parents = [str(category.get("supercategory")) for category in categories]
+    for k in np.argsort(ids, kind="stable").tolist():
+        of_others = {*parents[:k], *parents[k + 1 :]} if not is_used[k] else set()
+        if of_others == {names[k]}:
+            repairs.count(f"placeholder category, {format_name(names[k])}, left out")
+        else:
+            kept.append(k)
+    classes = [names[k] for k in kept]
+    check_names_differ(classes, ids[kept], file)
+    return classes, np.array(kept, dtype=np.intp)

@@ -7,39 +7,43 @@ from pathlib import Path
 
 from ....errors import DataError
 from ...data.split import OnInvalid
-from .fields import FieldError
 
 
 class Repairs:
     """Counts what a reader derives, repairs or leaves out.
 
     Args:
-        source: the file that is read.
-        on_invalid: "raise" stops at the first record that cannot be used; "skip" leaves it out and counts it.
+        source: file or folder that is read.
     """
 
-    def __init__(self, source: Path, on_invalid: OnInvalid) -> None:
+    def __init__(self, source: Path) -> None:
         self.source = source
-        self.on_invalid = on_invalid
         self._counts: Counter[str] = Counter()
-        self._first: str | None = None  # reason of the first record that was left out
+        self._invalid: list[str] = []
 
-    def count(self, repair: str) -> None:
-        """Counts a repair, e.g. "boxes derived from polygons"."""
-        self._counts[repair] += 1
+    def count(self, repair: str, number: int = 1) -> None:
+        """Counts repairs, e.g. "boxes derived from polygons"."""
+        self._counts[repair] += number
 
-    def leave_out(self, record: str, error: FieldError) -> None:
-        """Counts a ``record`` that cannot be used, such as "annotation 3", or raises its error as a DataError."""
-        reason = f"{record} has {error}"
-        if self.on_invalid == "raise":
-            raise DataError(f"{self.source}: {reason}.") from error
-        self._counts["invalid records left out"] += 1
-        self._first = self._first or reason
+    def leave_out(self, reason: str) -> None:
+        """Counts a record that cannot be used, for a reason such as "data.json: annotation 3 has no bbox"."""
+        self._invalid.append(reason)
+
+    def check(self, records: str, on_invalid: OnInvalid) -> None:
+        """Raises the first reason as a DataError if ``on_invalid`` is "raise" and a record cannot be used.
+
+        Args:
+            records: what was read, for the message, e.g. "annotations".
+            on_invalid: "skip" accepts that records were left out.
+        """
+        if self._invalid and on_invalid == "raise":
+            count = len(self._invalid)
+            raise DataError(self._invalid[0] + (f" ({count} such {records})." if count > 1 else "."))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence, or none."""
-        if not self._counts:
-            return ()
+        """One sentence about the repairs, and one for each record that was left out."""
         text = ", ".join(f"{count} {repair}" for repair, count in self._counts.items())
-        return (f"{self.source}: {text}{f', such as {self._first}' if self._first else ''}.",)
+        return ((f"{self.source}: {text}.",) if text else ()) + tuple(
+            f"Left out: {reason}." for reason in self._invalid
+        )

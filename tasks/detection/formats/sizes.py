@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ImageError
+from ...data.split import OnInvalid
 from ...data.verification import verify_images
 from .repairs import Repairs
 
 
 def measure_missing_sizes(
-    sizes: NDArray[np.int64], names: NDArray[np.str_], folder: Path, repairs: Repairs
+    sizes: NDArray[np.int64], names: NDArray[np.str_], folder: Path, repairs: Repairs, on_invalid: OnInvalid
 ) -> NDArray[np.int64]:
     """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by those of the images as turned.
 
-    With ``repairs.on_invalid`` "skip", an image that cannot be read keeps its zeros; it is left out before training.
+    With ``on_invalid`` "skip", an image that cannot be read keeps its zeros; it is left out before training.
 
     Raises:
         ImageError: an image cannot be read.
@@ -26,10 +27,9 @@ def measure_missing_sizes(
     if not len(missing):
         return sizes
     facts = verify_images(folder, names[missing])
-    if facts.errors and repairs.on_invalid == "raise":
+    if facts.errors and on_invalid == "raise":
         raise ImageError(facts.errors[min(facts.errors)])
     sizes = sizes.copy()
     sizes[missing] = facts.sizes
-    for _ in range(len(missing) - len(facts.errors)):
-        repairs.count("sizes read from the images")
+    repairs.count("sizes read from the images", len(missing) - len(facts.errors))
     return sizes

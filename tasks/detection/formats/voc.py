@@ -1,127 +1,148 @@
-"""Reads Pascal VOC's layout: one XML file for each image, one list of image names for each split."""
+"""Reads Pascal VOC's XML files: one for each image, with lists of the images of each split or without."""
 
 from __future__ import annotations
 
-import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Self, TypeVar
 
 from ....errors import DataError
-from ...data.files import is_image_file, read_image_set
-from ...data.split import OnInvalid
-from ..split import DetectionSplit, ImageRecord
+from ...data.files import normalise_path, read_text
+from ..class_lists import find_class_list
+from ..geometry import Box, enclose_points, enclose_rotated_box
+from .base import (
+    AnnotatedImage,
+    AnnotatedObject,
+    FilePerImageFormat,
+    find_common_folder,
+    group_by_split,
+    parse_each,
+)
+from .fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
+from .listing import PROBES, Listing, get_stem
+from .repairs import Repairs
+from .xml_files import read_xml, starts_with_tag
+
+Value = TypeVar("Value")
+LISTS = "ImageSets/Main"
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-class VocObject(NamedTuple):
-    """An object of an XML file; its box is x1, y1, x2, y2 in pixels from 0."""
+class VocFormat(FilePerImageFormat):
+    """Pascal VOC's XML files.
 
-    name: str
-    box: tuple[float, float, float, float]
-    is_difficult: bool
+    Splits are the lists in ``ImageSets/Main``; without lists, the folders that are called like splits.
+    """
+
+    name = "voc"
+    title = "Pascal VOC"
+
+    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
+        super().__init__(listing, files)
+        found = find_class_list(listing)
+        self.class_list = found and found.without_background()
+
+    @classmethod
+    def recognise(cls, listing: Listing) -> Self | None:
+        files = listing.annotations(".xml")
+        if not any(starts_with_tag(listing.root / name, "annotation") for name in files[:PROBES]):
+            return None
+        lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
+        if not lists:
+            return cls(listing, group_by_split(listing, files))
+        return cls(listing, read_lists(listing, lists, files))
+
+    def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
+        root = read_xml(file)
+        if root.tag != "annotation":
+            raise DataError(f"{file} is not in Pascal VOC's format; its first tag is <{root.tag}>, not <annotation>.")
+        sides = [read_value(root, f"size/{side}", parse_integer, default=0) for side in ("height", "width")]
+        size = (sides[0], sides[1]) if min(sides) > 0 else None
+        objects = parse_each(root.findall("object"), partial(self.read_object, repairs), file, repairs)
+        return AnnotatedImage(file.name, objects, size), root.findtext("filename")
+
+    def read_object(self, repairs: Repairs, element: ElementTree.Element) -> AnnotatedObject:
+        """Reads an object. VOC counts pixels from 1 and includes the last, so its xmin 1 and xmax 3 become 0 and 3."""
+        name = self.check_class(read_value(element, "name", parse_name))
+        is_difficult = read_value(element, "difficult", parse_flag, default=False)
+        shapes = [element.find(tag) for tag in ("bndbox", "polygon", "robndbox")]
+        if shapes[0] is None and shapes[1] is not None:
+            x1, y1, x2, y2 = read_polygon(shapes[1])
+            repairs.count("boxes derived from polygons")
+        elif shapes[0] is None and shapes[2] is not None:
+            x1, y1, x2, y2 = enclose_rotated_box(
+                *(read_value(shapes[2], tag, parse_number) for tag in ("cx", "cy", "w", "h", "angle"))
+            )
+            repairs.count("boxes derived from rotated boxes")
+        else:
+            x1, y1, x2, y2 = (read_value(element, f"bndbox/{side}", parse_number) for side in SIDES)
+        return AnnotatedObject(name, (x1 - 1, y1 - 1, x2, y2), is_difficult)
 
 
-def read_voc(
-    root: Path, split: str, classes: Sequence[str] | None = None, on_invalid: OnInvalid = "raise"
-) -> DetectionSplit:
-    """Reads ``root/ImageSets/Main/SPLIT.txt`` and ``root/Annotations/*.xml``; images are in ``root/JPEGImages``.
+def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str, list[str]]:
+    """Returns the XML files of each list, also missing ones.
+
+    A line is an image's name, or one followed by a number. VOC's lists of single classes, such as cat_train.txt beside
+    train.txt, contain the same images again and are left out.
+
+    Raises:
+        DataError: two lists have one name, or a list is not encoded as UTF-8.
+    """
+    by_stem = {get_stem(name): name for name in files}
+    folder = find_common_folder(files)
+    stems = {PurePosixPath(name).stem for name in lists}
+    groups: dict[str, list[str]] = {}
+    for name in (name for name in lists if name.endswith(".txt")):
+        split = PurePosixPath(name).stem
+        if split in groups:
+            raise DataError(f"{listing.root} has several lists called {split}.txt; pass one data set as --data.root.")
+        lines = [normalise_path(line.strip()) for line in read_text(listing.root / name).splitlines() if line.strip()]
+        if split.rpartition("_")[2] in stems - {split} and any(line.endswith((" 1", " 0", "-1")) for line in lines):
+            continue
+        named = [(line, line.rpartition(" ")[0].strip(), line.split()[0]) for line in lines]
+        names = [next((name for name in likely if name in by_stem), likely[-1]) for likely in named]
+        if any(name in by_stem for name in names):  # else a list of something else
+            groups[split] = [by_stem.get(name, f"{folder}/{name}.xml") for name in names]
+    return groups
+
+
+def read_polygon(polygon: ElementTree.Element) -> Box:
+    """Returns the box around a polygon: Roboflow's tags x1, y1, x2, …, or points with the tags x and y.
+
+    Raises:
+        FieldError: it has fewer than 3 points, or a coordinate is not a number.
+    """
+    xs, ys = (
+        [parse_number(tag.text) for tag in polygon.iter() if tag.tag.rstrip("0123456789") == axis] for axis in "xy"
+    )
+    if len(xs) != len(ys) or len(xs) < 3:
+        raise FieldError(f"a polygon with {len(xs)} values of x and {len(ys)} of y")
+    return enclose_points(xs, ys)
+
+
+def read_value(
+    element: ElementTree.Element, tag: str, parse: Callable[[object], Value], default: Value | None = None
+) -> Value:
+    """Parses the text of ``tag``, a path below ``element``.
 
     Args:
-        root: the folder, e.g. VOCdevkit/VOC2012.
-        split: name of the list, e.g. "train".
-        classes: class names in the order of their indices. Default: all names in ``root/Annotations``, sorted, so
-            that every split has the same classes.
-        on_invalid: "raise" stops at an invalid XML file or a missing image; "skip" leaves images with an invalid XML
-            file out and notes them.
+        element: the tag around it.
+        tag: e.g. "bndbox/xmin".
+        parse: parses the text.
+        default: value of a missing or empty tag. None makes the tag required.
 
     Raises:
-        DataError: a file or folder is missing, an XML file is invalid, or an object has none of the ``classes``.
+        FieldError: the tag is missing, or its text cannot be parsed.
     """
-    listing = root / "ImageSets" / "Main" / f"{split}.txt"
-    stems = read_image_set(listing)
-    names = tuple(find_classes(root)) if classes is None else tuple(classes)
-    image_names = {file.stem: file.name for file in (root / "JPEGImages").glob("*") if is_image_file(file.name)}
-    records: list[ImageRecord] = []
-    notes: list[str] = []
-    for stem in stems:
-        file = root / "Annotations" / f"{stem}.xml"
-        try:
-            size, objects = read_annotation(file)
-        except DataError as error:
-            if on_invalid == "raise":
-                raise
-            notes.append(str(error))
-            continue
-        unknown = [entry.name for entry in objects if entry.name not in names]
-        if unknown:
-            raise DataError(f"{file} contains an object {unknown[0]!r}, which is not one of {', '.join(names)}.")
-        boxes = [entry.box for entry in objects]
-        labels = [names.index(entry.name) for entry in objects]
-        difficult = [entry.is_difficult for entry in objects]
-        records.append(ImageRecord(image_names.get(stem, f"{stem}.jpg"), size, boxes, labels, difficult))
-    return DetectionSplit.from_records(listing, root / "JPEGImages", names, records, notes, on_invalid)
-
-
-def find_classes(root: Path) -> list[str]:
-    """Returns the names of all classes in ``root/Annotations``, sorted; invalid files are ignored.
-
-    Raises:
-        DataError: the folder does not exist, or it contains no object.
-    """
-    folder = root / "Annotations"
-    names: set[str] = set()
-    for file in folder.glob("*.xml"):
-        try:
-            _, objects = read_annotation(file)
-            names |= {entry.name for entry in objects}
-        except DataError:
-            continue  # reported when its own split is read
-    if not names:
-        raise DataError(f"There are no objects in {folder}; it needs XML files in Pascal VOC's format.")
-    return sorted(names)
-
-
-def read_annotation(file: Path) -> tuple[tuple[int, int], list[VocObject]]:
-    """Reads the image size (height, width) and the objects of one XML file.
-
-    VOC counts pixels from 1 and includes the last one, so its xmin 1 and xmax 3 become x1 0 and x2 3.
-
-    Raises:
-        DataError: the file is missing, is not XML, or lacks a tag.
-    """
+    text = (element.findtext(tag) or "").strip()
+    if not text and default is not None:
+        return default
+    shown = f"<{tag.replace('/', '>/<')}>"
+    if not text:
+        raise FieldError(f"no {shown} in <{element.tag}>")
     try:
-        root = ElementTree.parse(file).getroot()
-    except FileNotFoundError as error:
-        raise DataError(f"There is no annotation file {file}.") from error
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two for wrong encodings
-        raise DataError(f"{file} is not an XML file: {error}.") from error
-    height, width = (get_number(root, f"size/{side}", file) for side in ("height", "width"))
-    if min(height, width) < 1:
-        raise DataError(f"{file} gives its image a size of {width:g}×{height:g} pixels, which must be at least 1×1.")
-    objects: list[VocObject] = []
-    for element in root.findall("object"):
-        x1, y1, x2, y2 = (get_number(element, f"bndbox/{side}", file) for side in ("xmin", "ymin", "xmax", "ymax"))
-        is_difficult = (element.findtext("difficult") or "0").strip() not in ("0", "")
-        objects.append(VocObject(get_text(element, "name", file), (x1 - 1, y1 - 1, x2, y2), is_difficult))
-    return (int(height), int(width)), objects
-
-
-def get_text(element: ElementTree.Element, tag: str, file: Path) -> str:
-    """Returns the text of ``tag``, a path below ``element``."""
-    text = element.findtext(tag)
-    if text is None or not text.strip():
-        raise DataError(f"{file} lacks <{tag.replace('/', '>/<')}> in <{element.tag}>.")
-    return text.strip()
-
-
-def get_number(element: ElementTree.Element, tag: str, file: Path) -> float:
-    """Returns the number in ``tag``, a path below ``element``."""
-    text = get_text(element, tag, file)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{file} has {text!r} in <{tag.replace('/', '>/<')}>, which is not a number.")
-    return value
+        return parse(text)
+    except FieldError as error:
+        raise FieldError(f"the {shown} {error}") from error

@@ -1,0 +1,36 @@
+"""Reads XML files of annotations."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from ....errors import DataError
+
+
+def read_xml(file: Path) -> ElementTree.Element:
+    """Returns the first tag of an XML file.
+
+    Raises:
+        DataError: the file is missing, is not XML, or defines entities, which can expand to any length.
+    """
+    try:
+        content = file.read_bytes()
+        if (
+            b"<!ENTITY" in content
+            or "<!ENTITY".encode("utf-16-le") in content
+            or "<!ENTITY".encode("utf-16-be") in content
+        ):
+            raise DataError(f"{file} defines XML entities, which annotations do not need; remove its <!DOCTYPE>.")
+        return ElementTree.fromstring(content)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no annotation file {file}.") from error
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:  # three for wrong encodings
+        raise DataError(f"{file} is not an XML file: {error}.") from error
+
+
+def starts_with_tag(file: Path, tag: str) -> bool:
+    """Whether ``tag`` is among the first of an XML file, which may be damaged after it."""
+    with file.open("rb") as stream:
+        return bool(re.search(rf"<{tag}[\s>]".encode(), stream.read(4096).replace(b"\0", b"")))  # 0 in UTF-16
