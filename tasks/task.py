@@ -26,9 +26,10 @@ from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from .data.images import Image
 from .data.module import DataModule, resolve_class_names
+from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
-from .pretrained import check_same_network, load_starting_weights
+from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, scale_learning_rate
 
 
@@ -42,6 +43,8 @@ class Task(LightningModule, ABC):
         preprocessing: resizing and normalisation of images, see :class:`.preprocessing.Preprocessing`.
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
+        length: number of epochs by the size of the data, see :class:`.length.TrainingLength`; used if the Trainer has no
+            limit, i.e. with ``trainer.max_epochs=-1``.
         warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
         schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
             start of the warm-up, as torchvision's detection recipes do.
@@ -50,7 +53,8 @@ class Task(LightningModule, ABC):
         feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
             those that its paper uses for the task. ``litmobile backbones NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
-            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. Default: random weights.
+            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. "auto" is "imagenet" where these weights are published
+            and can be downloaded, and otherwise random weights; ``weights`` replaces it. Default: random weights.
         backbone_init_std: standard deviation of normal initial weights for the backbone's convolutions, e.g. 0.03 in
             torchvision's and TensorFlow's SSDLite. Default: the backbone's own initialisation.
         weights: initial weights of the whole network: a run's folder (its best checkpoint), a file, or an exact
@@ -82,6 +86,7 @@ class Task(LightningModule, ABC):
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 — frozen
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
+        length: TrainingLength = TrainingLength(),  # noqa: B008 — frozen
         warmup_steps: int = 1000,
         schedule_interval: Literal["step", "epoch"] = "step",
         decay_norms: bool = False,
@@ -104,7 +109,7 @@ class Task(LightningModule, ABC):
             check_range("backbone_init_std", backbone_init_std, gt=0, lt=math.inf)
         if base_batch_size is not None:
             check_range("base_batch_size", base_batch_size, ge=1)
-        if weights is not None and backbone_weights is not None:
+        if weights is not None and backbone_weights not in (None, AUTO):
             raise TaskError("weights already include the backbone: set weights or backbone_weights, not both.")
         # checked now, to fail before the data is read
         backbone.check_feature_names(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
@@ -116,12 +121,15 @@ class Task(LightningModule, ABC):
         self._backbone_init_std = backbone_init_std
         self._optimizer = optimizer
         self._decay_norms = decay_norms
+        self._length = length
         self._schedule = Warmup(schedule or Cosine(), warmup_steps, per_epoch=schedule_interval == "epoch")
         self._base_batch_size = base_batch_size
         self._channels_last = channels_last
         self._compile = compile
         self._compiled_forward: Callable[[Tensor], Any] | None = None
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
+        #: options that the data decided, by their keys, such as "head.init_args.anchor_scales", for the run's configuration
+        self.decided_options: dict[str, Any] = {}
         self._callbacks: list[Callback] = [NonFiniteLossGuard(), ExactResume(), self.unfreezing]
         if ema_decay is not None:
             self._callbacks.append(ExponentialMovingAverage(ema_decay))
@@ -223,6 +231,9 @@ class Task(LightningModule, ABC):
         if self._base_batch_size is not None:
             batch = self.data().batch_size
             scale_learning_rate(optimizer, self._base_batch_size, batch, trainer.world_size, accumulated)
+        trainer.fit_loop.setup_data()  # else the number of batches is unknown where the Trainer limits the steps only
+        train, val = (len(self.data().splits[split]) for split in ("train", "val"))
+        self._length.set_limits(trainer, train, val)
         steps = int(trainer.estimated_stepping_batches)
         epochs = steps * accumulated / trainer.num_training_batches
         scheduler = self._schedule.build(optimizer, steps, epochs)
