@@ -61,9 +61,9 @@ def load_starting_weights(network: Network, weights: str | None, backbone_weight
     Args:
         network: the network to train.
         weights: see :func:`load_pretrained`; None loads none.
-        backbone_weights: see :func:`litmobile.backbones.load_weights`; None loads none. "auto" is "imagenet" where these
-            weights can be had, else None. If published weights were trained on images with another normalisation, a
-            warning is logged.
+        backbone_weights: see :func:`litmobile.backbones.load_weights`; None loads none. "auto" is "imagenet" where
+            these weights can be had, else None. If published weights were trained on images with another normalisation,
+            a warning is logged.
     """
     if backbone_weights == AUTO and weights is None:
         try:

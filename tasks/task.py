@@ -43,8 +43,8 @@ class Task(LightningModule, ABC):
         preprocessing: resizing and normalisation of images, see :class:`.preprocessing.Preprocessing`.
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
-        length: number of epochs by the size of the data, see :class:`.length.TrainingLength`; used if the Trainer has no
-            limit, i.e. with ``trainer.max_epochs=-1``.
+        length: number of epochs by the size of the data, see :class:`.length.TrainingLength`; used if the Trainer has
+            no limit, i.e. with ``trainer.max_epochs=-1``.
         warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
         schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
             start of the warm-up, as torchvision's detection recipes do.
@@ -128,7 +128,7 @@ class Task(LightningModule, ABC):
         self._compile = compile
         self._compiled_forward: Callable[[Tensor], Any] | None = None
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
-        #: options that the data decided, by their keys, such as "head.init_args.anchor_scales", for the run's configuration
+        #: options that the data decided, e.g. under "head.init_args.anchor_scales", for the run's configuration
         self.decided_options: dict[str, Any] = {}
         self._callbacks: list[Callback] = [NonFiniteLossGuard(), ExactResume(), self.unfreezing]
         if ema_decay is not None:

@@ -94,9 +94,8 @@ def choose_anchors(network: Network, split: DetectionSplit, preprocessing: Prepr
     network.train()
     better = search_anchors(objects.boxes, objects.labels, grids, preprocessing.size, own, head.iou_thresh)
     grid = AnchorGrid(objects.boxes, grids, preprocessing.size)
-    before, after = (
-        (grid.best_iou(options.build_generator().shapes) >= head.iou_thresh).double().mean() for options in (own, better)
-    )
+    ious = [grid.best_iou(options.build_generator().shapes) for options in (own, better)]
+    before, after = ((iou >= head.iou_thresh).double().mean() for iou in ious)
     share = f"{after:.1%} of {len(objects.boxes):,} objects have an IoU of at least {head.iou_thresh:g} with an anchor"
     if better is own:
         rank_zero_info(f"Anchors: no better ones than the head's own were found; {share}.")
