@@ -172,8 +172,7 @@ class FolderDetection(DetectionDataModule):
         given = [name for name in self.names.values() if name is not None]
         listing = Listing(self.root, *self.patterns, splits=given)
         found = recognise_format(listing, self.format_name, self.on_invalid)
-        splits = ", ".join(f"{name or 'all images'} ({source})" for name, source in found.splits.items())
-        log_notes((f"{self.root} is in the format of {found.title}: {splits}.",))
+        log_notes((f"{self.root} is in the format of {found.title}: {found.describe()}.", *found.notes))
         return found
 
     def read(self, split: str) -> DetectionSplit:

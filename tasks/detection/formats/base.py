@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from ....errors import DataError, format_name
+from ...data.files import SPLIT_FOLDERS
 from ...data.split import OnInvalid
+from ..class_lists import ClassList
+from ..geometry import Box
 from ..split import DetectionSplit, ImageRecord
 from .fields import FieldError
 from .listing import Listing, get_stem
 from .repairs import Repairs
 from .sizes import measure_missing_sizes
+
+Item = TypeVar("Item")
+MAX_SHOWN_SPLITS = 6  # VOC has lists of each class
 
 
 class AnnotatedObject(NamedTuple):
@@ -31,7 +37,7 @@ class AnnotatedObject(NamedTuple):
     """
 
     name: str
-    box: tuple[float, float, float, float]
+    box: Box
     is_difficult: bool = False
     is_crowd: bool = False
 
@@ -43,11 +49,13 @@ class AnnotatedImage(NamedTuple):
         name: file name relative to the folder of the images.
         objects: its objects.
         size: (height, width) in pixels; None for that of the image file.
+        is_relative: whether boxes are fractions of the image's width and height, not pixels.
     """
 
     name: str
     objects: Sequence[AnnotatedObject]
     size: tuple[int, int] | None = None
+    is_relative: bool = False
 
 
 class Format(ABC):
@@ -61,11 +69,13 @@ class Format(ABC):
         name: name of the format, as users write it in ``--data.format``.
         title: name of the format in messages.
         splits: for the data set's own name of each split, where its annotations are; "" is a data set without splits.
+        notes: sentences about what the folder names but does not contain.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     splits: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     def __init__(self, listing: Listing, on_invalid: OnInvalid) -> None:
         self.listing = listing
@@ -88,41 +98,68 @@ class Format(ABC):
             DataError: a file cannot be used.
         """
 
+    def describe(self) -> str:
+        """Returns the splits and where the classes are from, e.g. "train (9 files in labels); classes of data.yaml"."""
+        shown = sorted(self.splits, key=lambda split: SPLIT_FOLDERS.get(split) is None)[:MAX_SHOWN_SPLITS]
+        splits = ", ".join(f"{split or 'all images'} ({self.describe_split(split)})" for split in shown)
+        more = len(self.splits) - len(shown)
+        return f"{splits}{f' and {more} more' if more else ''}; {self.describe_classes()}"
+
+    def describe_split(self, split: str) -> str:
+        """Returns where the annotations of a split are, and how many if that is known."""
+        return self.splits[split]
+
+    @abstractmethod
+    def describe_classes(self) -> str:
+        """Returns where the names of the classes are from."""
+
 
 class RecordFormat(Format):
     """A format whose splits are read as :class:`AnnotatedImage`; all splits have the classes that occur in any.
 
     Attributes:
-        class_names: names of the classes, if a file lists them.
+        class_list: the classes, if a file lists them.
     """
 
-    class_names: tuple[str, ...] | None = None
+    class_list: ClassList | None = None
+
+    def __init__(self, listing: Listing, on_invalid: OnInvalid) -> None:
+        super().__init__(listing, on_invalid)
+        self._read: dict[str, tuple[list[AnnotatedImage], Repairs]] = {}
 
     @abstractmethod
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         """Reads the images of a split; names are relative to the listed folder."""
 
-    @cached_property
-    def _images(self) -> dict[str, tuple[list[AnnotatedImage], Repairs]]:
-        images: dict[str, tuple[list[AnnotatedImage], Repairs]] = {}
-        for split, source in self.splits.items():
-            repairs = Repairs(self.listing.root / source, self.on_invalid)
-            images[split] = self.read_images(split, repairs), repairs
-        return images
+    def _read_once(self, split: str) -> tuple[list[AnnotatedImage], Repairs]:
+        if split not in self._read:
+            repairs = Repairs(self.listing.root / self.splits[split], self.on_invalid)
+            self._read[split] = self.read_images(split, repairs), repairs
+        return self._read[split]
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes in the order of their file, or sorted."""
-        if self.class_names is not None:
-            return self.class_names
-        found = {thing.name for images, _ in self._images.values() for image in images for thing in image.objects}
+        """Names of the classes in the order of their list, or sorted."""
+        if self.class_list is not None:
+            return self.class_list.names
+        images = (image for split in self.splits for image in self._read_once(split)[0])
+        found = {thing.name for image in images for thing in image.objects}
         if not found:
             source = next(iter(self.splits.values()))
             raise DataError(f"{self.listing.root / source} has no objects, so there is nothing to learn.")
         return tuple(sorted(found))
 
+    def check_class(self, name: str) -> str:
+        """Returns ``name``, or raises FieldError if the class list lacks it."""
+        if self.class_list is not None and name not in self.class_list.names:
+            raise FieldError(f"the class {format_name(name)}, which {self.class_list.file} does not list")
+        return name
+
+    def describe_classes(self) -> str:
+        return "classes of the objects" if self.class_list is None else f"classes of {self.class_list.file}"
+
     def read(self, split: str) -> DetectionSplit:
-        images, repairs = self._images[split]
+        images, repairs = self._read_once(split)
         source, root = self.listing.root / self.splits[split], self.listing.root
         if not images:
             raise DataError(f"{source} contains no images.")
@@ -134,7 +171,7 @@ class RecordFormat(Format):
             ImageRecord(
                 image.name,
                 (int(height), int(width)),
-                [thing.box for thing in image.objects],
+                scale_boxes(image, height, width),
                 [labels[thing.name] for thing in image.objects],
                 [thing.is_difficult for thing in image.objects],
                 [thing.is_crowd for thing in image.objects],
@@ -159,19 +196,25 @@ class FilePerImageFormat(RecordFormat):
         self.splits = {split: find_common_folder(names) for split, names in files.items()}
 
     @abstractmethod
-    def read_file(self, file: Path) -> tuple[AnnotatedImage, str | None]:
-        """Reads an annotation file; the image's name is that which the file gives, which may be wrong.
+    def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
+        """Reads an annotation file.
+
+        Returns:
+            The annotated image, and the file name that its file gives for it, which may be wrong.
 
         Raises:
             DataError: the file cannot be used.
             FieldError: a value in the file cannot be used.
         """
 
+    def describe_split(self, split: str) -> str:
+        return f"{len(self.files[split])} files in {self.splits[split]}"
+
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         images: list[AnnotatedImage] = []
         for name in self.files[split]:
             try:
-                image, named = self.read_file(self.listing.root / name)
+                image, named = self.read_file(self.listing.root / name, repairs)
                 found = self.listing.find_image(name, named)
                 if found is None:
                     raise FieldError(f"no image called {get_stem(name)}")
@@ -180,9 +223,51 @@ class FilePerImageFormat(RecordFormat):
                 repairs.leave_out(f"{self.listing.root / name} has {error}")
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
-        repairs.check("files")
+        repairs.check("files or objects")
         check_images_differ(images, repairs.source)
+        undescribed = self._count_undescribed(images)
+        if undescribed:
+            repairs.count("images without an annotation file left out", undescribed)
         return images
+
+    def _count_undescribed(self, images: Sequence[AnnotatedImage]) -> int:
+        """Number of images in the folders of ``images`` that no annotation file of any split describes."""
+        folders = {image.name.rpartition("/")[0] for image in images}
+        stems = {get_stem(name) for names in self.files.values() for name in names}
+        stems |= {get_stem(image.name) for image in images}
+        beside = (name for name in self.listing.images if name.rpartition("/")[0] in folders)
+        return sum(get_stem(name) not in stems for name in beside)
+
+
+def parse_each(
+    items: Iterable[Item], parse: Callable[[Item], AnnotatedObject | None], where: object, repairs: Repairs
+) -> list[AnnotatedObject]:
+    """Parses objects; one that cannot be used is left out with its reason.
+
+    Args:
+        items: what a file contains for each object.
+        parse: returns the object, or None if it is left out and counted; raises FieldError if it cannot be used.
+        where: the file, and the image if the file describes several, for messages.
+        repairs: counts what is left out.
+    """
+    objects: list[AnnotatedObject] = []
+    for number, item in enumerate(items, start=1):
+        try:
+            thing = parse(item)
+        except FieldError as error:
+            repairs.leave_out(f"{where}: object {number} has {error}")
+            continue
+        if thing is not None:
+            objects.append(thing)
+    return objects
+
+
+def scale_boxes(image: AnnotatedImage, height: int, width: int) -> list[Box]:
+    """Returns the boxes of an image of ``height`` and ``width`` in pixels."""
+    boxes = [thing.box for thing in image.objects]
+    if not image.is_relative:
+        return boxes
+    return [(x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in boxes]
 
 
 def group_by_split(listing: Listing, names: Sequence[str]) -> dict[str, list[str]]:

@@ -17,6 +17,8 @@ from .coco import read_coco
 from .listing import Listing, find_split_word
 
 KEYS = (b'"images"', b'"annotations"', b'"categories"')
+PANOPTIC_KEY = b'"segments_info"'
+MAX_BLANKS = 4096  # at the end of a file
 #: COCO's own folder also has captions and key points of the same images
 OWN_PREFIX = "instances_"
 PROBES = 50  # file names by which the folder of the images is found
@@ -53,6 +55,9 @@ class CocoFormat(Format):
         file = self.listing.root / self.splits[split]
         return read_coco(file, lambda images: self.find_folder(split, images), self.on_invalid)
 
+    def describe_classes(self) -> str:
+        return "classes of the JSON files"
+
     def find_folder(self, split: str, names: Sequence[str]) -> Path:
         """Returns the folder in which most of the first images ``names`` are.
 
@@ -81,11 +86,16 @@ class CocoFormat(Format):
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file contains COCO's keys; looks at the bytes, because parsing can take seconds."""
+    """Whether a JSON file seems to contain COCO's boxes; looks at the bytes, because parsing can take seconds.
+
+    A damaged file does if it begins like one, so that reading it names the damage. A panoptic file does not.
+    """
     if file.stat().st_size < sum(map(len, KEYS)):
         return False
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return all(content.find(key) >= 0 for key in KEYS)
+        is_complete = content[-MAX_BLANKS:].rstrip(b"\0\r\n\t ").endswith(b"}")
+        keys = KEYS if is_complete else KEYS[:1]
+        return all(content.find(key) >= 0 for key in keys) and content.find(PANOPTIC_KEY) < 0
 
 
 def name_split(listing: Listing, name: str) -> str:

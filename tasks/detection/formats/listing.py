@@ -13,6 +13,8 @@ from ....errors import DataError
 from ...data.files import SPLIT_FOLDERS, check_root, is_image_file, iterate_files, normalise_path
 
 SPLIT_WORD = re.compile(r"(?<![a-z])(" + "|".join(sum(SPLIT_FOLDERS.values(), ())) + r")(?![a-z])")
+MASK_FOLDER = re.compile(r"mask|segmentation|(?<![a-z])labels?(?![a-z])", re.IGNORECASE)
+PROBES = 50  # files by which a format is recognised
 WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
 
 
@@ -51,6 +53,12 @@ class Listing:
         pattern = self._image_pattern
         return [name for name in self.files if is_image_file(name) and (pattern is None or pattern.match(name))]
 
+    @cached_property
+    def image_folders(self) -> set[str]:
+        """The folders that contain images, also in their sub-folders; "." is the root."""
+        folders = {PurePosixPath(image).parent for image in self.images}
+        return {folder.as_posix() for inner in folders for folder in (inner, *inner.parents)}
+
     def split_of(self, name: str) -> str:
         """Returns the data set's own name of the split that a file belongs to; "" if the name does not tell.
 
@@ -74,15 +82,48 @@ class Listing:
         Raises:
             DataError: two images fit equally well.
         """
-        stem = normalise_path(str(PurePosixPath(annotation).with_suffix("").name))
-        found = self._by_stem.get(stem) or (self._by_stem.get(get_stem(named), []) if named else [])
+        found = self._by_stem.get(get_stem(annotation)) or (self._by_stem.get(get_stem(named), []) if named else [])
         found = [image for image in found if self.is_of_split(image, self.split_of(annotation))]
-        if len(found) < 2:
-            return found[0] if found else None
-        folders = PurePosixPath(annotation).parts[:-1]
-        likeness = [len(set(folders) & set(PurePosixPath(image).parts[:-1])) for image in found]
-        here = [image for image in found if PurePosixPath(image).parts[:-1] == folders]
-        best = here or [image for image, shared in zip(found, likeness, strict=True) if shared == max(likeness)]
+        return self._choose_image(found, annotation, named or "")
+
+    def find_path(self, path: str, annotation: str, may_strip: bool = False) -> str | None:
+        """Returns the image at ``path``, which an annotation file names; its folder may be in any folder.
+
+        Args:
+            path: e.g. "cam1/0001.jpg"; folders may be separated by backslashes.
+            annotation: the annotation file.
+            may_strip: whether the path may begin with folders that only another computer has.
+
+        Raises:
+            DataError: two images fit equally well.
+        """
+        parts = [part for part in normalise_path(path).split("/") if part not in ("", ".", "..")]
+        found = self._by_stem.get(get_stem(path), [])
+        found = [image for image in found if self.is_of_split(image, self.split_of(path))]
+        for start in range(len(parts) if may_strip else 1):
+            end = "/".join(parts[start:])
+            ends = [image for image in found if f"/{normalise_path(image)}".endswith(f"/{end}")]
+            if ends:
+                return end if end in ends else self._choose_image(ends, annotation, path)
+        return None
+
+    def _choose_image(self, images: list[str], annotation: str, named: str) -> str | None:
+        """Returns which of ``images``, which all fit, an annotation file describes; None if there are none.
+
+        It is one beside the file, then one called as the file names it, then one that is not in a folder of masks, then
+        one whose folders are most like the file's.
+
+        Raises:
+            DataError: two images fit equally well.
+        """
+        if len(images) < 2:
+            return images[0] if images else None
+        folders, file = PurePosixPath(annotation).parts[:-1], normalise_path(named).rpartition("/")[2]
+        images = [image for image in images if PurePosixPath(image).parts[:-1] == folders] or images
+        images = [image for image in images if normalise_path(image).rpartition("/")[2] == file] or images
+        images = [image for image in images if not MASK_FOLDER.search(image.rpartition("/")[0])] or images
+        likeness = [len(set(folders) & set(PurePosixPath(image).parts[:-1])) for image in images]
+        best = [image for image, shared in zip(images, likeness, strict=True) if shared == max(likeness)]
         if len(best) > 1:
             raise DataError(f"{self.root / annotation} may describe {best[0]} or {best[1]}; keep one of them.")
         return best[0]

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Self, TypeVar
 
 from ....errors import DataError
-from ...data.files import read_text
+from ...data.files import normalise_path, read_text
 from ...data.split import OnInvalid
-from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, find_common_folder, group_by_split
+from ..class_lists import find_class_list
+from ..geometry import Box, enclose_points, enclose_rotated_box
+from .base import (
+    AnnotatedImage,
+    AnnotatedObject,
+    FilePerImageFormat,
+    find_common_folder,
+    group_by_split,
+    parse_each,
+)
 from .fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
-from .listing import Listing
-from .xml_files import read_xml
+from .listing import PROBES, Listing, get_stem
+from .repairs import Repairs
+from .xml_files import read_xml, starts_with_tag
 
 Value = TypeVar("Value")
 LISTS = "ImageSets/Main"
+SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 class VocFormat(FilePerImageFormat):
@@ -28,55 +40,87 @@ class VocFormat(FilePerImageFormat):
     name = "voc"
     title = "Pascal VOC"
 
+    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: dict[str, list[str]]) -> None:
+        super().__init__(listing, on_invalid, files)
+        found = find_class_list(listing)
+        self.class_list = found and found.without_background()
+
     @classmethod
     def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
-        files = [name for name in listing.annotations(".xml") if not name.startswith(LISTS)]
-        first = next(iter(files), None)
-        if first is None or not is_voc(listing.root / first):
+        files = listing.annotations(".xml")
+        if not any(starts_with_tag(listing.root / name, "annotation") for name in files[:PROBES]):
             return None
         lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
         if not lists:
             return cls(listing, on_invalid, group_by_split(listing, files))
         return cls(listing, on_invalid, read_lists(listing, lists, files))
 
-    def read_file(self, file: Path) -> tuple[AnnotatedImage, str | None]:
+    def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
         root = read_xml(file)
         if root.tag != "annotation":
             raise DataError(f"{file} is not in Pascal VOC's format; its first tag is <{root.tag}>, not <annotation>.")
         sides = [read_value(root, f"size/{side}", parse_integer, default=0) for side in ("height", "width")]
         size = (sides[0], sides[1]) if min(sides) > 0 else None
-        objects = [read_object(element) for element in root.findall("object")]
+        objects = parse_each(root.findall("object"), partial(self.read_object, repairs), file, repairs)
         return AnnotatedImage(file.name, objects, size), root.findtext("filename")
 
-
-def is_voc(file: Path) -> bool:
-    """Whether an XML file seems to be in Pascal VOC's format; a damaged file is, if it begins like one."""
-    with file.open("rb") as stream:
-        return b"<annotation>" in stream.read(4096)
+    def read_object(self, repairs: Repairs, element: ElementTree.Element) -> AnnotatedObject:
+        """Reads an object. VOC counts pixels from 1 and includes the last, so its xmin 1 and xmax 3 become 0 and 3."""
+        name = self.check_class(read_value(element, "name", parse_name))
+        is_difficult = read_value(element, "difficult", parse_flag, default=False)
+        shapes = [element.find(tag) for tag in ("bndbox", "polygon", "robndbox")]
+        if shapes[0] is None and shapes[1] is not None:
+            x1, y1, x2, y2 = read_polygon(shapes[1])
+            repairs.count("boxes derived from polygons")
+        elif shapes[0] is None and shapes[2] is not None:
+            x1, y1, x2, y2 = enclose_rotated_box(
+                *(read_value(shapes[2], tag, parse_number) for tag in ("cx", "cy", "w", "h", "angle"))
+            )
+            repairs.count("boxes derived from rotated boxes")
+        else:
+            x1, y1, x2, y2 = (read_value(element, f"bndbox/{side}", parse_number) for side in SIDES)
+        return AnnotatedObject(name, (x1 - 1, y1 - 1, x2, y2), is_difficult)
 
 
 def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str, list[str]]:
-    """Returns the XML files of each list, also missing ones; a line is an image's name, or begins with one."""
-    by_stem = {PurePosixPath(name).stem: name for name in files}
+    """Returns the XML files of each list, also missing ones.
+
+    A line is an image's name, or one followed by a number. VOC's lists of single classes, such as cat_train.txt beside
+    train.txt, contain the same images again and are left out.
+
+    Raises:
+        DataError: two lists have one name, or a list is not encoded as UTF-8.
+    """
+    by_stem = {get_stem(name): name for name in files}
     folder = find_common_folder(files)
+    stems = {PurePosixPath(name).stem for name in lists}
     groups: dict[str, list[str]] = {}
     for name in (name for name in lists if name.endswith(".txt")):
-        lines = [line.strip() for line in read_text(listing.root / name).splitlines() if line.strip()]
-        stems = [line if line in by_stem else line.split()[0] for line in lines]
         split = PurePosixPath(name).stem
         if split in groups:
             raise DataError(f"{listing.root} has several lists called {split}.txt; pass one data set as --data.root.")
-        if any(stem in by_stem for stem in stems):  # else a list of something else
-            groups[split] = [by_stem.get(stem, f"{folder}/{stem}.xml") for stem in stems]
+        if split.rpartition("_")[2] in stems - {split}:
+            continue
+        lines = [normalise_path(line.strip()) for line in read_text(listing.root / name).splitlines() if line.strip()]
+        named = [(line, line.rpartition(" ")[0].strip(), line.split()[0]) for line in lines]
+        names = [next((name for name in likely if name in by_stem), likely[-1]) for likely in named]
+        if any(name in by_stem for name in names):  # else a list of something else
+            groups[split] = [by_stem.get(name, f"{folder}/{name}.xml") for name in names]
     return groups
 
 
-def read_object(element: ElementTree.Element) -> AnnotatedObject:
-    """Reads an object. VOC counts pixels from 1 and includes the last, so its xmin 1 and xmax 3 become 0 and 3."""
-    name = read_value(element, "name", parse_name)
-    x1, y1, x2, y2 = (read_value(element, f"bndbox/{side}", parse_number) for side in ("xmin", "ymin", "xmax", "ymax"))
-    is_difficult = read_value(element, "difficult", parse_flag, default=False)
-    return AnnotatedObject(name, (x1 - 1, y1 - 1, x2, y2), is_difficult)
+def read_polygon(polygon: ElementTree.Element) -> Box:
+    """Returns the box around a polygon: Roboflow's tags x1, y1, x2, …, or points with the tags x and y.
+
+    Raises:
+        FieldError: it has fewer than 3 points, or a coordinate is not a number.
+    """
+    xs, ys = (
+        [parse_number(tag.text) for tag in polygon.iter() if tag.tag.rstrip("0123456789") == axis] for axis in "xy"
+    )
+    if len(xs) != len(ys) or len(xs) < 3:
+        raise FieldError(f"a polygon with {len(xs)} values of x and {len(ys)} of y")
+    return enclose_points(xs, ys)
 
 
 def read_value(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -27,3 +28,9 @@ def read_xml(file: Path) -> ElementTree.Element:
         raise DataError(f"There is no annotation file {file}.") from error
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:  # three for wrong encodings
         raise DataError(f"{file} is not an XML file: {error}.") from error
+
+
+def starts_with_tag(file: Path, tag: str) -> bool:
+    """Whether ``tag`` is among the first of an XML file, which may be damaged after it."""
+    with file.open("rb") as stream:
+        return bool(re.search(rf"<{tag}[\s>]".encode(), stream.read(4096).replace(b"\0", b"")))  # 0 in UTF-16

@@ -1,0 +1,180 @@
+"""Reads Open Images' CSV files: one for each split, with the boxes of all images as fractions of their sides."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from ....errors import DataError
+from ...data.split import OnInvalid
+from .base import AnnotatedImage, AnnotatedObject, RecordFormat
+from .fields import FieldError, format_value, parse_flag, parse_name
+from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
+from .repairs import Repairs
+
+COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
+GROUP = "IsGroupOf"
+UNKNOWN = "-1"  # value of a flag that was not verified
+#: how the codes of classes begin in Google's knowledge graph
+CODES = ("/m/", "/g/", "/t/")
+ROUNDING = 1e-3  # by which a coordinate may be outside the image
+
+
+class OpenImagesFormat(RecordFormat):
+    """Open Images' boxes, as published or as FiftyOne exports them.
+
+    Images that a file does not mention are left out, because nobody has verified that they are empty.
+
+    Args:
+        listing: the files of the folder.
+        on_invalid: "skip" leaves out rows that cannot be used, with a note.
+        splits: the CSV file of each split.
+    """
+
+    name = "open_images"
+    title = "Open Images"
+
+    def __init__(self, listing: Listing, on_invalid: OnInvalid, splits: dict[str, str]) -> None:
+        super().__init__(listing, on_invalid)
+        self.splits = splits
+        self.names, self.names_file = read_descriptions(listing)
+
+    @classmethod
+    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+        splits: dict[str, str] = {}
+        for name in listing.annotations(".csv"):
+            if not set(COLUMNS) <= set(read_header(listing.root / name)):
+                continue
+            word = SPLIT_WORD.search(PurePosixPath(name).name.lower())
+            split = word.group() if word else listing.split_of(name)
+            if splits.setdefault(split, name) != name:
+                raise DataError(
+                    f"{listing.root} has several CSV files for {split or 'all images'}, {splits[split]} and {name}; "
+                    "choose with --data.annotations=PATTERN."
+                )
+        return cls(listing, on_invalid, splits) if splits else None
+
+    def describe_classes(self) -> str:
+        return f"names of the classes from {self.names_file}" if self.names_file else "classes of the objects"
+
+    def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
+        file = self.listing.root / self.splits[split]
+        found = self._find_images(split)
+        objects: defaultdict[str, list[AnnotatedObject]] = defaultdict(list)
+        rows = iterate_rows(file)
+        columns = {column.strip(): index for index, column in enumerate(next(rows)[1])}
+        for line, row in rows:
+            try:
+                image, thing = self._read_row(row, columns)
+                objects[image].append(thing)
+            except FieldError as error:
+                repairs.leave_out(f"{file}: line {line} has {error}")
+        missing = [image for image in objects if image not in found]
+        if missing:
+            repairs.leave_out(f"{file} has boxes of {len(missing)} images that are missing, such as {missing[0]}.jpg")
+        repairs.check("rows")
+        unmentioned = len(found.keys() - objects.keys())
+        if unmentioned:
+            repairs.count("images that the file does not mention left out", unmentioned)
+        images = [image for image in objects if image in found]
+        return [AnnotatedImage(found[image], objects[image], is_relative=True) for image in images]
+
+    def _find_images(self, split: str) -> dict[str, str]:
+        """Returns the images that may belong to a split by their ids.
+
+        Raises:
+            DataError: two images have one id.
+        """
+        found: dict[str, str] = {}
+        for name in self.listing.images:
+            own = find_split_word(self.listing.split_of(name))
+            if split and own not in (None, find_split_word(split)):
+                continue
+            if found.setdefault(get_stem(name), name) != name:
+                both = f"{found[get_stem(name)]} and {name}"
+                raise DataError(f"{self.listing.root}: the images {both} have the same ImageID; keep one.")
+        return found
+
+    def _read_row(self, row: Sequence[str], columns: dict[str, int]) -> tuple[str, AnnotatedObject]:
+        """Returns an object and the id of its image.
+
+        Raises:
+            FieldError: a value cannot be used.
+        """
+        if len(row) != len(columns):
+            raise FieldError(f"{len(row)} columns instead of {len(columns)}")
+        image, code, *coordinates = [row[columns[key]] for key in COLUMNS]
+        x1, x2, y1, y2 = map(parse_fraction, coordinates)
+        group = row[columns[GROUP]] if GROUP in columns else "0"
+        try:
+            name = self.names.get(code) or self.names.setdefault(code, parse_name(code))
+            is_group = group != "0" and group != UNKNOWN and parse_flag(group)
+        except FieldError as error:
+            raise FieldError(f"the LabelName or {GROUP} {error}") from error
+        return image, AnnotatedObject(name, (x1, y1, x2, y2), is_crowd=is_group)
+
+
+def parse_fraction(text: str) -> float:
+    """Parses a coordinate.
+
+    Raises:
+        FieldError: the text is not a number from 0 to 1.
+    """
+    with suppress(ValueError):
+        value = float(text)
+        if -ROUNDING <= value <= 1 + ROUNDING:
+            return value
+    raise FieldError(f"the coordinate {format_value(text)}, which is not a fraction from 0 to 1 of the image's side")
+
+
+def iterate_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number of the line and the values of each row of a CSV file.
+
+    Raises:
+        DataError: the file is not a CSV file in UTF-8.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not encoded as UTF-8; save it as UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{file} is not a CSV file: {error}.") from error
+
+
+def read_header(file: Path) -> list[str]:
+    """Returns the values in the first line of a CSV file, whatever its encoding."""
+    with file.open(encoding="utf-8-sig", errors="replace") as stream, suppress(csv.Error):
+        return [column.strip() for row in csv.reader([stream.readline()]) for column in row]
+    return []
+
+
+def read_descriptions(listing: Listing) -> tuple[dict[str, str], str | None]:
+    """Returns the names of classes by their codes, and a file that they are from, if there is one.
+
+    Different classes of one name get their code in brackets.
+
+    Raises:
+        DataError: a file cannot be read, or two files name a class differently.
+    """
+    names: dict[str, str] = {}
+    source: str | None = None
+    for name in (name for name in listing.files if name.lower().endswith(".csv")):
+        if len(read_header(listing.root / name)) != 2:
+            continue
+        for _, row in iterate_rows(listing.root / name):
+            if len(row) == 2 and row[0].startswith(CODES):
+                source = source or name
+                if names.setdefault(row[0], row[1]) != row[1]:
+                    raise DataError(
+                        f"{listing.root / name} and {source} name the class {row[0]} differently; keep one."
+                    )
+    counts = Counter(names.values())
+    return {code: f"{name} ({code})" if counts[name] > 1 else name for code, name in names.items()}, source

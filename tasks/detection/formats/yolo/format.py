@@ -1,0 +1,134 @@
+"""Recognises and reads data sets in YOLO's format: a text file with boxes for each image, and a class list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from .....errors import DataError, format_name
+from ....data.split import OnInvalid
+from ...class_lists import DataYaml, find_class_list, find_data_yaml
+from ...split import DetectionSplit
+from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
+from ..fields import FieldError, parse_integer
+from ..listing import Listing, find_split_word, get_stem
+from ..repairs import Repairs
+from .labels import LabelParser
+from .layout import KEYS, find_labels, find_layout, has_label
+
+OTHER_ANNOTATIONS = (".xml", ".json", ".csv")
+
+
+class YoloFormat(RecordFormat):
+    """YOLO's text files, as Ultralytics, Roboflow, Darknet, CVAT and labelImg write them.
+
+    An image without a label file, or with an empty one, has no objects.
+
+    Args:
+        listing: the files of the folder.
+        on_invalid: "skip" leaves out lines that cannot be used, with a note.
+        labels: the label files.
+        data: the YAML file, if there is one.
+
+    Raises:
+        DataError: a list or the YAML file cannot be used, or two label files describe one image.
+    """
+
+    name = "yolo"
+    title = "YOLO"
+
+    def __init__(
+        self, listing: Listing, on_invalid: OnInvalid, labels: Sequence[str], data: DataYaml | None = None
+    ) -> None:
+        super().__init__(listing, on_invalid)
+        self.class_list = find_class_list(listing)
+        self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
+        self.labels, self.orphans = match_labels(listing, labels)
+        repairs = Repairs(listing.root, on_invalid)
+        self.images, notes = find_layout(listing, data, self.labels, repairs)
+        self.notes = notes + repairs.notes
+        self.splits = {split: find_common_folder(images) for split, images in self.images.items()}
+
+    @classmethod
+    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+        labels = find_labels(listing)
+        if has_label(listing, labels):
+            return cls(listing, on_invalid, labels, find_data_yaml(listing))
+        if not listing.images or any(name.lower().endswith(OTHER_ANNOTATIONS) for name in listing.files):
+            return None
+        data = find_data_yaml(listing)
+        is_described = data is not None and any(data.content.get(key) for key in KEYS)
+        return cls(listing, on_invalid, labels, data) if is_described else None
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        if self.class_list is not None:
+            return self.class_list.names
+        return tuple(sorted(super().classes, key=int))
+
+    def describe_split(self, split: str) -> str:
+        images = self.images[split]
+        labelled = sum(image in self.labels for image in images)
+        return f"{len(images)} images in {self.splits[split]}, {labelled} with a label file"
+
+    def describe_classes(self) -> str:
+        return super().describe_classes() if self.class_list else "classes without names, as no list was found"
+
+    def read(self, split: str) -> DetectionSplit:
+        images = self.images[split]
+        if not any(image in self.labels for image in images):
+            folder = self.listing.root / self.splits[split]
+            raise DataError(f"None of the {len(images)} images in {folder} has a label file called IMAGE.txt.")
+        return super().read(split)
+
+    def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
+        for name in self.orphans:
+            if find_split_word(self.listing.split_of(name)) in (None, find_split_word(split)):
+                repairs.leave_out(f"{self.listing.root / name} has no image called {format_name(get_stem(name))}")
+        images: list[AnnotatedImage] = []
+        for name in self.images[split]:
+            try:
+                images.append(AnnotatedImage(name, self._read_label(name, repairs), is_relative=True))
+            except DataError as error:
+                repairs.leave_out(str(error).removesuffix("."))
+        repairs.check("lines or files")
+        return images
+
+    def _read_label(self, image: str, repairs: Repairs) -> list[AnnotatedObject]:
+        if image not in self.labels:
+            repairs.count("images without a label file, which are read as images without objects")
+            return []
+        return self.parser.read(self.listing.root / self.labels[image], repairs)
+
+
+def match_labels(listing: Listing, labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Returns the label file of each image that has one, and the label files without an image.
+
+    Raises:
+        DataError: two label files describe one image.
+    """
+    matched: dict[str, str] = {}
+    orphans: list[str] = []
+    for name in labels:
+        image = listing.find_image(name)
+        if image is None:
+            orphans.append(name)
+        elif matched.setdefault(image, name) != name:
+            raise DataError(f"{listing.root / name} and {matched[image]} both describe the image {image}; keep one.")
+    return matched, orphans
+
+
+def count_key_points(data: DataYaml, root: Path) -> int:
+    """Returns the number of values of key points after each box, e.g. 51 for the ``kpt_shape`` [17, 3].
+
+    Raises:
+        DataError: ``kpt_shape`` is not a list of integers.
+    """
+    shape = data.content.get("kpt_shape") or ["0"]
+    try:
+        return math.prod(map(parse_integer, shape))
+    except (FieldError, TypeError) as error:
+        raise DataError(f"{root / data.file} has the kpt_shape {shape}, which is not a list of integers.") from error
