@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,11 +122,14 @@ def write_images(
     """
     first = next(iter(splits.values()))
     check_class_names(first.classes)
-    names, parts, links, turned_count = ImageNames(), {}, 0, 0
+    names: defaultdict[Path, ImageNames] = defaultdict(ImageNames)
+    parts: dict[str, SplitContent] = {}
+    links = turned_count = 0
     for role, split in splits.items():
         turned = set() if writer.stores_sizes else find_turned_images(split)
-        chosen = [names.choose(name, ".png" if k in turned else "") for k, name in enumerate(split.names.tolist())]
         folder = out / writer.image_folder(role)
+        suffixes = [".png" if index in turned else "" for index in range(len(split))]
+        chosen = [names[folder].choose(*pair) for pair in zip(split.names.tolist(), suffixes, strict=True)]
         folder.mkdir(parents=True, exist_ok=True)
         kept = [index for index in range(len(split)) if index not in turned]
         pairs = ((split.path(index), folder / chosen[index]) for index in kept)
@@ -134,15 +138,17 @@ def write_images(
         turned_count += len(turned)
         parts[role] = SplitContent(split, chosen, collect_objects(split))
     copies = sum(map(len, splits.values())) - links - turned_count
-    sentences = [f"{links:,} images are hard links: changing one changes both folders."] if links else []
+    sentences = [f"Images linked: {links:,}. Changing one changes both folders."] if links else []
     if copies:
-        sentences.append(f"{copies:,} images are copies, so that no change in {out} can reach the original ones.")
+        sentences.append(f"Images copied: {copies:,}. No change in {out} can reach the original ones.")
     if turned_count:
-        sentences.append(f"{turned_count:,} images are written anew as PNG, turned as their boxes are.")
-    if names.changed:
-        old, new = next(iter(names.changed.items()))
-        count = len(names.changed)
-        sentences.append(f"{count:,} images have new names, as names must differ without folders: {old} is {new}.")
+        sentences.append(f"Images written anew as PNG: {turned_count:,}. They are turned as their boxes are.")
+    changed = {old: new for of_folder in names.values() for old, new in of_folder.changed.items()}
+    if changed:
+        old, new = next(iter(changed.items()))
+        sentences.append(
+            f"Images with new names: {len(changed):,}, e.g. {new} for {old}. Names differ without folders."
+        )
     return Content(parts, first.classes, first.category_ids), sentences
 
 

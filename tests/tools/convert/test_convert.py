@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import PIL.Image
 import pytest
 
 from litmobile.tasks.detection import DetectionSplit, FolderDetection
-from litmobile.tasks.detection.formats.recognise import FORMATS
 from litmobile.tools.cli import main
 from litmobile.tools.convert.writers import WRITERS
 from support.cli import get_refusal
@@ -24,10 +23,6 @@ CLASSES = {7: "red & <blue>", 9: "no", 2: 'say "hi": 1', 30: "Käfer", 31: "unus
 SIZE = (40, 60)
 #: pixels by which a box may move
 ROUNDING = {"coco": 0.0, "voc": 0.5, "yolo": 1e-4}
-READABLE = {kind.name for kind in FORMATS}
-TARGETS = [
-    pytest.param(name, marks=pytest.mark.skipif(name not in READABLE, reason=f"{name} cannot be read")) for name in WRITERS
-]
 
 
 def write_noise(path: Path, seed: int, size: tuple[int, int] = SIZE, orientation: int = 1) -> None:
@@ -90,7 +85,9 @@ def convert(root: Path, to: str, out: Path, *words: str) -> None:
     main(["convert", str(root), "--to", to, "--out", str(out), *words])
 
 
-def assert_same_data(root: Path, out: Path, to: str, splits: tuple[str, ...] = ("train", "val"), **options: Any) -> None:
+def assert_same_data(
+    root: Path, out: Path, to: str, splits: tuple[str, ...] = ("train", "val"), **options: Any
+) -> None:
     """Check that both folders give the same classes, images, labels and boxes."""
     data, written = FolderDetection(str(root), **options), FolderDetection(str(out), format=to)
     for name in splits:
@@ -104,7 +101,7 @@ def assert_same_data(root: Path, out: Path, to: str, splits: tuple[str, ...] = (
             np.testing.assert_allclose(found[key][1], boxes, atol=limit, rtol=0)
 
 
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("to", WRITERS)
 def test_written_folder_is_read_as_the_original(to: str, root: Path, tmp_path: Path) -> None:
     before = read_files(root)
     convert(root, to, tmp_path / "out folder")
@@ -112,13 +109,13 @@ def test_written_folder_is_read_as_the_original(to: str, root: Path, tmp_path: P
     assert read_files(root) == before
 
 
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("to", WRITERS)
 def test_classes_can_be_selected_and_merged(to: str, root: Path, tmp_path: Path) -> None:
     convert(root, to, tmp_path / "out", "--classes={z: [Käfer, 'no'], a: ['red & <blue>']}")
     assert_same_data(root, tmp_path / "out", to, classes={"z": ["Käfer", "no"], "a": ["red & <blue>"]})
 
 
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("to", WRITERS)
 def test_images_keep_the_orientation_of_their_boxes(to: str, tmp_path: Path) -> None:
     """The file is turned by EXIF, but the boxes were made on the image as it is stored."""
     box = {"image_id": 11, "category_id": 7, "bbox": [50, 2, 8, 4]}
@@ -129,35 +126,37 @@ def test_images_keep_the_orientation_of_their_boxes(to: str, tmp_path: Path) -> 
 
 def test_coco_keeps_crowds_areas_and_ids(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     convert(root, "coco", tmp_path / "out", "--classes=['no', 'red & <blue>', Käfer, unused]")
-    before = FolderDetection(str(root), classes=["no", "red & <blue>", "Käfer", "unused"]).read_stored("train").ground_truth
+    before = (
+        FolderDetection(str(root), classes=["no", "red & <blue>", "Käfer", "unused"]).read_stored("train").ground_truth
+    )
     after = FolderDetection(str(tmp_path / "out")).read_stored("train").ground_truth
     for name in ("image_ids", "images", "categories", "boxes", "areas", "is_crowd"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
     text = capsys.readouterr().out
-    assert "The 4 classes get the ids 1 to 4, because COCO orders classes by id." in text
-    assert "Outlines of 1 objects are not written; their areas are." in text
+    assert "Classes with new ids: 4. COCO orders classes by id, so the ids are 1 to 4." in text
+    assert "Objects whose outline is not written: 1. Their areas are kept." in text
 
 
 @pytest.mark.parametrize(
     ("to", "sentences"),
     [
-        ("coco", ["1 images have new names, as names must differ without folders: b/ONE.png is ONE-2.png."]),
+        ("coco", ["Images with new names: 1, e.g. ONE-2.png for b/ONE.png. Names must differ without their folders."]),
         (
             "voc",
             [
-                "2 boxes are rounded to whole pixels, which moves a side by up to half a pixel, or one if the box is",
-                "1 crowds are left out, so evaluations count detections on them as wrong: Pascal VOC has no crowds.",
-                "Outlines and areas of 1 objects are not written, so COCO's sizes will be those of their boxes",
-                "The ids of 5 images and 5 classes are not written: Pascal VOC has no ids.",
+                "Boxes rounded to whole pixels: 2. A side moves by up to half a pixel, or one if the box is tiny.",
+                "Crowds left out: 1. Pascal VOC has none, so evaluations count detections on them as wrong.",
+                "Objects whose outline and area are not written: 1. Pascal VOC has boxes only",
+                "Ids not written: those of 5 images and 5 classes. Pascal VOC has none.",
             ],
         ),
         (
             "yolo",
             [
-                "1 crowds are left out",
-                "Outlines and areas of 1 objects",
-                "The ids of 5 images and 5 classes are not written: YOLO has no ids.",
-                "The sizes of 5 images are not written: programs read them from the images.",
+                "Crowds left out: 1.",
+                "Objects whose outline and area are not written: 1.",
+                "Ids not written: those of 5 images and 5 classes. YOLO has none.",
+                "Image sizes not written: 5. Programs read them from the images.",
             ],
         ),
     ],
@@ -168,12 +167,12 @@ def test_losses_are_printed(
     convert(root, to, tmp_path / "out")
     text = capsys.readouterr().out
     assert f"{tmp_path / 'out'} is in the format of {WRITERS[to].title}: train (4 images, 5 objects), val (1 im" in text
-    assert "5 images are copies, so that no change in" in text
+    assert "Images copied: 5. No change in" in text
     for sentence in sentences:
         assert sentence in text
 
 
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("to", WRITERS)
 def test_difficult_objects_are_kept_or_reported(
     to: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,7 +183,7 @@ def test_difficult_objects_are_kept_or_reported(
     capsys.readouterr()
     convert(voc, to, tmp_path / "out")
     after = FolderDetection(str(tmp_path / "out"), format=to).read_stored("train")
-    is_reported = "1 difficult objects are written as ordinary ones, which evaluations count" in capsys.readouterr().out
+    is_reported = "Difficult objects written as ordinary ones: 1." in capsys.readouterr().out
     assert (int(after.difficult.sum()), is_reported) == ((1, False) if to == "voc" else (0, True))
     assert not after.ground_truth.is_crowd.any() or to == "voc"
     assert_same_data(voc, tmp_path / "out", to)
@@ -193,7 +192,7 @@ def test_difficult_objects_are_kept_or_reported(
 def test_part_of_the_training_images_becomes_val(root: Path, tmp_path: Path) -> None:
     (root / "annotations" / "instances_val2017.json").unlink()
     convert(root, "coco", tmp_path / "whole")
-    assert FolderDetection(str(tmp_path / "whole")).format.splits.keys() == {"train"}
+    assert len(FolderDetection(str(tmp_path / "whole")).format.splits) == 1
     convert(root, "coco", tmp_path / "divided", "--val_fraction=0.5")
     data = FolderDetection(str(tmp_path / "divided"))
     assert [len(data.read_stored(split)) for split in ("train", "val")] == [2, 2]
@@ -209,8 +208,8 @@ def test_other_splits_are_named_or_chosen(root: Path, tmp_path: Path, capsys: py
 
 def test_hard_links_share_the_file(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     convert(root, "yolo", tmp_path / "out", "--hard_links=true")
-    assert (tmp_path / "out/images/val/one-3.png").samefile(root / "val2017/one.png")
-    assert "5 images are hard links: changing one changes both folders." in capsys.readouterr().out
+    assert (tmp_path / "out/images/val/one.png").samefile(root / "val2017/one.png")
+    assert "Images linked: 5. Changing one changes both folders." in capsys.readouterr().out
 
 
 def test_damaged_images_can_be_left_out(root: Path, tmp_path: Path) -> None:
@@ -255,31 +254,29 @@ def test_other_folders_than_new_ones_are_refused(
     ],
 )
 def test_wrong_options_are_one_sentence(
-    words: list[str], mentioned: str, root: Path, working_folder: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], mentioned: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refusal = get_refusal("convert", *(str(root) if word == "ROOT" else word for word in words), capsys=capsys)
+    places = {"ROOT": str(root), "--out=x": f"--out={tmp_path / 'x'}"}
+    refusal = get_refusal("convert", *(places.get(word, word) for word in words), capsys=capsys)
     assert mentioned in refusal
-    assert not (working_folder / "x").exists()
+    assert not (tmp_path / "x").exists()
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let the system refuse to write files above 3 kB, as a full disk does; an image has 7 kB."""
+@contextmanager
+def limit_files(size: int) -> Iterator[None]:
+    """Let the system refuse to write more than ``size`` bytes to a file, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("links", ["false", "true"])  # with links, only the annotations are too large
-def test_full_disk_leaves_nothing_behind(
-    links: str, root: Path, tmp_path: Path, small_files: None, assert_one_sentence
-) -> None:
-    objects = [{"image_id": 11, "category_id": 7, "bbox": [1, 2, 3, 4]}] * 200
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    write_coco(root, "val2017", ["one.png"], objects)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
-    with pytest.raises(SystemExit) as refused:
+@pytest.mark.parametrize("links", ["false", "true"])  # with links, the first refusal is that of the annotations
+def test_full_disk_leaves_nothing_behind(links: str, root: Path, tmp_path: Path, assert_one_sentence) -> None:
+    write_coco(root, "val2017", ["one.png"], [{"image_id": 11, "category_id": 7, "bbox": [1, 2, 3, 4]}] * 200)
+    with limit_files(3000), pytest.raises(SystemExit) as refused:  # an image has 7,000 bytes
         convert(root, "coco", tmp_path / "out", f"--hard_links={links}")
     assert_one_sentence(refused.value, "cannot be read or written (File too large), so nothing was written")
-    assert errno.EFBIG and not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()

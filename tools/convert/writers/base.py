@@ -46,20 +46,22 @@ class Writer(ABC):
     def describe_difficult(self) -> list[str]:
         """Says that difficult objects become ordinary ones, if there are any."""
         count = self.content.count("is_difficult")
-        text = f"{count:,} difficult objects are written as ordinary ones, which evaluations count, too"
-        return [f"{text}: {self.title} has no such flag."] if count else []
+        text = f"Difficult objects written as ordinary ones: {count:,}. {self.title} has no such flag, so evaluations"
+        return [f"{text} count them, too."] if count else []
 
     def describe_crowds(self) -> list[str]:
         """Says that crowds are left out, if there are any."""
         count = self.content.count("is_crowd")
-        text = f"{count:,} crowds are left out, so evaluations count detections on them as wrong"
-        return [f"{text}: {self.title} has no crowds."] if count else []
+        text = f"Crowds left out: {count:,}. {self.title} has none, so evaluations count detections on them as wrong."
+        return [text] if count else []
 
     def describe_areas(self) -> list[str]:
         """Says that areas are not written, if some are not those of boxes."""
         count = self.content.count_outlines()
-        text = f"Outlines and areas of {count:,} objects are not written, so COCO's sizes will be those of their boxes"
-        return [f"{text}: {self.title} has boxes only."] if count else []
+        text = (
+            f"Objects whose outline and area are not written: {count:,}. {self.title} has boxes only, so COCO's sizes"
+        )
+        return [f"{text} will be those of boxes."] if count else []
 
     def describe_ids(self) -> list[str]:
         """Says that ids are not written, if the source has its own."""
@@ -67,9 +69,7 @@ class Writer(ABC):
         images = sum(len(part.split) for part in parts)
         own_images = any(not np.array_equal(part.split.image_ids, np.arange(1, len(part.split) + 1)) for part in parts)
         own_classes = not np.array_equal(self.content.category_ids, np.arange(1, len(self.content.classes) + 1))
-        if not own_images and not own_classes:
-            return []
-        return [
-            f"The ids of {images:,} images and {len(self.content.classes):,} classes are not written: {self.title} has "
-            "no ids."
-        ]
+        text = (
+            f"Ids not written: those of {images:,} images and {len(self.content.classes):,} classes. {self.title} has"
+        )
+        return [f"{text} none."] if own_images or own_classes else []

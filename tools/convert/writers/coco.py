@@ -41,10 +41,10 @@ class CocoWriter(Writer):
     def describe_losses(self) -> list[str]:
         losses = self.describe_difficult()
         if outlines := self.content.count_outlines():
-            losses.append(f"Outlines of {outlines:,} objects are not written; their areas are.")
+            losses.append(f"Objects whose outline is not written: {outlines:,}. Their areas are kept.")
         if not self.has_ordered_ids:
             count = len(self.content.classes)
-            losses.append(f"The {count} classes get the ids 1 to {count}, because COCO orders classes by id.")
+            losses.append(f"Classes with new ids: {count}. COCO orders classes by id, so the ids are 1 to {count}.")
         return losses
 
 

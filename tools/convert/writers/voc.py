@@ -43,8 +43,10 @@ class VocWriter(Writer):
     def describe_losses(self) -> list[str]:
         parts = self.content.splits.values()
         moved = sum(int((part.corners != round_boxes(part)).any(axis=1).sum()) for part in parts)
-        text = f"{moved:,} boxes are rounded to whole pixels, which moves a side by up to half a pixel"
-        losses = [f"{text}, or one if the box is smaller."] if moved else []
+        text = (
+            f"Boxes rounded to whole pixels: {moved:,}. A side moves by up to half a pixel, or one if the box is tiny."
+        )
+        losses = [text] if moved else []
         return [*losses, *self.describe_crowds(), *self.describe_areas(), *self.describe_ids()]
 
 

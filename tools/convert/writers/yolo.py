@@ -48,9 +48,9 @@ class YoloWriter(Writer):
 
     def describe_losses(self) -> list[str]:
         images = sum(len(part.split) for part in self.content.splits.values())
-        sizes = f"The sizes of {images:,} images are not written: programs read them from the images."
+        sizes = f"Image sizes not written: {images:,}. Programs read them from the images."
         flags = [*self.describe_difficult(), *self.describe_crowds()]
         losses = [*flags, *self.describe_areas(), *self.describe_ids(), sizes]
         if "val" not in self.content.splits:
-            losses.append("Most YOLO programs need a val split, which is missing: --val_fraction=0.1 sets one aside.")
+            losses.append("There is no val split, which most YOLO programs need; --val_fraction=0.1 sets one aside.")
         return losses
