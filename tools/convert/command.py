@@ -20,6 +20,7 @@ from ..parser import Parser
 from .content import Content, SplitContent, check_class_names, collect_objects
 from .images import ImageNames, check_output, copy_images, find_turned_images, write_turned_images
 from .writers import WRITERS, Writer
+from .writers.base import describe
 
 DESCRIPTION = (
     "Writes a detection data set in another format: all images, boxes and classes of the splits train, val and test. "
@@ -138,17 +139,14 @@ def write_images(
         turned_count += len(turned)
         parts[role] = SplitContent(split, chosen, collect_objects(split))
     copies = sum(map(len, splits.values())) - links - turned_count
-    sentences = [f"Images linked: {links:,}. Changing one changes both folders."] if links else []
-    if copies:
-        sentences.append(f"Images copied: {copies:,}. No change in {out} can reach the original ones.")
-    if turned_count:
-        sentences.append(f"Images written anew as PNG: {turned_count:,}. They are turned as their boxes are.")
     changed = {old: new for of_folder in names.values() for old, new in of_folder.changed.items()}
-    if changed:
-        old, new = next(iter(changed.items()))
-        sentences.append(
-            f"Images with new names: {len(changed):,}, e.g. {new} for {old}. Names differ without folders."
-        )
+    example = "".join(f"{new} was {old}." for old, new in [*changed.items()][:1])
+    sentences = [
+        *describe("Images linked", links, "Changing one changes both folders."),
+        *describe("Images copied", copies, "No change of theirs can reach the original ones."),
+        *describe("Images written anew as PNG", turned_count, "They are turned as their boxes are."),
+        *describe("Images with new names, which must differ without folders", len(changed), example),
+    ]
     return Content(parts, first.classes, first.category_ids), sentences
 
 

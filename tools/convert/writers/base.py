@@ -45,31 +45,26 @@ class Writer(ABC):
 
     def describe_difficult(self) -> list[str]:
         """Says that difficult objects become ordinary ones, if there are any."""
-        count = self.content.count("is_difficult")
-        text = f"Difficult objects written as ordinary ones: {count:,}. {self.title} has no such flag, so evaluations"
-        return [f"{text} count them, too."] if count else []
+        reason = f"{self.title} has no such flag, so evaluations count them, too."
+        return describe("Difficult objects written as ordinary ones", self.content.count("is_difficult"), reason)
 
     def describe_crowds(self) -> list[str]:
         """Says that crowds are left out, if there are any."""
-        count = self.content.count("is_crowd")
-        text = f"Crowds left out: {count:,}. {self.title} has none, so evaluations count detections on them as wrong."
-        return [text] if count else []
+        reason = f"{self.title} has none, so evaluations count detections on them as wrong."
+        return describe("Crowds left out", self.content.count("is_crowd"), reason)
 
     def describe_areas(self) -> list[str]:
         """Says that areas are not written, if some are not those of boxes."""
-        count = self.content.count_outlines()
-        text = (
-            f"Objects whose outline and area are not written: {count:,}. {self.title} has boxes only, so COCO's sizes"
-        )
-        return [f"{text} will be those of boxes."] if count else []
+        reason = f"{self.title} has boxes only, so COCO's sizes will be those of boxes."
+        return describe("Objects whose outline and area are not written", self.content.count_outlines(), reason)
 
     def describe_ids(self) -> list[str]:
-        """Says that ids are not written, if the source has its own."""
-        parts = self.content.splits.values()
-        images = sum(len(part.split) for part in parts)
-        own_images = any(not np.array_equal(part.split.image_ids, np.arange(1, len(part.split) + 1)) for part in parts)
-        own_classes = not np.array_equal(self.content.category_ids, np.arange(1, len(self.content.classes) + 1))
-        text = (
-            f"Ids not written: those of {images:,} images and {len(self.content.classes):,} classes. {self.title} has"
-        )
-        return [f"{text} none."] if own_images or own_classes else []
+        """Says that ids are not written, if the source does not count from 1."""
+        ids = [*(part.split.image_ids for part in self.content.splits.values()), self.content.category_ids]
+        count = sum(len(part) for part in ids if not np.array_equal(part, np.arange(1, len(part) + 1)))
+        return describe("Ids of images and classes not written", count, f"{self.title} has none.")
+
+
+def describe(what: str, count: int, reason: str) -> list[str]:
+    """Returns what is lost, how often and why, or nothing if ``count`` is 0."""
+    return [f"{what}: {count:,}. {reason}"] if count else []

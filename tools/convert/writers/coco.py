@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..content import SplitContent
-from .base import Writer
+from .base import Writer, describe
 
 
 class CocoWriter(Writer):
@@ -39,13 +39,12 @@ class CocoWriter(Writer):
             file.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
     def describe_losses(self) -> list[str]:
-        losses = self.describe_difficult()
-        if outlines := self.content.count_outlines():
-            losses.append(f"Objects whose outline is not written: {outlines:,}. Their areas are kept.")
-        if not self.has_ordered_ids:
-            count = len(self.content.classes)
-            losses.append(f"Classes with new ids: {count}. COCO orders classes by id, so the ids are 1 to {count}.")
-        return losses
+        count = 0 if self.has_ordered_ids else len(self.content.classes)
+        return [
+            *self.describe_difficult(),
+            *describe("Objects whose outline is not written", self.content.count_outlines(), "Their areas are kept."),
+            *describe("Classes with new ids", count, "COCO orders classes by id, so the ids count from 1."),
+        ]
 
 
 def list_images(part: SplitContent) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..content import Corners, SplitContent
-from .base import Writer
+from .base import Writer, describe
 
 IMAGES = "JPEGImages"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -43,11 +43,9 @@ class VocWriter(Writer):
     def describe_losses(self) -> list[str]:
         parts = self.content.splits.values()
         moved = sum(int((part.corners != round_boxes(part)).any(axis=1).sum()) for part in parts)
-        text = (
-            f"Boxes rounded to whole pixels: {moved:,}. A side moves by up to half a pixel, or one if the box is tiny."
-        )
-        losses = [text] if moved else []
-        return [*losses, *self.describe_crowds(), *self.describe_areas(), *self.describe_ids()]
+        reason = "A side moves by up to half a pixel, or by one if the box is tiny."
+        rounded = describe("Boxes rounded to whole pixels", moved, reason)
+        return [*rounded, *self.describe_crowds(), *self.describe_areas(), *self.describe_ids()]
 
 
 def join_lines(lines: Sequence[str]) -> str:

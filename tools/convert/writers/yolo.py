@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from .base import Writer
+from .base import Writer, describe
 
 
 class YoloWriter(Writer):
@@ -48,9 +48,13 @@ class YoloWriter(Writer):
 
     def describe_losses(self) -> list[str]:
         images = sum(len(part.split) for part in self.content.splits.values())
-        sizes = f"Image sizes not written: {images:,}. Programs read them from the images."
-        flags = [*self.describe_difficult(), *self.describe_crowds()]
-        losses = [*flags, *self.describe_areas(), *self.describe_ids(), sizes]
+        losses = [
+            *self.describe_difficult(),
+            *self.describe_crowds(),
+            *self.describe_areas(),
+            *self.describe_ids(),
+            *describe("Image sizes not written", images, "Programs read them from the images."),
+        ]
         if "val" not in self.content.splits:
             losses.append("There is no val split, which most YOLO programs need; --val_fraction=0.1 sets one aside.")
         return losses
