@@ -43,9 +43,9 @@ class Task(LightningModule, ABC):
         preprocessing: resizing and normalisation of images, see :class:`.preprocessing.Preprocessing`.
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
+        warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
         length: number of epochs by the size of the data, see :class:`.length.TrainingLength`; used if the Trainer has
             no limit, i.e. with ``trainer.max_epochs=-1``.
-        warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
         schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
             start of the warm-up, as torchvision's detection recipes do.
         decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
@@ -86,8 +86,8 @@ class Task(LightningModule, ABC):
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 — frozen
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
-        length: TrainingLength = TrainingLength(),  # noqa: B008 — frozen
         warmup_steps: int = 1000,
+        length: TrainingLength = TrainingLength(),  # noqa: B008 — frozen
         schedule_interval: Literal["step", "epoch"] = "step",
         decay_norms: bool = False,
         num_classes: int | None = None,

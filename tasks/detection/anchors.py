@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ def read_options(head: SSDHead) -> AnchorOptions:
     return AnchorOptions(head.anchors.scales, head.anchors.ratios, head.anchors.layout)
 
 
-def choose_anchors(network: Network, split: DetectionSplit, preprocessing: Preprocessing) -> dict[str, list[float]]:
+def choose_anchors(network: Network, split: DetectionSplit, preprocessing: Preprocessing) -> dict[str, list[Any]]:
     """Returns the options of the network's head for anchors that fit the objects of ``split``, and logs them.
 
     The choice depends on nothing but the arguments. It is empty if no better anchors are found.
@@ -100,13 +100,13 @@ def choose_anchors(network: Network, split: DetectionSplit, preprocessing: Prepr
     if better is own:
         rank_zero_info(f"Anchors: no better ones than the head's own were found; {share}.")
         return {}
-    options = {"anchor_scales": list(better.anchor_scales), "aspect_ratios": [float(r) for r in better.aspect_ratios]}
+    options: dict[str, list[Any]] = {name: list(getattr(better, name)) for name in ("anchor_scales", "aspect_ratios")}
     text = ", ".join(f"{name} {values}" for name, values in options.items())
     rank_zero_info(f"Anchors: {text}; {share}, {before:.1%} with those of the recipe.")
     return options
 
 
-def replace_head(network: Network, factory: HeadFactory, options: dict[str, list[float]]) -> None:
+def replace_head(network: Network, factory: HeadFactory, options: dict[str, list[Any]]) -> None:
     """Replaces the network's head by one with other ``options``."""
     features = network.backbone.head_features(network.feature_maps)
     network.head = factory(features, len(network.classes), **options)

@@ -28,7 +28,7 @@ DESCRIPTION = (
     "counted and printed."
 )
 #: options of FolderDetection that are about training
-TRAINING_OPTIONS = {
+TRAINING_OPTIONS: set[str | int] = {
     *("difficult", "val_fraction", "augmentation", "filter_empty", "evaluator"),
     *("batch_size", "num_workers", "seed", "train_sizes"),
 }
