@@ -14,6 +14,10 @@ class UserError(ValueError):
     """An error that the user can correct. The message says what is wrong, where, and what would be right."""
 
 
+class ClassPathError(UserError):
+    """A configuration or checkpoint names a class that may not be used. The message starts with "cannot use"."""
+
+
 class TaskError(UserError):
     """Parts of a run contradict each other."""
 
@@ -27,7 +31,7 @@ class ImageError(DataError):
 
 
 class WeightsError(UserError):
-    """Weights cannot be found or downloaded, are unsafe to read, or do not fit the network."""
+    """Weights cannot be found or downloaded, are damaged or unsafe to read, or do not fit the network."""
 
 
 class MissingCheckpointError(UserError, FileNotFoundError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
 from abc import ABC, abstractmethod
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from torch import Tensor, nn
 
+from ..class_paths import import_class
 from ..errors import UserError
 
 Triple = tuple[float, float, float]
@@ -187,17 +187,9 @@ def from_config(config: dict[str, Any], kind: type[AnyConfigurable], **extra: An
         extra: arguments that ``config`` leaves out.
 
     Raises:
-        TypeError: the import path cannot be found, or is not a ``kind``.
+        ClassPathError: the class cannot be imported, is not trusted, or is not a ``kind``.
     """
-    path = config["class_path"]
-    module, _, name = path.rpartition(".")
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TypeError(f"{path} cannot be imported, so it cannot be built from a checkpoint.") from error
-    if not (isinstance(cls, type) and issubclass(cls, kind)):
-        raise TypeError(f"{path} is not a {kind.__name__} and cannot be built from a checkpoint.")
-    return cls(**config["init_args"], **extra)
+    return import_class(config["class_path"], kind)(**config["init_args"], **extra)
 
 
 class Backbone(Configurable, ABC):

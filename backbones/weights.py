@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_weight
 
+from ..checksum import check_intact
 from ..errors import WeightsError
 from .contract import Backbone
 
@@ -124,7 +125,7 @@ def read_checkpoint(path: Path) -> object:
     """Reads a checkpoint file without running code that it may contain.
 
     Raises:
-        WeightsError: the file does not exist, is unsafe, or is not a checkpoint.
+        WeightsError: the file does not exist, is damaged, is unsafe, or is not a checkpoint.
     """
     if path.is_dir():
         raise WeightsError(f"{path} is a folder; pass a weights file in it.")
@@ -135,6 +136,7 @@ def read_checkpoint(path: Path) -> object:
             return load_file(path)
         except Exception as error:  # the library's own exception type is not public
             raise WeightsError(f"{path} is not a safetensors file: {error}.") from error
+    check_intact(path)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # training scripts store their options in one
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ..errors import DataError, UserError
+from ..class_paths import import_class
+from ..errors import ClassPathError, DataError, UserError
 from ..heads.predictions import IGNORED
 from .data.images import Image
 
@@ -128,16 +128,11 @@ def build_transform(config: dict[str, Any]) -> Any:
     """
     import albumentations as A
 
-    path, arguments = config.get("class_path"), config.get("init_args") or {}
-    module, _, name = str(path or "").rpartition(".")
+    path, arguments = str(config.get("class_path")), config.get("init_args") or {}
     try:
-        transform = getattr(importlib.import_module(module or "albumentations"), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"augmentation.extra: there is no class {path!r}; give an import path such as albumentations.GaussianBlur."
-        ) from error
-    if not (isinstance(transform, type) and issubclass(transform, A.BasicTransform)):
-        raise UserError(f"augmentation.extra: {path} is not a transform of albumentations.")
+        transform = import_class(path if "." in path else f"albumentations.{path}", A.BasicTransform)
+    except ClassPathError as error:
+        raise UserError(f"augmentation.extra {error}") from error
     signature = inspect.signature(transform.__init__)
     if "fill_mask" in signature.parameters:
         arguments = {"fill_mask": IGNORED} | arguments

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+PART = ".part"  # end of the names of files that are being written
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
@@ -16,7 +22,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     the process, so that two processes do not write to one file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         yield part
         part.replace(path)
@@ -24,7 +30,24 @@ def replace_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes ``content`` to ``path``, at once or not at all."""
+    with replace_file(path) as part:
+        part.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes ``text`` to ``path`` as UTF-8, at once or not at all."""
-    with replace_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
+
+
+def save_image(image: NDArray[np.uint8], path: Path) -> None:
+    """Writes ``image`` ``[H, W, 3]`` RGB to ``path`` in the format of its suffix, at once or not at all.
+
+    Raises:
+        OSError: the format cannot hold the image, or the file cannot be written.
+    """
+    is_encoded, content = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not is_encoded:
+        raise OSError(f"{path} cannot be written as an image of {image.shape[1]}×{image.shape[0]} pixels.")
+    write_bytes(path, content.tobytes())

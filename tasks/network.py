@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
-from ..errors import MissingCheckpointError, UserError, WeightsError
+from ..checksum import check_intact
+from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .data.images import Image, read_image
@@ -150,16 +151,20 @@ def load(run: str | Path) -> Network:
 
     Raises:
         MissingCheckpointError: the checkpoint does not exist.
-        WeightsError: the file is unsafe to read, or is not a checkpoint of litmobile.
+        WeightsError: the file is damaged, is unsafe to read, is not a checkpoint of litmobile, or names a class whose
+            module is neither installed nor imported by your program.
     """
     path = checkpoint_file(run)
     if not path.is_file():
         raise MissingCheckpointError(f"There is no checkpoint {path}.")
+    check_intact(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(NETWORK_PREFIX): v for k, v in state if k.startswith(NETWORK_PREFIX)})
+    except ClassPathError as error:
+        raise WeightsError(f"{path} {error}") from error
     except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error

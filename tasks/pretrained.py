@@ -15,8 +15,10 @@ from torch import Tensor
 
 from ..backbones.contract import Configurable
 from ..backbones.weights import State, fetch, is_file_name, load_weights, read_checkpoint, tensors_of
+from ..checksum import append_checksum
 from ..errors import CheckpointError, TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
+from .atomic import replace_file
 from .data.files import format_list
 from .network import NETWORK_PREFIX, Network, broadcast_state, checkpoint_file
 from .torchvision_weights import PretrainedState, published_network
@@ -294,7 +296,7 @@ def to_lists(value: Any) -> Any:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and then replaces the old one, so a reader never sees half a file.
+    """Writes checkpoints with a checksum, beside the old one and then in its place, so no reader sees half a file.
 
     Lightning's own class writes to the system's temporary folder and copies from there; a full disk or a kill can leave
     half a file.
@@ -308,18 +310,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         target = Path(path)
-        part = target.with_name(f"{target.name}.part")
         content = io.BytesIO()
         torch.save(checkpoint, content)
+        append_checksum(content)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with replace_file(target) as part, part.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(target)
         except OSError as error:
-            part.unlink(missing_ok=True)
             previous = "the previous one is intact" if target.is_file() else "there is no previous one"
             raise CheckpointError(f"{target} could not be written ({error.strerror}); {previous}.") from error
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
-import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from lightning.pytorch import Callback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from ..errors import TaskError
+from .atomic import PART
 from .callbacks import BestAndLastCheckpoints, EvaluationWriter, LastEpochValidation, ProgressBar
+from .history import MetricsLogger
 
 CONFIG = "config.yaml"
-METRICS = "metrics.csv"
 LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
+#: unfinished files that no other command can be writing while a training holds the lock
+TRAINING_PARTS = (f"{CHECKPOINTS}/*{PART}", f".metrics.*{PART}", f".{CONFIG}.*{PART}")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data modules' own samplers distribute the samples
     "log_every_n_steps": 20,
@@ -31,8 +32,14 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 
 def is_new(folder: Path) -> bool:
-    """Whether ``folder`` does not exist or holds only the files written before training starts."""
-    return not folder.exists() or {entry.name for entry in folder.iterdir()} <= {LOCK, METRICS, "tensorboard"}
+    """Whether ``folder`` does not exist, is empty, or is left by a start that ended before training.
+
+    A start first creates the lock. The configuration and then checkpoints are written once training has started.
+    """
+    if not folder.exists():
+        return True
+    names = {entry.name for entry in folder.iterdir() if entry.suffix != PART}
+    return not names or (LOCK in names and not names & {CONFIG, CHECKPOINTS})
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -48,30 +55,9 @@ def is_first_process() -> bool:
 def make_loggers(folder: Path, resumed_step: int | None = None) -> list[Logger]:
     """Builds loggers for ``metrics.csv`` and ``tensorboard/``; entries before ``resumed_step`` are kept."""
     return [
-        csv_logger(folder, resumed_step),
+        MetricsLogger(folder, resumed_step),
         TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False, purge_step=resumed_step),
     ]
-
-
-def csv_logger(folder: Path, resumed_step: int | None) -> CSVLogger:
-    """Builds a logger for ``metrics.csv`` that keeps rows before ``resumed_step``; Lightning's own drops all rows."""
-    file = folder / METRICS
-    rows: list[dict[str, str]] = []
-    if resumed_step is not None and file.is_file():
-        with file.open(newline="") as stored:
-            rows = [row for row in csv.DictReader(stored) if int(row["step"]) < resumed_step]
-    logger = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
-    if is_first_process():
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Experiment logs directory")  # writing there again is intended
-            writer = logger.experiment
-        writer.metrics_keys = list(rows[0]) if rows else []
-        if rows:
-            with file.open("w", newline="") as stored:
-                table = csv.DictWriter(stored, writer.metrics_keys)
-                table.writeheader()
-                table.writerows(rows)
-    return logger
 
 
 def make_callbacks(folder: Path, monitor: str) -> list[Callback]:
@@ -84,26 +70,76 @@ def make_callbacks(folder: Path, monitor: str) -> list[Callback]:
     ]
 
 
-def lock_run(folder: Path) -> AbstractContextManager[object]:
-    """Keeps other trainings out of ``folder`` until the returned context or the process ends.
+@contextmanager
+def lock_run(folder: Path, was_new: bool) -> Iterator[None]:
+    """Keeps other trainings out of ``folder`` until the block or the process ends.
+
+    Files that a killed training did not finish are removed.
+
+    Args:
+        folder: the run's folder, which is created if it does not exist.
+        was_new: what :func:`is_new` returned when this start decided whether to resume.
 
     Raises:
-        TaskError: another training uses the folder.
+        TaskError: another training uses the folder, or has begun in it since.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
     try:
-        return FileLock(folder / LOCK).acquire(timeout=0)
+        while not lock.is_locked:
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # a start that failed has just removed the folder
+                lock.acquire(timeout=0)
     except Timeout as error:
         raise TaskError(f"Another training writes to {folder}: wait, or choose another folder with --run.") from error
+    try:
+        if is_new(folder) != was_new:
+            raise TaskError(f"Another training has begun in {folder}: resume it with litmobile fit --run {folder}.")
+        for pattern in TRAINING_PARTS:
+            for part in folder.glob(pattern):
+                part.unlink()
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
-def remove_if_failed(folder: Path) -> Iterator[None]:
-    """Removes ``folder`` if the block created it and fails before training starts."""
-    existed = folder.exists()
+def claim_folder(path: Path, is_named: bool) -> Iterator[Path]:
+    """Yields the folder of a run; what it created is removed if the block fails before training starts.
+
+    Args:
+        path: the folder.
+        is_named: whether the user named it. Otherwise a folder that no other start uses is created: ``path``, or
+            ``path-2``, ``path-3`` …
+    """
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    folder = path if is_named else create_folder(path)
     try:
-        yield
+        yield folder
     except BaseException:
-        if not existed and is_first_process() and is_new(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if is_first_process() and (created or not is_named):
+            remove_unused(folder)
+            with suppress(OSError):  # another start uses it
+                for parent in created[1:]:
+                    parent.rmdir()
         raise
+
+
+def create_folder(path: Path) -> Path:
+    """Creates the folder ``path``, or ``path-2``, ``path-3`` … if another start has created it, and returns it."""
+    folder, number = path, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = path.with_name(f"{path.name}-{number}")
+
+
+def remove_unused(folder: Path) -> None:
+    """Removes ``folder`` if it is new and no training has locked it."""
+    with suppress(Timeout, OSError):
+        if is_new(folder):
+            with FileLock(folder / LOCK).acquire(timeout=0):
+                if is_new(folder):
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
@@ -37,6 +37,30 @@ def build_optimizer(
         return factory(groups)
     except ValueError as error:
         raise TaskError(f"The optimiser cannot be built: {str(error).rstrip('.')}.") from error
+
+
+def check_same_optimizer(checkpoint: Mapping[str, Any], optimizer: Optimizer) -> None:
+    """Checks that ``optimizer`` can continue from the state in ``checkpoint``, and logs options that it overrides.
+
+    Raises:
+        TaskError: the checkpoint has the state of another class, or of other parameters.
+    """
+    stored: list[dict[str, Any]] = checkpoint["optimizer_states"][0]["param_groups"]
+    before, name = checkpoint.get("optimizer"), type(optimizer).__name__
+    if before not in (None, name):
+        raise TaskError(
+            f"--model.optimizer={name} cannot continue the checkpoint of {before}: keep the "
+            "optimiser, or start a new run with --model.weights=RUN."
+        )
+    if [len(group["params"]) for group in stored] != [len(group["params"]) for group in optimizer.param_groups]:
+        raise TaskError(
+            "The checkpoint's optimiser has other parameters: resume with the same --model.decay_norms and "
+            "--model.freeze_epochs, or start a new run with --model.weights=RUN."
+        )
+    for option, value in optimizer.param_groups[0].items():
+        if option not in ("params", "lr") and (kept := stored[0].get(option, value)) != value:
+            label = {"initial_lr": "lr"}.get(option, option)
+            rank_zero_info(f"The optimiser keeps {label}={kept} of the checkpoint; {label}={value} has no effect.")
 
 
 class Schedule(ABC):
@@ -120,6 +144,10 @@ class Warmup:
     def build(self, optimizer: Optimizer, steps: int, epochs: float) -> LambdaLR:
         """Builds the schedule of a run of ``steps`` steps, which take ``epochs`` epochs."""
         return LambdaLR(optimizer, lambda step: self.factor(step, steps, epochs))
+
+    def build_endless(self, optimizer: Optimizer) -> LambdaLR:
+        """Builds the schedule of a run without a last step: the warm-up, and then a constant rate."""
+        return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (self.steps + 1)))
 
     def factor(self, step: int, steps: int, epochs: float) -> float:
         """Returns the factor of the learning rate at ``step`` of a run of ``steps`` steps and ``epochs`` epochs."""

@@ -10,14 +10,16 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 
 from ..backbones.blocks import init_convolutions
 from ..backbones.contract import Backbone, check_choice
-from ..errors import TaskError, check_range
+from ..errors import TaskError, UserError, check_range
 from ..heads.contract import HeadFactory
 from .callbacks.ema import ExponentialMovingAverage
 from .callbacks.evaluation import Report
@@ -30,7 +32,9 @@ from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
 from .pretrained import AUTO, check_same_network, load_starting_weights
-from .schedule import Cosine, Schedule, Warmup, build_optimizer, scale_learning_rate
+from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
+
+MONITORS = (EarlyStopping, ModelCheckpoint)  # callbacks that read a figure by its name
 
 
 class Task(LightningModule, ABC):
@@ -44,8 +48,8 @@ class Task(LightningModule, ABC):
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
         warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
-        length: number of epochs by the size of the data, see :class:`.length.TrainingLength`; used if the Trainer has
-            no limit, i.e. with ``trainer.max_epochs=-1``.
+        length: number of epochs by the size of the data, for a Trainer without a limit (``max_epochs: -1``); see
+            :class:`.length.TrainingLength`.
         schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
             start of the warm-up, as torchvision's detection recipes do.
         decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
@@ -78,6 +82,8 @@ class Task(LightningModule, ABC):
     data_class: ClassVar[type[DataModule[Any]]]
 
     network: Network
+    #: evaluates the current split; its ``compute().figures`` has a key for each figure
+    evaluator: Any
 
     def __init__(
         self,
@@ -87,7 +93,7 @@ class Task(LightningModule, ABC):
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
         warmup_steps: int = 1000,
-        length: TrainingLength = TrainingLength(),  # noqa: B008 — frozen
+        length: TrainingLength | None = None,
         schedule_interval: Literal["step", "epoch"] = "step",
         decay_norms: bool = False,
         num_classes: int | None = None,
@@ -127,6 +133,7 @@ class Task(LightningModule, ABC):
         self._channels_last = channels_last
         self._compile = compile
         self._compiled_forward: Callable[[Tensor], Any] | None = None
+        self._resumed_from: dict[str, Any] | None = None
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
         #: options that the data decided, e.g. under "head.init_args.anchor_scales", for the run's configuration
         self.decided_options: dict[str, Any] = {}
@@ -181,12 +188,35 @@ class Task(LightningModule, ABC):
     # training
 
     def on_fit_start(self) -> None:
-        """Loads the initial weights once, unless the training resumes from a checkpoint."""
+        """Loads the initial weights once, unless the training resumes from a checkpoint.
+
+        Raises:
+            TaskError: the optimiser cannot continue from the checkpoint.
+            UserError: a callback monitors an unknown figure.
+        """
         self.data()
+        self._check_monitors()
         rank_zero_info(summarize_network(self.network))
+        if self._resumed_from is not None:
+            check_same_optimizer(self._resumed_from, self.trainer.optimizers[0])
+            self._resumed_from = None
         if self.trainer.ckpt_path is None:
             load_starting_weights(self.network, *self._initial_weights)
         self._initial_weights = (None, None)
+
+    def _check_monitors(self) -> None:
+        """Raises UserError if a callback monitors a figure that the task does not compute."""
+        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+        monitored = [(type(c).__name__, c.monitor) for c in callbacks if isinstance(c, MONITORS)]
+        if not monitored:
+            return
+        self.start_evaluation("val")
+        known = ["train/loss", *(f"val/{name}" for name in self.evaluator.compute().figures)]
+        for name, monitor in monitored:
+            if monitor not in (None, *known):
+                raise UserError(
+                    f"--trainer.callbacks: {name} monitors {monitor!r}, which is not one of {', '.join(known)}."
+                )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:
@@ -202,7 +232,8 @@ class Task(LightningModule, ABC):
             reason = str(error).strip().splitlines()[0]
             raise TaskError(f"The network cannot be compiled, set --model.compile=false: {reason}") from error
         loss = torch.stack(list(terms.values())).sum()
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue] — Lightning sets it at run time, untyped
+        every = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue] — Lightning sets it at run time, untyped
+        if every and (self.global_step + 1) % every == 0:
             self._log_step(loss, terms)
         return loss
 
@@ -231,12 +262,20 @@ class Task(LightningModule, ABC):
         if self._base_batch_size is not None:
             batch = self.data().batch_size
             scale_learning_rate(optimizer, self._base_batch_size, batch, trainer.world_size, accumulated)
-        trainer.fit_loop.setup_data()  # else the number of batches is unknown where the Trainer limits the steps only
-        train, val = (len(self.data().splits[split]) for split in ("train", "val"))
-        self._length.set_limits(trainer, train, val)
-        steps = int(trainer.estimated_stepping_batches)
-        epochs = steps * accumulated / trainer.num_training_batches
-        scheduler = self._schedule.build(optimizer, steps, epochs)
+        if self._length is not None:
+            trainer.fit_loop.setup_data()  # counts the batches
+            train, val = (len(self.data().splits[split]) for split in ("train", "val"))
+            self._length.set_limits(trainer, train, val)
+        steps = trainer.estimated_stepping_batches
+        if steps == math.inf:
+            rank_zero_info(
+                "The run has no last step, so the learning rate does not decay after the warm-up; --trainer.max_epochs "
+                "or --trainer.max_steps sets one."
+            )
+            scheduler = self._schedule.build_endless(optimizer)
+        else:
+            epochs = steps * accumulated / trainer.num_training_batches
+            scheduler = self._schedule.build(optimizer, int(steps), epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     @abstractmethod
@@ -283,8 +322,17 @@ class Task(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores the network's configuration, so that it can be built without this task."""
         checkpoint["network"] = self.network.config()
+        checkpoint["data"] = self.data().fingerprints()
+        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises TaskError if the checkpoint belongs to a different network."""
-        self.data()  # otherwise the error below would blame the classes
+        """Prints how the data differs from that of the checkpoint.
+
+        Raises:
+            TaskError: the checkpoint belongs to a different network.
+        """
+        data = self.data()  # otherwise the error below would blame the classes
         check_same_network(checkpoint, self.network)
+        data.log_changes(checkpoint.get("data", {}))
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._resumed_from = checkpoint

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import UserError
+from ..tasks.data.start_methods import choose_start_method, start_fork_server
 from .task_tools import import_tool
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
@@ -26,6 +27,8 @@ COMMANDS = {
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
 }
+#: commands whose workers the fork server starts
+TRAINING_COMMANDS = ("fit", "validate", "test")
 
 HELP = """usage: litmobile COMMAND [OPTIONS]
 
@@ -73,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif command in COMMANDS:
             if command not in ("sample-data", "predict") and any(word.startswith("--help") for word in words):
                 print("Importing torch to list the options; this takes a few seconds …", file=sys.stderr)
+            elif command in TRAINING_COMMANDS and choose_start_method() == "forkserver":
+                start_fork_server()
             import_tool(COMMANDS[command])(words[1:])
         else:
             sys.exit(f"litmobile: there is no command {command!r}; litmobile --help lists the commands.")

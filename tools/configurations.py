@@ -1,4 +1,4 @@
-"""Finds, reads and merges configurations, and drops the options of replaced classes."""
+"""Finds and merges configurations, and drops the options of replaced classes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import resources
 from itertools import zip_longest
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, TypeVar
 
-import yaml
 from jsonargparse import ArgumentParser
 
-from ..errors import UserError
+from ..class_paths import import_class
+from ..errors import ClassPathError, UserError
+from .yaml_text import read_yaml
 
 Config = TypeVar("Config", bound=Any)  # a dictionary, or jsonargparse's Namespace
 
@@ -44,21 +44,6 @@ def find_configuration(name: str) -> Path:
     raise UserError(f"There is no configuration {name!r}: give a file, or one of {', '.join(list_shipped())}.")
 
 
-def read_configuration(file: Path) -> dict[str, Any]:
-    """Reads a YAML file.
-
-    Raises:
-        UserError: the file is not valid YAML, or is not a dictionary.
-    """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file} is not a configuration: it contains no keys.")
-    return content
-
-
 def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[str, Any]:
     """Merges configuration files; later files override earlier ones.
 
@@ -66,7 +51,7 @@ def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[st
     """
     merged: dict[str, Any] = {}
     for file in files:
-        content = read_configuration(file)
+        content = read_yaml(file)
         merged = merge_nested(drop_replaced_options(merged, content), content)
     for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
         key, equals, value = flag.partition("=")
@@ -127,7 +112,7 @@ def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> 
 
 def drop_unshared_options(old_path: str, options: Any, new_name: object) -> None:
     """Drops the ``options`` of the class at ``old_path`` that the class ``new_name`` does not also inherit."""
-    old = import_class(old_path)
+    old = find_class(old_path, object)
     new = None if old is None or not isinstance(new_name, str) else find_class(new_name, old)
     if old is None or new is None or new is old:  # the parser refuses classes that cannot be found
         return
@@ -152,18 +137,12 @@ def declaring_class(cls: type, option: str) -> type | None:
 def find_class(name: str, like: type) -> type | None:
     """Finds a class by import path or name; a name is searched among the classes that share a base with ``like``."""
     if "." in name:
-        return import_class(name)
+        try:
+            return import_class(name, object)
+        except ClassPathError:
+            return None
     bases = [base for base in like.__mro__ if base is not object]
     return next((cls for base in bases for cls in (base, *subclasses(base)) if cls.__name__ == name), None)
-
-
-def import_class(path: str) -> type | None:
-    """Imports the class at ``path``; returns None if that fails."""
-    try:
-        found = resolve_name(path)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    return found if inspect.isclass(found) else None
 
 
 def subclasses(base: type) -> Iterator[type]:

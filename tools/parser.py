@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentError
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
 from ..errors import UserError, suggest
+from . import typed_values as typed_values  # makes the parser check what values name
+from . import yaml_text as yaml_text  # makes it read words as words
 
 EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 # patterns in jsonargparse's messages; the part of the innermost parser comes last
 OPTION = re.compile(r"--[\w.-]+")
 KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
-FINISHED = re.compile(r"--[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
+FINISHED = re.compile(r"--(?!allow-code)[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
 UNRECOGNIZED = re.compile(r"Unrecognized arguments: ([^\s=]+)")
 UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option|ccept option|Option) '([\w.]+)'(?! is required)")
 VALUE = re.compile(r"argument (\S+): (expected|ignored)")
 REQUIRED = re.compile(r"Option '([\w.]+)' is required")
-NOT_IMPORTED = re.compile(r"No module named '[\w.]+'|module '[\w.]+' has no attribute '\w+'")
-NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+TEXT = re.compile(r'takes text: put ".*?" in quotes\.')
+CLASS_PATH = re.compile(r"(?:cannot use|there is no class) .*?[.?](?=\. Got value: |$)", re.MULTILINE)
 UNION = re.compile(r"Subtypes: \[(.*)\]$[\s\S]*?^\s*Given value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 SUBTYPE = re.compile(r"<class '[\w.]+'>|[\w.]+(?:\[[^\]]*\]+)?")
 EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
@@ -35,12 +37,7 @@ class Parser(ArgumentParser):
 
     jsonargparse parses the options of a class with a nested parser. The innermost parser writes the sentence, and each
     outer parser adds its key to the option.
-
-    Attributes:
-        known_classes: class names to suggest for an unknown class.
     """
-
-    known_classes: ClassVar[Sequence[str]] = ()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         strict: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False}
@@ -62,18 +59,16 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if message != self._sentence:  # jsonargparse reports a refusal twice
-            options = OPTION.findall(self.format_usage())
-            self._sentence = explain_refusal(message, options, self.known_classes)
+            self._sentence = explain_refusal(message, OPTION.findall(self.format_usage()))
         super().error(self._sentence, ex)
 
 
-def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] = ()) -> str:
+def explain_refusal(report: str, options: Sequence[str]) -> str:
     """Turns a parser's message into one sentence that starts with the option's full key.
 
     Args:
         report: the parser's message, which may have many lines.
         options: the options that the parser has, e.g. "--width".
-        classes: class names to suggest for an unknown class.
     """
     key = "".join(KEY.findall(report)[:1])
     if unrecognized := UNRECOGNIZED.match(report):
@@ -84,7 +79,7 @@ def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] 
     if NO_BASE_CLASS.search(report):  # options were given, but not their class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # written by an inner parser
-        return finished[-1].replace("--", f"--{key}." if key else "--")
+        return finished[-1].replace("--", f"--{key}." if key else "--", 1)
     if unknown := UNKNOWN.search(report):
         name = ".".join(filter(None, unknown.groups()))
         return f"--{name} is not an option{suggest(f'--{name}', options)}"
@@ -92,15 +87,15 @@ def explain_refusal(report: str, options: Sequence[str], classes: Iterable[str] 
         if required[1] in ("model", "data"):
             return "--config NAME, --run FOLDER, or --model and --data are required; litmobile --help lists the names."
         return f"--{required[1]} is required."
-    if missing := NOT_IMPORTED.search(report):
-        return f"--{key} cannot be imported: {missing[0]}."
+    if text := TEXT.search(report):
+        return f"--{key} {text[0]}"
     if unions := UNION.findall(report):
         types = [format_type(name) for name in SUBTYPE.findall(unions[-1][0]) if "NoneType" not in name]
         is_plain = set(types) - {"Tensor"} and all(name[0].islower() or name == "Tensor" for name in types)
-        if is_plain or not NO_CLASS.search(report):
+        if is_plain or not CLASS_PATH.search(report):
             return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]:.80}."
-    if no_class := NO_CLASS.search(report):
-        return f"--{key}: there is no class {no_class[1]}{suggest(no_class[1], classes)}"
+    if refused := CLASS_PATH.findall(report):
+        return f"--{key}{' ' if refused[-1].startswith('cannot') else ': '}{refused[-1]}"
     if expected := EXPECTED.findall(report):
         types = [format_type(name) for name, _ in expected if "NoneType" not in name]
         return f"--{key} takes {' or '.join(dict.fromkeys(types))}, not {expected[-1][1]}."

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from ..tasks.atomic import write_text
 from .parser import Parser
 
 Array = NDArray[np.float32]
@@ -112,9 +113,7 @@ def write_shapes(root: str | Path = "data/shapes", train: int = 2000, val: int =
         boxes[split] = len(dataset["annotations"])
 
     # The record is written last and in one step, so a folder that has it is complete.
-    unfinished = root / f"{RECORD}.part"
-    unfinished.write_text(json.dumps({**arguments, "boxes": boxes}, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(root / RECORD)
+    write_text(root / RECORD, json.dumps({**arguments, "boxes": boxes}, indent=2) + "\n")
     return ShapesSummary(root, images, boxes)
 
 

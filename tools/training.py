@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import time
 import warnings
@@ -15,38 +16,41 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import yaml
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
-from torch import optim
 
 from .. import backbones, heads
+from ..class_paths import allow_class, allow_code
 from ..errors import TaskError, UserError
-from ..tasks import classification, detection, schedule, segmentation
+from ..lazy_exports import import_exports
+from ..tasks import classification, detection, segmentation
 from ..tasks import run as run_folder
+from ..tasks.atomic import write_text
 from ..tasks.callbacks import Stopped
+from ..tasks.data.module import DataModule
+from ..tasks.data.start_methods import choose_start_method
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from .configurations import drop_replaced_options, find_configuration, merge_configurations
+from .configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
+from .trainer_options import check_trainer_options, explain_refusals, first_sentence
+from .typed_values import task_role
+from .yaml_text import dump_yaml
+
+import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
+set_parsing_settings(config_read_mode_fsspec_enabled=False)  # Lightning lets configurations name addresses of servers
+CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 
 
 class TrainingParser(Parser, LightningArgumentParser):
     """Parser that drops the options of a class when another class replaces it."""
-
-    known_classes = tuple(
-        name
-        for module in (backbones, heads, classification, detection, segmentation, schedule, optim)
-        for name, value in vars(module).items()
-        if isinstance(value, type)
-    )
 
     def merge_config(self, cfg_from: Namespace, cfg_to: Namespace) -> Namespace:
         """Merges values over defaults; if a value replaces a default class, the options of that class are dropped."""
@@ -74,9 +78,10 @@ IGNORED_WARNINGS = (
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
     "Precision .* is not supported by the model summary",
     "Found .* in eval mode at the start of training",  # layers of a frozen backbone
+    "Got pickle error when attempting to start a worker",  # ResumableLoader raises an error that says more
     "LightningCLI's args parameter is intended to run from within Python",
 )
-IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data")
+IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data", "Ignoring `Trainer(max_time=...)`")
 
 
 class RunOptions(NamedTuple):
@@ -96,40 +101,58 @@ class RunOptions(NamedTuple):
 def split_options(command: str, words: Sequence[str]) -> RunOptions:
     """Separates ``--run`` and ``--config`` from the other ``words``, in any order.
 
+    Code in the folders of ``--allow-code``, and classes whose import paths are among the words, may be used.
+
     Raises:
-        UserError: a configuration does not exist.
+        UserError: a configuration or a folder does not exist.
     """
     parser = argparse.ArgumentParser(f"litmobile {command}", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--allow-code", type=Path, action="append", default=[])
     try:
         known, flags = parser.parse_known_args(words)
     except ArgumentError as error:
         raise UserError(f"{error.argument_name} needs a value.") from error
+    for folder in known.allow_code:
+        allow_code(folder)
+    for path in CLASS_PATH.findall(" ".join(flags)):
+        allow_class(path)
     return RunOptions(known.run, [find_configuration(name) for name in known.config], flags)
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
     """Builds the arguments for the parser: all configuration files merged into one, then ``flags``."""
     merged = merge_configurations(configs, flags)
-    return [*([f"--config={yaml.safe_dump(merged)}"] if merged else []), *flags]
+    task_role.set(find_role(merged, flags))
+    return [*([f"--config={dump_yaml(merged)}"] if merged else []), *flags]
+
+
+def find_role(config: dict[str, Any], flags: Sequence[str]) -> str:
+    """Returns the role of the task that ``flags`` or ``config`` name, e.g. "detection"; empty if they name none."""
+    named = [flag.removeprefix("--model=") for flag in flags if flag.startswith("--model=")]
+    model = config.get("model")
+    name = named[-1] if named else model.get("class_path") if isinstance(model, dict) else model
+    task = find_class(name, Task) if isinstance(name, str) else None
+    return getattr(task, "role", "")
 
 
 def run(command: str, words: Sequence[str]) -> None:
     """Runs ``litmobile COMMAND WORDS``, where COMMAND is fit, validate or test."""
     sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this command again
     options = split_options(command, words)
-    folder = options.folder or new_folder(options.configs)
-    os.environ[RUN_VARIABLE] = str(folder)
     configs, flags = options.configs, options.flags
-    if options.folder is not None and not (command == "fit" and run_folder.is_new(folder)):
-        configs = [stored_config(folder), *configs]
-        flags = [*stored_checkpoint(command, folder), *flags]
-    keep_freed_memory()
-    silence_libraries()
-    with run_folder.remove_if_failed(folder), ExitStack() as resources:
+    path, is_named = choose_folder(options)
+    with run_folder.claim_folder(path, is_named) as folder, ExitStack() as resources:
+        os.environ[RUN_VARIABLE] = str(folder)
+        is_new = command == "fit" and run_folder.is_new(folder)
+        if options.folder is not None and not is_new:
+            configs = [stored_config(folder), *configs]
+            flags = [*stored_checkpoint(command, folder), *flags]
+        keep_freed_memory()
+        silence_libraries()
         try:
-            RunCLI(command, folder, resources, args=merged_arguments(configs, flags)).start()
+            RunCLI(command, folder, is_new, resources, args=merged_arguments(configs, flags)).start()
         except Stopped as stopped:
             rank_zero_info(f"The run {stopped}. Resume it with litmobile fit --run {folder}")
             sys.exit(128 + stopped.signal)  # as shells do
@@ -163,12 +186,17 @@ def stored_checkpoint(command: str, folder: Path) -> list[str]:
     return ["--ckpt_path", str(found[0])] if found else []
 
 
-def new_folder(configs: Sequence[Path]) -> Path:
-    """Names the folder of a new run after its last configuration and the time; all processes of the run share it."""
+def choose_folder(options: RunOptions) -> tuple[Path, bool]:
+    """Returns the run's folder, and whether it is given: by ``--run``, or by the first process to its other processes.
+
+    Otherwise it is named after the last configuration and the time.
+    """
+    if options.folder is not None:
+        return options.folder, True
     if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
-        return Path(os.environ[RUN_VARIABLE])
-    name = configs[-1].stem if configs else "run"
-    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        return Path(os.environ[RUN_VARIABLE]), True
+    name = options.configs[-1].stem if options.configs else "run"
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}", False
 
 
 def silence_libraries() -> None:
@@ -213,6 +241,9 @@ class BaseCLI(LightningCLI):
         def build(class_type: type, *arguments: Any, **options: Any) -> Any:
             try:
                 return class_type(*arguments, **options)
+            except ImportError as error:
+                reason = UserError(f"{class_type.__name__} cannot be used: {first_sentence(str(error))}.")
+                raise ConstructorError from reason
             except Exception as error:
                 if not is_parsing:  # heads are built later
                     raise
@@ -233,15 +264,17 @@ class RunCLI(BaseCLI):
     Args:
         command: "fit", "validate" or "test".
         folder: the run's folder.
+        is_new: whether the run starts from the beginning in a new folder.
         resources: holds the lock on the folder.
         args: arguments for the parser.
     """
 
     model: Task
 
-    def __init__(self, command: str, folder: Path, resources: ExitStack, args: Sequence[str]) -> None:
+    def __init__(self, command: str, folder: Path, is_new: bool, resources: ExitStack, args: Sequence[str]) -> None:
         self.command = command
         self.folder = folder
+        self.is_new = is_new
         self.resources = resources
         super().__init__(
             command,
@@ -257,26 +290,39 @@ class RunCLI(BaseCLI):
     def start(self) -> None:
         """Runs the command, then prints the result and the run's folder."""
         checkpoint = self.config_init.ckpt_path
-        getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+        with explain_refusals(self.config_init.trainer):
+            getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
             rank_zero_info(f"\n{self.model.report().text}\n")
-        hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" else ""
+        has_checkpoint = run_folder.checkpoint_path(self.folder, "last").is_file()
+        hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" and has_checkpoint else ""
         rank_zero_info(f"The run is in {self.folder}{hint}")
+
+    def instantiate_classes(self) -> None:
+        with explain_refusals(self.config.trainer):
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         given = self.config_init.trainer
         is_training = self.command == "fit"
         if is_training and run_folder.is_first_process():
-            self.resources.enter_context(run_folder.lock_run(self.folder))
+            self.resources.enter_context(run_folder.lock_run(self.folder, self.is_new))
         kwargs.setdefault("default_root_dir", str(self.folder))
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
         kwargs["plugins"] = [*as_list(given.get("plugins")), AtomicCheckpointIO()]
-        # Lightning refuses callbacks of a kind that was switched off
+        theirs = as_list(given.get("callbacks"))
+        check_trainer_options(given, theirs)
+        if given.get("max_time") is not None:  # first, so that the last validation knows that the time is over
+            theirs.insert(0, Timer(given.max_time))
+        # Lightning refuses callbacks of a kind that was switched off, and two progress bars
         switches = {"enable_progress_bar": LightningProgressBar, "enable_checkpointing": Checkpoint}
-        off = tuple(kind for option, kind in switches.items() if given.get(option) is False)
-        ours = [c for c in run_folder.make_callbacks(self.folder, self.model.monitor) if not isinstance(c, off)]
-        kwargs["callbacks"] = [*as_list(given.get("callbacks")), *ours]
+        off = [kind for option, kind in switches.items() if given.get(option) is False]
+        off += [LightningProgressBar for callback in theirs if isinstance(callback, LightningProgressBar)]
+        ours = run_folder.make_callbacks(self.folder, self.model.monitor)
+        kwargs["callbacks"] = [*theirs, *(callback for callback in ours if not isinstance(callback, tuple(off)))]
+        if isinstance(self.datamodule, DataModule) and self.datamodule.start_method is None:
+            self.datamodule.start_method = choose_start_method()
         trainer = super().instantiate_trainer(**kwargs)
         is_ddp = isinstance(trainer.strategy, DDPStrategy) and given.get("strategy") in ("auto", "ddp")
         if is_ddp and is_training and self.model.unfreezing.unfreezes_later:
@@ -312,7 +358,6 @@ class SaveRunConfig(SaveConfigCallback):
 
     @rank_zero_only
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):
             del stored[key]
@@ -320,10 +365,7 @@ class SaveRunConfig(SaveConfigCallback):
             stored[f"model.init_args.{key}"] = value
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
-        # atomic, so that no reader sees half a file
-        part = self.folder / f"{run_folder.CONFIG}.part"
-        part.write_text(text)
-        part.replace(self.folder / run_folder.CONFIG)
+        write_text(self.folder / run_folder.CONFIG, text)
 
 
 def as_list(value: Any) -> list[Any]:

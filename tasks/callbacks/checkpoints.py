@@ -80,7 +80,7 @@ class BestAndLastCheckpoints(Checkpoint):
             return
         if self.best is None or figure.item() > self.best:
             self.best = figure.item()
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            self._save(trainer, "best")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -110,10 +110,13 @@ class BestAndLastCheckpoints(Checkpoint):
         return int(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="max"))
 
     def _write(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
-        for logger in trainer.loggers:
-            logger.save()
+        self._save(trainer, "last")
         self._written = time.monotonic()
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        for logger in trainer.loggers:  # first, because a run that resumes from the checkpoint logs only later steps
+            logger.save()
+        trainer.save_checkpoint(self.folder / f"{name}.ckpt")
 
     def _stop(self, trainer: Trainer) -> None:
         state = self.folder / "last.ckpt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +14,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
+from ..atomic import save_image, write_text
 from ..data.images import Image
 from ..data.module import DataModule
-from ..drawing import save_image
+from ..history import FigureHistory
 
 IMAGES = "images"
 
@@ -63,6 +65,11 @@ class EvaluationWriter(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._history: FigureHistory | None = None
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._history = FigureHistory(self.folder, trainer.global_step)
 
     def on_validation_batch_end(
         self,
@@ -74,10 +81,9 @@ class EvaluationWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
-            images = self.folder / IMAGES
-            images.mkdir(parents=True, exist_ok=True)
             _, step = evaluated_epoch_and_step(trainer)
-            save_image(cast(EvaluatedModule, pl_module).draw(batch, outputs), images / f"val-{step:07d}.jpg")
+            sheet = cast(EvaluatedModule, pl_module).draw(batch, outputs)
+            save_image(sheet, self.folder / IMAGES / f"val-{step:07d}.jpg")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -94,35 +100,40 @@ class EvaluationWriter(Callback):
         epoch, step = evaluated_epoch_and_step(trainer)
         identity = {"split": split, "epoch": epoch, "step": step}
         source = {"source": str(data.splits[split].source)}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{split}.json").write_text(json.dumps(identity | source | report.values, indent=1) + "\n")
-        (self.folder / f"{split}.txt").write_text(report.text + "\n")
+        write_text(self.folder / f"{split}.json", json.dumps(identity | source | report.values, indent=1) + "\n")
+        write_text(self.folder / f"{split}.txt", report.text + "\n")
         for name, rows in report.tables.items():
-            with (self.folder / f"{split}-{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(rows)
+            table = io.StringIO(newline="")
+            csv.writer(table).writerows(rows)
+            write_text(self.folder / f"{split}-{name}.csv", table.getvalue())
         for name, image in report.images.items():
-            (self.folder / IMAGES).mkdir(exist_ok=True)
             save_image(image, self.folder / IMAGES / f"{split}-{name}.png")
         if split == "val" and trainer.state.fn == TrainerFn.FITTING:
-            self._extend_history(trainer, identity)
-
-    def _extend_history(self, trainer: Trainer, identity: dict[str, Any]) -> None:
-        history = self.folder / "metrics.json"
-        entries = json.loads(history.read_text()) if history.is_file() else []
-        # entries from this step on were written before an interruption and are replaced
-        earlier = [entry for entry in entries if entry["step"] < trainer.global_step]
-        figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        history.write_text(json.dumps([*earlier, identity | figures], indent=1) + "\n")
+            assert self._history is not None
+            figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
+            self._history.add(identity | figures)
 
 
 class LastEpochValidation(Callback):
-    """Validates the last epoch, whatever ``check_val_every_n_epoch`` is, because its weights are the final ones."""
+    """Validates at the end of a run, whatever the intervals of validation are, because its weights are the final ones.
+
+    A run also ends after ``max_steps`` and when another callback, such as a timer, has stopped it.
+    """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # a run resumed within an epoch does not start that epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch is not None:
+            trainer.check_val_every_n_epoch = 1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        is_last = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+        if is_last or trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True  # Lightning validates before it stops
+        if trainer.should_stop and trainer.check_val_every_n_epoch is not None:
             trainer.check_val_every_n_epoch = 1
 
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from ..data.module import ResumableLoader
+from ..data.loader import ResumableLoader
 
 CHECKPOINT_KEY = "resume"
 

@@ -1,41 +1,15 @@
-"""The data module of classification: batches of uint8 images and class indices."""
+"""The data module of classification."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import Any
 
 from ..data.module import DataModule
 from ..data.split import TrainValSplit
-from .split import ClassificationSplit, Sample
+from .batch import collate
+from .split import ClassificationSplit
 from .transforms import Augmentation, CropAugmentation, Resize
-
-
-class ClassificationBatch(NamedTuple):
-    """Images and their classes, as a training step takes them.
-
-    Attributes:
-        images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: ``[N]`` int64 class indices.
-        indices: ``[N]`` indices of the images in the split.
-    """
-
-    images: Tensor
-    targets: Tensor
-    indices: Tensor
-
-
-def collate(items: Sequence[tuple[Sample, int]]) -> ClassificationBatch:
-    """Stacks samples of one size into a batch."""
-    samples, indices = zip(*items, strict=True)
-    images, labels = zip(*samples, strict=True)
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    return ClassificationBatch(stacked, torch.tensor(labels), torch.tensor(indices))
 
 
 class ClassificationDataModule(DataModule[ClassificationSplit]):
@@ -67,7 +41,7 @@ class HoldoutClassification(ClassificationDataModule):
 
     def __init__(self, *, val_fraction: float = 0.1, split_seed: int = 0, **options: Any) -> None:
         super().__init__(**options)
-        self.holdout = TrainValSplit[ClassificationSplit](val_fraction, split_seed)
+        self.holdout = TrainValSplit[ClassificationSplit](val_fraction, split_seed, self.verify_images)
 
     @property
     @abstractmethod

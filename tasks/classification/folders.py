@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,14 @@ from ..data.files import (
     check_root,
     format_list,
     format_stray_files,
+    format_unreadable_images,
+    is_folder,
     is_image_file,
+    is_link_to,
     is_stray_folder,
+    is_unreadable_image,
     iterate_files,
+    scan_folder,
 )
 from .data import HoldoutClassification
 from .split import ClassificationSplit, check_classes
@@ -65,8 +69,9 @@ class FolderClassification(HoldoutClassification):
         name = self.folders[split]
         if name is not None:
             return self.root / name
-        existing = [self.root / name for name in SPLIT_FOLDERS[split] if (self.root / name).is_dir()]
-        return existing[0] if existing else self.root if split == "train" else None
+        inner = list_class_folders(self.root) if self.root.is_dir() else ()
+        existing = [name for usual in SPLIT_FOLDERS[split] for name in inner if name.lower() == usual]
+        return self.root / existing[0] if existing else self.root if split == "train" else None
 
     def read_stored(self, split: str) -> ClassificationSplit:
         check_root(self.root)
@@ -84,14 +89,42 @@ class FolderClassification(HoldoutClassification):
         folder = self.folder("train")
         assert folder is not None
         classes = list_class_folders(folder)
-        splits = sorted({name for names in SPLIT_FOLDERS.values() for name in names} & set(classes))
+        usual = {name for names in SPLIT_FOLDERS.values() for name in names}
+        splits = [name for name in classes if name.lower() in usual]
         if splits and self.folders["train"] is None and folder == self.root:
             raise DataError(
                 f"{folder} has no folder train, but contains {' and '.join(splits)}: name the folder to train on with "
                 "--data.train=FOLDER."
             )
+        if len(classes) < 2:
+            check_layout(self.root, folder, classes)
         check_classes(classes, folder)
         return classes
+
+
+def check_layout(root: Path, folder: Path, classes: Sequence[str]) -> None:
+    """Raises DataError with the likely reason why ``folder`` in ``root`` has fewer than two ``classes``, if found."""
+    if classes:
+        inner = list_class_folders(folder / classes[0])
+        if len(inner) > 1:
+            nested = folder / classes[0]
+            flag = f"--data.root={nested}" if folder == root else f"--data.train={nested.relative_to(root)}"
+            raise DataError(
+                f"{folder} contains only the folder {format_name(classes[0])}, which contains {format_list(inner)}: "
+                f"pass {flag}."
+            )
+        return
+    files = sorted(entry.name for entry in scan_folder(folder) if not is_folder(entry))
+    images = [name for name in files if is_image_file(name)]
+    unreadable = [name for name in files if is_unreadable_image(name)]
+    if images:
+        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        raise DataError(
+            f"{folder} contains no classes, but {counted}: put each class into its own folder, or list images and "
+            "labels in a CSV file for --data=ListClassification."
+        )
+    if unreadable:
+        raise DataError(format_unreadable_images(folder, unreadable))
 
 
 def list_class_folders(folder: Path) -> tuple[str, ...]:
@@ -101,8 +134,8 @@ def list_class_folders(folder: Path) -> tuple[str, ...]:
         DataError: ``folder`` does not exist.
     """
     check_root(folder)
-    with os.scandir(folder) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not is_stray_folder(entry.name)))
+    folders = (entry for entry in scan_folder(folder) if is_folder(entry) and not is_link_to(entry, [str(folder)]))
+    return tuple(sorted(entry.name for entry in folders if not is_stray_folder(entry.name)))
 
 
 def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> ClassificationSplit:
@@ -124,20 +157,21 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
             f"{format_list(classes)}."
         )
     names: list[str] = []
-    stray: list[str] = []
+    others: list[str] = []
     counts: list[int] = []
     for name in classes:
-        files = sorted(iterate_files(folder / name, prefix=f"{name}/"))
+        files = sorted(iterate_files(folder / name, prefix=f"{name}/", parents=(str(folder),)))
         images = [file for file in files if is_image_file(file.rpartition("/")[2])]
+        if len(images) < len(files):
+            others += [file for file in files if not is_image_file(file.rpartition("/")[2])]
         if require_all and not images:
+            check_kinds(folder, [file for file in others if file.startswith(f"{name}/")])
             raise DataError(f"{folder}/{format_name(name)} contains no images: add some, or remove the folder.")
         names += images
         counts.append(len(images))
-        if len(images) < len(files):
-            stray += [file for file in files if not is_image_file(file.rpartition("/")[2])]
-    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    with os.scandir(folder) as entries:
-        stray += sorted(entry.name for entry in entries if entry.is_file())
+    if not names:
+        check_kinds(folder, others)
+    loose = sorted(entry.name for entry in scan_folder(folder) if not is_folder(entry))
     return ClassificationSplit(
         source=folder,
         folder=folder,
@@ -145,7 +179,52 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
         labels=np.repeat(np.arange(len(classes)), counts),
         classes=tuple(classes),
         notes=(
-            *([format_stray_files(folder, stray)] if stray else []),
-            *([f"{folder} contains no images of {format_list(empty)}."] if empty else []),
+            *note_other_files(folder, others, loose),
+            *note_nested_images(folder, names, classes),
+            *note_empty_classes(folder, counts, classes),
         ),
     )
+
+
+def check_kinds(folder: Path, files: Sequence[str]) -> None:
+    """Raises DataError if there are images of kinds that cannot be read among the ``files`` of ``folder``."""
+    unreadable = [file for file in files if is_unreadable_image(file.rpartition("/")[2])]
+    if unreadable:
+        raise DataError(format_unreadable_images(folder, unreadable))
+
+
+def note_other_files(folder: Path, others: Sequence[str], loose: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence for each kind of files that are left out.
+
+    Args:
+        folder: contains the class folders.
+        others: files in class folders that are not images.
+        loose: files in ``folder`` itself.
+    """
+    images = [file for file in loose if is_image_file(file)]
+    rest = [*others, *(file for file in loose if not is_image_file(file))]
+    unreadable = [file for file in rest if is_unreadable_image(file.rpartition("/")[2])]
+    stray = [file for file in rest if not is_unreadable_image(file.rpartition("/")[2])]
+    if images:
+        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        yield f"{folder} contains {counted} outside its class folders, left out: {format_list(images)}."
+    if unreadable:
+        yield format_unreadable_images(folder, unreadable)
+    if stray:
+        yield format_stray_files(folder, stray)
+
+
+def note_nested_images(folder: Path, names: Sequence[str], classes: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence if no image is in a class folder itself, because the inner folders may be the classes."""
+    if names and all(name.count("/") > 1 for name in names):
+        yield (
+            f"{folder} has images only in sub-folders such as {format_name(names[0].rpartition('/')[0])}: the classes "
+            f"are the outer folders {format_list(classes)}."
+        )
+
+
+def note_empty_classes(folder: Path, counts: Sequence[int], classes: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence that names the classes without images, if any."""
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if empty:
+        yield f"{folder} contains no images of {format_list(empty)}."

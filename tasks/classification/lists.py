@@ -115,9 +115,11 @@ class ListClassification(HoldoutClassification):
         file = self.list_file(split)
         check_root(self.root)
         if not file.is_file():
-            lists = format_list(sorted(path.name for path in self.root.glob("*.csv"))) or "no lists"
+            lists = format_list(sorted(path.name for path in self.root.glob("*.csv")))
+            other = "" if lists else ", or read class folders with --data=FolderClassification"
             raise DataError(
-                f"The list {file} does not exist; {self.root} contains {lists}: choose one with --data.{split}=FILE."
+                f"The list {file} does not exist; {self.root} contains {lists or 'no lists'}: choose one with "
+                f"--data.{split}=FILE{other}."
             )
         return read_rows(file, self.image_column, self.label_column)
 

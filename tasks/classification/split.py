@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ...errors import DataError, format_name
 from ..data.images import EncodedImage, I_co, Image
 from ..data.split import Rows, Split, check_distinct
+from ..data.stratified import Stratum
+from ..data.verification import ImageFacts
 
 
 class Sample(NamedTuple, Generic[I_co]):
@@ -58,10 +60,20 @@ class ClassificationSplit(Split):
         turns[order] = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self.take(np.lexsort((self.labels, turns)))
 
-    def strata(self) -> dict[str, NDArray[np.intp]]:
-        """Indices of the images of each class that has images."""
+    def strata(self) -> list[Stratum]:
+        """The images of each class that has images, in the order of the classes."""
         by_class = np.split(np.argsort(self.labels, kind="stable"), np.cumsum(self.counts())[:-1])
-        return {name: rows for name, rows in zip(self.classes, by_class, strict=True) if len(rows)}
+        return [Stratum(name, images) for name, images in zip(self.classes, by_class, strict=True) if len(images)]
+
+    def image_facts(self) -> ImageFacts:
+        """See :meth:`Split.image_facts`; pixels in memory get no hash, because their sets were published for a split.
+
+        They need no grouping: drawing single images keeps the validation part that published figures were measured on.
+        """
+        if self.pixels is None:
+            return super().image_facts()
+        sizes = np.tile(np.array(self.pixels.shape[1:3]), (len(self), 1))
+        return ImageFacts(sizes, np.ones(len(self), dtype=np.uint8), np.zeros(len(self), dtype=np.uint64), {})
 
     def counts(self) -> NDArray[np.int64]:
         """Number of images of each class, ``[C]``."""

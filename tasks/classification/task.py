@@ -15,7 +15,8 @@ from ..data.images import Image
 from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
 from ..preprocessing import Preprocessing
 from ..task import Task
-from .data import ClassificationBatch, ClassificationDataModule
+from .batch import ClassificationBatch
+from .data import ClassificationDataModule
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
 from .teachers import Teacher

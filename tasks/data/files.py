@@ -6,14 +6,14 @@ import os
 import posixpath
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from .images import IMAGE_SUFFIXES
+from .image_files import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, check_regular_file
 
 MAX_NAMED = 5  # names that a message lists
 #: folders left behind by archives, Python, and the systems of servers and desktops
@@ -57,8 +57,9 @@ def read_text(file: Path) -> str:
     """Reads a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        DataError: the file has another encoding.
+        DataError: the file cannot be read, or has another encoding.
     """
+    check_regular_file(file)
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,25 +76,54 @@ def is_image_file(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
+def is_unreadable_image(name: str) -> bool:
+    """Whether the file name is that of an image of a kind that cannot be read, such as HEIC."""
+    return name.lower().endswith(UNREADABLE_SUFFIXES) and not name.startswith(".")
+
+
 def iterate_files(folder: Path | str, prefix: str = "", parents: tuple[str, ...] = ()) -> Iterator[str]:
     """Yields the files in ``folder`` and its sub-folders, without stray folders, in the order of the file system.
 
     Uses only the listings of folders, because a data set may have a million files. A link to a parent is not followed.
+    Broken links, FIFOs and devices count as files; reading them is refused.
 
     Args:
         folder: where to look; may be missing, which yields nothing.
         prefix: put before every name.
         parents: folders that contain ``folder`` and were entered already.
+
+    Raises:
+        DataError: a folder cannot be listed.
     """
     if not Path(folder).is_dir():
         return
     parents = (*parents, str(folder))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.is_dir():
-                yield prefix + entry.name
-            elif not is_stray_folder(entry.name) and not is_link_to(entry, parents):
-                yield from iterate_files(entry.path, f"{prefix}{entry.name}/", parents)
+    for entry in scan_folder(folder):
+        if not is_folder(entry):
+            yield prefix + entry.name
+        elif not is_stray_folder(entry.name) and not is_link_to(entry, parents):
+            yield from iterate_files(entry.path, f"{prefix}{entry.name}/", parents)
+
+
+def scan_folder(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yields the entries of ``folder``.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether ``entry`` is a folder or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_link_to(entry: os.DirEntry[str], folders: Sequence[str]) -> bool:
@@ -109,11 +139,36 @@ def format_list(names: Sequence[str]) -> str:
 def format_stray_files(folder: Path, stray: Sequence[str]) -> str:
     """Returns one sentence that counts and names the files in ``folder`` that are not images."""
     counted = "1 file that is not an image" if len(stray) == 1 else f"{len(stray)} files that are not images"
-    named = format_list(stray)
-    if len(stray) > MAX_NAMED:
-        kinds = Counter(Path(name).suffix or Path(name).name for name in stray)
-        named += "; " + ", ".join(f"{count} × {format_name(kind)}" for kind, count in kinds.most_common(MAX_NAMED))
-    return f"{folder} contains {counted}, left out: {named}."
+    return f"{folder} contains {counted}, left out: {format_files(stray)}."
+
+
+def format_unreadable_images(folder: Path, names: Sequence[str]) -> str:
+    """Returns one sentence that counts and names the images in ``folder`` that cannot be read, and says what to do."""
+    is_one = len(names) == 1
+    counted = "1 image of a kind" if is_one else f"{len(names)} images of kinds"
+    remedy = f"convert {'it' if is_one else 'them'} to JPEG or PNG"
+    return f"{folder} contains {counted} that cannot be read ({format_files(names)}): {remedy}."
+
+
+def note_unreadable_images(folder: Path, excluded: Collection[str] = ()) -> tuple[str, ...]:
+    """Returns a sentence about the images in ``folder`` that cannot be read, or nothing if there are none.
+
+    Args:
+        folder: where to look; its sub-folders, too.
+        excluded: sub-folders to leave out.
+    """
+    files = (file for file in iterate_files(folder) if file.partition("/")[0] not in excluded)
+    names = sorted(file for file in files if is_unreadable_image(file.rpartition("/")[2]))
+    return (format_unreadable_images(folder, names),) if names else ()
+
+
+def format_files(names: Sequence[str]) -> str:
+    """Joins the first names for a message, and counts the kinds if there are more."""
+    if len(names) <= MAX_NAMED:
+        return format_list(names)
+    kinds = Counter(Path(name).suffix or Path(name).name for name in names)
+    counted = ", ".join(f"{count} × {format_name(kind)}" for kind, count in kinds.most_common(MAX_NAMED))
+    return f"{format_list(names)}; {counted}"
 
 
 def normalise_path(name: str) -> str:
@@ -139,7 +194,7 @@ def match_file_names(names: Sequence[str], folder: Path) -> NDArray[np.str_]:
         if inner.startswith(("..", "/")):
             return None
         if inner not in listings:
-            entries = (folder / inner).iterdir() if (folder / inner).is_dir() else ()
+            entries = scan_folder(folder / inner) if (folder / inner).is_dir() else ()
             listings[inner] = {normalise_path(entry.name): entry.name for entry in entries}
         spelled = listings[inner].get(normalise_path(file))
         return None if spelled is None else posixpath.join(inner, spelled)
@@ -168,7 +223,7 @@ def find_missing_files(names: NDArray[np.str_], folder: Path) -> list[str]:
     for name in names.tolist():
         inner, file = os.path.split(name)
         if inner not in present:
-            entries = os.scandir(folder / inner) if (folder / inner).is_dir() else ()
+            entries = scan_folder(folder / inner) if (folder / inner).is_dir() else ()
             present[inner] = {entry.name for entry in entries}
         if file not in present[inner]:
             missing.append(name)

@@ -12,30 +12,27 @@ import cv2
 import numpy as np
 import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
 from ...errors import ImageError
+from .image_files import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from .image_files import check_is_readable_kind, check_pixels, explain_failure, read_file
+from .image_headers import BMP, JPEG, PILLOW_FORMATS, PNG, ImageHeader, read_header
 
 Image = NDArray[np.uint8]
 
-#: suffixes of the image files that :func:`read_image` can read
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
-    *(".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"),
-)
-JPEG, PNG, BMP = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM"
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-# metadata of PNG files that OpenCV ignores: animation, and orientations outside the EXIF chunk
-PNG_METADATA = (b"acTL", b"XML:com.adobe.xmp", b"Raw profile type exif")
 # WebP files without metadata and animation: lossy and lossless
 PLAIN_WEBP = (b"WEBPVP8 ", b"WEBPVP8L")
+CMYK_CHANNELS = 4
 # flags by the factor by which a JPEG decoder shrinks an image, largest first; "grey" sets the factor, not the colours
 REDUCED_FLAGS = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
 }
+# OpenCV's codes by EXIF orientation: 1 mirrors left and right, 0 top and bottom, −1 both
+FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
 
 
 class Region(NamedTuple):
@@ -83,28 +80,57 @@ class EncodedImage:
         """Reads the file at ``path``.
 
         Raises:
-            ImageError: the file does not exist or cannot be read.
+            ImageError: the file does not exist, cannot be read, or is of a kind or size that cannot be decoded.
+        """
+        check_is_readable_kind(path)
+        return cls(path, read_file(path), annotated_size)
+
+    @cached_property
+    def header(self) -> ImageHeader:
+        """Size and orientation as stored in the file.
+
+        Raises:
+            ImageError: the header is damaged, or the image has too many pixels.
         """
         try:
-            with io.FileIO(path) as file:  # a buffer would cost more time than the read itself
-                return cls(path, file.readall(), annotated_size)
-        except FileNotFoundError as error:
-            raise ImageError(f"{path} does not exist.") from error
-        except OSError as error:
-            raise ImageError(f"{path} cannot be read: {error.strerror}.") from error
+            header = read_header(self.data)
+        except Exception as error:  # a damaged header can raise any exception
+            raise ImageError(explain_failure(self.path, error, self.data[:16])) from error
+        check_pixels(self.path, header.size)
+        return header
+
+    @property
+    def orientation(self) -> int:
+        """How the stored image must be turned or mirrored, 1 … 8 as in EXIF; 1 leaves it as it is.
+
+        Raises:
+            ImageError: see :attr:`header`.
+        """
+        return self.header.orientation
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the image, from its annotations or its header if possible.
+        """(height, width) of the image, from its annotations or else from its header.
 
         Raises:
-            ImageError: see :func:`read_image`.
+            ImageError: see :attr:`header`.
         """
-        if self.annotated_size is not None:
-            return self.annotated_size
-        if self.header is not None:
-            return self.header.rotated_size
-        return self.pixels.shape[0], self.pixels.shape[1]
+        return self.annotated_size or self.header.rotated_size
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether ``pixels`` are turned or mirrored as the orientation says: unless only the stored size fits.
+
+        Raises:
+            ImageError: neither size fits the annotations; see also :attr:`header`.
+        """
+        header, annotated = self.header, self.annotated_size
+        if annotated in (None, header.rotated_size):
+            return header.orientation > 1
+        if annotated != header.size:
+            (height, width), (rows, columns) = header.size, annotated
+            raise ImageError(f"{self.path} is {width}×{height} pixels, but its annotations say {columns}×{rows}.")
+        return False
 
     @cached_property
     def pixels(self) -> Image:
@@ -113,20 +139,9 @@ class EncodedImage:
         Raises:
             ImageError: see :func:`read_image`.
         """
-        image = decode_image(self.path, self.data, rotate=self.annotated_size is None)
-        if self.annotated_size is not None and image.shape[:2] != self.annotated_size:
-            (height, width), annotated = image.shape[:2], self.annotated_size
-            image = decode_image(self.path, self.data, rotate=True)
-            if image.shape[:2] != annotated:
-                raise ImageError(
-                    f"{self.path} is {width}×{height} pixels, but its annotations say {annotated[1]}×{annotated[0]}."
-                )
-        return image
-
-    @cached_property
-    def header(self) -> JpegHeader | None:
-        """Header of a JPEG file that OpenCV can decode; None for other files."""
-        return read_jpeg_header(self.data) if self.data.startswith(JPEG) and can_use_opencv(self.data) else None
+        is_rotated = self.is_rotated  # before decoding: it refuses images that are too large
+        image = decode_image(self.path, self.data)
+        return rotate_image(image, self.orientation) if is_rotated else image
 
     def crop(self, region: Region, rows: int, columns: int) -> tuple[Image, Region]:
         """Decodes ``region`` at the smallest scale that still has ``rows``×``columns`` pixels.
@@ -152,17 +167,16 @@ class EncodedImage:
 
     def _decode_reduced(self, factor: int) -> Image | None:
         """Decodes a JPEG file at 1 / ``factor`` of its size; None if its pixels would not be those of ``pixels``."""
-        header = self.header
-        if header is None:
-            return None
-        is_rotated = header.orientation > 1 if self.annotated_size is None else self.annotated_size != header.size
-        size = header.rotated_size if is_rotated else header.size
-        if size != self.size or (is_rotated and (size[0] % factor or size[1] % factor)):
+        header, is_rotated = self.header, self.is_rotated
+        if header.channels in (0, CMYK_CHANNELS) or not can_use_opencv(self.data):
+            return None  # not a JPEG, or one whose colours change if it is decoded at a reduced scale
+        height, width = header.size
+        if is_rotated and (height % factor or width % factor):
             return None  # a mirrored image would start with the incomplete pixels of its last column or row
-        flags = cv2.IMREAD_COLOR_RGB | REDUCED_FLAGS[factor] | (0 if is_rotated else cv2.IMREAD_IGNORE_ORIENTATION)
-        image = decode_with_opencv(self.data, flags)
-        expected = -(-size[0] // factor), -(-size[1] // factor)
-        return image if image is not None and image.shape[:2] == expected else None
+        image = decode_with_opencv(self.data, REDUCED_FLAGS[factor])
+        if image is None or image.shape[:2] != (-(-height // factor), -(-width // factor)):
+            return None
+        return rotate_image(image, header.orientation) if is_rotated else image
 
 
 #: pixels ``[H, W, 3]`` uint8, or an image file that is decoded on demand
@@ -183,40 +197,16 @@ def crop_image(image: ImageSource, region: Region, rows: int, columns: int) -> t
     return image[region.slices], region
 
 
-class JpegHeader(NamedTuple):
-    """Facts in the header of a JPEG file.
+def is_orientation_ambiguous(image: EncodedImage, annotated_size: tuple[int, int]) -> bool:
+    """Whether annotations of this (height, width) fit the ``image`` as stored as well as rotated, and these differ.
 
-    Attributes:
-        size: (height, width) as stored.
-        orientation: EXIF orientation, 1 … 8.
+    This is the case for half turns and mirrored images, and for all rotations of square images.
+
+    Raises:
+        ImageError: see :attr:`EncodedImage.header`.
     """
-
-    size: tuple[int, int]
-    orientation: int
-
-    @property
-    def rotated_size(self) -> tuple[int, int]:
-        """(height, width) after the orientation is applied."""
-        height, width = self.size
-        return (width, height) if self.orientation > 4 else self.size
-
-
-def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """Reads the header of a JPEG file without decoding it.
-
-    None if Pillow does not understand it, and for CMYK, whose colours change if it is decoded at a reduced scale.
-    """
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=("JPEG",)) as file:
-            if file.mode == "CMYK":
-                return None
-            exif = PIL.Image.Exif()  # file.getexif() would add the orientation in XMP, which OpenCV ignores
-            if "exif" in file.info:
-                exif.load(file.info["exif"])
-            orientation = exif.get(PIL.ExifTags.Base.Orientation, 1)
-            return JpegHeader((file.height, file.width), orientation if orientation in range(1, 9) else 1)
-    except Exception:  # a damaged header can raise any exception; decoding the image then explains the reason
-        return None
+    header = image.header
+    return header.orientation > 1 and header.size == header.rotated_size == annotated_size
 
 
 def read_image(path: str | Path, annotated_size: tuple[int, int] | None = None) -> Image:
@@ -228,42 +218,39 @@ def read_image(path: str | Path, annotated_size: tuple[int, int] | None = None) 
     Args:
         path: the file.
         annotated_size: (height, width) that annotations of this image refer to. Annotation tools differ in whether they
-            apply the EXIF orientation, so the image is rotated only if that gives this size. None always rotates it.
+            apply the orientation in the metadata, so the image is not rotated if only its stored size is this size.
+            None always rotates it.
 
     Returns:
         ``[H, W, 3]`` uint8.
 
     Raises:
-        ImageError: the file does not exist, is not an image, is damaged, or has another size than ``annotated_size``.
+        ImageError: the file does not exist, is not an image, is damaged, has more than
+            :data:`.image_files.MAX_PIXELS`, or has another size than ``annotated_size``.
     """
     return EncodedImage.read(path, annotated_size).pixels
 
 
-def decode_image(path: str | Path, data: bytes, rotate: bool) -> Image:
-    """Decodes ``data``, the content of ``path``, as ``[H, W, 3]`` uint8 RGB.
+def decode_image(path: str | Path, data: bytes) -> Image:
+    """Decodes ``data``, the content of ``path``, as ``[H, W, 3]`` uint8 RGB, without applying an orientation.
 
-    Args:
-        path: named in errors.
-        data: the encoded image.
-        rotate: apply the orientation in the metadata; otherwise the pixels are returned as stored.
+    Raises:
+        ImageError: it cannot be decoded.
     """
     if can_use_opencv(data):
-        flags = cv2.IMREAD_COLOR_RGB if rotate else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        image = decode_with_opencv(data, flags)
+        image = decode_with_opencv(data)
         if image is not None:
             return image
     try:
-        with PIL.Image.open(io.BytesIO(data)) as file:
-            return decode_with_pillow(file, rotate)
-    except PIL.UnidentifiedImageError:
-        reason = "its format is unknown, or its beginning is damaged"
+        with PIL.Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as file:
+            return decode_with_pillow(file)
     except Exception as error:  # a damaged file can raise any exception
-        reason = str(error).rstrip(".") or type(error).__name__
-    raise ImageError(f"{path} cannot be read as an image: {reason}.")
+        raise ImageError(explain_failure(path, error, data[:16])) from error
 
 
-def decode_with_opencv(data: bytes, flags: int) -> Image | None:
-    """Decodes ``data`` with OpenCV's reading ``flags``; None if it cannot."""
+def decode_with_opencv(data: bytes, scale: int = 0) -> Image | None:
+    """Decodes ``data`` with OpenCV; None if it cannot. ``scale`` is one of :data:`REDUCED_FLAGS`, or 0."""
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION | scale
     with contextlib.suppress(cv2.error):  # raised for images beyond OpenCV's limits
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
         return None if image is None else np.asarray(image, dtype=np.uint8)
@@ -273,30 +260,36 @@ def can_use_opencv(data: bytes) -> bool:
     """Whether OpenCV, which is twice as fast as Pillow, decodes ``data`` correctly or reports that it cannot.
 
     OpenCV pads truncated JPEG and PNG files and decodes some animated PNG files as black. It multiplies the colours of
-    a TIFF by its alpha. It ignores the orientation of AVIF and, before version 4.13, of WebP.
+    a TIFF by its alpha.
     """
     if data.startswith(JPEG):
         # in a truncated file, the last end marker is that of the thumbnail, and the image's scan follows it
         end = data.rfind(END_OF_IMAGE)
         return end >= 0 and data.find(START_OF_SCAN, end) < 0
     if data.startswith(PNG):
-        header = data[: data.find(b"IDAT")]
-        return data[-8:-4] == b"IEND" and not any(name in header for name in PNG_METADATA)
+        return data[-8:-4] == b"IEND" and b"acTL" not in data[: data.find(b"IDAT")]
     return data.startswith(BMP) or (data.startswith(b"RIFF") and data[8:16] in PLAIN_WEBP)
 
 
-def decode_with_pillow(file: PIL.Image.Image, rotate: bool) -> Image:
+def decode_with_pillow(file: PIL.Image.Image) -> Image:
     """Decodes an opened ``file`` as :func:`decode_image` does; slower, but reads more formats, explains failures."""
     has_16_bits = file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PPM")
     if file.mode in ("I", "F") and not has_16_bits:
         raise ValueError(f"its values are 32-bit {'integers' if file.mode == 'I' else 'floats'}, not 8 or 16 bits")
-    if rotate:
-        file = PIL.ImageOps.exif_transpose(file)
-    elif file.format == "TIFF":  # Pillow rotates TIFF files while loading them, unless the orientation is removed
+    if file.format == "TIFF":  # Pillow rotates TIFF files while loading them, unless the orientation is removed
         file.getexif().pop(PIL.ExifTags.Base.Orientation, None)
-    if has_16_bits:  # Pillow would clip at 255
-        return np.repeat((np.asarray(file) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    if has_16_bits:  # Pillow would clip at 255; the copy of a TIFF has its stored size
+        return np.repeat((np.asarray(file.copy()) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
     return np.array(file.convert("RGB"))
+
+
+def rotate_image(image: Image, orientation: int) -> Image:
+    """Turns or mirrors ``image`` ``[H, W, 3]`` as an EXIF ``orientation`` of 1 … 8 says."""
+    if orientation > 4:
+        image = np.asarray(cv2.transpose(image), dtype=np.uint8)
+    if orientation in FLIPS:
+        image = np.asarray(cv2.flip(image, FLIPS[orientation]), dtype=np.uint8)
+    return image
 
 
 def resize_image(image: Image, rows: int, columns: int) -> Image:

@@ -31,6 +31,9 @@ def load_array(path: Path) -> NDArray[Any]:
         OSError: the file cannot be read.
         ValueError: it contains no array, or the array is incomplete.
     """
-    array = cast(MappedArray, np.load(path, mmap_mode="r", allow_pickle=False).view(MappedArray))
+    try:
+        array = cast(MappedArray, np.load(path, mmap_mode="r", allow_pickle=False).view(MappedArray))
+    except EOFError as error:
+        raise ValueError(f"{path} is empty.") from error
     array.path = path
     return array

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypedDict
+from typing import Any, ClassVar, Generic, cast
 
-import cv2
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ...backbones.contract import check_choice
 from ...errors import DataError, TaskError, UserError, check_range
 from ...heads.contract import default_class_names
 from ..preprocessing import Preprocessing
 from .files import format_list
-from .sampling import MultiScaleBatches, ShardSampler, ShuffledSampler
-from .split import OnInvalid, S, Split, SplitDataset, Transform
+from .fingerprint import Fingerprint, describe_changes, take_fingerprint
+from .loader import ResumableLoader, collate_or_return_error
+from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
+from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images
+from .start_methods import StartMethod, check_start_method
+from .workers import set_up_worker
 
 MAX_NOTES = 10  # more are only counted
 
@@ -39,8 +36,14 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     Args:
         batch_size: images per batch, in each process.
         num_workers: processes that read and augment; 0 reads in the training process.
-        on_invalid: "raise" stops at the first image or annotation file that cannot be used. "skip" reads all images
-            before training, lists the invalid ones and leaves them out.
+        start_method: how these processes start. Default: in ``litmobile``, "forkserver", or "spawn" on Windows; in a
+            program of your own, that of Python's ``multiprocessing``. "fork" can hang, see :mod:`.start_methods`.
+        on_invalid: "raise" stops if an image or annotation file cannot be used. "skip" lists the invalid ones and
+            leaves them out.
+        verify_images: whether all images are decoded before training, so that damaged ones are found early. This takes
+            about 4 s for 1,000 photos on a CPU core at the first start; later starts only verify files that changed.
+            False suits huge data without damage; ``on_invalid="skip"`` verifies in any case. False also lets
+            near-duplicates into both parts where validation images are drawn.
         seed: seed for shuffling and augmentation. Default: that of the run.
         train_sizes: input sizes to alternate between in training, as sides of squares or as [height, width], e.g.
             ``[256, 320, 384]``. Smaller inputs get larger batches, so that all steps cost about the same;
@@ -68,21 +71,28 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         *,
         batch_size: int = 32,
         num_workers: int = 4,
+        start_method: StartMethod | None = None,
         on_invalid: OnInvalid = "raise",
+        verify_images: bool = True,
         seed: int | None = None,
         train_sizes: list[int | tuple[int, int]] | None = None,
     ) -> None:
         super().__init__()
         check_range("batch_size", batch_size, ge=1)
         check_range("num_workers", num_workers, ge=0)
+        if start_method is not None:
+            check_start_method(start_method)
         check_choice("on_invalid", on_invalid, ("raise", "skip"))
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.start_method = start_method
         self.on_invalid: OnInvalid = on_invalid
+        self.verify_images = verify_images
         self.seed = seed
         self.train_sizes = None if train_sizes is None else parse_sizes(train_sizes)
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
 
     @abstractmethod
     def read(self, split: str) -> S:
@@ -111,10 +121,22 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         """Returns the split ``name`` as it is trained or evaluated on: without invalid images, in its final order."""
         split = self.read(name)
         log_notes(split.notes)
-        if self.on_invalid == "skip":
-            split, problems = drop_invalid_images(split)
-            log_notes(problems)
+        if self.verify_images or self.on_invalid == "skip":
+            split, notes = drop_invalid_images(split, self.on_invalid)
+            log_notes(notes)
         return split if name == "train" else split.in_evaluation_order()
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """Returns the fingerprint of each split that was read; each is computed once."""
+        for name in self.splits.keys() - self._fingerprints.keys():
+            self._fingerprints[name] = take_fingerprint(self.splits[name])
+        return self._fingerprints
+
+    def log_changes(self, before: Mapping[str, Fingerprint]) -> None:
+        """Prints a line for each split that differs from its fingerprint in a checkpoint."""
+        for name, fingerprint in self.fingerprints().items():
+            if name in before and (changes := describe_changes(before[name], fingerprint)):
+                rank_zero_info(f"The {name} split has changed since the checkpoint was written: {changes}.")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -139,11 +161,11 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         if self.train_sizes is not None:
             size = self.input_preprocessing.size
             batches = MultiScaleBatches(images, seed, self.train_sizes, size, self.batch_size, rank, world)
-            return self._loader("train", batch_sampler=batches)
+            batches.repeats = self._is_overfitting
+            return self._loader("train", batches)
         sampler = ShuffledSampler(images, seed, rank, world)
-        return self._loader(
-            "train", sampler=sampler, batch_size=self.batch_size, drop_last=len(sampler) >= self.batch_size
-        )
+        sampler.repeats = self._is_overfitting
+        return self._loader("train", self._batches(sampler, drop_last=len(sampler) >= self.batch_size))
 
     def val_dataloader(self) -> DataLoader[Any]:
         return self._evaluation_loader("val")
@@ -153,7 +175,14 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
 
     def _evaluation_loader(self, split: str) -> DataLoader[Any]:
         sampler = ShardSampler(len(self.splits[split]), *self._rank_and_world(split))
-        return self._loader(split, sampler=sampler, batch_size=self.batch_size)
+        return self._loader(split, self._batches(sampler))
+
+    def _batches(self, sampler: Sampler[SampleKey], drop_last: bool = False) -> BatchSampler:
+        return BatchSampler(cast(Sampler[int], sampler), self.batch_size, drop_last)  # its declared type is too narrow
+
+    @property
+    def _is_overfitting(self) -> bool:
+        return getattr(self.trainer, "overfit_batches", 0) > 0
 
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
@@ -161,11 +190,12 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
         return rank, world
 
-    def _loader(self, split: str, **batching: Any) -> ResumableLoader:
+    def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
         return ResumableLoader(
             self.dataset(split),
-            **batching,
+            batch_sampler=batches,
             num_workers=self.num_workers,
+            multiprocessing_context=self.start_method if self.num_workers else None,
             collate_fn=partial(collate_or_return_error, type(self).collate),
             worker_init_fn=set_up_worker,
             persistent_workers=self.num_workers > 0,
@@ -202,110 +232,9 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
     return names
 
 
-def collate_or_return_error(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
-    """Collates samples, or returns the first error among them, for the training process to raise."""
-    error = next((item for item in items if isinstance(item, DataError)), None)
-    return collate(items) if error is None else error
-
-
-class Position(TypedDict):
-    """The number of completed batches of an epoch."""
-
-    epoch: int
-    batches: int
-
-
-class ResumableLoader(DataLoader[Any]):
-    """A loader that stores its position in checkpoints and continues from it.
-
-    Lightning sets the sampler's epoch before it iterates.
-    """
-
-    position: Position = Position(epoch=0, batches=0)
-    resume_at: Position | None = None
-
-    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride] — torch declares a narrower return type
-        sampler = self.batch_sampler if isinstance(self.batch_sampler, MultiScaleBatches) else self.sampler
-        assert isinstance(sampler, ShuffledSampler | ShardSampler | MultiScaleBatches)
-        self.position = Position(epoch=sampler.epoch, batches=0)
-        if self.resume_at is not None and self.resume_at["epoch"] == sampler.epoch:
-            self.position = self.resume_at
-        self.resume_at = None
-        # in batches for a batch sampler, for which batch_size is None; in samples otherwise
-        sampler.start = self.position["batches"] * (self.batch_size or 1)
-        for batch in super().__iter__():
-            if isinstance(batch, DataError):
-                raise batch
-            self.position = Position(epoch=sampler.epoch, batches=self.position["batches"] + 1)
-            yield batch
-
-    def state_dict(self) -> Position:
-        return self.position
-
-    def load_state_dict(self, state: Position) -> None:
-        self.resume_at = state
-
-
-def set_up_worker(_: int) -> None:
-    """Sets up a worker: one OpenCV thread, no copies of shared memory, and no reaction to signals of the whole job."""
-    cv2.setNumThreads(0)
-    gc.freeze()  # garbage collection writes to inherited objects, which would copy their pages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # missing on macOS, where a SIGTERM to the process group ends the workers, too
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=wait_for_parent_signal, daemon=True).start()
-
-
-def wait_for_parent_signal() -> None:
-    """Exits on SIGTERM from the parent; ignores others, e.g. SLURM's, because the parent stops its workers itself."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
-
-
 def log_notes(notes: tuple[str, ...]) -> None:
     """Prints the first notes about repaired or skipped data, and the number of further notes."""
     for note in notes[:MAX_NOTES]:
         rank_zero_info(note)
     if len(notes) > MAX_NOTES:
         rank_zero_info(f"… and {len(notes) - MAX_NOTES} more notes of this kind; litmobile inspect prints them all.")
-
-
-def find_invalid_images(
-    split: Split,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-    read: Callable[[int], object] | None = None,
-) -> dict[int, str]:
-    """Reads every image and returns the error messages of those that cannot be used, by index.
-
-    Args:
-        split: split to check.
-        progress: wraps the iterator of error messages, e.g. with tqdm; the message of a valid image is "".
-        read: reads the sample at an index, in several threads. Default: ``split.image``.
-    """
-    read_one = read or split.image
-
-    def problem(index: int) -> str:
-        try:
-            read_one(index)
-        except DataError as error:
-            return str(error)
-        return ""
-
-    with ThreadPoolExecutor() as threads:  # decoding releases the GIL
-        problems = progress(threads.map(problem, range(len(split))))
-        return {index: text for index, text in enumerate(problems) if text}
-
-
-def drop_invalid_images(split: S) -> tuple[S, tuple[str, ...]]:
-    """Returns the split without images that cannot be used, and one message per removed image.
-
-    Raises:
-        DataError: no image is left.
-    """
-    problems = find_invalid_images(split)
-    valid = np.ones(len(split), dtype=bool)
-    valid[list(problems)] = False
-    if not valid.any():
-        raise DataError(f"None of {len(split)} images of {split.source} can be used: {next(iter(problems.values()))}")
-    return split.take(valid), tuple(problems.values())

@@ -46,7 +46,10 @@ class EpochSampler(Sampler[T]):
     Attributes:
         epoch: the epoch whose order is yielded.
         start: number of this process's items that the next iteration skips.
+        repeats: whether every epoch has the order and the seeds of the first, to overfit a few batches.
     """
+
+    repeats = False
 
     def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.size = size
@@ -62,7 +65,8 @@ class EpochSampler(Sampler[T]):
 
     def shuffle(self) -> tuple[Tensor, Tensor, torch.Generator]:
         """Returns the indices in the order of the epoch, their seeds, and the generator that drew both."""
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        epoch = 0 if self.repeats else self.epoch
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         order = torch.randperm(self.size, generator=generator)
         return order, torch.randint(2**62, (self.size,), generator=generator), generator
 

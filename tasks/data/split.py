@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -16,7 +16,10 @@ from torch.utils.data import Dataset
 from ...errors import DataError, check_range, format_name
 from ..preprocessing import Preprocessing
 from .images import Image, read_image
+from .near_duplicates import group_near_duplicates
 from .sampling import SampleKey
+from .stratified import StratifiedDraw, Stratum, divide_large_groups
+from .verification import ImageFacts, verify_images
 
 #: what to do with images and annotation files that cannot be used
 OnInvalid = Literal["raise", "skip"]
@@ -81,9 +84,25 @@ class Split(ABC):
         """Returns the images in evaluation order; the first batch is drawn, so it should show the split's variety."""
         return self
 
-    def strata(self) -> dict[str, NDArray[np.intp]]:
-        """Returns image indices by the kinds that training and validation both need; "" names a single kind."""
-        return {"": np.arange(len(self))}
+    def strata(self) -> list[Stratum]:
+        """Returns the kinds of images that training and validation get equal fractions of, the rarest first."""
+        return [Stratum("", np.arange(len(self)))]
+
+    def image_facts(self) -> ImageFacts:
+        """Verifies all images, or reads what an earlier run found; see :func:`.verification.verify_images`."""
+        return verify_images(self.folder, self.names)
+
+    def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
+        """Returns one sentence for each image that cannot be used, by ascending index.
+
+        Args:
+            facts: those of the split's images; see :meth:`image_facts`.
+        """
+        return facts.errors
+
+    def annotated_sizes(self) -> NDArray[np.int64] | None:
+        """Returns the (height, width) that the annotations refer to, ``[I, 2]``; None if they refer to none."""
+        return None
 
 
 S = TypeVar("S", bound=Split)
@@ -130,44 +149,99 @@ class TrainValSplit(Generic[S]):
     Args:
         val_fraction: fraction of the images for validation, between 0 and 1.
         seed: seed that selects these images.
+        groups_duplicates: whether near-duplicates are kept in one part, for which all images are read once.
 
     Raises:
         UserError: ``val_fraction`` or ``seed`` is out of range.
     """
 
-    def __init__(self, val_fraction: float, seed: int) -> None:
+    def __init__(self, val_fraction: float, seed: int, groups_duplicates: bool = True) -> None:
         check_range("val_fraction", val_fraction, gt=0, lt=1)
         check_range("split_seed", seed, ge=0)
         self.val_fraction = val_fraction
         self.seed = seed
+        self.groups_duplicates = groups_duplicates
         self._parts: dict[str, S] = {}  # parts not requested yet, kept so that nothing is read twice
 
     def part(self, split: str, read: Callable[[], S]) -> S:
         """Returns the "train" or "val" part of the split that ``read`` returns."""
         if split not in self._parts:
-            train, val = divide(read(), self.val_fraction, self.seed)
+            train, val = divide(read(), self.val_fraction, self.seed, self.groups_duplicates)
             self._parts = {"train": train, "val": val}
         return self._parts.pop(split)
 
 
-def divide(split: S, fraction: float, seed: int) -> tuple[S, S]:
+def divide(split: S, fraction: float, seed: int, groups_duplicates: bool = True) -> tuple[S, S]:
     """Divides ``split`` at random into two parts; the second has about ``fraction`` of each stratum.
 
-    The parts depend only on ``seed`` and the strata.
+    The parts depend only on ``seed``, the strata and which images are near-duplicates.
 
     Raises:
-        DataError: a stratum has only one image.
+        DataError: a stratum that both parts must contain has only one image.
     """
-    random = np.random.default_rng(seed)
-    second = np.zeros(len(split), dtype=bool)
-    for name, rows in split.strata().items():
-        if len(rows) == 1:
-            of = f" of {format_name(name)}" if name else ""
+    strata = split.strata()
+    for stratum in strata:
+        if stratum.is_required and len(stratum.images) == 1:
+            of = f" of {format_name(stratum.name)}" if stratum.name else ""
             raise DataError(f"{split.source} has 1 image{of}, too few for training and validation.")
-        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
-        second[random.permutation(rows)[:count]] = True
-    note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation."
-    return split.take(~second), replace(split.take(second), notes=(note,))
+    groups = group_near_duplicates(split.image_facts().hashes) if groups_duplicates else np.arange(len(split))
+    groups, divided = divide_large_groups(groups, strata, fraction)
+    draw = StratifiedDraw(strata, groups)
+    draw.run(fraction, np.random.default_rng(seed))
+    second = draw.is_drawn
+    note = f"{split.source}: {int(second.sum())} of {len(split)} images, drawn with seed {seed}, are for validation"
+    together = int((np.bincount(groups) > 1).sum())
+    note += f"; groups of near-duplicates kept together: {together}" if together else ""
+    note += f"; groups too large for that: {divided}" if divided else ""
+    return split.take(~second), replace(split.take(second), notes=(f"{note}.",))
+
+
+def drop_invalid_images(split: S, on_invalid: OnInvalid) -> tuple[S, tuple[str, ...]]:
+    """Verifies all images and their masks, if it has some, before training.
+
+    Returns:
+        The split without images that cannot be used, and one sentence for each of these and for doubtful orientations.
+
+    Raises:
+        DataError: images cannot be used and ``on_invalid`` is "raise", or none can be used.
+    """
+    facts = split.image_facts()
+    invalid = split.find_invalid(facts)
+    notes = (*invalid.values(), *note_ambiguous_orientations(split, facts))
+    if not invalid:
+        return split, notes
+    first = next(iter(invalid.values()))
+    if len(invalid) == len(split):
+        raise DataError(f"None of {len(split)} images of {split.source} can be used: {first}")
+    if on_invalid == "raise":
+        raise DataError(
+            f"{len(invalid)} of {len(split)} images of {split.source} cannot be used; leave them out with "
+            f"--data.on_invalid=skip, or list them with litmobile inspect; the first: {first}"
+        )
+    valid = np.ones(len(split), dtype=bool)
+    valid[list(invalid)] = False
+    return split.take(valid), notes
+
+
+def note_ambiguous_orientations(split: Split, facts: ImageFacts) -> tuple[str, ...]:
+    """Returns a sentence about images whose annotations fit them both rotated and as stored, if there are any."""
+    sizes = split.annotated_sizes()
+    number = 0 if sizes is None else int(facts.is_ambiguous(sizes).sum())
+    if not number:
+        return ()
+    images = "1 image has" if number == 1 else f"{number} images have"
+    return (f"{split.source}: {images} an orientation that annotations cannot tell; they are read as turned.",)
+
+
+def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[int, str]:
+    """Returns the message of the DataError that ``read`` raises, by index; indices that can be read are left out."""
+    errors: dict[int, str] = {}
+    for index in indices:
+        try:
+            read(index)
+        except DataError as error:
+            errors[index] = str(error)
+    return errors
 
 
 def check_distinct(classes: Sequence[str], source: Path | str) -> None:

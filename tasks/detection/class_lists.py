@@ -21,7 +21,7 @@ LISTS = ("classes.txt", "class_names.txt", "obj.names", "labelmap.txt", "_darkne
 #: a list that labelImg comes with; used only where no other is
 DEFAULT_LIST = "predefined_classes.txt"
 NOT_CLASSES = ("background", "_background_", "__background__", "__ignore__")
-YAML_NAMES = re.compile(r"""^["']?names["']?\s*:""", re.MULTILINE)
+YAML_KEY = re.compile(r"""^["']?(names|train|val)["']?\s*:""", re.MULTILINE)
 #: CVAT's name:red,green,blue:parts:actions
 LABELMAP_LINE = re.compile(r"(?P<name>.+?):(?:\d+,\s*\d+,\s*\d+)?:[^:]*:[^:]*")
 
@@ -48,12 +48,12 @@ class DataYaml(NamedTuple):
     Attributes:
         file: the file, relative to the data set's folder.
         content: its values, all as text, lists and dictionaries.
-        classes: the classes that it names.
+        classes: the classes that it names; None if it names only the splits.
     """
 
     file: str
     content: dict[str, Any]
-    classes: ClassList
+    classes: ClassList | None
 
 
 def find_class_list(listing: Listing) -> ClassList | None:
@@ -65,7 +65,8 @@ def find_class_list(listing: Listing) -> ClassList | None:
     data = find_data_yaml(listing)
     files = [name for name in listing.files if is_class_list(name)]
     files = files or [name for name in listing.files if PurePosixPath(name).name == DEFAULT_LIST]
-    lists = ([data.classes] if data else []) + [read_class_list(listing.root, name) for name in files]
+    lists = [data.classes] if data and data.classes else []
+    lists += [read_class_list(listing.root, name) for name in files]
     for other in lists[1:]:
         if other.without_background().names != lists[0].without_background().names:
             raise DataError(f"{listing.root / lists[0].file} and {other.file} list different classes; keep one.")
@@ -116,17 +117,18 @@ def check_names(names: Sequence[object], file: Path, what: str, first: int) -> t
 
 
 def find_data_yaml(listing: Listing) -> DataYaml | None:
-    """Returns the YAML file with class names that is nearest to the root; None if there is none.
+    """Returns the YAML file with class names, or with both splits, that is nearest to the root; None if there is none.
 
     Raises:
         DataError: the file is not YAML, or there are several.
     """
     texts = {name: read_text(listing.root / name) for name in listing.files if name.lower().endswith(YAML)}
-    names = [name for name, text in texts.items() if YAML_NAMES.search(text)]
+    keys = {name: set(YAML_KEY.findall(text)) for name, text in texts.items()}
+    names = [name for name in keys if "names" in keys[name] or {"train", "val"} <= keys[name]]
     depth = min((name.count("/") for name in names), default=0)
     names = [name for name in names if name.count("/") == depth]
     if len(names) > 1:
-        raise DataError(f"{listing.root} has several YAML files with class names, {' and '.join(names[:2])}; keep one.")
+        raise DataError(f"{listing.root} has several YAML files for the data set, {' and '.join(names[:2])}; keep one.")
     return parse_data_yaml(texts[names[0]], listing.root, names[0]) if names else None
 
 
@@ -145,7 +147,11 @@ def parse_data_yaml(text: str, root: Path, name: str) -> DataYaml:
         raise DataError(f"{file} is not a YAML file: {error.problem or error.context}{line}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise DataError(f"{file} is not a YAML file: {' '.join(str(error).split())}.") from error
-    names = content.get("names") if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        raise DataError(f"{file} does not describe a data set; it needs the keys names, train and val.")
+    if "names" not in content:
+        return DataYaml(name, content, None)
+    names = content["names"]
     if isinstance(names, dict):
         names = order_names(names, file)
     if not isinstance(names, list):

@@ -1,23 +1,18 @@
-"""Detection data: reads a data set's folder and yields batches of uint8 images and padded boxes."""
+"""Detection data: data modules for a user's own class and for folders of many formats."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from ...errors import DataError
-from ...heads.predictions import BoxTargets
 from ..data.files import format_list
 from ..data.module import DataModule, log_notes
 from ..data.split import TrainValSplit
+from .batch import collate
 from .classes import ClassSelection, align_classes, parse_selection, select_classes
 from .coco_backends import BackendChoice, choose_backend
 from .formats.base import Format
@@ -26,41 +21,9 @@ from .formats.listing import Listing, find_split
 from .formats.recognise import AUTO, recognise_format
 from .formats.voc import VocFormat
 from .metrics import CocoEvaluator
-from .split import DetectionSplit, Sample
+from .split import DetectionSplit
 from .transforms import Augmentation, Resize, SSDAugmentation
 from .voc_metrics import VocEvaluator
-
-# the number of boxes of a batch is padded to a multiple of this, so that few different shapes occur
-BOXES_MULTIPLE = 16
-
-
-class DetectionBatch(NamedTuple):
-    """A batch of images and their objects.
-
-    Attributes:
-        images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: boxes in pixels of ``images``, and class indices.
-        indices: ``[N]``, indices of the images in the split.
-    """
-
-    images: Tensor
-    targets: BoxTargets
-    indices: Tensor
-
-
-def collate(items: Sequence[tuple[Sample, int]]) -> DetectionBatch:
-    """Stacks samples of one size, each paired with its index, into a batch."""
-    samples = [sample for sample, _ in items]
-    max_boxes = max(len(sample.labels) for sample in samples)
-    rows = BOXES_MULTIPLE * max(1, math.ceil(max_boxes / BOXES_MULTIPLE))
-    boxes: NDArray[np.float32] = np.zeros((len(samples), rows, 4), dtype=np.float32)
-    labels: NDArray[np.int64] = np.full((len(samples), rows), -1, dtype=np.int64)
-    for row, sample in enumerate(samples):
-        boxes[row, : len(sample.boxes)] = sample.boxes
-        labels[row, : len(sample.labels)] = sample.labels
-    images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
-    targets = BoxTargets(torch.from_numpy(boxes), torch.from_numpy(labels))
-    return DetectionBatch(images, targets, torch.tensor([index for _, index in items]))
 
 
 class DetectionDataModule(DataModule[DetectionSplit]):
@@ -171,7 +134,7 @@ class FolderDetection(DetectionDataModule):
         """The format of the folder, recognised when it is first needed."""
         given = [name for name in self.names.values() if name is not None]
         listing = Listing(self.root, *self.patterns, splits=given)
-        found = recognise_format(listing, self.format_name, self.on_invalid)
+        found = recognise_format(listing, self.format_name)
         log_notes((f"{self.root} is in the format of {found.title}: {found.describe()}.", *found.notes))
         return found
 
@@ -196,9 +159,10 @@ class FolderDetection(DetectionDataModule):
     def _read_own_classes(self, split: str) -> DetectionSplit:
         name = self._find_name(split)
         if name is None:
-            found = self._format_splits()
-            raise DataError(f"{self.root} has no split called like {split}; name one with --data.{split}: {found}.")
-        data = self.format.read(name)
+            asked = f"called like {split}" if self.names[split] is None else f"{self.names[split]!r}"
+            names = format_list([name or "one without a name" for name in self.format.splits])
+            raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
+        data = self.format.read(name, self.on_invalid)
         return data if self.selection is None else select_classes(data, self.selection)
 
     def _find_name(self, split: str) -> str | None:
@@ -206,13 +170,7 @@ class FolderDetection(DetectionDataModule):
         name = self.names[split]
         if name is None:
             return find_split(self.format.splits, split)
-        if name not in self.format.splits:
-            found = self._format_splits()
-            raise DataError(f"{self.root} has no split {name!r}, which --data.{split} names; it has {found}.")
-        return name
-
-    def _format_splits(self) -> str:
-        return format_list([name or "one without a name" for name in self.format.splits])
+        return name if name in self.format.splits else None
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
         kind = VocEvaluator if self.format.name == VocFormat.name else CocoEvaluator

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import DataError
 from ..data.files import find_missing_files
 from ..data.images import EncodedImage, I_co, Image, read_image
-from ..data.split import OnInvalid, Rows, Split
+from ..data.split import OnInvalid, Rows, Split, find_errors
+from ..data.stratified import Stratum
+from ..data.verification import ImageFacts
 from .ground_truth import GroundTruth
 from .objects import ObjectTable, clean_objects
 
@@ -207,6 +209,25 @@ class DetectionSplit(Split):
 
     def encoded_sample(self, index: int) -> Sample[EncodedImage]:
         return Sample(EncodedImage.read(self.path(index), self.size(index)), *self.objects(index))
+
+    def strata(self) -> list[Stratum]:
+        """The images of each class, the rarest class first, and finally all images.
+
+        A class may be missing in validation, because the images of a rare class are worth more in training.
+        """
+        pairs = np.unique(np.stack((self.labels, self.owners)), axis=1)  # a class and an image that shows it
+        by_class = np.split(pairs[1], np.cumsum(np.bincount(pairs[0], minlength=len(self.classes)))[:-1])
+        named = [Stratum(name, images, False) for name, images in zip(self.classes, by_class, strict=True)]
+        rarest_first = sorted((stratum for stratum in named if len(stratum.images)), key=lambda s: len(s.images))
+        return [*rarest_first, *super().strata()]
+
+    def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
+        """See :meth:`Split.find_invalid`; images of another size than annotated are invalid, too."""
+        contradicting = np.setdiff1d(np.flatnonzero(~facts.fits(self.sizes)), list(facts.errors))
+        return dict(sorted((facts.errors | find_errors(self.image, contradicting.tolist())).items()))
+
+    def annotated_sizes(self) -> NDArray[np.int64]:
+        return self.sizes
 
     def size(self, index: int) -> tuple[int, int]:
         """Returns (height, width) of image ``index`` in pixels."""

@@ -16,7 +16,8 @@ from ..drawing import draw_detection_sheet
 from ..network import Network
 from ..task import Task
 from .anchors import choose_anchors, replace_head
-from .data import DetectionBatch, DetectionDataModule
+from .batch import DetectionBatch
+from .data import DetectionDataModule
 from .metrics import CocoEvaluator
 
 

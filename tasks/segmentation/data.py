@@ -1,45 +1,14 @@
-"""The data module of segmentation: batches of uint8 images and label maps."""
+"""The data module of segmentation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import Any
 
 from ...errors import UserError
 from ..data.module import DataModule
-from .split import Sample, SegmentationSplit, StoredMask, check_some_images
+from .batch import collate
+from .split import SegmentationSplit, check_some_images
 from .transforms import Augmentation, Resize, ScaleCropAugmentation
-
-
-class SegmentationBatch(NamedTuple):
-    """Images of one step and their labels.
-
-    Attributes:
-        images: ``[N, 3, H, W]`` uint8, channels last in memory.
-        targets: ``[N, H, W]`` uint8 class indices, 255 for ignored pixels.
-        indices: ``[N]`` indices of the images in the split.
-        truths: in evaluations, the mask of each image at its stored size; in training, empty.
-    """
-
-    images: Tensor
-    targets: Tensor
-    indices: Tensor
-    truths: tuple[StoredMask, ...] = ()
-
-
-def collate(items: Sequence[tuple[Sample, int]]) -> SegmentationBatch:
-    """Stacks samples of one size into a batch."""
-    samples, indices = zip(*items, strict=True)
-    return SegmentationBatch(
-        images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
-        targets=torch.from_numpy(np.stack([sample.labels for sample in samples])),
-        indices=torch.tensor(indices),
-        truths=tuple(sample.truth for sample in samples if sample.truth is not None),
-    )
 
 
 class SegmentationDataModule(DataModule[SegmentationSplit]):

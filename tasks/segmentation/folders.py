@@ -100,7 +100,7 @@ class FolderSegmentation(SegmentationDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.train_val_split = TrainValSplit[SegmentationSplit](val_fraction, split_seed)
+        self.train_val_split = TrainValSplit[SegmentationSplit](val_fraction, split_seed, self.verify_images)
         self.root = Path(root).expanduser()
         self.templates = {"images": images, "masks": masks}
         self.suffixes = (image_suffix, mask_suffix)

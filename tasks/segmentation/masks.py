@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -13,8 +14,11 @@ import PIL.Image
 import PIL.ImageFile
 from numpy.typing import NDArray
 
-from ...errors import DataError, UserError
+from ...errors import DataError, ImageError, UserError
 from ...heads.predictions import IGNORED
+from ..data.image_files import read_file
+from ..data.image_headers import PILLOW_FORMATS
+from ..data.measurement import measure_files
 
 #: class indices ``[H, W]``, 255 for ignored pixels
 Labels = NDArray[np.uint8]
@@ -22,6 +26,10 @@ Labels = NDArray[np.uint8]
 MaskReader = Callable[[Path], Labels]
 
 T = TypeVar("T")
+
+# a row of the cache; the classes are one bit each
+MASK_ROW = np.dtype([("height", "<i4"), ("width", "<i4"), ("classes", "u1", ((IGNORED + 1) // 8,))])
+VERSION = 1  # a change to how masks are read increases it, so that all are verified again
 
 UNKNOWN = IGNORED - 1  # marks values in lookup tables that are neither a class nor ignored
 MAX_CLASSES = UNKNOWN
@@ -182,11 +190,11 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
         DataError: the file cannot be read, or has a lossy format.
     """
     try:
-        image = PIL.Image.open(io.BytesIO(file.read_bytes()))
+        image = PIL.Image.open(io.BytesIO(read_file(file)), formats=PILLOW_FORMATS)
         factor = grey_factor(image)
         image.load()
-    except FileNotFoundError as error:
-        raise DataError(f"The mask {file} does not exist.") from error
+    except ImageError:
+        raise
     except PIL.UnidentifiedImageError as error:
         reason = "its format is unknown, or its beginning is damaged"
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error
@@ -211,6 +219,42 @@ def check_integers(image: PIL.Image.Image, file: Path) -> None:
     """Raises DataError if the pixels of ``image`` are floating-point numbers."""
     if image.mode == "F":
         raise DataError(f"{file} holds fractions instead of whole numbers: store it as 8 or 16 bits.")
+
+
+class MaskFacts(NamedTuple):
+    """What is known about the masks of a split; zeros for masks that cannot be used.
+
+    Attributes:
+        sizes: (height, width) in pixels, ``[N, 2]`` int64.
+        has_class: whether the mask shows each class index, ``[N, 256]``; the last one stands for ignored pixels.
+        errors: one sentence for each mask that cannot be used, by index.
+    """
+
+    sizes: NDArray[np.int64]
+    has_class: NDArray[np.bool_]
+    errors: dict[int, str]
+
+
+def verify_masks(folder: Path, names: NDArray[np.str_], read_mask: MaskReader) -> MaskFacts:
+    """Decodes all masks once per machine; later calls read the facts of unchanged files from the cache.
+
+    Args:
+        folder: folder of the masks.
+        names: file names relative to ``folder``, ``[N]``.
+        read_mask: reads a mask; masks that a reader of another class reads are decoded in each call.
+    """
+
+    def measure(path: Path) -> tuple[int, int, NDArray[np.uint8]]:
+        labels = read_mask(path)
+        return *labels.shape, np.packbits(np.bincount(labels.ravel(), minlength=IGNORED + 1) > 0)
+
+    kind = None
+    if isinstance(read_mask, ValueMaskReader | ColourMaskReader):
+        table = hashlib.sha256(read_mask.table.data).hexdigest()
+        kind = f"masks {VERSION} {type(read_mask).__qualname__} {table}"
+    rows, errors = measure_files(folder, names, measure, MASK_ROW, kind)
+    sizes = np.stack((rows["height"], rows["width"]), axis=1).astype(np.int64)
+    return MaskFacts(sizes, np.unpackbits(rows["classes"], axis=1).astype(bool), errors)
 
 
 def sample_evenly(items: Sequence[T]) -> Sequence[T]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..data.files import format_list, is_image_file, iterate_files
+from ..data.files import format_list, is_image_file, iterate_files, note_unreadable_images
 from ..data.split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -68,7 +68,10 @@ def find_pairs(
         raise DataError(f"{images} contains images and masks: set the masks' suffix, such as --data.mask_suffix=_mask.")
     images_by_name = list_images(images, image_suffix, excluded, mask_suffix if in_one_folder else "")
     masks_by_name = list_images(masks, mask_suffix, excluded, image_suffix if in_one_folder else "")
+    unreadable = note_unreadable_images(images, excluded)
     if not images_by_name:
+        if unreadable:
+            raise DataError(unreadable[0])
         remedy = f" outside {format_list(sorted(excluded))}: name the folder to train on with --data.train=NAME"
         raise DataError(f"{images} contains no images{format_suffix(image_suffix)}{remedy if excluded else ''}.")
     image, mask = f"an image{format_suffix(image_suffix)} in {images}", f"a mask{format_suffix(mask_suffix)} in {masks}"
@@ -78,11 +81,12 @@ def find_pairs(
     ]
     names = sorted(images_by_name.keys() & masks_by_name.keys())
     if unpaired and (on_invalid == "raise" or not names):
-        raise DataError(f"Images and masks must come in pairs: {'; '.join(unpaired)}.")
+        reasons = [*unpaired, *(note.removesuffix(".") for note in unreadable)]
+        raise DataError(f"Images and masks must come in pairs: {'; '.join(reasons)}.")
     image_names = np.array([images_by_name[name] for name in names], dtype=np.str_)
     mask_names = np.array([masks_by_name[name] for name in names], dtype=np.str_)
     notes = tuple(f"Left out: {sentence}." for sentence in unpaired)
-    return Pairs(images, image_names, masks, mask_names, notes)
+    return Pairs(images, image_names, masks, mask_names, (*notes, *unreadable))
 
 
 def list_images(folder: Path, suffix: str, excluded: Collection[str], partner_suffix: str) -> dict[str, str]:

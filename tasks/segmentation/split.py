@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, NamedTuple, Self
 
@@ -14,8 +15,10 @@ from torch import Tensor
 from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..data.images import EncodedImage, I_co, Image
-from ..data.split import Rows, Split
-from .masks import Labels, MaskReader, sample_evenly
+from ..data.split import Rows, Split, find_errors
+from ..data.stratified import Stratum
+from ..data.verification import ImageFacts
+from .masks import Labels, MaskFacts, MaskReader, sample_evenly, verify_masks
 
 SHEET_IMAGES = 8  # on a contact sheet
 
@@ -99,6 +102,27 @@ class SegmentationSplit(Split):
     def image(self, index: int) -> Image:
         """Image ``index``, ``[H, W, 3]`` uint8 RGB, of the same size as its mask."""
         return self.sample(index).image
+
+    @cached_property
+    def mask_facts(self) -> MaskFacts:
+        """Verifies all masks, or reads what an earlier run found; see :func:`.masks.verify_masks`."""
+        return verify_masks(self.mask_folder, self.mask_names, self.read_mask)
+
+    def strata(self) -> list[Stratum]:
+        """The images of each class, the rarest class first, and finally all images; see :class:`DetectionSplit`."""
+        shown = self.mask_facts.has_class[:, : len(self.classes)]
+        rarest_first = sorted(range(len(self.classes)), key=lambda k: int(shown[:, k].sum()))
+        by_class = [Stratum(self.classes[k], np.flatnonzero(shown[:, k]), False) for k in rarest_first]
+        return [*by_class, *super().strata()]
+
+    def find_invalid(self, facts: ImageFacts) -> dict[int, str]:
+        """See :meth:`Split.find_invalid`; an image with an invalid mask, or one of another size, is invalid, too."""
+        errors = facts.errors | self.mask_facts.errors
+        contradicting = np.setdiff1d(np.flatnonzero(~facts.fits(self.mask_facts.sizes)), list(errors))
+        return dict(sorted((errors | find_errors(self.sample, contradicting.tolist())).items()))
+
+    def annotated_sizes(self) -> NDArray[np.int64]:
+        return self.mask_facts.sizes
 
     def take(self, rows: Rows) -> Self:
         return replace(super().take(rows), mask_names=self.mask_names[rows])

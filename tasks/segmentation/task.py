@@ -23,8 +23,9 @@ from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
 from ..task import Task
+from .batch import SegmentationBatch
 from .colours import class_colours
-from .data import SegmentationBatch, SegmentationDataModule
+from .data import SegmentationDataModule
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, load_weights
 from litmobile.backbones.contract import Configurable, from_config
-from litmobile.errors import WeightsError
+from litmobile.errors import ClassPathError, WeightsError
 from litmobile.tools.complexity import without_values
 
 # ---------------------------------------------------------------------------------------------------- a user's backbone
@@ -131,7 +131,7 @@ REFUSED = (
 def test_from_config_calls_only_backbones(class_path: str, tmp_path: Path, assert_one_sentence) -> None:
     marker = tmp_path / "marker"
     config = {"class_path": class_path, "init_args": {"command": f"touch '{marker}'"}}
-    with pytest.raises(TypeError, match="cannot be built from a checkpoint") as caught:
+    with pytest.raises(ClassPathError, match="it is not a class derived from Backbone") as caught:
         from_config(config, Backbone)
     assert_one_sentence(caught.value, [class_path, "Backbone"])
     assert not marker.exists()
@@ -146,7 +146,7 @@ def test_from_config_refuses_the_abstract_backbone() -> None:
 def test_from_config_refuses_another_backbone(kind: type[Backbone]) -> None:
     with without_values():
         config = MobileNetV3("small").config()
-    with pytest.raises(TypeError, match=f"is not a {kind.__name__}"):
+    with pytest.raises(ClassPathError, match=f"not a class derived from {kind.__name__}"):
         from_config(config, kind)
 
 
@@ -159,7 +159,7 @@ def test_from_config_refuses_unknown_arguments() -> None:
     "class_path", ["nosuchmodule.Backbone", "litmobile.backbones.MobileNetV9", "MobileNetV3", f"{__name__}.Outer.Inner"]
 )
 def test_unknown_class_is_refused_by_its_path(class_path: str, assert_one_sentence) -> None:
-    with pytest.raises(TypeError, match="cannot be") as caught:
+    with pytest.raises(ClassPathError, match="cannot use") as caught:
         from_config({"class_path": class_path, "init_args": {}}, Backbone)
     assert_one_sentence(caught.value, [class_path])
 
@@ -241,5 +241,5 @@ def test_modules_do_not_share_their_init_args() -> None:
 
 def test_config_rebuilds_only_the_requested_kind() -> None:
     assert from_config(Scaled(3, name="y").config(), Configurable).config() == Scaled(3, name="y").config()
-    with pytest.raises(TypeError, match="is not a Backbone"):
+    with pytest.raises(ClassPathError, match="not a class derived from Backbone"):
         from_config(Scaled(3).config(), Backbone)

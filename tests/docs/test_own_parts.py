@@ -18,7 +18,7 @@ from litmobile.tools.cli import main
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "own_parts.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-COMMAND = PAGE[PAGE.index("    PYTHONPATH=. litmobile") :].replace("\\\n", " ")
+COMMAND = PAGE[PAGE.index("    litmobile fit") :].replace("\\\n", " ")
 TINY = [
     "--model.preprocessing.size=[64,64]",
     "--data.batch_size=4",
@@ -55,8 +55,8 @@ def test_own_parts_train_and_load_from_the_run(shapes: Path, tmp_path: Path, mon
     (tmp_path / "mine.py").write_text("\n\n".join(BLOCKS))
     as_tables(shapes, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    _, program, *words = shlex.split(COMMAND)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # --allow-code adds to it
+    program, *words = shlex.split(COMMAND)
     assert program == "litmobile"
     main([*words, *TINY, "--run", "run"])
     check_backbone(import_module("mine").Steps)
@@ -64,7 +64,7 @@ def test_own_parts_train_and_load_from_the_run(shapes: Path, tmp_path: Path, mon
     report = json.loads((tmp_path / "run" / "val.json").read_text())
     assert set(report["AP_per_class"]) == {"disk", "ring", "square", "triangle", "star", "cross"}
     use = (
-        "import sys, litmobile; network = litmobile.load(sys.argv[1]); found = network.predict(sys.argv[2]); "
+        "import sys, litmobile, mine; network = litmobile.load(sys.argv[1]); found = network.predict(sys.argv[2]); "
         "print(type(network.backbone), type(network.head), len(found.scores))"
     )
     image = next((shapes / "val").glob("*.jpg"))

@@ -13,7 +13,7 @@ from litmobile.backbones import MobileNetV1
 from litmobile.errors import TaskError
 from litmobile.heads import Classifier
 from litmobile.tasks.classification import ClassificationTask
-from litmobile.tasks.classification.data import ClassificationBatch
+from litmobile.tasks.classification.batch import ClassificationBatch
 from litmobile.tasks.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.slow  # compiling takes up to a minute

@@ -41,7 +41,7 @@ def test_worker_memory_does_not_grow_over_epochs(tmp_path: Path) -> None:
     loader = data.train_dataloader()
     levels: list[int] = []
     for epoch in range(30):
-        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         assert len(list(loader)) == 10
         levels.append(read_private_memory(loader._iterator._workers[0].pid))  # type: ignore[union-attr]
     # a batch on its way to the main process counts at times, so the minimum over some epochs is taken; after about

@@ -25,9 +25,7 @@ from support.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint, read_steps
 
 TESTS = Path(__file__).resolve().parents[1]
-# before Python 3.11.8, a fork while a process group's threads run can hang forever (python/cpython#112275)
-NO_FORK = ["--data.num_workers=0"] if sys.version_info < (3, 11, 8) else []
-DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu", *NO_FORK]
+DDP = ["--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
 
 
 def start(*words: str) -> subprocess.Popen[str]:

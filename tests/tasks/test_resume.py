@@ -176,7 +176,7 @@ def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sent
     path = tmp_path / "last.ckpt"
     io = AtomicCheckpointIO()
     io.save_checkpoint({"network": {}, "step": 1}, path)
-    path.with_name("last.ckpt.part").symlink_to("/dev/full")
+    path.with_name(f".last.ckpt.{os.getpid()}.part").symlink_to("/dev/full")
     with pytest.raises(CheckpointError) as caught:
         io.save_checkpoint({"network": {}, "step": 2}, path)
     assert_one_sentence(caught.value, path, "No space left", "the previous one is intact")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from litmobile.errors import UserError
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import merge_configurations
 
@@ -94,12 +93,3 @@ def test_a_later_file_replaces_a_class(tmp_path: Path, capsys: pytest.CaptureFix
     backbone = print_config(capsys, *CAMVID, "--config", str(file))["model"]["init_args"]["backbone"]
     assert backbone["class_path"].endswith("ShuffleNetV2")
     assert backbone["init_args"]["output_stride"] == 32
-
-
-@pytest.mark.parametrize(("content", "words"), [("a: [", "is not valid YAML"), ("- 1", "contains no keys")])
-def test_a_broken_file_is_named(content: str, words: str, tmp_path: Path) -> None:
-    file = tmp_path / "broken.yaml"
-    file.write_text(content)
-    with pytest.raises(UserError, match=words) as caught:
-        merge_configurations([file], [])
-    assert str(file) in str(caught.value)

@@ -64,7 +64,7 @@ Facts = dict[str, Any]
 
 def shipped_families() -> dict[str, type[Backbone]]:
     """Returns every family that litmobile ships, by name."""
-    return {name: found for name, found in sorted(vars(backbones).items()) if is_backbone(found)}
+    return {name: found for name in dir(backbones) if is_backbone(found := getattr(backbones, name))}
 
 
 def is_backbone(found: object) -> TypeGuard[type[Backbone]]:

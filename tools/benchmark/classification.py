@@ -20,11 +20,11 @@ from torch.utils.data import default_collate
 from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
 from ...backbones.contract import IMAGENET
 from ...heads import Classifier
-from ...tasks.classification.data import ClassificationBatch, collate
+from ...tasks.classification.batch import ClassificationBatch, collate
 from ...tasks.classification.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
-from ...tasks.data.module import collate_or_return_error
+from ...tasks.data.loader import collate_or_return_error
 from ...tasks.data.sampling import SampleKey
 from ...tasks.data.split import SplitDataset
 from ...tasks.preprocessing import Preprocessing

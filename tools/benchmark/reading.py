@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from ...tasks.data.images import Image
-from ...tasks.data.module import collate_or_return_error
+from ...tasks.data.loader import collate_or_return_error
 from ...tasks.data.sampling import SampleKey
 from ...tasks.data.split import SplitDataset
-from ...tasks.detection.data import collate
+from ...tasks.detection.batch import collate
 from ...tasks.detection.split import DetectionSplit, ImageRecord
 from ...tasks.detection.transforms import SSDAugmentation
 from ...tasks.preprocessing import Preprocessing

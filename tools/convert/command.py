@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from ...errors import DataError, UserError
 from ...tasks.data.files import format_list
-from ...tasks.data.module import drop_invalid_images, log_notes
+from ...tasks.data.module import log_notes
+from ...tasks.data.split import drop_invalid_images
 from ...tasks.detection import DetectionSplit, FolderDetection
 from ...tasks.detection.formats.listing import find_split
 from ..parser import Parser
@@ -30,7 +31,7 @@ DESCRIPTION = (
 #: options of FolderDetection that are about training
 TRAINING_OPTIONS: set[str | int] = {
     *("difficult", "val_fraction", "augmentation", "filter_empty", "evaluator"),
-    *("batch_size", "num_workers", "seed", "train_sizes"),
+    *("batch_size", "num_workers", "start_method", "seed", "train_sizes"),
 }
 
 
@@ -101,9 +102,9 @@ def read_splits(data: FolderDetection, divides: bool) -> dict[str, DetectionSpli
         splits = {role: data.read_stored(role) for role in found}
     for role, split in splits.items():
         log_notes(split.notes)
-        if data.on_invalid == "skip":
-            splits[role], problems = drop_invalid_images(split)
-            log_notes(problems)
+        if data.verify_images or data.on_invalid == "skip":
+            splits[role], notes = drop_invalid_images(split, data.on_invalid)
+            log_notes(notes)
     others = [name for name in stored if name not in names.values()]
     if others:
         print(f"Not written: {format_list(others)}; --train, --val and --test name other splits.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +12,9 @@ from ...tasks.classification import ClassificationDataModule, ClassificationSpli
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
 from . import figures
-from .duplicates import ImageKeys, digest, find_duplicates, format_duplicates
+from .duplicates import ImageKeys, digest, find_candidates, find_duplicates, format_duplicates
 from .figures import Column, Facts
 from .splits import DataReading, Inspection, visit_images
-
-
-class ImageReading(NamedTuple):
-    """What was read from the images of a split.
-
-    Attributes:
-        sizes: (height, width) in pixels, ``[I, 2]``; 0 for invalid images.
-        keys: names, classes and digests of the images.
-        faults: one sentence for each invalid image.
-    """
-
-    sizes: NDArray[np.int64]
-    keys: ImageKeys
-    faults: list[str]
 
 
 def inspect_classification(
@@ -42,33 +27,37 @@ def inspect_classification(
         TaskError: both ``task`` and ``size`` are given.
     """
     reading = DataReading(data, task, size, Preprocessing((224, 224), "crop"))
-    images = {name: measure_images(name, split) for name, split in reading.splits.items()} if read_images else {}
+    if read_images:
+        reading.verify()
+    facts = {name: found.facts for name, found in reading.verified.items()}
     splits = {
-        name: measure_split(split, images.get(name), reading.preprocessing) for name, split in reading.splits.items()
+        name: measure_split(split, facts[name].sizes if read_images else None, reading.preprocessing)
+        for name, split in reading.splits.items()
     }
-    invalid = {name: found.faults for name, found in images.items()} if read_images else None
-    duplicates = find_duplicates({name: found.keys for name, found in images.items()}) if read_images else None
+    candidates = find_candidates(facts)
+    keys = {name: digest_images(name, reading.splits[name], images) for name, images in candidates.items()}
+    duplicates = find_duplicates(keys) if read_images else None
     texts = [] if duplicates is None else [format_duplicates(duplicates, "class")]
     format_split = partial(figures.format_facts, classes="")  # all splits have one table of classes together
     overview = [format_classes(splits)]
-    return reading.inspection(splits, format_split, invalid, {"duplicates": duplicates}, texts, overview)
+    return reading.inspection(
+        splits, format_split, reading.invalid_images(), {"duplicates": duplicates}, texts, overview
+    )
 
 
-def measure_images(name: str, split: ClassificationSplit) -> ImageReading:
-    """Reads all images of a split with a progress bar."""
-    sizes = np.zeros((len(split), 2), dtype=np.int64)
+def digest_images(name: str, split: ClassificationSplit, images: NDArray[np.intp]) -> ImageKeys:
+    """Hashes the pixels of those ``images`` of a split that may have copies, with a progress bar."""
     keys = ImageKeys(split.names.tolist(), [split.classes[label] for label in split.labels], [""] * len(split))
 
-    def measure(index: int) -> None:
-        image = split.image(index)
-        sizes[index] = image.shape[:2]
-        keys.digests[index] = digest(image)
+    def add_digest(index: int) -> None:
+        keys.digests[index] = digest(split.image(index))
 
-    return ImageReading(sizes, keys, visit_images(name, split, measure))
+    visit_images(name, images.tolist(), add_digest)
+    return keys
 
 
-def measure_split(split: ClassificationSplit, images: ImageReading | None, preprocessing: Preprocessing) -> Facts:
-    """Measures the class balance of a split, and the sizes of its images if they were read."""
+def measure_split(split: ClassificationSplit, sizes: NDArray[np.int64] | None, preprocessing: Preprocessing) -> Facts:
+    """Measures the class balance of a split, and the ``sizes`` of its images, 0 for invalid ones, if they are known."""
     counts = dict(zip(split.classes, split.counts().tolist(), strict=True))
     smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     classes = [{"name": name, "images": n, "share": figures.fraction(n, len(split))} for name, n in counts.items()]
@@ -79,9 +68,9 @@ def measure_split(split: ClassificationSplit, images: ImageReading | None, prepr
         "largest_class": largest,
         "imbalance_ratio": counts[largest] / counts[smallest] if counts[smallest] else None,
     }
-    if images is None:
+    if sizes is None:
         return facts
-    valid = images.sizes[images.sizes.all(axis=1)]
+    valid = sizes[sizes.all(axis=1)]
     geometries = [preprocessing.geometry(height, width) for height, width in valid.tolist()]
     enlarged = sum(geometry.rows > geometry.height or geometry.columns > geometry.width for geometry in geometries)
     return facts | {

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from ...errors import DataError, TaskError, UserError
+from ...tasks.atomic import write_text
 from ...tasks.task import Task
 from ..task_tools import TASK_TOOLS, import_tool
 from ..training import BaseCLI, merged_arguments, silence_libraries, split_options, stored_config
@@ -79,8 +80,7 @@ def inspect(words: Sequence[str]) -> None:
     inspection: Inspection = import_tool(tools.inspector)(data, task, options.size, not options.no_images)
     print(inspection.text)
     if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
+        write_text(target, json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")
     issues = inspection.facts["blocking_issues"]
     if issues:
         count = f" for {len(issues)} reasons, the first being" if len(issues) > 1 else ""

@@ -16,7 +16,7 @@ from . import figures
 from .anchors import format_anchors, measure_anchors
 from .figures import Column, Facts
 from .objects import find_duplicate_objects, measure_objects
-from .splits import DataReading, Inspection, visit_images
+from .splits import DataReading, Inspection
 
 COUNT_COLUMNS = [
     *(Column("class", "name"), Column("objects"), Column("share", spec=".1%"), Column("images"), Column("difficult")),
@@ -41,7 +41,8 @@ def inspect_detection(
     reading = DataReading(data, task, size, Preprocessing())
     preprocessing = reading.preprocessing
     preprocessing.check_not_cropped(type(data).__name__)
-    invalid = {name: visit_images(name, split) for name, split in reading.splits.items()} if read_images else None
+    if read_images:
+        reading.verify()
     splits = {name: measure_split(split, preprocessing) for name, split in reading.splits.items()}
     leaks = find_leaks(reading.splits)
     name, split = next(iter(reading.splits.items()))
@@ -50,7 +51,9 @@ def inspect_detection(
         figures.format_list("images in two splits", [f"{x['name']} in {' and '.join(x['splits'])}" for x in leaks]),
         anchors if isinstance(anchors, str) else format_anchors(anchors),
     ]
-    return reading.inspection(splits, format_split, invalid, {"leaks": leaks, "anchors": anchors}, texts)
+    return reading.inspection(
+        splits, format_split, reading.invalid_images(), {"leaks": leaks, "anchors": anchors}, texts
+    )
 
 
 def measure_split(split: DetectionSplit, preprocessing: Preprocessing) -> Facts:

@@ -1,19 +1,22 @@
-"""Images with equal pixels, within a split and across splits."""
+"""Images with equal pixels, within a split and across splits, and near-duplicates across splits."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...tasks.data.near_duplicates import group_near_duplicates
+from ...tasks.data.verification import ImageFacts
 from .figures import Facts, format_list, fraction
 
 MAX_COPIES = 8  # of one image that are printed
+MAX_EXAMPLES = 8  # near-duplicates of two splits that are reported
 
 Group = list[dict[str, str]]  # images with equal pixels: their split, name and label
 
@@ -37,6 +40,46 @@ def digest(pixels: NDArray[Any]) -> str:
     found = hashlib.blake2b(str(pixels.shape).encode(), digest_size=16)
     found.update(np.ascontiguousarray(pixels).data)
     return found.hexdigest()
+
+
+def find_candidates(splits: Mapping[str, ImageFacts]) -> dict[str, NDArray[np.intp]]:
+    """Returns the indices of the images whose size and hash another image has, too; others have no equal pixels."""
+    keys = {
+        split: list(zip(map(tuple, facts.sizes.tolist()), facts.hashes.tolist(), strict=True))
+        for split, facts in splits.items()
+    }
+    counts = Counter(itertools.chain.from_iterable(keys.values()))
+    return {split: np.flatnonzero([counts[key] > 1 for key in found]) for split, found in keys.items()}
+
+
+def find_near_duplicates(
+    names: Mapping[str, NDArray[np.str_]], hashes: Mapping[str, NDArray[np.uint64]]
+) -> list[Facts]:
+    """Counts the images of each split that look like images of an earlier one, and gives examples of them."""
+    numbers = group_near_duplicates(np.concatenate(list(hashes.values())))
+    ends = np.cumsum([len(found) for found in hashes.values()])
+    groups = dict(zip(hashes, np.split(numbers, ends[:-1]), strict=True))
+    found: list[Facts] = []
+    for earlier, split in itertools.combinations(hashes, 2):
+        first_of_group = dict(zip(groups[earlier].tolist(), names[earlier].tolist(), strict=True))
+        common = np.flatnonzero(np.isin(groups[split], groups[earlier]))
+        examples = [
+            {"name": str(names[split][index]), "earlier": first_of_group[int(groups[split][index])]}
+            for index in common[:MAX_EXAMPLES]
+        ]
+        share = fraction(len(common), len(names[split]))
+        found.append({"split": split, "earlier": earlier, "images": len(common), "share": share, "examples": examples})
+    return found
+
+
+def format_near_duplicates(found: Sequence[Facts]) -> str:
+    """Formats the result of :func:`find_near_duplicates`."""
+    lines: list[str] = []
+    for row in found:
+        count = f"{row['images']} ({100 * row['share']:.1f} %)" if row["images"] else "none"
+        lines.append(f"images of {row['split']} that look like one of {row['earlier']}: {count}")
+        lines += [f"  {example['name']} ~ {example['earlier']}" for example in row["examples"]]
+    return "\n".join(lines)
 
 
 def find_duplicates(splits: Mapping[str, ImageKeys]) -> Facts:

@@ -17,9 +17,9 @@ from ...tasks.segmentation.split import unlabelled_message
 from ...tasks.segmentation.transforms import resize_labels
 from ...tasks.task import Task
 from . import figures
-from .duplicates import ImageKeys, digest, find_duplicates, format_duplicates
+from .duplicates import ImageKeys, digest, find_candidates, find_duplicates, format_duplicates
 from .figures import Column, Facts
-from .splits import FIT_SPLITS, DataReading, Inspection, visit_images
+from .splits import FIT_SPLITS, DataReading, Inspection, Verified, visit_images
 
 CELL = 8  # side in input pixels of a cell of LR-ASPP's finest feature map
 NO_CLASS = "(no class)"
@@ -45,7 +45,7 @@ class MaskReading(NamedTuple):
         pixels: of each class and, last, of no class, ``[I, C + 1]``.
         area: pixels of each class in the network's input, ``[I, C]``.
         width: of each class in pixels of the input, see :func:`measure_extent`, ``[I, C]``.
-        keys: names and digests of the images, and digests of the masks as labels; "" if images were not read.
+        keys: names and digests of the images, and digests of the masks as labels; "" for images without copies.
         faults: one sentence for each invalid mask or image.
     """
 
@@ -70,7 +70,13 @@ def inspect_segmentation(
     reading = DataReading(data, task, size, Preprocessing((512, 512), "pad"))
     preprocessing = reading.preprocessing
     preprocessing.check_not_cropped(type(data).__name__)
-    masks = {name: read_masks(name, split, preprocessing, read_images) for name, split in reading.splits.items()}
+    if read_images:
+        reading.verify()
+    candidates = find_candidates({name: found.facts for name, found in reading.verified.items()})
+    masks = {
+        name: read_masks(name, split, preprocessing, reading.verified.get(name), set(candidates.get(name, ())))
+        for name, split in reading.splits.items()
+    }
     splits = {name: measure_split(split, masks[name]) for name, split in reading.splits.items()}
     invalid = {name: found.faults for name, found in masks.items()}
     unlabelled = [name for name in FIT_SPLITS if name in masks and lacks_labels(masks[name])]
@@ -84,25 +90,35 @@ def inspect_segmentation(
     return reading.inspection(splits, format_split, invalid, facts, texts, [format_shares(splits, weights)], issues)
 
 
-def read_masks(name: str, split: SegmentationSplit, preprocessing: Preprocessing, with_images: bool) -> MaskReading:
-    """Reads all masks of a split and, ``with_images``, all images, with a progress bar."""
+def read_masks(
+    name: str, split: SegmentationSplit, preprocessing: Preprocessing, verified: Verified | None, candidates: set[int]
+) -> MaskReading:
+    """Reads all masks of a split with a progress bar, and the images that may have copies.
+
+    Args:
+        name: name of the split.
+        split: the split.
+        preprocessing: how images become the network's input.
+        verified: what is known about the images; None if they were not read.
+        candidates: indices of the images that may have copies.
+    """
+    invalid = {} if verified is None else verified.invalid
     images, classes = len(split), len(split.classes)
     sizes, pixels = np.zeros((images, 2), np.int64), np.zeros((images, classes + 1), np.int64)
     area, width = np.zeros((images, classes), np.int64), np.zeros((images, classes), np.int64)
     keys = ImageKeys(split.names.tolist(), [""] * images, [""] * images)
 
     def measure(index: int) -> None:
-        if with_images:
-            image, labels, _ = split.sample(index)
-            keys.digests[index], keys.labels[index] = digest(image), digest(labels)
-        else:
-            labels = split.labels(index)
+        labels = split.labels(index)
+        if index in candidates:
+            keys.digests[index], keys.labels[index] = digest(split.image(index)), digest(labels)
         sizes[index] = labels.shape
         pixels[index] = np.bincount(labels.ravel(), minlength=IGNORED + 1)[[*range(classes), IGNORED]]
         input_labels = resize_labels(labels, preprocessing.geometry(*labels.shape), preprocessing.size)
         area[index], width[index] = measure_extent(input_labels, classes)
 
-    return MaskReading(sizes, pixels, area, width, keys, visit_images(name, split, measure))
+    errors = invalid | visit_images(name, (index for index in range(images) if index not in invalid), measure)
+    return MaskReading(sizes, pixels, area, width, keys, [error for _, error in sorted(errors.items())])
 
 
 def lacks_labels(masks: MaskReading) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
@@ -10,10 +11,12 @@ from typing import Generic, NamedTuple, TypeVar
 from tqdm import tqdm
 
 from ...errors import DataError, TaskError
-from ...tasks.data.module import DataModule, find_invalid_images
-from ...tasks.data.split import Split
+from ...tasks.data.module import DataModule
+from ...tasks.data.split import Split, find_errors
+from ...tasks.data.verification import ImageFacts
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
+from .duplicates import find_near_duplicates, format_near_duplicates
 from .figures import Facts, format_list
 
 FIT_SPLITS = ("train", "val")  # read by `litmobile fit`
@@ -31,6 +34,18 @@ class Inspection(NamedTuple):
     text: str
 
 
+class Verified(NamedTuple):
+    """The images of a split.
+
+    Attributes:
+        facts: sizes and hashes.
+        invalid: one sentence for each image that cannot be used, by index.
+    """
+
+    facts: ImageFacts
+    invalid: dict[int, str]
+
+
 class DataReading(Generic[S]):
     """Reads all splits as training does; a split that training would refuse is read without its invalid records.
 
@@ -45,6 +60,7 @@ class DataReading(Generic[S]):
         splits: readable splits, without records that cannot be used.
         not_read: reason for each split that cannot be read.
         refused: reason for each readable split that training refuses.
+        verified: facts about the images of each readable split; empty until :meth:`verify`.
 
     Raises:
         DataError: no split can be read.
@@ -62,6 +78,7 @@ class DataReading(Generic[S]):
         self.data = data
         self.on_invalid = data.on_invalid
         self.splits: dict[str, S] = {}
+        self.verified: dict[str, Verified] = {}
         errors: dict[str, DataError | OSError] = {}
         for name in ("train", "val", "test"):
             for policy in dict.fromkeys((self.on_invalid, "skip")):
@@ -75,6 +92,16 @@ class DataReading(Generic[S]):
             raise errors["train"]
         self.not_read = {name: str(error) for name, error in errors.items() if name not in self.splits}
         self.refused = {name: str(error) for name, error in errors.items() if name in self.splits}
+
+    def verify(self) -> None:
+        """Verifies the images of all splits; those that a training or an inspection verified are not read again."""
+        for name, split in self.splits.items():
+            facts = split.image_facts()
+            self.verified[name] = Verified(facts, split.find_invalid(facts))
+
+    def invalid_images(self) -> dict[str, list[str]] | None:
+        """Returns one sentence for each invalid image, by split; None if images were not verified."""
+        return {name: list(found.invalid.values()) for name, found in self.verified.items()} or None
 
     def blocking_issues(self, invalid_images: InvalidImages) -> list[str]:
         """Reasons why training would stop, one sentence each."""
@@ -129,21 +156,24 @@ class DataReading(Generic[S]):
             paragraphs.append("Images were not read.")
         else:
             paragraphs += [format_list(f"invalid in {name}", faults) for name, faults in invalid_images.items()]
+        if self.verified:
+            named = {name: self.splits[name].names for name in self.verified}
+            near = find_near_duplicates(named, {name: found.facts.hashes for name, found in self.verified.items()})
+            facts = {**facts, "near_duplicates": near}
+            texts = [*texts, format_near_duplicates(near)]
         common = {"input": asdict(self.preprocessing), "splits": splits, "not_read": self.not_read}
         common |= {"blocking_issues": issues, "invalid_images": invalid_images}
         return Inspection({**common, **facts}, "\n\n".join([*paragraphs, *texts]))
 
 
-def visit_images(name: str, split: Split, visit: Callable[[int], object] | None = None) -> list[str]:
-    """Reads all images of a split with a progress bar.
-
-    Args:
-        name: name of the split, for the progress bar.
-        split: its images are read.
-        visit: called with the index of each image, from several threads. Default: ``split.image``.
+def visit_images(name: str, indices: Iterable[int], visit: Callable[[int], object]) -> dict[int, str]:
+    """Calls ``visit`` with each index, in several threads and with a progress bar.
 
     Returns:
-        One sentence for each invalid image.
+        The message of the DataError that ``visit`` raised, by index.
     """
-    progress = partial(tqdm, desc=f"Reading {name}", total=len(split), unit=" images", dynamic_ncols=True)
-    return list(find_invalid_images(split, progress, visit).values())
+    indices = list(indices)
+    bar = partial(tqdm, desc=f"Reading {name}", total=len(indices), unit=" images", delay=1, dynamic_ncols=True)
+    with ThreadPoolExecutor() as threads:  # decoding releases the GIL
+        found = threads.map(lambda index: find_errors(visit, (index,)), indices)
+        return {index: error for errors in bar(found) for index, error in errors.items()}

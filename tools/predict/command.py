@@ -43,7 +43,9 @@ def predict(paths: Sequence[Path], options: PredictOptions) -> None:
     writer_class = find_writer(network)
     check_flags(options, writer_class)
     folder = choose_result_folder(options.run, options.out, paths)
-    sources = find_sources(paths, leave_out=folder)
+    sources, notes = find_sources(paths, leave_out=folder)
+    for note in notes:
+        print(note, file=sys.stderr)
     drawn_paths = assign_paths(sources, folder, name_drawing) if options.draw else {}
     job = PredictionJob(network.classes, folder, options, sources, drawn_paths.values())
     predict_sources(network, writer_class(job), inference, drawn_paths)
@@ -75,7 +77,7 @@ def predict_sources(
                 stack.enter_context(writer)  # creates the files, so none exist if nothing can be read
             writer.write(prediction, frame)
             if path in drawn_paths:
-                media_writer.write(writer.draw(frame.image, prediction), drawn_paths[path], frame.timestamp)
+                media_writer.write(writer.draw(frame, prediction), drawn_paths[path], frame.timestamp)
             counts[frame.source] += 1
     if not counts:
         raise UserError(f"None of the {len(skipped)} files could be read.")

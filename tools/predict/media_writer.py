@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
+from ...tasks.atomic import save_image
 from ...tasks.data.images import Image
-from ...tasks.drawing import save_image
 from .sources import Timestamp
 
 

@@ -8,6 +8,7 @@ import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TextIO
 
@@ -17,6 +18,7 @@ import torch
 
 from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
+from ...tasks.atomic import replace_file, write_bytes
 from ...tasks.data.files import normalise_path
 from ...tasks.data.images import Image
 from ...tasks.detection.formats.coco import (
@@ -70,7 +72,8 @@ class PredictionJob(NamedTuple):
 class ResultWriter(ABC):
     """Writes predictions to files and draws them; as a context manager, it creates and completes the files.
 
-    An interruption leaves complete rows and label maps. Nothing is written before the context is entered.
+    An interruption leaves complete rows and label maps. Nothing is written before the context is entered, and a file of
+    rows gets its name when it is completed, so that a killed command leaves no file that looks complete.
 
     Attributes:
         prediction_type: type of the network's prediction for an image.
@@ -86,6 +89,7 @@ class ResultWriter(ABC):
     def __init__(self, job: PredictionJob) -> None:
         self.job = job
         self.sources = job.sources
+        self._open_files = ExitStack()
 
     def __enter__(self) -> Self:
         self.job.folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,13 @@ class ResultWriter(ABC):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        with self._open_files:
+            self.close()
+
+    def open_text(self, name: str) -> TextIO:
+        """Opens the text file ``name`` of the results, which replaces an earlier one when the context is left."""
+        part = self._open_files.enter_context(replace_file(self.job.folder / name))
+        return self._open_files.enter_context(open_text(part))
 
     @abstractmethod
     def open(self) -> None:
@@ -104,11 +114,11 @@ class ResultWriter(ABC):
         """Writes the prediction for ``frame``."""
 
     @abstractmethod
-    def draw(self, image: Image, prediction: Any) -> Image:
-        """Draws the prediction on ``image`` ``[H, W, 3]``; images of equal size give drawings of equal size."""
+    def draw(self, frame: MediaFrame, prediction: Any) -> Image:
+        """Draws the prediction on the image of ``frame``, ``[H, W, 3]``; frames of a video get drawings of one size."""
 
-    def close(self) -> None:  # noqa: B027 — a writer without open files has nothing to complete
-        """Completes the files, also after an interruption."""
+    def close(self) -> None:  # noqa: B027 — most files need no end
+        """Writes the end of the files, also after an interruption."""
 
 
 class DetectionWriter(ResultWriter):
@@ -135,7 +145,7 @@ class DetectionWriter(ResultWriter):
         self._image_ids = itertools.count(1)
 
     def open(self) -> None:
-        self._file = (self.job.folder / "predictions.json").open("w", encoding="utf-8")
+        self._file = self.open_text("predictions.json")
         self._separator = "[\n"
 
     def write(self, prediction: Detections, frame: MediaFrame) -> None:
@@ -153,12 +163,11 @@ class DetectionWriter(ResultWriter):
             self._file.write(self._separator + ",\n".join(rows))  # in one call: an interruption leaves complete rows
             self._separator = ",\n"
 
-    def draw(self, image: Image, prediction: Detections) -> Image:
-        return draw_detections(image, prediction, self.job.classes, self.job.min_score)
+    def draw(self, frame: MediaFrame, prediction: Detections) -> Image:
+        return draw_detections(frame.image, prediction, self.job.classes, self.job.min_score)
 
     def close(self) -> None:
         self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
-        self._file.close()
 
 
 def match_images(
@@ -223,9 +232,7 @@ class ClassificationWriter(ResultWriter):
 
     def open(self) -> None:
         self.number = min(MAX_CLASSES, len(self.job.classes))
-        path = self.job.folder / "predictions.csv"
-        self._file = open_text(path, buffering=1)  # line buffering writes every row at once
-        self._rows = csv.writer(self._file, lineterminator="\n")
+        self._rows = csv.writer(self.open_text("predictions.csv"), lineterminator="\n")
         columns = [f"{what}_{rank}" for rank in range(1, self.number + 1) for what in ("class", "score")]
         self._rows.writerow(["file_name", "frame", "seconds", *columns])
 
@@ -237,11 +244,8 @@ class ClassificationWriter(ResultWriter):
             row += [self.job.classes[label], f"{score:.6g}"]
         self._rows.writerow(row)
 
-    def draw(self, image: Image, prediction: Classification) -> Image:
-        return draw_class_scores(image, prediction.scores, self.job.classes, self.job.min_score)
-
-    def close(self) -> None:
-        self._file.close()
+    def draw(self, frame: MediaFrame, prediction: Classification) -> Image:
+        return draw_class_scores(frame.image, prediction.scores, self.job.classes, self.job.min_score)
 
 
 class SegmentationWriter(ResultWriter):
@@ -271,7 +275,7 @@ class SegmentationWriter(ResultWriter):
 
     def open(self) -> None:
         values = self.values.tolist()
-        with open_text(self.job.folder / "classes.csv") as file:
+        with replace_file(self.job.folder / "classes.csv") as part, open_text(part) as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["value", "name", "red", "green", "blue"])
             for value, name, colour in zip(values, self.job.classes, self.colours, strict=True):
@@ -279,7 +283,7 @@ class SegmentationWriter(ResultWriter):
         names = self.job.folder / "classes.txt"
         names.unlink(missing_ok=True)
         if values == list(range(len(self.job.classes))):
-            with open_text(names) as file:
+            with replace_file(names) as part, open_text(part) as file:
                 file.writelines(f"{name}\n" for name in self.job.classes)
         for path in self.paths.values():
             for label_map in path.glob("[0-9]" * FRAME_DIGITS + ".png"):
@@ -292,19 +296,19 @@ class SegmentationWriter(ResultWriter):
         label_map = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
         if self.palette is not None:
             label_map.putpalette(self.palette)
-        encoded = io.BytesIO()  # the file is written in one call
+        encoded = io.BytesIO()
         label_map.save(encoded, "PNG", compress_level=PNG_LEVEL)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.getvalue())
+        write_bytes(path, encoded.getvalue())
 
-    def draw(self, image: Image, prediction: Segmentation) -> Image:
+    def draw(self, frame: MediaFrame, prediction: Segmentation) -> Image:
         labels = prediction.labels.cpu().numpy().astype(np.uint8)
-        return draw_label_map(image, labels, self.job.classes, self.colours)
+        is_frame = frame.timestamp is not None
+        return draw_label_map(frame.image, labels, self.job.classes, self.colours, is_frame)
 
 
-def open_text(path: Path, buffering: int = -1) -> TextIO:
+def open_text(path: Path) -> TextIO:
     """Opens a text file for writing; a file name that is not valid text keeps its bytes."""
-    return path.open("w", buffering, encoding="utf-8", errors="surrogateescape", newline="")
+    return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def choose_label_values(classes: Sequence[str], label_ids: str | None) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,9 @@ import cv2
 import numpy as np
 
 from ...errors import ImageError, UserError
-from ...tasks.data.images import IMAGE_SUFFIXES, Image, read_image
+from ...tasks.data.files import format_unreadable_images, is_image_file, is_unreadable_image, iterate_files
+from ...tasks.data.image_files import check_regular_file
+from ...tasks.data.images import Image, read_image
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 DEFAULT_FPS = 25.0  # of a video whose header has no frame rate
@@ -62,43 +65,68 @@ class UnreadableSource(NamedTuple):
     reason: str
 
 
-def find_sources(paths: Iterable[Path], leave_out: Path) -> list[MediaSource]:
+class FoundSources(NamedTuple):
+    """Images and videos, and one sentence for each folder with images of kinds that cannot be read."""
+
+    sources: list[MediaSource]
+    notes: list[str]
+
+
+def find_sources(paths: Iterable[Path], leave_out: Path) -> FoundSources:
     """Finds images and videos, sorted within each folder, each file once.
 
     Args:
-        paths: files with any suffix, and folders, which are searched recursively.
+        paths: files with any suffix, and folders, which are searched recursively as for training.
         leave_out: a folder that is not searched, such as the folder of earlier results.
 
     Raises:
         UserError: a path does not exist, or a folder contains no images or videos.
     """
     sources: dict[Path, MediaSource] = {}
+    notes: list[str] = []
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist; pass an image, a video or a folder of them.")
-        found = search_folder(path, leave_out) if path.is_dir() else [MediaSource(path, path.name)]
-        if not found:
-            raise UserError(f"{path} contains no images or videos.")
-        for source in found:
-            sources.setdefault(source.path.resolve(), source)
-    return list(sources.values())
+        found = search_folder(path, leave_out) if path.is_dir() else FoundSources([MediaSource(path, path.name)], [])
+        if not found.sources:
+            raise UserError(found.notes[0] if found.notes else f"{path} contains no images or videos.")
+        for source in found.sources:
+            sources.setdefault(resolve_path(source.path), source)
+        notes += found.notes
+    return FoundSources(list(sources.values()), notes)
 
 
-def search_folder(folder: Path, leave_out: Path) -> list[MediaSource]:
+def search_folder(folder: Path, leave_out: Path) -> FoundSources:
     """Finds images and videos in ``folder`` and its subfolders, except in ``leave_out``."""
-    excluded = leave_out.resolve()
-    return [
-        MediaSource(file, file.relative_to(folder).as_posix())
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
-        and excluded not in file.resolve().parents
-        and not file.is_dir()
-    ]
+    excluded = resolve_path(leave_out)
+    sources: list[MediaSource] = []
+    unreadable: list[str] = []
+    for name in sorted(iterate_files(folder), key=lambda name: name.split("/")):
+        file, last = folder / name, name.rpartition("/")[2]
+        if excluded in resolve_path(file).parents:
+            continue
+        if is_image_file(last) or is_video_file(last):
+            sources.append(MediaSource(file, name))
+        elif is_unreadable_image(last):
+            unreadable.append(name)
+    return FoundSources(sources, [format_unreadable_images(folder, unreadable)] if unreadable else [])
 
 
-def count_frames(sources: Iterable[MediaSource]) -> int:
+def resolve_path(path: Path) -> Path:
+    """Follows all links in ``path``; :meth:`Path.resolve` raises an error for a link to itself."""
+    return Path(os.path.realpath(path))
+
+
+def is_video_file(name: str) -> bool:
+    """Whether the file name has the suffix of a video and does not start with a dot."""
+    return name.lower().endswith(VIDEO_SUFFIXES) and not name.startswith(".")
+
+
+def count_frames(sources: Sequence[MediaSource]) -> int:
     """Counts the images, and the frames of videos according to their headers."""
-    return sum(max(0, read_frame_count(cv2.VideoCapture(str(s.path)))) if s.is_video else 1 for s in sources)
+    videos = (s.path for s in sources if s.is_video and s.path.is_file())
+    frames = sum(max(0, read_frame_count(cv2.VideoCapture(str(path)))) for path in videos)
+    return frames + sum(not s.is_video for s in sources)
 
 
 def read_frame_count(video: cv2.VideoCapture) -> int:
@@ -109,11 +137,12 @@ def read_frame_count(video: cv2.VideoCapture) -> int:
 def read_frames(sources: Iterable[MediaSource]) -> Iterator[MediaFrame | UnreadableSource]:
     """Reads images and the frames of videos; a damaged file does not end the iteration."""
     for source in sources:
-        if source.is_video:
-            yield from read_video(source)
-            continue
         try:
-            yield MediaFrame(source, read_image(source.path, source.size))
+            if source.is_video:
+                check_regular_file(source.path)  # OpenCV would wait for a FIFO
+                yield from read_video(source)
+            else:
+                yield MediaFrame(source, read_image(source.path, source.size))
         except ImageError as error:
             yield UnreadableSource(source, str(error))
 
@@ -167,7 +196,7 @@ def assign_paths(
     """
 
     def key(path: Path) -> str:
-        return str(path.resolve()).casefold()  # some file systems do not distinguish a.JPG from A.jpg
+        return str(resolve_path(path)).casefold()  # some file systems do not distinguish a.JPG from A.jpg
 
     wanted = [folder / name(source) for source in sources]
     files = [*taken, *(source.path for source in sources)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....errors import DataError, format_name
 from ...data.files import SPLIT_FOLDERS
@@ -63,7 +64,6 @@ class Format(ABC):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out what cannot be used, with a note.
 
     Attributes:
         name: name of the format, as users write it in ``--data.format``.
@@ -77,13 +77,12 @@ class Format(ABC):
     splits: dict[str, str]
     notes: tuple[str, ...] = ()
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid) -> None:
+    def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self.on_invalid: OnInvalid = on_invalid
 
     @classmethod
     @abstractmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         """Returns the format if the folder has files in it, else None.
 
         Raises:
@@ -91,8 +90,12 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         """Reads one of ``splits``.
+
+        Args:
+            split: the data set's own name of the split.
+            on_invalid: "skip" leaves out what cannot be used, with a note.
 
         Raises:
             DataError: a file cannot be used.
@@ -123,8 +126,8 @@ class RecordFormat(Format):
 
     class_list: ClassList | None = None
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing) -> None:
+        super().__init__(listing)
         self._read: dict[str, tuple[list[AnnotatedImage], Repairs]] = {}
 
     @abstractmethod
@@ -133,7 +136,7 @@ class RecordFormat(Format):
 
     def _read_once(self, split: str) -> tuple[list[AnnotatedImage], Repairs]:
         if split not in self._read:
-            repairs = Repairs(self.listing.root / self.splits[split], self.on_invalid)
+            repairs = Repairs(self.listing.root / self.splits[split])
             self._read[split] = self.read_images(split, repairs), repairs
         return self._read[split]
 
@@ -158,14 +161,15 @@ class RecordFormat(Format):
     def describe_classes(self) -> str:
         return "classes of the objects" if self.class_list is None else f"classes of {self.class_list.file}"
 
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         images, repairs = self._read_once(split)
+        repairs.check("files or objects", on_invalid)
         source, root = self.listing.root / self.splits[split], self.listing.root
         if not images:
             raise DataError(f"{source} contains no images.")
         sizes = np.array([image.size or (0, 0) for image in images], dtype=np.int64)
         names = np.array([image.name for image in images])
-        sizes = measure_missing_sizes(sizes, names, root, repairs)
+        sizes = measure_missing_sizes(sizes, names, root, repairs, on_invalid)
         labels = {name: label for label, name in enumerate(self.classes)}
         records = [
             ImageRecord(
@@ -178,7 +182,7 @@ class RecordFormat(Format):
             )
             for image, (height, width) in zip(images, sizes, strict=True)
         ]
-        return DetectionSplit.from_records(source, root, self.classes, records, repairs.notes, self.on_invalid)
+        return DetectionSplit.from_records(source, root, self.classes, records, repairs.notes, on_invalid)
 
 
 class FilePerImageFormat(RecordFormat):
@@ -186,12 +190,11 @@ class FilePerImageFormat(RecordFormat):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out what cannot be used, with a note.
         files: annotation files of each split, relative to the folder.
     """
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
+        super().__init__(listing)
         self.files = files
         self.splits = {split: find_common_folder(names) for split, names in files.items()}
 
@@ -223,7 +226,6 @@ class FilePerImageFormat(RecordFormat):
                 repairs.leave_out(f"{self.listing.root / name} has {error}")
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
-        repairs.check("files or objects")
         check_images_differ(images, repairs.source)
         undescribed = self._count_undescribed(images)
         if undescribed:
@@ -262,12 +264,10 @@ def parse_each(
     return objects
 
 
-def scale_boxes(image: AnnotatedImage, height: int, width: int) -> list[Box]:
-    """Returns the boxes of an image of ``height`` and ``width`` in pixels."""
-    boxes = [thing.box for thing in image.objects]
-    if not image.is_relative:
-        return boxes
-    return [(x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in boxes]
+def scale_boxes(image: AnnotatedImage, height: int, width: int) -> NDArray[np.float64]:
+    """Returns the boxes ``[n, 4]`` of an image of ``height`` and ``width`` in pixels."""
+    boxes = np.array([thing.box for thing in image.objects], dtype=np.float64).reshape(-1, 4)
+    return boxes * (width, height, width, height) if image.is_relative else boxes
 
 
 def group_by_split(listing: Listing, names: Sequence[str]) -> dict[str, list[str]]:

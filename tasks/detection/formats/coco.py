@@ -69,9 +69,10 @@ def read_coco(
     annotations = get_records(content, "annotations", file)
     if not images or not categories:
         raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
-    repairs = Repairs(file, on_invalid)
+    repairs = Repairs(file)
     image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
     objects = parse_objects(annotations, image_ids, category_ids, repairs)
+    repairs.check("annotations", on_invalid)
     classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
     rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
@@ -79,12 +80,13 @@ def read_coco(
     names = [parse_file_name(image, file) for image in images]
     found = folder if isinstance(folder, Path) else folder(names)
     matched = match_file_names(names, found)
+    check_files_differ(matched, image_ids.numbers, file)
     split = DetectionSplit.from_objects(
         source=file,
         folder=found,
         names=matched,
         image_ids=image_ids.numbers,
-        sizes=measure_missing_sizes(sizes, matched, found, repairs),
+        sizes=measure_missing_sizes(sizes, matched, found, repairs, on_invalid),
         classes=classes,
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
@@ -156,6 +158,16 @@ def check_names_differ(names: Sequence[str], ids: NDArray[np.int64], file: Path)
             raise DataError(f"{file}: categories {first[name]} and {key} are both called {format_name(name)}.")
 
 
+def check_files_differ(names: NDArray[np.str_], ids: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if two images are one file, because each would have only some of its objects."""
+    order = np.argsort(names, kind="stable")
+    repeated = np.flatnonzero(names[order][1:] == names[order][:-1])
+    if len(repeated):
+        one, other = ids[order[repeated[0]]], ids[order[repeated[0] + 1]]
+        name = format_name(str(names[order[repeated[0]]]))
+        raise DataError(f"{file}: images {one} and {other} are both the file {name}; keep one of them.")
+
+
 def parse_file_name(image: Record, file: Path) -> str:
     """Returns the file name of an image."""
     name = image.get("file_name")
@@ -192,7 +204,6 @@ def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: I
         boxes.append(box)
         areas.append(parse_area(record, repairs))
         crowds.append(crowd)
-    repairs.check("annotations")
     return ObjectTable(
         images=np.array(images, dtype=np.int64),
         labels=np.array(labels, dtype=np.int64),

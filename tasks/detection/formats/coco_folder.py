@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,11 +13,11 @@ from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
+from .json_files import find_keys, is_complete
 from .listing import Listing, find_split_word
 
-KEYS = (b'"images"', b'"annotations"', b'"categories"')
-PANOPTIC_KEY = b'"segments_info"'
-MAX_BLANKS = 4096  # at the end of a file
+KEYS = ("images", "annotations", "categories")
+PANOPTIC_KEY = "segments_info"
 #: COCO's own folder also has captions and key points of the same images
 OWN_PREFIX = "instances_"
 PROBES = 50  # file names by which the folder of the images is found
@@ -30,30 +29,31 @@ class CocoFormat(Format):
     name = "coco"
     title = "COCO"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, splits: dict[str, str]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, splits: dict[str, str]) -> None:
+        super().__init__(listing)
         self.splits = splits
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
-        files = [name for name in listing.annotations(".json") if is_coco(listing.root / name)]
-        files = [name for name in files if PurePosixPath(name).name.startswith(OWN_PREFIX)] or files
+    def recognise(cls, listing: Listing) -> Self | None:
+        found = listing.annotations(".json")
+        own = [name for name in found if PurePosixPath(name).name.startswith(OWN_PREFIX)]
+        files = own or [name for name in found if is_coco(listing.root / name)]
         if not files:
             return None
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for name in files:
-            groups[name_split(listing, name) if len(files) > 1 else listing.split_of(name)].append(name)
+            groups[name_split(listing, name)].append(name)
         for split, names in groups.items():
             if len(names) > 1:
                 raise DataError(
                     f"{listing.root} has {len(names)} COCO files for {split}, {names[0]} and {names[1]}; choose with "
                     "--data.annotations=PATTERN."
                 )
-        return cls(listing, on_invalid, {split: names[0] for split, names in groups.items()})
+        return cls(listing, {split: names[0] for split, names in groups.items()})
 
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         file = self.listing.root / self.splits[split]
-        return read_coco(file, lambda images: self.find_folder(split, images), self.on_invalid)
+        return read_coco(file, lambda images: self.find_folder(split, images), on_invalid)
 
     def describe_classes(self) -> str:
         return "classes of the JSON files"
@@ -86,20 +86,16 @@ class CocoFormat(Format):
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file seems to contain COCO's boxes; looks at the bytes, because parsing can take seconds.
+    """Whether a JSON file seems to contain COCO's boxes; a panoptic file does not.
 
-    A damaged file does if it begins like one, so that reading it names the damage. A panoptic file does not.
+    A damaged file does if it begins like one, so that reading it names the damage.
     """
-    if file.stat().st_size < sum(map(len, KEYS)):
-        return False
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        is_complete = content[-MAX_BLANKS:].rstrip(b"\0\r\n\t ").endswith(b"}")
-        keys = KEYS if is_complete else KEYS[:1]
-        return all(content.find(key) >= 0 for key in keys) and content.find(PANOPTIC_KEY) < 0
+    keys = find_keys(file, *KEYS, PANOPTIC_KEY)
+    return PANOPTIC_KEY not in keys and (keys >= set(KEYS) or ("images" in keys and not is_complete(file)))
 
 
 def name_split(listing: Listing, name: str) -> str:
-    """Returns the name of the split that one of several COCO files describes."""
+    """Returns the name of the split that a COCO file describes."""
     stem = PurePosixPath(name).stem
     if stem.startswith(OWN_PREFIX):
         return stem.removeprefix(OWN_PREFIX)

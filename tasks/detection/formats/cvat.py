@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from ....errors import DataError, format_name
-from ...data.split import OnInvalid
 from ..class_lists import ClassList, check_names, find_class_list
 from ..geometry import Box, enclose_ellipse, enclose_points, enclose_rotated_box
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat, check_images_differ, find_common_folder, parse_each
@@ -30,12 +29,12 @@ class ImageElement(NamedTuple):
     Attributes:
         file: the XML file, relative to the data set's folder.
         element: the tag <image>.
-        image: the image file, relative to the data set's folder; None if there is none.
+        image: the image file, relative to the data set's folder.
     """
 
     file: str
     element: ElementTree.Element
-    image: str | None
+    image: str
 
 
 class CvatFormat(RecordFormat):
@@ -43,7 +42,6 @@ class CvatFormat(RecordFormat):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out objects and images that cannot be used, with a note.
         files: the XML files.
 
     Raises:
@@ -53,37 +51,45 @@ class CvatFormat(RecordFormat):
     name = "cvat"
     title = "CVAT for images"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: list[str]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, files: list[str]) -> None:
+        super().__init__(listing)
         roots = {name: read_annotations(listing.root / name) for name in files}
         self.class_list = find_class_list(listing) or read_labels(roots, listing.root)
         self.class_list = self.class_list and self.class_list.without_background()
         self.elements: defaultdict[str, list[ImageElement]] = defaultdict(list)
+        self.missing: list[tuple[str, str]] = []  # split and sentence on each image that is not in the folder
         for name, root in roots.items():
             for element in root.iterfind("image"):
-                image = listing.find_path(element.get("name", ""), name)
-                subset = element.get("subset", "").strip()
-                split = subset or listing.split_of(name) or listing.split_of(image or "")
-                self.elements[split].append(ImageElement(name, element, image))
+                path = element.get("name", "")
+                image = listing.find_path(path, name)
+                split = element.get("subset", "").strip() or listing.split_of(name) or listing.split_of(image or path)
+                if image is None:
+                    self.missing.append(
+                        (split, f"{listing.root / name}: image {format_name(path)} is not in the folder")
+                    )
+                else:
+                    self.elements[split].append(ImageElement(name, element, image))
+        if not self.elements:
+            raise DataError(f"{self.missing[0][1]} ({len(self.missing)} such images).")
         self.splits = {split: describe_files(elements) for split, elements in self.elements.items()}
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         files = listing.annotations(".xml")
         if not any(starts_with_tag(listing.root / name, "annotations") for name in files[:PROBES]):
             return None
-        return cls(listing, on_invalid, [name for name in files if starts_with_tag(listing.root / name, "annotations")])
+        return cls(listing, [name for name in files if starts_with_tag(listing.root / name, "annotations")])
 
     def describe_split(self, split: str) -> str:
         return f"{len(self.elements[split])} images of {self.splits[split]}"
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
+        for other, reason in self.missing:
+            if other in ("", split) or other not in self.splits:
+                repairs.leave_out(reason)
         images: list[AnnotatedImage] = []
         for file, element, image in self.elements[split]:
             where = f"{self.listing.root / file}: image {format_name(element.get('name', ''))}"
-            if image is None:
-                repairs.leave_out(f"{where} is not in the folder")
-                continue
             try:
                 size = read_size(element)
             except FieldError as error:
@@ -91,7 +97,6 @@ class CvatFormat(RecordFormat):
                 continue
             objects = parse_each(element, partial(self.read_shape, repairs), where, repairs)
             images.append(AnnotatedImage(image, objects, size))
-        repairs.check("images or objects")
         check_images_differ(images, repairs.source)
         return images
 

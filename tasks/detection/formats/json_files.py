@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
 from ....errors import DataError
+
+MAX_BLANKS = 4096  # bytes at the end of a file that are searched for its last character
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -45,3 +48,20 @@ def parse_json(data: bytes, file: Path) -> dict[str, Any]:
         kind = type(content).__name__
         raise DataError(f"{file} is not an annotation file; it contains a {kind} instead of a dictionary.")
     return content
+
+
+def find_keys(file: Path, *keys: str) -> set[str]:
+    """Returns which of ``keys`` occur in a JSON file; looks at the bytes, because parsing can take seconds."""
+    if not file.stat().st_size:
+        return set()
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        encodings = ("utf-16-le", "utf-16-be") if b"\0" in content[:4] else ("utf-8",)
+        quoted = {key: [f'"{key}"'.encode(encoding) for encoding in encodings] for key in keys}
+        return {key for key in keys if any(content.find(word) >= 0 for word in quoted[key])}
+
+
+def is_complete(file: Path) -> bool:
+    """Whether a JSON file ends with the end of a dictionary or list."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - MAX_BLANKS))
+        return stream.read().rstrip(b"\0\r\n\t ").endswith((b"}", b"]"))

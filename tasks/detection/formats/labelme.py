@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import mmap
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from ....errors import DataError
-from ...data.split import OnInvalid
 from ..class_lists import NOT_CLASSES, find_class_list
 from ..geometry import Box, enclose_points
 from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, group_by_split, parse_each
 from .fields import FieldError, format_value, parse_integer, parse_name, parse_number
-from .json_files import read_json
+from .json_files import find_keys, read_json
 from .listing import PROBES, Listing, get_stem
 from .repairs import Repairs
 
-SHAPES_KEY = b'"shapes"'
+KEY = "shapes"
 #: shapes around which there is a box, with the number of points that each needs
 SHAPES = {"rectangle": 2, "polygon": 3, "circle": 2, "mask": 2, "rotation": 4, "quadrilateral": 4}
 OTHER_SHAPES = ("line", "linestrip", "point", "points")
@@ -30,21 +28,21 @@ class LabelMeFormat(FilePerImageFormat):
     name = "labelme"
     title = "LabelMe"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, on_invalid, files)
+    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
+        super().__init__(listing, files)
         found = find_class_list(listing)
         self.class_list = found and found.without_background()
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         stems = {get_stem(image) for image in listing.images}
         files = listing.annotations(".json")
         described = [name for name in files if get_stem(name) in stems]
-        if not any(has_shapes(listing.root / name) for name in (*described[:PROBES], *files[:PROBES])):
+        if not any(find_keys(listing.root / name, KEY) for name in (*described[:PROBES], *files[:PROBES])):
             return None
-        # a file that is called like an image is not searched: its JSON may contain the image
-        files = [name for name in files if get_stem(name) in stems or has_shapes(listing.root / name)]
-        return cls(listing, on_invalid, group_by_split(listing, files))
+        # a file that is called like an image is not searched, because its JSON may contain the image
+        files = [name for name in files if get_stem(name) in stems or find_keys(listing.root / name, KEY)]
+        return cls(listing, group_by_split(listing, files))
 
     def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
         content = read_json(file)
@@ -64,7 +62,7 @@ class LabelMeFormat(FilePerImageFormat):
         """
         if not isinstance(shape, dict):
             raise FieldError(f"{format_value(shape)} instead of a shape")
-        kind = shape.get("shape_type") or "polygon"
+        kind = str(shape.get("shape_type") or "polygon")
         if kind in OTHER_SHAPES:
             repairs.count(f"shapes of the kind {kind} left out")
             return None
@@ -78,14 +76,6 @@ class LabelMeFormat(FilePerImageFormat):
             repairs.count(f"shapes called {name} left out")
             return None
         return AnnotatedObject(self.check_class(name), read_box(kind, shape.get("points")))
-
-
-def has_shapes(file: Path) -> bool:
-    """Whether a JSON file contains LabelMe's key; looks at the bytes, because the file may contain the image."""
-    if not file.stat().st_size:
-        return False
-    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(SHAPES_KEY) >= 0
 
 
 def read_size(content: dict[str, Any]) -> tuple[int, int] | None:

@@ -37,7 +37,8 @@ class Listing:
         check_root(root)
         self.root = root
         self.splits = splits
-        self.files = sorted(name for name in iterate_files(root) if not PurePosixPath(name).name.startswith("."))
+        self.files = sorted(name for name in iterate_files(root) if not name.rpartition("/")[2].startswith("."))
+        self._split_of_folder: dict[str, str] = {}  # a folder may hold 100,000 files
         self._image_pattern = None if images is None else compile_pattern(images)
         self._annotation_pattern = None if annotations is None else compile_pattern(annotations)
 
@@ -67,8 +68,12 @@ class Listing:
         for pattern in (self._annotation_pattern, self._image_pattern):
             if pattern is not None and "split" in pattern.groupindex and (match := pattern.match(name)):
                 return match["split"]
-        folders = PurePosixPath(name).parts[:-1]
-        return next((name for name in reversed(folders) if name in self.splits or find_split_word(name)), "")
+        folder = name.rpartition("/")[0]
+        if folder not in self._split_of_folder:
+            parts = reversed(folder.split("/"))
+            split = next((part for part in parts if part in self.splits or find_split_word(part)), "")
+            self._split_of_folder[folder] = split
+        return self._split_of_folder[folder]
 
     def is_of_split(self, name: str, split: str) -> bool:
         """Whether a file may belong to ``split``, because its folders do not name another one."""

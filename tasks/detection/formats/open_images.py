@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from ....errors import DataError
-from ...data.split import OnInvalid
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
 from .fields import FieldError, format_value, parse_flag, parse_name
 from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
@@ -31,23 +31,22 @@ class OpenImagesFormat(RecordFormat):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out rows that cannot be used, with a note.
         splits: the CSV file of each split.
     """
 
     name = "open_images"
     title = "Open Images"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, splits: dict[str, str]) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, splits: dict[str, str]) -> None:
+        super().__init__(listing)
         self.splits = splits
         self.names, self.names_file = read_descriptions(listing)
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         splits: dict[str, str] = {}
         for name in listing.annotations(".csv"):
-            if not set(COLUMNS) <= set(read_header(listing.root / name)):
+            if not has_boxes(listing.root / name):
                 continue
             word = SPLIT_WORD.search(PurePosixPath(name).name.lower())
             split = word.group() if word else listing.split_of(name)
@@ -56,7 +55,7 @@ class OpenImagesFormat(RecordFormat):
                     f"{listing.root} has several CSV files for {split or 'all images'}, {splits[split]} and {name}; "
                     "choose with --data.annotations=PATTERN."
                 )
-        return cls(listing, on_invalid, splits) if splits else None
+        return cls(listing, splits) if splits else None
 
     def describe_classes(self) -> str:
         return f"names of the classes from {self.names_file}" if self.names_file else "classes of the objects"
@@ -66,7 +65,7 @@ class OpenImagesFormat(RecordFormat):
         found = self._find_images(split)
         objects: defaultdict[str, list[AnnotatedObject]] = defaultdict(list)
         rows = iterate_rows(file)
-        columns = {column.strip(): index for index, column in enumerate(next(rows)[1])}
+        columns = find_columns(next(rows)[1], file)
         for line, row in rows:
             try:
                 image, thing = self._read_row(row, columns)
@@ -76,7 +75,6 @@ class OpenImagesFormat(RecordFormat):
         missing = [image for image in objects if image not in found]
         if missing:
             repairs.leave_out(f"{file} has boxes of {len(missing)} images that are missing, such as {missing[0]}.jpg")
-        repairs.check("rows")
         unmentioned = len(found.keys() - objects.keys())
         if unmentioned:
             repairs.count("images that the file does not mention left out", unmentioned)
@@ -112,10 +110,30 @@ class OpenImagesFormat(RecordFormat):
         group = row[columns[GROUP]] if GROUP in columns else "0"
         try:
             name = self.names.get(code) or self.names.setdefault(code, parse_name(code))
-            is_group = group != "0" and group != UNKNOWN and parse_flag(group)
+            is_group = group not in ("0", UNKNOWN) and parse_flag(group)
         except FieldError as error:
             raise FieldError(f"the LabelName or {GROUP} {error}") from error
         return image, AnnotatedObject(name, (x1, y1, x2, y2), is_crowd=is_group)
+
+
+def has_boxes(file: Path) -> bool:
+    """Whether a CSV file contains boxes; a damaged file does if it is called so."""
+    header = read_header(file)
+    is_called_so = "bbox" in file.name or file.name == "detections.csv"
+    return set(COLUMNS) <= set(header) or (is_called_so and COLUMNS[0] in header)
+
+
+def find_columns(header: Sequence[str], file: Path) -> dict[str, int]:
+    """Returns the index of each column.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    columns = {column.strip(): index for index, column in enumerate(header)}
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        raise DataError(f"{file} has no column {missing[0]}; Open Images' boxes have {', '.join(COLUMNS)}.")
+    return columns
 
 
 def parse_fraction(text: str) -> float:
@@ -124,10 +142,12 @@ def parse_fraction(text: str) -> float:
     Raises:
         FieldError: the text is not a number from 0 to 1.
     """
-    with suppress(ValueError):
+    try:
         value = float(text)
-        if -ROUNDING <= value <= 1 + ROUNDING:
-            return value
+    except ValueError:
+        value = math.nan
+    if -ROUNDING <= value <= 1 + ROUNDING:
+        return value
     raise FieldError(f"the coordinate {format_value(text)}, which is not a fraction from 0 to 1 of the image's side")
 
 
@@ -151,8 +171,12 @@ def iterate_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 def read_header(file: Path) -> list[str]:
     """Returns the values in the first line of a CSV file, whatever its encoding."""
-    with file.open(encoding="utf-8-sig", errors="replace") as stream, suppress(csv.Error):
-        return [column.strip() for row in csv.reader([stream.readline()]) for column in row]
+    with file.open("rb") as stream:
+        line = stream.readline().replace(b"\0", b"")  # 0 in UTF-16
+    with suppress(csv.Error):
+        return [
+            column.strip("\ufeff\ufffd\r\n ") for row in csv.reader([line.decode(errors="replace")]) for column in row
+        ]
     return []
 
 

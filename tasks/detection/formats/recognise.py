@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ....errors import DataError, suggest
 from ...data.files import format_list
-from ...data.split import OnInvalid
 from .base import Format
 from .coco_folder import CocoFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
-from .listing import Listing
+from .listing import Listing, find_split_word
 from .open_images import OpenImagesFormat
 from .voc import VocFormat
 from .yolo import YoloFormat
@@ -26,13 +27,12 @@ AUTO = "auto"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 
 
-def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid = "raise") -> Format:
+def recognise_format(listing: Listing, name: str = AUTO) -> Format:
     """Returns the format that a folder is in.
 
     Args:
         listing: the files of the folder.
         name: name of the format; "auto" tries all.
-        on_invalid: what the format does with records that cannot be used.
 
     Raises:
         DataError: the folder is in no format, or in several.
@@ -41,7 +41,7 @@ def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid =
     if name != AUTO and name not in names:
         raise DataError(f"--data.format={name} is not auto or one of {', '.join(names)}{suggest(name, names)}")
     kinds = [kind for kind in FORMATS if name in (AUTO, kind.name)]
-    found = [found for kind in kinds if (found := kind.recognise(listing, on_invalid))]
+    found = [found for kind in kinds if (found := kind.recognise(listing))]
     if not found:
         raise DataError(explain_unknown(listing, kinds))
     if len(found) > 1:
@@ -49,7 +49,22 @@ def recognise_format(listing: Listing, name: str = AUTO, on_invalid: OnInvalid =
         raise DataError(
             f"{listing.root} has annotations in the formats of {both}; choose with --data.format={found[0].name}."
         )
+    found[0].notes += describe_unannotated(found[0])
     return found[0]
+
+
+def describe_unannotated(found: Format) -> tuple[str, ...]:
+    """Returns a sentence for each split that folders of images name, but annotations do not."""
+    annotated = {find_split_word(split) for split in found.splits}
+    if "" in found.splits:
+        return ()
+    listing = found.listing
+    names = Counter(listing.split_of(image) for image in listing.images)
+    return tuple(
+        f"{listing.root}: {count} images in {name} have no annotations."
+        for name, count in names.items()
+        if name and find_split_word(name) not in annotated
+    )
 
 
 def explain_unknown(listing: Listing, kinds: list[type[Format]]) -> str:

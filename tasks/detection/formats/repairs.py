@@ -14,12 +14,10 @@ class Repairs:
 
     Args:
         source: file or folder that is read.
-        on_invalid: "raise" refuses records that cannot be used; "skip" leaves them out.
     """
 
-    def __init__(self, source: Path, on_invalid: OnInvalid) -> None:
+    def __init__(self, source: Path) -> None:
         self.source = source
-        self.on_invalid = on_invalid
         self._counts: Counter[str] = Counter()
         self._invalid: list[str] = []
 
@@ -31,13 +29,14 @@ class Repairs:
         """Counts a record that cannot be used, for a reason such as "data.json: annotation 3 has no bbox"."""
         self._invalid.append(reason)
 
-    def check(self, records: str) -> None:
-        """Raises the first reason as a DataError, unless invalid records are skipped.
+    def check(self, records: str, on_invalid: OnInvalid) -> None:
+        """Raises the first reason as a DataError if ``on_invalid`` is "raise" and a record cannot be used.
 
         Args:
             records: what was read, for the message, e.g. "annotations".
+            on_invalid: "skip" accepts that records were left out.
         """
-        if self._invalid and self.on_invalid == "raise":
+        if self._invalid and on_invalid == "raise":
             count = len(self._invalid)
             raise DataError(self._invalid[0] + (f" ({count} such {records})." if count > 1 else "."))
 

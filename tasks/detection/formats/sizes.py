@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.images import EncodedImage
+from ....errors import ImageError
+from ...data.split import OnInvalid
+from ...data.verification import verify_images
 from .repairs import Repairs
 
 
 def measure_missing_sizes(
-    sizes: NDArray[np.int64], names: NDArray[np.str_], folder: Path, repairs: Repairs
+    sizes: NDArray[np.int64], names: NDArray[np.str_], folder: Path, repairs: Repairs, on_invalid: OnInvalid
 ) -> NDArray[np.int64]:
-    """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by the sizes of the image files.
+    """Returns ``sizes`` ``[I, 2]``, (height, width), with zeros replaced by those of the images as turned.
+
+    With ``on_invalid`` "skip", an image that cannot be read keeps its zeros; it is left out before training.
 
     Raises:
-        DataError: an image cannot be read.
+        ImageError: an image cannot be read.
     """
     missing = np.flatnonzero(sizes[:, 0] == 0)
     if not len(missing):
         return sizes
+    facts = verify_images(folder, names[missing])
+    if facts.errors and on_invalid == "raise":
+        raise ImageError(facts.errors[min(facts.errors)])
     sizes = sizes.copy()
-    with ThreadPoolExecutor() as threads:
-        sizes[missing] = list(threads.map(lambda index: EncodedImage.read(folder / str(names[index])).size, missing))
-    repairs.count("sizes read from the images", len(missing))
+    sizes[missing] = facts.sizes
+    repairs.count("sizes read from the images", len(missing) - len(facts.errors))
     return sizes

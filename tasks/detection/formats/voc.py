@@ -10,7 +10,6 @@ from typing import Self, TypeVar
 
 from ....errors import DataError
 from ...data.files import normalise_path, read_text
-from ...data.split import OnInvalid
 from ..class_lists import find_class_list
 from ..geometry import Box, enclose_points, enclose_rotated_box
 from .base import (
@@ -40,20 +39,20 @@ class VocFormat(FilePerImageFormat):
     name = "voc"
     title = "Pascal VOC"
 
-    def __init__(self, listing: Listing, on_invalid: OnInvalid, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, on_invalid, files)
+    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
+        super().__init__(listing, files)
         found = find_class_list(listing)
         self.class_list = found and found.without_background()
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         files = listing.annotations(".xml")
         if not any(starts_with_tag(listing.root / name, "annotation") for name in files[:PROBES]):
             return None
         lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
         if not lists:
-            return cls(listing, on_invalid, group_by_split(listing, files))
-        return cls(listing, on_invalid, read_lists(listing, lists, files))
+            return cls(listing, group_by_split(listing, files))
+        return cls(listing, read_lists(listing, lists, files))
 
     def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
         root = read_xml(file)
@@ -99,9 +98,9 @@ def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str
         split = PurePosixPath(name).stem
         if split in groups:
             raise DataError(f"{listing.root} has several lists called {split}.txt; pass one data set as --data.root.")
-        if split.rpartition("_")[2] in stems - {split}:
-            continue
         lines = [normalise_path(line.strip()) for line in read_text(listing.root / name).splitlines() if line.strip()]
+        if split.rpartition("_")[2] in stems - {split} and any(line.endswith((" 1", " 0", "-1")) for line in lines):
+            continue
         named = [(line, line.rpartition(" ")[0].strip(), line.split()[0]) for line in lines]
         names = [next((name for name in likely if name in by_stem), likely[-1]) for likely in named]
         if any(name in by_stem for name in names):  # else a list of something else

@@ -133,6 +133,15 @@ def refused(data: FolderClassification, stage: str = "fit") -> DataError:
     return caught.value
 
 
+def test_links_to_the_root_are_not_followed(folders: Path) -> None:
+    """Images of other classes would get the class of the link's folder."""
+    before = names(FolderClassification(str(folders)).read("train"))
+    (folders / "train" / "self").symlink_to(folders / "train")
+    (folders / "train" / "cat" / "root").symlink_to(folders / "train")
+    images = FolderClassification(str(folders)).read("train")
+    assert images.classes == ("cat", "dog") and names(images) == before
+
+
 def test_a_missing_folder_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     assert_one_sentence(refused(FolderClassification(str(tmp_path / "no"))), tmp_path / "no", "--data.root")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
@@ -144,6 +153,74 @@ def test_a_missing_folder_is_named(tmp_path: Path, assert_one_sentence: OneSente
 def test_images_without_class_folders_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
     write_grey_image(tmp_path / "a.png")
     assert_one_sentence(refused(FolderClassification(str(tmp_path))), tmp_path, "no classes")
+
+
+@pytest.mark.parametrize("folder", [".", "train"])
+def test_a_flat_folder_is_explained(folder: str, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    for number in range(8):
+        write_grey_image(tmp_path / folder / f"cat_{number}.jpg")
+    with pytest.raises(DataError) as caught:
+        FolderClassification(str(tmp_path)).read("train")
+    assert_one_sentence(caught.value, tmp_path / folder, "8 images", "own folder", "--data=ListClassification")
+
+
+@pytest.mark.parametrize(("outer", "flag"), [("pets", "--data.root="), ("train/pets", "--data.train=train/")])
+def test_classes_one_level_deeper_are_found(
+    outer: str, flag: str, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    for name in ("cat", "dog"):
+        write_grey_image(tmp_path / outer / name / "0.png")
+    with pytest.raises(DataError) as caught:
+        FolderClassification(str(tmp_path)).read("train")
+    assert_one_sentence(caught.value, "only the folder pets, which contains cat, dog", flag, "pets.")
+
+
+def test_images_only_in_nested_folders_are_noted(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    for name in ("animals/cat", "animals/dog", "vehicles/car"):
+        write_grey_image(tmp_path / name / "0.png")
+    images = FolderClassification(str(tmp_path)).read_stored("train")
+    (note,) = images.notes
+    assert_one_sentence(ValueError(note), "animals/cat", "the outer folders animals, vehicles")
+
+
+def test_images_beside_class_folders_are_noted(folders: Path) -> None:
+    write_grey_image(folders / "train" / "extra.png")
+    (note,) = FolderClassification(str(folders)).read("train").notes
+    assert note == f"{folders / 'train'} contains 1 image outside its class folders, left out: extra.png."
+
+
+@pytest.mark.parametrize("name", ["Train", "TRAINING", "training"])
+def test_splits_are_found_in_any_case(name: str, folders: Path) -> None:
+    (folders / "train").rename(folders / name)
+    assert len(FolderClassification(str(folders)).read("train")) == 6
+
+
+def test_kinds_that_cannot_be_read_are_counted(folders: Path, assert_one_sentence: OneSentence) -> None:
+    write_empty_files(folders / "train" / "cat" / "IMG_1.HEIC", folders / "train" / "b.cr2")
+    (note,) = FolderClassification(str(folders)).read("train").notes
+    assert_one_sentence(
+        ValueError(note), "2 images of kinds that cannot be read (cat/IMG_1.HEIC, b.cr2)", "JPEG or PNG"
+    )
+
+
+def test_a_class_of_unreadable_kinds_is_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
+    write_empty_files(folders / "train" / "eel" / "IMG_1.HEIC")
+    with pytest.raises(DataError) as caught:
+        FolderClassification(str(folders)).read("train")
+    assert_one_sentence(caught.value, "1 image of a kind that cannot be read (eel/IMG_1.HEIC): convert it")
+
+
+def test_odd_files_do_not_block_the_listing(folders: Path, assert_one_sentence: OneSentence) -> None:
+    cat = folders / "train" / "cat"
+    os.mkfifo(cat / "fifo.png")
+    (cat / "loop.png").symlink_to("loop.png")
+    (folders / "train" / "loop").symlink_to("loop")
+    images = FolderClassification(str(folders)).read("train")
+    assert names(images)[3:5] == ["cat/fifo.png", "cat/loop.png"]
+    for index in (3, 4):
+        with pytest.raises(DataError) as caught:
+            images.image(index)
+        assert_one_sentence(caught.value, cat, "cannot be read")
 
 
 def test_a_single_class_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -202,10 +279,10 @@ def test_invalid_options_are_refused(options: dict, mentioned: str, assert_one_s
     assert_one_sentence(caught.value, mentioned)
 
 
-def test_a_damaged_image_is_named_when_it_is_read(folders: Path, assert_one_sentence: OneSentence) -> None:
+def test_unverified_damage_is_named_when_it_is_read(folders: Path, assert_one_sentence: OneSentence) -> None:
     fake = folders / "train" / "cat" / "fake.jpg"
     fake.write_bytes(b"<html>404</html>")
-    data = FolderClassification(str(folders), num_workers=0, batch_size=7)
+    data = FolderClassification(str(folders), num_workers=0, batch_size=7, verify_images=False)
     data.setup("fit")
     with pytest.raises(ValueError, match=r"fake\.jpg") as caught:
         list(data.train_dataloader())

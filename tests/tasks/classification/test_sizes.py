@@ -12,8 +12,8 @@ from lightning.pytorch import Trainer
 from litmobile.backbones import MobileNetV2
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
-from litmobile.tasks.classification.data import ClassificationBatch
-from litmobile.tasks.data.module import ResumableLoader
+from litmobile.tasks.classification.batch import ClassificationBatch
+from litmobile.tasks.data.loader import ResumableLoader
 from litmobile.tasks.data.sampling import MultiScaleBatches
 from litmobile.tasks.preprocessing import Preprocessing
 from support.images import write_class_folders

@@ -11,10 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from litmobile.errors import ImageError
-from litmobile.tasks.data.images import IMAGE_SUFFIXES, can_use_opencv, read_image, resize_image
+from litmobile.tasks.data.image_files import IMAGE_SUFFIXES
+from litmobile.tasks.data.images import can_use_opencv, read_image, resize_image
+from support.encoding import EXACT, FORMATS, encode, make_scene
 
 OneSentence = Callable[..., None]
 
@@ -32,41 +34,11 @@ DAMAGED = {
     "pillow/broken.png": "its beginning is damaged",
 }
 
-# options for Pillow to write files of every format; EXACT ones keep every value
-EXACT = {
-    "PNG": {},
-    "BMP": {},
-    "TIFF": {"compression": "tiff_lzw"},
-    "WEBP": {"lossless": True, "exact": True},
-    "PPM": {},
-}
-LOSSY = {"JPEG": {}, "AVIF": {}, "JPEG2000": {"irreversible": True}}
-FORMATS = EXACT | LOSSY
-
-
-def make_scene(height: int = 40, width: int = 60) -> Image.Image:
-    """Make an image of smoothly changing colours that differ at every border."""
-    y, x = np.mgrid[:height, :width]
-    red, green, blue = 255 * y / height, 255 * x / width, 128 + 100 * np.sin(x / 7 + y / 5)
-    return Image.fromarray(np.stack((red, green, blue), axis=2).astype(np.uint8))
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **FORMATS.get(kind, {}), **options)
-    return buffer.getvalue()
-
 
 def add_thumbnail(jpeg: bytes) -> bytes:
     """Add a thumbnail as cameras do: a complete JPEG before the image data."""
     content = b"Exif\0\0" + encode(make_scene(10, 15), "JPEG")
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
-
-
-def encode_with_orientation(kind: str, orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encode(make_scene(), kind, exif=exif)
 
 
 def read_with_pillow(file: Path | bytes) -> np.ndarray:
@@ -149,34 +121,6 @@ def test_every_mode_is_read_as_pillow_reads_it(kind: str, mode: str, tmp_path: P
     assert_close(read(data, tmp_path), read_with_pillow(data), tolerance=2 if mode == "CMYK" else 0)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_the_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path) -> None:
-    data = encode_with_orientation(kind, orientation)
-    image = read(data, tmp_path)
-    assert image.shape == ((60, 40, 3) if orientation > 4 else (40, 60, 3))
-    assert_close(image, read_with_pillow(data), tolerance=0)
-    stored = read_with_pillow(encode(make_scene(), kind))
-    assert_close(read(data, tmp_path, annotated_size=(40, 60)), stored, tolerance=0)
-    if orientation > 4:
-        assert np.array_equal(read(data, tmp_path, annotated_size=(60, 40)), image)
-
-
-def test_webp_with_metadata_is_left_to_pillow() -> None:
-    """OpenCV ignores its orientation before version 4.13."""
-    assert can_use_opencv(encode(make_scene(), "WEBP"))
-    assert not can_use_opencv(encode_with_orientation("WEBP", 6))
-
-
-@pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
-def test_xmp_orientation_of_a_png_is_applied(compress: bool, tmp_path: Path) -> None:
-    notes = PngImagePlugin.PngInfo()
-    notes.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>', zip=compress)
-    data = encode(make_scene(), "PNG", pnginfo=notes)
-    assert np.array_equal(read(data, tmp_path), np.rot90(np.asarray(make_scene()), -1))
-    assert np.array_equal(read(data, tmp_path, annotated_size=(40, 60)), np.asarray(make_scene()))
-
-
 @pytest.mark.parametrize(
     ("suffix", "channels"), [(".png", 1), (".png", 3), (".tif", 1), (".tif", 3), (".pgm", 1), (".ppm", 3)]
 )
@@ -251,13 +195,6 @@ def test_content_that_is_not_an_image_is_refused(data: bytes, tmp_path: Path, as
     with pytest.raises(ImageError) as caught:
         read(data, tmp_path)
     assert_one_sentence(caught.value, tmp_path / "image", "cannot be read as an image")
-
-
-def test_folders_and_missing_files_are_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    for path, reason in ((tmp_path, "cannot be read"), (tmp_path / "nowhere.jpg", "does not exist")):
-        with pytest.raises(ImageError) as caught:
-            read_image(path)
-        assert_one_sentence(caught.value, path, reason)
 
 
 def test_size_that_differs_from_the_annotation_is_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:

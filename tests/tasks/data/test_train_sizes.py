@@ -12,7 +12,8 @@ import torch
 
 from litmobile.errors import UserError
 from litmobile.heads.predictions import BoxTargets
-from litmobile.tasks.data.module import DataModule, ResumableLoader
+from litmobile.tasks.data.loader import ResumableLoader
+from litmobile.tasks.data.module import DataModule
 from litmobile.tasks.data.sampling import MultiScaleBatches
 from litmobile.tasks.detection import CocoDetection
 from litmobile.tasks.preprocessing import Preprocessing

@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from litmobile.errors import DataError
+from litmobile.errors import DataError, UserError
 from litmobile.tasks.data.images import read_image
 from litmobile.tasks.data.sampling import SampleKey
 from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
-from litmobile.tasks.detection.data import DetectionBatch, collate
+from litmobile.tasks.detection.batch import DetectionBatch, collate
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import Resize
@@ -52,7 +52,7 @@ def epochs_of(root: Path, count: int = 2, **options: Any) -> list[list[Detection
     loader = data.train_dataloader()
     epochs: list[list[DetectionBatch]] = []
     for epoch in range(count):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         epochs.append([DetectionBatch(b.images.clone(), b.targets, b.indices.clone()) for b in loader])
     return epochs
 
@@ -75,14 +75,15 @@ def one_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = content["images"][0]
     objects = [row for row in content["annotations"] if row["image_id"] == image["id"]]
     assert objects
-    content["images"] = [{**image, "id": k} for k in range(12)]
+    content["images"] = [{**image, "id": k, "file_name": f"{k}.jpg"} for k in range(12)]
     content["annotations"] = [
         {**row, "image_id": k, "id": 1 + 20 * k + n} for k in range(12) for n, row in enumerate(objects)
     ]
     (root / "annotations").mkdir()
     for split in ("train", "val"):
         (root / split).mkdir()
-        (root / split / image["file_name"]).write_bytes((shapes / "train" / image["file_name"]).read_bytes())
+        for k in range(12):
+            (root / split / f"{k}.jpg").write_bytes((shapes / "train" / image["file_name"]).read_bytes())
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return root
 
@@ -180,14 +181,14 @@ def test_filter_empty_leaves_out_training_images_without_objects(
     assert len(data.splits["val"]) == 3
 
 
-def test_filter_empty_refuses_data_without_objects(
+def test_training_without_objects_is_refused(
     content: Content, write_coco: WriteCoco, tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
     for split in ("train", "val"):
         write_coco(content | {"annotations": []}, split)
     with pytest.raises(DataError) as caught:
-        data_of(tmp_path / "coco", filter_empty=True).setup("fit")
-    assert_one_sentence(caught.value, "instances_train.json", "filter_empty")
+        data_of(tmp_path / "coco").setup("fit")
+    assert_one_sentence(caught.value, "instances_train.json", "nothing to learn")
 
 
 # randomness
@@ -245,7 +246,7 @@ def test_a_missing_root_is_named(tmp_path: Path, assert_one_sentence: OneSentenc
 def test_a_missing_split_is_named(shapes: Path, split: str, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(DataError) as caught:
         data_of(shapes, **{split: "other"}).setup("fit")
-    assert_one_sentence(caught.value, shapes / "annotations" / "instances_other.json")
+    assert_one_sentence(caught.value, shapes, f"--data.{split}", "'other'", "train, val")
 
 
 def test_a_missing_image_folder_is_named(
@@ -262,30 +263,88 @@ def test_a_missing_image_folder_is_named(
 def test_a_missing_test_split_is_refused_with_the_option(shapes: Path, assert_one_sentence: OneSentence) -> None:
     with pytest.raises(DataError) as caught:
         data_of(shapes).setup("test")
-    assert_one_sentence(caught.value, "--data.test=NAME")
+    assert_one_sentence(caught.value, "--data.test")
 
 
-@pytest.mark.parametrize("changed", [{"name": "other"}, {"id": 77}], ids=str)
-def test_splits_of_different_categories_are_refused(
-    content: Content, write_coco: WriteCoco, tmp_path: Path, changed: dict[str, Any], assert_one_sentence: OneSentence
+def change_categories(content: Content, change: str) -> None:
+    """Change the categories of a file: other ids, another order, one more, or one less with its objects."""
+    if change == "ids":
+        for record in (*content["categories"], *content["annotations"]):
+            key = "id" if "name" in record else "category_id"
+            record[key] += 50
+    elif change == "order":
+        content["categories"].reverse()
+    elif change == "one more":
+        content["categories"].append({"id": 70, "name": "unused"})
+    else:
+        del content["categories"][0]
+        content["annotations"] = [row for row in content["annotations"] if row["category_id"] != 9]
+
+
+@pytest.mark.parametrize(
+    ("change", "noted"), [("ids", ""), ("order", ""), ("one more", "unused"), ("one less", "nine")]
+)
+def test_classes_of_two_splits_are_matched_by_name(
+    content: Content, write_coco: WriteCoco, tmp_path: Path, change: str, noted: str
 ) -> None:
     write_coco(content, "train")
-    content["annotations"] = []
-    content["categories"][0].update(changed)
-    write_coco(content, "val")
-    with pytest.raises(DataError) as caught:
-        data_of(tmp_path / "coco").setup("fit")
-    assert_one_sentence(caught.value, "instances_train.json", "instances_val.json", "categories")
-
-
-def test_splits_may_order_their_categories_differently(content: Content, write_coco: WriteCoco, tmp_path: Path) -> None:
-    write_coco(content, "train")
-    content["categories"].reverse()
+    change_categories(content, change)
     write_coco(content, "val")
     data = data_of(tmp_path / "coco", test="val")
     for stage in ("fit", "validate", "test"):
         data.setup(stage)
     assert data.classes == ("zero", "four", "nine")
+    train, val = data.splits["train"], data.splits["val"]
+    expected = train.take_objects(train.labels < 2) if change == "one less" else train
+    assert val.labels.tolist() == expected.labels.tolist()
+    assert val.classes == val.ground_truth.classes == train.classes
+    assert noted in "".join(val.notes) and bool(noted) == bool(val.notes)
+
+
+def test_a_class_that_only_val_has_is_refused(
+    content: Content, write_coco: WriteCoco, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    write_coco(content, "train")
+    content["categories"][0].update(name="other")
+    write_coco(content, "val")
+    with pytest.raises(DataError) as caught:
+        data_of(tmp_path / "coco").setup("fit")
+    assert_one_sentence(caught.value, "instances_train.json", "instances_val.json", "other")
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "labels"),
+    [
+        (["nine", "four"], ("nine", "four"), [0, 1]),
+        (["zero"], ("zero",), [0]),
+        ({"both": ["four", "zero"], "nine": ["nine"]}, ("both", "nine"), [1, 0, 0]),
+    ],
+    ids=str,
+)
+def test_classes_are_selected_ordered_and_merged(
+    content: Content, write_coco: WriteCoco, tmp_path: Path, classes: Any, names: tuple[str, ...], labels: list[int]
+) -> None:
+    for split in ("train", "val"):
+        write_coco(content, split)
+    data = data_of(tmp_path / "coco", classes=classes)
+    data.setup("fit")
+    assert data.classes == names
+    assert data.splits["train"].labels.tolist() == labels
+    truth = data.splits["val"].ground_truth
+    assert sorted(truth.categories[~truth.is_crowd].tolist()) == sorted(labels)
+
+
+@pytest.mark.parametrize("classes", [["niner"], {"a": ["niner"]}], ids=str)
+def test_an_unknown_class_is_named(content: Content, write_coco: WriteCoco, tmp_path: Path, classes: Any) -> None:
+    write_coco(content, "train")
+    with pytest.raises(DataError, match=r"has no class niner; .* did you mean nine\?"):
+        data_of(tmp_path / "coco", classes=classes, val="train").setup("fit")
+
+
+@pytest.mark.parametrize("classes", [[], ["a", "a"], {"a": []}, {"a": ["b"], "c": ["b"]}], ids=str)
+def test_contradictory_classes_are_refused(tmp_path: Path, classes: Any) -> None:
+    with pytest.raises(UserError, match="classes"):
+        data_of(tmp_path, classes=classes)
 
 
 @pytest.mark.parametrize(

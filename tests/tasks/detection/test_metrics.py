@@ -91,7 +91,6 @@ SPELLINGS: dict[str, Callable[[Content], Any]] = {
     "annotation ids that are strings": lambda c: [row.update(id=f"object {row['id']}") for row in c["annotations"]],
     "one annotation without id": lambda c: c["annotations"][1].pop("id") and c["annotations"][0].update(id=2),
     "category without a name": lambda c: c["categories"][0].pop("name"),
-    "crowd without a box": lambda c: c["annotations"][3].pop("bbox"),
     "no info": lambda c: c.pop("info", None),
     "info": lambda c: c.update(info={"year": 2026}, licenses=[]),
 }

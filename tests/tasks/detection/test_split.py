@@ -129,6 +129,100 @@ def test_boxes_are_clipped_or_left_out_and_counted(
     assert len(data.objects(1)[0]) == 2, "objects of other images are unchanged"
 
 
+# what can be derived: how to leave it out of a valid file
+DERIVABLE: dict[str, Callable[[Content], Any]] = {
+    "ids and sizes written as 64.0": lambda c: [
+        image.update({key: float(image[key]) for key in ("id", "height", "width")}) for image in c["images"]
+    ],
+    "ids written as text": lambda c: [
+        record.update({key: str(record[key]) for key in ("id", "image_id", "category_id") if key in record})
+        for key in ("images", "annotations", "categories")
+        for record in c[key]
+    ],
+    "boxes written as text": lambda c: [row.update(bbox=[str(x) for x in row["bbox"]]) for row in c["annotations"]],
+    "boxes in polygons": lambda c: [
+        row.update(bbox=[], segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]])
+        for row in c["annotations"]
+        for x, y, w, h in [row["bbox"]]
+    ],
+    "no sizes": lambda c: [(image.pop("height"), image.update(width=0)) for image in c["images"]],
+    "crowds as words": lambda c: [row.update(iscrowd=["no", "True"][row["iscrowd"]]) for row in c["annotations"]],
+    "crowds as text": lambda c: [row.update(iscrowd=f"{row['iscrowd']}") for row in c["annotations"]],
+    "no crowds where there are none": lambda c: [row.pop("iscrowd") for row in c["annotations"] if not row["iscrowd"]],
+    "backslashes in file names": lambda c: c["images"][2].update(file_name="inner\\c.png"),
+    "folders of another computer": lambda c: c["images"][0].update(file_name="C:\\data\\a.png"),
+    "a placeholder category": lambda c: (
+        c["categories"].append({"id": 5, "name": "things", "supercategory": "none"}),
+        [category.update(supercategory="things") for category in c["categories"][:3]],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", DERIVABLE.values(), ids=DERIVABLE)
+def test_what_can_be_derived_is_derived(
+    content: Content, write_coco: WriteCoco, change: Callable[[Content], Any]
+) -> None:
+    file, folder = write_coco(content)
+    expected = read_coco(file, folder)
+    change(content)
+    file.write_text(json.dumps(content))
+    data = read_coco(file, folder)
+    for name in ("names", "image_ids", "sizes", "starts", "boxes", "labels", "classes", "category_ids"):
+        assert np.array_equal(getattr(data, name), getattr(expected, name)), name
+    for name in ("images", "categories", "boxes", "areas", "is_crowd"):
+        assert np.array_equal(getattr(data.ground_truth, name), getattr(expected.ground_truth, name)), name
+
+
+@pytest.mark.parametrize("area", [None, "480", [480], -480, math.nan, math.inf, True], ids=str)
+def test_an_area_that_is_no_number_is_that_of_the_box(content: Content, write_coco: WriteCoco, area: object) -> None:
+    content["annotations"][0]["area"] = area
+    data = read_coco(*write_coco(content))
+    truth = data.ground_truth
+    width, height = truth.boxes[0, 2:]
+    assert truth.areas[0] == width * height == 200
+    assert len(data.notes) == (area is not None)
+
+
+@pytest.mark.parametrize("bbox", [[], [1, 2, 3], ["a", 2, 3, 4], None], ids=str)
+def test_one_broken_object_can_be_skipped(content: Content, write_coco: WriteCoco, bbox: object) -> None:
+    content["annotations"][0]["bbox"] = bbox
+    data = read_coco(*write_coco(content), on_invalid="skip")
+    assert len(data) == 3
+    assert data.labels.tolist() == [2, 0]
+    assert len(data.ground_truth.images) == 3
+    assert "annotation 11" in data.notes[0]
+
+
+def test_ids_that_are_text_get_numbers(content: Content, write_coco: WriteCoco) -> None:
+    for record in (*content["images"], *content["annotations"]):
+        key = "id" if "file_name" in record else "image_id"
+        record[key] = f"image {record[key]}"
+    data = read_coco(*write_coco(content))
+    assert data.image_ids.tolist() == [1, 2, 3]
+    assert [len(data.objects(k)[1]) for k in range(3)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("bbox", "evaluated"),
+    [
+        ([5, 6, 20, 10], [5, 6, 20, 10]),
+        ([40, 6, 20, 10], [40, 6, 10, 10]),
+        ([40, 6, 10.004, 10], [40, 6, 10.004, 10]),
+        ([60, 6, 20, 10], None),
+        ([5, 6, 0, 10], None),
+        ([5, 6, 20, -1], None),
+        ([math.nan, 6, 20, 10], None),
+    ],
+    ids=str,
+)
+def test_training_and_evaluation_repair_boxes_alike(
+    content: Content, write_coco: WriteCoco, bbox: list[float], evaluated: list[float] | None
+) -> None:
+    content["annotations"][:] = [content["annotations"][0] | {"bbox": bbox}]
+    truth = read_coco(*write_coco(content)).ground_truth
+    assert truth.boxes.tolist() == ([] if evaluated is None else [evaluated])
+
+
 def test_rounding_in_the_file_is_not_a_repair(content: Content, write_coco: WriteCoco) -> None:
     content["annotations"][0]["bbox"] = [0, 0, 50.004, 50]
     data = read_coco(*write_coco(content))
@@ -155,15 +249,27 @@ INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "a record that is a number": (lambda c: c["annotations"].append(5), ("annotations",)),
     "no images": (lambda c: c.update(images=[]), ("0 images",)),
     "no categories": (lambda c: c.update(categories=[]), ("0 categories",)),
-    "an image without id": (lambda c: c["images"][1].pop("id"), ("record 1 of images", "id")),
-    "an image without height": (lambda c: c["images"][2].pop("height"), ("record 2 of images", "height")),
-    "a width that is a string": (lambda c: c["images"][0].update(width="wide"), ("record 0 of images", "wide")),
-    "a fractional id": (lambda c: c["images"][0].update(id=1.5), ("record 0 of images", "1.5")),
-    "a category without id": (lambda c: c["categories"][1].pop("id"), ("record 1 of categories", "id")),
-    "two images of one id": (lambda c: c["images"][1].update(id=7), ("images", " 7")),
+    "an image without id": (lambda c: c["images"][1].pop("id"), ("image 1", "id")),
+    "a width that is a word": (lambda c: c["images"][0].update(width="wide"), ("image 7", "'wide'")),
+    "a fractional id": (lambda c: c["images"][0].update(id=1.5), ("image 0", "1.5")),
+    "an id that is true": (lambda c: c["images"][0].update(id=True), ("image 0", "True")),
+    "an id beyond exact floats": (lambda c: c["images"][0].update(id=1e17), ("image 0", "1e+17")),
+    "a category without id": (lambda c: c["categories"][1].pop("id"), ("category 1", "id")),
+    "two images of one file": (lambda c: c["images"][1].update(file_name="a.png"), ("images 7 and 0", "a.png")),
+    "two images of one id": (lambda c: c["images"][1].update(id=7), ("image 0", "image 1", " 7")),
+    "two spellings of one id": (lambda c: c["images"][1].update(id="7"), ("image 0", "image 1", " 7")),
+    "two names equal in NFC": (
+        lambda c: (c["categories"][0].update(name="caf\u00e9"), c["categories"][1].update(name="cafe\u0301")),
+        ("both called", "café"),
+    ),
+    "a name of two lines": (lambda c: c["categories"][0].update(name="a\nb"), ("category 9", r"'a\nb'")),
+    "a name that is half a letter": (lambda c: c["categories"][0].update(name="\ud83d"), ("category 9", r"'\ud83d'")),
+    "a name that is empty": (lambda c: c["categories"][0].update(name=" "), ("category 9", "' '")),
+    "a crowd that may be": (lambda c: c["annotations"][0].update(iscrowd="maybe"), ("annotation 11", "'maybe'")),
+    "a crowd of 2": (lambda c: c["annotations"][0].update(iscrowd=2), ("annotation 11", "iscrowd 2")),
     "two categories of one name": (lambda c: c["categories"].append(c["categories"][0] | {"id": 5}), ("both called",)),
-    "two categories of one id": (lambda c: c["categories"][1].update(id=9), ("categories", " 9")),
-    "an image without a name": (lambda c: c["images"][0].pop("file_name"), ("one unnamed",)),
+    "two categories of one id": (lambda c: c["categories"][1].update(id=9), ("category 0", "category 1", " 9")),
+    "an image without a name": (lambda c: c["images"][0].pop("file_name"), ("image 7", "None")),
     "a missing image": (lambda c: c["images"][0].update(file_name="absent.png"), ("absent.png",)),
     "an object without image": (lambda c: c["annotations"][1].pop("image_id"), ("image_id", "annotations")),
     "an object of an unknown image": (lambda c: c["annotations"][1].update(image_id=99), ("annotation 12", "image 99")),
@@ -174,7 +280,10 @@ INVALID: dict[str, tuple[Callable[[Content], Any], tuple[str, ...]]] = {
     "an object without box": (lambda c: c["annotations"][0].pop("bbox"), ("annotation 11", "bbox")),
     "a box of three numbers": (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), ("annotation 11", "[1, 2, 3]")),
     "a box with a word": (lambda c: c["annotations"][0].update(bbox=["a", 2, 3, 4]), ("annotation 11", "'a'")),
-    "a box of strings": (lambda c: c["annotations"][0].update(bbox=["1", "2", "3", "4"]), ("annotation 11", "'1'")),
+    "a polygon of two points": (
+        lambda c: c["annotations"][0].update(bbox=[], segmentation=[[1, 2, 3, 4]]),
+        ("annotation 11", "[]"),
+    ),
     "a box of lists": (lambda c: c["annotations"][0].update(bbox=[[1], 2, 3, 4]), ("annotation 11", "[[1], 2")),
 }
 
@@ -201,6 +310,7 @@ def test_an_invalid_file_is_refused_with_the_wrong_item(
         (b"<xml/>", "not a JSON"),
         (b'{"images": [', "not a JSON"),
         (b"\xff\xd8\xff\xe0 an image", "not a JSON"),
+        (b"[" * 100_000, "nested"),
         (b"[]", "list"),
         (b"7", "int"),
     ],

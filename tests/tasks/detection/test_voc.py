@@ -12,8 +12,9 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
-from litmobile.tasks.detection.formats.coco import read_coco
-from litmobile.tasks.detection.formats.voc import read_voc
+from litmobile.tasks.detection.formats.listing import Listing
+from litmobile.tasks.detection.formats.voc import VocFormat
+from litmobile.tasks.detection.split import DetectionSplit
 from litmobile.tasks.detection.voc_metrics import (
     VocEvaluator,
     average_eleven_points,
@@ -47,6 +48,13 @@ def voc(tmp_path: Path) -> Path:
     return root
 
 
+def read_voc(root: Path, split: str, on_invalid: Any = "raise") -> DetectionSplit:
+    """Read one split of a folder."""
+    found = VocFormat.recognise(Listing(root))
+    assert found is not None
+    return found.read(split, on_invalid)
+
+
 def test_boxes_count_from_1_and_include_their_last_pixel(voc: Path) -> None:
     data = read_voc(voc, "train")
     assert data.classes == ("cat", "dog")  # parts of objects are not classes
@@ -62,40 +70,66 @@ def test_boxes_count_from_1_and_include_their_last_pixel(voc: Path) -> None:
 
 def test_all_splits_have_the_same_classes(voc: Path) -> None:
     assert read_voc(voc, "val").classes == read_voc(voc, "train").classes
-    assert read_voc(voc, "val", ["dog", "cat"]).objects(0)[1].tolist() == [0]
+
+
+def test_classes_can_be_ordered(voc: Path) -> None:
+    data = VocDetection(str(voc), classes=["dog", "cat"], num_workers=0)
+    data.setup("fit")
+    assert data.classes == ("dog", "cat")
+    assert data.splits["val"].objects(0)[1].tolist() == [0]
 
 
 def test_difficult_objects_can_be_left_out_of_training_only(voc: Path) -> None:
     data = VocDetection(str(voc), val="train", difficult=False, num_workers=0)
     data.setup("fit")
     assert data.splits["train"].objects(0)[1].tolist() == [0]
-    assert [row["iscrowd"] for row in data.splits["val"].to_coco()["annotations"]] == [0, 1]
+    assert data.splits["val"].ground_truth.is_crowd.tolist() == [False, True]
 
 
-def test_ground_truth_reads_back_as_coco(voc: Path, tmp_path: Path) -> None:
-    import json
-
+@pytest.mark.parametrize("size", ["", SIZE.replace("60", "0"), SIZE.replace("40", "")], ids=["none", "zero", "empty"])
+def test_a_missing_size_is_that_of_the_image(voc: Path, size: str) -> None:
+    (voc / "Annotations" / "a.xml").write_text(f"<annotation>{size}{CAT}</annotation>")
     data = read_voc(voc, "train")
-    file = tmp_path / "as_coco.json"
-    file.write_text(json.dumps(data.to_coco()))
-    again = read_coco(file, voc / "JPEGImages")
-    assert again.classes == data.classes
-    assert again.boxes.tolist() == data.boxes[~data.difficult].tolist()
+    assert data.size(0) == (40, 60)
+    assert "1 sizes read from the images" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "is_difficult"),
+    [("0", False), ("", False), ("False", False), ("Unspecified", False), (" 1 ", True), ("true", True), ("YES", True)],
+)
+def test_difficult_is_parsed(voc: Path, word: str, is_difficult: bool) -> None:
+    objects = OBJECT.format(1, 1, 60, 40, name="cat", difficult=word)
+    (voc / "Annotations" / "a.xml").write_text(f"<annotation>{SIZE}{objects}</annotation>")
+    assert read_voc(voc, "train").difficult.tolist() == [is_difficult]
+
+
+def test_names_of_images_may_contain_blanks(voc: Path) -> None:
+    for file in voc.glob("*/a.*"):
+        file.rename(file.with_stem("my a (1)"))
+    (voc / "ImageSets/Main/train.txt").write_text("my a (1)\nb -1\n")
+    assert read_voc(voc, "train").names.tolist() == ["JPEGImages/my a (1).jpg", "JPEGImages/b.jpg"]
 
 
 INVALID = {
-    "no size": (f"<annotation>{CAT}</annotation>", "<size>/<width>|<size><height>|<height>"),
     "size is a word": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
     "infinite size": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
     "box with NaN": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
     "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "not an XML"),
-    "size 0": (f"<annotation>{SIZE.replace('60', '0')}</annotation>", "0×40"),
+    "negative size": (f"<annotation>{SIZE.replace('60', '6.5')}</annotation>", "'6.5'"),
+    "difficult is unclear": (f"<annotation>{SIZE}{CAT.replace('<difficult>0', '<difficult>2')}</annotation>", "'2'"),
+    "bare &": (f"<annotation>{SIZE}{CAT.replace('cat', 'R&D')}</annotation>", "not an XML"),
+    "entities": (f'<!DOCTYPE a [<!ENTITY b "c">]><annotation>{SIZE}{CAT}</annotation>', "entities"),
     "no box": (f"<annotation>{SIZE}<object><name>cat</name></object></annotation>", "<xmin>"),
     "incomplete box": (f"<annotation>{SIZE}{CAT.replace('ymax', 'y')}</annotation>", "<ymax>"),
     "no name": (f"<annotation>{SIZE}{CAT.replace('<name>cat</name>', '')}</annotation>", "<name>"),
     "not xml": ("an image of a cat", "not an XML"),
     "truncated": (f"<annotation>{SIZE}{CAT}", "not an XML"),
 }
+
+
+#: cases in which only an object is left out, not its image
+INVALID_OBJECTS = ("box with NaN", "difficult is unclear", "no box", "incomplete box", "no name")
 
 
 @pytest.mark.parametrize("case", INVALID)
@@ -108,41 +142,40 @@ def test_invalid_files_are_refused_or_skipped(voc: Path, case: str, assert_one_s
     assert str(file) in str(caught.value)
     assert any(words in str(caught.value) for words in mentioned.split("|"))
     data = read_voc(voc, "train", on_invalid="skip")
-    assert [data.path(k).name for k in range(len(data))] == ["b.jpg"]
-    assert data.notes == (str(caught.value),)
+    names = ["a.jpg", "b.jpg"] if case in INVALID_OBJECTS else ["b.jpg"]
+    assert [data.path(k).name for k in range(len(data))] == names
+    assert not len(data.boxes)
+    assert data.notes == (f"Left out: {caught.value}",)
 
 
-def test_a_missing_file_is_named(voc: Path, assert_one_sentence: OneSentence) -> None:
-    for file, mentioned in (
-        (voc / "Annotations/b.xml", "b.xml"),
-        (voc / "JPEGImages/b.jpg", "b.jpg"),
-        (voc / "ImageSets/Main/train.txt", "train.txt"),
-    ):
-        content = file.read_bytes()
-        file.unlink()
-        with pytest.raises(DataError) as caught:
-            read_voc(voc, "train")
-        assert_one_sentence(caught.value, mentioned)
-        file.write_bytes(content)
-
-
-def test_an_unlisted_class_is_named(voc: Path, assert_one_sentence: OneSentence) -> None:
+@pytest.mark.parametrize(
+    ("file", "mentioned"), [("Annotations/b.xml", "b.xml"), ("JPEGImages/b.jpg", "no image called b")]
+)
+def test_a_missing_file_is_named(voc: Path, file: str, mentioned: str, assert_one_sentence: OneSentence) -> None:
+    (voc / file).unlink()
     with pytest.raises(DataError) as caught:
-        read_voc(voc, "train", ["cat"])
-    assert_one_sentence(caught.value, "a.xml", "'dog'", "cat")
+        read_voc(voc, "train")
+    assert_one_sentence(caught.value, mentioned)
+
+
+def test_a_missing_list_is_named(voc: Path, assert_one_sentence: OneSentence) -> None:
+    with pytest.raises(DataError) as caught:
+        VocDetection(str(voc), train="trainval", num_workers=0).setup("fit")
+    assert_one_sentence(caught.value, "'trainval'", "--data.train", "train, val")
 
 
 @pytest.mark.parametrize("policy", ["raise", "skip"])
 def test_a_size_that_differs_from_the_image_is_named(voc: Path, policy: Any, capfd: pytest.CaptureFixture[str]) -> None:
     file = voc / "Annotations" / "a.xml"
     file.write_text(file.read_text().replace("<width>60", "<width>61"))
+    (voc / "ImageSets/Main/train.txt").write_text("a\nb\nc\n")
     data = VocDetection(str(voc), num_workers=0, on_invalid=policy, batch_size=2)
-    data.setup("fit")
     if policy == "raise":
         with pytest.raises(ValueError, match=r"a.jpg is 60×40 pixels, but its annotations say 61×40"):
-            list(data.train_dataloader())
+            data.setup("fit")
     else:
-        assert [data.splits["train"].path(k).name for k in range(len(data.splits["train"]))] == ["b.jpg"]
+        data.setup("fit")
+        assert [data.splits["train"].path(k).name for k in range(len(data.splits["train"]))] == ["b.jpg", "c.jpg"]
         assert len(list(data.train_dataloader())) == 1
 
 

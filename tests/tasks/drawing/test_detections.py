@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from litmobile.heads.predictions import BoxTargets, Detections
-from litmobile.tasks.drawing import draw_detection_sheet, draw_detections, make_palette, save_image
+from litmobile.tasks.atomic import save_image
+from litmobile.tasks.drawing import draw_detection_sheet, draw_detections, make_palette
 
 CLASSES = ("dog", "cat")
 
@@ -68,5 +69,6 @@ def test_a_contact_sheet_shows_truth_beside_prediction(tmp_path: Path) -> None:
 
 
 def test_an_image_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"nowhere/sheet.png cannot be written as an image of 4×2 pixels\."):
-        save_image(np.zeros((2, 4, 3), np.uint8), tmp_path / "nowhere" / "sheet.png")
+    with pytest.raises(OSError, match=r"sheet.jpg cannot be written as an image of 70000×1 pixels\."):
+        save_image(np.zeros((1, 70000, 3), np.uint8), tmp_path / "sheet.jpg")
+    assert not list(tmp_path.iterdir())

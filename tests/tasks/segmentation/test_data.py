@@ -18,7 +18,7 @@ from litmobile.tasks.segmentation import (
     SegmentationDataModule,
     SegmentationSplit,
 )
-from litmobile.tasks.segmentation.data import SegmentationBatch
+from litmobile.tasks.segmentation.batch import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ValueMaskReader
 from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
 
@@ -40,7 +40,7 @@ def make_data(root: Path, num_workers: int = 0, seed: int = 0) -> FolderSegmenta
 
 def read_epoch(data: SegmentationDataModule, number: int = 0) -> list[SegmentationBatch]:
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(number)  # pyright: ignore[reportAttributeAccessIssue] — a ShuffledSampler
+    loader.batch_sampler.sampler.set_epoch(number)  # pyright: ignore[reportAttributeAccessIssue] — a ShuffledSampler
     return list(loader)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,30 @@ def test_other_files_and_stray_folders_are_ignored(folders: Path) -> None:
         (folders / kind / "train" / "notes.json").touch()
     write_image(folders / "images" / "train" / "__MACOSX" / "9.png")
     assert len(FolderSegmentation(str(folders), classes=NAMES).read("train")) == 3
+
+
+def test_kinds_that_cannot_be_read_are_counted(folders: Path, assert_one_sentence: OneSentence) -> None:
+    (folders / "images" / "train" / "IMG_1.HEIC").touch()
+    (note,) = FolderSegmentation(str(folders), classes=NAMES).read("train").notes
+    assert_one_sentence(
+        ValueError(note), "1 image of a kind that cannot be read (IMG_1.HEIC): convert it to JPEG or PNG"
+    )
+
+
+def test_images_of_other_kinds_only_are_refused(folders: Path, assert_one_sentence: OneSentence) -> None:
+    for file in (folders / "images" / "train").iterdir():
+        file.rename(file.with_suffix(".heic"))
+    error = setup_error(FolderSegmentation(str(folders), classes=NAMES))
+    assert_one_sentence(error, folders, "3 images of kinds that cannot be read (0.heic, 1.heic, 2.heic): convert them")
+
+
+def test_odd_masks_never_block(folders: Path, assert_one_sentence: OneSentence) -> None:
+    mask = folders / "masks" / "train" / "0.png"
+    mask.unlink()
+    os.mkfifo(mask)
+    with pytest.raises(DataError) as caught:
+        FolderSegmentation(str(folders), classes=NAMES).read("train").sample(0)
+    assert_one_sentence(caught.value, mask, "it is a FIFO")
 
 
 def test_extensions_may_differ_and_folders_may_be_nested(folders: Path) -> None:

@@ -266,7 +266,7 @@ def test_missing_files_and_folders_are_refused(
     tmp_path: Path, reader: MaskReader, assert_one_sentence: OneSentence
 ) -> None:
     assert_one_sentence(read_error(reader, tmp_path / "no.png"), tmp_path / "no.png", "does not exist")
-    assert_one_sentence(read_error(reader, tmp_path), tmp_path, "cannot be read as a mask")
+    assert_one_sentence(read_error(reader, tmp_path), tmp_path, "it is a folder")
 
 
 def test_odd_images_are_read_or_refused_in_one_sentence(real_data: Path, assert_one_sentence: OneSentence) -> None:

@@ -24,7 +24,7 @@ from litmobile.tasks.classification import ClassificationTask
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tasks.segmentation import FolderSegmentation, Inference, PixelLoss, SegmentationTask
-from litmobile.tasks.segmentation.data import SegmentationBatch
+from litmobile.tasks.segmentation.batch import SegmentationBatch
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tasks.segmentation.split import StoredMask
 from litmobile.tools.cli import main

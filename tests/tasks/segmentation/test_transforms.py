@@ -310,7 +310,8 @@ def test_flips_of_albumentations_keep_masks_on_images() -> None:
     [
         (transform("NoSuchThing"), "albumentations.NoSuchThing"),
         ({"class_path": "no.such.module.Thing"}, "no.such.module.Thing"),
-        (transform("Compose"), "not a transform"),
+        (transform("Compose"), "not a class derived from BasicTransform"),
+        ({"class_path": "os.system", "init_args": {"command": "x"}}, "not a class derived from BasicTransform"),
         ({}, "None"),
     ],
 )

@@ -116,7 +116,7 @@ def test_coco_data_with_a_model(shapes: Path, inspect: Inspect, working_folder: 
     text, report = inspect("--config", SHAPES, *TINY, f"--data.root={shapes}")
     assert_same_figures(text, report)
     assert [(name, split["images"]) for name, split in report["splits"].items()] == [("train", 10), ("val", 5)]
-    assert "no test split" in report["not_read"]["test"] and report["not_read"]["test"] in text
+    assert "no split called like test" in report["not_read"]["test"] and report["not_read"]["test"] in text
     assert report["input"]["size"] == [64, 64]
     assert report["invalid_images"] == {"train": [], "val": []}
     assert report["blocking_issues"] == [] and report["leaks"] == []
@@ -155,7 +155,7 @@ def test_voc_data_without_a_model(voc: Path, inspect: Inspect) -> None:
     assert report["anchors"]["grids"] == [[4, 6], [2, 3], [1, 2], [1, 1], [1, 1], [1, 1]]
     cat, cow, dog = report["splits"]["train"]["classes"]
     assert (cat["objects"], cow["objects"], dog["objects"], dog["difficult"]) == (1, 0, 1, 1)
-    assert report["splits"]["val"]["notes"][0].endswith("1 boxes clipped to their image.")
+    assert report["splits"]["val"]["notes"][0].endswith("1 boxes clipped to their image, in training and evaluation.")
     assert report["splits"]["val"]["notes"][0] in text
 
 
@@ -192,7 +192,9 @@ def test_leaks_and_duplicate_objects_are_named(voc: Path, inspect: Inspect) -> N
         file.read_text().replace("</annotation>", OBJECT.format(60, 39, name="cat", difficult=0)) + "</annotation>"
     )
     text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--no-images")
-    assert "a.jpg in train and val" in text and report["leaks"] == [{"name": "a.jpg", "splits": ["train", "val"]}]
+    assert "a.jpg in train and val" in text and report["leaks"] == [
+        {"name": "JPEGImages/a.jpg", "splits": ["train", "val"]}
+    ]
     assert "a.jpg: cat at 0, 0, 60, 40 and at 0, 0, 60, 39, IoU 0.97" in text
     assert [len(split["duplicate_objects"]) for split in report["splits"].values()] == [1, 1]
 
@@ -201,7 +203,7 @@ def test_a_missing_split_is_a_blocking_issue(voc: Path, inspect: Inspect) -> Non
     text, report = inspect("--data=VocDetection", f"--data.root={voc}", "--data.train=absent", "--data.test=train")
     assert report["blocking_issues"] == [f"train cannot be read: {report['not_read']['train']}"]
     assert list(report["splits"]) == ["val", "test"]
-    assert "train was not read: There is no list" in text
+    assert "has no split 'absent'" in text
     assert report["anchors"]["split"] == "val"
 
 
@@ -223,7 +225,7 @@ def test_a_users_own_data_set(shapes: Path, inspect: Inspect) -> None:
         for name, n in (("train", 10), ("val", 5))
     ]
     contradiction, *_ = inspect(*words, "--data.classes=3")[1]["blocking_issues"]
-    assert "have different categories" in contradiction
+    assert "have different classes" in contradiction
 
 
 def test_other_data_for_a_run_uses_its_own_default_splits(shapes: Path, voc: Path, inspect: Inspect) -> None:
@@ -277,7 +279,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
         (["--config", SHAPES, "--data.root=/nowhere"], "litmobile: There is no data folder /nowhere"),
         (["--config", SHAPES, "--size", "64", "64"], "litmobile: --size cannot be used with a model"),
         (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
-        (["--data=VocDetection", "--data.root=."], "litmobile: There is no list"),
+        (["--data=VocDetection", "--data.root=."], "litmobile: . has no annotations in Pascal VOC"),
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json must name a file"),
         (
             ["--data=LightningDataModule"],

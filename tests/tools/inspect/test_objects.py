@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.data.module import find_invalid_images
 from litmobile.tasks.detection import DetectionSplit, ImageRecord
 from litmobile.tasks.detection.anchors import input_boxes
 from litmobile.tasks.detection.formats.coco import read_coco
@@ -133,18 +131,3 @@ def test_a_split_without_objects_is_measured(split: DetectionSplit) -> None:
     assert found["objects_per_image"] == found["most_objects_in_an_image"] == 0
     with pytest.raises(DataError, match="contains no images"):
         split.take(np.array([False] * 3))
-
-
-def test_progress_sees_every_image(tmp_path: Path) -> None:
-    split = split_of(tmp_path / "a", [ImageRecord(f"{k}.png", (9, 9), [], []) for k in range(4)])
-    for k in (0, 2):
-        cv2.imwrite(str(split.path(k)), np.zeros((9, 9, 3), dtype=np.uint8))
-    seen: list[str] = []
-
-    def progress(faults: Iterable[str]) -> Iterable[str]:
-        for fault in faults:
-            seen.append(fault)
-            yield fault
-
-    assert list(find_invalid_images(split, progress)) == [1, 3]
-    assert len(seen) == 4 and seen[0] == seen[2] == ""

@@ -131,13 +131,17 @@ def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
     assert row["file_name"] == name
 
 
-def test_every_row_is_written_at_once(tmp_path: Path) -> None:
+def test_rows_replace_earlier_results_once_complete(tmp_path: Path) -> None:
+    results = tmp_path / "predictions.csv"
+    results.write_text("earlier")
     with ClassificationWriter(PredictionJob(("a", "b"), tmp_path, PredictOptions(Path("run")))) as writer:
         for frame in range(3):
             timestamp = Timestamp(frame, frame / 4, 4.0)
             writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of("x.mp4", timestamp))
-            text = (tmp_path / "predictions.csv").read_text()
-            assert text.endswith(f"x.mp4,{frame},{frame / 4},b,0.75,a,0.25\n")
+        assert results.read_text() == "earlier"
+    expected = [f"x.mp4,{frame},{frame / 4},b,0.75,a,0.25" for frame in range(3)]
+    assert results.read_text().splitlines()[1:] == expected
+    assert list(tmp_path.iterdir()) == [results]
 
 
 def test_unreadable_images_are_named_and_skipped(

@@ -29,7 +29,6 @@ class YoloFormat(RecordFormat):
 
     Args:
         listing: the files of the folder.
-        on_invalid: "skip" leaves out lines that cannot be used, with a note.
         labels: the label files.
         data: the YAML file, if there is one.
 
@@ -40,28 +39,28 @@ class YoloFormat(RecordFormat):
     name = "yolo"
     title = "YOLO"
 
-    def __init__(
-        self, listing: Listing, on_invalid: OnInvalid, labels: Sequence[str], data: DataYaml | None = None
-    ) -> None:
-        super().__init__(listing, on_invalid)
+    def __init__(self, listing: Listing, labels: Sequence[str], data: DataYaml | None = None) -> None:
+        super().__init__(listing)
         self.class_list = find_class_list(listing)
+        if data and not self.class_list:
+            raise DataError(f"{listing.root / data.file} has no names of classes; add them under names.")
         self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
         self.labels, self.orphans = match_labels(listing, labels)
-        repairs = Repairs(listing.root, on_invalid)
-        self.images, notes = find_layout(listing, data, self.labels, repairs)
-        self.notes = notes + repairs.notes
+        self._listed = Repairs(listing.root)
+        self.images, notes = find_layout(listing, data, self.labels, self._listed)
+        self.notes = notes + self._listed.notes
         self.splits = {split: find_common_folder(images) for split, images in self.images.items()}
 
     @classmethod
-    def recognise(cls, listing: Listing, on_invalid: OnInvalid) -> Self | None:
+    def recognise(cls, listing: Listing) -> Self | None:
         labels = find_labels(listing)
         if has_label(listing, labels):
-            return cls(listing, on_invalid, labels, find_data_yaml(listing))
+            return cls(listing, labels, find_data_yaml(listing))
         if not listing.images or any(name.lower().endswith(OTHER_ANNOTATIONS) for name in listing.files):
             return None
         data = find_data_yaml(listing)
         is_described = data is not None and any(data.content.get(key) for key in KEYS)
-        return cls(listing, on_invalid, labels, data) if is_described else None
+        return cls(listing, labels, data) if is_described else None
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -77,12 +76,13 @@ class YoloFormat(RecordFormat):
     def describe_classes(self) -> str:
         return super().describe_classes() if self.class_list else "classes without names, as no list was found"
 
-    def read(self, split: str) -> DetectionSplit:
+    def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
+        self._listed.check("images", on_invalid)
         images = self.images[split]
         if not any(image in self.labels for image in images):
             folder = self.listing.root / self.splits[split]
             raise DataError(f"None of the {len(images)} images in {folder} has a label file called IMAGE.txt.")
-        return super().read(split)
+        return super().read(split, on_invalid)
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         for name in self.orphans:
@@ -94,7 +94,6 @@ class YoloFormat(RecordFormat):
                 images.append(AnnotatedImage(name, self._read_label(name, repairs), is_relative=True))
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
-        repairs.check("lines or files")
         return images
 
     def _read_label(self, image: str, repairs: Repairs) -> list[AnnotatedObject]:

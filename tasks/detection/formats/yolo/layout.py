@@ -144,7 +144,6 @@ def read_list(listing: Listing, name: str, repairs: Repairs) -> list[str]:
             images[image] = None
         elif line.strip():
             repairs.leave_out(f"{listing.root / name}: line {number} has {format_name(line.strip())}, which is missing")
-    repairs.check("images")
     return list(images)
 
 

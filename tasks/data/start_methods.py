@@ -1,0 +1,59 @@
+"""How worker processes start. This module imports no torch, so that the fork server can start before torch is imported.
+
+A forked worker copies the training process, whose threads may hold locks at that moment, and then hangs forever. The
+fork server has no threads. It imports once what workers need, and forks itself for each worker.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from multiprocessing import forkserver
+from typing import Literal, cast
+
+from ...errors import UserError
+
+StartMethod = Literal["fork", "spawn", "forkserver"]
+
+#: what workers of any task import; a module that cannot be imported here is imported by the worker
+PRELOADED = (
+    "litmobile.tasks.data.loader",
+    "litmobile.tasks.classification.batch",
+    "litmobile.tasks.detection.batch",
+    "litmobile.tasks.segmentation.batch",
+)
+
+
+def check_start_method(method: str) -> None:
+    """Raises UserError if this system cannot start processes by ``method``."""
+    available = multiprocessing.get_all_start_methods()
+    if method not in available:
+        raise UserError(f"start_method must be {' or '.join(available)} on this system, not {method}.")
+
+
+def choose_start_method() -> StartMethod:
+    """Returns the program's start method if one was set; else "forkserver", or "spawn" on systems without it."""
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    if chosen is not None:
+        return cast(StartMethod, chosen)
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def start_fork_server() -> None:
+    """Starts the fork server, so that it imports torch while this process does; needs no call before workers start.
+
+    The server outlives a SIGTERM to all processes of a job, because its workers have to finish their batches. It ends
+    with this process.
+    """
+    multiprocessing.set_forkserver_preload(list(PRELOADED))
+    is_safe = os.environ.get("PYTHONSAFEPATH")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # the server would import modules from the current folder, which can contain a torch.py
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if is_safe is None:
+            del os.environ["PYTHONSAFEPATH"]

@@ -1,0 +1,36 @@
+"""Draws detections, class scores, label maps, confusion matrices and contact sheets."""
+
+from .canvas import CAPTION_COLOUR as CAPTION_COLOUR
+from .canvas import GAP as GAP
+from .canvas import MAX_PAIRS as MAX_PAIRS
+from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
+from .canvas import add_caption as add_caption
+from .class_scores import CELL_COLUMNS as CELL_COLUMNS
+from .class_scores import MAX_CELLS as MAX_CELLS
+from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR
+from .class_scores import WRONG_COLOUR as WRONG_COLOUR
+from .class_scores import draw_class_scores as draw_class_scores
+from .class_scores import draw_classification_sheet as draw_classification_sheet
+from .colours import IGNORED_COLOUR as IGNORED_COLOUR
+from .colours import Colour as Colour
+from .colours import make_colour_table as make_colour_table
+from .colours import make_palette as make_palette
+from .confusion_matrix import confusion_table as confusion_table
+from .confusion_matrix import draw_confusion_matrix as draw_confusion_matrix
+from .detections import draw_detection_sheet as draw_detection_sheet
+from .detections import draw_detections as draw_detections
+from .label_maps import MIN_LEGEND_FONT as MIN_LEGEND_FONT
+from .label_maps import PAIR_CAPTION as PAIR_CAPTION
+from .label_maps import SEGMENTATION_CELL as SEGMENTATION_CELL
+from .label_maps import colour_labels as colour_labels
+from .label_maps import draw_label_map as draw_label_map
+from .label_maps import draw_segmentation_sheet as draw_segmentation_sheet
+from .label_maps import overlay_labels as overlay_labels
+from .legend import SHEET_FONT as SHEET_FONT
+from .legend import draw_legend as draw_legend
+from .text import count_missing as count_missing
+from .text import draw_text_lines as draw_text_lines
+from .text import format_figure as format_figure
+from .text import load_font as load_font
+from .text import load_system_fonts as load_system_fonts
+from .text import shorten_text as shorten_text

@@ -1,0 +1,125 @@
+"""Options of Lightning's Trainer that litmobile refuses, and Lightning's own refusals in one sentence.
+
+All other options and callbacks were tried once and work.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer, callbacks
+
+from ..errors import UserError
+from ..tasks import callbacks as own_callbacks
+
+#: errors that Lightning raises for a wrong option; others are bugs
+REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)
+
+
+class Refusal(NamedTuple):
+    """Values of an option that are refused.
+
+    Attributes:
+        option: name of the Trainer's argument.
+        includes: whether a value is refused.
+        reason: why, and what to set instead.
+    """
+
+    option: str
+    includes: Callable[[Any], bool]
+    reason: str
+
+
+def is_set(value: Any) -> bool:
+    """Whether a switch is on."""
+    return bool(value)
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a number is given and below 1."""
+    return value is not None and value < 1
+
+
+def copies_process(strategy: Any) -> bool:
+    """Whether the strategy copies or pickles this process instead of starting the command again."""
+    return isinstance(strategy, str) and not {"spawn", "fork", "notebook"}.isdisjoint(strategy.split("_"))
+
+
+REFUSED_OPTIONS = (
+    Refusal("barebones", is_set, "it turns off the logs and checkpoints of which a run consists"),
+    Refusal("use_distributed_sampler", is_set, "the data distributes its images itself"),
+    Refusal("accumulate_grad_batches", is_zero, "the smallest number is 1"),
+    Refusal("check_val_every_n_epoch", is_zero, "to train without validation, set --trainer.limit_val_batches=0"),
+    Refusal("strategy", copies_process, "a run cannot be copied into other processes, so set --trainer.strategy=ddp"),
+)
+#: callbacks that do not fit litmobile's own training, and what to use instead
+REFUSED_CALLBACKS: Mapping[type[Callback], str] = {
+    callbacks.StochasticWeightAveraging: "average weights with --model.ema_decay",
+    callbacks.WeightAveraging: "average weights with --model.ema_decay",
+    callbacks.BatchSizeFinder: "set --data.batch_size",
+    callbacks.LearningRateFinder: "set --model.optimizer.lr",
+    callbacks.BaseFinetuning: "freeze the backbone with --model.freeze_epochs",
+    callbacks.GradientAccumulationScheduler: "set --trainer.accumulate_grad_batches",
+}
+#: litmobile's callbacks that a run does not have, or that replace its own
+FREE_CALLBACKS = (own_callbacks.CpuThreads, callbacks.ProgressBar)
+
+
+def check_trainer_options(options: Mapping[str, Any], given: Sequence[Callback]) -> None:
+    """Raises UserError if litmobile does not support one of the Trainer's ``options`` or ``given`` callbacks."""
+    for option, includes, reason in REFUSED_OPTIONS:
+        if includes(options.get(option)):
+            raise UserError(f"--trainer.{option}={options[option]} is not supported: {reason}.")
+    for callback in given:
+        name = type(callback).__name__
+        for refused, instead in REFUSED_CALLBACKS.items():
+            if isinstance(callback, refused):
+                raise UserError(f"--trainer.callbacks: {name} is not supported; {instead} instead.")
+        if type(callback) in vars(own_callbacks).values() and not isinstance(callback, FREE_CALLBACKS):
+            raise UserError(f"--trainer.callbacks: every run has its own {name}; leave it out.")
+
+
+@contextmanager
+def explain_refusals(options: Mapping[str, Any]) -> Iterator[None]:
+    """Turns errors that Lightning itself raises in the block into UserErrors of one sentence.
+
+    Args:
+        options: the Trainer's options.
+    """
+    try:
+        yield
+    except REFUSALS as error:
+        if not is_raised_by_lightning(error):
+            raise
+        named = find_options(str(error), options)
+        prefix = ", ".join(f"--trainer.{name}" for name in named) or "--trainer"
+        raise UserError(f"{prefix}: {first_sentence(str(error))}.") from error
+
+
+def is_raised_by_lightning(error: BaseException) -> bool:
+    """Whether a line of Lightning's own code raised ``error``."""
+    *_, innermost = traceback.extract_tb(error.__traceback__)
+    assert lightning.__file__ is not None
+    return Path(innermost.filename).is_relative_to(Path(lightning.__file__).parent)
+
+
+def first_sentence(message: str) -> str:
+    """Returns the first sentence of a message, on one line and without its full stop."""
+    line = message.strip().splitlines()[0] if message.strip() else "refused"
+    return line.partition(". ")[0].replace("`", "").rstrip(".! ")
+
+
+def find_options(message: str, options: Mapping[str, Any]) -> list[str]:
+    """Returns the changed options whose name, or else whose value, occurs in ``message``."""
+    parameters = inspect.signature(Trainer).parameters
+    changed = {name: options[name] for name in parameters if name in options}
+    changed = {name: value for name, value in changed.items() if value != parameters[name].default}
+    named = [name for name in changed if name in message]
+    return named or [name for name, value in changed.items() if isinstance(value, str) and value in message]
