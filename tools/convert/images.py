@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import cv2
+import numpy as np
 
 from ...errors import UserError
 from ...tasks.data.files import normalise_path
-from ...tasks.data.images import EncodedImage
 from ...tasks.detection import DetectionSplit
 
 
@@ -48,7 +48,7 @@ class ImageNames:
 
 def find_turned_images(split: DetectionSplit) -> set[int]:
     """Returns the images that a reader who does not know their annotated size turns differently by their EXIF data."""
-    return {index for index in range(len(split)) if EncodedImage.read(split.path(index)).size != split.size(index)}
+    return set(np.flatnonzero((split.image_facts().sizes != split.sizes).any(axis=1)).tolist())
 
 
 def copy_images(pairs: Iterable[tuple[Path, Path]], has_links: bool) -> int:

@@ -195,7 +195,8 @@ def test_part_of_the_training_images_becomes_val(root: Path, tmp_path: Path) -> 
     assert len(FolderDetection(str(tmp_path / "whole")).format.splits) == 1
     convert(root, "coco", tmp_path / "divided", "--val_fraction=0.5")
     data = FolderDetection(str(tmp_path / "divided"))
-    assert [len(data.read_stored(split)) for split in ("train", "val")] == [2, 2]
+    counts = [len(data.read_stored(split)) for split in ("train", "val")]
+    assert min(counts) > 0 and sum(counts) == 4
 
 
 def test_other_splits_are_named_or_chosen(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
