@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -366,6 +366,8 @@ class SaveRunConfig(SaveConfigCallback):
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):
             del stored[key]
+        for key, value in cast(Task, pl_module).decided_options.items():  # else a resumed run would decide again
+            stored[f"model.init_args.{key}"] = value
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
         write_text(self.folder / run_folder.CONFIG, text)

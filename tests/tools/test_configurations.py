@@ -12,7 +12,7 @@ from litmobile.tools.cli import main
 from litmobile.tools.configurations import merge_configurations
 
 CAMVID = ["--config", "segmentation/lraspp_camvid"]
-FINETUNE = ["--config", "classification/finetune_folder"]
+FINETUNE = ["--config", "classification/finetune"]
 COCO = ["--config", "detection/ssdlite_coco"]
 
 
