@@ -24,7 +24,7 @@ from .repairs import Repairs
 from .sizes import measure_missing_sizes
 
 Item = TypeVar("Item")
-MAX_SHOWN_SPLITS = 6  # VOC has lists of each class
+MAX_SHOWN_SPLITS = 6
 
 
 class AnnotatedObject(NamedTuple):
@@ -101,7 +101,7 @@ class Format(ABC):
 
     def describe(self) -> str:
         """Returns the splits and where the classes are from, e.g. "train (9 files in labels); classes of data.yaml"."""
-        shown = sorted(self.splits, key=lambda split: SPLIT_FOLDERS.get(split) is None)[:MAX_SHOWN_SPLITS]
+        shown = sorted(self.splits, key=lambda split: split not in SPLIT_FOLDERS)[:MAX_SHOWN_SPLITS]
         splits = ", ".join(f"{split or 'all images'} ({self.describe_split(split)})" for split in shown)
         more = len(self.splits) - len(shown)
         return f"{splits}{f' and {more} more' if more else ''}; {self.describe_classes()}"
