@@ -141,9 +141,9 @@ def find_place(known: Collection[str], file: str, base: str, entry: str) -> str 
 
 
 def is_image_list(listing: Listing, name: str) -> bool:
-    """Whether the first line of a text file is the path of an image of the folder."""
-    line = read_text(listing.root / name).partition("\n")[0]
-    return listing.find_path(line.strip(), name, may_strip=True) is not None
+    """Whether one of the first lines of a text file is the path of an image of the folder."""
+    lines = read_text(listing.root / name).splitlines()[:PROBES]
+    return any(listing.find_path(line.strip(), name, may_strip=True) for line in lines)
 
 
 def read_list(listing: Listing, name: str, repairs: Repairs) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,14 @@ def test_images_of_equal_names_keep_their_folders(tmp_path: Path) -> None:
     split = read(tmp_path)
     assert {split.path(k).parent.name: split.objects(k)[1].tolist() for k in range(2)} == {"x": [0], "y": [1]}
     assert read(tmp_path, "val").labels.tolist() == [2]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_unicode_forms_of_a_name_are_equal(forms: tuple[Any, Any], tmp_path: Path) -> None:
+    image, label = (unicodedata.normalize(form, "Käfer") for form in forms)
+    write_image(tmp_path / f"images/{image}.png", SIZE)
+    write_text(tmp_path / f"labels/{label}.txt", BOX)
+    assert stems(read(tmp_path)) == [image]
 
 
 # classes
