@@ -135,7 +135,7 @@ def find_role(config: dict[str, Any], flags: Sequence[str]) -> str:
     model = config.get("model")
     name = named[-1] if named else model.get("class_path") if isinstance(model, dict) else model
     task = find_class(name, Task) if isinstance(name, str) else None
-    return getattr(task, "role", "")
+    return getattr(task, "role", "") if task is not None and issubclass(task, Task) else ""
 
 
 def run(command: str, words: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Union, cast
 
 import yaml
 from jsonargparse import Namespace, _typehints
-from jsonargparse._util import NestedArg, get_typehint_origin, import_object, parse_value_or_config
+from jsonargparse._util import NestedArg, get_typehint_origin, parse_value_or_config
 
 from ..class_paths import import_class
 from ..errors import ClassPathError, format_name, suggest
@@ -140,7 +140,7 @@ def list_choices(kind: type) -> list[str]:
     """Returns the names of the classes derived from ``kind`` that packages export, for the task if some are for one."""
     known = known_classes(kind)
     exported = {name: path for name, path in known.items() if is_exported(path)} or known
-    roles = {name: getattr(import_object(path), "role", None) for name, path in exported.items()}
+    roles = {name: getattr(find_loaded(path), "role", None) for name, path in exported.items()}
     if any(roles.values()):
         wanted = ("", task_role.get()) if task_role.get() else ("", *filter(None, roles.values()))
         return sorted(name for name, role in roles.items() if role in wanted)
@@ -149,7 +149,13 @@ def list_choices(kind: type) -> list[str]:
 
 def is_exported(path: str) -> bool:
     """Whether the class at ``path`` belongs to the interface of a package, not to one of its modules."""
-    return hasattr(sys.modules[path.rpartition(".")[0]], "__path__")
+    return hasattr(sys.modules.get(path.rpartition(".")[0]), "__path__")
+
+
+def find_loaded(path: str) -> object:
+    """Returns the class at ``path``, unless it is local or inside another class."""
+    module, _, name = path.rpartition(".")
+    return getattr(sys.modules.get(module), name, None)
 
 
 _typehints.adapt_typehints = adapt_value
