@@ -64,7 +64,7 @@ def check_intact(path: Path) -> None:
     """Raises WeightsError if the checkpoint file ``path`` is damaged; names an intact checkpoint beside it, if any."""
     damage = find_damage(path)
     if damage is not None:
-        others = (other for other in sorted(path.parent.glob("*.ckpt")) if other != path and find_damage(other) is None)
-        other = next(others, None)
+        others = (other for other in sorted(path.parent.glob("*.ckpt")) if other != path and other.is_file())
+        other = next((other for other in others if find_damage(other) is None), None)
         advice = "replace it by an intact copy, or delete it" if other is None else f"use {other} instead"
         raise WeightsError(f"{path} {damage}; {advice}.")

@@ -21,6 +21,7 @@ from torch import Tensor
 from .atomic import replace_file, write_text
 
 METRICS, FIGURES = "metrics.csv", "metrics.json"
+MAX_DIGITS = 18  # of a step
 BUFFERED_ROWS = 10  # rows of metrics.csv in memory, which a kill loses and the resumed run writes again
 
 Row = dict[str, str]
@@ -84,14 +85,15 @@ class MetricsLogger(Logger):
 
     @rank_zero_only
     def _start(self, resumed_step: int | None) -> None:
-        if resumed_step is None or not self.file.is_file():
-            self.file.unlink(missing_ok=True)
-            return
-        rows, dropped = read_rows(self.file)
+        rows, dropped = ([], 0) if resumed_step is None or not self.file.is_file() else read_rows(self.file)
         if dropped:
             keep_damaged(self.file, f"{dropped} of its lines")
-        self._columns = list(rows[0]) if rows else []
-        self._rewrite([row for row in rows if int(row["step"]) < resumed_step])
+        kept = [row for row in rows if int(row["step"]) < (resumed_step or 0)]
+        if kept:
+            self._columns = list(kept[0])
+            self._rewrite(kept)
+        else:
+            self.file.unlink(missing_ok=True)
 
     def _rewrite(self, rows: list[Any]) -> None:
         with replace_file(self.file) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -109,7 +111,8 @@ def read_rows(file: Path) -> tuple[list[Row], int]:
     columns = split_line(header)
     complete = lines[:-1] if "step" in columns else []
     fields = [values for line in complete if len(values := split_line(line)) == len(columns)]
-    rows = [row for values in fields if (row := dict(zip(columns, values, strict=True)))["step"].isdecimal()]
+    rows = [dict(zip(columns, values, strict=True)) for values in fields]
+    rows = [row for row in rows if row["step"].isdecimal() and len(row["step"]) <= MAX_DIGITS]
     read = len(rows) + ("step" in columns)
     return rows, sum(1 for line in (header, *lines) if line) - read
 

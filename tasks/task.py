@@ -320,10 +320,12 @@ class Task(LightningModule, ABC):
     # checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the network's configuration, so that it can be built without this task."""
+        """Stores the network's configuration, to build it without this task, and what a resumed run must share."""
         checkpoint["network"] = self.network.config()
-        checkpoint["data"] = self.data().fingerprints()
-        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
+        if isinstance(data := self._datamodule(), DataModule):
+            checkpoint["data"] = data.fingerprints()
+        if self.trainer.optimizers:
+            checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Prints how the data differs from that of the checkpoint.
@@ -335,4 +337,4 @@ class Task(LightningModule, ABC):
         check_same_network(checkpoint, self.network)
         data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
-            self._resumed_from = checkpoint
+            self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None

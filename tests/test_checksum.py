@@ -82,6 +82,7 @@ def test_refusal_names_an_intact_checkpoint(checkpoint: Path, assert_one_sentenc
     other, damaged = (checkpoint.with_name(name) for name in ("best.ckpt", "a.ckpt"))
     AtomicCheckpointIO().save_checkpoint(CONTENT, other)
     damaged.touch()
+    checkpoint.with_name("all.ckpt").mkdir()
     flip_byte(checkpoint, 3000)
     with pytest.raises(WeightsError) as caught:
         read_checkpoint(checkpoint)

@@ -191,7 +191,12 @@ class FilePerImageFormat(RecordFormat):
     Args:
         listing: the files of the folder.
         files: annotation files of each split, relative to the folder.
+
+    Attributes:
+        suffix: suffix of the annotation files.
     """
+
+    suffix: ClassVar[str]
 
     def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
         super().__init__(listing)
@@ -233,9 +238,9 @@ class FilePerImageFormat(RecordFormat):
         return images
 
     def _count_undescribed(self, images: Sequence[AnnotatedImage]) -> int:
-        """Number of images in the folders of ``images`` that no annotation file of any split describes."""
+        """Number of images in the folders of ``images`` without an annotation file, which may be of another split."""
         folders = {image.name.rpartition("/")[0] for image in images}
-        stems = {get_stem(name) for names in self.files.values() for name in names}
+        stems = {get_stem(name) for name in self.listing.annotations(self.suffix)}
         stems |= {get_stem(image.name) for image in images}
         beside = (name for name in self.listing.images if name.rpartition("/")[0] in folders)
         return sum(get_stem(name) not in stems for name in beside)

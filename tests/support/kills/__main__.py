@@ -22,20 +22,23 @@ def run(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m support.kills", description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=TRAININGS, default=list(TRAININGS))
     parser.add_argument("--random", type=int, default=20, help="kills at random moments, for each task")
-    parser.add_argument("--aimed", type=int, default=10, help="kills at writes of a file, for each file of each task")
+    parser.add_argument("--aimed", type=int, default=10, help="kills at writes of each file, in the first task with it")
+    parser.add_argument("--files", nargs="+", help='files to aim at, e.g. metrics.csv "images/val-*.jpg"; default: all')
     parser.add_argument("--folder", type=Path, help="folder for data and runs, which are kept; default: temporary")
     options = parser.parse_args(argv)
-    failures = 0
+    failures, aimed = 0, set()
     with tempfile.TemporaryDirectory() as temporary:
         for task in options.tasks:
             experiment = KillExperiment(task, (options.folder or Path(temporary)) / task)
             print(f"{task}: uninterrupted in {experiment.seconds:.1f} s", flush=True)
             if options.random:
                 failures += attempt(f"{options.random} random", lambda e=experiment: e.kill_randomly(options.random))
-            for file in sorted(experiment.writes) if options.aimed else []:
-                failures += attempt(
-                    f"{options.aimed} at {file}", lambda e=experiment, f=file: e.kill_at_writes(f, options.aimed)
-                )
+            for file in sorted(set(experiment.writes) - aimed):
+                aimed.add(file)
+                if options.aimed and file in (options.files or experiment.writes):
+                    failures += attempt(
+                        f"{options.aimed} at {file}", lambda e=experiment, f=file: e.kill_at_writes(f, options.aimed)
+                    )
     print(f"{failures} failures")
     return int(failures > 0)
 

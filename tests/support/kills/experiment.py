@@ -14,13 +14,16 @@ from .trainings import TRAININGS
 
 
 class KillExperiment:
-    """An uninterrupted training and its repetitions with kills, in one folder.
+    """An uninterrupted training and its repetitions with kills, in one folder that does not exist yet.
+
+    The checkout must not change meanwhile, because options are read from its files at every start.
 
     Attributes:
         writes: number of writes of each file in the uninterrupted run, by name; see ``generalise``.
     """
 
     def __init__(self, task: str, folder: Path) -> None:
+        folder.mkdir(parents=True)
         self.folder = folder
         self.words = TRAININGS[task](folder / "data")
         self.expected = folder / "uninterrupted"

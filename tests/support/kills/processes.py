@@ -46,6 +46,11 @@ def generalise(run: Path, path: str | Path) -> str:
     return re.sub(r"\d+", "*", Path(path).relative_to(run).as_posix())
 
 
+def beside(run: Path, suffix: str) -> Path:
+    """Returns the path of a file beside the folder ``run``."""
+    return run.with_name(f"{run.name}.{suffix}")
+
+
 def start(run: Path, words: Sequence[str], aim: Aim | None = None, seconds: float = MAX_SECONDS) -> bool:
     """Starts or resumes a training; returns whether it was killed.
 
@@ -65,7 +70,7 @@ def start(run: Path, words: Sequence[str], aim: Aim | None = None, seconds: floa
     if is_late := process.is_alive():
         process.kill()
         process.join()
-    log = run.with_suffix(".log")
+    log = beside(run, "log")
     if process.exitcode not in (0, -signal.SIGKILL):
         raise FailedRunError(f"{run} ended with status {process.exitcode}: {log.read_text()[-1500:]}")
     if is_late and seconds == MAX_SECONDS:
@@ -75,11 +80,11 @@ def start(run: Path, words: Sequence[str], aim: Aim | None = None, seconds: floa
 
 def list_writes(run: Path) -> list[str]:
     """Lists the files that the trainings in ``run`` replaced, one entry for each write; see :func:`generalise`."""
-    return run.with_suffix(".writes").read_text().split()
+    return beside(run, "writes").read_text().split()
 
 
 def _fit(run: Path, words: Sequence[str], aim: Aim | None) -> None:
-    log = os.open(run.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(beside(run, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
     torch.set_num_threads(1)
@@ -104,7 +109,7 @@ def _watch(run: Path, replace: Callable[..., None], aim: Aim | None) -> Callable
             replace(source, target)
         if is_aim:
             os.kill(os.getpid(), signal.SIGKILL)
-        with run.with_suffix(".writes").open("a") as record:
+        with beside(run, "writes").open("a") as record:
             record.write(f"{name}\n")
 
     return watched

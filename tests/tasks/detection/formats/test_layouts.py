@@ -25,7 +25,7 @@ def test_layout_is_read_from_its_folder_alone(layout: str, tmp_path: Path) -> No
     has_splits = layout != "COCO in one file of any name"
     splits = read_splits(tmp_path)
     classes = tuple(sorted(CLASSES)) if layout.startswith(UNLISTED) else CLASSES
-    found: dict[str, Any] = {}
+    found: dict[tuple[str, str], Any] = {}
     for name, split in splits.items():
         assert split.classes == classes
         for k in range(len(split)):

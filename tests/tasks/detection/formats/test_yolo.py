@@ -127,7 +127,19 @@ def test_a_data_yaml_alone_is_not_enough(tmp_path: Path, assert_one_sentence: On
     write_text(tmp_path / "data.yaml", YAML)
     with pytest.raises(DataError) as caught:
         read(tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "images", "has a label file")
+    assert_one_sentence(caught.value, tmp_path / "data.yaml", "label file")
+
+
+def test_labels_without_images_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_text(tmp_path / "labels/a.txt", BOX)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert_one_sentence(caught.value, tmp_path, "1 label files")
+
+
+def test_images_in_both_splits_are_counted(tmp_path: Path) -> None:
+    write_yolo(tmp_path, yaml="train: images\nval: images\nnames: [cat, dog]\n")
+    assert "2 images are in train and in val" in FolderDetection(str(tmp_path)).format.notes[0]
 
 
 def test_a_label_without_an_image_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
