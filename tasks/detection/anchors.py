@@ -102,7 +102,7 @@ def choose_anchors(network: Network, split: DetectionSplit, preprocessing: Prepr
         return {}
     options: dict[str, list[Any]] = {name: list(getattr(better, name)) for name in ("anchor_scales", "aspect_ratios")}
     text = ", ".join(f"{name} {values}" for name, values in options.items())
-    rank_zero_info(f"Anchors: {text}; {share}, {before:.1%} with those of the recipe.")
+    rank_zero_info(f"Anchors: {text}; {share}, {before:.1%} with the head's own.")
     return options
 
 
