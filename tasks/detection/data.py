@@ -81,15 +81,15 @@ class FolderDetection(DetectionDataModule):
 
     Args:
         root: folder of the data set, e.g. /data/cells.
-        format: format of the annotations, e.g. "coco". "auto" recognises it.
-        images: pattern of the folder of a split's images in ``root``, e.g. "images/{split}". Default: any folder.
-        annotations: pattern of a split's annotation file, or of the folder of its files, e.g. "{split}/labels.json".
-            Default: any file.
         train: name of the split to train on, as the folder calls it. Default: the one called like "train", or all
             images if the folder has no splits.
         val: name of the split to validate on. Default: the one called like "val" or "valid", or else ``val_fraction``
             of the training images.
         test: name of the split that ``litmobile test`` evaluates. Default: the one called like "test".
+        format: format of the annotations, e.g. "coco". "auto" recognises it.
+        images: pattern of the folder of a split's images in ``root``, e.g. "images/{split}". Default: any folder.
+        annotations: pattern of a split's annotation file, or of the folder of its files, e.g. "{split}/labels.json".
+            Default: any file.
         classes: class names to keep, in this order, e.g. [cat, dog], or classes to merge, e.g. {pet: [cat, dog]}.
             Default: all.
         difficult: whether to train on objects that are marked difficult; the evaluation ignores them either way.
@@ -107,12 +107,12 @@ class FolderDetection(DetectionDataModule):
     def __init__(
         self,
         root: str,
-        format: str | None = None,
-        images: str | None = None,
-        annotations: str | None = None,
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
+        format: str | None = None,
+        images: str | None = None,
+        annotations: str | None = None,
         classes: ClassSelection | None = None,
         difficult: bool = True,
         val_fraction: float = 0.1,

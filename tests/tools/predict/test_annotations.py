@@ -39,6 +39,7 @@ def annotated(run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory)
         content["images"].append(image)
         for row in convert_to_rows(network.predict(path))[:40:8]:
             x, y, w, h = (np.array(row["bbox"]) + random.uniform(0, 3, 4)).tolist()
+            w, h = min(w, width - x), min(h, height - y)  # what exceeds its image would be clipped in training
             truth = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "category_id": 7 + 3 * row["category_id"]}
             content["annotations"].append({"id": len(content["annotations"]) + 1, "image_id": image["id"], **truth})
     (root / "annotations").mkdir()
