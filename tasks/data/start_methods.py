@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Literal, cast
 
 from ...errors import UserError
@@ -51,6 +51,7 @@ def start_fork_server() -> None:
     """
     multiprocessing.set_forkserver_preload(list(PRELOADED))
     is_safe = os.environ.get("PYTHONSAFEPATH")
+    resource_tracker.ensure_running()  # now, because it unblocks SIGTERM when it starts
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     # the server would import modules from the current folder, which can contain a torch.py
     os.environ["PYTHONSAFEPATH"] = "1"

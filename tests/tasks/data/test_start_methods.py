@@ -167,6 +167,24 @@ def test_killed_training_leaves_no_process(method: str, shapes: Path, tmp_path: 
 
 
 @needs_forkserver
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not list blocked signals")
+def test_fork_server_outlives_a_sigterm_to_the_whole_job() -> None:
+    code = (
+        "import os, signal, time\n"
+        "from multiprocessing import forkserver\n"
+        "from litmobile.tasks.data.start_methods import start_fork_server\n"
+        "start_fork_server()\n"
+        "print(open(f'/proc/{forkserver._forkserver._forkserver_pid}/status').read())\n"
+        "print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *status, own = done.stdout.splitlines()
+    blocked = next(line for line in status if line.startswith("SigBlk"))
+    assert int(blocked.split()[1], 16) & 1 << (signal.SIGTERM - 1)
+    assert own == "set()"
+
+
+@needs_forkserver
 def test_fork_server_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
     (tmp_path / "scripts").mkdir()
