@@ -16,7 +16,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TypeVar
 
-from .errors import ClassPathError, UserError
+from .errors import ClassPathError, UserError, format_name
 
 T = TypeVar("T")
 
@@ -46,16 +46,19 @@ def import_class(path: str, kind: type[T]) -> type[T]:
     """Imports the class at ``path``, e.g. "litmobile.heads.SSDLite".
 
     Raises:
-        ClassPathError: its module is not trusted or cannot be imported, or it is not a class derived from ``kind``.
+        ClassPathError: its module is not trusted or cannot be imported, or it is not a class derived from ``kind``,
+            or is abstract.
     """
     check_module(path)
     try:
         found = resolve_name(path)
-    except Exception as error:  # importing a module can raise anything
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ClassPathError(f"cannot use {path}: {reason}.") from error
     if not (inspect.isclass(found) and issubclass(found, kind)):
         raise ClassPathError(f"cannot use {path}: it is not a class derived from {kind.__name__}.")
+    if inspect.isabstract(found):
+        raise ClassPathError(f"cannot use {path}: it is abstract; name a class that is derived from it.")
     return found
 
 
@@ -66,14 +69,15 @@ def check_module(path: str) -> None:
         ClassPathError: it is not.
     """
     names = path.split(".")
-    if len(names) < 2 or not all(name.isidentifier() for name in names):
-        raise ClassPathError(f"cannot use {path}: it is not an import path such as litmobile.heads.SSDLite.")
+    # a package's __main__ runs its program when it is imported
+    if len(names) < 2 or not all(name.isidentifier() and not name.startswith("__") for name in names):
+        raise ClassPathError(f"cannot use {format_name(path)}: an import path looks like litmobile.heads.SSDLite.")
     if path in _allowed_paths or path.rpartition(".")[0] in sys.modules or names[0] == __name__.partition(".")[0]:
         return
     if names[0] in sys.stdlib_module_names:
         raise ClassPathError(f"cannot use {path}: Python's standard library has no such classes.")
     for file in module_files(names[0]):
-        folder = file.parent
+        folder = file.parent.resolve()  # not that of the file, because some installers place links
         if folder not in _allowed_folders | package_folders():
             raise ClassPathError(
                 f"cannot use {path}: no installed package provides {file}; if you trust it, pass --allow-code {folder} "
@@ -89,9 +93,8 @@ def module_files(name: str) -> list[Path]:
     spec = PathFinder.find_spec(name)
     if spec is None:
         return []
-    if spec.submodule_search_locations is not None:  # a package; without __init__.py it can have several folders
-        return [Path(folder).resolve() for folder in spec.submodule_search_locations]
-    return [] if spec.origin is None else [Path(spec.origin).resolve()]
+    # a package is a folder; without __init__.py it can be several
+    return [Path(place) for place in spec.submodule_search_locations or [spec.origin] if place is not None]
 
 
 @cache

@@ -18,6 +18,10 @@ class ClassPathError(UserError):
     """A configuration or checkpoint names a class that may not be used. The message starts with "cannot use"."""
 
 
+class ArgumentError(UserError, TypeError):
+    """A part is built with arguments that its constructor does not have."""
+
+
 class TaskError(UserError):
     """Parts of a run contradict each other."""
 

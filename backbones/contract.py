@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from torch import Tensor, nn
 
 from ..class_paths import import_class
-from ..errors import UserError
+from ..errors import ArgumentError, UserError
 
 Triple = tuple[float, float, float]
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -108,7 +108,7 @@ class Configurable(nn.Module):
             bound = signature.bind_partial(*args, **kwargs)
         except TypeError as error:  # Python's message names neither the class nor its arguments
             accepted = ", ".join(signature.parameters)
-            raise TypeError(f"{cls.__name__} cannot be built: {error}; its arguments are {accepted}.") from None
+            raise ArgumentError(f"{cls.__name__} cannot be built: {error}; its arguments are {accepted}.") from None
         arguments = dict(bound.arguments)
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:

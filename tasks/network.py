@@ -205,3 +205,10 @@ def broadcast_buffers(network: nn.Module) -> None:
     if is_distributed():
         for buffer in network.buffers():
             distributed.broadcast(buffer, src=0)
+
+
+def broadcast_state(network: nn.Module) -> None:
+    """Copies the weights and norm statistics of the first process to all others."""
+    if is_distributed():
+        for tensor in network.state_dict().values():
+            distributed.broadcast(tensor, src=0)

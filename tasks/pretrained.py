@@ -20,11 +20,12 @@ from ..errors import CheckpointError, TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
 from .atomic import replace_file
 from .data.files import format_list
-from .network import NETWORK_PREFIX, Network, checkpoint_file
+from .network import NETWORK_PREFIX, Network, broadcast_state, checkpoint_file
 from .torchvision_weights import PretrainedState, published_network
 
 CONFIG_KEYS = {"backbone", "head", "feature_maps", "classes", "preprocessing"}
 ABSENT = "absent"
+AUTO = "auto"  # backbone weights where they can be had
 
 
 class PretrainedReport(NamedTuple):
@@ -62,21 +63,33 @@ def load_starting_weights(network: Network, weights: str | None, backbone_weight
     Args:
         network: the network to train.
         weights: see :func:`load_pretrained`; None loads none.
-        backbone_weights: see :func:`litmobile.backbones.load_weights`; None loads none. If published weights were
-            trained on images with another normalisation, a warning is logged.
+        backbone_weights: see :func:`litmobile.backbones.load_weights`; None loads none. "auto" is "imagenet" where
+            these weights can be had, else None. If published weights were trained on images with another normalisation,
+            a warning is logged.
     """
-    if backbone_weights is not None:
-        report = load_weights(network.backbone, backbone_weights)
-        rank_zero_info(f"Backbone: {report}.")
-        theirs, ours = network.backbone.normalisation(report.source), network.preprocessing.normalisation
-        if theirs is not None and theirs != ours:
-            flags = (f"--model.preprocessing.{name}=[{', '.join(map(str, x))}]" for name, x in theirs._asdict().items())
-            rank_zero_warn(
-                f"{report.source} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, but "
-                f"this network normalises by {ours.mean} and {ours.std}: set {' '.join(flags)} to match."
-            )
+    if backbone_weights == AUTO and weights is None:
+        try:
+            load_backbone(network, "imagenet")
+        except WeightsError as error:
+            rank_zero_info(f"The backbone starts from random weights. {error}")
+        broadcast_state(network)  # a download may fail in one process only
+    elif backbone_weights not in (None, AUTO):
+        load_backbone(network, backbone_weights)
     if weights is not None:
         rank_zero_info(f"Network: {load_pretrained(network, weights)}.")
+
+
+def load_backbone(network: Network, source: str) -> None:
+    """Loads the backbone's weights and logs which; warns if they were trained with another normalisation."""
+    report = load_weights(network.backbone, source)
+    rank_zero_info(f"Backbone: {report}.")
+    theirs, ours = network.backbone.normalisation(report.source), network.preprocessing.normalisation
+    if theirs is not None and theirs != ours:
+        flags = (f"--model.preprocessing.{name}=[{', '.join(map(str, x))}]" for name, x in theirs._asdict().items())
+        rank_zero_warn(
+            f"{report.source} was trained on images normalised by mean {theirs.mean} and std {theirs.std}, but "
+            f"this network normalises by {ours.mean} and {ours.std}: set {' '.join(flags)} to match."
+        )
 
 
 def load_pretrained(network: Network, source: str | Path) -> PretrainedReport:

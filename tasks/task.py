@@ -28,9 +28,10 @@ from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from .data.images import Image
 from .data.module import DataModule, resolve_class_names
+from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
-from .pretrained import check_same_network, load_starting_weights
+from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
 
 MONITORS = (EarlyStopping, ModelCheckpoint)  # callbacks that read a figure by its name
@@ -47,6 +48,8 @@ class Task(LightningModule, ABC):
         optimizer: builds the optimiser; weight decay does not apply to norms and biases.
         schedule: learning-rate schedule after the warm-up. Default: cosine decay to 0.
         warmup_steps: steps of linear warm-up, e.g. 500; shortened to a tenth of the run if the run is short.
+        length: number of epochs by the size of the data, for a Trainer without a limit (``max_epochs: -1``); see
+            :class:`.length.TrainingLength`.
         schedule_interval: "step" changes the learning rate at every step; "epoch" only between epochs, counted from the
             start of the warm-up, as torchvision's detection recipes do.
         decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
@@ -54,7 +57,8 @@ class Task(LightningModule, ABC):
         feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
             those that its paper uses for the task. ``litmobile backbones NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
-            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. Default: random weights.
+            ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. "auto" is "imagenet" where these weights are published
+            and can be downloaded, and otherwise random weights; ``weights`` replaces it. Default: random weights.
         backbone_init_std: standard deviation of normal initial weights for the backbone's convolutions, e.g. 0.03 in
             torchvision's and TensorFlow's SSDLite. Default: the backbone's own initialisation.
         weights: initial weights of the whole network: a run's folder (its best checkpoint), a file, or an exact
@@ -89,6 +93,7 @@ class Task(LightningModule, ABC):
         optimizer: OptimizerCallable = lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=4e-5),
         schedule: Schedule | None = None,
         warmup_steps: int = 1000,
+        length: TrainingLength | None = None,
         schedule_interval: Literal["step", "epoch"] = "step",
         decay_norms: bool = False,
         num_classes: int | None = None,
@@ -110,7 +115,7 @@ class Task(LightningModule, ABC):
             check_range("backbone_init_std", backbone_init_std, gt=0, lt=math.inf)
         if base_batch_size is not None:
             check_range("base_batch_size", base_batch_size, ge=1)
-        if weights is not None and backbone_weights is not None:
+        if weights is not None and backbone_weights not in (None, AUTO):
             raise TaskError("weights already include the backbone: set weights or backbone_weights, not both.")
         # checked now, to fail before the data is read
         backbone.check_feature_names(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
@@ -122,6 +127,7 @@ class Task(LightningModule, ABC):
         self._backbone_init_std = backbone_init_std
         self._optimizer = optimizer
         self._decay_norms = decay_norms
+        self._length = length
         self._schedule = Warmup(schedule or Cosine(), warmup_steps, per_epoch=schedule_interval == "epoch")
         self._base_batch_size = base_batch_size
         self._channels_last = channels_last
@@ -129,6 +135,8 @@ class Task(LightningModule, ABC):
         self._compiled_forward: Callable[[Tensor], Any] | None = None
         self._resumed_from: dict[str, Any] | None = None
         self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
+        #: options that the data decided, e.g. under "head.init_args.anchor_scales", for the run's configuration
+        self.decided_options: dict[str, Any] = {}
         self._callbacks: list[Callback] = [NonFiniteLossGuard(), ExactResume(), self.unfreezing]
         if ema_decay is not None:
             self._callbacks.append(ExponentialMovingAverage(ema_decay))
@@ -254,6 +262,10 @@ class Task(LightningModule, ABC):
         if self._base_batch_size is not None:
             batch = self.data().batch_size
             scale_learning_rate(optimizer, self._base_batch_size, batch, trainer.world_size, accumulated)
+        if self._length is not None:
+            trainer.fit_loop.setup_data()  # counts the batches
+            train, val = (len(self.data().splits[split]) for split in ("train", "val"))
+            self._length.set_limits(trainer, train, val)
         steps = trainer.estimated_stepping_batches
         if steps == math.inf:
             rank_zero_info(
@@ -308,10 +320,12 @@ class Task(LightningModule, ABC):
     # checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the network's configuration, so that it can be built without this task."""
+        """Stores the network's configuration, to build it without this task, and what a resumed run must share."""
         checkpoint["network"] = self.network.config()
-        checkpoint["data"] = self.data().fingerprints()
-        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
+        if isinstance(data := self._datamodule(), DataModule):
+            checkpoint["data"] = data.fingerprints()
+        if self.trainer.optimizers:
+            checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Prints how the data differs from that of the checkpoint.
@@ -323,4 +337,4 @@ class Task(LightningModule, ABC):
         check_same_network(checkpoint, self.network)
         data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
-            self._resumed_from = checkpoint
+            self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None

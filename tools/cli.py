@@ -23,6 +23,7 @@ COMMANDS = {
     "test": "training.test",
     "predict": "predict.main.run",
     "inspect": "inspect.command.inspect",
+    "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
 }
@@ -37,14 +38,17 @@ commands:
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
+  convert      write a detection data set as COCO, Pascal VOC or YOLO
   backbones    list the networks with cost, feature maps and weights, or show one layer by layer
   sample-data  generate a small detection data set
 
 examples:
   litmobile sample-data
   litmobile fit --config detection/ssdlite_shapes
+  litmobile fit --config detection/finetune --data.root ~/my_objects
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco --model.backbone=MobileNetV2
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
+  litmobile convert ~/my_objects --to coco --out ~/my_objects_coco
   litmobile backbones MobileNetV2 --width 0.5 --size 320
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4

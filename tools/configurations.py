@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from ..class_paths import import_class
 from ..errors import ClassPathError, UserError
@@ -52,6 +52,7 @@ def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[st
     merged: dict[str, Any] = {}
     for file in files:
         content = read_yaml(file)
+        check_structure(content, file)
         merged = merge_nested(drop_replaced_options(merged, content), content)
     for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
         key, equals, value = flag.partition("=")
@@ -62,6 +63,31 @@ def merge_configurations(files: Sequence[Path], flags: Sequence[str]) -> dict[st
                 change = {part: change}
             merged = drop_replaced_options(merged, change)
     return merged
+
+
+def check_structure(content: dict[str, Any], file: Path) -> None:
+    """Checks what the parser relies on in the ``content`` of ``file``.
+
+    Raises:
+        UserError: the Trainer's options are no mapping, a key contains dots, or a class is not described by its name
+            and its options.
+    """
+    if not isinstance(content.get("trainer", {}), dict):
+        raise UserError(f"{file}: trainer must have options below it, such as max_epochs: 10.")
+    for key in content:
+        if "." in key:
+            raise UserError(f"{file}: write the parts of the key {key} below each other, without dots.")
+    waiting: list[Any] = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            if not isinstance(value.get("class_path", ""), str):
+                raise UserError(f"{file}: class_path must be the name of a class, not {value['class_path']!r}.")
+            if not isinstance(value.get("init_args", {}), dict | None):
+                raise UserError(f"{file}: init_args must have options below it, not {value['init_args']!r}.")
 
 
 def merge_nested(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +122,7 @@ def drop_replaced_options(config: Config, changes: MutableMapping[str, Any]) -> 
     """
     for key, change in changes.items():
         old = config.get(key)
-        if isinstance(old, str | int | float | bool | list | None):
+        if not isinstance(old, dict | Namespace):  # a value, of any type that an option has
             continue
         if "class_path" in old:
             new = {"class_path": change} if isinstance(change, str) else change

@@ -18,7 +18,8 @@ EXAMPLES = {"data": "FolderClassification", "model": "DetectionTask"}
 OPTION = re.compile(r"--[\w.-]+")
 KEY = re.compile(r'Parser key "([\w.]+)"')
 NO_BASE_CLASS = re.compile(r"given class_path '[\w.]+\.(?:LightningDataModule|Task)'")
-FINISHED = re.compile(r"--(?!allow-code)[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
+INNER_OPTION = re.compile("--(?!allow-code)")
+FINISHED = re.compile(INNER_OPTION.pattern + r"[\w.-]+[ :].*?(?=\. Got value: |$)", re.MULTILINE)
 UNRECOGNIZED = re.compile(r"Unrecognized arguments: ([^\s=]+)")
 UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option|ccept option|Option) '([\w.]+)'(?! is required)")
 VALUE = re.compile(r"argument (\S+): (expected|ignored)")
@@ -27,6 +28,7 @@ TEXT = re.compile(r'takes text: put ".*?" in quotes\.')
 CLASS_PATH = re.compile(r"(?:cannot use|there is no class) .*?[.?](?=\. Got value: |$)", re.MULTILINE)
 UNION = re.compile(r"Subtypes: \[(.*)\]$[\s\S]*?^\s*Given value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 SUBTYPE = re.compile(r"<class '[\w.]+'>|[\w.]+(?:\[[^\]]*\]+)?")
+NO_SUBCLASS = re.compile(r"Not a valid subclass of (\w+)\. Got value: (.*)")
 EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 TYPES = re.compile(r"(?:<class '|typing\.)?(?:\w+\.)*(\w+)(?:'>)?")
 TYPE_NAMES = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
@@ -79,7 +81,7 @@ def explain_refusal(report: str, options: Sequence[str]) -> str:
     if NO_BASE_CLASS.search(report):  # options were given, but not their class
         return f"--{key} must name a class, e.g. --{key}={EXAMPLES.get(key, 'CLASS')}."
     if finished := FINISHED.findall(report):  # written by an inner parser
-        return finished[-1].replace("--", f"--{key}." if key else "--", 1)
+        return INNER_OPTION.sub(f"--{key}." if key else "--", finished[-1])
     if unknown := UNKNOWN.search(report):
         name = ".".join(filter(None, unknown.groups()))
         return f"--{name} is not an option{suggest(f'--{name}', options)}"
@@ -96,6 +98,8 @@ def explain_refusal(report: str, options: Sequence[str]) -> str:
             return f"--{key} takes {' or '.join(types)}, not {unions[-1][1]:.80}."
     if refused := CLASS_PATH.findall(report):
         return f"--{key}{' ' if refused[-1].startswith('cannot') else ': '}{refused[-1]}"
+    if no_subclass := NO_SUBCLASS.search(report):
+        return f"--{key} takes {no_subclass[1]}, not {no_subclass[2]:.80}."
     if expected := EXPECTED.findall(report):
         types = [format_type(name) for name, _ in expected if "NoneType" not in name]
         return f"--{key} takes {' or '.join(dict.fromkeys(types))}, not {expected[-1][1]}."

@@ -19,6 +19,34 @@ from lightning.pytorch import Callback, Trainer, callbacks
 from ..errors import UserError
 from ..tasks import callbacks as own_callbacks
 
+
+class RunTrainer(Trainer):
+    """Lightning's Trainer for the command line, where 1 means one batch and 1.0 all batches.
+
+    Lightning declares these options as ``Optional[Union[int, float]]``. Python can replace this type by an equal one
+    that another package wrote as ``Optional[Union[float, int]]``, and the parser would then read 1 as 1.0.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit_train_batches: int | float | None = None,
+        limit_val_batches: int | float | None = None,
+        limit_test_batches: int | float | None = None,
+        limit_predict_batches: int | float | None = None,
+        overfit_batches: int | float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            limit_predict_batches=limit_predict_batches,
+            overfit_batches=overfit_batches,
+            **options,
+        )
+
+
 #: errors that Lightning raises for a wrong option; others are bugs
 REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)
 
@@ -47,6 +75,11 @@ def is_zero(value: Any) -> bool:
     return value is not None and value < 1
 
 
+def is_xla(value: Any) -> bool:
+    """Whether the value names TPUs."""
+    return value in ("tpu", "xla")
+
+
 def copies_process(strategy: Any) -> bool:
     """Whether the strategy copies or pickles this process instead of starting the command again."""
     return isinstance(strategy, str) and not {"spawn", "fork", "notebook"}.isdisjoint(strategy.split("_"))
@@ -57,16 +90,20 @@ REFUSED_OPTIONS = (
     Refusal("use_distributed_sampler", is_set, "the data distributes its images itself"),
     Refusal("accumulate_grad_batches", is_zero, "the smallest number is 1"),
     Refusal("check_val_every_n_epoch", is_zero, "to train without validation, set --trainer.limit_val_batches=0"),
+    Refusal("accelerator", is_xla, "training was tried on CPUs and GPUs only"),
+    Refusal("profiler", is_xla, "it profiles TPUs, on which training was not tried"),
     Refusal("strategy", copies_process, "a run cannot be copied into other processes, so set --trainer.strategy=ddp"),
 )
-#: callbacks that do not fit litmobile's own training, and what to use instead
+#: callbacks that do not fit litmobile's own training: why, or what to do instead
 REFUSED_CALLBACKS: Mapping[type[Callback], str] = {
-    callbacks.StochasticWeightAveraging: "average weights with --model.ema_decay",
-    callbacks.WeightAveraging: "average weights with --model.ema_decay",
+    callbacks.StochasticWeightAveraging: "set --model.ema_decay to average the weights",
+    callbacks.WeightAveraging: "set --model.ema_decay to average the weights",
     callbacks.BatchSizeFinder: "set --data.batch_size",
     callbacks.LearningRateFinder: "set --model.optimizer.lr",
-    callbacks.BaseFinetuning: "freeze the backbone with --model.freeze_epochs",
+    callbacks.BaseFinetuning: "set --model.freeze_epochs to freeze the backbone",
     callbacks.GradientAccumulationScheduler: "set --trainer.accumulate_grad_batches",
+    callbacks.Timer: "set --trainer.max_time",
+    callbacks.ModelPruning: "it renames the weights, so other commands could not load them",
 }
 #: litmobile's callbacks that a run does not have, or that replace its own
 FREE_CALLBACKS = (own_callbacks.CpuThreads, callbacks.ProgressBar)
@@ -79,11 +116,11 @@ def check_trainer_options(options: Mapping[str, Any], given: Sequence[Callback])
             raise UserError(f"--trainer.{option}={options[option]} is not supported: {reason}.")
     for callback in given:
         name = type(callback).__name__
-        for refused, instead in REFUSED_CALLBACKS.items():
+        for refused, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, refused):
-                raise UserError(f"--trainer.callbacks: {name} is not supported; {instead} instead.")
+                raise UserError(f"--trainer.callbacks: {name} is not supported: {reason}.")
         if type(callback) in vars(own_callbacks).values() and not isinstance(callback, FREE_CALLBACKS):
-            raise UserError(f"--trainer.callbacks: every run has its own {name}; leave it out.")
+            raise UserError(f"--trainer.callbacks: litmobile adds {name} itself; leave it out.")
 
 
 @contextmanager
@@ -118,8 +155,14 @@ def first_sentence(message: str) -> str:
 
 def find_options(message: str, options: Mapping[str, Any]) -> list[str]:
     """Returns the changed options whose name, or else whose value, occurs in ``message``."""
+    words = simplify(message)
     parameters = inspect.signature(Trainer).parameters
     changed = {name: options[name] for name in parameters if name in options}
     changed = {name: value for name, value in changed.items() if value != parameters[name].default}
     named = [name for name in changed if name in message]
-    return named or [name for name, value in changed.items() if isinstance(value, str) and value in message]
+    return named or [name for name, value in changed.items() if isinstance(value, str) and simplify(value) in words]
+
+
+def simplify(text: str) -> str:
+    """Returns ``text`` in the spelling in which values of options and names in messages agree."""
+    return text.lower().replace("-", "_")

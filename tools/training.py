@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Checkpoint, Timer
+from lightning.pytorch.callbacks import Callback, Checkpoint, Timer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.strategies import DDPStrategy
@@ -40,7 +40,7 @@ from ..tasks.task import Task
 from .configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .memory import keep_freed_memory
 from .parser import Parser
-from .trainer_options import check_trainer_options, explain_refusals, first_sentence
+from .trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence
 from .typed_values import task_role
 from .yaml_text import dump_yaml
 
@@ -64,6 +64,7 @@ CLI_OPTIONS: dict[str, Any] = {
     "parser_class": TrainingParser,
     "model_class": Task,
     "datamodule_class": LightningDataModule,
+    "trainer_class": RunTrainer,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
     "auto_configure_optimizers": False,
@@ -134,7 +135,7 @@ def find_role(config: dict[str, Any], flags: Sequence[str]) -> str:
     model = config.get("model")
     name = named[-1] if named else model.get("class_path") if isinstance(model, dict) else model
     task = find_class(name, Task) if isinstance(name, str) else None
-    return getattr(task, "role", "")
+    return getattr(task, "role", "") if task is not None and issubclass(task, Task) else ""
 
 
 def run(command: str, words: Sequence[str]) -> None:
@@ -311,16 +312,7 @@ class RunCLI(BaseCLI):
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
         kwargs["plugins"] = [*as_list(given.get("plugins")), AtomicCheckpointIO()]
-        theirs = as_list(given.get("callbacks"))
-        check_trainer_options(given, theirs)
-        if given.get("max_time") is not None:  # first, so that the last validation knows that the time is over
-            theirs.insert(0, Timer(given.max_time))
-        # Lightning refuses callbacks of a kind that was switched off, and two progress bars
-        switches = {"enable_progress_bar": LightningProgressBar, "enable_checkpointing": Checkpoint}
-        off = [kind for option, kind in switches.items() if given.get(option) is False]
-        off += [LightningProgressBar for callback in theirs if isinstance(callback, LightningProgressBar)]
-        ours = run_folder.make_callbacks(self.folder, self.model.monitor)
-        kwargs["callbacks"] = [*theirs, *(callback for callback in ours if not isinstance(callback, tuple(off)))]
+        kwargs["callbacks"] = self._make_callbacks(given)
         if isinstance(self.datamodule, DataModule) and self.datamodule.start_method is None:
             self.datamodule.start_method = choose_start_method()
         trainer = super().instantiate_trainer(**kwargs)
@@ -331,6 +323,19 @@ class RunCLI(BaseCLI):
         if given.get("sync_batchnorm") and isinstance(trainer.accelerator, CPUAccelerator):
             raise TaskError("PyTorch synchronises batch norms on GPUs only: leave out --trainer.sync_batchnorm.")
         return trainer
+
+    def _make_callbacks(self, given: Any) -> list[Callback]:
+        """Returns the callbacks that were ``given`` to the Trainer, and those of every run."""
+        theirs = as_list(given.get("callbacks"))
+        check_trainer_options(given, theirs)
+        if given.get("max_time") is not None:  # first, so that the last validation knows that the time is over
+            theirs.insert(0, Timer(given.max_time))
+        # Lightning refuses callbacks of a kind that was switched off, and two progress bars
+        switches = {"enable_progress_bar": LightningProgressBar, "enable_checkpointing": Checkpoint}
+        off = [kind for option, kind in switches.items() if given.get(option) is False]
+        off += [LightningProgressBar for callback in theirs if isinstance(callback, LightningProgressBar)]
+        ours = run_folder.make_callbacks(self.folder, self.model.monitor)
+        return [*theirs, *(callback for callback in ours if not isinstance(callback, tuple(off)))]
 
     def _resumed_step(self) -> int | None:
         """Step of the checkpoint that ``fit`` resumes from."""
@@ -361,6 +366,8 @@ class SaveRunConfig(SaveConfigCallback):
         stored = self.config.clone()
         for key in set(vars(stored)) - set(STORED):
             del stored[key]
+        for key, value in cast(Task, pl_module).decided_options.items():  # else a resumed run would decide again
+            stored[f"model.init_args.{key}"] = value
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
         write_text(self.folder / run_folder.CONFIG, text)

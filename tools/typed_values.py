@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Union, cast
 
 import yaml
 from jsonargparse import Namespace, _typehints
-from jsonargparse._util import NestedArg, get_typehint_origin, import_object, parse_value_or_config
+from jsonargparse._util import NestedArg, get_typehint_origin, parse_value_or_config
 
 from ..class_paths import import_class
-from ..errors import ClassPathError, suggest
+from ..errors import ClassPathError, format_name, suggest
 
 #: "detection", "segmentation" or "classification": whose classes are listed for an unknown name; empty for all
 task_role: ContextVar[str] = ContextVar("task_role", default="")
@@ -78,9 +78,13 @@ def check_named_class(value: Any, typehint: Any) -> None:
         ClassPathError: it is unknown, not trusted, or not of the kind that ``typehint`` expects.
     """
     path = named_class(value)
-    if path is None or not names_classes(typehint):
+    if not names_classes(typehint):
         return
     kind = expected_kind(typehint)
+    if path is None and is_callable(typehint) and not isinstance(value, NestedArg | Mapping | Namespace | Callable):
+        raise ClassPathError(f"cannot use {value!r}: it is not the name of a class.")  # jsonargparse would pass it on
+    if path is None:
+        return
     if kind is None:
         raise ClassPathError(f"cannot use {path}: configurations cannot name functions, or classes of any kind.")
     if "." in path:
@@ -88,7 +92,7 @@ def check_named_class(value: Any, typehint: Any) -> None:
     elif path not in known_classes(kind):
         names = list_choices(kind)
         listed = f"; choose among {', '.join(names)}" if names else ""
-        raise ClassPathError(f"there is no class {path}{listed}{suggest(path, names)}")
+        raise ClassPathError(f"there is no class {format_name(path)}{listed}{suggest(path, names)}")
 
 
 def named_class(value: Any) -> str | None:
@@ -136,17 +140,22 @@ def list_choices(kind: type) -> list[str]:
     """Returns the names of the classes derived from ``kind`` that packages export, for the task if some are for one."""
     known = known_classes(kind)
     exported = {name: path for name, path in known.items() if is_exported(path)} or known
-    roles = {name: getattr(import_object(path), "role", None) for name, path in exported.items()}
+    roles = {name: getattr(find_loaded(path), "role", None) for name, path in exported.items()}
     if any(roles.values()):
-        return sorted(
-            name for name, role in roles.items() if role in ("", task_role.get() or role) and role is not None
-        )
+        wanted = ("", task_role.get()) if task_role.get() else ("", *filter(None, roles.values()))
+        return sorted(name for name, role in roles.items() if role in wanted)
     return sorted(exported)
 
 
 def is_exported(path: str) -> bool:
     """Whether the class at ``path`` belongs to the interface of a package, not to one of its modules."""
-    return hasattr(sys.modules[path.rpartition(".")[0]], "__path__")
+    return hasattr(sys.modules.get(path.rpartition(".")[0]), "__path__")
+
+
+def find_loaded(path: str) -> object:
+    """Returns the class at ``path``, unless it is local or inside another class."""
+    module, _, name = path.rpartition(".")
+    return getattr(sys.modules.get(module), name, None)
 
 
 _typehints.adapt_typehints = adapt_value

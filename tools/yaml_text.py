@@ -21,20 +21,30 @@ MAX_VALUES = 100_000  # after all aliases are replaced by what they stand for
 MAX_DEPTH = 50
 TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 DIGITS, EXPONENT = "[0-9]+", "[eE][-+]?[0-9]+"
-PLAIN_FORMS = {
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "null": (r"~|null|Null|NULL|", "~nN\0"),
-    "int": (r"0|-?[1-9][0-9]{0,17}", "-0123456789"),
-    "float": (rf"[-+]?({DIGITS}\.[0-9]*({EXPONENT})?|\.{DIGITS}({EXPONENT})?|{DIGITS}{EXPONENT})", "-+.0123456789"),
-    "float ": (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
-    "merge": (r"<<", "<"),
-}
+#: tag, form and possible first characters of the plain scalars that are not text
+PLAIN_FORMS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("int", r"0|-?[1-9][0-9]{0,17}", [*"-0123456789"]),
+    ("float", rf"[-+]?({DIGITS}\.[0-9]*({EXPONENT})?|\.{DIGITS}({EXPONENT})?|{DIGITS}{EXPONENT})", [*"-+.0123456789"]),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+."]),
+    ("merge", r"<<", ["<"]),
+)
 
 
 class ConfigLoader(yaml.SafeLoader):
     """Reads plain scalars by :data:`PLAIN_FORMS`."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 — as PyYAML declares it
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:  # now, because PyYAML's time grows with the square of the depth
+            raise yaml.YAMLError(TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class ConfigDumper(yaml.SafeDumper):
@@ -44,20 +54,17 @@ class ConfigDumper(yaml.SafeDumper):
         return True
 
 
-for tag, (form, first) in PLAIN_FORMS.items():
-    expression, letters = re.compile(f"^(?:{form})$"), [letter.replace("\0", "") for letter in first]
-    ConfigLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag.strip()}", expression, letters)
-    ConfigDumper.add_implicit_resolver(f"tag:yaml.org,2002:{tag.strip()}", expression, letters)
+for tag, form, first in PLAIN_FORMS:
+    for reader_or_writer in (ConfigLoader, ConfigDumper):
+        reader_or_writer.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{form})$"), first)
 
 
 def load_yaml(text: str) -> Any:
     """Parses ``text``.
 
     Raises:
-        yaml.YAMLError: it is not valid YAML, or too large or too deeply nested.
+        yaml.YAMLError: it is not valid YAML, too deeply nested, or its aliases stand for too much.
     """
-    if len(text) > MAX_BYTES:
-        raise yaml.YAMLError(f"it is longer than {MAX_BYTES:,} characters")
     loader = ConfigLoader(text)
     try:
         node = loader.get_single_node()
@@ -65,8 +72,6 @@ def load_yaml(text: str) -> Any:
             return None
         measure(node, {})
         return loader.construct_document(node)
-    except RecursionError:
-        raise yaml.YAMLError(TOO_DEEP) from None
     except (ValueError, KeyError, AttributeError) as error:  # PyYAML's own for a wrong value after a tag such as !!int
         raise yaml.YAMLError("a value does not fit its tag") from error
     finally:
@@ -93,21 +98,15 @@ def measure(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, in
     if depth > MAX_DEPTH:
         raise yaml.YAMLError(TOO_DEEP)
     if count > MAX_VALUES:
-        raise yaml.YAMLError(f"its aliases stand for more than {MAX_VALUES:,} values")
+        raise yaml.YAMLError(f"it has more than {MAX_VALUES:,} values, with those that aliases stand for")
     return count, depth
 
 
 def load_value(text: str) -> Any:
     """Parses the value of an option; "C:" and "{a, b}" stay text, because mappings without values are no values."""
     value = load_yaml(text)
-    if (
-        isinstance(value, dict)
-        and value
-        and "\n" not in text.strip()
-        and all(entry is None for entry in value.values())
-    ):
-        return text
-    return value
+    has_no_values = isinstance(value, dict) and value and all(entry is None for entry in value.values())
+    return text if has_no_values and "\n" not in text.strip() else value
 
 
 def dump_yaml(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, format_name
-from ..data.files import check_root, format_list, is_image_file, read_text
+from ..data.files import check_root, format_list, is_folder, is_image_file, read_text, scan_folder
 from ..data.split import OnInvalid
 from .data import ClassificationDataModule
 from .folders import list_class_folders, read_folders
@@ -123,8 +122,7 @@ def name_classes(ids: Sequence[str], words: dict[str, str]) -> tuple[str, ...]:
 
 def list_files(folder: Path) -> list[str]:
     """Returns the names of the files in ``folder``, sorted."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_file())
+    return sorted(entry.name for entry in scan_folder(folder) if not is_folder(entry))
 
 
 def read_flat(base: Path, ids: Sequence[str], on_invalid: OnInvalid) -> ClassificationSplit:

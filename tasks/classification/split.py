@@ -66,9 +66,9 @@ class ClassificationSplit(Split):
         return [Stratum(name, images) for name, images in zip(self.classes, by_class, strict=True) if len(images)]
 
     def image_facts(self) -> ImageFacts:
-        """See :meth:`Split.image_facts`; pixels in memory get no hash, because their sets were published for a split.
+        """See :meth:`Split.image_facts`; pixels in memory get no hashes, so single images are drawn for validation.
 
-        They need no grouping: drawing single images keeps the validation part that published figures were measured on.
+        CIFAR's figures were measured on such a draw, and only 1 % of CIFAR-10's images look like another one.
         """
         if self.pixels is None:
             return super().image_facts()

@@ -41,7 +41,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         on_invalid: "raise" stops if an image or annotation file cannot be used. "skip" lists the invalid ones and
             leaves them out.
         verify_images: whether all images are decoded before training, so that damaged ones are found early. This takes
-            about 4 s for 1,000 photos on a CPU core at the first start; later starts only verify files that changed.
+            about 3 s for 1,000 photos on a CPU core at the first start; later starts only verify files that changed.
             False suits huge data without damage; ``on_invalid="skip"`` verifies in any case. False also lets
             near-duplicates into both parts where validation images are drawn.
         seed: seed for shuffling and augmentation. Default: that of the run.

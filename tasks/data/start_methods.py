@@ -19,9 +19,12 @@ StartMethod = Literal["fork", "spawn", "forkserver"]
 #: what workers of any task import; a module that cannot be imported here is imported by the worker
 PRELOADED = (
     "litmobile.tasks.data.loader",
-    "litmobile.tasks.classification.batch",
-    "litmobile.tasks.detection.batch",
-    "litmobile.tasks.segmentation.batch",
+    "litmobile.tasks.data.workers",
+    *(
+        f"litmobile.tasks.{task}.{module}"
+        for task in ("classification", "detection", "segmentation")
+        for module in ("batch", "transforms")
+    ),
 )
 
 

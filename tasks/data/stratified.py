@@ -82,14 +82,17 @@ class StratifiedDraw:
                 self._draw_any(order)
 
     def _draw_fraction(self, stratum: Stratum, order: NDArray[np.intp], fraction: float) -> None:
-        """Draws the groups of ``order`` that bring the stratum nearer to ``fraction``."""
-        sizes = Counter(self._groups[order].tolist())
+        """Draws the groups of ``order`` that fit into ``fraction``, then those that exceed it but bring it nearer."""
+        groups = self._groups[order].tolist()
+        sizes = Counter(groups)
         missing = stratum.count(fraction) - int(self.is_drawn[order].sum())
-        for group in self._groups[order].tolist():
-            if missing < 1:
-                return
-            if sizes[group] < 2 * missing and self._draw(self._members[group]):
-                missing -= sizes[group]
+        for may_exceed in (False, True):
+            for group in groups:
+                if missing < 1:
+                    return
+                most = 2 * missing - 1 if may_exceed else missing
+                if sizes[group] <= most and self._draw(self._members[group]):
+                    missing -= sizes[group]
 
     def _draw_any(self, order: NDArray[np.intp]) -> None:
         """Draws the smallest group that leaves images of every stratum, or otherwise one image."""

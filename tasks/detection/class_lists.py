@@ -12,7 +12,7 @@ import yaml
 from ...errors import DataError
 from ..data.files import read_text
 from ..data.split import check_distinct
-from .formats.fields import FieldError, parse_integer, parse_name
+from .formats.fields import FieldError, format_value, parse_integer, parse_name
 from .formats.listing import Listing
 
 YAML = (".yaml", ".yml")
@@ -140,6 +140,8 @@ def parse_data_yaml(text: str, root: Path, name: str) -> DataYaml:
     """
     file = root / name
     try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise DataError(f"{file} has YAML aliases, which can expand to any length; write the values themselves.")
         # this loader creates only text, lists and dictionaries; safe_load would turn the class "no" into False
         content = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
@@ -155,7 +157,7 @@ def parse_data_yaml(text: str, root: Path, name: str) -> DataYaml:
     if isinstance(names, dict):
         names = order_names(names, file)
     if not isinstance(names, list):
-        raise DataError(f"{file} has the names {names!r}, which are neither a list nor a dictionary.")
+        raise DataError(f"{file} has the names {format_value(names)}, which are neither a list nor a dictionary.")
     classes = ClassList(name, check_names(names, file, "class", first=0))
     count = content.get("nc")
     if count is not None and count != str(len(names)):

@@ -126,7 +126,7 @@ class FolderDetection(DetectionDataModule):
         self.names = {"train": train, "val": val, "test": test}
         self.selection = None if classes is None else parse_selection(classes)
         self.difficult = difficult
-        self.train_val_split = TrainValSplit[DetectionSplit](val_fraction, split_seed)
+        self.train_val_split = TrainValSplit[DetectionSplit](val_fraction, split_seed, self.verify_images)
         self._reference: DetectionSplit | None = None  # the split that defines the classes
 
     @cached_property

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
-from ...backbones.contract import Backbone
+from ...backbones.contract import Backbone, check_choice
+from ...errors import TaskError
 from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..callbacks.evaluation import Report
 from ..data.images import Image
 from ..drawing import draw_detection_sheet
+from ..network import Network
 from ..task import Task
+from .anchors import choose_anchors, replace_head
 from .batch import DetectionBatch
 from .data import DetectionDataModule
 from .metrics import CocoEvaluator
@@ -23,15 +27,42 @@ class DetectionTask(Task):
     Args:
         backbone: network that turns images into feature maps, e.g. ``MobileNetV3``.
         head: class of the detection head, e.g. ``SSDLite``; built with the number of classes of the data.
+        anchors: "auto" chooses the head's ``anchor_scales`` and ``aspect_ratios`` for the training objects, as
+            ``litmobile inspect`` suggests them. The run's configuration contains the choice. Default: as the head says.
     """
 
     role = "detection"
     monitor = "val/AP"
     data_class = DetectionDataModule
 
-    def __init__(self, backbone: Backbone, head: HeadFactory = SSDLite, **options: Any) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: HeadFactory = SSDLite,
+        anchors: Literal["auto"] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(backbone, head, **options)
+        if anchors is not None:
+            check_choice("anchors", anchors, ("auto",))
+        self._chooses_anchors = anchors is not None
         self._evaluators: dict[str, CocoEvaluator] = {}  # indexing the annotations of a split takes seconds
+
+    def build_network(self, classes: Sequence[str]) -> Network:
+        network = super().build_network(classes)
+        if self._chooses_anchors and self._datamodule() is not None:
+            self._set_anchors(network)
+        return network
+
+    def _set_anchors(self, network: Network) -> None:
+        """Chooses anchors for the training objects, and rebuilds the head with them."""
+        data: DetectionDataModule = self.data()
+        if "train" not in data.splits:
+            raise TaskError("anchors=auto needs training data; pass --run FOLDER, which contains the anchors.")
+        chosen = choose_anchors(network, data.splits["train"], self.preprocessing)
+        if chosen:
+            replace_head(network, self._parts[1], chosen)
+        self.decided_options = {"anchors": None, **{f"head.init_args.{name}": x for name, x in chosen.items()}}
 
     def start_evaluation(self, split: str) -> None:
         data: DetectionDataModule = self.data()

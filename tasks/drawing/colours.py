@@ -49,7 +49,8 @@ def choose_distinct_colours() -> tuple[Colour, ...]:
 
 def convert_to_lab(colours: NDArray[np.int_]) -> NDArray[np.float32]:
     """Converts RGB colours ``[N, 3]`` in 0 … 255 to CIELAB."""
-    return np.asarray(cv2.cvtColor(np.float32(colours / 255)[None], cv2.COLOR_RGB2LAB)[0], dtype=np.float32)
+    scaled = np.asarray(colours / 255, dtype=np.float32)
+    return np.asarray(cv2.cvtColor(scaled[None], cv2.COLOR_RGB2LAB)[0], dtype=np.float32)
 
 
 def make_colour_table(colours: Sequence[Colour]) -> NDArray[np.uint8]:

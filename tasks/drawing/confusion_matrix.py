@@ -39,20 +39,20 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> 
     classes, only those that :func:`select_classes` returns are drawn.
     """
     drawn = select_classes(matrix)
-    captions = list(MATRIX_AXES)
+    captions: list[str] = list(MATRIX_AXES)
     if len(drawn) < len(classes):
         choice = "the most confused" if len(drawn) == MAX_MATRIX_NAMES else "those that occur"
         captions.append(f"{len(drawn)} of {len(classes)} classes, {choice}")
     shares = np.sqrt(matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(drawn, drawn)]
-    matrix, classes = matrix[np.ix_(drawn, drawn)], [classes[k] for k in drawn]
+    matrix = matrix[np.ix_(drawn, drawn)]
     shades = (255 * (1 - shares[:, :, None] * (1 - np.array([0.05, 0.25, 0.55])))).astype(np.uint8)
     font = load_font(MATRIX_FONT, "".join(classes))
-    names = [shorten_text(name, font, MAX_NAME_WIDTH) for name in classes]
+    names = [shorten_text(classes[k], font, MAX_NAME_WIDTH) for k in map(int, drawn)]
     digits = max(len(str(matrix.max())), 2)
     side = max(24, round(digits * MATRIX_FONT * 0.62) + 8)
     margin = round(max(font.getlength(text) for text in (*names, *captions))) + 16
-    size = margin + side * len(classes) + 8
-    middles = [margin + side * k + side // 2 for k in range(len(classes))]
+    size = margin + side * len(names) + 8
+    middles = [margin + side * k + side // 2 for k in range(len(names))]
     canvas = PIL.Image.new("RGB", (size, size), "white")
     canvas.paste(PIL.Image.fromarray(shades.repeat(side, axis=0).repeat(side, axis=1)), (margin, margin))
     pen = PIL.ImageDraw.Draw(canvas)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError, UserError
 from ...heads.predictions import IGNORED
-from ..data.image_files import read_file
-from ..data.image_headers import PILLOW_FORMATS
+from ..data.images import PILLOW_FORMATS, read_file
 from ..data.measurement import measure_files
 
 #: class indices ``[H, W]``, 255 for ignored pixels

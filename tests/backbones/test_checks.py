@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,7 +54,7 @@ OTHERS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (
     (TimmBackbone, {"name": "resnet18", "output_stride": 16, "in_channels": 2}),
     (TimmBackbone, {"name": "mobilenetv4_conv_small"}),
 )
-SHIPPED = [found for found in vars(litmobile.backbones).values() if found is not Backbone]
+SHIPPED = [found for _, found in inspect.getmembers(litmobile.backbones) if found is not Backbone]
 
 
 def test_every_exported_backbone_is_checked_below() -> None:

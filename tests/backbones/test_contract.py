@@ -138,7 +138,7 @@ def test_from_config_calls_only_backbones(class_path: str, tmp_path: Path, asser
 
 
 def test_from_config_refuses_the_abstract_backbone() -> None:
-    with pytest.raises(TypeError, match="abstract"):
+    with pytest.raises(ClassPathError, match="abstract"):
         from_config({"class_path": "litmobile.backbones.Backbone", "init_args": {}}, Backbone)
 
 

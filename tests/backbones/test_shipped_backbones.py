@@ -35,7 +35,7 @@ from litmobile.tools.complexity import without_values
 
 SHIPPED = [
     cls
-    for cls in vars(litmobile.backbones).values()
+    for _, cls in inspect.getmembers(litmobile.backbones)
     if isinstance(cls, type) and issubclass(cls, Backbone) and not inspect.isabstract(cls)
 ]
 REQUIRED: dict[type[Backbone], dict[str, Any]] = {TimmBackbone: {"name": "mobilenetv4_conv_small"}}

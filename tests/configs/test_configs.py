@@ -14,7 +14,7 @@ import litmobile
 from litmobile.tools.cli import main
 from litmobile.tools.configurations import find_configuration, list_shipped
 from support.images import write_class_folders
-from support.segmentation import write_camvid, write_cityscapes
+from support.segmentation import write_camvid, write_cityscapes, write_split
 from support.voc import write_voc
 
 LARGEST = 64  # pixels of the longer input side during the test
@@ -60,6 +60,8 @@ def data_options(shapes: Path, tmp_path: Path) -> Callable[[str], list[str]]:
     layouts: dict[str, Callable[[], list[str]]] = {
         "CocoDetection": lambda: list_detection_options(shapes),
         "VocDetection": lambda: list_detection_options(write_voc_data()),
+        "FolderDetection": lambda: list_detection_options(shapes),
+        "FolderSegmentation": lambda: [f"--data.root={write_split(tmp_path / 'data', 'train', 8)}"],
         "FolderClassification": lambda: [f"--data.root={write_classes(tmp_path / 'data')}"],
         "CamVid": lambda: [f"--data.root={write_camvid(tmp_path / 'data')}"],
         "Cityscapes": lambda: [

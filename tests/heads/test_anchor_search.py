@@ -12,9 +12,9 @@ from torchvision.ops import box_iou
 from litmobile.heads.ssdlite.anchor_recall import measure_anchor_recall
 from litmobile.heads.ssdlite.anchor_search import AnchorGrid, AnchorOptions, Grid, search_anchors
 from litmobile.heads.ssdlite.anchors import default_scales
-from litmobile.tasks.detection.formats.voc import read_voc
+from litmobile.tasks.detection import VocDetection
+from litmobile.tasks.detection.anchors import input_boxes, is_trainable
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tools.inspect.objects import input_boxes, is_trainable
 
 GRIDS: list[Grid] = [(20, 20), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]
 DEFAULT = AnchorOptions(default_scales(6), [2.0, 3.0], "torchvision")
@@ -110,7 +110,7 @@ def test_search_keeps_the_layout() -> None:
 
 
 def test_search_beats_manual_anchors_on_blood_cells(real_data: Path) -> None:
-    data, preprocessing = read_voc(real_data / "bccd", "train"), Preprocessing()
+    data, preprocessing = VocDetection(str(real_data / "bccd")).read_stored("train"), Preprocessing()
     boxes = input_boxes(data, preprocessing)
     kept = is_trainable(boxes)
     boxes, labels = torch.from_numpy(boxes[kept]), torch.from_numpy(data.labels[kept])

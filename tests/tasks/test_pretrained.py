@@ -22,7 +22,7 @@ from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tasks.pretrained import load_pretrained
+from litmobile.tasks.pretrained import load_pretrained, load_starting_weights
 
 State = dict[str, Tensor]
 
@@ -355,6 +355,29 @@ def test_failed_download_suggests_a_file(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
     with pytest.raises(WeightsError, match=r"could not be downloaded.*pass a file"):
         load_pretrained(make_detector(OWN), SSDLITE)
+
+
+@pytest.mark.parametrize(
+    ("tail", "reason"),
+    [
+        ("full", "The weights MobileNet_V3_Large_Weights.IMAGENET1K_V2 could not be downloaded (URLError: "),
+        ("detection", "No ImageNet weights are published for MobileNetV3("),
+    ],
+)
+def test_auto_trains_from_random_weights_without_published_ones(
+    tail: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(url: str, **options: object) -> State:
+        raise URLError("offline")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", fail)
+    network = Network(MobileNetV3(tail=tail), SSDLite, OWN, Preprocessing(**IMAGENET), role="detection")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with caplog.at_level("INFO"):
+        load_starting_weights(network, None, "auto")
+    assert f"The backbone starts from random weights. {reason}" in caplog.text
+    assert len(caplog.records) == 1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
 def test_missing_checkpoint_is_named(tmp_path: Path, assert_one_sentence) -> None:

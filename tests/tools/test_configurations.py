@@ -12,7 +12,7 @@ from litmobile.tools.cli import main
 from litmobile.tools.configurations import merge_configurations
 
 CAMVID = ["--config", "segmentation/lraspp_camvid"]
-FINETUNE = ["--config", "classification/finetune_folder"]
+FINETUNE = ["--config", "classification/finetune"]
 COCO = ["--config", "detection/ssdlite_coco"]
 
 
@@ -93,3 +93,31 @@ def test_a_later_file_replaces_a_class(tmp_path: Path, capsys: pytest.CaptureFix
     backbone = print_config(capsys, *CAMVID, "--config", str(file))["model"]["init_args"]["backbone"]
     assert backbone["class_path"].endswith("ShuffleNetV2")
     assert backbone["init_args"]["output_stride"] == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model: {backbone: {class_path: 5}}", "class_path must be the name of a class, not 5"),
+        ("model: {backbone: {class_path: [a]}}", "class_path must be the name of a class, not ['a']"),
+        ("model: {backbone: {class_path: MobileNetV2, init_args: [1]}}", "init_args must have options below it"),
+        ("data: {augmentation: {extra: [{class_path: null}]}}", "class_path must be the name of a class, not None"),
+        ("model: {backbone: {class_path: MobileNetV2, dict_kwargs: {a: 1}}}", "unexpected keyword argument 'a'"),
+        ("model: {backbone: [1]}", "--model.backbone takes Backbone, not [1]"),
+        ("model: {backbone: litmobile.backbones.Backbone}", "it is abstract"),
+        ('model: {backbone: "a\\nb"}', "--model.backbone: there is no class 'a\\nb'"),
+        ("model: {optimizer: 5}", "--model.optimizer cannot use 5"),
+        ("model: {preprocessing: {class_path: os.system}}", "--model.preprocessing.class_path is not an option"),
+        ("model: 5", "--model takes Task, not 5"),
+        ("model.backbone.width: 1", "write the parts of the key model.backbone.width below each other"),
+        ("trainer: null", "trainer must have options below it"),
+        ("trainer: [1]", "trainer must have options below it"),
+    ],
+)
+def test_odd_files_are_refused_in_one_sentence(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    flags = ["--data.root=x", "--run", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as refused:
+        main(["fit", "--config", "detection/ssdlite_shapes", "--config", str(tmp_path / "odd.yaml"), *flags])
+    message = str(refused.value.code)
+    assert words in message and "\n" not in message and message.endswith((".", "?"))

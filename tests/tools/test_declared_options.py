@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
@@ -14,7 +16,7 @@ from litmobile.tools.cli import main
 from support.cli import get_refusal
 
 MODULES = (classification, detection, segmentation)
-PUBLIC = [value for module in MODULES for value in vars(module).values()]
+PUBLIC = [value for module in MODULES for _, value in inspect.getmembers(module)]
 TASKS = [cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, Task)]
 DATA_SETS = [
     cls for cls in PUBLIC if isinstance(cls, type) and issubclass(cls, DataModule) and not cls.__abstractmethods__

@@ -15,12 +15,10 @@ from ...heads.ssdlite import SSDLite
 from ...heads.ssdlite.anchor_recall import measure_anchor_recall
 from ...heads.ssdlite.anchor_search import AnchorOptions, search_anchors
 from ...tasks.detection import DetectionSplit, DetectionTask
+from ...tasks.detection.anchors import measure_grids, read_options, select_objects
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
 from .figures import Column, Facts, format_table
-from .objects import input_boxes, is_trainable
-
-MAX_OBJECTS = 20_000  # with more, only every second, third, … image is measured
 
 
 def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preprocessing: Preprocessing) -> Facts | str:
@@ -32,18 +30,13 @@ def measure_anchors(task: Task | None, name: str, split: DetectionSplit, preproc
         split: its objects are measured.
         preprocessing: how images become the input.
     """
-    step = max(1, -(-len(split.labels) // MAX_OBJECTS))
-    all_boxes = input_boxes(split, preprocessing)
-    kept = is_trainable(all_boxes) & (split.owners % step == 0)
-    boxes, labels, owners = (torch.from_numpy(x[kept]) for x in (all_boxes, split.labels, split.owners))
+    boxes, labels, owners, step = select_objects(split, preprocessing)
     if not len(boxes):
         return f"{split.source} has no objects to measure anchors on."
     head, maps = published_head(preprocessing) if task is None else build_head(task, split.classes)
     if not isinstance(head, SSDLite):
         return f"{type(head).__name__} has no anchors."
-    with torch.inference_mode():
-        grids = [(level.shape[2], level.shape[3]) for level in head.pyramid(maps)]
-    own = AnchorOptions(head.anchors.scales, head.anchors.ratios, head.anchors.layout)
+    grids, own = measure_grids(head, maps), read_options(head)
     better = search_anchors(boxes, labels, grids, preprocessing.size, own, head.iou_thresh)
 
     def measure(options: AnchorOptions) -> Facts:

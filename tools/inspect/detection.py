@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...tasks.detection import DetectionDataModule, DetectionSplit
+from ...tasks.detection.anchors import input_boxes, is_trainable
 from ...tasks.preprocessing import Preprocessing
 from ...tasks.task import Task
 from . import figures
 from .anchors import format_anchors, measure_anchors
 from .figures import Column, Facts
-from .objects import find_duplicate_objects, input_boxes, is_trainable, measure_objects
+from .objects import find_duplicate_objects, measure_objects
 from .splits import DataReading, Inspection
 
 COUNT_COLUMNS = [

@@ -6,28 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.detection import DetectionSplit
+from ...tasks.detection.anchors import is_trainable
 from ...tasks.detection.transforms import Boxes, box_iou
-from ...tasks.preprocessing import Preprocessing
 from .figures import Facts, fraction, percentiles
 
 #: areas in pixels of the image from which COCO calls an object medium or large
 MEDIUM, LARGE = 32**2, 96**2
 DUPLICATE_IOU = 0.9  # from which two boxes of one class count as the same object
-
-
-def input_boxes(split: DetectionSplit, preprocessing: Preprocessing) -> Boxes:
-    """Boxes ``[B, 4]`` in pixels of the network's input without augmentation."""
-    sizes, which = np.unique(split.sizes[split.owners], axis=0, return_inverse=True)
-    frames = [preprocessing.geometry(int(height), int(width)) for height, width in sizes]
-    scales = np.array([(f.columns / f.width, f.rows / f.height) for f in frames]).reshape(-1, 2)
-    shifts = np.array([(f.left, f.top) for f in frames]).reshape(-1, 2)
-    geometry = which.reshape(-1)  # NumPy 2.0 returns another shape than other versions
-    return (split.boxes * np.tile(scales, 2)[geometry] + np.tile(shifts, 2)[geometry]).astype(np.float32)
-
-
-def is_trainable(boxes: Boxes) -> NDArray[np.bool_]:
-    """Whether training keeps each of ``boxes`` ``[B, 4]``, i.e. both sides are at least a pixel in the input."""
-    return np.asarray((boxes[:, 2:] - boxes[:, :2] >= 1).all(1))
 
 
 def measure_objects(name: str, chosen: NDArray[np.bool_], split: DetectionSplit, boxes: Boxes) -> Facts:

@@ -68,9 +68,9 @@ def parse_options(words: Sequence[str]) -> tuple[list[Path], PredictOptions]:
     parser = Parser(prog="litmobile predict", description=DESCRIPTION)
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="an image, a video, or a folder of them")
     code_help = "folder of your own modules that the run's network needs; their code is run"
-    parser.add_argument("--allow-code", action="append", default=[], type=Path, metavar="FOLDER", help=code_help)
+    parser.add_argument("--allow-code", action="append", default=[], metavar="FOLDER", help=code_help)
     parser.add_class_arguments(PredictOptions)
     options = parser.parse_words(words).as_dict()
     for folder in options.pop("allow_code"):
-        allow_code(folder)
+        allow_code(Path(folder))
     return options.pop("paths"), PredictOptions(**options)

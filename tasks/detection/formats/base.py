@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self, TypeVar
@@ -24,7 +24,7 @@ from .repairs import Repairs
 from .sizes import measure_missing_sizes
 
 Item = TypeVar("Item")
-MAX_SHOWN_SPLITS = 6  # VOC has lists of each class
+MAX_SHOWN_SPLITS = 6
 
 
 class AnnotatedObject(NamedTuple):
@@ -103,7 +103,7 @@ class Format(ABC):
 
     def describe(self) -> str:
         """Returns the splits and where the classes are from, e.g. "train (9 files in labels); classes of data.yaml"."""
-        shown = sorted(self.splits, key=lambda split: SPLIT_FOLDERS.get(split) is None)[:MAX_SHOWN_SPLITS]
+        shown = sorted(self.splits, key=lambda split: split not in SPLIT_FOLDERS)[:MAX_SHOWN_SPLITS]
         splits = ", ".join(f"{split or 'all images'} ({self.describe_split(split)})" for split in shown)
         more = len(self.splits) - len(shown)
         return f"{splits}{f' and {more} more' if more else ''}; {self.describe_classes()}"
@@ -191,7 +191,12 @@ class FilePerImageFormat(RecordFormat):
     Args:
         listing: the files of the folder.
         files: annotation files of each split, relative to the folder.
+
+    Attributes:
+        suffix: suffix of the annotation files.
     """
+
+    suffix: ClassVar[str]
 
     def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
         super().__init__(listing)
@@ -227,18 +232,10 @@ class FilePerImageFormat(RecordFormat):
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
         check_images_differ(images, repairs.source)
-        undescribed = self._count_undescribed(images)
-        if undescribed:
-            repairs.count("images without an annotation file left out", undescribed)
+        count_undescribed(
+            self.listing, images, {get_stem(name) for name in self.listing.annotations(self.suffix)}, repairs
+        )
         return images
-
-    def _count_undescribed(self, images: Sequence[AnnotatedImage]) -> int:
-        """Number of images in the folders of ``images`` that no annotation file of any split describes."""
-        folders = {image.name.rpartition("/")[0] for image in images}
-        stems = {get_stem(name) for names in self.files.values() for name in names}
-        stems |= {get_stem(image.name) for image in images}
-        beside = (name for name in self.listing.images if name.rpartition("/")[0] in folders)
-        return sum(get_stem(name) not in stems for name in beside)
 
 
 def parse_each(
@@ -285,6 +282,24 @@ def find_common_folder(names: Sequence[str]) -> str:
     while shared < min(len(first), len(last)) and first[shared] == last[shared]:
         shared += 1
     return "/".join(first[:shared]) or "."
+
+
+def count_undescribed(
+    listing: Listing, images: Sequence[AnnotatedImage], described: Collection[str], repairs: Repairs
+) -> None:
+    """Counts the images in the folders of ``images`` that no annotation describes.
+
+    Args:
+        listing: the files of the data set.
+        images: the images of a split.
+        described: stems of the images that are described, also in other splits.
+        repairs: gets the number.
+    """
+    folders = {image.name.rpartition("/")[0] for image in images}
+    stems = {get_stem(image.name) for image in images} | set(described)
+    beside = (name for name in listing.images if name.rpartition("/")[0] in folders)
+    if count := sum(get_stem(name) not in stems for name in beside):
+        repairs.count("images without annotations left out", count)
 
 
 def check_images_differ(images: Sequence[AnnotatedImage], source: Path) -> None:

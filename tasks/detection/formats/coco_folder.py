@@ -90,6 +90,8 @@ def is_coco(file: Path) -> bool:
 
     A damaged file does if it begins like one, so that reading it names the damage.
     """
+    if not find_keys(file, KEYS[0]):
+        return False
     keys = find_keys(file, *KEYS, PANOPTIC_KEY)
     return PANOPTIC_KEY not in keys and (keys >= set(KEYS) or ("images" in keys and not is_complete(file)))
 

@@ -13,9 +13,17 @@ from typing import NamedTuple, Self, TypeVar
 from ....errors import DataError, format_name
 from ..class_lists import ClassList, check_names, find_class_list
 from ..geometry import Box, enclose_ellipse, enclose_points, enclose_rotated_box
-from .base import AnnotatedImage, AnnotatedObject, RecordFormat, check_images_differ, find_common_folder, parse_each
+from .base import (
+    AnnotatedImage,
+    AnnotatedObject,
+    RecordFormat,
+    check_images_differ,
+    count_undescribed,
+    find_common_folder,
+    parse_each,
+)
 from .fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
-from .listing import PROBES, Listing
+from .listing import PROBES, Listing, get_stem
 from .repairs import Repairs
 from .xml_files import read_xml, starts_with_tag
 
@@ -98,6 +106,8 @@ class CvatFormat(RecordFormat):
             objects = parse_each(element, partial(self.read_shape, repairs), where, repairs)
             images.append(AnnotatedImage(image, objects, size))
         check_images_differ(images, repairs.source)
+        described = (element.image for elements in self.elements.values() for element in elements)
+        count_undescribed(self.listing, images, {get_stem(image) for image in described}, repairs)
         return images
 
     def read_shape(self, repairs: Repairs, shape: ElementTree.Element) -> AnnotatedObject | None:
@@ -128,9 +138,9 @@ def read_annotations(file: Path) -> ElementTree.Element:
     if root.tag != "annotations":
         raise DataError(f"{file} is not in CVAT's format; its first tag is <{root.tag}>, not <annotations>.")
     if root.find("track") is not None:
-        raise DataError(f"{file} describes a video by <track>; export it as “CVAT for images” or as COCO.")
+        raise DataError(f"{file} describes a video by <track>; export it as CVAT for images or as COCO.")
     if root.find("image") is None:
-        raise DataError(f"{file} has no <image> in <annotations>; export it as “CVAT for images” or as COCO.")
+        raise DataError(f"{file} has no <image> in <annotations>; export it as CVAT for images or as COCO.")
     return root
 
 

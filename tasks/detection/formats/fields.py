@@ -9,6 +9,7 @@ import unicodedata
 YES, NO = ("1", "true", "yes", "y"), ("0", "false", "no", "n", "", "unspecified", "none", "null")
 INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?")
 MAX_SAFE_FLOAT = 2**53  # from here on, neighbouring integers share a float
+FRACTION_ROUNDING = 1e-3  # by which a coordinate may be outside the image
 MAX_SHOWN = 60  # characters of a value in a message
 
 
@@ -44,6 +45,21 @@ def parse_number(value: object) -> float:
     except (ValueError, OverflowError):
         pass
     raise FieldError(f"{format_value(value)}, which is not a number")
+
+
+def parse_fraction(text: str) -> float:
+    """Parses a coordinate that is a fraction of the image's side.
+
+    Raises:
+        FieldError: the text is not a number from 0 to 1; coordinates in pixels are not.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if -FRACTION_ROUNDING <= value <= 1 + FRACTION_ROUNDING and "_" not in text:  # Python allows _ between digits
+        return value
+    raise FieldError(f"the coordinate {format_value(text)}, which is not a fraction from 0 to 1 of the image's side")
 
 
 def parse_integer(value: object) -> int:

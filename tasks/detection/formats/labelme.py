@@ -27,6 +27,7 @@ class LabelMeFormat(FilePerImageFormat):
 
     name = "labelme"
     title = "LabelMe"
+    suffix = ".json"
 
     def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
         super().__init__(listing, files)
@@ -36,7 +37,7 @@ class LabelMeFormat(FilePerImageFormat):
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:
         stems = {get_stem(image) for image in listing.images}
-        files = listing.annotations(".json")
+        files = listing.annotations(cls.suffix)
         described = [name for name in files if get_stem(name) in stems]
         if not any(find_keys(listing.root / name, KEY) for name in (*described[:PROBES], *files[:PROBES])):
             return None

@@ -37,7 +37,9 @@ class Listing:
         check_root(root)
         self.root = root
         self.splits = splits
-        self.files = sorted(name for name in iterate_files(root) if not name.rpartition("/")[2].startswith("."))
+        names = (name for name in iterate_files(root) if not name.rpartition("/")[2].startswith("."))
+        # without pipes, which would never end, and links to nothing
+        self.files = sorted(name for name in names if is_image_file(name) or (root / name).is_file())
         self._split_of_folder: dict[str, str] = {}  # a folder may hold 100,000 files
         self._image_pattern = None if images is None else compile_pattern(images)
         self._annotation_pattern = None if annotations is None else compile_pattern(annotations)

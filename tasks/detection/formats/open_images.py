@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Self
 
 from ....errors import DataError
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
-from .fields import FieldError, format_value, parse_flag, parse_name
+from .fields import FieldError, parse_flag, parse_fraction, parse_name
 from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
 from .repairs import Repairs
 
@@ -21,7 +20,6 @@ GROUP = "IsGroupOf"
 UNKNOWN = "-1"  # value of a flag that was not verified
 #: how the codes of classes begin in Google's knowledge graph
 CODES = ("/m/", "/g/", "/t/")
-ROUNDING = 1e-3  # by which a coordinate may be outside the image
 
 
 class OpenImagesFormat(RecordFormat):
@@ -134,21 +132,6 @@ def find_columns(header: Sequence[str], file: Path) -> dict[str, int]:
     if missing:
         raise DataError(f"{file} has no column {missing[0]}; Open Images' boxes have {', '.join(COLUMNS)}.")
     return columns
-
-
-def parse_fraction(text: str) -> float:
-    """Parses a coordinate.
-
-    Raises:
-        FieldError: the text is not a number from 0 to 1.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if -ROUNDING <= value <= 1 + ROUNDING:
-        return value
-    raise FieldError(f"the coordinate {format_value(text)}, which is not a fraction from 0 to 1 of the image's side")
 
 
 def iterate_rows(file: Path) -> Iterator[tuple[int, list[str]]]:

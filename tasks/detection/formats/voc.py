@@ -38,6 +38,7 @@ class VocFormat(FilePerImageFormat):
 
     name = "voc"
     title = "Pascal VOC"
+    suffix = ".xml"
 
     def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
         super().__init__(listing, files)
@@ -46,7 +47,7 @@ class VocFormat(FilePerImageFormat):
 
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:
-        files = listing.annotations(".xml")
+        files = listing.annotations(cls.suffix)
         if not any(starts_with_tag(listing.root / name, "annotation") for name in files[:PROBES]):
             return None
         lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]

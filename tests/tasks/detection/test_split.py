@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from litmobile.errors import DataError
+from litmobile.tasks.data.split import divide
 from litmobile.tasks.detection.formats.coco import read_coco
 
 Content = dict[str, Any]
@@ -343,3 +344,20 @@ def test_real_coco_is_read_completely(real_data: Path) -> None:
         assert [len(data), len(data.classes), len(data.boxes)] == [80, 80, objects]
         crowds = [row for row in json.loads(file.read_text())["annotations"] if row["iscrowd"]]
         assert len(crowds) in (6, 11)
+
+
+def test_strata_are_classes_by_rarity_and_all_images(content: Content, write_coco: WriteCoco) -> None:
+    split = read_coco(*write_coco(content))
+    found = [(stratum.name, split.names[stratum.images].tolist(), stratum.is_required) for stratum in split.strata()]
+    assert found == [
+        ("zero", ["b.png"], False),
+        ("four", ["b.png"], False),
+        ("nine", ["a.png"], False),
+        ("", ["a.png", "b.png", "inner/c.png"], True),
+    ]
+
+
+def test_a_drawn_part_leaves_every_class_in_training(content: Content, write_coco: WriteCoco) -> None:
+    split = read_coco(*write_coco(content))
+    train, val = divide(split, 0.3, seed=0)
+    assert val.names.tolist() == ["inner/c.png"] and len(np.unique(train.labels)) == 3

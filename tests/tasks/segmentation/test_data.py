@@ -182,3 +182,9 @@ def test_evaluation_starts_with_images_from_the_whole_split(images: int, tmp_pat
     assert split.in_evaluation_order().mask_names.tolist() == split.in_evaluation_order().names.tolist()
     first = order[: min(8, images)]
     assert max(np.diff([*sorted(first), images])) <= -(-images // 8), "every part of the split is shown"
+
+
+def test_strata_are_classes_by_rarity_and_all_images(root: Path) -> None:
+    write_mask(root / "masks" / "train" / "3.png", make_stripes((0, 2)))
+    strata = FolderSegmentation(str(root), classes=["a", "b", "c"]).read("train").strata()
+    assert [(stratum.name, len(stratum.images)) for stratum in strata] == [("b", 6), ("a", 7), ("c", 7), ("", 7)]

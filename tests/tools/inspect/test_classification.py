@@ -136,6 +136,19 @@ def test_leaks_across_splits_are_named(root: Path, inspect: Inspect) -> None:
     assert [len(group) for group in report["duplicates"]["groups"]] == [3, 3, 2, 2]
 
 
+def test_look_alikes_across_splits_are_counted(root: Path, inspect: Inspect) -> None:
+    """A mirrored and enlarged copy has no equal pixels."""
+    cells = Image.fromarray(np.random.default_rng(9).integers(256, size=(6, 8, 3), dtype=np.uint8)).resize((90, 60))
+    cells.save(root / "train/cat/video.png")
+    cells.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((180, 140)).save(root / "val/dog/copy.jpg")
+    text, report = inspect(FOLDERS, f"--data.root={root}")
+    (row,) = report["near_duplicates"]
+    assert (row["split"], row["earlier"], row["images"], row["share"]) == ("val", "train", 1, 1 / 3)
+    assert row["examples"] == [{"name": "dog/copy.jpg", "earlier": "cat/video.png"}]
+    assert "images of val that look like one of train: 1 (33.3 %)\n  dog/copy.jpg ~ cat/video.png" in text
+    assert report["duplicates"]["groups"] == []
+
+
 def test_duplicates_within_a_split_are_named(root: Path, inspect: Inspect) -> None:
     shutil.copy(root / "train/cat/a.png", root / "train/dog/cat.png")
     shutil.copy(root / "train/dog/a.png", root / "train/dog/again.png")

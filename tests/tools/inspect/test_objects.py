@@ -10,11 +10,11 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection import DetectionSplit, ImageRecord
+from litmobile.tasks.detection.anchors import input_boxes
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.transforms import Resize, Sample
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.inspect.detection import find_leaks, measure_split
-from litmobile.tools.inspect.objects import input_boxes
 
 
 def split_of(

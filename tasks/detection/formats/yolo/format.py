@@ -46,6 +46,8 @@ class YoloFormat(RecordFormat):
             raise DataError(f"{listing.root / data.file} has no names of classes; add them under names.")
         self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
         self.labels, self.orphans = match_labels(listing, labels)
+        if not self.labels:
+            raise DataError(f"{listing.root} has {len(labels)} label files and no image called like one of them.")
         self._listed = Repairs(listing.root)
         self.images, notes = find_layout(listing, data, self.labels, self._listed)
         self.notes = notes + self._listed.notes
@@ -59,8 +61,9 @@ class YoloFormat(RecordFormat):
         if not listing.images or any(name.lower().endswith(OTHER_ANNOTATIONS) for name in listing.files):
             return None
         data = find_data_yaml(listing)
-        is_described = data is not None and any(data.content.get(key) for key in KEYS)
-        return cls(listing, labels, data) if is_described else None
+        if data is not None and not labels and any(data.content.get(key) for key in KEYS):
+            raise DataError(f"{listing.root / data.file} describes images, but none has a label file called IMAGE.txt.")
+        return cls(listing, labels, data) if data is not None and labels else None
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +9,9 @@ from ....data.files import read_text
 from ...class_lists import ClassList
 from ...geometry import Box, enclose_points
 from ..base import AnnotatedObject
-from ..fields import FieldError, format_value, parse_integer
+from ..fields import FieldError, parse_fraction, parse_integer
 from ..listing import iterate_lines
 from ..repairs import Repairs
-
-ROUNDING = 1e-3  # by which a coordinate may be outside the image
 
 
 class LabelParser:
@@ -78,21 +75,6 @@ class LabelParser:
             last = "" if self.classes is None else f" to {len(self.classes.names) - 1} of {self.classes.file}"
             raise FieldError(f"the class index {index}, which is not one of 0{last or ', 1, …'}")
         return self.classes.names[index]
-
-
-def parse_fraction(word: str) -> float:
-    """Parses a coordinate, which is a fraction of the image's side.
-
-    Raises:
-        FieldError: the word is not a number from 0 to 1.
-    """
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if -ROUNDING <= value <= 1 + ROUNDING and "_" not in word:  # which Python allows between digits
-        return value
-    raise FieldError(f"the coordinate {format_value(word)}, which is not a fraction from 0 to 1 of the image's side")
 
 
 def convert_box(x: float, y: float, width: float, height: float) -> Box:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from .....errors import format_name
@@ -75,14 +76,24 @@ def find_layout(listing: Listing, data: DataYaml | None, labels: Mapping[str, st
         splits = {key: find_entries(listing, file, base, entries, repairs) for key, entries in named.items()}
         found = {key: images for key, images in splits.items() if images}
         if found:
-            missing = ", ".join(f"{key}: {named[key]}" for key in splits if key not in found)
-            note = f"{listing.root / file} names {missing}, which has no images here."
-            return Layout(found, (note,) if missing else ())
+            notes = [
+                f"{listing.root / file} names {key}: {named[key]}, which has no images here."
+                for key in splits
+                if key not in found
+            ]
+            return Layout(found, (*notes, *describe_shared(found, listing.root / file)))
     lists = [name for name in listing.files if name.endswith(".txt") and PurePosixPath(name).stem in KEYS]
     lists = [name for name in lists if is_image_list(listing, name)]
     if lists:
         return Layout({PurePosixPath(name).stem: read_list(listing, name, repairs) for name in lists})
     return group_by_folder(listing, labels)
+
+
+def describe_shared(splits: Mapping[str, Sequence[str]], file: Path) -> Iterator[str]:
+    """Yields a sentence for every two splits of ``file`` that share images."""
+    for first, second in itertools.combinations(splits, 2):
+        if count := len(set(splits[first]).intersection(splits[second])):
+            yield f"{file}: {count} images are in {first} and in {second}."
 
 
 def read_darknet(listing: Listing, name: str) -> dict[str, str]:
@@ -130,9 +141,9 @@ def find_place(known: Collection[str], file: str, base: str, entry: str) -> str 
 
 
 def is_image_list(listing: Listing, name: str) -> bool:
-    """Whether the first line of a text file is the path of an image of the folder."""
-    line = read_text(listing.root / name).partition("\n")[0]
-    return listing.find_path(line.strip(), name, may_strip=True) is not None
+    """Whether one of the first lines of a text file is the path of an image of the folder."""
+    lines = read_text(listing.root / name).splitlines()[:PROBES]
+    return any(listing.find_path(line.strip(), name, may_strip=True) for line in lines)
 
 
 def read_list(listing: Listing, name: str, repairs: Repairs) -> list[str]:

@@ -65,6 +65,7 @@ def test_words_of_yaml_stay_as_they_are_written(tmp_path: Path) -> None:
         ("data.yaml", b"names: !!python/object/apply:os.getcwd []", "no classes"),
         ("data.yaml", b"names: " + b"[" * 2000, "not a YAML file"),
         ("data.yaml", b"- a\nnames: b", "not a YAML file"),
+        ("data.yaml", b"a: &a [x]\nnames: [*a, *a]", "aliases"),
     ],
 )
 def test_invalid_lists_are_named(

@@ -114,6 +114,12 @@ def test_invalid_files_are_named(text: str, mentioned: str, tmp_path: Path, asse
     assert_one_sentence(caught.value, file, mentioned)
 
 
+def test_images_that_the_file_does_not_name_are_counted(tmp_path: Path) -> None:
+    write_cvat(tmp_path)
+    write_image(tmp_path / "images/b.png", (50, 100))
+    assert "1 images without annotations left out" in read(tmp_path).notes[0]
+
+
 def test_a_missing_size_is_that_of_the_image(tmp_path: Path) -> None:
     write_cvat(tmp_path, attributes="")
     assert read(tmp_path).size(0) == (50, 100)

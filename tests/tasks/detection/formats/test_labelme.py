@@ -137,7 +137,7 @@ def test_images_that_are_not_annotated_yet_are_counted(tmp_path: Path) -> None:
     write_image(tmp_path / "images/b.png", (50, 100))
     split = read(tmp_path)
     assert len(split) == 1
-    assert "1 images without an annotation file left out" in split.notes[0]
+    assert "1 images without annotations left out" in split.notes[0]
 
 
 def test_other_json_files_are_not_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,17 @@ def test_an_unknown_format_lists_the_known(tmp_path: Path, assert_one_sentence: 
     with pytest.raises(DataError) as caught:
         recognise(tmp_path, format="kitti")
     assert_one_sentence(caught.value, "kitti", "coco, voc, yolo, cvat, labelme, open_images")
+
+
+def test_images_of_a_split_without_annotations_are_counted(tmp_path: Path) -> None:
+    LAYOUTS["VOC beside images"](tmp_path)
+    write_image(tmp_path / "test/z.png", (8, 8))
+    assert FolderDetection(str(tmp_path)).format.notes == (f"{tmp_path}: 1 images in test have no annotations.",)
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "classes.txt", "a.xml", "a.json", "a.csv", "a.txt"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")], ids=["pipe", "dangling link"])
+def test_pipes_and_dangling_links_are_not_read(name: str, make: Callable[[Path], None], tmp_path: Path) -> None:
+    LAYOUTS["YOLO beside images"](tmp_path)
+    make(tmp_path / name)
+    assert recognise(tmp_path).endswith("classes of train/classes.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,19 @@ def test_a_data_yaml_alone_is_not_enough(tmp_path: Path, assert_one_sentence: On
     write_text(tmp_path / "data.yaml", YAML)
     with pytest.raises(DataError) as caught:
         read(tmp_path)
-    assert_one_sentence(caught.value, tmp_path / "images", "has a label file")
+    assert_one_sentence(caught.value, tmp_path / "data.yaml", "label file")
+
+
+def test_labels_without_images_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_text(tmp_path / "labels/a.txt", BOX)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert_one_sentence(caught.value, tmp_path, "1 label files")
+
+
+def test_images_in_both_splits_are_counted(tmp_path: Path) -> None:
+    write_yolo(tmp_path, yaml="train: images\nval: images\nnames: [cat, dog]\n")
+    assert "2 images are in train and in val" in FolderDetection(str(tmp_path)).format.notes[0]
 
 
 def test_a_label_without_an_image_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -214,6 +227,14 @@ def test_images_of_equal_names_keep_their_folders(tmp_path: Path) -> None:
     split = read(tmp_path)
     assert {split.path(k).parent.name: split.objects(k)[1].tolist() for k in range(2)} == {"x": [0], "y": [1]}
     assert read(tmp_path, "val").labels.tolist() == [2]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_unicode_forms_of_a_name_are_equal(forms: tuple[Any, Any], tmp_path: Path) -> None:
+    image, label = (unicodedata.normalize(form, "Käfer") for form in forms)
+    write_image(tmp_path / f"images/{image}.png", SIZE)
+    write_text(tmp_path / f"labels/{label}.txt", BOX)
+    assert stems(read(tmp_path)) == [image]
 
 
 # classes

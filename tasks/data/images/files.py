@@ -9,8 +9,8 @@ from pathlib import Path
 import PIL
 import PIL.Image
 
-from ...errors import ImageError
-from .image_headers import PILLOW_FORMATS
+from ....errors import ImageError
+from .headers import PILLOW_FORMATS
 
 #: suffixes of the image files that can be read
 IMAGE_SUFFIXES = (

@@ -1,0 +1,1 @@
+"""`litmobile convert`: writes a detection data set in another format."""
