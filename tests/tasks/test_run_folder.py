@@ -138,11 +138,12 @@ def test_failed_start_keeps_results(name: str, tmp_path: Path) -> None:
 
 
 def test_failed_start_keeps_a_folder_that_is_locked(tmp_path: Path) -> None:
-    with suppress(SystemExit), claim_folder(tmp_path / "run", is_named=False) as folder:
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
+    lock = FileLock(tmp_path / "run" / ".lock")
+    with suppress(SystemExit), claim_folder(tmp_path / "run", is_named=False):
+        lock.acquire(timeout=0)
         raise SystemExit
-    with lock:
-        assert (tmp_path / "run" / ".lock").is_file()
+    assert (tmp_path / "run" / ".lock").is_file()
+    lock.release()
 
 
 def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:

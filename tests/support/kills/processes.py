@@ -101,13 +101,13 @@ def _watch(run: Path, replace: Callable[..., None], aim: Aim | None) -> Callable
         if run not in Path(target).parents:
             return replace(source, target)
         name = generalise(run, target)
-        is_aim = aim is not None and aim.file == name and aim.skipped == before
+        moment = aim.moment if aim is not None and aim.file == name and aim.skipped == before else None
         before += aim is not None and aim.file == name
-        if is_aim and aim.moment == "torn":
+        if moment == "torn":
             os.truncate(source, Path(source).stat().st_size // 2)
-        if not is_aim or aim.moment == "after":
+        if moment in (None, "after"):
             replace(source, target)
-        if is_aim:
+        if moment is not None:
             os.kill(os.getpid(), signal.SIGKILL)
         with beside(run, "writes").open("a") as record:
             record.write(f"{name}\n")
