@@ -236,7 +236,7 @@ def test_resume_restores_the_random_state_of_dropout(shapes: Path, tmp_path: Pat
 
     def train(steps: int, resume: Path | None) -> Trainer:
         task = DrawingTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)))
-        data = CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0, seed=1)
+        data = CocoDetection(str(shapes), train="train", val="val", batch_size=2, num_workers=0, seed=1)
         trainer = Trainer(
             max_steps=steps,
             limit_val_batches=0,
