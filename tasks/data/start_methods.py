@@ -36,11 +36,15 @@ def check_start_method(method: str) -> None:
 
 
 def choose_start_method() -> StartMethod:
-    """Returns the program's start method if one was set; else "forkserver", or "spawn" on systems without it."""
+    """Returns the program's start method if it set one; else "forkserver", or "spawn" on systems without it.
+
+    Python's default does not count, because it is set as soon as a library asks for the method.
+    """
+    default, *others = multiprocessing.get_all_start_methods()
     chosen = multiprocessing.get_start_method(allow_none=True)
-    if chosen is not None:
+    if chosen in others:
         return cast(StartMethod, chosen)
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    return "forkserver" if "forkserver" in (default, *others) else "spawn"
 
 
 def start_fork_server() -> None:

@@ -16,12 +16,12 @@ def set_up_worker(_: int) -> None:
     cv2.setNumThreads(0)
     gc.freeze()  # garbage collection writes to inherited objects, which would copy their pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=exit_with_parent, daemon=True).start()
-    if hasattr(signal, "sigwaitinfo"):
+    if hasattr(signal, "sigwaitinfo"):  # threads inherit the mask, so it comes first
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=exit_on_parent_signal, daemon=True).start()
     elif hasattr(signal, "pthread_sigmask"):  # macOS, where a SIGTERM to the process group ends the workers, too
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the fork server blocks it
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
 def exit_on_parent_signal() -> None:
