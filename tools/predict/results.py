@@ -29,7 +29,7 @@ from ...tasks.detection.formats.coco import (
     parse_ids,
     parse_size,
 )
-from ...tasks.detection.formats.json_files import read_json
+from ...tasks.detection.formats.parsing.json_files import read_json
 from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
 from ...tasks.network import Network
 from ...tasks.segmentation.cityscapes import LABEL_IDS

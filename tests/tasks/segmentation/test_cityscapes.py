@@ -11,7 +11,7 @@ import pytest
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import Cityscapes
 from litmobile.tasks.segmentation.cityscapes import LABEL_IDS
-from support.segmentation import make_stripes, write_cityscapes, write_mask
+from support.data.segmentation import make_stripes, write_cityscapes, write_mask
 
 OneSentence = Callable[..., None]
 
