@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = words[0] if words else "--help"
     try:
         if command in ("-h", "--help", "help"):
-            from .configurations import list_shipped
+            from .options.configurations import list_shipped
 
             print(HELP.format(configs="\n  ".join(list_shipped())), end="")
         elif command == "--version":

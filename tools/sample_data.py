@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..tasks.atomic import write_text
-from .parser import Parser
+from .options.parser import Parser
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.uint8]

@@ -37,12 +37,12 @@ from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from .configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .memory import keep_freed_memory
-from .parser import Parser
-from .trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence
-from .typed_values import task_role
-from .yaml_text import dump_yaml
+from .options.configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
+from .options.parser import Parser
+from .options.trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence
+from .options.typed_values import task_role
+from .options.yaml_text import dump_yaml
 
 import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
 set_parsing_settings(config_read_mode_fsspec_enabled=False)  # Lightning lets configurations name addresses of servers

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from litmobile.tools.configurations import list_shipped
+from litmobile.tools.options.configurations import list_shipped
 from support.recipes import Costs, count_costs, read_rows
 
 RECIPES = [name for name in list_shipped() if "ssdlite_coco" in name]

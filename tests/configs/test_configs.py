@@ -12,10 +12,10 @@ import yaml
 
 import litmobile
 from litmobile.tools.cli import main
-from litmobile.tools.configurations import find_configuration, list_shipped
-from support.images import write_class_folders
-from support.segmentation import write_camvid, write_cityscapes, write_split
-from support.voc import write_voc
+from litmobile.tools.options.configurations import find_configuration, list_shipped
+from support.data.images import write_class_folders
+from support.data.segmentation import write_camvid, write_cityscapes, write_split
+from support.data.voc import write_voc
 
 LARGEST = 64  # pixels of the longer input side during the test
 TINY = [

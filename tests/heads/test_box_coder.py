@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from litmobile.heads.ssdlite.box_coder import decode_boxes, encode_boxes
-from support.boxes import boxes_in
+from support.data.boxes import boxes_in
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-3)], ids=str)

@@ -19,7 +19,7 @@ from litmobile.heads.ssdlite import SSDOutput
 from litmobile.heads.ssdlite.anchors import AnchorGenerator, default_scales
 from litmobile.heads.ssdlite.loss import FocalLoss, SigmoidLoss, SoftmaxLoss
 from litmobile.heads.ssdlite.matcher import match_anchors
-from support.boxes import boxes_in
+from support.data.boxes import boxes_in
 
 FEATURES = Features({"fine": Feature(8, 16), "coarse": Feature(16, 32)})
 NUM_CLASSES = 5

@@ -16,7 +16,7 @@ from torch import Tensor
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.detection.metrics import CocoEvaluator
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
-from support.coco import add_detections, make_coco
+from support.data.coco import add_detections, make_coco
 
 WORLDS = (3, 2)  # numbers of processes that evaluate together, one group after the other
 CLASSES = tuple("abcdefg")

@@ -16,7 +16,7 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentat
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, SegmentationTask
 from litmobile.tools.sample_data import write_shapes
-from support.segmentation import write_block_images
+from support.data.segmentation import write_block_images
 
 MEGABYTE = 2**20
 

@@ -20,8 +20,8 @@ from litmobile.errors import DataError
 from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.schedule import scale_learning_rate
-from support.images import write_class_folders
-from support.segmentation import write_block_images
+from support.data.images import write_class_folders
+from support.data.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint, read_steps
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -20,8 +20,8 @@ from litmobile.errors import CheckpointError
 from litmobile.tasks.pretrained import AtomicCheckpointIO
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tools.cli import main
-from support.images import write_class_folders
-from support.segmentation import write_block_images
+from support.data.images import write_class_folders
+from support.data.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint
 
 OneSentence = Callable[..., None]

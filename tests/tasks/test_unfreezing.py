@@ -15,8 +15,8 @@ from litmobile.backbones.sequential import STAGE_ENDS
 from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.preprocessing import Preprocessing
+from support.data.images import write_class_folders
 from support.families import FAMILIES, build_on_meta, format_id
-from support.images import write_class_folders
 
 CLASSES = ("ant", "bee", "cat")
 STAGES = 6  # of MobileNetV2: up to c1, to c2, … c5, final

@@ -17,7 +17,7 @@ import yaml
 import litmobile
 from litmobile.heads import RASPP
 from litmobile.tools.cli import main
-from litmobile.tools.configurations import list_shipped
+from litmobile.tools.options.configurations import list_shipped
 from support.cli import SHAPES, get_refusal, run_fit
 
 FIT = ("fit", "--config", SHAPES)

@@ -16,7 +16,7 @@ from jsonargparse import Namespace
 
 from ...backbones.contract import Backbone
 from ...errors import UserError, suggest
-from ..parser import Parser
+from ..options.parser import Parser
 from .report import family_facts, is_backbone, network_facts, network_text, overview_text, shipped_families
 
 MIN_SIZE = 32  # pixels: the stride of the coarsest feature maps

@@ -17,7 +17,7 @@ from ...tasks.data.module import log_notes
 from ...tasks.data.split import drop_invalid_images
 from ...tasks.detection import DetectionSplit, FolderDetection
 from ...tasks.detection.formats.listing import find_split
-from ..parser import Parser
+from ..options.parser import Parser
 from .content import Content, SplitContent, check_class_names, collect_objects
 from .images import ImageNames, check_output, copy_images, find_turned_images, write_turned_images
 from .writers import WRITERS, Writer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import UserError, format_name
 from ...tasks.detection import DetectionSplit
-from ...tasks.detection.formats.fields import FieldError, parse_name
+from ...tasks.detection.formats.parsing.fields import FieldError, parse_name
 from ...tasks.detection.objects import ObjectTable
 
 Corners = NDArray[np.float64]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...class_paths import allow_code
-from ..parser import Parser
+from ..options.parser import Parser
 
 DESCRIPTION = (
     "Applies a run to images and videos, draws the predictions and writes them to files: predictions.json in COCO's "

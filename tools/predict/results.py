@@ -29,11 +29,11 @@ from ...tasks.detection.formats.coco import (
     parse_ids,
     parse_size,
 )
-from ...tasks.detection.formats.json_files import read_json
+from ...tasks.detection.formats.parsing.json_files import read_json
 from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
 from ...tasks.network import Network
-from ...tasks.segmentation.cityscapes import LABEL_IDS
 from ...tasks.segmentation.colours import class_colours
+from ...tasks.segmentation.data_sets.cityscapes import LABEL_IDS
 from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
 from ..task_tools import TASK_TOOLS, import_tool
 from .options import PredictOptions

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ....errors import DataError, format_name
 from ...data.files import SPLIT_FOLDERS
 from ...data.split import OnInvalid
-from ..class_lists import ClassList
-from ..geometry import Box
 from ..split import DetectionSplit, ImageRecord
-from .fields import FieldError
 from .listing import Listing, get_stem
-from .repairs import Repairs
-from .sizes import measure_missing_sizes
+from .parsing.class_lists import ClassList
+from .parsing.fields import FieldError
+from .parsing.geometry import Box
+from .parsing.repairs import Repairs
+from .parsing.sizes import measure_missing_sizes
 
 Item = TypeVar("Item")
 MAX_SHOWN_SPLITS = 6

@@ -17,10 +17,10 @@ from ...data.split import OnInvalid
 from ..cache import annotation_key, load_split, store_split
 from ..objects import ObjectTable
 from ..split import DetectionSplit
-from .fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
-from .json_files import parse_json, read_bytes
-from .repairs import Repairs
-from .sizes import measure_missing_sizes
+from .parsing.fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
+from .parsing.json_files import parse_json, read_bytes
+from .parsing.repairs import Repairs
+from .parsing.sizes import measure_missing_sizes
 
 Record = dict[str, Any]
 UNKNOWN_SIZE = (0, 0)

@@ -13,8 +13,8 @@ from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
-from .json_files import find_keys, is_complete
 from .listing import Listing, find_split_word
+from .parsing.json_files import find_keys, is_complete
 
 KEYS = ("images", "annotations", "categories")
 PANOPTIC_KEY = "segments_info"

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from ....errors import DataError, format_name
-from ..class_lists import ClassList, check_names, find_class_list
-from ..geometry import Box, enclose_ellipse, enclose_points, enclose_rotated_box
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -22,10 +20,12 @@ from .base import (
     find_common_folder,
     parse_each,
 )
-from .fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
 from .listing import PROBES, Listing, get_stem
-from .repairs import Repairs
-from .xml_files import read_xml, starts_with_tag
+from .parsing.class_lists import ClassList, check_names, find_class_list
+from .parsing.fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
+from .parsing.geometry import Box, enclose_ellipse, enclose_points, enclose_rotated_box
+from .parsing.repairs import Repairs
+from .parsing.xml_files import read_xml, starts_with_tag
 
 T = TypeVar("T")
 OTHER_SHAPES = ("polyline", "points", "skeleton", "cuboid", "tag")  # these have no box

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from ....errors import DataError
-from ..class_lists import NOT_CLASSES, find_class_list
-from ..geometry import Box, enclose_points
 from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, group_by_split, parse_each
-from .fields import FieldError, format_value, parse_integer, parse_name, parse_number
-from .json_files import find_keys, read_json
 from .listing import PROBES, Listing, get_stem
-from .repairs import Repairs
+from .parsing.class_lists import NOT_CLASSES, find_class_list
+from .parsing.fields import FieldError, format_value, parse_integer, parse_name, parse_number
+from .parsing.geometry import Box, enclose_points
+from .parsing.json_files import find_keys, read_json
+from .parsing.repairs import Repairs
 
 KEY = "shapes"
 #: shapes around which there is a box, with the number of points that each needs

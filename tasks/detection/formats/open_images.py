@@ -11,9 +11,9 @@ from typing import Self
 
 from ....errors import DataError
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
-from .fields import FieldError, parse_flag, parse_fraction, parse_name
 from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
-from .repairs import Repairs
+from .parsing.fields import FieldError, parse_flag, parse_fraction, parse_name
+from .parsing.repairs import Repairs
 
 COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
 GROUP = "IsGroupOf"

@@ -10,8 +10,6 @@ from typing import Self, TypeVar
 
 from ....errors import DataError
 from ...data.files import normalise_path, read_text
-from ..class_lists import find_class_list
-from ..geometry import Box, enclose_points, enclose_rotated_box
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -20,10 +18,12 @@ from .base import (
     group_by_split,
     parse_each,
 )
-from .fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
 from .listing import PROBES, Listing, get_stem
-from .repairs import Repairs
-from .xml_files import read_xml, starts_with_tag
+from .parsing.class_lists import find_class_list
+from .parsing.fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
+from .parsing.geometry import Box, enclose_points, enclose_rotated_box
+from .parsing.repairs import Repairs
+from .parsing.xml_files import read_xml, starts_with_tag
 
 Value = TypeVar("Value")
 LISTS = "ImageSets/Main"

@@ -13,7 +13,7 @@ from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationSplit, FolderClassification
 from litmobile.tasks.classification.folders import read_folders
 from litmobile.tasks.data.files import STRAY_FOLDERS
-from support.images import write_empty_files, write_grey_image
+from support.data.images import write_empty_files, write_grey_image
 
 OneSentence = Callable[..., None]
 

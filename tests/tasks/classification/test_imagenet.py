@@ -9,7 +9,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ImageNetClassification
-from support.images import write_empty_files, write_grey_image
+from support.data.images import write_empty_files, write_grey_image
 
 OneSentence = Callable[..., None]
 

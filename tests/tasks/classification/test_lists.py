@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ListClassification
-from support.images import write_grey_image
+from support.data.images import write_grey_image
 
 OneSentence = Callable[..., None]
 Lists = Callable[..., Path]

@@ -16,7 +16,7 @@ from litmobile.tasks.classification.batch import ClassificationBatch
 from litmobile.tasks.data.loader import ResumableLoader
 from litmobile.tasks.data.sampling import MultiScaleBatches
 from litmobile.tasks.preprocessing import Preprocessing
-from support.images import write_class_folders
+from support.data.images import write_class_folders
 from support.training import Recorder
 
 OneSentence = Callable[..., None]

@@ -19,7 +19,7 @@ from litmobile.tasks.classification import ClassificationTask, FolderClassificat
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.images import write_class_folders
+from support.data.images import write_class_folders
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox")
 WORDS = [

@@ -19,7 +19,7 @@ from litmobile.tasks.classification import RunTeacher, Teacher, TimmTeacher
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
-from support.images import write_class_folders
+from support.data.images import write_class_folders
 
 CPU = torch.device("cpu")
 CLASSES = ("ant", "bee", "cat")

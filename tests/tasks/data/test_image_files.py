@@ -17,7 +17,7 @@ from PIL import Image
 from litmobile.errors import ImageError
 from litmobile.tasks.data.images import EncodedImage, read_image
 from litmobile.tasks.data.images.files import LARGE_FILE, MAX_PIXELS, UNREADABLE_SUFFIXES
-from support.encoding import encode, make_png, make_png_chunk, make_scene
+from support.data.encoding import encode, make_png, make_png_chunk, make_scene
 
 OneSentence = Callable[..., None]
 MEGABYTE = 1 << 20

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from litmobile.errors import ImageError
 from litmobile.tasks.data.images import can_use_opencv, read_image, resize_image
 from litmobile.tasks.data.images.files import IMAGE_SUFFIXES
-from support.encoding import EXACT, FORMATS, encode, make_scene
+from support.data.encoding import EXACT, FORMATS, encode, make_scene
 
 OneSentence = Callable[..., None]
 

@@ -17,8 +17,8 @@ from litmobile.tasks.data.module import DataModule
 from litmobile.tasks.detection import CocoDetection, DetectionSplit, ImageRecord
 from litmobile.tasks.segmentation import FolderSegmentation
 from litmobile.tools.sample_data import write_shapes
-from support.images import write_class_folders
-from support.segmentation import make_stripes, write_image, write_mask, write_split
+from support.data.images import write_class_folders
+from support.data.segmentation import make_stripes, write_image, write_mask, write_split
 
 TASKS = ("classification", "detection", "segmentation")
 

@@ -24,8 +24,8 @@ from litmobile.tasks.detection import CocoDetection
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation
 from litmobile.tools.cli import main
-from support.images import write_class_folders
-from support.segmentation import write_block_images
+from support.data.images import write_class_folders
+from support.data.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER, load_last_checkpoint
 from support.workers import report_imports
 

@@ -19,7 +19,7 @@ from litmobile.tasks.detection import CocoDetection
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation, ScaleCropAugmentation
 from litmobile.tools.cli import main
-from support.segmentation import write_split
+from support.data.segmentation import write_split
 from support.training import SMALL, SMALL_SEGMENTER, load_last_checkpoint
 
 SIZES: list[int | tuple[int, int]] = [32, (48, 64), 96]

@@ -20,7 +20,7 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.detection.coco_backends import BackendChoice
 from litmobile.tasks.detection.metrics import CocoEvaluator
 from litmobile.tasks.preprocessing import Preprocessing
-from support.coco import Content, Records, add_detections, compute_reference, make_coco
+from support.data.coco import Content, Records, add_detections, compute_reference, make_coco
 from support.distributed_evaluation import WORLDS, evaluate_detections, evaluate_in_processes
 
 OneSentence = Callable[..., None]

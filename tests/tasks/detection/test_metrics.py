@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from litmobile.tasks.detection.formats.coco import read_coco
-from litmobile.tasks.detection.formats.json_files import read_json
+from litmobile.tasks.detection.formats.parsing.json_files import read_json
 from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
 
 Content = dict[str, Any]

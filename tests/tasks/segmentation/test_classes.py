@@ -12,7 +12,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import FolderSegmentation
-from support.segmentation import make_stripes, write_image, write_mask, write_split
+from support.data.segmentation import make_stripes, write_image, write_mask, write_split
 
 OneSentence = Callable[..., None]
 NAMES = ["sky", "road", "car"]

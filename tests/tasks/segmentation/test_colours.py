@@ -7,10 +7,10 @@ import pytest
 from cityscapesscripts.helpers.labels import name2label
 
 from litmobile.tasks.drawing import IGNORED_COLOUR, make_colour_table, make_palette
-from litmobile.tasks.segmentation.cityscapes import CITYSCAPES_COLOURS, LABEL_IDS
 from litmobile.tasks.segmentation.colours import class_colours, voc_colour
-from litmobile.tasks.segmentation.folders import CAMVID_COLOURS
-from litmobile.tasks.segmentation.voc import VOC_CLASSES
+from litmobile.tasks.segmentation.data_sets.cityscapes import CITYSCAPES_COLOURS, LABEL_IDS
+from litmobile.tasks.segmentation.data_sets.folders import CAMVID_COLOURS
+from litmobile.tasks.segmentation.data_sets.voc import VOC_CLASSES
 
 CAMVID = (
     *("Sky", "Building", "Pole", "Road", "Pavement", "Tree"),

@@ -20,7 +20,7 @@ from litmobile.tasks.segmentation import (
 )
 from litmobile.tasks.segmentation.batch import SegmentationBatch
 from litmobile.tasks.segmentation.masks import ValueMaskReader
-from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
+from support.data.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_split
 
 AFFINE = [{"class_path": "albumentations.Affine", "init_args": {"rotate": (-20, 20), "p": 0.5}}]
 

@@ -14,8 +14,8 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import CamVid, FolderSegmentation, SegmentationSplit
-from litmobile.tasks.segmentation.folders import CAMVID_COLOURS
-from support.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_pairs, write_split
+from litmobile.tasks.segmentation.data_sets.folders import CAMVID_COLOURS
+from support.data.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_pairs, write_split
 
 OneSentence = Callable[..., None]
 NAMES = ["sky", "road", "car"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation.masks import MAX_CLASSES, ColourMaskReader, MaskReader, ValueMaskReader
-from support.segmentation import write_mask
+from support.data.segmentation import write_mask
 
 OneSentence = Callable[..., None]
 VALUES = np.array([[0, 1, 2, 255], [2, 2, 1, 0]])

@@ -28,8 +28,8 @@ from litmobile.tasks.segmentation.batch import SegmentationBatch
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tasks.segmentation.split import StoredMask
 from litmobile.tools.cli import main
-from support.images import write_class_folders
-from support.segmentation import CLASSES, write_block_images
+from support.data.images import write_class_folders
+from support.data.segmentation import CLASSES, write_block_images
 from support.training import SMALL_SEGMENTER
 
 QUIET: dict[str, Any] = {

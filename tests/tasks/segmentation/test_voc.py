@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import VocSegmentation
-from support.segmentation import make_stripes, write_image, write_mask, write_voc_segmentation
+from support.data.segmentation import make_stripes, write_image, write_mask, write_voc_segmentation
 
 OneSentence = Callable[..., None]
 

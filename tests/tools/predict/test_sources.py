@@ -11,7 +11,7 @@ import pytest
 from litmobile.errors import UserError
 from litmobile.tasks.classification import FolderClassification
 from litmobile.tools.predict.sources import UnreadableSource, count_frames, find_sources, read_frames
-from support.images import write_empty_files, write_grey_image
+from support.data.images import write_empty_files, write_grey_image
 from support.predicting import Segment, write_video
 
 OneSentence = Callable[..., None]

@@ -10,12 +10,12 @@ from typing import Self
 
 from .....errors import DataError, format_name
 from ....data.split import OnInvalid
-from ...class_lists import DataYaml, find_class_list, find_data_yaml
 from ...split import DetectionSplit
 from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
-from ..fields import FieldError, parse_integer
 from ..listing import Listing, find_split_word, get_stem
-from ..repairs import Repairs
+from ..parsing.class_lists import DataYaml, find_class_list, find_data_yaml
+from ..parsing.fields import FieldError, parse_integer
+from ..parsing.repairs import Repairs
 from .labels import LabelParser
 from .layout import KEYS, find_labels, find_layout, has_label
 

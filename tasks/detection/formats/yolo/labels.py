@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....data.files import read_text
-from ...class_lists import ClassList
-from ...geometry import Box, enclose_points
 from ..base import AnnotatedObject
-from ..fields import FieldError, parse_fraction, parse_integer
 from ..listing import iterate_lines
-from ..repairs import Repairs
+from ..parsing.class_lists import ClassList
+from ..parsing.fields import FieldError, parse_fraction, parse_integer
+from ..parsing.geometry import Box, enclose_points
+from ..parsing.repairs import Repairs
 
 
 class LabelParser:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from .....errors import format_name
 from ....data.files import SPLIT_FOLDERS, normalise_path, read_text
-from ...class_lists import DEFAULT_LIST, DataYaml, is_class_list
 from ..listing import PROBES, Listing, find_split_word, get_stem
-from ..repairs import Repairs
+from ..parsing.class_lists import DEFAULT_LIST, DataYaml, is_class_list
+from ..parsing.repairs import Repairs
 from .labels import looks_like_labels
 
 #: names of the splits in a YAML file and in Darknet's obj.data

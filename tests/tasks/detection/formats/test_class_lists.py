@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.detection.class_lists import find_class_list
 from litmobile.tasks.detection.formats.listing import Listing
-from support.layouts import write_text
+from litmobile.tasks.detection.formats.parsing.class_lists import find_class_list
+from support.data.layouts import write_text
 
 OneSentence = Callable[..., None]
 

@@ -9,7 +9,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection.data import FolderDetection
-from support.layouts import LAYOUTS
+from support.data.layouts import LAYOUTS
 
 OneSentence = Callable[..., None]
 State = dict[str, tuple[list[str], list[list[float]], list[str]]]

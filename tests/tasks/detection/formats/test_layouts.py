@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.tasks.detection.data import FolderDetection
 from litmobile.tasks.detection.split import DetectionSplit
-from support.layouts import CLASSES, IMAGES, LAYOUTS, NO_EMPTY_IMAGES, UNLISTED
+from support.data.layouts import CLASSES, IMAGES, LAYOUTS, NO_EMPTY_IMAGES, UNLISTED
 
 
 def read_splits(root: Path, stage: str = "fit", **options: Any) -> dict[str, DetectionSplit]:

@@ -11,7 +11,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection.data import FolderDetection
-from support.layouts import LAYOUTS, make_coco, write_image, write_images, write_text
+from support.data.layouts import LAYOUTS, make_coco, write_image, write_images, write_text
 
 OneSentence = Callable[..., None]
 

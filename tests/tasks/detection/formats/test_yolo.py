@@ -13,7 +13,7 @@ import pytest
 from litmobile.errors import DataError
 from litmobile.tasks.detection.data import FolderDetection
 from litmobile.tasks.detection.split import DetectionSplit
-from support.layouts import write_image, write_text
+from support.data.layouts import write_image, write_text
 
 OneSentence = Callable[..., None]
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from jsonargparse import set_dumper, set_loader
 
-from ..errors import UserError
+from ...errors import UserError
 
 MAX_BYTES = 1_000_000  # the longest shipped configuration has 4,000
 MAX_VALUES = 100_000  # after all aliases are replaced by what they stand for

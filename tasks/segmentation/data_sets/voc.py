@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
-from ..data.files import find_missing_files, format_list, is_image_file, read_image_set, resolve_split_name
-from .classes import check_names
-from .data import SegmentationDataModule
-from .masks import ValueMaskReader
-from .pairs import Pairs, index_by_name
-from .split import SegmentationSplit
+from ....errors import DataError
+from ...data.files import find_missing_files, format_list, is_image_file, read_image_set, resolve_split_name
+from ..classes import check_names
+from ..data import SegmentationDataModule
+from ..masks import ValueMaskReader
+from ..pairs import Pairs, index_by_name
+from ..split import SegmentationSplit
 
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

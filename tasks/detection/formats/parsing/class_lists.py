@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ...errors import DataError
-from ..data.files import read_text
-from ..data.split import check_distinct
-from .formats.fields import FieldError, format_value, parse_integer, parse_name
-from .formats.listing import Listing
+from .....errors import DataError
+from ....data.files import read_text
+from ....data.split import check_distinct
+from ..listing import Listing
+from .fields import FieldError, format_value, parse_integer, parse_name
 
 YAML = (".yaml", ".yml")
 #: files with one class name in each line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ....errors import DataError
-from ...data.split import OnInvalid
+from .....errors import DataError
+from ....data.split import OnInvalid
 
 
 class Repairs:

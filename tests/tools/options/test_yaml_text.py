@@ -14,7 +14,7 @@ import yaml
 
 from litmobile.errors import UserError
 from litmobile.tools.cli import main
-from litmobile.tools.yaml_text import MAX_BYTES, dump_yaml, load_yaml, read_yaml
+from litmobile.tools.options.yaml_text import MAX_BYTES, dump_yaml, load_yaml, read_yaml
 from support.cli import get_refusal
 
 SEGMENT = ("fit", "--config", "segmentation/lraspp_camvid", "--data=FolderSegmentation", "--data.root=x")

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from ....errors import DataError
+from .....errors import DataError
 
 
 def read_xml(file: Path) -> ElementTree.Element:

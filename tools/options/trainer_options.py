@@ -16,8 +16,8 @@ import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer, callbacks
 
-from ..errors import UserError
-from ..tasks import callbacks as own_callbacks
+from ...errors import UserError
+from ...tasks import callbacks as own_callbacks
 
 
 class RunTrainer(Trainer):

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
-from ..class_paths import import_class
-from ..errors import ClassPathError, UserError
+from ...class_paths import import_class
+from ...errors import ClassPathError, UserError
 from .yaml_text import read_yaml
 
 Config = TypeVar("Config", bound=Any)  # a dictionary, or jsonargparse's Namespace

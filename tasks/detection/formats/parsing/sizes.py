@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import ImageError
-from ...data.split import OnInvalid
-from ...data.verification import verify_images
+from .....errors import ImageError
+from ....data.split import OnInvalid
+from ....data.verification import verify_images
 from .repairs import Repairs
 
 

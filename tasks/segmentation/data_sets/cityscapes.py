@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..data.files import resolve_split_name
-from ..drawing import Colour
-from .data import SegmentationDataModule
-from .masks import ValueMaskReader
-from .pairs import find_pairs
-from .split import SegmentationSplit
+from ...data.files import resolve_split_name
+from ...drawing import Colour
+from ..data import SegmentationDataModule
+from ..masks import ValueMaskReader
+from ..pairs import find_pairs
+from ..split import SegmentationSplit
 
 #: label id and colour of each evaluated class, in the order of train ids (cityscapesScripts)
 CLASSES: dict[str, tuple[int, Colour]] = {

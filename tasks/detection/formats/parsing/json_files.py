@@ -7,7 +7,7 @@ import mmap
 from pathlib import Path
 from typing import Any
 
-from ....errors import DataError
+from .....errors import DataError
 
 MAX_BLANKS = 4096  # bytes at the end of a file that are searched for its last character
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...errors import DataError, UserError
-from ...heads.contract import default_class_names
-from ...heads.predictions import IGNORED
-from ..data.files import SPLIT_FOLDERS, check_root
-from ..data.split import TrainValSplit
-from ..drawing import Colour
-from .classes import (
+from ....errors import DataError, UserError
+from ....heads.contract import default_class_names
+from ....heads.predictions import IGNORED
+from ...data.files import SPLIT_FOLDERS, check_root
+from ...data.split import TrainValSplit
+from ...drawing import Colour
+from ..classes import (
     check_ignored,
     check_names,
     check_not_binary,
@@ -21,10 +21,10 @@ from .classes import (
     find_values,
     read_names,
 )
-from .data import SegmentationDataModule
-from .masks import ColourMaskReader, ValueMaskReader
-from .pairs import Pairs, find_pairs
-from .split import SegmentationSplit
+from ..data import SegmentationDataModule
+from ..masks import ColourMaskReader, ValueMaskReader
+from ..pairs import Pairs, find_pairs
+from ..split import SegmentationSplit
 
 CLASSES_FILE = "classes.txt"
 SPLIT = "{split}"

@@ -18,8 +18,8 @@ from lightning.pytorch import LightningDataModule, Trainer
 from litmobile import class_paths
 from litmobile.tasks.task import Task
 from litmobile.tools.cli import main
+from litmobile.tools.options.typed_values import expected_kind
 from litmobile.tools.training import TrainingParser
-from litmobile.tools.typed_values import expected_kind
 from support.cli import SHAPES
 from support.harmful import HARMFUL, describe_class, write_module
 

@@ -18,8 +18,8 @@ import yaml
 from jsonargparse import Namespace, _typehints
 from jsonargparse._util import NestedArg, get_typehint_origin, parse_value_or_config
 
-from ..class_paths import import_class
-from ..errors import ClassPathError, format_name, suggest
+from ...class_paths import import_class
+from ...errors import ClassPathError, format_name, suggest
 
 #: "detection", "segmentation" or "classification": whose classes are listed for an unknown name; empty for all
 task_role: ContextVar[str] = ContextVar("task_role", default="")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from litmobile.tools.cli import main
-from litmobile.tools.configurations import merge_configurations
+from litmobile.tools.options.configurations import merge_configurations
 
 CAMVID = ["--config", "segmentation/lraspp_camvid"]
 FINETUNE = ["--config", "classification/finetune"]

@@ -1,0 +1,1 @@
+"""What readers of several formats need: fields, files, shapes, class lists, and notes of repairs."""

@@ -1,0 +1,1 @@
+"""Segmentation data sets in published layouts and in folders of your own."""

@@ -1,0 +1,1 @@
+"""Options of the commands: configurations, their parser, and what they may name."""
