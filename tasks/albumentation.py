@@ -13,7 +13,7 @@ from numpy.random import Generator
 from ..class_paths import import_class
 from ..errors import ClassPathError, DataError, UserError
 from ..heads.predictions import IGNORED
-from .data.images import Image
+from .images import Image
 
 
 class Albumentations:

@@ -16,7 +16,7 @@ from ..checksum import check_intact
 from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
-from .data.images import Image, read_image
+from .images import Image, read_image
 from .preprocessing import Preprocessing
 
 NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint

@@ -11,7 +11,7 @@ import numpy as np
 from ..backbones.contract import Normalisation, check_choice
 from ..errors import UserError, check_range
 from ..heads.predictions import ResizeGeometry
-from .data.images import Image, ImageSource, Region, crop_image, resize_image
+from .images import Image, ImageSource, Region, crop_image, resize_image
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Preprocessing:
         A JPEG file is decoded at a reduced scale that still has at least the pixels that ``geometry`` asks for.
 
         Returns:
-            The input ``[H, W, 3]`` uint8, and the region that it shows; see :meth:`.data.images.EncodedImage.crop`.
+            The input ``[H, W, 3]`` uint8, and the region that it shows; see :meth:`.images.EncodedImage.crop`.
         """
         pixels, shown = crop_image(image, region, geometry.rows, geometry.columns)
         return self.apply_geometry(pixels, geometry), shown

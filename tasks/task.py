@@ -26,8 +26,8 @@ from .callbacks.evaluation import Report
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
-from .data.images import Image
 from .data.module import DataModule, resolve_class_names
+from .images import Image
 from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing

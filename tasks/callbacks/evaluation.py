@@ -15,9 +15,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
 from ..atomic import save_image, write_text
-from ..data.images import Image
 from ..data.module import DataModule
 from ..history import FigureHistory
+from ..images import Image
 
 IMAGES = "images"
 

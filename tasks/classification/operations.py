@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.images import Image
 from ..drawing import Colour
+from ..images import Image
 
 Operation = Callable[[Image, float, Colour], Image]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from numpy.random import Generator
 
 from ...errors import check_range
-from ..data.images import Image
 from ..drawing import Colour
+from ..images import Image
 from . import operations as op
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from ..data.images import EncodedImage, I_co, Image
 from ..data.split import Rows, Split, check_distinct
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
+from ..images import EncodedImage, I_co, Image
 
 
 class Sample(NamedTuple, Generic[I_co]):

@@ -11,8 +11,8 @@ from ...backbones.contract import Backbone
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ..callbacks.evaluation import Report
-from ..data.images import Image
 from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
+from ..images import Image
 from ..preprocessing import Preprocessing
 from ..task import Task
 from .batch import ClassificationBatch

@@ -13,8 +13,8 @@ from numpy.random import Generator
 from ...errors import UserError, check_range
 from ...heads.predictions import ResizeGeometry
 from ..albumentation import Albumentations
-from ..data.images import Image, ImageSource, Region, get_size
 from ..drawing import Colour
+from ..images import Image, ImageSource, Region, get_size
 from ..preprocessing import Preprocessing
 from .policies import Policy
 from .split import Sample

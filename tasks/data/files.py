@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_name
-from .images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, check_regular_file
+from ..images import IMAGE_SUFFIXES, UNREADABLE_SUFFIXES, check_regular_file
 
 MAX_NAMED = 5  # names that a message lists
 #: folders left behind by archives, Python, and the systems of servers and desktops

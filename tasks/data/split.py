@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ...errors import DataError, check_range, format_name
+from ..images import Image, read_image
 from ..preprocessing import Preprocessing
-from .images import Image, read_image
 from .near_duplicates import group_near_duplicates
 from .sampling import SampleKey
 from .stratified import StratifiedDraw, Stratum, divide_large_groups

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .images import EncodedImage, Image
+from ..images import EncodedImage, Image
 from .measurement import measure_files
 
 IMAGE_ROW = np.dtype([("height", "<i4"), ("width", "<i4"), ("orientation", "u1"), ("hash", "<u8")])

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import DataError
 from ..data.files import find_missing_files
-from ..data.images import EncodedImage, I_co, Image, read_image
 from ..data.split import OnInvalid, Rows, Split, find_errors
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
+from ..images import EncodedImage, I_co, Image, read_image
 from .ground_truth import GroundTruth
 from .objects import ObjectTable, clean_objects
 

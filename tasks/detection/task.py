@@ -11,8 +11,8 @@ from ...heads.contract import HeadFactory
 from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..callbacks.evaluation import Report
-from ..data.images import Image
 from ..drawing import draw_detection_sheet
+from ..images import Image
 from ..network import Network
 from ..task import Task
 from .anchors import choose_anchors, replace_head

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import UserError, check_range
 from ...heads.predictions import ResizeGeometry
 from ..albumentation import Albumentations
-from ..data.images import Image, ImageSource, Region, get_size
+from ..images import Image, ImageSource, Region, get_size
 from ..preprocessing import Preprocessing
 from .split import Sample
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from ..data.images import Image, resize_image
+from ..images import Image, resize_image
 from .colours import Colour
 from .text import draw_text_lines
 

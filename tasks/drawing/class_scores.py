@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..data.images import Image
+from ..images import Image
 from .canvas import add_caption, contact_sheet, fit_image, images_to_arrays
 from .colours import Colour
 

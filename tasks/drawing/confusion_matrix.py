@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageDraw
 from numpy.typing import NDArray
 
-from ..data.images import Image
+from ..images import Image
 from .text import load_font, shorten_text
 
 MATRIX_AXES = ("down: true class", "across: predicted")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes
 
 from ...heads.predictions import BoxTargets, Detections
-from ..data.images import Image
+from ..images import Image
 from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, fit_image, images_to_arrays
 from .colours import choose_text_colour, make_palette
 from .text import load_font

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from ..data.images import Image
+from ..images import Image
 from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, fit_image, images_to_arrays, stack_images
 from .colours import IGNORED_COLOUR, Colour, make_colour_table
 from .legend import MAX_LEGEND_NAMES, SHEET_FONT, LabelMap, draw_legend, rank_classes

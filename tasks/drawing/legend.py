@@ -10,7 +10,7 @@ import PIL.ImageDraw
 from numpy.typing import NDArray
 
 from ...heads.predictions import IGNORED
-from ..data.images import Image
+from ..images import Image
 from .colours import Colour
 from .text import load_font, shorten_text
 

@@ -12,7 +12,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from ..data.images import Image
+from ..images import Image
 from .colours import Colour, choose_text_colour
 
 Font = PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont

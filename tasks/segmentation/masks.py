@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, ImageError, UserError
 from ...heads.predictions import IGNORED
-from ..data.images import PILLOW_FORMATS, read_file
 from ..data.measurement import measure_files
+from ..images import PILLOW_FORMATS, read_file
 
 #: class indices ``[H, W]``, 255 for ignored pixels
 Labels = NDArray[np.uint8]

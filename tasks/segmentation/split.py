@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ...errors import DataError, ImageError
 from ...heads.predictions import IGNORED, ResizeGeometry
-from ..data.images import EncodedImage, I_co, Image
 from ..data.split import Rows, Split, find_errors
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
+from ..images import EncodedImage, I_co, Image
 from .masks import Labels, MaskFacts, MaskReader, sample_evenly, verify_masks
 
 SHEET_IMAGES = 8  # on a contact sheet

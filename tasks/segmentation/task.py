@@ -18,8 +18,8 @@ from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
 from ...heads.predictions import IGNORED, Segmentation
 from ..callbacks.evaluation import Report
-from ..data.images import Image
 from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
+from ..images import Image
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
 from ..task import Task

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from ...errors import UserError, check_range
 from ...heads.predictions import IGNORED, ResizeGeometry
 from ..albumentation import Albumentations
-from ..data.images import Image, ImageSource, Region
+from ..images import Image, ImageSource, Region
 from ..preprocessing import Preprocessing
 from .masks import Labels
 from .split import Sample, StoredMask

@@ -11,13 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...tasks.data.images import Image
 from ...tasks.data.loader import collate_or_return_error
 from ...tasks.data.sampling import SampleKey
 from ...tasks.data.split import SplitDataset
 from ...tasks.detection.batch import collate
 from ...tasks.detection.split import DetectionSplit, ImageRecord
 from ...tasks.detection.transforms import SSDAugmentation
+from ...tasks.images import Image
 from ...tasks.preprocessing import Preprocessing
 from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from ...tasks.atomic import save_image
-from ...tasks.data.images import Image
+from ...tasks.images import Image
 from .sources import Timestamp
 
 

@@ -20,7 +20,6 @@ from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
 from ...tasks.atomic import replace_file, write_bytes
 from ...tasks.data.files import normalise_path
-from ...tasks.data.images import Image
 from ...tasks.detection.formats.coco import (
     UNKNOWN_SIZE,
     get_records,
@@ -31,6 +30,7 @@ from ...tasks.detection.formats.coco import (
 )
 from ...tasks.detection.formats.parsing.json_files import read_json
 from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
+from ...tasks.images import Image
 from ...tasks.network import Network
 from ...tasks.segmentation.colours import class_colours
 from ...tasks.segmentation.data_sets.cityscapes import LABEL_IDS

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litmobile.backbones import MobileNetV1, load_weights
 from litmobile.backbones.blocks import Padding
-from litmobile.tasks.data.images import read_image
+from litmobile.tasks.images import read_image
 
 SIZE = 160
 PENALTY = 300  # leave-one-out on the training images prefers 100 to 300

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from litmobile.errors import DataError, UserError
-from litmobile.tasks.data.images import read_image
 from litmobile.tasks.data.sampling import SampleKey
 from litmobile.tasks.data.split import SplitDataset
 from litmobile.tasks.detection import CocoDetection, SSDAugmentation
@@ -23,6 +22,7 @@ from litmobile.tasks.detection.batch import DetectionBatch, collate
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import Sample
 from litmobile.tasks.detection.transforms import Resize
+from litmobile.tasks.images import read_image
 from litmobile.tasks.preprocessing import Preprocessing
 
 Content = dict[str, Any]

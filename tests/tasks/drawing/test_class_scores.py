@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from litmobile.tasks.data.images import Image
 from litmobile.tasks.drawing import (
     CAPTION_COLOUR,
     CELL_COLUMNS,
@@ -19,6 +18,7 @@ from litmobile.tasks.drawing import (
     draw_class_scores,
     draw_classification_sheet,
 )
+from litmobile.tasks.images import Image
 
 LONG = "great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias"
 CLASSES = ("ant", "bee", LONG)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from litmobile.tasks.data.images import Image
 from litmobile.tasks.drawing import (
     GAP,
     IGNORED_COLOUR,
@@ -26,6 +25,7 @@ from litmobile.tasks.drawing import (
     make_palette,
     overlay_labels,
 )
+from litmobile.tasks.images import Image
 
 CLASSES = ("road", "sky", "pedestrian crossing")
 COLOURS = make_palette(3)

@@ -17,7 +17,7 @@ import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import Classifier
 from litmobile.heads.predictions import Classification
-from litmobile.tasks.data.images import read_image
+from litmobile.tasks.images import read_image
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main

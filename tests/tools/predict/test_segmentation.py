@@ -12,8 +12,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from litmobile.tasks.data.images import read_image
 from litmobile.tasks.drawing import draw_label_map, make_palette
+from litmobile.tasks.images import read_image
 from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.data_sets.folders import FolderSegmentation
 from litmobile.tasks.segmentation.masks import read_values

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from litmobile.tasks.data.images import EncodedImage, Region, is_orientation_ambiguous, read_image, rotate_image
+from litmobile.tasks.images import EncodedImage, Region, is_orientation_ambiguous, read_image, rotate_image
 from support.data.encoding import ORIENTED, encode, encode_oriented, make_exif, make_scene
 
 METHODS = dict(zip(range(2, 9), (0, 3, 1, 5, 4, 6, 2), strict=True))  # Pillow's transpositions by orientation

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from litmobile.errors import ImageError
-from litmobile.tasks.data.images import can_use_opencv, read_image, resize_image
-from litmobile.tasks.data.images.files import IMAGE_SUFFIXES
+from litmobile.tasks.images import can_use_opencv, read_image, resize_image
+from litmobile.tasks.images.files import IMAGE_SUFFIXES
 from support.data.encoding import EXACT, FORMATS, encode, make_scene
 
 OneSentence = Callable[..., None]

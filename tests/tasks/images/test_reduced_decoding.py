@@ -14,7 +14,7 @@ from PIL import Image
 
 from litmobile.errors import ImageError
 from litmobile.tasks import classification, detection, segmentation
-from litmobile.tasks.data.images import EncodedImage, Region, read_image
+from litmobile.tasks.images import EncodedImage, Region, read_image
 from litmobile.tasks.preprocessing import Preprocessing
 
 OneSentence = Callable[..., None]

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from litmobile.errors import ImageError
-from litmobile.tasks.data.images import EncodedImage, read_image
-from litmobile.tasks.data.images.files import LARGE_FILE, MAX_PIXELS, UNREADABLE_SUFFIXES
+from litmobile.tasks.images import EncodedImage, read_image
+from litmobile.tasks.images.files import LARGE_FILE, MAX_PIXELS, UNREADABLE_SUFFIXES
 from support.data.encoding import encode, make_png, make_png_chunk, make_scene
 
 OneSentence = Callable[..., None]
@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 MEASURE = """
 import resource, sys
 from litmobile.errors import ImageError
-from litmobile.tasks.data.images import read_image
+from litmobile.tasks.images import read_image
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
     try:

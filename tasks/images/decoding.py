@@ -12,7 +12,7 @@ import PIL.ExifTags
 import PIL.Image
 from numpy.typing import NDArray
 
-from ....errors import ImageError
+from ...errors import ImageError
 from .files import explain_failure
 from .headers import BMP, JPEG, PILLOW_FORMATS, PNG
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ....errors import ImageError
+from ...errors import ImageError
 from .decoding import REDUCED_FLAGS, Image, can_use_opencv, decode_image, decode_with_opencv, rotate_image
 from .files import check_is_readable_kind, check_pixels, explain_failure, read_file
 from .headers import ImageHeader, read_header

@@ -9,7 +9,7 @@ from pathlib import Path
 import PIL
 import PIL.Image
 
-from ....errors import ImageError
+from ...errors import ImageError
 from .headers import PILLOW_FORMATS
 
 #: suffixes of the image files that can be read
