@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import clip_boxes_to_image
 
 #: label of pixels that loss and metrics ignore
 IGNORED = 255
@@ -37,7 +36,8 @@ class ResizeGeometry(NamedTuple):
         """Maps boxes ``[…, 4]`` from pixels of the input to pixels of the image, and clips them to the image."""
         x, y = self.columns / self.width, self.rows / self.height
         scale, shift = boxes.new_tensor([x, y, x, y]), boxes.new_tensor([self.left, self.top, self.left, self.top])
-        return clip_boxes_to_image((boxes - shift) / scale, (self.height, self.width))
+        limit = boxes.new_tensor([self.width, self.height, self.width, self.height])
+        return torch.minimum(((boxes - shift) / scale).clamp(min=0), limit)
 
 
 class Prediction(Protocol):
