@@ -178,15 +178,26 @@ class FolderDetection(DetectionDataModule):
 
 
 class CocoDetection(FolderDetection):
-    """Data set with COCO's JSON files; see :class:`FolderDetection`."""
+    """Data set with COCO's JSON files.
+
+    Args:
+        root: folder of the data set, e.g. /data/coco; for other options see :class:`FolderDetection`.
+    """
 
     default_format = CocoFormat.name
 
+    def __init__(self, root: str, **options: Any) -> None:
+        super().__init__(root, **options)
+
 
 class VocDetection(FolderDetection):
-    """Data set with Pascal VOC's XML files; see :class:`FolderDetection`.
+    """Data set with Pascal VOC's XML files. The evaluation adds AP50 as VOC computes it to COCO's figures.
 
-    The evaluation adds AP50 as VOC computes it to COCO's figures.
+    Args:
+        root: folder of the data set, e.g. VOCdevkit/VOC2012; for other options see :class:`FolderDetection`.
     """
 
     default_format = VocFormat.name
+
+    def __init__(self, root: str, **options: Any) -> None:
+        super().__init__(root, **options)

@@ -62,7 +62,7 @@ def test_evaluation_memory_grows_only_by_kept_detections(shapes: Path, tmp_path:
             taken.append((tracemalloc.get_traced_memory()[0], kept))
 
     task = DetectionTask(MobileNetV2(0.35), preprocessing=Preprocessing((64, 64)), num_classes=6)
-    data = CocoDetection(str(tmp_path / "shapes"), "train", "val", batch_size=4, num_workers=0)
+    data = CocoDetection(str(tmp_path / "shapes"), train="train", val="val", batch_size=4, num_workers=0)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     tracemalloc.start()
     try:

@@ -159,7 +159,7 @@ def test_more_processes_than_images_are_refused(shapes: Path) -> None:
     class Fake:
         global_rank, world_size = 0, 11
 
-    data = CocoDetection(str(shapes), "train", "val", num_workers=0)
+    data = CocoDetection(str(shapes), train="train", val="val", num_workers=0)
     data.setup("fit")
     data.trainer = Fake()  # type: ignore[assignment]
     data.preprocessing = Preprocessing()
@@ -194,7 +194,7 @@ def test_training_works_in_every_precision(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(task, CocoDetection(str(shapes), "train", "val", batch_size=2, num_workers=0))
+    trainer.fit(task, CocoDetection(str(shapes), train="train", val="val", batch_size=2, num_workers=0))
     assert trainer.global_step == 3  # five batches
     assert all(p.dtype == torch.float32 and bool(p.isfinite().all()) for p in task.network.parameters())
     assert 0 <= trainer.callback_metrics["val/AP"] <= 1

@@ -34,7 +34,7 @@ def make_task(**options: object) -> DetectionTask:
 
 
 def make_data(shapes: Path) -> CocoDetection:
-    return CocoDetection(str(shapes), "train", "val", batch_size=4, num_workers=0)
+    return CocoDetection(str(shapes), train="train", val="val", batch_size=4, num_workers=0)
 
 
 def test_norms_and_biases_are_not_decayed() -> None:

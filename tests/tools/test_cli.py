@@ -301,7 +301,7 @@ def test_user_errors_are_one_sentence(
         (["--model.num_classes=3"], "num_classes is 3, but the data has 6 classes"),
         (["--model.backbone_weights=nothing.pth"], "The weights file nothing.pth"),
         (["--model.feature_maps=[c9]"], "MobileNetV2 has no map 'c9': it offers c1"),
-        (["--data.val=absent"], "There is no annotation file"),
+        (["--data.val=absent"], "has no split 'absent'"),
     ],
 )
 def test_contradictions_are_refused_before_training(

@@ -64,7 +64,7 @@ class CocoFormat(Format):
         Of several, the one that is called like the split is taken, or else the one beside the JSON file.
         """
         by_file: defaultdict[str, list[str]] = defaultdict(list)
-        for image in (image for image in self.listing.images if self.listing.is_of_split(image, split)):
+        for image in (image for image in self.listing.images if self.listing.is_of_split(image, split, self.splits)):
             by_file[normalise_path(image).rpartition("/")[2]].append(image)
         votes: Counter[str] = Counter()
         for name in names[:PROBES]:

@@ -77,9 +77,18 @@ class Listing:
             self._split_of_folder[folder] = split
         return self._split_of_folder[folder]
 
-    def is_of_split(self, name: str, split: str) -> bool:
-        """Whether a file may belong to ``split``, because its folders do not name another one."""
-        return not split or self.split_of(name) in ("", split)
+    def is_of_split(self, name: str, split: str, others: Collection[str] = ()) -> bool:
+        """Whether a file may belong to ``split``, because its folders do not name another one.
+
+        Args:
+            name: the file.
+            split: the data set's own name of the split; "" is a data set without splits.
+            others: names of all splits of the data set.
+        """
+        folder, word = self.split_of(name), find_split_word(split)
+        if folder in ("", split) or not split:
+            return True
+        return folder not in others and word in (None, find_split_word(folder))
 
     def find_image(self, annotation: str, named: str | None = None) -> str | None:
         """Returns the image that an annotation file describes: the one with its stem, or else the one it names.

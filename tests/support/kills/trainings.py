@@ -7,8 +7,8 @@ from pathlib import Path
 
 from litmobile.tools.sample_data import write_shapes
 
-from ..images import write_class_folders
-from ..segmentation import write_block_images
+from ..data.images import write_class_folders
+from ..data.segmentation import write_block_images
 from ..training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER
 
 

@@ -43,7 +43,7 @@ def make_loader(task: str, root: Path, num_workers: int = 0) -> ResumableLoader:
     options: dict[str, Any] = {"batch_size": 2, "num_workers": num_workers, "seed": 1, "train_sizes": SIZES}
     data: DataModule[Any] = FolderSegmentation(str(root), **options)
     if task == "detection":
-        data = CocoDetection(str(root), "train", "val", **options)
+        data = CocoDetection(str(root), train="train", val="val", **options)
     data.preprocessing = Preprocessing((48, 64))
     data.setup("fit")
     loader = data.train_dataloader()

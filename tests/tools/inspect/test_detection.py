@@ -252,7 +252,7 @@ def test_anchors_are_measured_on_a_sample_of_many_objects(
 ) -> None:
     words = ["--data=CocoDetection", f"--data.root={shapes}", "--data.train=train", "--data.val=val", "--no-images"]
     everything = inspect(*words)[1]["splits"]["train"]["overall"]["objects"]
-    monkeypatch.setattr("litmobile.tools.inspect.anchors.MAX_OBJECTS", everything // 2)
+    monkeypatch.setattr("litmobile.tasks.detection.anchors.MAX_OBJECTS", everything // 2)
     text, report = inspect(*words)
     assert report["anchors"]["image_step"] == 2 + everything % 2
     assert 0 < report["anchors"]["present"]["overall"]["objects"] < everything
@@ -279,7 +279,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
         (["--config", SHAPES, "--data.root=/nowhere"], "litmobile: There is no data folder /nowhere"),
         (["--config", SHAPES, "--size", "64", "64"], "litmobile: --size cannot be used with a model"),
         (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
-        (["--data=VocDetection", "--data.root=."], "litmobile: . has no annotations in Pascal VOC"),
+        (["--data=VocDetection", "--data.root=."], "litmobile: . is empty"),
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json must name a file"),
         (
             ["--data=LightningDataModule"],

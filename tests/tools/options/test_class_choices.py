@@ -9,17 +9,17 @@ from litmobile.tasks.schedule import Cosine
 from support.cli import get_refusal
 
 DETECT = ("fit", "--config", "detection/ssdlite_shapes", "--data.root=x")
-CLASSIFY = ("fit", "--config", "classification/finetune_folder", "--data.root=x")
+CLASSIFY = ("fit", "--config", "classification/finetune", "--data.root=x")
 
 
 @pytest.mark.parametrize(
     ("flag", "known", "similar"),
     [
-        ("--data=YoloDetectio", "CocoDetection, VocDetection", "CocoDetection"),
+        ("--data=YoloDetectio", "CocoDetection, FolderDetection, VocDetection", "CocoDetection"),
         ("--model=DetectionTsk", "ClassificationTask, DetectionTask, SegmentationTask", "DetectionTask"),
         ("--model.backbone=MobileNetV4", "EffNet, MobileNetV1, MobileNetV2, MobileNetV3, MobileViT, ", "MobileNetV3"),
         ("--model.head=SSDLit", "MobileViTSSDLite, SSDLite", "SSDLite"),
-        ("--model.optimizer=AdamV", "AdamW, Adamax, ", "Adam"),
+        ("--model.optimizer=AdamV", "AdamW, ", "Adam"),
         ("--model.schedule=Cosin", "Cosine, Exponential, ", "Cosine"),
         ("--data.augmentation=SSDAugment", "Resize, SSDAugmentation", "SSDAugmentation"),
         ("--trainer.callbacks+=EarlyStoping", "EarlyStopping, EvaluationWriter, ", "EarlyStopping"),

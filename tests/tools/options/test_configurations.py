@@ -76,7 +76,7 @@ def test_another_data_set_keeps_inherited_options_only(capsys: pytest.CaptureFix
     data = get_init_args(print_config(capsys, *COCO, "--data=VocDetection", "--data.root=x"), "data")
     assert (data["batch_size"], data["num_workers"]) == (24, 8)
     assert data["augmentation"]["class_path"].endswith("SSDAugmentation")
-    assert (data["train"], data["val"], data["root"]) == ("train", "val", "x")
+    assert (data["train"], data["format"], data["root"]) == (None, None, "x")
     words = [*FINETUNE, "--data.root=x", "--data=ListClassification"]
     assert get_init_args(print_config(capsys, *words), "data")["train"] == "train.csv"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 from collections.abc import Callable, Iterator
@@ -65,7 +66,9 @@ def list_parts(typehint: Any) -> Iterator[type]:
     """Return the classes that can be built for an option of the type ``typehint``."""
     types = _typehints.get_subclass_or_closed_types(typehint, also_lists=True, callable_return=True)
     for kind in filter(None, map(expected_kind, types or ())):
-        yield from map(import_object, _typehints.get_all_subclass_paths(kind))
+        for path in _typehints.get_all_subclass_paths(kind):
+            with contextlib.suppress(AttributeError):  # raised for classes that a library makes while it trains
+                yield import_object(path)
 
 
 def is_typed(action: object) -> TypeGuard[_typehints.ActionTypeHint]:
