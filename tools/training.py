@@ -35,9 +35,9 @@ from ..tasks.atomic import write_text
 from ..tasks.callbacks import Stopped
 from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
+from ..tasks.memory import keep_freed_memory
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
-from .memory import keep_freed_memory
 from .options.configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .options.parser import Parser
 from .options.trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence

@@ -10,10 +10,13 @@ import threading
 
 import cv2
 
+from ..memory import keep_freed_memory
+
 
 def set_up_worker(_: int) -> None:
     """Sets up a worker: one OpenCV thread, no copies of shared memory, and no reaction to signals of the whole job."""
     cv2.setNumThreads(0)
+    keep_freed_memory()  # only a forked worker would inherit this from the training process
     gc.freeze()  # garbage collection writes to inherited objects, which would copy their pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # threads inherit the mask, so it comes first

@@ -34,7 +34,13 @@ def test_worker_memory_does_not_grow_over_epochs(tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes", train=160, val=1)
     augmentation = SSDAugmentation(expand=4, photometric=True)
     data = CocoDetection(
-        str(tmp_path / "shapes"), "train", "val", batch_size=16, num_workers=1, augmentation=augmentation, seed=0
+        str(tmp_path / "shapes"),
+        train="train",
+        val="val",
+        batch_size=16,
+        num_workers=1,
+        augmentation=augmentation,
+        seed=0,
     )
     data.preprocessing = Preprocessing((320, 320))
     data.setup("fit")

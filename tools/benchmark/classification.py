@@ -27,8 +27,8 @@ from ...tasks.classification.transforms import CropAugmentation
 from ...tasks.data.loader import collate_or_return_error
 from ...tasks.data.sampling import SampleKey
 from ...tasks.data.split import SplitDataset
+from ...tasks.memory import keep_freed_memory
 from ...tasks.preprocessing import Preprocessing
-from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step, make_images, make_step, prepare, total
 
 SIZE = 224

@@ -12,9 +12,9 @@ from ...backbones import MobileNetV3
 from ...heads import BoxTargets, SSDLite
 from ...heads.ssdlite import SSDOutput
 from ...heads.ssdlite.anchors import AnchorGenerator, default_scales
+from ...tasks.memory import keep_freed_memory
 from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
-from ..memory import keep_freed_memory
 from .sides import Setting, Sides, Step, make_images, make_step, prepare, total
 
 SSDLITE_SIZE = 320

@@ -18,8 +18,8 @@ from ...tasks.detection.batch import collate
 from ...tasks.detection.split import DetectionSplit, ImageRecord
 from ...tasks.detection.transforms import SSDAugmentation
 from ...tasks.images import Image
+from ...tasks.memory import keep_freed_memory
 from ...tasks.preprocessing import Preprocessing
-from ..memory import keep_freed_memory
 from .sides import Setting, Side, Step
 
 SIZE = 320

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ... import backbones
 from ...backbones import Backbone, MobileNetV3
 from ...heads import Classifier
+from ...tasks.memory import keep_freed_memory
 from ...tasks.network import Network
 from ...tasks.preprocessing import Preprocessing
-from ..memory import keep_freed_memory
 
 Step = Callable[[], object]  # what is timed
 
