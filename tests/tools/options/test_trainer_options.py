@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 from litmobile.tasks.run import checkpoint_path
 from litmobile.tools.cli import main
@@ -30,8 +32,13 @@ def count_validations(run: Path) -> int:
 
 @pytest.fixture(autouse=True)
 def restore_global_settings() -> Iterator[None]:
-    """Undo what options of the Trainer set for the whole process."""
+    """Undo what options of the Trainer set for the whole process, such as the port of a process group."""
+    before = dict(os.environ)
     yield
+    os.environ.clear()
+    os.environ.update(before)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = False
 
