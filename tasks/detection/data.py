@@ -151,10 +151,19 @@ class FolderDetection(DetectionDataModule):
         """
         data = self._read_own_classes(split)
         if self._reference is None:
-            has_train = split != "train" and self._find_name("train") is not None
-            self._reference = self._read_own_classes("train") if has_train else data
+            self._reference = data if split == "train" else self._read_reference(data)
         data = align_classes(data, self._reference)
         return data.take_objects(~data.difficult) if split == "train" and not self.difficult else data
+
+    def _read_reference(self, own: DetectionSplit) -> DetectionSplit:
+        """Returns the training split, or ``own`` if there is none, e.g. where only images for validation are stored."""
+        if self._find_name("train") is None:
+            return own
+        try:
+            return self._read_own_classes("train")
+        except DataError as error:
+            log_notes((f"The classes are those of {own.source}, because training data cannot be read: {error}",))
+            return own
 
     def _read_own_classes(self, split: str) -> DetectionSplit:
         name = self._find_name(split)

@@ -301,6 +301,17 @@ def test_classes_of_two_splits_are_matched_by_name(
     assert noted in "".join(val.notes) and bool(noted) == bool(val.notes)
 
 
+def test_validation_needs_no_training_images(content: Content, write_coco: WriteCoco, tmp_path: Path) -> None:
+    _, folder = write_coco(content, "train")
+    write_coco(content, "val")
+    folder.rename(tmp_path / "elsewhere")
+    data = data_of(tmp_path / "coco")
+    data.setup("validate")
+    assert data.classes == ("zero", "four", "nine")
+    with pytest.raises(DataError, match="train"):
+        data_of(tmp_path / "coco").setup("fit")
+
+
 def test_a_class_that_only_val_has_is_refused(
     content: Content, write_coco: WriteCoco, tmp_path: Path, assert_one_sentence: OneSentence
 ) -> None:
