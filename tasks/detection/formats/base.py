@@ -17,7 +17,7 @@ from ...data.files import SPLIT_FOLDERS
 from ...data.split import OnInvalid
 from ..split import DetectionSplit, ImageRecord
 from .listing import Listing, get_stem
-from .parsing.class_lists import ClassList
+from .parsing.class_lists import ClassList, find_class_list
 from .parsing.fields import FieldError
 from .parsing.geometry import Box
 from .parsing.repairs import Repairs
@@ -200,6 +200,8 @@ class FilePerImageFormat(RecordFormat):
 
     def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
         super().__init__(listing)
+        found = find_class_list(listing)
+        self.class_list = found and found.without_background()
         self.files = files
         self.splits = {split: find_common_folder(names) for split, names in files.items()}
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from ....errors import DataError
 from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, group_by_split, parse_each
 from .listing import PROBES, Listing, get_stem
-from .parsing.class_lists import NOT_CLASSES, find_class_list
+from .parsing.class_lists import NOT_CLASSES
 from .parsing.fields import FieldError, format_value, parse_integer, parse_name, parse_number
 from .parsing.geometry import Box, enclose_points
 from .parsing.json_files import find_keys, read_json
@@ -28,11 +28,6 @@ class LabelMeFormat(FilePerImageFormat):
     name = "labelme"
     title = "LabelMe"
     suffix = ".json"
-
-    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, files)
-        found = find_class_list(listing)
-        self.class_list = found and found.without_background()
 
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:

@@ -19,7 +19,6 @@ from .base import (
     parse_each,
 )
 from .listing import PROBES, Listing, get_stem
-from .parsing.class_lists import find_class_list
 from .parsing.fields import FieldError, parse_flag, parse_integer, parse_name, parse_number
 from .parsing.geometry import Box, enclose_points, enclose_rotated_box
 from .parsing.repairs import Repairs
@@ -39,11 +38,6 @@ class VocFormat(FilePerImageFormat):
     name = "voc"
     title = "Pascal VOC"
     suffix = ".xml"
-
-    def __init__(self, listing: Listing, files: dict[str, list[str]]) -> None:
-        super().__init__(listing, files)
-        found = find_class_list(listing)
-        self.class_list = found and found.without_background()
 
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:
