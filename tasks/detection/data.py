@@ -81,11 +81,11 @@ class FolderDetection(DetectionDataModule):
 
     Args:
         root: folder of the data set, e.g. /data/cells.
-        train: name of the split to train on, as the folder calls it. Default: the one called like "train", or all
+        train: name of the split to train on, as the folder calls it. Default: the one named like "train", or all
             images if the folder has no splits.
-        val: name of the split to validate on. Default: the one called like "val" or "valid", or else ``val_fraction``
+        val: name of the split to validate on. Default: the one named like "val" or "valid", or else ``val_fraction``
             of the training images.
-        test: name of the split that ``litmobile test`` evaluates. Default: the one called like "test".
+        test: name of the split that ``litmobile test`` evaluates. Default: the one named like "test".
         format: format of the annotations, e.g. "coco". "auto" recognises it.
         images: pattern of the folder of a split's images in ``root``, e.g. "images/{split}". Default: any folder.
         annotations: pattern of a split's annotation file, or of the folder of its files, e.g. "{split}/labels.json".
@@ -168,7 +168,7 @@ class FolderDetection(DetectionDataModule):
     def _read_own_classes(self, split: str) -> DetectionSplit:
         name = self._find_name(split)
         if name is None:
-            asked = f"called like {split}" if self.names[split] is None else f"{self.names[split]!r}"
+            asked = f"named like {split}" if self.names[split] is None else f"{self.names[split]!r}"
             names = format_list([name or "one without a name" for name in self.format.splits])
             raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
         data = self.format.read(name, self.on_invalid)

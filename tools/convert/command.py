@@ -95,7 +95,7 @@ def read_splits(data: FolderDetection, divides: bool) -> dict[str, DetectionSpli
     names = {role: given or find_split(stored, role) for role, given in data.names.items()}
     found = [role for role, name in names.items() if name is not None]
     if not found:
-        raise DataError(f"{data.root} has no split called like train; name one with --train: {format_list([*stored])}.")
+        raise DataError(f"{data.root} has no split named like train; name one with --train: {format_list([*stored])}.")
     if divides and names["train"] is not None and names["val"] is None:
         splits = {role: data.read(role) for role in ("train", "val", *found[1:])}
     else:

@@ -18,7 +18,7 @@ from ...tasks.detection import DetectionSplit
 class ImageNames:
     """Gives each image of a data set a file name whose stem no other image has, also where case does not count.
 
-    Annotation files are called like their image without its suffix, and folders are not kept.
+    Annotation files are named like their image without its suffix, and folders are not kept.
     """
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ class CocoFormat(Format):
     def find_folder(self, split: str, names: Sequence[str]) -> Path:
         """Returns the folder in which most of the first images ``names`` are.
 
-        Of several, the one that is called like the split is taken, or else the one beside the JSON file.
+        Of several, the one that is named like the split is taken, or else the one beside the JSON file.
         """
         by_file: defaultdict[str, list[str]] = defaultdict(list)
         for image in (image for image in self.listing.images if self.listing.is_of_split(image, split, self.splits)):

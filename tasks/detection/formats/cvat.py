@@ -46,7 +46,7 @@ class ImageElement(NamedTuple):
 
 
 class CvatFormat(RecordFormat):
-    """CVAT for images 1.1. Splits are CVAT's subsets, or else the folders that are called like splits.
+    """CVAT for images 1.1. Splits are CVAT's subsets, or else the folders that are named like splits.
 
     Args:
         listing: the files of the folder.

@@ -23,7 +23,7 @@ OTHER_SHAPES = ("line", "linestrip", "point", "points")
 
 
 class LabelMeFormat(FilePerImageFormat):
-    """LabelMe's JSON files, as X-AnyLabeling writes them too; splits are the folders that are called like splits."""
+    """LabelMe's JSON files, as X-AnyLabeling writes them too; splits are the folders that are named like splits."""
 
     name = "labelme"
     title = "LabelMe"
@@ -36,7 +36,7 @@ class LabelMeFormat(FilePerImageFormat):
         described = [name for name in files if get_stem(name) in stems]
         if not any(find_keys(listing.root / name, KEY) for name in (*described[:PROBES], *files[:PROBES])):
             return None
-        # a file that is called like an image is not searched, because its JSON may contain the image
+        # a file that is named like an image is not searched, because its JSON may contain the image
         files = [name for name in files if get_stem(name) in stems or find_keys(listing.root / name, KEY)]
         return cls(listing, group_by_split(listing, files))
 

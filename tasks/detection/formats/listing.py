@@ -65,7 +65,7 @@ class Listing:
     def split_of(self, name: str) -> str:
         """Returns the data set's own name of the split that a file belongs to; "" if the name does not tell.
 
-        It is the ``{split}`` of a pattern, or the last folder that is called like a split.
+        It is the ``{split}`` of a pattern, or the last folder that is named like a split.
         """
         for pattern in (self._annotation_pattern, self._image_pattern):
             if pattern is not None and "split" in pattern.groupindex and (match := pattern.match(name)):
@@ -193,7 +193,7 @@ def find_split(names: Collection[str], wanted: str) -> str | None:
     found = [name for name in names if name == wanted] or [name for name in names if find_split_word(name) == wanted]
     if len(found) > 1:
         both = f"{found[0]} and {found[1]}"
-        raise DataError(f"The splits {both} are both called like {wanted}; choose with --data.{wanted}=NAME.")
+        raise DataError(f"The splits {both} are both named like {wanted}; choose with --data.{wanted}=NAME.")
     return found[0] if found else None
 
 

@@ -32,7 +32,7 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 class VocFormat(FilePerImageFormat):
     """Pascal VOC's XML files.
 
-    Splits are the lists in ``ImageSets/Main``; without lists, the folders that are called like splits.
+    Splits are the lists in ``ImageSets/Main``; without lists, the folders that are named like splits.
     """
 
     name = "voc"

@@ -116,7 +116,7 @@ def test_coco_data_with_a_model(shapes: Path, inspect: Inspect, working_folder: 
     text, report = inspect("--config", SHAPES, *TINY, f"--data.root={shapes}")
     assert_same_figures(text, report)
     assert [(name, split["images"]) for name, split in report["splits"].items()] == [("train", 10), ("val", 5)]
-    assert "no split called like test" in report["not_read"]["test"] and report["not_read"]["test"] in text
+    assert "no split named like test" in report["not_read"]["test"] and report["not_read"]["test"] in text
     assert report["input"]["size"] == [64, 64]
     assert report["invalid_images"] == {"train": [], "val": []}
     assert report["blocking_issues"] == [] and report["leaks"] == []

@@ -74,7 +74,7 @@ def find_class_list(listing: Listing) -> ClassList | None:
 
 
 def is_class_list(name: str) -> bool:
-    """Whether a file is called like a list of classes."""
+    """Whether a file is named like a list of classes."""
     file = PurePosixPath(name).name.lower()
     return file in LISTS or file.endswith(".names")
 

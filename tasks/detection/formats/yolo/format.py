@@ -47,7 +47,7 @@ class YoloFormat(RecordFormat):
         self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
         self.labels, self.orphans = match_labels(listing, labels)
         if not self.labels:
-            raise DataError(f"{listing.root} has {len(labels)} label files and no image called like one of them.")
+            raise DataError(f"{listing.root} has {len(labels)} label files and no image named like one of them.")
         self._listed = Repairs(listing.root)
         self.images, notes = find_layout(listing, data, self.labels, self._listed)
         self.notes = notes + self._listed.notes

@@ -24,7 +24,7 @@ DARKNET_LINE = re.compile(r"^\s*(\w+)\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 
 
 def find_labels(listing: Listing) -> list[str]:
-    """Returns the text files that are called like an image or contain rows of numbers."""
+    """Returns the text files that are named like an image or contain rows of numbers."""
     stems = {get_stem(image) for image in listing.images}
     found: list[str] = []
     for name in listing.annotations(".txt"):
