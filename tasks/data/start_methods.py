@@ -28,6 +28,18 @@ PRELOADED = (
 )
 
 
+_is_forked = False  # whether this process is a fork of one that had imported this module
+
+
+def _remember_fork() -> None:
+    global _is_forked
+    _is_forked = True
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_remember_fork)
+
+
 def check_start_method(method: str) -> None:
     """Raises UserError if this system cannot start processes by ``method``."""
     available = multiprocessing.get_all_start_methods()
@@ -38,13 +50,14 @@ def check_start_method(method: str) -> None:
 def choose_start_method() -> StartMethod:
     """Returns the program's start method if it set one; else "forkserver", or "spawn" on systems without it.
 
-    Python's default does not count, because it is set as soon as a library asks for the method.
+    Python's default does not count, because it is set as soon as a library asks for the method. A forked process gets
+    "spawn", because it cannot use its parent's fork server, and Python does not start a second one.
     """
     default, *others = multiprocessing.get_all_start_methods()
     chosen = multiprocessing.get_start_method(allow_none=True)
     if chosen in others:
         return cast(StartMethod, chosen)
-    return "forkserver" if "forkserver" in (default, *others) else "spawn"
+    return "forkserver" if "forkserver" in (default, *others) and not _is_forked else "spawn"
 
 
 def start_fork_server() -> None:
