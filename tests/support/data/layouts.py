@@ -42,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
 def write_image(path: Path, size: tuple[int, int]) -> None:
     """Write an image of (height, width), and create its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", np.full((*size, 3), 90, dtype=np.uint8))[1].tobytes())
+    path.write_bytes(cv2.imencode(path.suffix, np.full((*size, 3), 90, dtype=np.uint8))[1].tobytes())
 
 
 def write_images(root: Path, pattern: str = "images/{split}") -> None:
