@@ -13,7 +13,7 @@ import torch
 from litmobile.tasks.data.cache import CACHE_VARIABLE
 from litmobile.tools.sample_data import write_shapes
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +61,17 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of small real data sets."""
-    if not SHARED.is_dir():
-        pytest.skip("the small real data sets are not next to this checkout")
-    return SHARED
+    return find_shared("data")
+
+
+@pytest.fixture(scope="session")
+def reported() -> Path:
+    """The folder of small inputs that users reported."""
+    return find_shared("cases")
+
+
+def find_shared(name: str) -> Path:
+    """Return a folder next to this checkout; the test is skipped without it."""
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"shared/{name} is not next to this checkout")
+    return SHARED / name
