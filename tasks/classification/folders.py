@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, format_name
+from ...errors import DataError, format_count, format_name
 from ..data.files import (
     SPLIT_FOLDERS,
     check_root,
@@ -118,7 +118,7 @@ def check_layout(root: Path, folder: Path, classes: Sequence[str]) -> None:
     images = [name for name in files if is_image_file(name)]
     unreadable = [name for name in files if is_unreadable_image(name)]
     if images:
-        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        counted = format_count(len(images), "images")
         raise DataError(
             f"{folder} contains no classes, but {counted}: put each class into its own folder, or list images and "
             "labels in a CSV file for --data=ListClassification."
@@ -206,7 +206,7 @@ def note_other_files(folder: Path, others: Sequence[str], loose: Sequence[str]) 
     unreadable = [file for file in rest if is_unreadable_image(file.rpartition("/")[2])]
     stray = [file for file in rest if not is_unreadable_image(file.rpartition("/")[2])]
     if images:
-        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        counted = format_count(len(images), "images")
         yield f"{folder} contains {counted} outside its class folders, left out: {format_list(images)}."
     if unreadable:
         yield format_unreadable_images(folder, unreadable)

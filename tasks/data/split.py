@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from ...errors import DataError, check_range, format_name
+from ...errors import DataError, check_range, format_count, format_name
 from ..images import Image, read_image
 from ..preprocessing import Preprocessing
 from .near_duplicates import group_near_duplicates
@@ -21,6 +21,8 @@ from .sampling import SampleKey
 from .stratified import StratifiedDraw, Stratum, divide_large_groups
 from .verification import ImageFacts, verify_images
 
+#: images whose annotations do not tell whether they were made on the image as turned by its metadata
+AMBIGUOUS = "images with an orientation that annotations cannot tell, read as turned"
 #: what to do with images and annotation files that cannot be used
 OnInvalid = Literal["raise", "skip"]
 Rows = NDArray[np.bool_] | NDArray[np.intp]
@@ -229,8 +231,7 @@ def note_ambiguous_orientations(split: Split, facts: ImageFacts) -> tuple[str, .
     number = 0 if sizes is None else int(facts.is_ambiguous(sizes).sum())
     if not number:
         return ()
-    images = "1 image has" if number == 1 else f"{number} images have"
-    return (f"{split.source}: {images} an orientation that annotations cannot tell; they are read as turned.",)
+    return (f"{split.source}: {format_count(number, AMBIGUOUS)}.",)
 
 
 def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[int, str]:

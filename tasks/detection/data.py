@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, format_count
 from ..data.files import format_list
 from ..data.module import DataModule, log_notes
 from ..data.split import TrainValSplit
@@ -63,10 +63,15 @@ class DetectionDataModule(DataModule[DetectionSplit]):
             return split
         if not len(split.boxes):
             raise DataError(f"{split.source} has no objects to train on, so there is nothing to learn.")
+        counts = np.bincount(split.labels, minlength=len(split.classes))
+        unused = [name for name, count in zip(split.classes, counts, strict=True) if not count]
+        if unused:
+            log_notes((f"{split.source} has classes without objects to train on: {format_list(unused)}.",))
         if not self.filter_empty:
             return split
         has_objects = np.diff(split.starts) > 0
-        log_notes((f"{split.source}: filter_empty leaves out {np.sum(~has_objects)} images without objects.",))
+        left_out = format_count(int(np.sum(~has_objects)), "images without objects")
+        log_notes((f"{split.source}: filter_empty leaves out {left_out}.",))
         return split.take(has_objects)
 
     def build_evaluator(self, split: str) -> CocoEvaluator:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, format_name
+from ...errors import DataError, format_count, format_name
 from ..data.files import format_list, is_image_file, iterate_files, note_unreadable_images
 from ..data.split import OnInvalid
 from .masks import MaskReader
@@ -138,8 +138,7 @@ def describe_unpaired(
 ) -> list[str]:
     """Returns a phrase about the ``files`` of ``folder`` that are not among ``partners``; empty if all are."""
     unpaired = [file for name, file in sorted(files.items()) if name not in partners]
-    plural = "" if len(unpaired) == 1 else "s"
-    phrase = f"{len(unpaired)} {kind}{plural} in {folder} without {partner}: {format_list(unpaired)}"
+    phrase = f"{format_count(len(unpaired), f'{kind}s')} in {folder} without {partner}: {format_list(unpaired)}"
     return [phrase] if unpaired else []
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from ...errors import DataError, UserError
+from ...errors import DataError, UserError, format_count
 from ...tasks.data.files import format_list
 from ...tasks.data.module import log_notes
 from ...tasks.data.split import drop_invalid_images
@@ -75,7 +75,10 @@ def write_dataset(to: str, out: Path, has_links: bool, options: dict[str, Any]) 
         writer = writer_class(out, content)
         writer.write()
     parts = content.splits.items()
-    texts = [f"{name} ({len(part.split):,} images, {len(part.objects.labels):,} objects)" for name, part in parts]
+    texts = [
+        f"{name} ({format_count(len(part.split), 'images')}, {format_count(len(part.objects.labels), 'objects')})"
+        for name, part in parts
+    ]
     print(f"{out} is in the format of {writer.title}: {', '.join(texts)}.")
     for sentence in (*written, *writer.describe_losses()):
         print(sentence)

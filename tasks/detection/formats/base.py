@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
 from ...data.files import SPLIT_FOLDERS
 from ...data.split import OnInvalid
 from ..split import DetectionSplit, ImageRecord
@@ -218,7 +218,7 @@ class FilePerImageFormat(RecordFormat):
         """
 
     def describe_split(self, split: str) -> str:
-        return f"{len(self.files[split])} files in {self.splits[split]}"
+        return f"{format_count(len(self.files[split]), 'files')} in {self.splits[split]}"
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         images: list[AnnotatedImage] = []
@@ -305,7 +305,9 @@ def count_undescribed(
 
 
 def check_images_differ(images: Sequence[AnnotatedImage], source: Path) -> None:
-    """Raises DataError if two annotation files describe one image."""
+    """Raises DataError if an image is described twice."""
     for name, count in Counter(image.name for image in images).items():
         if count > 1:
-            raise DataError(f"{source}: {count} annotation files describe the image {format_name(name)}; keep one.")
+            raise DataError(
+                f"{source}: the image {format_name(name)} is described {count} times; keep one description."
+            )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
 from ...data.files import find_missing_files, match_file_names
 from ...data.split import OnInvalid
 from ..cache import annotation_key, load_split, store_split
@@ -68,7 +68,8 @@ def read_coco(
     images, categories = get_records(content, "images", file), get_records(content, "categories", file)
     annotations = get_records(content, "annotations", file)
     if not images or not categories:
-        raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
+        counted = f"{format_count(len(images), 'images')} and {format_count(len(categories), 'categories')}"
+        raise DataError(f"{file} contains {counted}; it needs both.")
     repairs = Repairs(file)
     image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
     objects = parse_objects(annotations, image_ids, category_ids, repairs)
@@ -76,24 +77,26 @@ def read_coco(
     classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
     rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
+    given_sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
     names = [parse_file_name(image, file) for image in images]
     found = folder if isinstance(folder, Path) else folder(names)
     matched = match_file_names(names, found)
     check_files_differ(matched, image_ids.numbers, file)
+    sizes = measure_missing_sizes(given_sizes, matched, found, repairs, on_invalid)
+    check_box_format(objects.boxes, sizes[objects.images], file)
     split = DetectionSplit.from_objects(
         source=file,
         folder=found,
         names=matched,
         image_ids=image_ids.numbers,
-        sizes=measure_missing_sizes(sizes, matched, found, repairs, on_invalid),
+        sizes=sizes,
         classes=classes,
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
         notes=repairs.notes,
         on_invalid=on_invalid,
     )
-    return store_split(key, split) if key and (sizes > 0).all() else split
+    return store_split(key, split) if key and (given_sizes > 0).all() else split
 
 
 def get_records(content: Record, key: str, file: Path) -> list[Record]:
@@ -168,6 +171,18 @@ def check_files_differ(names: NDArray[np.str_], ids: NDArray[np.int64], file: Pa
         raise DataError(f"{file}: images {one} and {other} are both the file {name}; keep one of them.")
 
 
+def check_box_format(boxes: NDArray[np.float64], sizes: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if ``boxes`` ``[B, 4]`` seem to be x1, y1, x2, y2 in images of ``sizes`` ``[B, 2]``.
+
+    All are corners inside their image, but a quarter of them is partly outside as x, y, width and height.
+    """
+    limits = sizes[:, ::-1]
+    are_corners = (boxes[:, 2:] > boxes[:, :2]).all() and (boxes[:, 2:] <= limits).all()
+    outside = (boxes[:, :2] + boxes[:, 2:] > limits + 1).any(axis=1)
+    if len(boxes) and are_corners and outside.mean() >= 0.25:
+        raise DataError(f"{file}: the boxes seem to be [x1, y1, x2, y2]; COCO's are [x, y, width, height].")
+
+
 def parse_file_name(image: Record, file: Path) -> str:
     """Returns the file name of an image."""
     name = image.get("file_name")
@@ -190,6 +205,7 @@ def parse_size(image: Record, file: Path) -> tuple[int, int]:
 def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: Ids, repairs: Repairs) -> ObjectTable:
     """Returns the objects; labels are positions in the list of categories."""
     images, labels, boxes, areas, crowds = [], [], [], [], []
+    ids: set[object] = set()
     for number, record in enumerate(annotations):
         try:
             image = find_index(record, "image", image_ids)
@@ -199,6 +215,10 @@ def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: I
         except FieldError as error:
             repairs.leave_out(f"{repairs.source}: annotation {record.get('id', number)} has {error}")
             continue
+        if isinstance(key := record.get("id"), int | str):
+            if key in ids:
+                repairs.count("annotations kept although another one has their id")
+            ids.add(key)
         images.append(image)
         labels.append(label)
         boxes.append(box)
@@ -268,7 +288,7 @@ def parse_area(record: Record, repairs: Repairs) -> float:
         return math.nan
     if type(value) in (int, float) and 0 <= value < math.inf:
         return value
-    repairs.count("areas that are not numbers of at least 0 replaced by those of the boxes")
+    repairs.count("areas below 0 or without a number replaced by those of the boxes")
     return math.nan
 
 
@@ -290,7 +310,7 @@ def order_classes(
     for k in np.argsort(ids, kind="stable").tolist():
         of_others = {*parents[:k], *parents[k + 1 :]} if not is_used[k] else set()
         if of_others == {names[k]}:
-            repairs.count(f"placeholder category, {format_name(names[k])}, left out")
+            repairs.count(f"placeholder categories left out ({format_name(names[k])})")
         else:
             kept.append(k)
     classes = [names[k] for k in kept]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -78,7 +78,7 @@ class CvatFormat(RecordFormat):
                 else:
                     self.elements[split].append(ImageElement(name, element, image))
         if not self.elements:
-            raise DataError(f"{self.missing[0][1]} ({len(self.missing)} such images).")
+            raise DataError(f"{self.missing[0][1]} ({format_count(len(self.missing), 'missing images')}).")
         self.splits = {split: describe_files(elements) for split, elements in self.elements.items()}
 
     @classmethod
@@ -89,7 +89,7 @@ class CvatFormat(RecordFormat):
         return cls(listing, [name for name in files if starts_with_tag(listing.root / name, "annotations")])
 
     def describe_split(self, split: str) -> str:
-        return f"{len(self.elements[split])} images of {self.splits[split]}"
+        return f"{format_count(len(self.elements[split]), 'images')} of {self.splits[split]}"
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         for other, reason in self.missing:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from ....errors import DataError
+from ....errors import DataError, format_count
+from ...data.files import is_image_file
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
 from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
 from .parsing.fields import FieldError, parse_flag, parse_fraction, parse_name
@@ -67,12 +68,16 @@ class OpenImagesFormat(RecordFormat):
         for line, row in rows:
             try:
                 image, thing = self._read_row(row, columns)
+                if image not in found and is_image_file(image):  # the id is written as the name of the file
+                    image = get_stem(image)
                 objects[image].append(thing)
             except FieldError as error:
                 repairs.leave_out(f"{file}: line {line} has {error}")
         missing = [image for image in objects if image not in found]
         if missing:
-            repairs.leave_out(f"{file} has boxes of {len(missing)} images that are missing, such as {missing[0]}.jpg")
+            repairs.leave_out(
+                f"{file} has boxes of {format_count(len(missing), 'missing images')}, such as {missing[0]}"
+            )
         unmentioned = len(found.keys() - objects.keys())
         if unmentioned:
             repairs.count("images that the file does not mention left out", unmentioned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ....errors import DataError, suggest
+from ....errors import DataError, format_count, suggest
 from ...data.files import format_list
 from .base import Format
 from .coco_folder import CocoFormat
@@ -61,7 +61,7 @@ def describe_unannotated(found: Format) -> tuple[str, ...]:
     listing = found.listing
     names = Counter(listing.split_of(image) for image in listing.images)
     return tuple(
-        f"{listing.root}: {count} images in {name} have no annotations."
+        f"{listing.root}: {format_count(count, 'images')} in {name} without annotations."
         for name, count in names.items()
         if name and find_split_word(name) not in annotated
     )
@@ -77,5 +77,7 @@ def explain_unknown(listing: Listing, kinds: list[type[Format]]) -> str:
     if archives:
         return f"{root} has no annotations of {wanted}, but {format_list(archives)}; unpack it first."
     if len(listing.images) == len(listing.files):
-        return f"{root} contains {len(listing.images)} images and no annotations; add these as {wanted}."
+        return (
+            f"{root} contains {format_count(len(listing.images), 'images')} and no annotations; add these as {wanted}."
+        )
     return f"{root} has no annotations of {wanted}; it contains {listing.describe()}."

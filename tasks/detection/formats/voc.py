@@ -51,11 +51,13 @@ class VocFormat(FilePerImageFormat):
 
     def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
         root = read_xml(file)
+        for element in root.iter():  # programs write <Object>, and the namespace of the document before each tag
+            element.tag = element.tag.rpartition("}")[2].lower()
         if root.tag != "annotation":
             raise DataError(f"{file} is not in Pascal VOC's format; its first tag is <{root.tag}>, not <annotation>.")
         sides = [read_value(root, f"size/{side}", parse_integer, default=0) for side in ("height", "width")]
         size = (sides[0], sides[1]) if min(sides) > 0 else None
-        objects = parse_each(root.findall("object"), partial(self.read_object, repairs), file, repairs)
+        objects = parse_each(root.iter("object"), partial(self.read_object, repairs), file, repairs)
         return AnnotatedImage(file.name, objects, size), root.findtext("filename")
 
     def read_object(self, repairs: Repairs, element: ElementTree.Element) -> AnnotatedObject:
@@ -131,7 +133,10 @@ def read_value(
     Raises:
         FieldError: the tag is missing, or its text cannot be parsed.
     """
-    text = (element.findtext(tag) or "").strip()
+    found = [child.text or "" for child in element.findall(tag)]
+    if len(found) > 1:
+        raise FieldError(f"{len(found)} times <{tag.replace('/', '>/<')}> in <{element.tag}>")
+    text = "".join(found).strip()
     if not text and default is not None:
         return default
     shown = f"<{tag.replace('/', '>/<')}>"

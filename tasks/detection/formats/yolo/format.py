@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from .....errors import DataError, format_name
+from .....errors import DataError, format_count, format_name
 from ....data.split import OnInvalid
 from ...split import DetectionSplit
 from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
@@ -47,7 +47,8 @@ class YoloFormat(RecordFormat):
         self.parser = LabelParser(self.class_list, count_key_points(data, listing.root) if data else 0)
         self.labels, self.orphans = match_labels(listing, labels)
         if not self.labels:
-            raise DataError(f"{listing.root} has {len(labels)} label files and no image named like one of them.")
+            counted = format_count(len(labels), "label files")
+            raise DataError(f"{listing.root} has {counted} and no image named like one of them.")
         self._listed = Repairs(listing.root)
         self.images, notes = find_layout(listing, data, self.labels, self._listed)
         self.notes = notes + self._listed.notes
@@ -74,7 +75,7 @@ class YoloFormat(RecordFormat):
     def describe_split(self, split: str) -> str:
         images = self.images[split]
         labelled = sum(image in self.labels for image in images)
-        return f"{len(images)} images in {self.splits[split]}, {labelled} with a label file"
+        return f"{format_count(len(images), 'images')} in {self.splits[split]}, {labelled} with a label file"
 
     def describe_classes(self) -> str:
         return super().describe_classes() if self.class_list else "classes without names, as no list was found"
@@ -84,7 +85,8 @@ class YoloFormat(RecordFormat):
         images = self.images[split]
         if not any(image in self.labels for image in images):
             folder = self.listing.root / self.splits[split]
-            raise DataError(f"None of the {len(images)} images in {folder} has a label file called IMAGE.txt.")
+            counted = format_count(len(images), "images")
+            raise DataError(f"{folder} contains {counted}, none with a label file called IMAGE.txt.")
         return super().read(split, on_invalid)
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
@@ -101,7 +103,7 @@ class YoloFormat(RecordFormat):
 
     def _read_label(self, image: str, repairs: Repairs) -> list[AnnotatedObject]:
         if image not in self.labels:
-            repairs.count("images without a label file, which are read as images without objects")
+            repairs.count("images without a label file read as empty")
             return []
         return self.parser.read(self.listing.root / self.labels[image], repairs)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from .....errors import format_name
+from .....errors import format_count, format_name
 from ....data.files import SPLIT_FOLDERS, normalise_path, read_text
 from ..listing import PROBES, Listing, find_split_word, get_stem
 from ..parsing.class_lists import DEFAULT_LIST, DataYaml, is_class_list
@@ -171,5 +171,8 @@ def group_by_folder(listing: Listing, labels: Mapping[str, str]) -> Layout:
     others = splits.get("", [])
     if len(splits) > 1 and others and not any(image in labels for image in others):
         del splits[""]
-        return Layout(splits, (f"{listing.root}: {len(others)} images without a label file and a split left out.",))
+        return Layout(
+            splits,
+            (f"{listing.root}: {format_count(len(others), 'images without a label file and a split')} left out.",),
+        )
     return Layout(splits)
