@@ -20,7 +20,7 @@ from .files import format_list
 from .fingerprint import Fingerprint, describe_changes, take_fingerprint
 from .loader import ResumableLoader, collate_or_return_error
 from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
-from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images
+from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images, note_shared_images
 from .start_methods import StartMethod, check_start_method
 from .workers import set_up_worker
 
@@ -116,6 +116,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
                 self.splits[split] = self.read_checked(split)
         if self.splits:
             self.check_splits()
+            log_notes(note_shared_images(self.splits))
 
     def read_checked(self, name: str) -> S:
         """Returns the split ``name`` as it is trained or evaluated on: without invalid images, in its final order."""

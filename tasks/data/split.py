@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -232,6 +234,27 @@ def note_ambiguous_orientations(split: Split, facts: ImageFacts) -> tuple[str, .
     if not number:
         return ()
     return (f"{split.source}: {format_count(number, AMBIGUOUS)}.",)
+
+
+def note_shared_images(splits: Mapping[str, Split]) -> tuple[str, ...]:
+    """Returns a sentence about every two of ``splits`` that contain the same files."""
+    folders: dict[str, str] = {}
+
+    def resolve(path: str) -> str:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        return f"{folders[folder]}/{name}"
+
+    # resolved once a folder: asking for each file takes minutes on a network drive
+    paths = {name: [f"{split.folder}/{image}" for image in split.names.tolist()] for name, split in splits.items()}
+    files = {name: set(map(resolve, images)) for name, images in paths.items()}
+    shared = {(a, b): len(files[a] & files[b]) for a, b in itertools.combinations(files, 2)}
+    return tuple(
+        f"{splits[b].source}: {format_count(count, 'images')} in {b} and in {a}; the figures of {b} will be too high."
+        for (a, b), count in shared.items()
+        if count
+    )
 
 
 def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
@@ -174,7 +174,8 @@ class FolderDetection(DetectionDataModule):
         name = self._find_name(split)
         if name is None:
             asked = f"named like {split}" if self.names[split] is None else f"{self.names[split]!r}"
-            names = format_list([name or "one without a name" for name in self.format.splits])
+            unnamed = PurePosixPath(self.format.splits.get("", "")).name or "one without a name"
+            names = format_list([name or unnamed for name in self.format.splits])
             raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
         data = self.format.read(name, self.on_invalid)
         return data if self.selection is None else select_classes(data, self.selection)

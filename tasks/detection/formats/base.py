@@ -104,7 +104,8 @@ class Format(ABC):
     def describe(self) -> str:
         """Returns the splits and where the classes are from, e.g. "train (9 files in labels); classes of data.yaml"."""
         shown = sorted(self.splits, key=lambda split: split not in SPLIT_FOLDERS)[:MAX_SHOWN_SPLITS]
-        splits = ", ".join(f"{split or 'all images'} ({self.describe_split(split)})" for split in shown)
+        unnamed = "all images" if len(self.splits) == 1 else "images without a split"
+        splits = ", ".join(f"{split or unnamed} ({self.describe_split(split)})" for split in shown)
         more = len(self.splits) - len(shown)
         return f"{splits}{f' and {more} more' if more else ''}; {self.describe_classes()}"
 
@@ -115,6 +116,10 @@ class Format(ABC):
     @abstractmethod
     def describe_classes(self) -> str:
         """Returns where the names of the classes are from."""
+
+    def list_images(self) -> set[str]:
+        """Returns the images of all splits, relative to the listed folder, if they are known before reading."""
+        return set()
 
 
 class RecordFormat(Format):

@@ -23,6 +23,7 @@ from .parsing.repairs import Repairs
 from .parsing.sizes import measure_missing_sizes
 
 Record = dict[str, Any]
+FindImages = Callable[[Sequence[str]], tuple[Path, Sequence[str]]]
 UNKNOWN_SIZE = (0, 0)
 MIN_CACHED_BYTES = 4_000_000  # smaller files are parsed faster than the cache is worth
 
@@ -39,9 +40,7 @@ class Ids(NamedTuple):
     positions: dict[int | str, int]
 
 
-def read_coco(
-    file: Path, folder: Path | Callable[[Sequence[str]], Path], on_invalid: OnInvalid = "raise"
-) -> DetectionSplit:
+def read_coco(file: Path, folder: Path | FindImages, on_invalid: OnInvalid = "raise") -> DetectionSplit:
     """Reads a COCO detection file.
 
     What can be derived is derived and noted: a box from its polygons, an area from its box, a size from its image.
@@ -50,7 +49,7 @@ def read_coco(
 
     Args:
         file: the annotations.
-        folder: the images, or a function that finds their folder by their names.
+        folder: the images, or a function that finds their folder and their names in it by their names in the file.
         on_invalid: "skip" leaves out annotations that cannot be used, and accepts missing images; reading them fails
             later.
 
@@ -60,7 +59,7 @@ def read_coco(
     data = read_bytes(file)
     key = annotation_key(data, on_invalid) if len(data) >= MIN_CACHED_BYTES else None
     if key and (stored := load_split(key, file)):
-        found = folder if isinstance(folder, Path) else folder(stored.names.tolist())
+        found = folder if isinstance(folder, Path) else folder(stored.names.tolist())[0]
         if found.is_dir() and not find_missing_files(stored.names, found):
             return replace(stored, folder=found)
     content = parse_json(data, file)
@@ -79,7 +78,7 @@ def read_coco(
     rank[order] = np.arange(len(order))
     given_sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
     names = [parse_file_name(image, file) for image in images]
-    found = folder if isinstance(folder, Path) else folder(names)
+    found, names = (folder, names) if isinstance(folder, Path) else folder(names)
     matched = match_file_names(names, found)
     check_files_differ(matched, image_ids.numbers, file)
     sizes = measure_missing_sizes(given_sizes, matched, found, repairs, on_invalid)

@@ -91,6 +91,9 @@ class CvatFormat(RecordFormat):
     def describe_split(self, split: str) -> str:
         return f"{format_count(len(self.elements[split]), 'images')} of {self.splits[split]}"
 
+    def list_images(self) -> set[str]:
+        return {element.image for elements in self.elements.values() for element in elements}
+
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         for other, reason in self.missing:
             if other in ("", split) or other not in self.splits:
@@ -106,8 +109,7 @@ class CvatFormat(RecordFormat):
             objects = parse_each(element, partial(self.read_shape, repairs), where, repairs)
             images.append(AnnotatedImage(image, objects, size))
         check_images_differ(images, repairs.source)
-        described = (element.image for elements in self.elements.values() for element in elements)
-        count_undescribed(self.listing, images, {get_stem(image) for image in described}, repairs)
+        count_undescribed(self.listing, images, {get_stem(image) for image in self.list_images()}, repairs)
         return images
 
     def read_shape(self, repairs: Repairs, shape: ElementTree.Element) -> AnnotatedObject | None:

@@ -59,7 +59,8 @@ def describe_unannotated(found: Format) -> tuple[str, ...]:
     if "" in found.splits:
         return ()
     listing = found.listing
-    names = Counter(listing.split_of(image) for image in listing.images)
+    known = found.list_images()
+    names = Counter(listing.split_of(image) for image in listing.images if image not in known)
     return tuple(
         f"{listing.root}: {format_count(count, 'images')} in {name} without annotations."
         for name, count in names.items()

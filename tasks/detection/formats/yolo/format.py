@@ -77,6 +77,9 @@ class YoloFormat(RecordFormat):
         labelled = sum(image in self.labels for image in images)
         return f"{format_count(len(images), 'images')} in {self.splits[split]}, {labelled} with a label file"
 
+    def list_images(self) -> set[str]:
+        return {image for images in self.images.values() for image in images}
+
     def describe_classes(self) -> str:
         return super().describe_classes() if self.class_list else "classes without names, as no list was found"
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from .....errors import format_count, format_name
@@ -81,19 +80,12 @@ def find_layout(listing: Listing, data: DataYaml | None, labels: Mapping[str, st
                 for key in splits
                 if key not in found
             ]
-            return Layout(found, (*notes, *describe_shared(found, listing.root / file)))
+            return Layout(found, tuple(notes))
     lists = [name for name in listing.files if name.endswith(".txt") and PurePosixPath(name).stem in KEYS]
     lists = [name for name in lists if is_image_list(listing, name)]
     if lists:
         return Layout({PurePosixPath(name).stem: read_list(listing, name, repairs) for name in lists})
     return group_by_folder(listing, labels)
-
-
-def describe_shared(splits: Mapping[str, Sequence[str]], file: Path) -> Iterator[str]:
-    """Yields a sentence for every two splits of ``file`` that share images."""
-    for first, second in itertools.combinations(splits, 2):
-        if count := len(set(splits[first]).intersection(splits[second])):
-            yield f"{file}: {count} images are in {first} and in {second}."
 
 
 def read_darknet(listing: Listing, name: str) -> dict[str, str]:

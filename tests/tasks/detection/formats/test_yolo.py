@@ -140,7 +140,9 @@ def test_labels_without_images_are_refused(tmp_path: Path, assert_one_sentence: 
 
 def test_images_in_both_splits_are_counted(tmp_path: Path) -> None:
     write_yolo(tmp_path, yaml="train: images\nval: images\nnames: [cat, dog]\n")
-    assert "2 images are in train and in val" in FolderDetection(str(tmp_path)).format.notes[0]
+    data = FolderDetection(str(tmp_path), num_workers=0)
+    data.setup("fit")
+    assert "2 images in val and in train" in note_shared_images(data.splits)[0]
 
 
 def test_a_label_without_an_image_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
