@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from ...errors import DataError, check_range, format_count, format_name
 from ..images import Image, read_image
 from ..preprocessing import Preprocessing
+from .files import normalise_path
 from .near_duplicates import group_near_duplicates
 from .sampling import SampleKey
 from .stratified import StratifiedDraw, Stratum, divide_large_groups
@@ -270,6 +271,6 @@ def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[i
 
 def check_distinct(classes: Sequence[str], source: Path | str) -> None:
     """Raises DataError if ``source`` names a class twice."""
-    repeated = [name for name, number in Counter(classes).items() if number > 1]
+    repeated = [name for name, number in Counter(map(normalise_path, classes)).items() if number > 1]
     if repeated:
         raise DataError(f"{source} names the class {format_name(repeated[0])} twice.")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, format_count, format_name
-from ..data.files import format_list, is_image_file, iterate_files, note_unreadable_images
+from ..data.files import format_list, is_image_file, iterate_files, normalise_path, note_unreadable_images
 from ..data.split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -126,7 +126,7 @@ def index_by_name(folder: Path, files: Iterable[str], suffix: str = "") -> dict[
         stem = file.rpartition(".")[0]
         if not stem.endswith(suffix):
             continue
-        name = stem.removesuffix(suffix)
+        name = normalise_path(stem.removesuffix(suffix))
         if name in by_name:
             raise DataError(f"{folder} contains {format_name(by_name[name])} and {format_name(file)}: remove one.")
         by_name[name] = file

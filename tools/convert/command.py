@@ -126,7 +126,7 @@ def write_images(
         has_links: whether images become hard links where possible.
     """
     first = next(iter(splits.values()))
-    check_class_names(first.classes)
+    check_class_names(first.classes, writer.reserved_names)
     names: defaultdict[Path, ImageNames] = defaultdict(ImageNames)
     parts: dict[str, SplitContent] = {}
     links = turned_count = 0

@@ -20,6 +20,7 @@ from ..split import DetectionSplit
 from .parsing.fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
 from .parsing.json_files import parse_json, read_bytes
 from .parsing.repairs import Repairs
+from .parsing.run_lengths import enclose_run_lengths
 from .parsing.sizes import measure_missing_sizes
 
 Record = dict[str, Any]
@@ -251,7 +252,7 @@ def find_index(record: Record, what: str, ids: Ids) -> int:
 
 
 def parse_box(record: Record, repairs: Repairs) -> Sequence[float]:
-    """Returns x, y, width and height of an annotation, from its polygons if it has no box.
+    """Returns x, y, width and height of an annotation, from its polygons or its mask if it has no box.
 
     NaN and infinity are kept; such a box has no area.
     """
@@ -265,6 +266,10 @@ def parse_box(record: Record, repairs: Repairs) -> Sequence[float]:
     if not box and (corners := find_polygon_corners(record.get("segmentation"))) is not None:
         repairs.count("boxes derived from polygons")
         return corners
+    if not box and isinstance(mask := record.get("segmentation"), dict):
+        left, top, right, bottom = enclose_run_lengths(mask)
+        repairs.count("boxes derived from masks")
+        return [left, top, right - left, bottom - top]
     raise FieldError(f"the bbox {format_value(box)}, which is not [x, y, width, height]")
 
 

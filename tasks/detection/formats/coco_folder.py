@@ -10,12 +10,12 @@ from typing import Self
 import numpy as np
 
 from ....errors import DataError
-from ...data.files import normalise_path
+from ...data.files import find_split_word, normalise_path
 from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
-from .listing import Listing, find_split_word
+from .listing import Listing
 from .parsing.json_files import find_keys, is_complete, read_json
 
 KEYS = ("images", "annotations", "categories")

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from ....errors import DataError, format_count
-from ...data.files import is_image_file
+from ...data.files import SPLIT_WORD, find_split_word, is_image_file
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
-from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
+from .listing import Listing, get_stem
 from .parsing.fields import FieldError, parse_flag, parse_fraction, parse_name
 from .parsing.repairs import Repairs
 

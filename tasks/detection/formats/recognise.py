@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from ....errors import DataError, format_count, suggest
-from ...data.files import format_list
+from ...data.files import find_split_word, format_list
 from .base import Format
 from .coco_folder import CocoFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
-from .listing import Listing, find_split_word
+from .listing import Listing
 from .open_images import OpenImagesFormat
 from .voc import VocFormat
 from .yolo import YoloFormat

@@ -156,7 +156,8 @@ class FolderSegmentation(SegmentationDataModule):
         """Returns the folder name of ``split``; None if no such folder exists."""
         if self.names[split] is not None:
             return self.names[split]
-        existing = (name for name in SPLIT_FOLDERS[split] if self.split_folder("images", name).is_dir())
+        names = (spelled for name in SPLIT_FOLDERS[split] for spelled in (name, name.capitalize(), name.upper()))
+        existing = (name for name in names if self.split_folder("images", name).is_dir())
         return next(existing, None) if SPLIT in self.templates["images"] else None
 
     def split_folder(self, kind: str, name: str | None) -> Path:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Self
 
 from .....errors import DataError, format_count, format_name
+from ....data.files import find_split_word
 from ....data.split import OnInvalid
 from ...split import DetectionSplit
 from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
-from ..listing import Listing, find_split_word, get_stem
+from ..listing import Listing, get_stem
 from ..parsing.class_lists import DataYaml, find_class_list, find_data_yaml
 from ..parsing.fields import FieldError, parse_integer
 from ..parsing.repairs import Repairs

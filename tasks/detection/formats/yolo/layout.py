@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from .....errors import format_count, format_name
-from ....data.files import SPLIT_FOLDERS, normalise_path, read_text
-from ..listing import PROBES, Listing, find_split_word, get_stem
+from ....data.files import SPLIT_FOLDERS, find_split_word, normalise_path, read_text
+from ..listing import PROBES, Listing, get_stem
 from ..parsing.class_lists import DEFAULT_LIST, DataYaml, is_class_list
 from ..parsing.repairs import Repairs
 from .labels import looks_like_labels

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from litmobile.errors import DataError
+from litmobile.tasks.data.split import note_shared_images
 from litmobile.tasks.detection.data import FolderDetection
 from litmobile.tasks.detection.split import DetectionSplit
 from support.data.layouts import write_image, write_text
