@@ -207,3 +207,12 @@ def test_difficult_shapes_of_labelme_are_kept(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", SIZE)
     write_text(tmp_path / "a.json", LABELME.format(1, 2, 30, 20).replace('"label"', '"difficult": true, "label"'))
     assert read(tmp_path).difficult.tolist() == [True]
+
+
+def test_classes_without_objects_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_images(tmp_path, "images")
+    content = json.loads(make_coco())
+    content["categories"].append({"id": 9, "name": "walrus"})
+    write_text(tmp_path / "boxes.json", json.dumps(content))
+    FolderDetection(str(tmp_path), num_workers=0).setup("fit")
+    assert "classes without objects to train on: walrus" in caplog.text
