@@ -139,7 +139,8 @@ class Listing:
         likeness = [len(set(folders) & set(PurePosixPath(image).parts[:-1])) for image in images]
         best = [image for image, shared in zip(images, likeness, strict=True) if shared == max(likeness)]
         if len(best) > 1:
-            raise DataError(f"{self.root / annotation} may describe {best[0]} or {best[1]}; keep one of them.")
+            both = f"{best[0]} or {best[1]}"
+            raise DataError(f"{self.root / annotation} may describe {both}; choose with --data.images=PATTERN.")
         return best[0]
 
     @cached_property

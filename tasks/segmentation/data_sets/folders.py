@@ -47,6 +47,8 @@ CAMVID_COLOURS: dict[str, Colour] = {
 class FolderSegmentation(SegmentationDataModule):
     """Images in ``root/images`` and masks in ``root/masks``, with or without sub-folders ``train``, ``val``, ``test``.
 
+    Folders in the other order, such as ``root/train/images``, are found as well.
+
     An image and its mask have the same name; their file extensions may differ. A mask holds the class index of every
     pixel; pixels with the value 255 are ignored.
 
@@ -164,7 +166,9 @@ class FolderSegmentation(SegmentationDataModule):
         """Returns the folder of the "images" or "masks" of split ``name``, which is None for data without splits."""
         template = self.templates[kind]
         if name is not None:
-            return self.root / template.replace(SPLIT, name)
+            folder = self.root / template.replace(SPLIT, name)
+            swapped = self.root / "/".join(reversed(template.split("/"))).replace(SPLIT, name)  # train/images
+            return swapped if swapped.is_dir() and not folder.is_dir() else folder
         return self.root / "/".join(part for part in template.split("/") if part != SPLIT)
 
     def pair_files(self, split: str) -> Pairs:

@@ -364,3 +364,14 @@ def test_names_are_paired_in_any_normal_form(flat: Path) -> None:
     write_mask(flat / "masks" / "\u00e9.png", make_stripes([0, 1]))
     pairs = FolderSegmentation(str(flat)).pair_files("train")
     assert "e\u0301.png" in pairs.names and "\u00e9.png" in pairs.mask_names
+
+
+def test_splits_may_contain_the_folders(folders: Path) -> None:
+    expected = {split: names(FolderSegmentation(str(folders)).read(split)) for split in ("train", "val")}
+    for split in expected:
+        for kind in ("images", "masks"):
+            (folders / split.upper()).mkdir(exist_ok=True)
+            (folders / kind / split).rename(folders / split.upper() / kind)
+    for kind in ("images", "masks"):
+        (folders / kind).rename(folders / f"rest of {kind}")
+    assert {split: names(FolderSegmentation(str(folders)).read(split)) for split in expected} == expected

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from .....errors import DataError, format_count, format_name
 from ....data.files import find_split_word
 from ....data.split import OnInvalid
@@ -15,11 +17,13 @@ from ...split import DetectionSplit
 from ..base import AnnotatedImage, AnnotatedObject, RecordFormat, find_common_folder
 from ..listing import Listing, get_stem
 from ..parsing.class_lists import DataYaml, find_class_list, find_data_yaml
-from ..parsing.fields import FieldError, parse_integer
+from ..parsing.fields import FRACTION_ROUNDING, FieldError, parse_integer
+from ..parsing.geometry import Box
 from ..parsing.repairs import Repairs
 from .labels import LabelParser
 from .layout import KEYS, find_labels, find_layout, has_label
 
+MAX_OUTSIDE = 0.02  # of the image's side, by which programs let boxes exceed the image
 OTHER_ANNOTATIONS = (".xml", ".json", ".csv")
 
 
@@ -103,6 +107,7 @@ class YoloFormat(RecordFormat):
                 images.append(AnnotatedImage(name, self._read_label(name, repairs), is_relative=True))
             except DataError as error:
                 repairs.leave_out(str(error).removesuffix("."))
+        check_box_format([thing.box for image in images for thing in image.objects], repairs.source)
         return images
 
     def _read_label(self, image: str, repairs: Repairs) -> list[AnnotatedObject]:
@@ -110,6 +115,21 @@ class YoloFormat(RecordFormat):
             repairs.count("images without a label file read as empty")
             return []
         return self.parser.read(self.listing.root / self.labels[image], repairs)
+
+
+def check_box_format(boxes: Sequence[Box], source: Path) -> None:
+    """Raises DataError if lines seem to give corners instead of the centre, the width and the height.
+
+    Args:
+        boxes: the boxes as read, in fractions of the image.
+        source: where they are from.
+    """
+    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    centres, sides = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+    are_corners = (sides > centres).all() and (sides <= 1 + FRACTION_ROUNDING).all()
+    outside = ((corners < -MAX_OUTSIDE) | (corners > 1 + MAX_OUTSIDE)).any(axis=1)
+    if len(boxes) and are_corners and outside.mean() >= 0.25:
+        raise DataError(f"{source}: the boxes seem to be x1, y1, x2, y2; YOLO's are the centre, width and height.")
 
 
 def match_labels(listing: Listing, labels: Sequence[str]) -> tuple[dict[str, str], list[str]]:

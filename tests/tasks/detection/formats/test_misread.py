@@ -216,3 +216,29 @@ def test_classes_without_objects_are_noted(tmp_path: Path, caplog: pytest.LogCap
     write_text(tmp_path / "boxes.json", json.dumps(content))
     FolderDetection(str(tmp_path), num_workers=0).setup("fit")
     assert "classes without objects to train on: walrus" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "is_refused"), [("0 .7 .7 .9 .9", True), ("0 .9 .9 .4 .4", False), ("0 .5 .5 1 1", False)]
+)
+def test_corners_are_not_read_as_centres(
+    line: str, is_refused: bool, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    write_image(tmp_path / "a.png", SIZE)
+    write_text(tmp_path / "a.txt", line)
+    if not is_refused:
+        assert len(read(tmp_path).boxes) == 1
+        return
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert_one_sentence(caught.value, tmp_path, "x1, y1, x2, y2", "centre, width and height")
+
+
+@pytest.mark.parametrize("text", ["names: [a]\nnames: [b]\n", "names:\n  0: a\n  0: b\n"])
+def test_a_key_of_yaml_may_occur_once(text: str, tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_image(tmp_path / "a.png", SIZE)
+    write_text(tmp_path / "a.txt", "0 .5 .5 .2 .2")
+    write_text(tmp_path / "data.yaml", text)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert_one_sentence(caught.value, tmp_path / "data.yaml", "again in line")
