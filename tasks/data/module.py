@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ...backbones.contract import check_choice
-from ...errors import DataError, TaskError, UserError, check_range
+from ...errors import DataError, TaskError, UserError, check_range, format_count
 from ...heads.contract import default_class_names
 from ..preprocessing import Preprocessing
 from .files import format_list
@@ -188,7 +188,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if len(self.splits[split]) < world:
-            raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
+            counted = format_count(len(self.splits[split]), "images")
+            raise DataError(f"{split} has only {counted} for {world} processes: use fewer.")
         return rank, world
 
     def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
@@ -229,7 +230,8 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
             raise TaskError("num_classes is required, because there is no data that names the classes.")
         return default_class_names(num_classes)
     if num_classes not in (None, len(names)):
-        raise TaskError(f"num_classes is {num_classes}, but the data has {len(names)} classes: {format_list(names)}.")
+        counted = format_count(len(names), "classes")
+        raise TaskError(f"num_classes is {num_classes}, but the data has {counted}: {format_list(names)}.")
     return names
 
 

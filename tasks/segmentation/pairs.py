@@ -82,7 +82,8 @@ def find_pairs(
     names = sorted(images_by_name.keys() & masks_by_name.keys())
     if unpaired and (on_invalid == "raise" or not names):
         reasons = [*unpaired, *(note.removesuffix(".") for note in unreadable)]
-        raise DataError(f"Images and masks must come in pairs: {'; '.join(reasons)}.")
+        hint = "" if names else suggest_suffix(images_by_name, masks_by_name)
+        raise DataError(f"Images and masks must come in pairs: {'; '.join(reasons)}{hint}.")
     image_names = np.array([images_by_name[name] for name in names], dtype=np.str_)
     mask_names = np.array([masks_by_name[name] for name in names], dtype=np.str_)
     notes = tuple(f"Left out: {sentence}." for sentence in unpaired)
@@ -140,6 +141,14 @@ def describe_unpaired(
     unpaired = [file for name, file in sorted(files.items()) if name not in partners]
     phrase = f"{format_count(len(unpaired), f'{kind}s')} in {folder} without {partner}: {format_list(unpaired)}"
     return [phrase] if unpaired else []
+
+
+def suggest_suffix(images: Iterable[str], masks: Iterable[str]) -> str:
+    """Returns the end of a message that suggests the suffix which only the names of masks have, if there is one."""
+    pairs = list(zip(sorted(images), sorted(masks), strict=False))
+    endings = {mask.removeprefix(image) if mask.startswith(image) else "" for image, mask in pairs}
+    ending = endings.pop() if len(endings) == 1 else ""
+    return f"; set --data.mask_suffix={ending}" if ending else ""
 
 
 def format_suffix(suffix: str) -> str:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ...errors import DataError, UserError, format_count
 from ...tasks.data.files import format_list
 from ...tasks.data.module import log_notes
-from ...tasks.data.split import drop_invalid_images
+from ...tasks.data.split import drop_invalid_images, note_shared_images
 from ...tasks.detection import DetectionSplit, FolderDetection
 from ...tasks.detection.formats.listing import find_split
 from ..options.parser import Parser
@@ -108,6 +108,7 @@ def read_splits(data: FolderDetection, divides: bool) -> dict[str, DetectionSpli
         if data.verify_images or data.on_invalid == "skip":
             splits[role], notes = drop_invalid_images(split, data.on_invalid)
             log_notes(notes)
+    log_notes(note_shared_images(splits))
     others = [name for name in stored if name not in names.values()]
     if others:
         print(f"Not written: {format_list(others)}; --train, --val and --test name other splits.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ....errors import DataError, UserError
+from ....errors import DataError, UserError, format_count
 from ....heads.contract import default_class_names
 from ....heads.predictions import IGNORED
 from ...data.files import SPLIT_FOLDERS, check_root
@@ -211,7 +211,8 @@ class FolderSegmentation(SegmentationDataModule):
         """Raises DataError unless each of ``names`` has a value or colour."""
         if self.reader is not None and len(names) != self.reader.num_classes:
             option, number = self.reader.option, self.reader.num_classes
-            raise DataError(f"{source} names {len(names)} classes, but --data.{option} has {number}.")
+            counted = format_count(len(names), "classes")
+            raise DataError(f"{source} names {counted}, but --data.{option} has {number}.")
 
 
 class CamVid(FolderSegmentation):

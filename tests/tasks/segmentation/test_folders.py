@@ -375,3 +375,10 @@ def test_splits_may_contain_the_folders(folders: Path) -> None:
     for kind in ("images", "masks"):
         (folders / kind).rename(folders / f"rest of {kind}")
     assert {split: names(FolderSegmentation(str(folders)).read(split)) for split in expected} == expected
+
+
+@pytest.mark.parametrize("suffix", ["_mask", "-labels", ".gt"])
+def test_the_suffix_of_masks_is_suggested(flat: Path, suffix: str, assert_one_sentence: OneSentence) -> None:
+    for mask in (flat / "masks").iterdir():
+        mask.rename(mask.with_name(f"{mask.stem}{suffix}{mask.suffix}"))
+    assert_one_sentence(setup_error(FolderSegmentation(str(flat))), "pairs", f"--data.mask_suffix={suffix}")

@@ -64,7 +64,7 @@ class TextLoader(yaml.BaseLoader):
         for key, _ in node.value:
             if key.value in keys:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key.value} again", problem_mark=key.start_mark
+                    problem=f"the key {key.value} occurs again", problem_mark=key.start_mark
                 )
             keys.add(str(key.value))
         return super().construct_mapping(node, deep)

@@ -62,9 +62,12 @@ class YoloFormat(RecordFormat):
     @classmethod
     def recognise(cls, listing: Listing) -> Self | None:
         labels = find_labels(listing)
-        if has_label(listing, labels):
+        has_others = any(name.lower().endswith(OTHER_ANNOTATIONS) for name in listing.files)
+        stems = {get_stem(image) for image in listing.images}
+        is_of_images = any(get_stem(name) in stems for name in labels)
+        if has_label(listing, labels) and (is_of_images or not has_others):
             return cls(listing, labels, find_data_yaml(listing))
-        if not listing.images or any(name.lower().endswith(OTHER_ANNOTATIONS) for name in listing.files):
+        if not listing.images or has_others:
             return None
         data = find_data_yaml(listing)
         if data is not None and not labels and any(data.content.get(key) for key in KEYS):

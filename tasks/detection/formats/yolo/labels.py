@@ -85,11 +85,11 @@ def convert_box(x: float, y: float, width: float, height: float) -> Box:
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def looks_like_labels(file: Path) -> bool:
-    """Whether the first line of a text file that is not blank has only numbers."""
+def looks_like_labels(file: Path, columns: int = 2) -> bool:
+    """Whether the first line of a text file that is not blank has only numbers, and at least so many ``columns``."""
     with file.open("rb") as stream:
         lines = stream.read(4096).decode("utf-8-sig", errors="replace").strip().splitlines()
     try:
-        return bool(lines) and len([float(word) for word in lines[0].split()]) > 1
+        return bool(lines) and len([float(word) for word in lines[0].split()]) >= columns
     except ValueError:
         return False

@@ -18,6 +18,7 @@ from .labels import looks_like_labels
 
 #: names of the splits in a YAML file and in Darknet's obj.data
 KEYS = sum(SPLIT_FOLDERS.values(), ())
+MIN_COLUMNS = 5  # of a box
 NOT_LABELS = re.compile(r"readme|licen[sc]e|requirements", re.IGNORECASE)
 DARKNET_LINE = re.compile(r"^\s*(\w+)\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 
@@ -30,7 +31,8 @@ def find_labels(listing: Listing) -> list[str]:
         file = PurePosixPath(name).name
         if is_class_list(name) or file == DEFAULT_LIST or NOT_LABELS.match(file):
             continue
-        if get_stem(name) in stems or looks_like_labels(listing.root / name):
+        # VOC's lists of images that show a class have two or three numbers in each line
+        if get_stem(name) in stems or looks_like_labels(listing.root / name, MIN_COLUMNS):
             found.append(name)
     return found
 
