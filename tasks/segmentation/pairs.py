@@ -143,10 +143,11 @@ def describe_unpaired(
     return [phrase] if unpaired else []
 
 
-def suggest_suffix(images: Iterable[str], masks: Iterable[str]) -> str:
+def suggest_suffix(images: Collection[str], masks: Collection[str]) -> str:
     """Returns the end of a message that suggests the suffix which only the names of masks have, if there is one."""
-    pairs = list(zip(sorted(images), sorted(masks), strict=False))
-    endings = {mask.removeprefix(image) if mask.startswith(image) else "" for image, mask in pairs}
+    endings: set[str] = set()
+    for mask in masks:
+        endings.add(next((mask[end:] for end in range(len(mask) - 1, 0, -1) if mask[:end] in images), ""))
     ending = endings.pop() if len(endings) == 1 else ""
     return f"; set --data.mask_suffix={ending}" if ending else ""
 
