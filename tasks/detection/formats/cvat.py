@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from ....errors import DataError, format_count, format_name
+from ...data.files import find_split_word
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -46,7 +47,7 @@ class ImageElement(NamedTuple):
 
 
 class CvatFormat(RecordFormat):
-    """CVAT for images 1.1. Splits are CVAT's subsets, or else the folders that are named like splits.
+    """CVAT for images 1.1. Splits are CVAT's subsets, or else the files or folders that are named like splits.
 
     Args:
         listing: the files of the folder.
@@ -67,10 +68,11 @@ class CvatFormat(RecordFormat):
         self.elements: defaultdict[str, list[ImageElement]] = defaultdict(list)
         self.missing: list[tuple[str, str]] = []  # split and sentence on each image that is not in the folder
         for name, root in roots.items():
+            of_file = listing.split_of(name) or (get_stem(name) if find_split_word(get_stem(name)) else "")
             for element in root.iterfind("image"):
                 path = element.get("name", "")
                 image = listing.find_path(path, name)
-                split = element.get("subset", "").strip() or listing.split_of(name) or listing.split_of(image or path)
+                split = element.get("subset", "").strip() or of_file or listing.split_of(image or path)
                 if image is None:
                     self.missing.append(
                         (split, f"{listing.root / name}: image {format_name(path)} is not in the folder")

@@ -54,6 +54,9 @@ class OpenImagesFormat(RecordFormat):
                     f"{listing.root} has several CSV files for {split or 'all images'}, {splits[split]} and {name}; "
                     "choose with --data.annotations=PATTERN."
                 )
+        folders = sorted({listing.split_of(image) for image in listing.images})
+        if [*splits] == [""] and len(folders) > 1 and "" not in folders:
+            splits = dict.fromkeys(folders, splits[""])  # one file for the images in the folders of all splits
         return cls(listing, splits) if splits else None
 
     def describe_classes(self) -> str:
@@ -73,7 +76,9 @@ class OpenImagesFormat(RecordFormat):
                 objects[image].append(thing)
             except FieldError as error:
                 repairs.leave_out(f"{file}: line {line} has {error}")
-        missing = [image for image in objects if image not in found]
+        is_shared = len(set(self.splits.values())) < len(self.splits)
+        others = {get_stem(name) for name in self.listing.images} if is_shared else ()
+        missing = [image for image in objects if image not in found and image not in others]
         if missing:
             repairs.leave_out(
                 f"{file} has boxes of {format_count(len(missing), 'missing images')}, such as {missing[0]}"

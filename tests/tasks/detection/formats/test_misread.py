@@ -242,3 +242,22 @@ def test_a_key_of_yaml_may_occur_once(text: str, tmp_path: Path, assert_one_sent
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert_one_sentence(caught.value, tmp_path / "data.yaml", "again in line")
+
+
+def test_one_csv_file_is_divided_by_the_folders_of_its_images(tmp_path: Path) -> None:
+    for name in ("train/a", "train/b", "val/c"):
+        write_image(tmp_path / f"{name}.png", SIZE)
+    rows = "".join(f"{name},cat,.1,.2,.1,.2\n" for name in "abc")
+    write_text(tmp_path / "boxes.csv", f"ImageID,LabelName,XMin,XMax,YMin,YMax\n{rows}")
+    data = FolderDetection(str(tmp_path))
+    assert [len(data.read(split)) for split in ("train", "val")] == [2, 1]
+
+
+def test_xml_files_of_cvat_may_name_splits(tmp_path: Path) -> None:
+    for split, names in (("train", "ab"), ("val", "c")):
+        text = "".join(CVAT.format(1, 2, 30, 20)[13:-14].replace("a.png", f"{name}.png") for name in names)
+        write_text(tmp_path / f"{split}.xml", f"<annotations>{text}</annotations>")
+        for name in names:
+            write_image(tmp_path / f"images/{name}.png", SIZE)
+    data = FolderDetection(str(tmp_path))
+    assert [len(data.read(split)) for split in ("train", "val")] == [2, 1]
