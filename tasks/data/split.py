@@ -6,7 +6,7 @@ import itertools
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -238,24 +238,30 @@ def note_ambiguous_orientations(split: Split, facts: ImageFacts) -> tuple[str, .
 
 
 def note_shared_images(splits: Mapping[str, Split]) -> tuple[str, ...]:
-    """Returns a sentence about every two of ``splits`` that contain the same files."""
-    folders: dict[str, str] = {}
+    """Returns a sentence about every two of ``splits`` that contain the same files, also by links to folders."""
+    folders = {name: resolve_folders(split) for name, split in splits.items()}
+    notes: list[str] = []
+    for one, other in itertools.combinations(splits, 2):
+        common = {*folders[one].values()} & {*folders[other].values()}
+        a, b = (list_files(splits[name], folders[name], common) if common else set() for name in (one, other))
+        if shared := len(a & b):
+            images = format_count(shared, "images")
+            notes.append(
+                f"{splits[other].source}: {images} in {other} and in {one}; figures of {other} will be too high."
+            )
+    return tuple(notes)
 
-    def resolve(path: str) -> str:
-        folder, name = os.path.split(path)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        return f"{folders[folder]}/{name}"
 
-    # resolved once a folder: asking for each file takes minutes on a network drive
-    paths = {name: [f"{split.folder}/{image}" for image in split.names.tolist()] for name, split in splits.items()}
-    files = {name: set(map(resolve, images)) for name, images in paths.items()}
-    shared = {(a, b): len(files[a] & files[b]) for a, b in itertools.combinations(files, 2)}
-    return tuple(
-        f"{splits[b].source}: {format_count(count, 'images')} in {b} and in {a}; the figures of {b} will be too high."
-        for (a, b), count in shared.items()
-        if count
-    )
+def resolve_folders(split: Split) -> dict[str, str]:
+    """Returns the real path of each folder with images, by its path relative to ``split.folder``."""
+    inner = {name.rpartition("/")[0] for name in split.names.tolist()}
+    return {folder: os.path.realpath(split.folder / folder) for folder in inner}
+
+
+def list_files(split: Split, folders: Mapping[str, str], wanted: Collection[str]) -> set[tuple[str, str]]:
+    """Returns folder and name of the images whose real folder, as ``folders`` gives it, is ``wanted``."""
+    parts = (name.rpartition("/") for name in split.names.tolist())
+    return {(folders[folder], name) for folder, _, name in parts if folders[folder] in wanted}
 
 
 def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[int, str]:
