@@ -54,15 +54,16 @@ def recognise_format(listing: Listing, name: str = AUTO) -> Format:
 
 
 def describe_unannotated(found: Format) -> tuple[str, ...]:
-    """Returns a sentence for each split that folders of images name, but annotations do not."""
+    """Returns a sentence for each split that folders of images name, but annotations or a list of splits do not."""
     annotated = {find_split_word(split) for split in found.splits}
     if "" in found.splits:
         return ()
     listing = found.listing
     known = found.list_images()
+    reason = "outside of all splits, not used" if known else "without annotations"
     names = Counter(listing.split_of(image) for image in listing.images if image not in known)
     return tuple(
-        f"{listing.root}: {format_count(count, 'images')} in {name} without annotations."
+        f"{listing.root}: {format_count(count, 'images')} in {name} {reason}."
         for name, count in names.items()
         if name and find_split_word(name) not in annotated
     )

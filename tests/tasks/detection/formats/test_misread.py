@@ -261,3 +261,16 @@ def test_xml_files_of_cvat_may_name_splits(tmp_path: Path) -> None:
             write_image(tmp_path / f"images/{name}.png", SIZE)
     data = FolderDetection(str(tmp_path))
     assert [len(data.read(split)) for split in ("train", "val")] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("val", "notes"),
+    [("images/test", []), ("images/nothing", ["which has no images here", "1 image in test outside of all splits"])],
+)
+def test_images_outside_of_the_listed_splits_are_counted(val: str, notes: list[str], tmp_path: Path) -> None:
+    for name in ("train/a", "train/b", "test/c"):
+        write_image(tmp_path / f"images/{name}.png", SIZE)
+        write_text(tmp_path / f"labels/{name}.txt", "0 .5 .5 .2 .2")
+    write_text(tmp_path / "data.yaml", f"train: images/train\nval: {val}\nnames: [cat]\n")
+    found = FolderDetection(str(tmp_path)).format.notes
+    assert len(found) == len(notes) and all(part in note for part, note in zip(notes, found, strict=True))
