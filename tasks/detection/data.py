@@ -174,6 +174,10 @@ class FolderDetection(DetectionDataModule):
         name = self._find_name(split)
         if name is None:
             asked = f"named like {split}" if self.names[split] is None else f"{self.names[split]!r}"
+            if set(self.format.splits) == {""} and split != "test":
+                raise DataError(
+                    f"{self.root} has no splits; with --data.train=null --data.val=null, validation images are drawn."
+                )
             unnamed = PurePosixPath(self.format.splits.get("", "")).name or "one without a name"
             names = format_list([name or unnamed for name in self.format.splits])
             raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")

@@ -32,6 +32,16 @@ def read(root: Path, split: str = "train", **options: Any) -> DetectionSplit:
     return FolderDetection(str(root), **options).read_stored(split)
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_of_a_folder_without_splits_is_refused(
+    split: str, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    write_voc(tmp_path)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, split, train="train2017", val="val2017")
+    assert_one_sentence(refused.value, "no splits", "--data.train=null", "--data.val=null")
+
+
 @pytest.mark.parametrize(
     ("shape", "box"),
     [
