@@ -14,7 +14,11 @@ from ..errors import UserError
 from ..tasks.data.start_methods import choose_start_method, start_fork_server
 from .task_tools import import_tool
 
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
+#: errors of the file system that users can correct
+DENIED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ESTALE),
+)
 
 #: import path inside `litmobile.tools` of the function that runs each command
 COMMANDS = {
@@ -87,9 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         exit_with(str(error), error)
     except OSError as error:
-        if error.errno not in DENIED or not error.filename:
+        if error.errno not in DENIED:
             raise
-        exit_with(f"{error.filename} cannot be read or written: {error.strerror}.", error)
+        # a full disk is reported without a name
+        exit_with(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}.", error)
 
 
 def exit_with(message: str, error: Exception) -> None:

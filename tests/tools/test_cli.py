@@ -16,6 +16,7 @@ import yaml
 
 import litmobile
 from litmobile.heads import RASPP
+from litmobile.tools import sample_data
 from litmobile.tools.cli import main
 from litmobile.tools.options.configurations import list_shipped
 from support.cli import SHAPES, get_refusal, run_fit
@@ -352,7 +353,9 @@ def test_help_does_not_import_torch() -> None:
     )  # generous, because a busy machine is slow; what matters is that torch is not imported
 
 
-@pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=os.strerror)
+@pytest.mark.parametrize(
+    "reason", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EISDIR, errno.ELOOP], ids=os.strerror
+)
 def test_file_system_errors_are_one_sentence(
     reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +365,14 @@ def test_file_system_errors_are_one_sentence(
     monkeypatch.setattr(Path, "mkdir", deny)  # the tests may run as root, who may write everywhere
     message = get_refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
     assert "cannot be read or written" in message and str(tmp_path) in message and os.strerror(reason) in message
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
+
+    monkeypatch.setattr(sample_data, "write_shapes", fail)
+    assert "A file cannot be read or written: No space left on device." in get_refusal("sample-data", capsys=capsys)
 
 
 def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
