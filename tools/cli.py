@@ -85,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             import_tool(COMMANDS[command])(words[1:])
         else:
             sys.exit(f"litmobile: there is no command {command!r}; litmobile --help lists the commands.")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if not isinstance(ended, KeyboardInterrupt) and not isinstance(ended.__context__, KeyboardInterrupt):
+            raise  # Lightning turns an interruption into status 1
         print("litmobile: interrupted", file=sys.stderr)
         sys.exit(130)  # as shells do
     except UserError as error:

@@ -367,6 +367,22 @@ def test_file_system_errors_are_one_sentence(
     assert "cannot be read or written" in message and str(tmp_path) in message and os.strerror(reason) in message
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_an_interruption_has_its_own_status(
+    is_turned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*arguments: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if is_turned:
+                sys.exit(1)  # as Lightning does
+            raise
+
+    monkeypatch.setattr(sample_data, "write_shapes", stop)
+    assert get_refusal("sample-data", capsys=capsys) == "130 litmobile: interrupted\n"
+
+
 def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
