@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PART = ".part"  # end of the names of files that are being written
-PART_SECONDS = 60  # writing a result takes less, so an older part is left by a process that was killed
+MINUTE, DAY = 60.0, 86_400.0
 
 
 @contextmanager
@@ -39,16 +39,17 @@ def replace_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def remove_old_parts(folder: Path, name: str) -> None:
+def remove_old_parts(folder: Path, name: str, seconds: float = MINUTE) -> None:
     """Removes files in ``folder`` that a killed process did not finish.
 
     Args:
         folder: may be missing.
-        name: pattern of the finished files' names, e.g. "val*". Only files that are written within seconds may match.
+        name: pattern of the finished files' names, e.g. "val*".
+        seconds: time without a change after which no living process can be writing the file.
     """
     for part in folder.glob(f".{name}{PART}"):
         with suppress(OSError):  # another process has just finished or removed it
-            if time.time() - part.lstat().st_mtime > PART_SECONDS:
+            if time.time() - part.lstat().st_mtime > seconds:
                 part.unlink()
 
 
