@@ -92,6 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)  # as shells do
     except UserError as error:
         exit_with(str(error), error)
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        if not isinstance(error, MemoryError) and not ("out of memory" in reason or "allocate memory" in str(error)):
+            raise
+        exit_with(f"There is not enough memory, so lower --data.batch_size or the input size ({reason}).", error)
     except OSError as error:
         if error.errno not in DENIED:
             raise

@@ -42,6 +42,7 @@ from .options.configurations import drop_replaced_options, find_class, find_conf
 from .options.parser import Parser
 from .options.trainer_options import (
     RunTrainer,
+    as_list,
     check_trainer_options,
     explain_constructor_error,
     explain_refusals,
@@ -65,9 +66,8 @@ class TrainingParser(Parser, LightningArgumentParser):
 
 #: end of the help of all commands that take the options of a training
 OWN_OPTIONS_HELP = (
-    "Two options are read before all others: --run FOLDER is the folder of the run, which is resumed or evaluated if "
-    "it exists; --allow-code FOLDER (repeatable) lets configurations name classes of your modules in FOLDER, whose "
-    "code is run."
+    "Also --run FOLDER: the folder of the run, which is resumed or evaluated if it exists; and --allow-code FOLDER "
+    "(repeatable): lets configurations name classes of your modules in FOLDER, whose code is run."
 )
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
@@ -244,6 +244,12 @@ class BaseCLI(LightningCLI):
         except ArgumentError as error:
             raise UserError(str(error)) from error
 
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise UserError(f"--seed_everything: {error}.") from error
+
     def instantiate_classes(self) -> None:
         with self.constructor_errors():
             super().instantiate_classes()
@@ -299,8 +305,7 @@ class RunCLI(BaseCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the option for the checkpoint."""
-        text = 'checkpoint to resume from or to evaluate: a file, or "best" or "last" of the run'
-        parser.add_argument("--ckpt_path", type=str | None, help=text)
+        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to use: a file, or best or last")
 
     def start(self) -> None:
         """Runs the command, then prints the result and the run's folder."""
@@ -390,8 +395,3 @@ class SaveRunConfig(SaveConfigCallback):
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
         write_text(self.folder / run_folder.CONFIG, text)
-
-
-def as_list(value: Any) -> list[Any]:
-    """Returns ``value`` as a list; None gives an empty list."""
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -238,3 +238,8 @@ def find_options(message: str, options: Mapping[str, Any]) -> list[str]:
 def simplify(text: str) -> str:
     """Returns ``text`` in the spelling in which values of options and names in messages agree."""
     return text.lower().replace("-", "_")
+
+
+def as_list(value: Any) -> list[Any]:
+    """Returns ``value`` as a list; None gives an empty list."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
