@@ -258,7 +258,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
         ([*FIT, "--model.backbone=nope.Nope"], "--model.backbone cannot use nope.Nope: No module named 'nope'."),
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number or Tensor, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
-        ([*FIT, "--data.batch_size=null"], "batch_size must be at least 1, not None."),
+        ([*FIT, "--data.batch_size=null"], "needs a value for batch_size, not null."),
         ([*FIT, "--data.batch_size"], "An option of --data needs a value."),
         ([*FIT, "--model=SSDLite"], "--model: there is no class SSDLite; choose among ClassificationTask, "),
         (["inspect", *FIT[1:], "--no_images"], "--no_images is not an option; did you mean --no-images?"),
