@@ -19,7 +19,7 @@ import torch
 from litmobile.errors import DataError, TaskError, UserError
 from litmobile.tasks.classification import FolderClassification
 from litmobile.tasks.data.module import DataModule
-from litmobile.tasks.data.start_methods import choose_start_method, start_fork_server
+from litmobile.tasks.data.start_methods import choose_start_method
 from litmobile.tasks.detection import CocoDetection
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tasks.segmentation import FolderSegmentation
@@ -120,9 +120,17 @@ def test_command_line_never_forks_by_itself(chosen: str | None) -> None:
 @needs_fork
 @needs_forkserver
 def test_forked_process_does_not_use_the_fork_server_of_its_parent() -> None:
-    start_fork_server()
-    with multiprocessing.get_context("fork").Pool(1) as forked:
-        assert forked.apply(choose_start_method) == "spawn"
+    code = (  # in a process without threads, because a fork of this one could hang
+        "import os\n"
+        "from litmobile.tasks.data.start_methods import choose_start_method, start_fork_server\n"
+        "start_fork_server()\n"
+        "if child := os.fork():\n"
+        "    os.waitpid(child, 0)\n"
+        "else:\n"
+        "    print(choose_start_method())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "spawn\n"
 
 
 def test_unknown_start_method_is_refused(shapes: Path, assert_one_sentence: OneSentence) -> None:
