@@ -13,6 +13,7 @@ from ...errors import EvaluationError
 from ..drawing import format_figure
 from ..network import is_distributed
 from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
+from .evaluation.evidence import DetectionEvidence
 from .ground_truth import Floats, GroundTruth, Integers
 
 FIGURES = (
@@ -102,6 +103,7 @@ class CocoEvaluator:
         """Forgets all detections."""
         self.detections: dict[int, Floats] = {}  # rows of a DetectionTable by index of the image
         self._result: CocoResult | None = None
+        self._evaluated: DetectionTable | None = None  # of all processes, in the first one
 
     def add(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
         """Adds the detections of one image; they replace earlier ones of that image.
@@ -156,7 +158,15 @@ class CocoEvaluator:
         assert result[0] is not None
         return result[0]
 
+    def evidence(self) -> DetectionEvidence | None:
+        """Returns what :meth:`compute` evaluated of each image; None in all processes but the first."""
+        table = self._evaluated
+        if table is None:
+            return None
+        return DetectionEvidence.from_detections(self.ground_truth, table.images, table.with_images())
+
     def _compute(self, table: DetectionTable) -> CocoResult:
+        self._evaluated = table
         classes = self.ground_truth.classes
         if not len(table.images):  # hotcoco would evaluate all images of the file
             return CocoResult(dict.fromkeys(FIGURES), {"AP": dict.fromkeys(classes)})
