@@ -7,6 +7,7 @@ import json
 import math
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar, get_type_hints
@@ -43,33 +44,36 @@ class Evidence(ABC):
 
     #: kind of task, e.g. "detection"
     role: ClassVar[str]
+    #: names of the figures, the main one first; :meth:`per_class` gives that one
+    figure_names: ClassVar[tuple[str, ...]]
 
     classes: tuple[str, ...]
     names: tuple[str, ...]
 
     @abstractmethod
-    def figures(self, weights: Weights) -> FiguresByWeighting:
-        """Returns each figure by its name, ``[R]``; NaN for a figure without objects, pixels or images.
+    def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
+        """Returns figures by name, ``[R]`` each; NaN for a figure without objects, pixels or images.
 
         Args:
             weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
+            names: some of :attr:`figure_names`; others than these are not computed.
         """
 
     @abstractmethod
     def per_class(self, weights: Weights) -> NDArray[np.float64]:
-        """Returns the first figure of each class, ``[R, C]``; NaN without objects, pixels or images of it.
+        """Returns the main figure of each class, ``[R, C]``; NaN without objects, pixels or images of it.
 
         Args:
             weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
         """
 
     @abstractmethod
-    def annotations(self) -> list[NDArray[Any]]:
-        """Returns arrays that depend on nothing but the annotations of the evaluated images."""
+    def annotations(self, image: int) -> list[NDArray[Any]]:
+        """Returns arrays that depend on nothing but the annotations of one image."""
 
-    def hash_annotations(self) -> str:
-        """Returns a hash of the annotations and classes."""
-        return hash_arrays(np.array(self.classes), *self.annotations())
+    def hash_annotations(self) -> list[str]:
+        """Returns a hash of the annotations of each image."""
+        return [hash_arrays(*self.annotations(image)) for image in range(len(self.names))]
 
 
 class StoredEvidence(NamedTuple):
@@ -95,6 +99,7 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
         identity: plain values that identify the evaluated weights and settings.
     """
     images = hash_arrays(np.array(evidence.names))
+    annotations = hash_arrays(np.array(evidence.classes), np.array(evidence.hash_annotations()))
     arrays = dict(iterate_arrays(evidence))
     info = {
         "version": VERSION,
@@ -102,7 +107,7 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
         "classes": evidence.classes,
         "names": evidence.names,
         "shapes": {name: array.shape for name, array in arrays.items() if array.dtype == bool},
-        "identity": identity | {"images": images, "annotations": evidence.hash_annotations()},
+        "identity": identity | {"images": images, "annotations": annotations},
     }
     stored = {name: np.packbits(array) if array.dtype == bool else array for name, array in arrays.items()}
     content = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -25,30 +26,32 @@ class ClassificationEvidence(Evidence):
     """
 
     role: ClassVar[str] = "classification"
+    figure_names: ClassVar[tuple[str, ...]] = ("top1", "top5", "mean_recall", "calibration_error")
 
     scores: NDArray[np.float32]
     ranking: NDArray[np.int32]
     labels: NDArray[np.int32]
 
-    def figures(self, weights: Weights) -> FiguresByWeighting:
-        """Returns ``top1``, ``top5`` for more than five classes, ``mean_recall`` and ``calibration_error``."""
+    def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
         is_found = self.ranking == self.labels[:, None]
         total = weights.sum(1)
-        figures = {"top1": divide(weights @ is_found[:, 0], total)}
-        if len(self.classes) > TOP:
-            figures["top5"] = divide(weights @ is_found.any(1), total)
-        figures["mean_recall"] = mean_defined(self.per_class(weights))
-        figures["calibration_error"] = divide(self._bin_errors(weights).sum(1), total)
-        return figures
+        compute: dict[str, Callable[[], NDArray[np.float64]]] = {
+            "top1": lambda: divide(weights @ is_found[:, 0], total),
+            # five guesses are all guesses where there are five classes
+            "top5": lambda: divide(weights @ is_found.any(1), total * (len(self.classes) > TOP)),
+            "mean_recall": lambda: mean_defined(self.per_class(weights)),
+            "calibration_error": lambda: divide(self._bin_errors(weights).sum(1), total),
+        }
+        return {name: compute[name]() for name in names}
 
     def per_class(self, weights: Weights) -> NDArray[np.float64]:
-        """Returns the recall of each class, ``[R, C]``."""
+        """Returns the recall of each class, ``[R, C]``, which is the ``top1`` of its images."""
         of_class = np.eye(len(self.classes))[self.labels]
         is_right = self.ranking[:, 0] == self.labels
         return divide(weights @ (of_class * is_right[:, None]), weights @ of_class)
 
-    def annotations(self) -> list[NDArray[Any]]:
-        return [self.labels]
+    def annotations(self, image: int) -> list[NDArray[Any]]:
+        return [self.labels[image : image + 1]]
 
     def _bin_errors(self, weights: Weights) -> NDArray[np.float64]:
         """Returns the difference between correct images and confidence in each bin, ``[R, bins]``."""

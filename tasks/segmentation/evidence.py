@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,31 +25,33 @@ class SegmentationEvidence(Evidence):
     """
 
     role: ClassVar[str] = "segmentation"
+    figure_names: ClassVar[tuple[str, ...]] = ("miou", "pixel_accuracy", "mean_recall")
 
     images: NDArray[np.int32]
     truth: NDArray[np.uint8]
     predicted: NDArray[np.uint8]
     pixels: NDArray[np.int64]
 
-    def figures(self, weights: Weights) -> FiguresByWeighting:
-        """Returns ``miou``, ``pixel_accuracy`` and ``mean_recall``."""
-        correct, truth, _ = (weights @ counts for counts in self._count_pixels())
-        return {
+    def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
+        correct, truth, _ = (weights @ counts for counts in self._counts)
+        figures = {
             "miou": mean_defined(self.per_class(weights)),
             "pixel_accuracy": divide(correct.sum(1), truth.sum(1)),
             "mean_recall": mean_defined(divide(correct, truth)),
         }
+        return {name: figures[name] for name in names}
 
     def per_class(self, weights: Weights) -> NDArray[np.float64]:
         """Returns the IoU of each class, ``[R, C]``."""
-        correct, truth, predicted = (weights @ counts for counts in self._count_pixels())
+        correct, truth, predicted = (weights @ counts for counts in self._counts)
         return divide(correct, truth + predicted - correct)
 
-    def annotations(self) -> list[NDArray[Any]]:
-        """Returns the number of pixels of each class in each image."""
-        return [self._count_pixels()[1]]
+    def annotations(self, image: int) -> list[NDArray[Any]]:
+        """Returns the number of pixels of each class in the image."""
+        return [self._counts[1][image]]
 
-    def _count_pixels(self) -> list[NDArray[np.int64]]:
+    @cached_property
+    def _counts(self) -> list[NDArray[np.int64]]:
         """Returns the numbers of correct, true and predicted pixels by image and class, ``[N, C]`` each."""
         correct, truth, predicted = np.zeros((3, len(self.names), len(self.classes)), dtype=np.int64)
         np.add.at(truth, (self.images, self.truth), self.pixels)

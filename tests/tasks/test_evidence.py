@@ -84,7 +84,7 @@ def make_evidence() -> dict[str, Evidence]:
 def test_a_weight_counts_an_image_several_times(evaluate: Callable[..., Any], seed: int) -> None:
     weights = np.random.default_rng(seed).integers(0, 3, size=IMAGES)
     evidence, expected = evaluate(weights)
-    figures = evidence.figures(np.stack((weights, np.ones(IMAGES))))
+    figures = evidence.figures(np.stack((weights, np.ones(IMAGES))), evidence.figure_names)
     assert list(figures) == list(expected)
     for name, value in expected.items():
         assert figures[name][0] == pytest.approx(value, abs=1e-12), name
@@ -94,7 +94,7 @@ def test_the_first_figure_is_the_mean_over_classes() -> None:
     weights = np.ones((1, IMAGES))
     for name in ("detection", "segmentation"):
         evidence = make_evidence()[name]
-        figures = evidence.figures(weights)
+        figures = evidence.figures(weights, evidence.figure_names)
         assert np.nanmean(evidence.per_class(weights)) == pytest.approx(next(iter(figures.values()))[0], abs=1e-12)
 
 
@@ -110,7 +110,7 @@ def test_a_stored_file_is_read_as_written(role: str, tmp_path: Path) -> None:
     for name, array in expected.items():
         np.testing.assert_array_equal(stored[name], array, strict=True)
     assert identity["step"] == 7
-    assert identity["annotations"] == found.hash_annotations()
+    assert found.hash_annotations() == evidence.hash_annotations()
 
 
 @pytest.mark.parametrize("role", [kind.role for kind in KINDS])
@@ -168,7 +168,7 @@ def runs(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 def test_figures_of_a_run_follow_from_its_evidence(role: str, runs: dict[str, Path]) -> None:
     evidence, identity = load_evidence(runs[role] / "val-evidence.npz", KINDS)
     report = json.loads((runs[role] / "val.json").read_text())
-    figures = evidence.figures(np.ones((1, len(evidence.names))))
+    figures = evidence.figures(np.ones((1, len(evidence.names))), evidence.figure_names)
     for name, value in report["figures"].items():
         assert figures.get(name, [np.nan])[0] == pytest.approx(
             np.nan if value is None else value, abs=1e-6, nan_ok=True

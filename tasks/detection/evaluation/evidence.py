@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,10 +11,28 @@ from numpy.typing import NDArray
 
 from ...evidence import Evidence, FiguresByWeighting, Weights, mean_defined
 from ..ground_truth import Floats, GroundTruth, Integers
-from .matching import AREAS, BOX, CATEGORY, IMAGE, IOU_THRESHOLDS, SCORE, Flags, find_ignored_objects, match
+from .matching import BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
 
-SIZES = [name for name in AREAS if name != "all"]
+ALL_THRESHOLDS = slice(None)
+#: area and IoU thresholds of the figures of average precision
+PRECISIONS = {
+    "AP": ("all", ALL_THRESHOLDS),
+    "AP50": ("all", slice(0, 1)),
+    "AP75": ("all", slice(5, 6)),
+    "AP_small": ("small", ALL_THRESHOLDS),
+    "AP_medium": ("medium", ALL_THRESHOLDS),
+    "AP_large": ("large", ALL_THRESHOLDS),
+}
+#: area and number of detections of an image and class of the figures of recall
+RECALLS = {
+    "AR_1": ("all", 1),
+    "AR_10": ("all", 10),
+    "AR_100": ("all", 100),
+    "AR_small": ("small", 100),
+    "AR_medium": ("medium", 100),
+    "AR_large": ("large", 100),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +48,7 @@ class DetectionEvidence(Evidence):
     """
 
     role: ClassVar[str] = "detection"
+    figure_names: ClassVar[tuple[str, ...]] = (*PRECISIONS, *RECALLS)
 
     matched: Matched
     boxes: NDArray[np.float32]
@@ -69,24 +89,27 @@ class DetectionEvidence(Evidence):
             is_crowd=truth.is_crowd[objects],
         )
 
-    def figures(self, weights: Weights) -> FiguresByWeighting:
-        """Returns COCO's twelve figures, ``[R]`` each."""
-        precisions = self._precisions(weights)
-        figures = {"AP": precisions, "AP50": precisions[:, :, :1], "AP75": precisions[:, :, IOU_THRESHOLDS == 0.75]}
-        figures |= {f"AP_{size}": self._precisions(weights, size) for size in SIZES}
-        figures |= {f"AR_{limit}": self._recalls(weights, limit) for limit in (1, 10, 100)}
-        figures |= {f"AR_{size}": self._recalls(weights, 100, size) for size in SIZES}
-        return {name: mean_defined(values, (1, 2)) for name, values in figures.items()}
+    def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
+        areas = {PRECISIONS[name][0] for name in names if name in PRECISIONS}
+        precisions = {area: self._precisions(weights, area) for area in areas}
+        figures: FiguresByWeighting = {}
+        for name in names:
+            if name in PRECISIONS:
+                area, thresholds = PRECISIONS[name]
+                values = precisions[area][:, :, thresholds]
+            else:
+                area, limit = RECALLS[name]
+                values = recalls(self.matched, len(self.classes), weights, limit, area)
+            figures[name] = mean_defined(values, (1, 2))
+        return figures
 
     def per_class(self, weights: Weights) -> Floats:
-        return mean_defined(self._precisions(weights), 2)
+        return mean_defined(self._precisions(weights, "all"), 2)
 
-    def annotations(self) -> list[NDArray[Any]]:
-        objects = [self.matched.object_images, self.matched.object_categories]
-        return [*objects, self.object_boxes, self.object_areas, self.is_crowd]
+    def annotations(self, image: int) -> list[NDArray[Any]]:
+        rows = slice(*np.searchsorted(self.matched.object_images, (image, image + 1)))
+        categories = self.matched.object_categories[rows]
+        return [categories, self.object_boxes[rows], self.object_areas[rows], self.is_crowd[rows]]
 
-    def _precisions(self, weights: Weights, area: str = "all") -> Floats:
+    def _precisions(self, weights: Weights, area: str) -> Floats:
         return average_precisions(self.matched, len(self.classes), weights, area)
-
-    def _recalls(self, weights: Weights, limit: int, area: str = "all") -> Floats:
-        return recalls(self.matched, len(self.classes), weights, limit, area)

@@ -79,7 +79,7 @@ def test_weights_of_1_give_the_figures_of_pycocotools(case: dict[str, Any], seed
     evidence = get_evidence(evaluator)
     weights = np.ones((1, len(evidence.names)))
     result = evaluator.compute()
-    assert_equal_figures(evidence.figures(weights), result.figures)
+    assert_equal_figures(evidence.figures(weights, evidence.figure_names), result.figures)
     expected = np.array([*result.per_class["AP"].values()], dtype=np.float64)
     np.testing.assert_allclose(evidence.per_class(weights)[0], expected, rtol=0, atol=1e-12)
 
@@ -103,7 +103,7 @@ def test_a_weight_counts_an_image_several_times(case: dict[str, Any]) -> None:
     content, detections = make_coco(0, score_levels=10**6, **case)
     evidence = get_evidence(evaluate(content, detections))
     weights = np.random.default_rng(0).integers(0, 4, size=(5, len(evidence.names)))
-    figures = evidence.figures(weights.astype(np.float64))
+    figures = evidence.figures(weights.astype(np.float64), evidence.figure_names)
     for row, counts in enumerate(weights.tolist()):
         repeated, found = repeat_images(copy.deepcopy(content), detections, counts)
         expected = compute_reference(repeated, found, [image["id"] for image in repeated["images"]])
@@ -114,10 +114,10 @@ def test_evidence_is_of_the_evaluated_images_only() -> None:
     evaluator = evaluate(*make_coco(0, crowds=0.1), image_ids=[5, 2, 3])
     evidence = get_evidence(evaluator)
     assert evidence.names == ("1.png", "2.png", "4.png")
-    assert_equal_figures(evidence.figures(np.ones((1, 3))), evaluator.compute().figures)
+    assert_equal_figures(evidence.figures(np.ones((1, 3)), evidence.figure_names), evaluator.compute().figures)
 
 
 def test_images_without_weight_have_no_figures() -> None:
     evidence = get_evidence(evaluate(*make_coco(0)))
-    figures = evidence.figures(np.zeros((1, len(evidence.names))))
+    figures = evidence.figures(np.zeros((1, len(evidence.names))), evidence.figure_names)
     assert np.isnan([*figures.values()]).all()
