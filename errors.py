@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+#: how a plural ends: boxes, classes, categories, images
+PLURAL = re.compile(r"(?:(?<=x)es|(?<=ss)es|ies|(?<=\w)s)\b")
 LIMITS = {"at least": operator.ge, "greater than": operator.gt, "at most": operator.le, "less than": operator.lt}
 
 
@@ -90,6 +93,12 @@ def check_range(
 def format_name(name: str) -> str:
     """Formats ``name`` for a message: quoted and escaped if it contains unprintable characters."""
     return name if name.isprintable() else repr(name)
+
+
+def format_count(number: int, things: str) -> str:
+    """Formats a number of things, e.g. 2 and "boxes left out"; for 1, the first plural becomes singular."""
+    singular = PLURAL.sub(lambda ending: "y" if ending[0] == "ies" else "", things, count=1)
+    return f"{number:,} {singular if number == 1 else things}"
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

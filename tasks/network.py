@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 
 from ..backbones.contract import Backbone, Features, from_config
 from ..checksum import check_intact
-from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError
+from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError, format_count
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .images import Image, read_image
@@ -176,7 +176,8 @@ def summarize_network(network: Network) -> str:
     total = sum(p.numel() for p in network.parameters())
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     parts = f"{type(network.head).__name__} on {type(network.backbone).__name__}"
-    return f"{parts}, {len(network.classes)} classes: {total:,} parameters, {trainable:,} of them trainable."
+    classes = format_count(len(network.classes), "classes")
+    return f"{parts}, {classes}: {total:,} parameters, {trainable:,} of them trainable."
 
 
 def has_single_value_norm(network: nn.Module, images: Tensor) -> bool:

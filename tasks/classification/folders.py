@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, format_name
+from ...errors import DataError, format_count, format_name
 from ..data.files import (
     SPLIT_FOLDERS,
     check_root,
+    find_split_word,
     format_list,
     format_stray_files,
     format_unreadable_images,
@@ -21,6 +23,7 @@ from ..data.files import (
     is_stray_folder,
     is_unreadable_image,
     iterate_files,
+    normalise_path,
     scan_folder,
 )
 from .data import HoldoutClassification
@@ -37,6 +40,7 @@ class FolderClassification(HoldoutClassification):
         val: validation folder in ``root``. Default: "val", "valid" or "validation" if one exists, and otherwise
             ``val_fraction`` of the training images.
         test: folder for ``litmobile test``. Default: "test" or "testing".
+            Folders such as training_set and test_set are found if each folder in ``root`` is named like another split.
         classes: folder names in the order of the class indices, e.g. ``[cat, dog]``. Default: all training folders,
             sorted by name.
 
@@ -71,6 +75,9 @@ class FolderClassification(HoldoutClassification):
             return self.root / name
         inner = list_class_folders(self.root) if self.root.is_dir() else ()
         existing = [name for usual in SPLIT_FOLDERS[split] for name in inner if name.lower() == usual]
+        words = {find_split_word(name): name for name in inner}
+        if not existing and "train" in words and None not in words and 1 < len(words) == len(inner):
+            existing = [words[split]] if split in words else []  # e.g. training_set and test_set
         return self.root / existing[0] if existing else self.root if split == "train" else None
 
     def read_stored(self, split: str) -> ClassificationSplit:
@@ -78,7 +85,15 @@ class FolderClassification(HoldoutClassification):
         folder = self.folder(split)
         if folder is None:
             raise DataError(f"{self.root} has no folder {split}: name another with --data.{split}=FOLDER.")
-        return read_folders(folder, self.class_names or self.read_train_classes(), require_all=split == "train")
+        data = read_folders(folder, self.class_names or self.read_train_classes(), require_all=split == "train")
+        used = {self.folder(name) for name in self.folders}
+        unused = [name for name in list_class_folders(self.root) if self.root / name not in used]
+        if split != "train" or folder.parent != self.root or not unused:
+            return data
+        note = (
+            f"{self.root} contains folders that are not used: {format_list(unused)}; name them with --data.val=FOLDER."
+        )
+        return replace(data, notes=(*data.notes, note))
 
     def read_train_classes(self) -> tuple[str, ...]:
         """Returns the names of the training folders.
@@ -118,7 +133,7 @@ def check_layout(root: Path, folder: Path, classes: Sequence[str]) -> None:
     images = [name for name in files if is_image_file(name)]
     unreadable = [name for name in files if is_unreadable_image(name)]
     if images:
-        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        counted = format_count(len(images), "images")
         raise DataError(
             f"{folder} contains no classes, but {counted}: put each class into its own folder, or list images and "
             "labels in a CSV file for --data=ListClassification."
@@ -149,8 +164,9 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
     Raises:
         DataError: a folder is not a class, a required class has no folder or no image, or no folder has images.
     """
-    known = set(classes)
-    unknown = [name for name in list_class_folders(folder) if name not in known]
+    spelled = {normalise_path(name): name for name in list_class_folders(folder)}
+    known = set(map(normalise_path, classes))
+    unknown = [name for key, name in spelled.items() if key not in known]
     if unknown:
         raise DataError(
             f"{folder} contains the folder {format_name(unknown[0])}, which is not one of the training classes "
@@ -159,7 +175,7 @@ def read_folders(folder: Path, classes: Sequence[str], require_all: bool) -> Cla
     names: list[str] = []
     others: list[str] = []
     counts: list[int] = []
-    for name in classes:
+    for name in (spelled.get(normalise_path(name), name) for name in classes):
         files = sorted(iterate_files(folder / name, prefix=f"{name}/", parents=(str(folder),)))
         images = [file for file in files if is_image_file(file.rpartition("/")[2])]
         if len(images) < len(files):
@@ -206,7 +222,7 @@ def note_other_files(folder: Path, others: Sequence[str], loose: Sequence[str]) 
     unreadable = [file for file in rest if is_unreadable_image(file.rpartition("/")[2])]
     stray = [file for file in rest if not is_unreadable_image(file.rpartition("/")[2])]
     if images:
-        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        counted = format_count(len(images), "images")
         yield f"{folder} contains {counted} outside its class folders, left out: {format_list(images)}."
     if unreadable:
         yield format_unreadable_images(folder, unreadable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +21,16 @@ MAX_NAMED = 5  # names that a message lists
 STRAY_FOLDERS = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "lost+found")
 #: usual folder names of each split; the first that exists is used
 SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+
+
+SPLIT_WORD = re.compile(r"(?<![a-z])(" + "|".join(sum(SPLIT_FOLDERS.values(), ())) + r")(?![a-z])")
+WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
+
+
+def find_split_word(name: str) -> str | None:
+    """Returns "train", "val" or "test" if ``name`` contains one word for it, as in "train2017" or "Validation"."""
+    found = {WORDS[word] for word in SPLIT_WORD.findall(name.lower())}
+    return found.pop() if len(found) == 1 else None
 
 
 def check_root(folder: Path) -> None:

@@ -13,14 +13,14 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from ...backbones.contract import check_choice
-from ...errors import DataError, TaskError, UserError, check_range
+from ...errors import DataError, TaskError, UserError, check_range, format_count
 from ...heads.contract import default_class_names
 from ..preprocessing import Preprocessing
 from .files import format_list
 from .fingerprint import Fingerprint, describe_changes, take_fingerprint
 from .loader import ResumableLoader, collate_or_return_error
 from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
-from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images
+from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images, note_shared_images
 from .start_methods import StartMethod, check_start_method
 from .workers import set_up_worker
 
@@ -116,6 +116,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
                 self.splits[split] = self.read_checked(split)
         if self.splits:
             self.check_splits()
+            log_notes(note_shared_images(self.splits))
 
     def read_checked(self, name: str) -> S:
         """Returns the split ``name`` as it is trained or evaluated on: without invalid images, in its final order."""
@@ -187,7 +188,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
     def _rank_and_world(self, split: str) -> tuple[int, int]:
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if len(self.splits[split]) < world:
-            raise DataError(f"{split} has only {len(self.splits[split])} images for {world} processes: use fewer.")
+            counted = format_count(len(self.splits[split]), "images")
+            raise DataError(f"{split} has only {counted} for {world} processes: use fewer.")
         return rank, world
 
     def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
@@ -228,7 +230,8 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
             raise TaskError("num_classes is required, because there is no data that names the classes.")
         return default_class_names(num_classes)
     if num_classes not in (None, len(names)):
-        raise TaskError(f"num_classes is {num_classes}, but the data has {len(names)} classes: {format_list(names)}.")
+        counted = format_count(len(names), "classes")
+        raise TaskError(f"num_classes is {num_classes}, but the data has {counted}: {format_list(names)}.")
     return names
 
 

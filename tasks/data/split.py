@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -13,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from ...errors import DataError, check_range, format_name
+from ...errors import DataError, check_range, format_count, format_name
 from ..images import Image, read_image
 from ..preprocessing import Preprocessing
+from .files import normalise_path
 from .near_duplicates import group_near_duplicates
 from .sampling import SampleKey
 from .stratified import StratifiedDraw, Stratum, divide_large_groups
 from .verification import ImageFacts, verify_images
 
+#: images whose annotations do not tell whether they were made on the image as turned by its metadata
+AMBIGUOUS = "images with an orientation that annotations cannot tell, read as turned"
 #: what to do with images and annotation files that cannot be used
 OnInvalid = Literal["raise", "skip"]
 Rows = NDArray[np.bool_] | NDArray[np.intp]
@@ -229,8 +234,34 @@ def note_ambiguous_orientations(split: Split, facts: ImageFacts) -> tuple[str, .
     number = 0 if sizes is None else int(facts.is_ambiguous(sizes).sum())
     if not number:
         return ()
-    images = "1 image has" if number == 1 else f"{number} images have"
-    return (f"{split.source}: {images} an orientation that annotations cannot tell; they are read as turned.",)
+    return (f"{split.source}: {format_count(number, AMBIGUOUS)}.",)
+
+
+def note_shared_images(splits: Mapping[str, Split]) -> tuple[str, ...]:
+    """Returns a sentence about every two of ``splits`` that contain the same files, also by links to folders."""
+    folders = {name: resolve_folders(split) for name, split in splits.items()}
+    notes: list[str] = []
+    for one, other in itertools.combinations(splits, 2):
+        common = {*folders[one].values()} & {*folders[other].values()}
+        a, b = (list_files(splits[name], folders[name], common) if common else set() for name in (one, other))
+        if shared := len(a & b):
+            images = format_count(shared, "images")
+            notes.append(
+                f"{splits[other].source}: {images} in {other} and in {one}; figures of {other} will be too high."
+            )
+    return tuple(notes)
+
+
+def resolve_folders(split: Split) -> dict[str, str]:
+    """Returns the real path of each folder with images, by its path relative to ``split.folder``."""
+    inner = {name.rpartition("/")[0] for name in split.names.tolist()}
+    return {folder: os.path.realpath(split.folder / folder) for folder in inner}
+
+
+def list_files(split: Split, folders: Mapping[str, str], wanted: Collection[str]) -> set[tuple[str, str]]:
+    """Returns folder and name of the images whose real folder, as ``folders`` gives it, is ``wanted``."""
+    parts = (name.rpartition("/") for name in split.names.tolist())
+    return {(folders[folder], name) for folder, _, name in parts if folders[folder] in wanted}
 
 
 def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[int, str]:
@@ -246,6 +277,6 @@ def find_errors(read: Callable[[int], object], indices: Iterable[int]) -> dict[i
 
 def check_distinct(classes: Sequence[str], source: Path | str) -> None:
     """Raises DataError if ``source`` names a class twice."""
-    repeated = [name for name, number in Counter(classes).items() if number > 1]
+    repeated = [name for name, number in Counter(map(normalise_path, classes)).items() if number > 1]
     if repeated:
         raise DataError(f"{source} names the class {format_name(repeated[0])} twice.")

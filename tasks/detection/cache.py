@@ -17,7 +17,7 @@ from ..data.mapped import load_array
 from .ground_truth import GroundTruth
 from .split import DetectionSplit
 
-VERSION = 1  # to be raised when a reader changes what it makes of a file
+VERSION = 2  # to be raised when a reader changes what it makes of a file
 FACTS = "facts.json"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...errors import DataError, UserError, format_name, suggest
+from ...errors import DataError, UserError, format_count, format_name, suggest
 from ..data.files import format_list
 from .split import DetectionSplit
 
@@ -47,7 +47,7 @@ def select_classes(split: DetectionSplit, selection: Mapping[str, Sequence[str]]
             )
     labels = {name: label for label, parts in enumerate(selection.values()) for name in parts}
     left_out = int(np.sum([name not in labels for name in split.classes] @ count_objects(split)))
-    note = f"{split.source}: {left_out} objects of other classes are left out."
+    note = f"{split.source}: {format_count(left_out, 'objects of other classes')} left out."
     return relabel(split, tuple(selection), labels, (note,) if left_out else ())
 
 
@@ -64,7 +64,7 @@ def align_classes(split: DetectionSplit, reference: DetectionSplit) -> Detection
     for name in unknown:
         if counts[name]:
             raise DataError(
-                f"{split.source} has {counts[name]} objects of the class {format_name(name)}, which "
+                f"{split.source} has {format_count(counts[name], 'objects')} of the class {format_name(name)}, which "
                 f"{reference.source} lacks; it has {format_list(reference.classes)}."
             )
     missing = [name for name in reference.classes if name not in split.classes]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, format_count
 from ..data.files import format_list
 from ..data.module import DataModule, log_notes
 from ..data.split import TrainValSplit
@@ -63,10 +63,15 @@ class DetectionDataModule(DataModule[DetectionSplit]):
             return split
         if not len(split.boxes):
             raise DataError(f"{split.source} has no objects to train on, so there is nothing to learn.")
+        counts = np.bincount(split.labels, minlength=len(split.classes))
+        unused = [name for name, count in zip(split.classes, counts, strict=True) if not count]
+        if unused:
+            log_notes((f"{split.source} has classes without objects to train on: {format_list(unused)}.",))
         if not self.filter_empty:
             return split
         has_objects = np.diff(split.starts) > 0
-        log_notes((f"{split.source}: filter_empty leaves out {np.sum(~has_objects)} images without objects.",))
+        left_out = format_count(int(np.sum(~has_objects)), "images without objects")
+        log_notes((f"{split.source}: filter_empty leaves out {left_out}.",))
         return split.take(has_objects)
 
     def build_evaluator(self, split: str) -> CocoEvaluator:
@@ -169,7 +174,12 @@ class FolderDetection(DetectionDataModule):
         name = self._find_name(split)
         if name is None:
             asked = f"named like {split}" if self.names[split] is None else f"{self.names[split]!r}"
-            names = format_list([name or "one without a name" for name in self.format.splits])
+            if set(self.format.splits) == {""} and split != "test":
+                raise DataError(
+                    f"{self.root} has no splits; with --data.train=null --data.val=null, validation images are drawn."
+                )
+            unnamed = PurePosixPath(self.format.splits.get("", "")).name or "one without a name"
+            names = format_list([name or unnamed for name in self.format.splits])
             raise DataError(f"{self.root} has no split {asked}; name one of its splits with --data.{split}: {names}.")
         data = self.format.read(name, self.on_invalid)
         return data if self.selection is None else select_classes(data, self.selection)

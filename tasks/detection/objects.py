@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import DataError, format_count
+
 ROUNDING = 0.01  # pixels by which a box may exceed its image, because files round coordinates
 
 
@@ -42,6 +44,12 @@ class ObjectTable(NamedTuple):
         )
 
 
+def check_unit(boxes: NDArray[np.float64], source: Path) -> None:
+    """Raises DataError if ``boxes`` ``[B, 4]``, x, y, width and height, are fractions of the image, not pixels."""
+    if len(boxes) and (boxes[:, :2] + boxes[:, 2:] <= 1).all() and (boxes % 1 > 0).any():
+        raise DataError(f"{source}: all boxes end at 1 or before; give them in pixels, not as fractions of the image.")
+
+
 def clean_objects(objects: ObjectTable, sizes: NDArray[np.int64], source: Path) -> tuple[ObjectTable, tuple[str, ...]]:
     """Clips boxes to their images of ``sizes`` ``[I, 2]``, and leaves out boxes without area.
 
@@ -51,13 +59,14 @@ def clean_objects(objects: ObjectTable, sizes: NDArray[np.int64], source: Path) 
     corners = np.concatenate((objects.boxes[:, :2], objects.boxes[:, :2] + objects.boxes[:, 2:]), axis=1)
     clipped = np.clip(corners, 0, np.tile(sizes[objects.images][:, ::-1], 2))
     inside = np.concatenate((clipped[:, :2], clipped[:, 2:] - clipped[:, :2]), axis=1)
-    has_area: NDArray[np.bool_] = np.all((objects.boxes[:, 2:] > 0) & (inside[:, 2:] > 0), axis=1)  # not for NaN
+    has_area: NDArray[np.bool_] = np.all((objects.boxes[:, 2:] > 0) & (inside[:, 2:] > 0), axis=1)
+    has_area &= np.isfinite(corners).all(axis=1)
     was_outside = has_area & (np.abs(clipped - corners) > ROUNDING).any(1)
     boxes = np.where(was_outside[:, None], inside, objects.boxes)
     box_areas = boxes[:, 2] * boxes[:, 3]
     areas = np.where(np.isnan(objects.areas), box_areas, objects.areas)
     areas = np.where(was_outside, np.minimum(areas, box_areas), areas)
     cleaned = objects._replace(boxes=boxes, areas=areas).take(has_area)
-    repairs = {"without area left out": (~has_area).sum(), "clipped to their image": was_outside.sum()}
-    text = " and ".join(f"{count} boxes {repair}" for repair, count in repairs.items() if count)
+    repairs = {"without area left out": int((~has_area).sum()), "clipped to their image": int(was_outside.sum())}
+    text = " and ".join(format_count(count, f"boxes {repair}") for repair, count in repairs.items() if count)
     return cleaned, (f"{source}: {text}, in training and evaluation.",) if text else ()

@@ -10,14 +10,14 @@ from typing import Generic, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import DataError
+from ...errors import DataError, format_count
 from ..data.files import find_missing_files
 from ..data.split import OnInvalid, Rows, Split, find_errors
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
 from ..images import EncodedImage, I_co, Image, read_image
 from .ground_truth import GroundTruth
-from .objects import ObjectTable, clean_objects
+from .objects import ObjectTable, check_unit, clean_objects
 
 
 class ImageRecord(NamedTuple):
@@ -162,9 +162,10 @@ class DetectionSplit(Split):
             on_invalid: "skip" accepts missing images; reading them fails later.
 
         Raises:
-            DataError: an image file is missing.
+            DataError: an image file is missing, or boxes are not in pixels.
         """
         check_images_exist(names, folder, source, on_invalid)
+        check_unit(objects.boxes, source)
         objects, repairs = clean_objects(objects, sizes, source)
         ids, rank = np.unique(image_ids, return_inverse=True)
         by_id = np.argsort(rank[objects.images], kind="stable")
@@ -266,7 +267,8 @@ def check_images_exist(names: NDArray[np.str_], folder: Path, source: Path, on_i
     """Raises DataError if ``folder`` does not exist, or if images are missing in it and ``on_invalid`` is "raise"."""
     missing = find_missing_files(names, folder)
     if missing and on_invalid == "raise":
-        raise DataError(f"{source}: {len(missing)} images are not in {folder}, such as {missing[0] or 'one unnamed'}.")
+        count, example = format_count(len(missing), "images"), missing[0] or "one unnamed"
+        raise DataError(f"{source}: {count} missing in {folder}, such as {example}.")
 
 
 def concatenate_flags(flags: Sequence[Sequence[bool] | None], counts: Sequence[int]) -> NDArray[np.bool_]:

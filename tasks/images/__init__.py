@@ -10,6 +10,7 @@ from .files import check_regular_file as check_regular_file
 from .files import read_file as read_file
 from .headers import PILLOW_FORMATS as PILLOW_FORMATS
 from .headers import ImageHeader as ImageHeader
+from .headers import check_orientation as check_orientation
 from .reading import EncodedImage as EncodedImage
 from .reading import I_co as I_co
 from .reading import ImageSource as ImageSource

@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,6 +14,9 @@ from typing import NamedTuple
 import PIL.ExifTags
 import PIL.Image
 import PIL.TiffImagePlugin
+
+# Pillow warns from half of the pixels on that are possible; images with more are refused in .files
+warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
 
 #: formats that Pillow may open; others are left out because Pillow runs Ghostscript for EPS, for example
 PILLOW_FORMATS = (

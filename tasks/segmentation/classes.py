@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, format_name
+from ...errors import DataError, format_count, format_name
 from ...heads.predictions import IGNORED
 from ..data.files import read_text
 from ..data.split import check_distinct
@@ -37,7 +37,7 @@ def read_names(file: Path) -> tuple[str, ...] | None:
 def check_names(names: Sequence[str], source: Path | str) -> None:
     """Raises DataError unless ``source`` names 1 to 254 classes, each once."""
     if not 1 <= len(names) <= MAX_CLASSES:
-        raise DataError(f"{source} names {len(names)} classes; 1 to {MAX_CLASSES} are possible.")
+        raise DataError(f"{source} names {format_count(len(names), 'classes')}; 1 to {MAX_CLASSES} are possible.")
     check_distinct(names, source)
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import PIL.ImageFile
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, ImageError, UserError
 from ...heads.predictions import IGNORED
 from ..data.measurement import measure_files
-from ..images import PILLOW_FORMATS, read_file
+from ..images import PILLOW_FORMATS, check_orientation, read_file
 
 #: class indices ``[H, W]``, 255 for ignored pixels
 Labels = NDArray[np.uint8]
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 # a row of the cache; the classes are one bit each
 MASK_ROW = np.dtype([("height", "<i4"), ("width", "<i4"), ("classes", "u1", ((IGNORED + 1) // 8,))])
-VERSION = 1  # a change to how masks are read increases it, so that all are verified again
+VERSION = 2  # a change to how masks are read increases it, so that all are verified again
 
 UNKNOWN = IGNORED - 1  # marks values in lookup tables that are neither a class nor ignored
 MAX_CLASSES = UNKNOWN
@@ -191,7 +192,9 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
     try:
         image = PIL.Image.open(io.BytesIO(read_file(file)), formats=PILLOW_FORMATS)
         factor = grey_factor(image)
+        orientation = get_orientation(image)  # before loading, because Pillow turns TIFF files
         image.load()
+        orientation = max(orientation, get_orientation(image))  # metadata of a PNG may follow the pixels
     except ImageError:
         raise
     except PIL.UnidentifiedImageError as error:
@@ -200,9 +203,16 @@ def open_mask(file: Path) -> tuple[PIL.Image.Image, int]:
     except Exception as error:  # a damaged file can fail in any way: SyntaxError, struct.error, EOFError, ValueError
         reason = str(error).rstrip(".") or type(error).__name__
         raise DataError(f"{file} cannot be read as a mask: {reason}.") from error
+    if orientation > 1:
+        raise DataError(f"{file} is to be turned, as its metadata say; store masks as they are shown.")
     if image.format in LOSSY_FORMATS:
         raise DataError(f"{file} is a JPEG, whose compression changes class values: store masks as PNG.")
     return image, factor
+
+
+def get_orientation(image: PIL.Image.Image) -> int:
+    """Returns the orientation in the metadata of a mask, 1 … 8 as in EXIF."""
+    return check_orientation(image.getexif().get(PIL.ExifTags.Base.Orientation))
 
 
 def grey_factor(image: PIL.ImageFile.ImageFile) -> int:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, format_name
-from ..data.files import format_list, is_image_file, iterate_files, note_unreadable_images
+from ...errors import DataError, format_count, format_name
+from ..data.files import format_list, is_image_file, iterate_files, normalise_path, note_unreadable_images
 from ..data.split import OnInvalid
 from .masks import MaskReader
 from .split import SegmentationSplit
@@ -82,7 +82,8 @@ def find_pairs(
     names = sorted(images_by_name.keys() & masks_by_name.keys())
     if unpaired and (on_invalid == "raise" or not names):
         reasons = [*unpaired, *(note.removesuffix(".") for note in unreadable)]
-        raise DataError(f"Images and masks must come in pairs: {'; '.join(reasons)}.")
+        hint = "" if names else suggest_suffix(images_by_name, masks_by_name)
+        raise DataError(f"Images and masks must come in pairs: {'; '.join(reasons)}{hint}.")
     image_names = np.array([images_by_name[name] for name in names], dtype=np.str_)
     mask_names = np.array([masks_by_name[name] for name in names], dtype=np.str_)
     notes = tuple(f"Left out: {sentence}." for sentence in unpaired)
@@ -126,7 +127,7 @@ def index_by_name(folder: Path, files: Iterable[str], suffix: str = "") -> dict[
         stem = file.rpartition(".")[0]
         if not stem.endswith(suffix):
             continue
-        name = stem.removesuffix(suffix)
+        name = normalise_path(stem.removesuffix(suffix))
         if name in by_name:
             raise DataError(f"{folder} contains {format_name(by_name[name])} and {format_name(file)}: remove one.")
         by_name[name] = file
@@ -138,9 +139,17 @@ def describe_unpaired(
 ) -> list[str]:
     """Returns a phrase about the ``files`` of ``folder`` that are not among ``partners``; empty if all are."""
     unpaired = [file for name, file in sorted(files.items()) if name not in partners]
-    plural = "" if len(unpaired) == 1 else "s"
-    phrase = f"{len(unpaired)} {kind}{plural} in {folder} without {partner}: {format_list(unpaired)}"
+    phrase = f"{format_count(len(unpaired), f'{kind}s')} in {folder} without {partner}: {format_list(unpaired)}"
     return [phrase] if unpaired else []
+
+
+def suggest_suffix(images: Collection[str], masks: Collection[str]) -> str:
+    """Returns the end of a message that suggests the suffix which only the names of masks have, if there is one."""
+    endings: set[str] = set()
+    for mask in masks:
+        endings.add(next((mask[end:] for end in range(len(mask) - 1, 0, -1) if mask[:end] in images), ""))
+    ending = endings.pop() if len(endings) == 1 else ""
+    return f"; set --data.mask_suffix={ending}" if ending else ""
 
 
 def format_suffix(suffix: str) -> str:

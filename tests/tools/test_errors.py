@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from litmobile.backbones import MobileNetV2
-from litmobile.errors import UserError, check_range
+from litmobile.errors import UserError, check_range, format_count
 from litmobile.tools import sample_data
 from litmobile.tools.cli import main
 from support.cli import get_refusal
@@ -74,3 +74,19 @@ def test_a_value_out_of_range_is_named(limits: dict[str, float], value: float | 
 def test_values_in_range_pass() -> None:
     check_range("x", 0, ge=0, lt=1)
     check_range("x", 5)
+
+
+@pytest.mark.parametrize(
+    ("number", "things", "text"),
+    [
+        (0, "images", "0 images"),
+        (1, "images in annotations", "1 image in annotations"),
+        (1, "missing boxes", "1 missing box"),
+        (1, "classes", "1 class"),
+        (1, "categories", "1 category"),
+        (1, "sizes read from the images", "1 size read from the images"),
+        (1200, "files", "1,200 files"),
+    ],
+)
+def test_one_thing_is_counted_in_the_singular(number: int, things: str, text: str) -> None:
+    assert format_count(number, things) == text

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from ...errors import DataError, UserError
+from ...errors import DataError, UserError, format_count
 from ...tasks.data.files import format_list
 from ...tasks.data.module import log_notes
-from ...tasks.data.split import drop_invalid_images
+from ...tasks.data.split import drop_invalid_images, note_shared_images
 from ...tasks.detection import DetectionSplit, FolderDetection
 from ...tasks.detection.formats.listing import find_split
 from ..options.parser import Parser
@@ -75,7 +75,10 @@ def write_dataset(to: str, out: Path, has_links: bool, options: dict[str, Any]) 
         writer = writer_class(out, content)
         writer.write()
     parts = content.splits.items()
-    texts = [f"{name} ({len(part.split):,} images, {len(part.objects.labels):,} objects)" for name, part in parts]
+    texts = [
+        f"{name} ({format_count(len(part.split), 'images')}, {format_count(len(part.objects.labels), 'objects')})"
+        for name, part in parts
+    ]
     print(f"{out} is in the format of {writer.title}: {', '.join(texts)}.")
     for sentence in (*written, *writer.describe_losses()):
         print(sentence)
@@ -105,6 +108,7 @@ def read_splits(data: FolderDetection, divides: bool) -> dict[str, DetectionSpli
         if data.verify_images or data.on_invalid == "skip":
             splits[role], notes = drop_invalid_images(split, data.on_invalid)
             log_notes(notes)
+    log_notes(note_shared_images(splits))
     others = [name for name in stored if name not in names.values()]
     if others:
         print(f"Not written: {format_list(others)}; --train, --val and --test name other splits.")
@@ -123,7 +127,7 @@ def write_images(
         has_links: whether images become hard links where possible.
     """
     first = next(iter(splits.values()))
-    check_class_names(first.classes)
+    check_class_names(first.classes, writer.reserved_names)
     names: defaultdict[Path, ImageNames] = defaultdict(ImageNames)
     parts: dict[str, SplitContent] = {}
     links = turned_count = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,11 +108,16 @@ def is_trained_as_difficult(
     return np.array([(image, label, *box) in known for image, label, box in keys], dtype=bool)
 
 
-def check_class_names(classes: Sequence[str]) -> None:
-    """Raises UserError if a name would be read back differently, e.g. because it ends with a blank."""
+def check_class_names(classes: Sequence[str], reserved: Collection[str]) -> None:
+    """Raises UserError if a name would be read back differently, e.g. because it ends with a blank.
+
+    Args:
+        classes: the names.
+        reserved: names in lower case that do not stand for a class in the format to write.
+    """
     for name in classes:
         try:
-            is_kept = parse_name(name) == name
+            is_kept = parse_name(name) == name and name.lower() not in reserved
         except FieldError:
             is_kept = False
         if not is_kept:

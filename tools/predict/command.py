@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...errors import UserError
+from ...errors import UserError, format_count
 from ...tasks.network import Network, load
 from ...tasks.segmentation.inference import Inference
 from .media_writer import MediaWriter
@@ -118,15 +118,10 @@ def print_summary(folder: Path, counts: Counter[MediaSource], skipped: Sequence[
         return
     frames = [count for source, count in counts.items() if source.is_video]
     images = len(counts) - len(frames)
-    done = [format_count(images, "image")] if images else []
+    done = [format_count(images, "images")] if images else []
     if frames:
-        done.append(f"{format_count(sum(frames), 'frame')} of {format_count(len(frames), 'video')}")
+        done.append(f"{format_count(sum(frames), 'frames')} of {format_count(len(frames), 'videos')}")
     print(f"Predicted {' and '.join(done)}. The results are in {folder}.")
     if skipped:
         names = ", ".join(map(str, skipped))
-        print(f"Could not be read completely: {format_count(len(skipped), 'file')} ({names}).")
-
-
-def format_count(number: int, noun: str) -> str:
-    """Formats a number with its noun in the singular or plural."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        print(f"Could not be read completely: {format_count(len(skipped), 'files')} ({names}).")

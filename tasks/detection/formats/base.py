@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
 from ...data.files import SPLIT_FOLDERS
 from ...data.split import OnInvalid
 from ..split import DetectionSplit, ImageRecord
@@ -104,7 +104,8 @@ class Format(ABC):
     def describe(self) -> str:
         """Returns the splits and where the classes are from, e.g. "train (9 files in labels); classes of data.yaml"."""
         shown = sorted(self.splits, key=lambda split: split not in SPLIT_FOLDERS)[:MAX_SHOWN_SPLITS]
-        splits = ", ".join(f"{split or 'all images'} ({self.describe_split(split)})" for split in shown)
+        unnamed = "all images" if len(self.splits) == 1 else "images without a split"
+        splits = ", ".join(f"{split or unnamed} ({self.describe_split(split)})" for split in shown)
         more = len(self.splits) - len(shown)
         return f"{splits}{f' and {more} more' if more else ''}; {self.describe_classes()}"
 
@@ -115,6 +116,10 @@ class Format(ABC):
     @abstractmethod
     def describe_classes(self) -> str:
         """Returns where the names of the classes are from."""
+
+    def list_images(self) -> set[str]:
+        """Returns the images of all splits, relative to the listed folder, if they are known before reading."""
+        return set()
 
 
 class RecordFormat(Format):
@@ -218,7 +223,7 @@ class FilePerImageFormat(RecordFormat):
         """
 
     def describe_split(self, split: str) -> str:
-        return f"{len(self.files[split])} files in {self.splits[split]}"
+        return f"{format_count(len(self.files[split]), 'files')} in {self.splits[split]}"
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         images: list[AnnotatedImage] = []
@@ -305,7 +310,9 @@ def count_undescribed(
 
 
 def check_images_differ(images: Sequence[AnnotatedImage], source: Path) -> None:
-    """Raises DataError if two annotation files describe one image."""
+    """Raises DataError if an image is described twice."""
     for name, count in Counter(image.name for image in images).items():
         if count > 1:
-            raise DataError(f"{source}: {count} annotation files describe the image {format_name(name)}; keep one.")
+            raise DataError(
+                f"{source}: the image {format_name(name)} is described {count} times; keep one description."
+            )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
 from ...data.files import find_missing_files, match_file_names
 from ...data.split import OnInvalid
 from ..cache import annotation_key, load_split, store_split
@@ -20,9 +20,11 @@ from ..split import DetectionSplit
 from .parsing.fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
 from .parsing.json_files import parse_json, read_bytes
 from .parsing.repairs import Repairs
+from .parsing.run_lengths import enclose_run_lengths
 from .parsing.sizes import measure_missing_sizes
 
 Record = dict[str, Any]
+FindImages = Callable[[Sequence[str]], tuple[Path, Sequence[str]]]
 UNKNOWN_SIZE = (0, 0)
 MIN_CACHED_BYTES = 4_000_000  # smaller files are parsed faster than the cache is worth
 
@@ -39,9 +41,7 @@ class Ids(NamedTuple):
     positions: dict[int | str, int]
 
 
-def read_coco(
-    file: Path, folder: Path | Callable[[Sequence[str]], Path], on_invalid: OnInvalid = "raise"
-) -> DetectionSplit:
+def read_coco(file: Path, folder: Path | FindImages, on_invalid: OnInvalid = "raise") -> DetectionSplit:
     """Reads a COCO detection file.
 
     What can be derived is derived and noted: a box from its polygons, an area from its box, a size from its image.
@@ -50,7 +50,7 @@ def read_coco(
 
     Args:
         file: the annotations.
-        folder: the images, or a function that finds their folder by their names.
+        folder: the images, or a function that finds their folder and their names in it by their names in the file.
         on_invalid: "skip" leaves out annotations that cannot be used, and accepts missing images; reading them fails
             later.
 
@@ -60,7 +60,7 @@ def read_coco(
     data = read_bytes(file)
     key = annotation_key(data, on_invalid) if len(data) >= MIN_CACHED_BYTES else None
     if key and (stored := load_split(key, file)):
-        found = folder if isinstance(folder, Path) else folder(stored.names.tolist())
+        found = folder if isinstance(folder, Path) else folder(stored.names.tolist())[0]
         if found.is_dir() and not find_missing_files(stored.names, found):
             return replace(stored, folder=found)
     content = parse_json(data, file)
@@ -68,7 +68,8 @@ def read_coco(
     images, categories = get_records(content, "images", file), get_records(content, "categories", file)
     annotations = get_records(content, "annotations", file)
     if not images or not categories:
-        raise DataError(f"{file} contains {len(images)} images and {len(categories)} categories; it needs one of each.")
+        counted = f"{format_count(len(images), 'images')} and {format_count(len(categories), 'categories')}"
+        raise DataError(f"{file} contains {counted}; it needs both.")
     repairs = Repairs(file)
     image_ids, category_ids = parse_ids(images, "image", file), parse_ids(categories, "category", file)
     objects = parse_objects(annotations, image_ids, category_ids, repairs)
@@ -76,24 +77,26 @@ def read_coco(
     classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
     rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
+    given_sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
     names = [parse_file_name(image, file) for image in images]
-    found = folder if isinstance(folder, Path) else folder(names)
+    found, names = (folder, names) if isinstance(folder, Path) else folder(names)
     matched = match_file_names(names, found)
     check_files_differ(matched, image_ids.numbers, file)
+    sizes = measure_missing_sizes(given_sizes, matched, found, repairs, on_invalid)
+    check_box_format(objects.boxes, sizes[objects.images], file)
     split = DetectionSplit.from_objects(
         source=file,
         folder=found,
         names=matched,
         image_ids=image_ids.numbers,
-        sizes=measure_missing_sizes(sizes, matched, found, repairs, on_invalid),
+        sizes=sizes,
         classes=classes,
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
         notes=repairs.notes,
         on_invalid=on_invalid,
     )
-    return store_split(key, split) if key and (sizes > 0).all() else split
+    return store_split(key, split) if key and (given_sizes > 0).all() else split
 
 
 def get_records(content: Record, key: str, file: Path) -> list[Record]:
@@ -168,6 +171,18 @@ def check_files_differ(names: NDArray[np.str_], ids: NDArray[np.int64], file: Pa
         raise DataError(f"{file}: images {one} and {other} are both the file {name}; keep one of them.")
 
 
+def check_box_format(boxes: NDArray[np.float64], sizes: NDArray[np.int64], file: Path) -> None:
+    """Raises DataError if ``boxes`` ``[B, 4]`` seem to be x1, y1, x2, y2 in images of ``sizes`` ``[B, 2]``.
+
+    All are corners inside their image, but a quarter of them is partly outside as x, y, width and height.
+    """
+    limits = sizes[:, ::-1]
+    are_corners = (boxes[:, 2:] > boxes[:, :2]).all() and (boxes[:, 2:] <= limits).all()
+    outside = (boxes[:, :2] + boxes[:, 2:] > limits + 1).any(axis=1)
+    if len(boxes) and are_corners and outside.mean() >= 0.25:
+        raise DataError(f"{file}: the boxes seem to be [x1, y1, x2, y2]; COCO's are [x, y, width, height].")
+
+
 def parse_file_name(image: Record, file: Path) -> str:
     """Returns the file name of an image."""
     name = image.get("file_name")
@@ -190,6 +205,7 @@ def parse_size(image: Record, file: Path) -> tuple[int, int]:
 def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: Ids, repairs: Repairs) -> ObjectTable:
     """Returns the objects; labels are positions in the list of categories."""
     images, labels, boxes, areas, crowds = [], [], [], [], []
+    ids: set[object] = set()
     for number, record in enumerate(annotations):
         try:
             image = find_index(record, "image", image_ids)
@@ -199,6 +215,10 @@ def parse_objects(annotations: Sequence[Record], image_ids: Ids, category_ids: I
         except FieldError as error:
             repairs.leave_out(f"{repairs.source}: annotation {record.get('id', number)} has {error}")
             continue
+        if isinstance(key := record.get("id"), int | str):
+            if key in ids:
+                repairs.count("annotations kept although another one has their id")
+            ids.add(key)
         images.append(image)
         labels.append(label)
         boxes.append(box)
@@ -232,7 +252,7 @@ def find_index(record: Record, what: str, ids: Ids) -> int:
 
 
 def parse_box(record: Record, repairs: Repairs) -> Sequence[float]:
-    """Returns x, y, width and height of an annotation, from its polygons if it has no box.
+    """Returns x, y, width and height of an annotation, from its polygons or its mask if it has no box.
 
     NaN and infinity are kept; such a box has no area.
     """
@@ -246,6 +266,10 @@ def parse_box(record: Record, repairs: Repairs) -> Sequence[float]:
     if not box and (corners := find_polygon_corners(record.get("segmentation"))) is not None:
         repairs.count("boxes derived from polygons")
         return corners
+    if not box and isinstance(mask := record.get("segmentation"), dict):
+        left, top, right, bottom = enclose_run_lengths(mask)
+        repairs.count("boxes derived from masks")
+        return [left, top, right - left, bottom - top]
     raise FieldError(f"the bbox {format_value(box)}, which is not [x, y, width, height]")
 
 
@@ -268,7 +292,7 @@ def parse_area(record: Record, repairs: Repairs) -> float:
         return math.nan
     if type(value) in (int, float) and 0 <= value < math.inf:
         return value
-    repairs.count("areas that are not numbers of at least 0 replaced by those of the boxes")
+    repairs.count("areas below 0 or without a number replaced by those of the boxes")
     return math.nan
 
 
@@ -290,7 +314,7 @@ def order_classes(
     for k in np.argsort(ids, kind="stable").tolist():
         of_others = {*parents[:k], *parents[k + 1 :]} if not is_used[k] else set()
         if of_others == {names[k]}:
-            repairs.count(f"placeholder category, {format_name(names[k])}, left out")
+            repairs.count(f"placeholder categories left out ({format_name(names[k])})")
         else:
             kept.append(k)
     classes = [names[k] for k in kept]

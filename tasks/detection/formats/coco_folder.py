@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+import numpy as np
+
 from ....errors import DataError
-from ...data.files import normalise_path
+from ...data.files import find_split_word, normalise_path
 from ...data.split import OnInvalid
 from ..split import DetectionSplit
 from .base import Format
 from .coco import read_coco
-from .listing import Listing, find_split_word
-from .parsing.json_files import find_keys, is_complete
+from .listing import Listing
+from .parsing.json_files import find_keys, is_complete, read_json
 
 KEYS = ("images", "annotations", "categories")
 PANOPTIC_KEY = "segments_info"
@@ -49,14 +51,24 @@ class CocoFormat(Format):
                     f"{listing.root} has {len(names)} COCO files for {split}, {names[0]} and {names[1]}; choose with "
                     "--data.annotations=PATTERN."
                 )
-        return cls(listing, {split: names[0] for split, names in groups.items()})
+        splits = {split: names[0] for split, names in groups.items()}
+        if len(splits) == 1:
+            splits = divide_by_folder(listing, *next(iter(splits.items()))) or splits
+        return cls(listing, splits)
 
     def read(self, split: str, on_invalid: OnInvalid) -> DetectionSplit:
         file = self.listing.root / self.splits[split]
-        return read_coco(file, lambda images: self.find_folder(split, images), on_invalid)
+        if len(self.splits) == len(set(self.splits.values())):
+            return read_coco(file, lambda names: (self.find_folder(split, names), names), on_invalid)
+        whole = read_coco(file, lambda names: (self.listing.root, self.find_paths(split, names)), on_invalid)
+        return whole.take(np.array([self.listing.split_of(name) in (split, "") for name in whole.names.tolist()]))
+
+    def find_paths(self, split: str, names: Sequence[str]) -> list[str]:
+        """Returns the images ``names`` relative to the listed folder; a missing one keeps its name."""
+        return [self.listing.find_path(name, self.splits[split], may_strip=True) or name for name in names]
 
     def describe_classes(self) -> str:
-        return "classes of the JSON files"
+        return "classes of the JSON files" if len(set(self.splits.values())) > 1 else "classes of the JSON file"
 
     def find_folder(self, split: str, names: Sequence[str]) -> Path:
         """Returns the folder in which most of the first images ``names`` are.
@@ -83,6 +95,29 @@ class CocoFormat(Format):
                 f"{self.listing.root}; choose with --data.images=PATTERN."
             )
         return self.listing.root / best[0]
+
+
+def divide_by_folder(listing: Listing, split: str, name: str) -> dict[str, str]:
+    """Returns the splits that the folders of a file's images name; none if the file, or not every folder, names one.
+
+    Args:
+        listing: the files of the data set.
+        split: name of the split that the file describes, or of the file.
+        name: the file.
+
+    Raises:
+        DataError: an image may be in two folders.
+    """
+    if find_split_word(split) or len({listing.split_of(image) for image in listing.images} - {""}) < 2:
+        return {}
+    try:
+        content = read_json(listing.root / name)
+        paths = [str(image["file_name"]) for image in content["images"]]
+    except (DataError, KeyError, TypeError):
+        return {}  # reading the split says what is wrong
+    found = [image for path in paths if (image := listing.find_path(path, name, may_strip=True))]
+    splits = dict.fromkeys(map(listing.split_of, found), name)
+    return {} if "" in splits or len(splits) < 2 else splits
 
 
 def is_coco(file: Path) -> bool:

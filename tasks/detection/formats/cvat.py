@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from ....errors import DataError, format_name
+from ....errors import DataError, format_count, format_name
+from ...data.files import find_split_word
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -46,7 +47,7 @@ class ImageElement(NamedTuple):
 
 
 class CvatFormat(RecordFormat):
-    """CVAT for images 1.1. Splits are CVAT's subsets, or else the folders that are named like splits.
+    """CVAT for images 1.1. Splits are CVAT's subsets, or else the files or folders that are named like splits.
 
     Args:
         listing: the files of the folder.
@@ -67,10 +68,11 @@ class CvatFormat(RecordFormat):
         self.elements: defaultdict[str, list[ImageElement]] = defaultdict(list)
         self.missing: list[tuple[str, str]] = []  # split and sentence on each image that is not in the folder
         for name, root in roots.items():
+            of_file = listing.split_of(name) or (get_stem(name) if find_split_word(get_stem(name)) else "")
             for element in root.iterfind("image"):
                 path = element.get("name", "")
                 image = listing.find_path(path, name)
-                split = element.get("subset", "").strip() or listing.split_of(name) or listing.split_of(image or path)
+                split = element.get("subset", "").strip() or of_file or listing.split_of(image or path)
                 if image is None:
                     self.missing.append(
                         (split, f"{listing.root / name}: image {format_name(path)} is not in the folder")
@@ -78,7 +80,7 @@ class CvatFormat(RecordFormat):
                 else:
                     self.elements[split].append(ImageElement(name, element, image))
         if not self.elements:
-            raise DataError(f"{self.missing[0][1]} ({len(self.missing)} such images).")
+            raise DataError(f"{self.missing[0][1]} ({format_count(len(self.missing), 'missing images')}).")
         self.splits = {split: describe_files(elements) for split, elements in self.elements.items()}
 
     @classmethod
@@ -89,7 +91,10 @@ class CvatFormat(RecordFormat):
         return cls(listing, [name for name in files if starts_with_tag(listing.root / name, "annotations")])
 
     def describe_split(self, split: str) -> str:
-        return f"{len(self.elements[split])} images of {self.splits[split]}"
+        return f"{format_count(len(self.elements[split]), 'images')} of {self.splits[split]}"
+
+    def list_images(self) -> set[str]:
+        return {element.image for elements in self.elements.values() for element in elements}
 
     def read_images(self, split: str, repairs: Repairs) -> list[AnnotatedImage]:
         for other, reason in self.missing:
@@ -106,8 +111,7 @@ class CvatFormat(RecordFormat):
             objects = parse_each(element, partial(self.read_shape, repairs), where, repairs)
             images.append(AnnotatedImage(image, objects, size))
         check_images_differ(images, repairs.source)
-        described = (element.image for elements in self.elements.values() for element in elements)
-        count_undescribed(self.listing, images, {get_stem(image) for image in described}, repairs)
+        count_undescribed(self.listing, images, {get_stem(image) for image in self.list_images()}, repairs)
         return images
 
     def read_shape(self, repairs: Repairs, shape: ElementTree.Element) -> AnnotatedObject | None:

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ....errors import DataError
+from ....errors import DataError, format_count
 from .base import AnnotatedImage, AnnotatedObject, FilePerImageFormat, group_by_split, parse_each
 from .listing import PROBES, Listing, get_stem
 from .parsing.class_lists import NOT_CLASSES
-from .parsing.fields import FieldError, format_value, parse_integer, parse_name, parse_number
+from .parsing.fields import FieldError, format_value, parse_flag, parse_integer, parse_name, parse_number
 from .parsing.geometry import Box, enclose_points
 from .parsing.json_files import find_keys, read_json
 from .parsing.repairs import Repairs
@@ -71,7 +71,11 @@ class LabelMeFormat(FilePerImageFormat):
         if name.lower() in NOT_CLASSES:
             repairs.count(f"shapes called {name} left out")
             return None
-        return AnnotatedObject(self.check_class(name), read_box(kind, shape.get("points")))
+        try:
+            is_difficult = parse_flag(shape.get("difficult"))  # of X-AnyLabeling
+        except FieldError as error:
+            raise FieldError(f"the flag difficult {error}") from error
+        return AnnotatedObject(self.check_class(name), read_box(kind, shape.get("points")), is_difficult)
 
 
 def read_size(content: dict[str, Any]) -> tuple[int, int] | None:
@@ -98,7 +102,7 @@ def read_box(kind: str, points: object) -> Box:
     if not isinstance(points, list) or not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise FieldError(f"the points {format_value(points)}, which are not a list of [x, y]")
     if len(points) < SHAPES[kind]:
-        raise FieldError(f"{len(points)} points; the shape_type {kind} has at least {SHAPES[kind]}")
+        raise FieldError(f"{format_count(len(points), 'points')}; the shape_type {kind} has at least {SHAPES[kind]}")
     xs, ys = ([parse_number(point[axis]) for point in points] for axis in (0, 1))
     if kind == "circle":
         radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])

@@ -10,12 +10,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from ....errors import DataError
-from ...data.files import SPLIT_FOLDERS, check_root, is_image_file, iterate_files, normalise_path
+from ...data.files import check_root, find_split_word, is_image_file, iterate_files, normalise_path
 
-SPLIT_WORD = re.compile(r"(?<![a-z])(" + "|".join(sum(SPLIT_FOLDERS.values(), ())) + r")(?![a-z])")
 MASK_FOLDER = re.compile(r"mask|segmentation|(?<![a-z])labels?(?![a-z])", re.IGNORECASE)
 PROBES = 50  # files by which a format is recognised
-WORDS = {word: split for split, words in SPLIT_FOLDERS.items() for word in words}
 
 
 class Listing:
@@ -141,7 +139,8 @@ class Listing:
         likeness = [len(set(folders) & set(PurePosixPath(image).parts[:-1])) for image in images]
         best = [image for image, shared in zip(images, likeness, strict=True) if shared == max(likeness)]
         if len(best) > 1:
-            raise DataError(f"{self.root / annotation} may describe {best[0]} or {best[1]}; keep one of them.")
+            both = f"{best[0]} or {best[1]}"
+            raise DataError(f"{self.root / annotation} may describe {both}; choose with --data.images=PATTERN.")
         return best[0]
 
     @cached_property
@@ -172,12 +171,6 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def get_stem(name: str) -> str:
     """Returns a file name without its folder and suffix, in the spelling by which names are compared."""
     return os.path.splitext(normalise_path(name).rpartition("/")[2])[0]  # noqa: PTH122 — ten times as fast
-
-
-def find_split_word(name: str) -> str | None:
-    """Returns "train", "val" or "test" if ``name`` contains one word for it, as in "train2017" or "Validation"."""
-    found = {WORDS[word] for word in SPLIT_WORD.findall(name.lower())}
-    return found.pop() if len(found) == 1 else None
 
 
 def find_split(names: Collection[str], wanted: str) -> str | None:

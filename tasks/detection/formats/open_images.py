@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from ....errors import DataError
+from ....errors import DataError, format_count
+from ...data.files import SPLIT_WORD, find_split_word, is_image_file
 from .base import AnnotatedImage, AnnotatedObject, RecordFormat
-from .listing import SPLIT_WORD, Listing, find_split_word, get_stem
+from .listing import Listing, get_stem
 from .parsing.fields import FieldError, parse_flag, parse_fraction, parse_name
 from .parsing.repairs import Repairs
 
@@ -53,6 +54,9 @@ class OpenImagesFormat(RecordFormat):
                     f"{listing.root} has several CSV files for {split or 'all images'}, {splits[split]} and {name}; "
                     "choose with --data.annotations=PATTERN."
                 )
+        folders = sorted({listing.split_of(image) for image in listing.images})
+        if [*splits] == [""] and len(folders) > 1 and "" not in folders:
+            splits = dict.fromkeys(folders, splits[""])  # one file for the images in the folders of all splits
         return cls(listing, splits) if splits else None
 
     def describe_classes(self) -> str:
@@ -67,12 +71,18 @@ class OpenImagesFormat(RecordFormat):
         for line, row in rows:
             try:
                 image, thing = self._read_row(row, columns)
+                if image not in found and is_image_file(image):  # the id is written as the name of the file
+                    image = get_stem(image)
                 objects[image].append(thing)
             except FieldError as error:
                 repairs.leave_out(f"{file}: line {line} has {error}")
-        missing = [image for image in objects if image not in found]
+        is_shared = len(set(self.splits.values())) < len(self.splits)
+        others = {get_stem(name) for name in self.listing.images} if is_shared else ()
+        missing = [image for image in objects if image not in found and image not in others]
         if missing:
-            repairs.leave_out(f"{file} has boxes of {len(missing)} images that are missing, such as {missing[0]}.jpg")
+            repairs.leave_out(
+                f"{file} has boxes of {format_count(len(missing), 'missing images')}, such as {missing[0]}"
+            )
         unmentioned = len(found.keys() - objects.keys())
         if unmentioned:
             repairs.count("images that the file does not mention left out", unmentioned)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ....errors import DataError, suggest
-from ...data.files import format_list
+from ....errors import DataError, format_count, suggest
+from ...data.files import find_split_word, format_list
 from .base import Format
 from .coco_folder import CocoFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
-from .listing import Listing, find_split_word
+from .listing import Listing
 from .open_images import OpenImagesFormat
 from .voc import VocFormat
 from .yolo import YoloFormat
@@ -54,14 +54,16 @@ def recognise_format(listing: Listing, name: str = AUTO) -> Format:
 
 
 def describe_unannotated(found: Format) -> tuple[str, ...]:
-    """Returns a sentence for each split that folders of images name, but annotations do not."""
+    """Returns a sentence for each split that folders of images name, but annotations or a list of splits do not."""
     annotated = {find_split_word(split) for split in found.splits}
     if "" in found.splits:
         return ()
     listing = found.listing
-    names = Counter(listing.split_of(image) for image in listing.images)
+    known = found.list_images()
+    reason = "outside of all splits, not used" if known else "without annotations"
+    names = Counter(listing.split_of(image) for image in listing.images if image not in known)
     return tuple(
-        f"{listing.root}: {count} images in {name} have no annotations."
+        f"{listing.root}: {format_count(count, 'images')} in {name} {reason}."
         for name, count in names.items()
         if name and find_split_word(name) not in annotated
     )
@@ -77,5 +79,7 @@ def explain_unknown(listing: Listing, kinds: list[type[Format]]) -> str:
     if archives:
         return f"{root} has no annotations of {wanted}, but {format_list(archives)}; unpack it first."
     if len(listing.images) == len(listing.files):
-        return f"{root} contains {len(listing.images)} images and no annotations; add these as {wanted}."
+        return (
+            f"{root} contains {format_count(len(listing.images), 'images')} and no annotations; add these as {wanted}."
+        )
     return f"{root} has no annotations of {wanted}; it contains {listing.describe()}."

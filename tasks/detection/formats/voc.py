@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self, TypeVar
 
 from ....errors import DataError
-from ...data.files import normalise_path, read_text
+from ...data.files import find_split_word, normalise_path, read_text
 from .base import (
     AnnotatedImage,
     AnnotatedObject,
@@ -32,7 +32,8 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 class VocFormat(FilePerImageFormat):
     """Pascal VOC's XML files.
 
-    Splits are the lists in ``ImageSets/Main``; without lists, the folders that are named like splits.
+    Splits are the lists in ``ImageSets/Main``, or lists such as train.txt in ``ImageSets`` or the data set's folder.
+    Without lists, they are the folders that are named like splits.
     """
 
     name = "voc"
@@ -44,18 +45,23 @@ class VocFormat(FilePerImageFormat):
         files = listing.annotations(cls.suffix)
         if not any(starts_with_tag(listing.root / name, "annotation") for name in files[:PROBES]):
             return None
-        lists = [name for name in listing.files if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
-        if not lists:
-            return cls(listing, group_by_split(listing, files))
-        return cls(listing, read_lists(listing, lists, files))
+        texts = [name for name in listing.files if name.endswith(".txt")]
+        own = [name for name in texts if f"/{name}".rpartition("/")[0].endswith(f"/{LISTS}")]
+        others = [name for name in texts if is_split_list(name)]
+        groups = read_lists(listing, own or others, files)
+        if own and not groups:
+            raise DataError(f"{listing.root}: the lists in {LISTS} name no image that has an XML file.")
+        return cls(listing, groups or group_by_split(listing, files))
 
     def read_file(self, file: Path, repairs: Repairs) -> tuple[AnnotatedImage, str | None]:
         root = read_xml(file)
+        for element in root.iter():  # programs write <Object>, and the namespace of the document before each tag
+            element.tag = element.tag.rpartition("}")[2].lower()
         if root.tag != "annotation":
             raise DataError(f"{file} is not in Pascal VOC's format; its first tag is <{root.tag}>, not <annotation>.")
         sides = [read_value(root, f"size/{side}", parse_integer, default=0) for side in ("height", "width")]
         size = (sides[0], sides[1]) if min(sides) > 0 else None
-        objects = parse_each(root.findall("object"), partial(self.read_object, repairs), file, repairs)
+        objects = parse_each(root.iter("object"), partial(self.read_object, repairs), file, repairs)
         return AnnotatedImage(file.name, objects, size), root.findtext("filename")
 
     def read_object(self, repairs: Repairs, element: ElementTree.Element) -> AnnotatedObject:
@@ -76,11 +82,17 @@ class VocFormat(FilePerImageFormat):
         return AnnotatedObject(name, (x1 - 1, y1 - 1, x2, y2), is_difficult)
 
 
+def is_split_list(name: str) -> bool:
+    """Whether a file is named like a list of the images of a split, and in a place for it."""
+    folder, stem = f"/{name}".rpartition("/")[0], PurePosixPath(name).stem
+    return (not folder or folder.endswith("/ImageSets")) and bool(find_split_word(stem) or stem == "trainval")
+
+
 def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str, list[str]]:
     """Returns the XML files of each list, also missing ones.
 
-    A line is an image's name, or one followed by a number. VOC's lists of single classes, such as cat_train.txt beside
-    train.txt, contain the same images again and are left out.
+    A line is an image's name or path, or one followed by a number. VOC's lists of single classes, such as cat_train.txt
+    beside train.txt, contain the same images again and are left out.
 
     Raises:
         DataError: two lists have one name, or a list is not encoded as UTF-8.
@@ -89,17 +101,21 @@ def read_lists(listing: Listing, lists: list[str], files: list[str]) -> dict[str
     folder = find_common_folder(files)
     stems = {PurePosixPath(name).stem for name in lists}
     groups: dict[str, list[str]] = {}
-    for name in (name for name in lists if name.endswith(".txt")):
+    for name in lists:
         split = PurePosixPath(name).stem
         if split in groups:
             raise DataError(f"{listing.root} has several lists called {split}.txt; pass one data set as --data.root.")
         lines = [normalise_path(line.strip()) for line in read_text(listing.root / name).splitlines() if line.strip()]
         if split.rpartition("_")[2] in stems - {split} and any(line.endswith((" 1", " 0", "-1")) for line in lines):
             continue
-        named = [(line, line.rpartition(" ")[0].strip(), line.split()[0]) for line in lines]
+        words = [line.split()[0] for line in lines]
+        named = [
+            (line, line.rpartition(" ")[0].strip(), get_stem(line), get_stem(word), word)
+            for line, word in zip(lines, words, strict=True)
+        ]
         names = [next((name for name in likely if name in by_stem), likely[-1]) for likely in named]
         if any(name in by_stem for name in names):  # else a list of something else
-            groups[split] = [by_stem.get(name, f"{folder}/{name}.xml") for name in names]
+            groups[split] = [by_stem.get(name, f"{folder}/{name}.xml") for name in dict.fromkeys(names)]
     return groups
 
 
@@ -131,7 +147,10 @@ def read_value(
     Raises:
         FieldError: the tag is missing, or its text cannot be parsed.
     """
-    text = (element.findtext(tag) or "").strip()
+    found = [child.text or "" for child in element.findall(tag)]
+    if len(found) > 1:
+        raise FieldError(f"{len(found)} times <{tag.replace('/', '>/<')}> in <{element.tag}>")
+    text = "".join(found).strip()
     if not text and default is not None:
         return default
     shown = f"<{tag.replace('/', '>/<')}>"

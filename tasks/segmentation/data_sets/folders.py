@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ....errors import DataError, UserError
+from ....errors import DataError, UserError, format_count
 from ....heads.contract import default_class_names
 from ....heads.predictions import IGNORED
 from ...data.files import SPLIT_FOLDERS, check_root
@@ -46,6 +46,8 @@ CAMVID_COLOURS: dict[str, Colour] = {
 
 class FolderSegmentation(SegmentationDataModule):
     """Images in ``root/images`` and masks in ``root/masks``, with or without sub-folders ``train``, ``val``, ``test``.
+
+    Folders in the other order, such as ``root/train/images``, are found as well.
 
     An image and its mask have the same name; their file extensions may differ. A mask holds the class index of every
     pixel; pixels with the value 255 are ignored.
@@ -156,14 +158,17 @@ class FolderSegmentation(SegmentationDataModule):
         """Returns the folder name of ``split``; None if no such folder exists."""
         if self.names[split] is not None:
             return self.names[split]
-        existing = (name for name in SPLIT_FOLDERS[split] if self.split_folder("images", name).is_dir())
+        names = (spelled for name in SPLIT_FOLDERS[split] for spelled in (name, name.capitalize(), name.upper()))
+        existing = (name for name in names if self.split_folder("images", name).is_dir())
         return next(existing, None) if SPLIT in self.templates["images"] else None
 
     def split_folder(self, kind: str, name: str | None) -> Path:
         """Returns the folder of the "images" or "masks" of split ``name``, which is None for data without splits."""
         template = self.templates[kind]
         if name is not None:
-            return self.root / template.replace(SPLIT, name)
+            folder = self.root / template.replace(SPLIT, name)
+            swapped = self.root / "/".join(reversed(template.split("/"))).replace(SPLIT, name)  # train/images
+            return swapped if swapped.is_dir() and not folder.is_dir() else folder
         return self.root / "/".join(part for part in template.split("/") if part != SPLIT)
 
     def pair_files(self, split: str) -> Pairs:
@@ -206,7 +211,8 @@ class FolderSegmentation(SegmentationDataModule):
         """Raises DataError unless each of ``names`` has a value or colour."""
         if self.reader is not None and len(names) != self.reader.num_classes:
             option, number = self.reader.option, self.reader.num_classes
-            raise DataError(f"{source} names {len(names)} classes, but --data.{option} has {number}.")
+            counted = format_count(len(names), "classes")
+            raise DataError(f"{source} names {counted}, but --data.{option} has {number}.")
 
 
 class CamVid(FolderSegmentation):

@@ -354,3 +354,37 @@ def test_real_folders_are_read_completely(real_data: Path, assert_one_sentence: 
     train = data.splits["train"]
     for name in ("ants/formica.jpeg", "ants/imageNotFound.gif"):
         assert min(train.image(names(train).index(name)).shape[:2]) > 100
+
+
+@pytest.mark.parametrize("pattern", ["{}_set", "images-{}", "{}2024"])
+def test_splits_may_have_longer_names(folders: Path, pattern: str) -> None:
+    for split, longer in (("train", "training"), ("val", "Validation")):
+        (folders / split).rename(folders / pattern.format(longer))
+    data = FolderClassification(str(folders))
+    assert [len(data.read(split)) for split in ("train", "val")] == [6, 2]
+
+
+def test_classes_named_like_splits_are_classes(folders: Path) -> None:
+    (folders / "train" / "cat").rename(folders / "cats_train")
+    (folders / "train" / "dog").rename(folders / "dogs_train")
+    for path in sorted((folders / "val").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (folders / "val").rmdir()
+    (folders / "train").rmdir()
+    assert FolderClassification(str(folders)).read_stored("train").classes == ("cats_train", "dogs_train")
+
+
+def test_unused_folders_are_noted(folders: Path) -> None:
+    (folders / "val").rename(folders / "dev")
+    assert "dev" in FolderClassification(str(folders)).read_stored("train").notes[0]
+
+
+def test_class_names_are_compared_in_nfc(folders: Path, assert_one_sentence: OneSentence) -> None:
+    (folders / "train/cat").rename(folders / "train/caf\u00e9")
+    (folders / "val/cat").rename(folders / "val/cafe\u0301")
+    data = FolderClassification(str(folders))
+    assert names(data.read("val"))[0] == "cafe\u0301/0.png" and data.read("val").classes == ("caf\u00e9", "dog")
+    write_grey_image(folders / "train/cafe\u0301/0.png")
+    with pytest.raises(DataError) as caught:
+        FolderClassification(str(folders)).read("train")
+    assert_one_sentence(caught.value, folders / "train", "twice")

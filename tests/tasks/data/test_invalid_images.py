@@ -118,7 +118,7 @@ def test_doubtful_orientations_are_counted(
             return DetectionSplit.from_records(tmp_path / "list", tmp_path, ["cat"], records)
 
     Data(str(tmp_path)).setup("validate")
-    assert ("list: 1 image has an orientation that annotations cannot tell" in caplog.text) == doubtful
+    assert ("list: 1 image with an orientation that annotations cannot tell" in caplog.text) == doubtful
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])

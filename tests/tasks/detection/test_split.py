@@ -101,7 +101,7 @@ def test_crowds_are_left_out(content: Content, write_coco: WriteCoco) -> None:
         ([50, 30, 40, 40], [50, 30, 60, 40]),
         ([-10, -5, 20, 20], [0, 0, 10, 15]),
         ([-10, -10, 100, 100], [0, 0, 60, 40]),
-        ([0, 0, math.inf, 10], [0, 0, 60, 10]),
+        ([0, 0, math.inf, 10], None),
         ([59, 39, 1.5, 1.5], [59, 39, 60, 40]),
         ([70, 10, 5, 5], None),
         ([10, -20, 5, 10], None),
@@ -237,7 +237,7 @@ def test_both_kinds_of_repair_are_noted_in_one_sentence(
     for bbox in ([0, 0, 0, 0], [40, 0, 90, 9], [0, 30, 9, 90], [0, 0, 90, 90]):
         content["annotations"].append({"image_id": 7, "category_id": 4, "bbox": bbox})
     assert_one_sentence(
-        ValueError(read_coco(*write_coco(content)).notes[0]), "1 boxes without area left out", "3 boxes clipped"
+        ValueError(read_coco(*write_coco(content)).notes[0]), "1 box without area left out", "3 boxes clipped"
     )
 
 

@@ -91,7 +91,7 @@ def test_a_missing_size_is_that_of_the_image(voc: Path, size: str) -> None:
     (voc / "Annotations" / "a.xml").write_text(f"<annotation>{size}{CAT}</annotation>")
     data = read_voc(voc, "train")
     assert data.size(0) == (40, 60)
-    assert "1 sizes read from the images" in data.notes[0]
+    assert "1 size read from the images" in data.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ INVALID = {
     "size is a word": (f"<annotation>{SIZE.replace('60', 'wide')}</annotation>", "'wide'"),
     "infinite size": (f"<annotation>{SIZE.replace('60', 'inf')}</annotation>", "'inf'"),
     "box with NaN": (f"<annotation>{SIZE}{CAT.replace('<xmin>1<', '<xmin>nan<')}</annotation>", "'nan'"),
-    "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "not an XML"),
+    "unknown encoding": ('<?xml version="1.0" encoding="utf-7"?><annotation/>', "save it as UTF-8"),
     "negative size": (f"<annotation>{SIZE.replace('60', '6.5')}</annotation>", "'6.5'"),
     "difficult is unclear": (f"<annotation>{SIZE}{CAT.replace('<difficult>0', '<difficult>2')}</annotation>", "'2'"),
     "bare &": (f"<annotation>{SIZE}{CAT.replace('cat', 'R&D')}</annotation>", "not an XML"),

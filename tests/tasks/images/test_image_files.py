@@ -231,3 +231,11 @@ def test_postscript_is_never_run(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="PostScript"):
         read_image(tmp_path / "image.jpg")
     assert not (tmp_path / "run").exists()
+
+
+def test_large_images_cause_no_warning(tmp_path: Path) -> None:
+    """Pillow warns from half of the limit on."""
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "large.tif", compression="group4")
+    code = "import sys; from litmobile.tasks.images import EncodedImage; print(EncodedImage.read(sys.argv[1]).size)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "large.tif")], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(9000, 10000)\n", "")

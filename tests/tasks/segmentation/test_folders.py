@@ -259,11 +259,10 @@ def test_images_of_other_splits_are_not_trained_on(flat: Path, other: str) -> No
     assert not [name for name in names(train) if name.startswith(other)]
 
 
-def test_capitalised_split_folders_are_not_trained_on(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
-    write_split(write_split(tmp_path, "Train", 3), "Val", 2)
-    error = setup_error(FolderSegmentation(str(tmp_path), classes=NAMES))
-    assert_one_sentence(error, tmp_path / "images", "Train, Val", "--data.train=NAME")
-    data = FolderSegmentation(str(tmp_path), classes=NAMES, train="Train", val="Val")
+@pytest.mark.parametrize("options", [{}, {"train": "Train", "val": "VAL"}])
+def test_splits_are_found_in_any_case(tmp_path: Path, options: dict[str, str]) -> None:
+    write_split(write_split(tmp_path, "Train", 3), "VAL", 2)
+    data = FolderSegmentation(str(tmp_path), classes=NAMES, **options)
     assert [len(data.read(split)) for split in ("train", "val")] == [3, 2]
 
 
@@ -358,3 +357,28 @@ def test_the_real_camvid_is_complete(real_data: Path) -> None:
         assert (pixels.sum(0) > 0).all()
         assert 0.8 < pixels.sum() / (len(split) * 360 * 480) < 1, "some pixels are ignored"
         assert split.sample(len(split) - 1).image.shape == (360, 480, 3)
+
+
+def test_names_are_paired_in_any_normal_form(flat: Path) -> None:
+    write_image(flat / "images" / "e\u0301.png")
+    write_mask(flat / "masks" / "\u00e9.png", make_stripes([0, 1]))
+    pairs = FolderSegmentation(str(flat)).pair_files("train")
+    assert "e\u0301.png" in pairs.names and "\u00e9.png" in pairs.mask_names
+
+
+def test_splits_may_contain_the_folders(folders: Path) -> None:
+    expected = {split: names(FolderSegmentation(str(folders)).read(split)) for split in ("train", "val")}
+    for split in expected:
+        for kind in ("images", "masks"):
+            (folders / split.upper()).mkdir(exist_ok=True)
+            (folders / kind / split).rename(folders / split.upper() / kind)
+    for kind in ("images", "masks"):
+        (folders / kind).rename(folders / f"rest of {kind}")
+    assert {split: names(FolderSegmentation(str(folders)).read(split)) for split in expected} == expected
+
+
+@pytest.mark.parametrize("suffix", ["_mask", "-labels", ".gt"])
+def test_the_suffix_of_masks_is_suggested(flat: Path, suffix: str, assert_one_sentence: OneSentence) -> None:
+    for mask in (flat / "masks").iterdir():
+        mask.rename(mask.with_name(f"{mask.stem}{suffix}{mask.suffix}"))
+    assert_one_sentence(setup_error(FolderSegmentation(str(flat))), "pairs", f"--data.mask_suffix={suffix}")

@@ -277,3 +277,12 @@ def test_odd_images_are_read_or_refused_in_one_sentence(real_data: Path, assert_
                 assert reader(file).ndim == 2
             except DataError as error:
                 assert_one_sentence(error, file)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_masks_to_be_turned_are_refused(tmp_path: Path, suffix: str, assert_one_sentence: OneSentence) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 3
+    file = tmp_path / f"mask{suffix}"
+    PIL.Image.fromarray(np.eye(5, dtype=np.uint8)).save(file, exif=exif)
+    assert_one_sentence(read_error(ValueMaskReader([0, 1]), file), file, "turned")

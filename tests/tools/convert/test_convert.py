@@ -281,3 +281,16 @@ def test_full_disk_leaves_nothing_behind(links: str, root: Path, tmp_path: Path,
         convert(root, "coco", tmp_path / "out", f"--hard_links={links}")
     assert_one_sentence(refused.value, "cannot be read or written (File too large), so nothing was written")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("to", "is_refused"), [("coco", False), ("voc", True), ("yolo", False)])
+def test_a_class_called_background_is_kept_or_refused(
+    to: str, is_refused: bool, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readers of VOC's files take this name in a list of classes for no class."""
+    words = [str(root), "--to", to, "--out", str(tmp_path / "out"), "--classes={Background: ['no'], b: [Käfer]}"]
+    if is_refused:
+        assert "'Background' cannot be written; --classes can" in get_refusal("convert", *words, capsys=capsys)
+        return
+    main(["convert", *words])
+    assert_same_data(root, tmp_path / "out", to, classes={"Background": ["no"], "b": ["Käfer"]})

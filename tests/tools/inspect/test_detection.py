@@ -155,7 +155,7 @@ def test_voc_data_without_a_model(voc: Path, inspect: Inspect) -> None:
     assert report["anchors"]["grids"] == [[4, 6], [2, 3], [1, 2], [1, 1], [1, 1], [1, 1]]
     cat, cow, dog = report["splits"]["train"]["classes"]
     assert (cat["objects"], cow["objects"], dog["objects"], dog["difficult"]) == (1, 0, 1, 1)
-    assert report["splits"]["val"]["notes"][0].endswith("1 boxes clipped to their image, in training and evaluation.")
+    assert report["splits"]["val"]["notes"][0].endswith("1 box clipped to their image, in training and evaluation.")
     assert report["splits"]["val"]["notes"][0] in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,10 +22,12 @@ class Writer(ABC):
     Attributes:
         title: name of the format in messages.
         stores_sizes: whether the annotations contain the size of each image, which tells how it is turned.
+        reserved_names: names in lower case that do not stand for a class in this format.
     """
 
     title: ClassVar[str]
     stores_sizes: ClassVar[bool] = True
+    reserved_names: ClassVar[Collection[str]] = ()
 
     def __init__(self, folder: Path, content: Content) -> None:
         self.folder = folder

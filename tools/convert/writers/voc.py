@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from ....tasks.detection.formats.parsing.class_lists import NOT_CLASSES
 from ..content import Corners, SplitContent
 from .base import Writer, describe
 
@@ -20,6 +21,7 @@ class VocWriter(Writer):
     """Writes Pascal VOC's XML files. Boxes are rounded to whole pixels and are at least one pixel wide and high."""
 
     title = "Pascal VOC"
+    reserved_names = NOT_CLASSES
 
     @classmethod
     def image_folder(cls, split: str) -> str:

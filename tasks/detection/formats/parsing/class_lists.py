@@ -56,6 +56,20 @@ class DataYaml(NamedTuple):
     classes: ClassList | None
 
 
+class TextLoader(yaml.BaseLoader):
+    """Creates only text, lists and dictionaries, whose keys differ; safe_load would turn the class "no" into False."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if key.value in keys:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value} occurs again", problem_mark=key.start_mark
+                )
+            keys.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def find_class_list(listing: Listing) -> ClassList | None:
     """Returns the class list of a folder; None if it has none.
 
@@ -142,8 +156,7 @@ def parse_data_yaml(text: str, root: Path, name: str) -> DataYaml:
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise DataError(f"{file} has YAML aliases, which can expand to any length; write the values themselves.")
-        # this loader creates only text, lists and dictionaries; safe_load would turn the class "no" into False
-        content = yaml.load(text, Loader=yaml.BaseLoader)
+        content = yaml.load(text, Loader=TextLoader)
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DataError(f"{file} is not a YAML file: {error.problem or error.context}{line}.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ def parse_json(data: bytes, file: Path) -> dict[str, Any]:
     """Returns the dictionary that ``data``, the content of ``file``, describes.
 
     Raises:
-        DataError: the content is not JSON, or is something else.
+        DataError: the content is not JSON, has a key twice in one dictionary, or is something else.
     """
     try:
-        content = json.loads(data)
+        content = json.loads(data, object_pairs_hook=build_record)
     except RecursionError as error:
         raise DataError(f"{file} is not an annotation file; its lists are nested too deeply.") from error
     except ValueError as error:
@@ -48,6 +49,19 @@ def parse_json(data: bytes, file: Path) -> dict[str, Any]:
         kind = type(content).__name__
         raise DataError(f"{file} is not an annotation file; it contains a {kind} instead of a dictionary.")
     return content
+
+
+def build_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the dictionary of ``pairs``; JSON's own parser would keep the last of several values of a key.
+
+    Raises:
+        ValueError: a key occurs twice.
+    """
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {repeated!r} occurs twice in one dictionary")
+    return record
 
 
 def find_keys(file: Path, *keys: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from .....errors import DataError
+from .....errors import DataError, format_count
 from ....data.split import OnInvalid
 
 
@@ -43,7 +43,7 @@ class Repairs:
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence about the repairs, and one for each record that was left out."""
-        text = ", ".join(f"{count} {repair}" for repair, count in self._counts.items())
+        text = ", ".join(format_count(count, repair) for repair, count in self._counts.items())
         return ((f"{self.source}: {text}.",) if text else ()) + tuple(
             f"Left out: {reason}." for reason in self._invalid
         )

@@ -26,11 +26,14 @@ def read_xml(file: Path) -> ElementTree.Element:
         return ElementTree.fromstring(content)
     except FileNotFoundError as error:
         raise DataError(f"There is no annotation file {file}.") from error
-    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:  # three for wrong encodings
+    except (ElementTree.ParseError, RecursionError) as error:
         raise DataError(f"{file} is not an XML file: {error}.") from error
+    except (ValueError, LookupError) as error:  # of the encoding that the file names
+        raise DataError(f"{file} has an encoding that cannot be read ({error}); save it as UTF-8.") from error
 
 
 def starts_with_tag(file: Path, tag: str) -> bool:
     """Whether ``tag`` is among the first of an XML file, which may be damaged after it."""
     with file.open("rb") as stream:
-        return bool(re.search(rf"<{tag}[\s>]".encode(), stream.read(4096).replace(b"\0", b"")))  # 0 in UTF-16
+        start = stream.read(4096).replace(b"\0", b"")  # 0 in UTF-16
+        return bool(re.search(rf"<{tag}[\s>]".encode(), start, re.IGNORECASE))

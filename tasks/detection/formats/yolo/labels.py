@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from .....errors import format_count
 from ....data.files import read_text
 from ..base import AnnotatedObject
 from ..listing import iterate_lines
@@ -52,7 +53,9 @@ class LabelParser:
             repairs.count("boxes read without their key points")
             values = values[:4]
         if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-            raise FieldError(f"{len(words)} columns; a box has 5, without a confidence, and a polygon 7, 9, 11, …")
+            raise FieldError(
+                f"{format_count(len(words), 'columns')}; a box has 5, without a confidence, and a polygon 7, 9, 11, …"
+            )
         numbers = [parse_fraction(value) for value in values]
         if len(values) > 4:
             repairs.count("boxes derived from polygons or rotated boxes")
@@ -82,11 +85,11 @@ def convert_box(x: float, y: float, width: float, height: float) -> Box:
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def looks_like_labels(file: Path) -> bool:
-    """Whether the first line of a text file that is not blank has only numbers."""
+def looks_like_labels(file: Path, columns: int = 2) -> bool:
+    """Whether the first line of a text file that is not blank has only numbers, and at least so many ``columns``."""
     with file.open("rb") as stream:
         lines = stream.read(4096).decode("utf-8-sig", errors="replace").strip().splitlines()
     try:
-        return bool(lines) and len([float(word) for word in lines[0].split()]) > 1
+        return bool(lines) and len([float(word) for word in lines[0].split()]) >= columns
     except ValueError:
         return False

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from .....errors import format_name
-from ....data.files import SPLIT_FOLDERS, normalise_path, read_text
-from ..listing import PROBES, Listing, find_split_word, get_stem
+from .....errors import format_count, format_name
+from ....data.files import SPLIT_FOLDERS, find_split_word, normalise_path, read_text
+from ..listing import PROBES, Listing, get_stem
 from ..parsing.class_lists import DEFAULT_LIST, DataYaml, is_class_list
 from ..parsing.repairs import Repairs
 from .labels import looks_like_labels
 
 #: names of the splits in a YAML file and in Darknet's obj.data
 KEYS = sum(SPLIT_FOLDERS.values(), ())
+MIN_COLUMNS = 5  # of a box
 NOT_LABELS = re.compile(r"readme|licen[sc]e|requirements", re.IGNORECASE)
 DARKNET_LINE = re.compile(r"^\s*(\w+)\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 
@@ -31,7 +31,8 @@ def find_labels(listing: Listing) -> list[str]:
         file = PurePosixPath(name).name
         if is_class_list(name) or file == DEFAULT_LIST or NOT_LABELS.match(file):
             continue
-        if get_stem(name) in stems or looks_like_labels(listing.root / name):
+        # VOC's lists of images that show a class have two or three numbers in each line
+        if get_stem(name) in stems or looks_like_labels(listing.root / name, MIN_COLUMNS):
             found.append(name)
     return found
 
@@ -81,19 +82,12 @@ def find_layout(listing: Listing, data: DataYaml | None, labels: Mapping[str, st
                 for key in splits
                 if key not in found
             ]
-            return Layout(found, (*notes, *describe_shared(found, listing.root / file)))
+            return Layout(found, tuple(notes))
     lists = [name for name in listing.files if name.endswith(".txt") and PurePosixPath(name).stem in KEYS]
     lists = [name for name in lists if is_image_list(listing, name)]
     if lists:
         return Layout({PurePosixPath(name).stem: read_list(listing, name, repairs) for name in lists})
     return group_by_folder(listing, labels)
-
-
-def describe_shared(splits: Mapping[str, Sequence[str]], file: Path) -> Iterator[str]:
-    """Yields a sentence for every two splits of ``file`` that share images."""
-    for first, second in itertools.combinations(splits, 2):
-        if count := len(set(splits[first]).intersection(splits[second])):
-            yield f"{file}: {count} images are in {first} and in {second}."
 
 
 def read_darknet(listing: Listing, name: str) -> dict[str, str]:
@@ -171,5 +165,8 @@ def group_by_folder(listing: Listing, labels: Mapping[str, str]) -> Layout:
     others = splits.get("", [])
     if len(splits) > 1 and others and not any(image in labels for image in others):
         del splits[""]
-        return Layout(splits, (f"{listing.root}: {len(others)} images without a label file and a split left out.",))
+        return Layout(
+            splits,
+            (f"{listing.root}: {format_count(len(others), 'images without a label file and a split')} left out.",),
+        )
     return Layout(splits)

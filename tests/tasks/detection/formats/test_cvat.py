@@ -55,8 +55,8 @@ def test_shapes_without_a_box_are_left_out_with_a_note(tmp_path: Path) -> None:
     write_cvat(tmp_path, *(f'<{kind} label="cat"/>' for kind in kinds), BOX.replace("/>", ' outside="1"/>'))
     split = read(tmp_path)
     assert len(split.labels) == 1
-    assert all(f"1 shapes of the kind {kind}" in split.notes[0] for kind in kinds)
-    assert "1 shapes outside of the image" in split.notes[0]
+    assert all(f"1 shape of the kind {kind}" in split.notes[0] for kind in kinds)
+    assert "1 shape outside of the image" in split.notes[0]
 
 
 @pytest.mark.parametrize("place", ["task", "project", "job"])
@@ -117,7 +117,7 @@ def test_invalid_files_are_named(text: str, mentioned: str, tmp_path: Path, asse
 def test_images_that_the_file_does_not_name_are_counted(tmp_path: Path) -> None:
     write_cvat(tmp_path)
     write_image(tmp_path / "images/b.png", (50, 100))
-    assert "1 images without annotations left out" in read(tmp_path).notes[0]
+    assert "1 image without annotations left out" in read(tmp_path).notes[0]
 
 
 def test_a_missing_size_is_that_of_the_image(tmp_path: Path) -> None:

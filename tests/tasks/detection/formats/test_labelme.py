@@ -54,7 +54,7 @@ def test_shapes_without_a_box_are_left_out_with_a_note(tmp_path: Path) -> None:
     write_labelme(tmp_path, *others, *(BOX | {"label": name} for name in ("__ignore__", "_background_")))
     split = read(tmp_path)
     assert split.classes == ("cat",) and len(split.labels) == 1
-    for words in ("1 shapes of the kind linestrip", "1 shapes called __ignore__", "1 shapes called _background_"):
+    for words in ("1 shape of the kind linestrip", "1 shape called __ignore__", "1 shape called _background_"):
         assert words in split.notes[0]
 
 
@@ -79,7 +79,7 @@ INVALID: dict[str, tuple[Any, str]] = {
     "not a shape": ("cat", "'cat' instead of a shape"),
     "no label": (BOX | {"label": None}, "the label None"),
     "line break": (BOX | {"label": "a\nb"}, "the label 'a\\nb'"),
-    "one point": (BOX | {"points": [[1, 2]]}, "1 points"),
+    "one point": (BOX | {"points": [[1, 2]]}, "1 point"),
     "flat points": (BOX | {"points": [1, 2, 3, 4]}, "[1, 2, 3, 4]"),
     "no points": ({"label": "cat"}, "the points None"),
     "nan": (BOX | {"points": [[1, 2], [float("nan"), 3]]}, "nan"),
@@ -137,7 +137,7 @@ def test_images_that_are_not_annotated_yet_are_counted(tmp_path: Path) -> None:
     write_image(tmp_path / "images/b.png", (50, 100))
     split = read(tmp_path)
     assert len(split) == 1
-    assert "1 images without annotations left out" in split.notes[0]
+    assert "1 image without annotations left out" in split.notes[0]
 
 
 def test_other_json_files_are_not_read(tmp_path: Path) -> None:

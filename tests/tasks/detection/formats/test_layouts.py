@@ -22,7 +22,6 @@ def read_splits(root: Path, stage: str = "fit", **options: Any) -> dict[str, Det
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layout_is_read_from_its_folder_alone(layout: str, tmp_path: Path) -> None:
     LAYOUTS[layout](tmp_path)
-    has_splits = layout != "COCO in one file of any name"
     splits = read_splits(tmp_path)
     classes = tuple(sorted(CLASSES)) if layout.startswith(UNLISTED) else CLASSES
     found: dict[tuple[str, str], Any] = {}
@@ -31,12 +30,11 @@ def test_layout_is_read_from_its_folder_alone(layout: str, tmp_path: Path) -> No
         for k in range(len(split)):
             boxes, labels = split.objects(k)
             assert split.image(k).shape[:2] == split.size(k)
-            key = (name if has_splits else "", split.path(k).stem)
-            found[key] = split.size(k), [classes[label] for label in labels], boxes
+            found[name, split.path(k).stem] = split.size(k), [classes[label] for label in labels], boxes
     expected = [image for image in IMAGES if image.objects or layout not in NO_EMPTY_IMAGES]
-    assert set(found) == {(image.split if has_splits else "", image.stem) for image in expected}
+    assert set(found) == {(image.split, image.stem) for image in expected}
     for image in expected:
-        size, names, boxes = found[(image.split if has_splits else "", image.stem)]
+        size, names, boxes = found[image.split, image.stem]
         assert size == image.size
         assert names == [name for name, _ in image.objects]
         np.testing.assert_allclose(
@@ -48,5 +46,5 @@ def test_layout_is_read_from_its_folder_alone(layout: str, tmp_path: Path) -> No
 def test_the_line_on_the_format_names_its_splits(layout: str, tmp_path: Path) -> None:
     LAYOUTS[layout](tmp_path)
     line = FolderDetection(str(tmp_path)).format.describe()
-    assert "train" in line or layout == "COCO in one file of any name"
+    assert "train" in line
     assert "class" in line

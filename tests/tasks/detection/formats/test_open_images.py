@@ -73,7 +73,7 @@ INVALID = {
     "one column more": (ROW.replace("\n", ",0\n"), "11 columns instead of 10"),
     "unknown flag": (ROW.replace("-1,0\n", "0,maybe\n"), "'maybe'"),
     "no class": (ROW.replace("/m/01yrx", ""), "LabelName"),
-    "missing image": (ROW.replace("a,", "gone,", 1), "gone.jpg"),
+    "missing image": (ROW.replace("a,", "gone,", 1), "gone"),
 }
 
 
@@ -111,7 +111,7 @@ def test_images_that_are_not_mentioned_are_counted(tmp_path: Path) -> None:
     write_image(tmp_path / "test/c.png", (50, 100))
     split = read(tmp_path)
     assert len(split) == 1
-    assert "1 images that the file does not mention left out" in split.notes[0]
+    assert "1 image that the file does not mention left out" in split.notes[0]
 
 
 def test_splits_keep_their_images(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_an_unknown_format_lists_the_known(tmp_path: Path, assert_one_sentence: 
 def test_images_of_a_split_without_annotations_are_counted(tmp_path: Path) -> None:
     LAYOUTS["VOC beside images"](tmp_path)
     write_image(tmp_path / "test/z.png", (8, 8))
-    assert FolderDetection(str(tmp_path)).format.notes == (f"{tmp_path}: 1 images in test have no annotations.",)
+    assert FolderDetection(str(tmp_path)).format.notes == (f"{tmp_path}: 1 image in test without annotations.",)
 
 
 @pytest.mark.parametrize("name", ["data.yaml", "classes.txt", "a.xml", "a.json", "a.csv", "a.txt"])

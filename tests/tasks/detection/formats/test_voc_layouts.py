@@ -32,6 +32,16 @@ def read(root: Path, split: str = "train", **options: Any) -> DetectionSplit:
     return FolderDetection(str(root), **options).read_stored(split)
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_of_a_folder_without_splits_is_refused(
+    split: str, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    write_voc(tmp_path)
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, split, train="train2017", val="val2017")
+    assert_one_sentence(refused.value, "no splits", "--data.train=null", "--data.val=null")
+
+
 @pytest.mark.parametrize(
     ("shape", "box"),
     [
@@ -131,3 +141,38 @@ def test_an_undeclared_encoding_is_named(tmp_path: Path, assert_one_sentence: On
     with pytest.raises(DataError) as caught:
         read(tmp_path)
     assert_one_sentence(caught.value, file, "not an XML file")
+
+
+def write_numbered(root: Path, names: list[str]) -> None:
+    """Write images and their XML files."""
+    for name in names:
+        write_text(root / f"Annotations/{name}.xml", f"<annotation>{OBJECT}</annotation>")
+        write_image(root / f"JPEGImages/{name}.png", (50, 100))
+
+
+@pytest.mark.parametrize("number", ["2008_00000{}", "00000{}", "{}"])
+def test_lists_of_classes_are_not_labels_of_yolo(number: str, tmp_path: Path) -> None:
+    names = [number.format(k) for k in range(4)]
+    write_numbered(tmp_path, names)
+    for split, own in (("train", names[:3]), ("val", names[3:])):
+        write_text(tmp_path / f"ImageSets/Main/{split}.txt", "\n".join(own))
+        write_text(tmp_path / f"ImageSets/Main/cat_{split}.txt", "\n".join(f"{name} -1" for name in own))
+        write_text(tmp_path / f"ImageSets/Action/running_{split}.txt", "\n".join(f"{name} 1  1" for name in own))
+    assert [len(read(tmp_path, split)) for split in ("train", "val")] == [3, 1]
+
+
+@pytest.mark.parametrize("folder", ["ImageSets/Main", "ImageSets", "."])
+@pytest.mark.parametrize("line", ["{}", "{}.png", "JPEGImages/{}.png", "./Annotations/{}.xml", "{} 1"])
+def test_lists_name_the_images_of_splits(folder: str, line: str, tmp_path: Path) -> None:
+    write_numbered(tmp_path, list("abcd"))
+    for split, own in (("train", "aabc"), ("val", "d")):
+        write_text(tmp_path / folder / f"{split}.txt", "\n".join(line.format(name) for name in own))
+    assert [len(read(tmp_path, split)) for split in ("train", "val")] == [3, 1]
+
+
+def test_lists_without_known_images_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    write_numbered(tmp_path, ["a"])
+    write_text(tmp_path / "ImageSets/Main/train.txt", "b\n")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path)
+    assert_one_sentence(caught.value, tmp_path, "ImageSets/Main")

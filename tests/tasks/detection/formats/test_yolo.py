@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from litmobile.errors import DataError
+from litmobile.tasks.data.split import note_shared_images
 from litmobile.tasks.detection.data import FolderDetection
 from litmobile.tasks.detection.split import DetectionSplit
 from support.data.layouts import write_image, write_text
@@ -95,7 +96,7 @@ def test_boxes_are_read_without_declared_key_points(tmp_path: Path) -> None:
     write_yolo(tmp_path, "0 0.5 0.5 0.2 0.4 0.1 0.1 2 0.3 0.3 0\n", f"kpt_shape: [2, 3]\n{YAML}")
     split = read(tmp_path)
     np.testing.assert_allclose(split.objects(0)[0], [[40, 15, 60, 35]], atol=1e-3)
-    assert "1 boxes read without their key points" in split.notes[0]
+    assert "1 box read without their key points" in split.notes[0]
 
 
 def test_polygons_are_counted_in_one_note(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_images_without_labels_have_no_objects(tmp_path: Path) -> None:
     split = read(tmp_path)
     assert stems(split) == ["a", "b", "c"]
     assert np.diff(split.starts).tolist() == [0, 1, 0]
-    assert "1 images without a label file" in split.notes[0]
+    assert "1 image without a label file" in split.notes[0]
 
 
 def test_images_without_any_label_are_refused(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -120,7 +121,7 @@ def test_images_without_any_label_are_refused(tmp_path: Path, assert_one_sentenc
     write_image(tmp_path / "other/c.png", SIZE)
     with pytest.raises(DataError) as caught:
         read(tmp_path, "val")
-    assert_one_sentence(caught.value, tmp_path / "other", "None of the 1 images")
+    assert_one_sentence(caught.value, tmp_path / "other", "contains 1 image, none")
 
 
 def test_a_data_yaml_alone_is_not_enough(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
@@ -135,12 +136,14 @@ def test_labels_without_images_are_refused(tmp_path: Path, assert_one_sentence: 
     write_text(tmp_path / "labels/a.txt", BOX)
     with pytest.raises(DataError) as caught:
         read(tmp_path)
-    assert_one_sentence(caught.value, tmp_path, "1 label files")
+    assert_one_sentence(caught.value, tmp_path, "1 label file")
 
 
 def test_images_in_both_splits_are_counted(tmp_path: Path) -> None:
     write_yolo(tmp_path, yaml="train: images\nval: images\nnames: [cat, dog]\n")
-    assert "2 images are in train and in val" in FolderDetection(str(tmp_path)).format.notes[0]
+    data = FolderDetection(str(tmp_path), num_workers=0)
+    data.setup("fit")
+    assert "2 images in val and in train" in note_shared_images(data.splits)[0]
 
 
 def test_a_label_without_an_image_is_named(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
