@@ -13,7 +13,7 @@ from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.detection.formats.coco import get_records
-from ...tasks.detection.formats.parsing.json_files import parse_json, read_bytes
+from ...tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
 from ...tasks.detection.ground_truth import GroundTruth
 from ...tasks.detection.metrics import CocoEvaluator
 from ...tasks.evidence import Evidence, load_evidence
@@ -86,7 +86,7 @@ def read_results(file: Path, truth: GroundTruth) -> DetectionEvidence:
     Raises:
         EvaluationError: the file is not a list of detections, or names an image or category that the annotations lack.
     """
-    records: Any = parse_json(read_bytes(file), file)
+    records = parse_any_json(read_bytes(file), file)
     if not isinstance(records, list):
         raise EvaluationError(f"{file} is not in COCO's result format; it needs a list of detections.")
     try:
