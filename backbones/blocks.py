@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple, Self
@@ -9,6 +10,7 @@ from typing import Literal, NamedTuple, Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import check_range
 from .contract import check_choice
 
 Activation = Literal["relu", "relu6", "hardswish", "silu", "leaky_relu"]
@@ -69,6 +71,17 @@ def build_activation(name: Activation) -> nn.Module:
     return ACTIVATIONS[name](inplace=True)
 
 
+def build_norm(channels: int, config: ConvConfig) -> nn.BatchNorm2d:
+    """Builds the batch norm of a convolution.
+
+    Raises:
+        UserError: ``norm_eps`` or ``norm_momentum`` is out of range.
+    """
+    check_range("norm_eps", config.norm_eps, gt=0, lt=math.inf)
+    check_range("norm_momentum", config.norm_momentum, ge=0, le=1)
+    return nn.BatchNorm2d(channels, config.norm_eps, config.norm_momentum)
+
+
 def global_avg_pool(x: Tensor) -> Tensor:
     """Averages every channel over a map: ``[N, C, H, W]`` → ``[N, C]``.
 
@@ -114,7 +127,7 @@ class ConvNormAct(nn.Sequential):
         padding = 0 if same else dilation * (kernel // 2)
         convolution = SamePadConv2d if same else nn.Conv2d
         self.conv = convolution(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
+        self.norm = build_norm(out_channels, config)
         if act is not None:
             self.act = build_activation(act)
 

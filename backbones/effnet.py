@@ -24,6 +24,7 @@ from .blocks import (
     SamePadConv2d,
     StrideTracker,
     build_activation,
+    build_norm,
     init_convolutions,
     round_channels,
 )
@@ -68,7 +69,7 @@ class ConvActNorm(nn.Sequential):
             in_channels, out_channels, kernel, (1, column_stride), padding, dilation, groups, bias=False
         )
         self.act = build_activation(act)
-        self.norm = nn.BatchNorm2d(out_channels, config.norm_eps, config.norm_momentum)
+        self.norm = build_norm(out_channels, config)
 
 
 class RowPool(nn.Module):

@@ -62,7 +62,8 @@ class Albumentations:
             The transformed ``image``, of the same size, and the targets as albumentations returns them.
 
         Raises:
-            DataError: a transform changed the size or the type of the image.
+            DataError: a transform changed the size or the type of the image, or failed, e.g. because it crops more
+                than the image has.
         """
         if self.photometric:
             image = distort_colours(image, random)
@@ -71,7 +72,12 @@ class Albumentations:
         # seeds each part: one seed for the whole gives all transforms the same stream, so two flips would coincide
         for part in (self.compose, *self.compose.transforms):
             part.set_random_seed(int(random.integers(2**31)))
-        transformed = targets | self.compose(image=image, **(targets if self.is_geometric else {}))
+        try:
+            transformed = targets | self.compose(image=image, **(targets if self.is_geometric else {}))
+        except Exception as error:  # options that suit no image, or not this one, can raise anything
+            names = ", ".join(type(transform).__name__ for transform in self.compose.transforms)
+            reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+            raise DataError(f"augmentation.extra ({names}) fails on an image {list(image.shape)}: {reason}.") from error
         result = transformed["image"]
         if result.shape != image.shape or result.dtype != np.uint8:
             raise DataError(
@@ -128,7 +134,9 @@ def build_transform(config: dict[str, Any]) -> Any:
     """
     import albumentations as A
 
-    path, arguments = str(config.get("class_path")), config.get("init_args") or {}
+    if not isinstance(config.get("class_path"), str):
+        raise UserError(f"augmentation.extra: each transform needs a class_path, such as GaussianBlur, not {config}.")
+    path, arguments = config["class_path"], config.get("init_args") or {}
     try:
         transform = import_class(path if "." in path else f"albumentations.{path}", A.BasicTransform)
     except ClassPathError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -12,22 +13,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 PART = ".part"  # end of the names of files that are being written
+MINUTE, DAY = 60.0, 86_400.0
 
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Yields the path of a new file beside ``path``, which replaces ``path`` at the end of the block.
 
-    If the block fails, ``path`` stays as it was. The name of the new file ends in ".part" and contains the number of
-    the process, so that two processes do not write to one file.
+    If the block fails, ``path`` stays as it was. The name of the new file ends in ".part" and contains a random number,
+    so that two processes do not write to one file, and nobody can place a link there first.
+
+    Raises:
+        OSError: the file cannot be written; its ``filename`` is ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(part)):  # a full disk has no name, and users do not know the part
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_old_parts(folder: Path, name: str, seconds: float = MINUTE) -> None:
+    """Removes files in ``folder`` that a killed process did not finish.
+
+    Args:
+        folder: may be missing.
+        name: pattern of the finished files' names, e.g. "val*".
+        seconds: time without a change after which no living process can be writing the file.
+    """
+    for part in folder.glob(f".{name}{PART}"):
+        with suppress(OSError):  # another process has just finished or removed it
+            if time.time() - part.lstat().st_mtime > seconds:
+                part.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import os
 import shutil
 from argparse import Namespace
 from collections.abc import Mapping
@@ -85,6 +86,7 @@ class MetricsLogger(Logger):
 
     @rank_zero_only
     def _start(self, resumed_step: int | None) -> None:
+        set_unreadable_aside(self.file)
         rows, dropped = ([], 0) if resumed_step is None or not self.file.is_file() else read_rows(self.file)
         if dropped:
             keep_damaged(self.file, f"{dropped} of its lines")
@@ -136,6 +138,7 @@ class FigureHistory:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.file = folder / FIGURES
+        set_unreadable_aside(self.file)
         entries, is_complete = read_entries(self.file) if self.file.is_file() else ([], True)
         if not is_complete:
             keep_damaged(self.file, "a part of it")
@@ -165,7 +168,19 @@ def read_entries(file: Path) -> tuple[list[dict[str, Any]], bool]:
 
 def keep_damaged(file: Path, lost: str) -> None:
     """Copies ``file`` beside itself under a new name, and warns that ``lost``, e.g. "2 of its lines", is left out."""
-    names = (f"{file.stem}-damaged{number}{file.suffix}" for number in itertools.chain([""], itertools.count(2)))
-    copy = next(path for name in names if not (path := file.with_name(name)).exists())
+    copy = find_free_name(file)
     shutil.copyfile(file, copy)
     rank_zero_warn(f"{file} is damaged: left out {lost}, which cannot be read, and copied the whole file to {copy}.")
+
+
+def set_unreadable_aside(file: Path) -> None:
+    """Gives ``file`` another name, and warns, if it is a folder, another kind of file, or not readable."""
+    if os.path.lexists(file) and not (file.is_file() and os.access(file, os.R_OK)):
+        other = file.rename(find_free_name(file))
+        rank_zero_warn(f"{file} cannot be read, so it is now {other}, and a new history begins.")
+
+
+def find_free_name(file: Path) -> Path:
+    """Returns a path beside ``file`` where nothing exists, not even a broken link."""
+    names = (f"{file.stem}-damaged{number}{file.suffix}" for number in itertools.chain([""], itertools.count(2)))
+    return next(path for name in names if not os.path.lexists(path := file.with_name(name)))

@@ -12,6 +12,7 @@ from ..backbones.contract import Normalisation, check_choice
 from ..errors import UserError, check_range
 from ..heads.predictions import ResizeGeometry
 from .images import Image, ImageSource, Region, crop_image, resize_image
+from .images.files import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or min(self.size) < 32:
             raise UserError(f"preprocessing.size must be (height, width) of at least 32 pixels each, not {self.size}.")
+        if self.size[0] * self.size[1] > MAX_PIXELS:
+            raise UserError(f"preprocessing.size must have at most {MAX_PIXELS:,} pixels, not {self.size}.")
         check_choice("preprocessing.fit", self.fit, ("stretch", "pad", "crop"))
         check_range("preprocessing.crop_pct", self.crop_pct, gt=0, le=1)
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:

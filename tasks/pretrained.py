@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -304,9 +304,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         checkpoint = read_checkpoint(Path(path))  # never runs code, whatever the arguments
-        if not isinstance(checkpoint, dict) or "network" not in checkpoint:
+        if not is_run_checkpoint(checkpoint):
             raise TaskError(f"{path} is not a checkpoint of a litmobile run.")
-        return checkpoint
+        return cast("dict[str, Any]", checkpoint)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         target = Path(path)
@@ -321,6 +321,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except OSError as error:
             previous = "the previous one is intact" if target.is_file() else "there is no previous one"
             raise CheckpointError(f"{target} could not be written ({error.strerror}); {previous}.") from error
+
+
+def is_run_checkpoint(content: object) -> bool:
+    """Whether ``content`` has what every command needs of a run's checkpoint."""
+    if not isinstance(content, dict):
+        return False
+    has_parts = all(isinstance(content.get(key), dict) for key in ("network", "state_dict"))
+    counts = [content.get(key) for key in ("epoch", "global_step")]
+    return has_parts and all(isinstance(count, int) and 0 <= count < 2**63 for count in counts)
 
 
 def check_same_network(checkpoint: Mapping[str, Any], network: Network) -> None:

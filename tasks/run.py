@@ -14,8 +14,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from ..errors import TaskError
-from .atomic import PART
+from .atomic import PART, remove_old_parts
 from .callbacks import BestAndLastCheckpoints, EvaluationWriter, LastEpochValidation, ProgressBar
+from .callbacks.evaluation import IMAGES
 from .history import MetricsLogger
 
 CONFIG = "config.yaml"
@@ -40,6 +41,13 @@ def is_new(folder: Path) -> bool:
         return True
     names = {entry.name for entry in folder.iterdir() if entry.suffix != PART}
     return not names or (LOCK in names and not names & {CONFIG, CHECKPOINTS})
+
+
+def remove_old_results(folder: Path) -> None:
+    """Removes what killed evaluations of the run in ``folder`` did not finish writing."""
+    for split in ("val", "test"):
+        remove_old_parts(folder, f"{split}[.-]*")
+        remove_old_parts(folder / IMAGES, f"{split}-*")
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -110,7 +118,12 @@ def claim_folder(path: Path, is_named: bool) -> Iterator[Path]:
         path: the folder.
         is_named: whether the user named it. Otherwise a folder that no other start uses is created: ``path``, or
             ``path-2``, ``path-3`` …
+
+    Raises:
+        TaskError: the name is not text, which TensorBoard needs.
     """
+    if not str(path).isprintable():
+        raise TaskError(f"--run={str(path)!r} is not a name of printable characters; choose another one.")
     created = [folder for folder in (path, *path.parents) if not folder.exists()]
     folder = path if is_named else create_folder(path)
     try:

@@ -35,8 +35,9 @@ def build_optimizer(
     groups = list(parameters) if decay_norms else parameter_groups(parameters)
     try:
         return factory(groups)
-    except ValueError as error:
-        raise TaskError(f"The optimiser cannot be built: {str(error).rstrip('.')}.") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        raise TaskError(f"The optimiser cannot be built: {reason}.") from error
 
 
 def check_same_optimizer(checkpoint: Mapping[str, Any], optimizer: Optimizer) -> None:
@@ -45,7 +46,10 @@ def check_same_optimizer(checkpoint: Mapping[str, Any], optimizer: Optimizer) ->
     Raises:
         TaskError: the checkpoint has the state of another class, or of other parameters.
     """
-    stored: list[dict[str, Any]] = checkpoint["optimizer_states"][0]["param_groups"]
+    try:
+        stored: list[dict[str, Any]] = [dict(group) for group in checkpoint["optimizer_states"][0]["param_groups"]]
+    except (LookupError, TypeError, ValueError) as error:
+        raise TaskError("The checkpoint's optimiser state is damaged: resume from another checkpoint.") from error
     before, name = checkpoint.get("optimizer"), type(optimizer).__name__
     if before not in (None, name):
         raise TaskError(

@@ -209,17 +209,22 @@ class Task(LightningModule, ABC):
 
     def _check_monitors(self) -> None:
         """Raises UserError if a callback monitors a figure that the task does not compute."""
-        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-        monitored = [(type(c).__name__, c.monitor) for c in callbacks if isinstance(c, MONITORS)]
+        monitored = self._list_monitored()
         if not monitored:
             return
         self.start_evaluation("val")
-        known = ["train/loss", *(f"val/{name}" for name in self.evaluator.compute().figures)]
+        figures = self.evaluator.compute().figures if self.trainer.limit_val_batches else ()  # 0: no validation
+        known = ["train/loss", *(f"val/{name}" for name in figures)]
         for name, monitor in monitored:
-            if monitor not in (None, *known):
+            if monitor not in known:
                 raise UserError(
                     f"--trainer.callbacks: {name} monitors {monitor!r}, which is not one of {', '.join(known)}."
                 )
+
+    def _list_monitored(self) -> list[tuple[str, str]]:
+        """Returns the names of the callbacks that monitor a figure, and of their figures."""
+        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+        return [(type(c).__name__, c.monitor) for c in callbacks if isinstance(c, MONITORS) and c.monitor is not None]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:
@@ -326,8 +331,17 @@ class Task(LightningModule, ABC):
 
     def _log_figures(self, split: str) -> None:
         self.evaluated_weights = hash_weights(self.network)  # now, because the moving average is still in place
-        for name, value in self.report().figures.items():
-            self.log(f"{split}/{name}", value, prog_bar=self.monitor.endswith(f"/{name}"))
+        figures = {f"{split}/{name}": value for name, value in self.report().figures.items()}
+        for name, value in figures.items():
+            self.log(name, value, prog_bar=name.partition("/")[2] == self.monitor.partition("/")[2])
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        for name, monitor in self._list_monitored():
+            if monitor.startswith("val/") and monitor not in figures:  # e.g. AP of small objects where there are none
+                raise UserError(
+                    f"--trainer.callbacks: {name} monitors {monitor}, which is undefined for the validation split: "
+                    f"monitor {', '.join(figures)}."
+                )
 
     # checkpoints
 

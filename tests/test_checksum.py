@@ -18,7 +18,8 @@ from litmobile.tasks.pretrained import AtomicCheckpointIO
 
 OneSentence = Callable[..., None]
 
-CONTENT = {"network": {}, "a": torch.arange(3000.0), "b": torch.arange(20.0), "step": 7}
+TENSORS = {"a": torch.arange(3000.0), "b": torch.arange(20.0)}
+CONTENT = {"network": {}, "state_dict": {}, "epoch": 0, "global_step": 7, **TENSORS}
 READERS: dict[str, Callable[[Path], Any]] = {
     "fit, validate and test": AtomicCheckpointIO().load_checkpoint,
     "predict and load": litmobile.load,
@@ -43,7 +44,7 @@ def flip_byte(path: Path, offset: int) -> None:
 def test_intact_checkpoint_is_read_by_any_program(checkpoint: Path) -> None:
     for content in (read_checkpoint(checkpoint), torch.load(checkpoint), torch.load(checkpoint, mmap=True)):
         assert isinstance(content, dict)
-        assert content["step"] == 7 and torch.equal(content["a"], CONTENT["a"])
+        assert content["global_step"] == 7 and torch.equal(content["a"], CONTENT["a"])
     assert zipfile.ZipFile(checkpoint).testzip() is None
 
 

@@ -14,7 +14,11 @@ from ..errors import UserError
 from ..tasks.data.start_methods import choose_start_method, start_fork_server
 from .task_tools import import_tool
 
-DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
+#: errors of the file system that users can correct
+DENIED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.ESTALE),
+)
 
 #: import path inside `litmobile.tools` of the function that runs each command
 COMMANDS = {
@@ -84,15 +88,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             import_tool(COMMANDS[command])(words[1:])
         else:
             sys.exit(f"litmobile: there is no command {command!r}; litmobile --help lists the commands.")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if not isinstance(ended, KeyboardInterrupt) and not isinstance(ended.__context__, KeyboardInterrupt):
+            raise  # Lightning turns an interruption into status 1
         print("litmobile: interrupted", file=sys.stderr)
         sys.exit(130)  # as shells do
     except UserError as error:
         exit_with(str(error), error)
-    except OSError as error:
-        if error.errno not in DENIED or not error.filename:
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        if not isinstance(error, MemoryError) and not ("out of memory" in reason or "allocate memory" in str(error)):
             raise
-        exit_with(f"{error.filename} cannot be read or written: {error.strerror}.", error)
+        exit_with(f"There is not enough memory, so lower --data.batch_size or the input size ({reason}).", error)
+    except OSError as error:
+        if error.errno not in DENIED:
+            raise
+        # a full disk is reported without a name
+        exit_with(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}.", error)
 
 
 def exit_with(message: str, error: Exception) -> None:

@@ -40,8 +40,15 @@ from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
 from .options.configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .options.parser import Parser
-from .options.trainer_options import RunTrainer, check_trainer_options, explain_refusals, first_sentence
-from .options.typed_values import task_role
+from .options.trainer_options import (
+    RunTrainer,
+    as_list,
+    check_trainer_options,
+    explain_constructor_error,
+    explain_refusals,
+    explain_restoring,
+)
+from .options.typed_values import find_missing_value, task_role
 from .options.yaml_text import dump_yaml
 
 import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
@@ -57,6 +64,11 @@ class TrainingParser(Parser, LightningArgumentParser):
         return super().merge_config(cfg_from, drop_replaced_options(cfg_to.clone(), cfg_from.as_dict()))
 
 
+#: end of the help of all commands that take the options of a training
+OWN_OPTIONS_HELP = (
+    "Also --run FOLDER: the folder of the run, which is resumed or evaluated if it exists; and --allow-code FOLDER "
+    "(repeatable): lets configurations name classes of your modules in FOLDER, whose code is run."
+)
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 STORED = ("seed_everything", "trainer", "model", "data")
 #: arguments of LightningCLI that all commands with the options of fit share
@@ -146,6 +158,7 @@ def run(command: str, words: Sequence[str]) -> None:
     path, is_named = choose_folder(options)
     with run_folder.claim_folder(path, is_named) as folder, ExitStack() as resources:
         os.environ[RUN_VARIABLE] = str(folder)
+        run_folder.remove_old_results(folder)
         is_new = command == "fit" and run_folder.is_new(folder)
         if options.folder is not None and not is_new:
             configs = [stored_config(folder), *configs]
@@ -224,11 +237,18 @@ class BaseCLI(LightningCLI):
     """
 
     def __init__(self, command: str, **options: Any) -> None:
-        options.setdefault("parser_kwargs", {"prog": f"litmobile {command}"})
+        texts = {"prog": f"litmobile {command}", "epilog": OWN_OPTIONS_HELP}
+        options["parser_kwargs"] = texts | options.get("parser_kwargs", {})
         try:
             super().__init__(**CLI_OPTIONS | options)
         except ArgumentError as error:
             raise UserError(str(error)) from error
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise UserError(f"--seed_everything: {error}.") from error
 
     def instantiate_classes(self) -> None:
         with self.constructor_errors():
@@ -241,14 +261,13 @@ class BaseCLI(LightningCLI):
 
         def build(class_type: type, *arguments: Any, **options: Any) -> Any:
             try:
+                if missing := find_missing_value(class_type, options):
+                    raise UserError(f"{class_type.__name__} needs a value for {missing}, not null.")
                 return class_type(*arguments, **options)
-            except ImportError as error:
-                reason = UserError(f"{class_type.__name__} cannot be used: {first_sentence(str(error))}.")
-                raise ConstructorError from reason
             except Exception as error:
-                if not is_parsing:  # heads are built later
+                if not is_parsing:  # heads and optimisers are built later
                     raise
-                raise ConstructorError from error
+                raise ConstructorError from explain_constructor_error(class_type, error)
 
         self.parser.add_instantiator(build, object)
         try:
@@ -286,12 +305,12 @@ class RunCLI(BaseCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the option for the checkpoint."""
-        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to resume from or to evaluate")
+        parser.add_argument("--ckpt_path", type=str | None, help="checkpoint to use: a file, or best or last")
 
     def start(self) -> None:
         """Runs the command, then prints the result and the run's folder."""
-        checkpoint = self.config_init.ckpt_path
-        with explain_refusals(self.config_init.trainer):
+        checkpoint = self._checkpoint()
+        with explain_refusals(self.config_init.trainer), explain_restoring(checkpoint):
             getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
             rank_zero_info(f"\n{self.model.report().text}\n")
@@ -337,9 +356,14 @@ class RunCLI(BaseCLI):
         ours = run_folder.make_callbacks(self.folder, self.model.monitor)
         return [*theirs, *(callback for callback in ours if not isinstance(callback, tuple(off)))]
 
+    def _checkpoint(self) -> str | None:
+        """Returns the path of the checkpoint that is resumed from or evaluated."""
+        path = self.config_init.ckpt_path  # Lightning would search "best" and "last" among its own
+        return str(run_folder.checkpoint_path(self.folder, path)) if path in ("best", "last") else path
+
     def _resumed_step(self) -> int | None:
         """Step of the checkpoint that ``fit`` resumes from."""
-        path = self.config_init.ckpt_path
+        path = self._checkpoint()
         if path is None or not Path(path).is_file():
             return None
         return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
@@ -371,8 +395,3 @@ class SaveRunConfig(SaveConfigCallback):
         parser: LightningArgumentParser = self.parser
         text = parser.dump(stored, skip_none=False, skip_validation=True)
         write_text(self.folder / run_folder.CONFIG, text)
-
-
-def as_list(value: Any) -> list[Any]:
-    """Returns ``value`` as a list; None gives an empty list."""
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from ...errors import check_range
+
 
 class CpuThreads(Callback):
     """Limits the threads of a training on a CPU.
@@ -17,6 +19,7 @@ class CpuThreads(Callback):
     """
 
     def __init__(self, count: int) -> None:
+        check_range("count", count, ge=1)
         self.count = count
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

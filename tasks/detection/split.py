@@ -16,7 +16,7 @@ from ..data.split import OnInvalid, Rows, Split, find_errors
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
 from ..images import EncodedImage, I_co, Image, read_image
-from .ground_truth import GroundTruth
+from .evaluation.ground_truth import GroundTruth
 from .objects import ObjectTable, check_unit, clean_objects
 
 

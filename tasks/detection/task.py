@@ -19,7 +19,7 @@ from .anchors import choose_anchors, replace_head
 from .batch import DetectionBatch
 from .data import DetectionDataModule
 from .evaluation.evidence import DetectionEvidence
-from .metrics import CocoEvaluator
+from .evaluation.metrics import CocoEvaluator
 
 
 class DetectionTask(Task):

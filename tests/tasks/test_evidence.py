@@ -16,7 +16,7 @@ from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.data.fingerprint import iterate_arrays
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
-from litmobile.tasks.detection.metrics import CocoEvaluator
+from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
 from litmobile.tasks.evidence import Evidence, load_evidence, save_evidence
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator

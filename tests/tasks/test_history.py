@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,23 @@ def test_damaged_files_get_names_of_their_own(tmp_path: Path) -> None:
             FigureHistory(tmp_path, 100)
     assert (tmp_path / "metrics-damaged.json").read_text() == "x"
     assert (tmp_path / "metrics-damaged2.json").read_text() == "y"
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "broken link"])
+@pytest.mark.parametrize("name", ["metrics.csv", "metrics.json"])
+def test_a_history_that_is_no_file_is_set_aside(kind: str, name: str, tmp_path: Path) -> None:
+    make = {"folder": Path.mkdir, "FIFO": os.mkfifo, "broken link": lambda path: path.symlink_to("nowhere")}
+    make[kind](tmp_path / name)
+    with pytest.warns(UserWarning, match="cannot be read, so it is now"):
+        MetricsLogger(tmp_path, 2) if name == "metrics.csv" else FigureHistory(tmp_path, 2)
+    FigureHistory(tmp_path, 2).add({"step": 3})
+    MetricsLogger(tmp_path, 2).save()
+    assert os.path.lexists(tmp_path / name.replace(".", "-damaged."))
+
+
+def test_a_copy_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "metrics-damaged.csv").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "metrics.csv").write_bytes(HEADER + FIRST + b"0.1,1.")
+    with pytest.warns(UserWarning, match=r"metrics-damaged2\.csv"):
+        MetricsLogger(tmp_path, 9)
+    assert not (tmp_path / "elsewhere").exists()

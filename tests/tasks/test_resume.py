@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -170,20 +171,26 @@ def test_ema_is_evaluated_saved_and_loaded(uninterrupted: Path, shapes: Path) ->
     assert json.loads((uninterrupted / "val.json").read_text())["figures"]["AP"] == pytest.approx(before, abs=1e-6)
 
 
-def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+EMPTY = {"network": {}, "state_dict": {}, "epoch": 0}
+
+
+def test_full_disk_keeps_the_previous_checkpoint(
+    tmp_path: Path, assert_one_sentence: OneSentence, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to write to")
     path = tmp_path / "last.ckpt"
     io = AtomicCheckpointIO()
-    io.save_checkpoint({"network": {}, "step": 1}, path)
-    path.with_name(f".last.ckpt.{os.getpid()}.part").symlink_to("/dev/full")
+    io.save_checkpoint({**EMPTY, "global_step": 1}, path)
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "full")
+    path.with_name(".last.ckpt.full.part").symlink_to("/dev/full")
     with pytest.raises(CheckpointError) as caught:
-        io.save_checkpoint({"network": {}, "step": 2}, path)
+        io.save_checkpoint({**EMPTY, "global_step": 2}, path)
     assert_one_sentence(caught.value, path, "No space left", "the previous one is intact")
-    assert io.load_checkpoint(path)["step"] == 1
+    assert io.load_checkpoint(path)["global_step"] == 1
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
-    io.save_checkpoint({"network": {}, "step": 3}, path)
-    assert io.load_checkpoint(path)["step"] == 3
+    io.save_checkpoint({**EMPTY, "global_step": 3}, path)
+    assert io.load_checkpoint(path)["global_step"] == 3
 
 
 def test_two_trainings_cannot_write_to_one_folder(uninterrupted: Path, shapes: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from litmobile.errors import TaskError
-from litmobile.tasks.atomic import replace_file, write_text
+from litmobile.tasks.atomic import remove_old_parts, replace_file, write_text
 from litmobile.tasks.run import claim_folder, is_new, lock_run
 
 
@@ -95,6 +97,12 @@ def test_start_is_refused_where_another_has_trained_since(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.parametrize("name", ["a\udcff", "a\nb"], ids=ascii)
+def test_a_run_has_a_printable_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="printable"), claim_folder(tmp_path / name, is_named=True):
+        pass
+
+
 def test_starts_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
     claimed: list[Path] = []
     barrier = threading.Barrier(8)
@@ -144,6 +152,36 @@ def test_failed_start_keeps_a_folder_that_is_locked(tmp_path: Path) -> None:
         raise SystemExit
     assert (tmp_path / "run" / ".lock").is_file()
     lock.release()
+
+
+def test_old_parts_of_results_are_removed(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in (".val.json.7.part", ".val.txt.8.part", ".thesis.7.part"))
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    remove_old_parts(tmp_path, "val*")
+    remove_old_parts(tmp_path / "missing", "val*")
+    assert {*tmp_path.iterdir()} == {new, other}
+
+
+def test_nobody_knows_the_name_of_an_unfinished_file(tmp_path: Path) -> None:
+    names: set[str] = set()
+    for _ in range(2):
+        with replace_file(tmp_path / "val.json") as part:
+            part.touch()
+            names.add(part.name)
+    assert len(names) == 2
+
+
+def test_errors_of_a_write_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "val.json").mkdir()
+    with pytest.raises(IsADirectoryError) as refused:
+        write_text(tmp_path / "val.json", "")
+    assert (refused.value.filename, refused.value.filename2) == (str(tmp_path / "val.json"), None)
+    with pytest.raises(OSError, match="No space left") as refused, replace_file(tmp_path / "val.txt"):
+        raise OSError(errno.ENOSPC, "No space left")  # as a write to a file says it
+    assert refused.value.filename == str(tmp_path / "val.txt")
 
 
 def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import yaml
 
 import litmobile
 from litmobile.heads import RASPP
+from litmobile.tools import sample_data
 from litmobile.tools.cli import main
 from litmobile.tools.options.configurations import list_shipped
 from support.cli import SHAPES, get_refusal, run_fit
@@ -257,7 +258,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
         ([*FIT, "--model.backbone=nope.Nope"], "--model.backbone cannot use nope.Nope: No module named 'nope'."),
         ([*FIT, "--model.optimizer.lr=abc"], "--model.optimizer.lr takes a number or Tensor, not abc."),
         ([*FIT, "--data.batch_size=x"], "--data.batch_size takes a whole number, not x."),
-        ([*FIT, "--data.batch_size=null"], "batch_size must be at least 1, not None."),
+        ([*FIT, "--data.batch_size=null"], "needs a value for batch_size, not null."),
         ([*FIT, "--data.batch_size"], "An option of --data needs a value."),
         ([*FIT, "--model=SSDLite"], "--model: there is no class SSDLite; choose among ClassificationTask, "),
         (["inspect", *FIT[1:], "--no_images"], "--no_images is not an option; did you mean --no-images?"),
@@ -352,7 +353,9 @@ def test_help_does_not_import_torch() -> None:
     )  # generous, because a busy machine is slow; what matters is that torch is not imported
 
 
-@pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.ENOSPC], ids=os.strerror)
+@pytest.mark.parametrize(
+    "reason", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EISDIR, errno.ELOOP], ids=os.strerror
+)
 def test_file_system_errors_are_one_sentence(
     reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +365,30 @@ def test_file_system_errors_are_one_sentence(
     monkeypatch.setattr(Path, "mkdir", deny)  # the tests may run as root, who may write everywhere
     message = get_refusal("sample-data", "--root", str(tmp_path / "shapes"), "--train=1", "--val=1", capsys=capsys)
     assert "cannot be read or written" in message and str(tmp_path) in message and os.strerror(reason) in message
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_an_interruption_has_its_own_status(
+    is_turned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*arguments: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if is_turned:
+                sys.exit(1)  # as Lightning does
+            raise
+
+    monkeypatch.setattr(sample_data, "write_shapes", stop)
+    assert get_refusal("sample-data", capsys=capsys) == "130 litmobile: interrupted\n"
+
+
+def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
+
+    monkeypatch.setattr(sample_data, "write_shapes", fail)
+    assert "A file cannot be read or written: No space left on device." in get_refusal("sample-data", capsys=capsys)
 
 
 def test_sample_data_is_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from litmobile.tools.cli import main
 from support.cli import get_refusal
@@ -50,9 +51,33 @@ def test_run_resumes_from_the_checkpoint_that_is_named(damaged: Path) -> None:
     assert [entry["epoch"] for entry in json.loads((damaged / "metrics.json").read_text())] == [0, 1]
 
 
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_checkpoints_of_the_run_have_names(name: str, run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    main(["validate", "--run", str(copy), f"--ckpt_path={name}"])
+    main(["fit", "--run", str(copy), f"--ckpt_path={name}", "--trainer.max_epochs=2"])
+    assert [entry["epoch"] for entry in json.loads((copy / "metrics.json").read_text())] == [0, 1]
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, bytes(range(256)), b"a,b\r\n1,2\r\n", b'{"step": '], ids=repr)
 @pytest.mark.parametrize("name", ["metrics.csv", "metrics.json"])
 def test_run_with_a_damaged_history_resumes(name: str, content: bytes, run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     (copy / name).write_bytes(content)
     main(["fit", "--run", str(copy)])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("global_step", None), ("global_step", 10**20), ("state_dict", []), ("loops", {}), ("optimizer_states", "x")],
+    ids=str,
+)
+def test_run_with_wrong_content_in_its_checkpoint_is_refused(
+    key: str, value: object, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file without a checksum, as another program writes it."""
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    file = copy / "checkpoints" / "last.ckpt"
+    torch.save(torch.load(file, weights_only=True) | {key: value}, file)
+    refusal = get_refusal("fit", "--run", str(copy), "--trainer.max_epochs=2", capsys=capsys).strip().splitlines()[-1]
+    assert refusal.startswith((f"litmobile: {file} ", "litmobile: The checkpoint's ")) and refusal.endswith(".")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from litmobile.backbones import MobileNetV2
 from litmobile.errors import UserError, check_range, format_count
-from litmobile.tools import sample_data
+from litmobile.tools import sample_data, training
 from litmobile.tools.cli import main
 from support.cli import get_refusal
 
@@ -54,6 +55,28 @@ def test_traceback_of_a_refusal_is_printed_on_request(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LITMOBILE_TRACEBACK", "1")
     with pytest.raises(UserError, match="There is no configuration"):
         main(["fit", "--config", "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("--seed_everything=-1", "--seed_everything: -1 is not in bounds"),
+        ("--model.backbone=MobileNetV2", "There is not enough memory"),
+        ("--model.preprocessing.size=[99999,99999]", "preprocessing.size must have at most"),
+        ("--model.backbone.norm_eps=-1", "norm_eps must be greater than 0"),
+    ],
+)
+def test_extreme_values_are_one_sentence(
+    word: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore")
+
+    if "memory" in reason:
+        monkeypatch.setattr(training, "run", fail)
+        monkeypatch.setattr(training, "fit", fail)
+    message = get_refusal(*WORDS, "--model.backbone=MobileNetV2", word, capsys=capsys).strip().splitlines()[-1]
+    assert message.startswith(("litmobile: ", "1 litmobile: ")) and reason in message and message.endswith(".")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import yaml
 from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
+from ...tasks.detection.evaluation.ground_truth import GroundTruth
+from ...tasks.detection.evaluation.metrics import CocoEvaluator
 from ...tasks.detection.formats.coco import get_records
 from ...tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
-from ...tasks.detection.ground_truth import GroundTruth
-from ...tasks.detection.metrics import CocoEvaluator
 from ...tasks.evidence import Evidence, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
 from .comparison import Side

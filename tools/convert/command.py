@@ -28,6 +28,7 @@ DESCRIPTION = (
     "ROOT is a folder in any format that litmobile fit reads; it is never changed. What the new format cannot hold is "
     "counted and printed."
 )
+UNFINISHED = ".unfinished"  # folder in that of the new data set until it is complete
 #: options of FolderDetection that are about training
 TRAINING_OPTIONS: set[str | int] = {
     *("difficult", "val_fraction", "augmentation", "filter_empty", "evaluator"),
@@ -70,9 +71,9 @@ def write_dataset(to: str, out: Path, has_links: bool, options: dict[str, Any]) 
     check_output(out, data.root)
     splits = read_splits(data, divides)
     writer_class = WRITERS[to]
-    with complete_or_nothing(out):
-        content, written = write_images(splits, writer_class, out, has_links)
-        writer = writer_class(out, content)
+    with complete_or_nothing(out) as folder:
+        content, written = write_images(splits, writer_class, folder, has_links)
+        writer = writer_class(folder, content)
         writer.write()
     parts = content.splits.items()
     texts = [
@@ -156,23 +157,30 @@ def write_images(
 
 
 @contextmanager
-def complete_or_nothing(folder: Path) -> Iterator[None]:
-    """Creates ``folder``, which may exist if it is empty, and empties it again if the block fails.
+def complete_or_nothing(folder: Path) -> Iterator[Path]:
+    """Yields a hidden folder in ``folder``, which may exist if it is empty; what it contains is moved up at the end.
+
+    If the block fails, nothing is left. A killed process leaves the hidden folder only, which no reader enters, so that
+    half a data set is never taken for a whole one.
 
     Raises:
         UserError: the system refuses to read or write a file, e.g. because the disk is full.
     """
     existed = folder.exists()
+    part = folder / UNFINISHED
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
+        part.mkdir(parents=True)
+        yield part
+        for entry in part.iterdir():
+            entry.rename(folder / entry.name)
+        part.rmdir()
     except BaseException as error:
         for entry in folder.iterdir() if folder.is_dir() else ():
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
         if not existed and folder.is_dir():
             folder.rmdir()
         if isinstance(error, OSError):
-            file = error.filename2 or error.filename or folder
+            file = str(error.filename2 or error.filename or folder).replace(f"/{UNFINISHED}", "")
             reason = error.strerror or str(error)
             raise UserError(f"{file} cannot be read or written ({reason}), so nothing was written.") from error
         raise

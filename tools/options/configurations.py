@@ -75,6 +75,8 @@ def check_structure(content: dict[str, Any], file: Path) -> None:
     if not isinstance(content.get("trainer", {}), dict):
         raise UserError(f"{file}: trainer must have options below it, such as max_epochs: 10.")
     for key in content:
+        if key == "config":
+            raise UserError(f"{file}: a configuration cannot name another one: pass both with --config.")
         if "." in key:
             raise UserError(f"{file}: write the parts of the key {key} below each other, without dots.")
     waiting: list[Any] = [content]

@@ -6,6 +6,7 @@ All other options and callbacks were tried once and work.
 from __future__ import annotations
 
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,12 @@ from typing import Any, NamedTuple
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer, callbacks
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
 
 from ...errors import UserError
 from ...tasks import callbacks as own_callbacks
+from .typed_values import find_missing_value
 
 
 class RunTrainer(Trainer):
@@ -47,8 +51,14 @@ class RunTrainer(Trainer):
         )
 
 
+CONNECTOR, RESTORING = (
+    "checkpoint_connector.py",
+    re.compile("restore|resume"),
+)  # Lightning's code that reads a checkpoint
 #: errors that Lightning raises for a wrong option; others are bugs
 REFUSALS = (MisconfigurationException, ValueError, TypeError, ImportError)
+#: errors that constructors of Lightning's and PyTorch's classes raise for a wrong option
+LIBRARY_REFUSALS = (*REFUSALS, RuntimeError, AssertionError)
 
 
 class Refusal(NamedTuple):
@@ -80,18 +90,50 @@ def is_xla(value: Any) -> bool:
     return value in ("tpu", "xla")
 
 
+def is_zero_interval(value: Any) -> bool:
+    """Whether a number of steps, or share of an epoch, is 0."""
+    return isinstance(value, int | float) and value == 0
+
+
+def is_not_positive(value: Any) -> bool:
+    """Whether a number is given and at most 0."""
+    return value is not None and value <= 0
+
+
+def is_negative(value: Any) -> bool:
+    """Whether a number is given and below 0."""
+    return value is not None and value < 0
+
+
 def copies_process(strategy: Any) -> bool:
     """Whether the strategy copies or pickles this process instead of starting the command again."""
-    return isinstance(strategy, str) and not {"spawn", "fork", "notebook"}.isdisjoint(strategy.split("_"))
+    if isinstance(strategy, str):
+        return not {"spawn", "fork", "notebook"}.isdisjoint(strategy.split("_"))
+    return getattr(strategy, "_start_method", "popen") != "popen"
+
+
+def is_unknown_strategy(value: Any) -> bool:
+    """Whether the value is not the name of a strategy."""
+    return isinstance(value, str) and value not in ("auto", *StrategyRegistry.available_strategies())
+
+
+def is_unknown_accelerator(value: Any) -> bool:
+    """Whether the value is not the name of an accelerator."""
+    return isinstance(value, str) and value not in ("auto", "gpu", *AcceleratorRegistry.available_accelerators())
 
 
 REFUSED_OPTIONS = (
     Refusal("barebones", is_set, "it turns off the logs and checkpoints of which a run consists"),
     Refusal("use_distributed_sampler", is_set, "the data distributes its images itself"),
     Refusal("accumulate_grad_batches", is_zero, "the smallest number is 1"),
+    Refusal("limit_train_batches", is_not_positive, "a training needs one batch"),
+    Refusal("gradient_clip_val", is_negative, "set a number above 0, or leave it out"),
+    Refusal("val_check_interval", is_zero_interval, "to train without validation, set --trainer.limit_val_batches=0"),
     Refusal("check_val_every_n_epoch", is_zero, "to train without validation, set --trainer.limit_val_batches=0"),
     Refusal("accelerator", is_xla, "training was tried on CPUs and GPUs only"),
     Refusal("profiler", is_xla, "it profiles TPUs, on which training was not tried"),
+    Refusal("accelerator", is_unknown_accelerator, "the usual names are auto, cpu and gpu"),
+    Refusal("strategy", is_unknown_strategy, "the usual names are auto, ddp and ddp_find_unused_parameters_true"),
     Refusal("strategy", copies_process, "a run cannot be copied into other processes, so set --trainer.strategy=ddp"),
 )
 #: callbacks that do not fit litmobile's own training: why, or what to do instead
@@ -111,9 +153,14 @@ FREE_CALLBACKS = (own_callbacks.CpuThreads, callbacks.ProgressBar)
 
 def check_trainer_options(options: Mapping[str, Any], given: Sequence[Callback]) -> None:
     """Raises UserError if litmobile does not support one of the Trainer's ``options`` or ``given`` callbacks."""
+    if missing := find_missing_value(RunTrainer, vars(options)):
+        raise UserError(f"--trainer.{missing} needs a value, not null.")
     for option, includes, reason in REFUSED_OPTIONS:
         if includes(options.get(option)):
-            raise UserError(f"--trainer.{option}={options[option]} is not supported: {reason}.")
+            value = (
+                options[option] if isinstance(options[option], str | int | float) else type(options[option]).__name__
+            )
+            raise UserError(f"--trainer.{option}={value} is not supported: {reason}.")
     for callback in given:
         name = type(callback).__name__
         for refused, reason in REFUSED_CALLBACKS.items():
@@ -138,6 +185,31 @@ def explain_refusals(options: Mapping[str, Any]) -> Iterator[None]:
         named = find_options(str(error), options)
         prefix = ", ".join(f"--trainer.{name}" for name in named) or "--trainer"
         raise UserError(f"{prefix}: {first_sentence(str(error))}.") from error
+
+
+def explain_constructor_error(class_type: type, error: Exception) -> Exception:
+    """Returns a UserError of one sentence if a library refuses an option or is missing, else ``error``."""
+    is_refusal = class_type.__module__.startswith(("lightning.", "torch.")) and isinstance(error, LIBRARY_REFUSALS)
+    if not (is_refusal or isinstance(error, ImportError)):
+        return error
+    reason = UserError(f"{class_type.__name__} cannot be used: {first_sentence(str(error))}.")
+    reason.__cause__ = error
+    return reason
+
+
+@contextmanager
+def explain_restoring(path: object) -> Iterator[None]:
+    """Turns errors that restoring the checkpoint ``path`` raises in the block into a UserError of one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # wrong content can raise anything, in Lightning and in all that it restores
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(Path(f.filename).name == CONNECTOR and RESTORING.search(f.name) for f in frames):
+            raise
+        reason = f"{type(error).__name__}: {first_sentence(str(error))}"
+        raise UserError(f"{path} cannot be restored, because its content is damaged ({reason}).") from error
 
 
 def is_raised_by_lightning(error: BaseException) -> bool:
@@ -166,3 +238,8 @@ def find_options(message: str, options: Mapping[str, Any]) -> list[str]:
 def simplify(text: str) -> str:
     """Returns ``text`` in the spelling in which values of options and names in messages agree."""
     return text.lower().replace("-", "_")
+
+
+def as_list(value: Any) -> list[Any]:
+    """Returns ``value`` as a list; None gives an empty list."""
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -80,6 +81,8 @@ def check_named_class(value: Any, typehint: Any) -> None:
     path = named_class(value)
     if not names_classes(typehint):
         return
+    if has_unchecked_options(value):
+        raise ClassPathError(f"cannot use {path or 'a class'} with dict_kwargs: write its options below init_args.")
     kind = expected_kind(typehint)
     if path is None and is_callable(typehint) and not isinstance(value, NestedArg | Mapping | Namespace | Callable):
         raise ClassPathError(f"cannot use {value!r}: it is not the name of a class.")  # jsonargparse would pass it on
@@ -104,6 +107,13 @@ def named_class(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def has_unchecked_options(value: Any) -> bool:
+    """Whether ``value`` gives a class options that its constructor does not declare."""
+    if isinstance(value, NestedArg):
+        return value.key.partition(".")[0] == "dict_kwargs"
+    return isinstance(value, Mapping | Namespace) and "dict_kwargs" in value
+
+
 def names_classes(typehint: Any) -> bool:
     """Whether jsonargparse takes a value of ``typehint`` for the name of a class or function."""
     origin = get_typehint_origin(typehint)
@@ -123,6 +133,26 @@ def expected_kind(typehint: Any) -> type | None:
     if not inspect.isclass(kind) or kind in (Any, object, type) or _typehints.is_protocol(kind):
         return None  # a protocol is no kind, because unrelated classes have its methods
     return cast("type", kind)
+
+
+def find_missing_value(cls: type, options: Mapping[str, Any]) -> str | None:
+    """Returns the name of an option of ``cls`` that is None although its type does not admit it, or None.
+
+    The parser lets null pass for every option.
+    """
+    for name in (name for name, value in options.items() if value is None):
+        owner = next((base for base in cls.__mro__ if name in get_own_parameters(base)), cls)
+        parameter = get_own_parameters(owner).get(name)
+        if parameter is None or parameter.default is None or parameter.annotation is parameter.empty:
+            continue
+        if not re.search("None|Optional|Any", str(parameter.annotation)):
+            return name
+    return None
+
+
+def get_own_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    """Returns the parameters of the constructor that ``cls`` defines itself."""
+    return inspect.signature(vars(cls)["__init__"]).parameters if inspect.isfunction(vars(cls).get("__init__")) else {}
 
 
 def is_callable(typehint: Any) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import set_dumper, set_loader
+from jsonargparse import _paths, set_dumper, set_loader
 
 from ...errors import UserError
 
@@ -120,14 +120,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is not valid YAML, is too large, or does not contain keys.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise UserError(f"{file} is not a configuration: it is longer than {MAX_BYTES:,} bytes.")
-    try:
-        content = load_yaml(file.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not a configuration: byte {error.start + 1} is not UTF-8 text.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not valid YAML: {explain_error(error)}.") from error
+    content = read_document(file)
     if content is None:
         raise UserError(f"{file} is empty: a configuration has keys such as model and data.")
     if not isinstance(content, dict):
@@ -137,6 +130,36 @@ def read_yaml(file: Path) -> dict[str, Any]:
         if not isinstance(key, str):
             raise UserError(f"{file} has the key {key!r}: a configuration has keys such as model and data.")
     return content
+
+
+def read_document(file: Path) -> Any:
+    """Reads the YAML in ``file``.
+
+    Raises:
+        UserError: it is not an ordinary file, not valid YAML, or too large.
+    """
+    if not file.is_file():  # reading a FIFO or a device may never end
+        raise UserError(f"{file} is not a configuration: it is not an ordinary file.")
+    if file.stat().st_size > MAX_BYTES:
+        raise UserError(f"{file} is not a configuration: it is longer than {MAX_BYTES:,} bytes.")
+    try:
+        return load_yaml(file.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not a configuration: byte {error.start + 1} is not UTF-8 text.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {explain_error(error)}.") from error
+
+
+def read_option_file(self: _paths.Path, mode: str = "r") -> str:
+    """Reads a file that an option names in place of its value; replaces jsonargparse's own method.
+
+    Raises:
+        UserError: it contains no options; see :func:`read_document`.
+    """
+    content = read_document(Path(self.absolute))
+    if not isinstance(content, dict | list):  # jsonargparse would print it as a wrong name
+        raise UserError(f"{self.relative} is not a configuration: it has no keys.")
+    return dump_yaml(content)
 
 
 def explain_error(error: yaml.YAMLError) -> str:
@@ -152,5 +175,6 @@ def explain_error(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}: {problem}"
 
 
+_paths.Path.get_content = read_option_file
 set_loader("yaml", load_value, (yaml.YAMLError,))
 set_dumper("yaml", dump_yaml)

@@ -18,7 +18,7 @@ import torch
 
 from ...errors import UserError
 from ...heads.predictions import Classification, Detections, Segmentation
-from ...tasks.atomic import replace_file, write_bytes
+from ...tasks.atomic import DAY, remove_old_parts, replace_file, write_bytes
 from ...tasks.data.files import normalise_path
 from ...tasks.detection.formats.coco import (
     UNKNOWN_SIZE,
@@ -93,6 +93,7 @@ class ResultWriter(ABC):
 
     def __enter__(self) -> Self:
         self.job.folder.mkdir(parents=True, exist_ok=True)
+        remove_old_parts(self.job.folder, "predictions*", DAY)
         self.open()
         return self
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evidence import Evidence, FiguresByWeighting, Weights, mean_defined
-from ..ground_truth import Floats, GroundTruth, Integers
+from .ground_truth import Floats, GroundTruth, Integers
 from .matching import BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
 

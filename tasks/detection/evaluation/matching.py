@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ground_truth import Floats, GroundTruth, Integers
+from .ground_truth import Floats, GroundTruth, Integers
 
 Flags = NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...evidence import Weights
-from ..ground_truth import Floats, Integers
+from .ground_truth import Floats, Integers
 from .matching import AREAS, IOU_THRESHOLDS, Flags
 
 RECALLS = np.linspace(0, 1, 101)

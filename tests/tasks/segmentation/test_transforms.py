@@ -312,7 +312,7 @@ def test_flips_of_albumentations_keep_masks_on_images() -> None:
         ({"class_path": "no.such.module.Thing"}, "no.such.module.Thing"),
         (transform("Compose"), "not a class derived from BasicTransform"),
         ({"class_path": "os.system", "init_args": {"command": "x"}}, "not a class derived from BasicTransform"),
-        ({}, "None"),
+        ({}, "needs a class_path"),
     ],
 )
 def test_unknown_transforms_are_named(
@@ -338,6 +338,14 @@ def test_transforms_that_change_size_or_type_are_refused(
     with pytest.raises(DataError, match=r"augmentation\.extra") as caught:
         augmentation(noise(50, 50), Preprocessing((48, 48)), make_generator(0))
     assert_one_sentence(caught.value, "[48, 48, 3] of uint8", result)
+
+
+@pytest.mark.parametrize("config", [transform("RandomCrop", height=90, width=90), transform("Lambda", image="text")])
+def test_transforms_that_fail_are_named(config: dict[str, Any], assert_one_sentence: Callable[..., None]) -> None:
+    augmentation = ScaleCropAugmentation(extra=[config])
+    with pytest.raises(DataError) as caught:
+        augmentation(noise(50, 50), Preprocessing((48, 48)), make_generator(0))
+    assert_one_sentence(caught.value, f"augmentation.extra ({config['class_path'].rpartition('.')[2]}) fails")
 
 
 # seeds and arguments

@@ -11,7 +11,7 @@ from scipy import stats
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
-from litmobile.tasks.detection.ground_truth import GroundTruth
+from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
 from litmobile.tasks.evidence import Evidence
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.compare.bootstrap import (

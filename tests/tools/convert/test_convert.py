@@ -16,7 +16,8 @@ import pytest
 
 from litmobile.tasks.detection import DetectionSplit, FolderDetection
 from litmobile.tools.cli import main
-from litmobile.tools.convert.writers import WRITERS
+from litmobile.tools.convert.command import UNFINISHED
+from litmobile.tools.convert.writers import WRITERS, Writer
 from support.cli import get_refusal
 
 CLASSES = {7: "red & <blue>", 9: "no", 2: 'say "hi": 1', 30: "Käfer", 31: "unused"}
@@ -261,6 +262,23 @@ def test_wrong_options_are_one_sentence(
     refusal = get_refusal("convert", *(places.get(word, word) for word in words), capsys=capsys)
     assert mentioned in refusal
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("to", WRITERS)
+def test_a_killed_command_leaves_no_half_data_set(
+    to: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[list[Path]] = []
+
+    def write(self: Writer) -> None:
+        write_all(self)
+        left.append([*(tmp_path / "out").iterdir()])  # what a kill at this moment leaves
+
+    write_all = WRITERS[to].write
+    monkeypatch.setattr(WRITERS[to], "write", write)
+    convert(root, to, tmp_path / "out")
+    assert left == [[tmp_path / "out" / UNFINISHED]]
+    assert not (tmp_path / "out" / UNFINISHED).exists()
 
 
 @contextmanager

@@ -133,13 +133,16 @@ def test_overfitting_repeats_the_same_images(shapes: Path, tmp_path: Path) -> No
     ("words", "named"),
     [
         ("accelerator=gpu", "--trainer.accelerator"),
+        ("accelerator=gpus", "auto, cpu and gpu"),
         ("accelerator=tpu", "--trainer.accelerator"),
         ("accumulate_grad_batches=0", "--trainer.accumulate_grad_batches=0"),
         ("barebones=true", "--trainer.barebones"),
         ("check_val_every_n_epoch=0", "--trainer.check_val_every_n_epoch=0"),
         ("devices=0", "--trainer.devices"),
         ("enable_progress_bar=false +TQDMProgressBar", "--trainer.enable_progress_bar"),
+        ("gradient_clip_val=-1", "--trainer.gradient_clip_val=-1"),
         ("gradient_clip_algorithm=bad", "--trainer.gradient_clip_algorithm"),
+        ("limit_train_batches=0", "--trainer.limit_train_batches=0"),
         ("limit_val_batches=0.1", "--trainer.limit_val_batches"),
         ("max_epochs=-5", "--trainer.max_epochs"),
         ("max_time=soon", "--trainer.max_time"),
@@ -148,14 +151,21 @@ def test_overfitting_repeats_the_same_images(shapes: Path, tmp_path: Path) -> No
         ("strategy=ddp_fork", "--trainer.strategy=ddp_fork"),
         ("strategy=ddp_notebook_find_unused_parameters_true", "--trainer.strategy"),
         ("strategy=ddp_spawn devices=2", "--trainer.strategy=ddp_spawn"),
+        ("strategy=lightning.pytorch.strategies.DDPStrategy strategy.start_method=fork", "DDPStrategy"),
+        ("strategy=lightning.pytorch.strategies.SingleDeviceStrategy strategy.device=x", "SingleDeviceStrategy"),
+        ("strategy=ddpp", "auto, ddp and"),
         ("strategy=deepspeed", "--trainer.strategy"),
         ("strategy=fsdp", "--trainer.strategy"),
         ("use_distributed_sampler=true", "--trainer.use_distributed_sampler"),
+        ("val_check_interval=0", "--trainer.limit_val_batches=0"),
         ("val_check_interval=5", "--trainer.val_check_interval"),
         ("logger=WandbLogger", "WandbLogger"),
         ("+BackboneFinetuning", "BackboneFinetuning"),
         ("+BatchSizeFinder", "BatchSizeFinder"),
         ("+EarlyStopping callbacks.monitor=val/nothing", "val/AP50"),
+        ("limit_val_batches=0 +EarlyStopping callbacks.monitor=val/AP", "train/loss"),
+        ("+EarlyStopping callbacks.monitor=val/AP callbacks.mode=x", "EarlyStopping cannot be used"),
+        ("+CpuThreads callbacks.count=0", "count must be at least 1"),
         ("+EMAWeightAveraging", "EMAWeightAveraging"),
         ("+LearningRateFinder", "LearningRateFinder"),
         ("+litmobile.tasks.callbacks.ExactResume", "ExactResume"),
@@ -173,6 +183,17 @@ def test_option_is_refused_before_training(
         run_fit(shapes, f"--run={tmp_path / 'run'}", *trainer_options(words))
     assert_one_sentence(refused.value, named)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("callback", ["EarlyStopping", "ModelCheckpoint"])
+def test_an_undefined_figure_cannot_be_monitored(
+    callback: str, shapes: Path, tmp_path: Path, assert_one_sentence: OneSentence
+) -> None:
+    """The shapes have no small objects."""
+    words = trainer_options(f"+{callback} callbacks.monitor=val/AP_small")
+    with pytest.raises(SystemExit) as refused:
+        run_fit(shapes, f"--run={tmp_path / 'run'}", *words)
+    assert_one_sentence(refused.value, f"{callback} monitors val/AP_small", "val/AP50")
 
 
 def resume(run: Path, *words: str) -> None:

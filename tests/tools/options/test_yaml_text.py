@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -156,3 +157,28 @@ def test_numbers_keep_their_type_where_text_fits_too(capsys: pytest.CaptureFixtu
     (tmp_path / "mine.yaml").write_text("trainer: {devices: 1, precision: 32, val_check_interval: 10}")
     trainer = print_config(capsys, *DETECT, "--config", str(tmp_path / "mine.yaml"))["trainer"]
     assert (trainer["devices"], trainer["precision"], trainer["val_check_interval"]) == (1, 32, 10)
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "longer than": lambda file: file.write_text("# " + "b" * MAX_BYTES),
+    "more than 100,000 values": lambda file: file.write_text(BOMBS["aliases"]),
+    "no keys": lambda file: file.write_text("root:x:0:0"),
+    "not an ordinary file": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("option", ["model.backbone", "model.optimizer", "trainer"])
+@pytest.mark.parametrize(("words", "make"), FILES.items())
+def test_files_that_options_name_are_limited(
+    words: str, make: Callable[[Path], object], option: str, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    make(tmp_path / "options.yaml")
+    with pytest.raises(SystemExit) as refused:
+        main([*DETECT, f"--{option}={tmp_path / 'options.yaml'}"])
+    assert_one_sentence(refused.value, tmp_path / "options.yaml", words)
+
+
+def test_an_option_may_name_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "options.yaml").write_text("class_path: MobileNetV2\ninit_args: {width: 0.5}\n")
+    options = print_config(capsys, *DETECT, f"--model.backbone={tmp_path / 'options.yaml'}")["model"]["init_args"]
+    assert options["backbone"]["init_args"]["width"] == 0.5

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litmobile.tasks.detection.coco_backends import build_pycocotools
+from litmobile.tasks.detection.evaluation.coco_backends import build_pycocotools
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.matching import AREAS, CATEGORY, IMAGE, SCORE, match
-from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator, DetectionTable
+from litmobile.tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator, DetectionTable
 from support.data.coco import Content, Records, add_detections, compute_reference, make_coco
 
 CASES: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import EvaluationError, format_name
+from ....errors import EvaluationError, format_name
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import distributed
 
-from ...errors import EvaluationError
-from ..drawing import format_figure
-from ..network import is_distributed
+from ....errors import EvaluationError
+from ...drawing import format_figure
+from ...network import is_distributed
 from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
-from .evaluation.evidence import DetectionEvidence
+from .evidence import DetectionEvidence
 from .ground_truth import Floats, GroundTruth, Integers
 
 FIGURES = (
