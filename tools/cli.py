@@ -27,6 +27,7 @@ COMMANDS = {
     "test": "training.test",
     "predict": "predict.main.run",
     "compare": "compare.command.run",
+    "evaluate": "evaluate.run",
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
@@ -42,6 +43,7 @@ commands:
   validate     evaluate a run on the validation split
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
+  evaluate     compute COCO's figures of detections that any program wrote
   compare      say which of several runs is better, with intervals over images and seeds
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.detection.evaluation.ground_truth import GroundTruth
-from ...tasks.detection.evaluation.metrics import CocoEvaluator
-from ...tasks.detection.formats.coco import get_records
-from ...tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
 from ...tasks.evidence import Evidence, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
+from ..evaluate import evaluate_results, read_truth
 from .comparison import Side
 
 KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence)
@@ -43,7 +40,7 @@ def read_sides(paths: Sequence[Path], split: str, annotations: Path | None) -> l
         elif truth is None:
             raise EvaluationError(f"{path} is no folder of a run; a file of detections needs --annotations FILE.")
         else:
-            found.setdefault(str(path), []).append((path, read_results(path, truth)))
+            found.setdefault(str(path), []).append((path, read_evidence(path, truth)))
     names = name_paths([runs[0][0] for runs in found.values()])
     return [
         Side(name + (f" (and {len(runs) - 1} more)" if len(runs) > 1 else ""), [evidence for _, evidence in runs])
@@ -72,43 +69,12 @@ def name_paths(paths: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def read_truth(file: Path) -> GroundTruth:
-    """Reads the objects of a COCO file; the images themselves are not needed."""
-    content = parse_json(read_bytes(file), file)
-    for key in ("images", "categories", "annotations"):
-        get_records(content, key, file)
-    return GroundTruth.from_coco(content)
-
-
-def read_results(file: Path, truth: GroundTruth) -> DetectionEvidence:
-    """Matches the detections of a result file; images without detections count as evaluated.
+def read_evidence(file: Path, truth: GroundTruth) -> DetectionEvidence:
+    """Matches the detections of a result file.
 
     Raises:
         EvaluationError: the file is not a list of detections, or names an image or category that the annotations lack.
     """
-    records = parse_any_json(read_bytes(file), file)
-    if not isinstance(records, list):
-        raise EvaluationError(f"{file} is not in COCO's result format; it needs a list of detections.")
-    try:
-        images = np.array([record["image_id"] for record in records], dtype=np.int64)
-        boxes = np.array([record["bbox"] for record in records], dtype=np.float64).reshape(-1, 4)
-        scores = np.array([record["score"] for record in records], dtype=np.float64)
-        categories = np.array([record["category_id"] for record in records], dtype=np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvaluationError(
-            f"{file} has a record without image_id, category_id, bbox and score as numbers ({error})."
-        ) from error
-    unknown = np.setdiff1d(images, truth.image_ids)
-    if len(unknown):
-        raise EvaluationError(f"{file}: image {unknown[0]} is not in the annotations.")
-    boxes[:, 2:] += boxes[:, :2]
-    evaluator = CocoEvaluator(truth)
-    order = np.argsort(images, kind="stable")
-    bounds = np.searchsorted(images[order], np.append(truth.image_ids, np.iinfo(np.int64).max))
-    for image_id, start, end in zip(truth.image_ids.tolist(), bounds, bounds[1:], strict=False):
-        rows = order[start:end]
-        evaluator.add(image_id, boxes[rows], scores[rows], categories[rows])
-    evaluator.compute()
-    evidence = evaluator.evidence()
+    evidence = evaluate_results(file, truth).evidence()
     assert evidence is not None
     return evidence

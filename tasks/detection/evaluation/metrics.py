@@ -118,6 +118,13 @@ class CocoEvaluator:
             EvaluationError: scores or boxes are NaN or infinite, the file lacks the image or a category, or the arrays
                 do not fit together.
         """
+        corners = np.asarray(boxes, dtype=np.float64)
+        has_corners = corners.ndim == 2 and corners.shape[1] == 4
+        sized = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1) if has_corners else corners
+        self.add_sized(image_id, sized, scores, category_ids)
+
+    def add_sized(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
+        """Does the same as :meth:`add` for boxes ``[K, 4]`` as x, y, width and height."""
         image = self.ground_truth.image_index(image_id)
         boxes, scores = np.asarray(boxes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
         category_ids = np.asarray(category_ids)
@@ -129,8 +136,7 @@ class CocoEvaluator:
                 name = self.ground_truth.describe_image(image)
                 raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
         categories = self.ground_truth.category_indices(category_ids)
-        size = boxes[:, 2:] - boxes[:, :2]
-        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories.astype(np.float64)))
+        self.detections[image] = np.column_stack((boxes, scores, categories.astype(np.float64)))
         self._result = None
 
     def compute(self) -> CocoResult:
