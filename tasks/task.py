@@ -27,6 +27,7 @@ from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from .data.module import DataModule, resolve_class_names
+from .evidence import Evidence, hash_weights
 from .images import Image
 from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
@@ -84,6 +85,8 @@ class Task(LightningModule, ABC):
     network: Network
     #: evaluates the current split; its ``compute().figures`` has a key for each figure
     evaluator: Any
+    #: hash of the weights that were evaluated last
+    evaluated_weights: str
 
     def __init__(
         self,
@@ -296,6 +299,14 @@ class Task(LightningModule, ABC):
         """Returns the result of the last evaluation; all processes must call it, because the first call gathers."""
 
     @abstractmethod
+    def evidence(self) -> Evidence | None:
+        """Returns what the last evaluation keeps of each image, in the first process; all must call it."""
+
+    def settings(self) -> dict[str, Any]:
+        """Returns plain values of what an evaluation depends on, beside weights and data."""
+        return {"network": self.network.config()}
+
+    @abstractmethod
     def draw(self, batch: Any, predictions: Any) -> Image:
         """Draws ``batch`` with ground truth and ``predictions`` side by side."""
 
@@ -319,6 +330,7 @@ class Task(LightningModule, ABC):
         self._log_figures("test")
 
     def _log_figures(self, split: str) -> None:
+        self.evaluated_weights = hash_weights(self.network)  # now, because the moving average is still in place
         figures = {f"{split}/{name}": value for name, value in self.report().figures.items()}
         for name, value in figures.items():
             self.log(name, value, prog_bar=name.partition("/")[2] == self.monitor.partition("/")[2])

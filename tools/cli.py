@@ -26,6 +26,8 @@ COMMANDS = {
     "validate": "training.validate",
     "test": "training.test",
     "predict": "predict.main.run",
+    "compare": "compare.command.run",
+    "evaluate": "evaluate.run",
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
@@ -41,6 +43,8 @@ commands:
   validate     evaluate a run on the validation split
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
+  evaluate     compute COCO's figures of detections that any program wrote
+  compare      say which of several runs is better, with intervals over images and seeds
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO
   backbones    list the networks with cost, feature maps and weights, or show one layer by layer
@@ -56,6 +60,7 @@ examples:
   litmobile backbones MobileNetV2 --width 0.5 --size 320
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
+  litmobile compare runs/A runs/B
 
 `litmobile COMMAND --help` lists the options of a command.
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ..atomic import save_image, write_text
 from ..data.module import DataModule
+from ..evidence import Evidence, save_evidence
 from ..history import FigureHistory
 from ..images import Image
 
@@ -43,8 +44,19 @@ class Report(NamedTuple):
 class EvaluatedModule(Protocol):
     """Interface of an evaluated module; see :class:`litmobile.tasks.task.Task`."""
 
+    #: hash of the weights that were evaluated last
+    evaluated_weights: str
+
     def report(self) -> Report:
         """Returns the result of the last evaluation."""
+        ...
+
+    def evidence(self) -> Evidence | None:
+        """Returns what the last evaluation keeps of each image, in the first process; all must call it."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Returns plain values of what an evaluation depends on, beside weights and data."""
         ...
 
     def draw(self, batch: Any, predictions: Any) -> Image:
@@ -56,8 +68,8 @@ class EvaluationWriter(Callback):
     """Writes the result of every evaluation into the run's folder.
 
     ``val.json`` and ``val.txt`` (or ``test``) are the last report; ``val-NAME.csv`` and ``images/val-NAME.png`` belong
-    to it. ``metrics.json`` is the history of figures. ``images/val-STEP.jpg`` is the first batch of each validation,
-    ground truth beside prediction.
+    to it, and ``val-evidence.npz`` is what the evaluation kept of each image. ``metrics.json`` is the history of
+    figures. ``images/val-STEP.jpg`` is the first batch of each validation, ground truth beside prediction.
 
     Args:
         folder: the run's folder.
@@ -92,14 +104,21 @@ class EvaluationWriter(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._write(trainer, pl_module, "test")
 
-    @rank_zero_only
-    def _write(self, trainer: Trainer, task: LightningModule, split: str) -> None:
+    def _write(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+        evidence = cast(EvaluatedModule, module).evidence()
+        if trainer.is_global_zero:
+            self._write_files(trainer, cast(EvaluatedModule, module), evidence, split)
+
+    def _write_files(self, trainer: Trainer, task: EvaluatedModule, evidence: Evidence | None, split: str) -> None:
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
         assert isinstance(data, DataModule)
-        report = cast(EvaluatedModule, task).report()
+        report = task.report()
         epoch, step = evaluated_epoch_and_step(trainer)
         identity = {"split": split, "epoch": epoch, "step": step}
         source = {"source": str(data.splits[split].source)}
+        if evidence is not None:
+            evaluated = {"weights": task.evaluated_weights, "settings": task.settings()}
+            save_evidence(self.folder / f"{split}-evidence.npz", evidence, identity | evaluated)
         write_text(self.folder / f"{split}.json", json.dumps(identity | source | report.values, indent=1) + "\n")
         write_text(self.folder / f"{split}.txt", report.text + "\n")
         for name, rows in report.tables.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from ..drawing import format_figure
+from ..evidence import gather_by_image
+from .evidence import BINS, TOP, ClassificationEvidence
 
-TOP = 5
-BINS = 15  # as in arXiv 1706.04599
 MAX_LINES = 20  # classes in a table as text
 
 
@@ -105,8 +105,16 @@ class CalibrationError(Metric):
         return (correct - confidence).abs().sum() / images.sum().clamp(min=1)
 
 
+class KeptImage(NamedTuple):
+    """Scores ``[C]``, the best classes ``[min(5, C)]`` and the class of an image."""
+
+    scores: NDArray[np.float32]
+    ranking: NDArray[np.int32]
+    label: int
+
+
 class ClassificationEvaluator:
-    """Counts predictions batch by batch. Its memory does not grow with the number of images.
+    """Counts predictions batch by batch, and keeps the scores of each image.
 
     Args:
         classes: names of the classes.
@@ -121,14 +129,16 @@ class ClassificationEvaluator:
         self.top1 = MulticlassAccuracy(average="micro", **options).set_dtype(torch.float64).to(device)
         self.top5 = MulticlassAccuracy(average="micro", top_k=TOP, **options).set_dtype(torch.float64).to(device)
         self.calibration_error = CalibrationError().to(device)
+        self._kept: dict[int, KeptImage] = {}
         self._result: ClassificationResult | None = None
 
-    def add(self, scores: Tensor, labels: Tensor) -> None:
+    def add(self, scores: Tensor, labels: Tensor, images: Tensor | None = None) -> None:
         """Adds a batch.
 
         Args:
             scores: ``[N, C]`` in 0 … 1.
             labels: ``[N]`` class indices.
+            images: ``[N]`` indices of the images in the split. Default: the images leave no evidence.
         """
         self._result = None
         best = scores.topk(min(TOP, len(self.classes)))  # breaks ties as the top five do
@@ -138,6 +148,9 @@ class ClassificationEvaluator:
         if len(self.classes) > TOP:
             self.top5.update(scores, labels)
         self.calibration_error.update(confidence, predicted == labels)
+        if images is not None:
+            columns = scores.float().cpu().numpy(), best.indices.int().cpu().numpy(), labels.tolist()
+            self._kept |= zip(images.tolist(), map(KeptImage, *columns), strict=True)
 
     def compute(self) -> ClassificationResult:
         """Returns the figures over all images of all processes, and keeps them until the next :meth:`add`."""
@@ -153,3 +166,21 @@ class ClassificationEvaluator:
             }
             self._result = ClassificationResult(figures, self.classes, matrix)
         return self._result
+
+    def evidence(self, names: NDArray[np.str_]) -> ClassificationEvidence | None:
+        """Returns the scores of all images of all processes, which must all call it; None without images.
+
+        Args:
+            names: file names of the images of the split.
+        """
+        kept = gather_by_image(self._kept)
+        if not kept:
+            return None
+        scores, ranking, labels = zip(*kept.values(), strict=True)
+        return ClassificationEvidence(
+            classes=self.classes,
+            names=tuple(names[list(kept)].tolist()),
+            scores=np.stack(scores),
+            ranking=np.stack(ranking),
+            labels=np.array(labels, dtype=np.int32),
+        )

@@ -17,6 +17,7 @@ from ..preprocessing import Preprocessing
 from ..task import Task
 from .batch import ClassificationBatch
 from .data import ClassificationDataModule
+from .evidence import ClassificationEvidence
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
 from .teachers import Teacher
@@ -66,7 +67,8 @@ class ClassificationTask(Task):
         return self._teacher.add_distillation(terms, output, self._teacher.predict(images))
 
     def start_evaluation(self, split: str) -> None:
-        self.data()
+        data: ClassificationDataModule = self.data()
+        self._names = data.splits[split].names
         self.evaluator = ClassificationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> Tensor:
@@ -74,7 +76,7 @@ class ClassificationTask(Task):
         image_size = (batch.images.shape[2], batch.images.shape[3])
         predictions: Any = self.network.head.decode(self.network(batch.images), image_size)
         scores = torch.stack([prediction.scores for prediction in predictions])
-        self.evaluator.add(scores, batch.targets)
+        self.evaluator.add(scores, batch.targets, batch.indices)
         return scores
 
     def report(self) -> Report:
@@ -86,6 +88,9 @@ class ClassificationTask(Task):
             tables={"confusion": confusion_table(result.matrix, result.classes)},
             images={"confusion": draw_confusion_matrix(result.matrix, result.classes)},
         )
+
+    def evidence(self) -> ClassificationEvidence | None:
+        return self.evaluator.evidence(self._names)
 
     def draw(self, batch: ClassificationBatch, predictions: Tensor) -> Image:
         return draw_classification_sheet(batch.images, batch.targets, predictions, self.network.classes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..data.cache import cache_folder
 from ..data.mapped import load_array
-from .ground_truth import GroundTruth
+from .evaluation.ground_truth import GroundTruth
 from .split import DetectionSplit
 
 VERSION = 2  # to be raised when a reader changes what it makes of a file

@@ -14,16 +14,16 @@ from ..data.module import DataModule, log_notes
 from ..data.split import TrainValSplit
 from .batch import collate
 from .classes import ClassSelection, align_classes, parse_selection, select_classes
-from .coco_backends import BackendChoice, choose_backend
+from .evaluation.coco_backends import BackendChoice, choose_backend
+from .evaluation.metrics import CocoEvaluator
+from .evaluation.voc_metrics import VocEvaluator
 from .formats.base import Format
 from .formats.coco_folder import CocoFormat
 from .formats.listing import Listing, find_split
 from .formats.recognise import AUTO, recognise_format
 from .formats.voc import VocFormat
-from .metrics import CocoEvaluator
 from .split import DetectionSplit
 from .transforms import Augmentation, Resize, SSDAugmentation
-from .voc_metrics import VocEvaluator
 
 
 class DetectionDataModule(DataModule[DetectionSplit]):

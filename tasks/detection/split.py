@@ -16,7 +16,7 @@ from ..data.split import OnInvalid, Rows, Split, find_errors
 from ..data.stratified import Stratum
 from ..data.verification import ImageFacts
 from ..images import EncodedImage, I_co, Image, read_image
-from .ground_truth import GroundTruth
+from .evaluation.ground_truth import GroundTruth
 from .objects import ObjectTable, check_unit, clean_objects
 
 
@@ -167,19 +167,6 @@ class DetectionSplit(Split):
         check_images_exist(names, folder, source, on_invalid)
         check_unit(objects.boxes, source)
         objects, repairs = clean_objects(objects, sizes, source)
-        ids, rank = np.unique(image_ids, return_inverse=True)
-        by_id = np.argsort(rank[objects.images], kind="stable")
-        truth = GroundTruth(
-            image_ids=ids,
-            image_names=names[np.argsort(image_ids)],
-            category_ids=category_ids,
-            classes=tuple(classes),
-            images=rank[objects.images][by_id],
-            categories=objects.labels[by_id],
-            boxes=objects.boxes[by_id],
-            areas=objects.areas[by_id],
-            is_crowd=(objects.is_crowd | objects.is_difficult)[by_id],
-        )
         trained = np.flatnonzero(~objects.is_crowd)
         trained = trained[np.argsort(objects.images[trained], kind="stable")]
         boxes = objects.boxes[trained]
@@ -197,7 +184,7 @@ class DetectionSplit(Split):
             difficult=objects.is_difficult[trained],
             classes=tuple(classes),
             category_ids=category_ids,
-            ground_truth=truth,
+            ground_truth=GroundTruth.from_objects(image_ids, names, category_ids, classes, objects),
             notes=(*notes, *repairs),
         )
 

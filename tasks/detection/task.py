@@ -18,7 +18,8 @@ from ..task import Task
 from .anchors import choose_anchors, replace_head
 from .batch import DetectionBatch
 from .data import DetectionDataModule
-from .metrics import CocoEvaluator
+from .evaluation.evidence import DetectionEvidence
+from .evaluation.metrics import CocoEvaluator
 
 
 class DetectionTask(Task):
@@ -86,6 +87,9 @@ class DetectionTask(Task):
         result = self.evaluator.compute()
         figures = {name: value for name, value in result.figures.items() if value is not None}
         return Report(figures, result.as_json(), str(result))
+
+    def evidence(self) -> DetectionEvidence | None:
+        return self.evaluator.evidence()
 
     def draw(self, batch: DetectionBatch, predictions: list[Detections]) -> Image:
         return draw_detection_sheet(batch.images, batch.targets, predictions, self.network.classes)

@@ -14,7 +14,9 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..drawing import confusion_table, format_figure
+from ..evidence import gather_by_image
 from ..network import is_distributed
+from .evidence import SegmentationEvidence
 
 MAX_EXACT = 2**24  # OpenCV counts pixels in float32, which is exact up to here
 
@@ -112,7 +114,7 @@ def nan_to_none(value: float) -> float | None:
 
 
 class SegmentationEvaluator:
-    """Counts a confusion matrix; its memory does not grow with the number of images.
+    """Counts confusion matrices: that of all images, and the entries of each image that are not 0.
 
     Its own counting is 20 times as fast as torchmetrics' (``litmobile.tools.benchmark confusion``).
 
@@ -124,17 +126,23 @@ class SegmentationEvaluator:
     def __init__(self, classes: Sequence[str], device: torch.device | str = "cpu") -> None:
         self.classes = tuple(classes)
         self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
+        self._kept: dict[int, NDArray[np.int64]] = {}  # true class, predicted class and pixels, [E, 3]
         self._result: SegmentationResult | None = None
 
-    def add(self, predicted: Tensor, truth: Tensor) -> None:
+    def add(self, predicted: Tensor, truth: Tensor, image: int | None = None) -> None:
         """Counts the pixels of one or several images.
 
         Args:
             predicted: class indices, of any shape and integer type.
             truth: class indices of the same shape, 255 for ignored pixels.
+            image: index of the image in the split. Default: the image leaves no evidence.
         """
         self._result = None
-        self.matrix += count_pixels(predicted, truth, len(self.classes))
+        counts = count_pixels(predicted, truth, len(self.classes))
+        self.matrix += counts
+        if image is not None:
+            entries = counts.nonzero()
+            self._kept[image] = torch.column_stack((entries, counts[tuple(entries.T)])).cpu().numpy()
 
     def compute(self) -> SegmentationResult:
         """Returns the figures over all images of all processes, which must all call it once; the result is kept."""
@@ -144,6 +152,25 @@ class SegmentationEvaluator:
                 distributed.all_reduce(matrix)
             self._result = SegmentationResult(self.classes, matrix.cpu().numpy())
         return self._result
+
+    def evidence(self, names: NDArray[np.str_]) -> SegmentationEvidence | None:
+        """Returns the matrix of each image of all processes, which must all call it; None without images.
+
+        Args:
+            names: file names of the images of the split.
+        """
+        kept = gather_by_image(self._kept)
+        if not kept:
+            return None
+        truth, predicted, pixels = np.concatenate([*kept.values()]).T
+        return SegmentationEvidence(
+            classes=self.classes,
+            names=tuple(names[list(kept)].tolist()),
+            images=np.repeat(np.arange(len(kept), dtype=np.int32), [len(entries) for entries in kept.values()]),
+            truth=truth.astype(np.uint8),
+            predicted=predicted.astype(np.uint8),
+            pixels=pixels,
+        )
 
 
 def count_pixels(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:

@@ -26,6 +26,7 @@ from ..task import Task
 from .batch import SegmentationBatch
 from .colours import class_colours
 from .data import SegmentationDataModule
+from .evidence import SegmentationEvidence
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator
@@ -77,15 +78,18 @@ class SegmentationTask(Task):
         return (self._loss or self.network.head.loss)(output, batch.targets)
 
     def start_evaluation(self, split: str) -> None:
-        self.data()
+        data: SegmentationDataModule = self.data()
+        self._names = data.splits[split].names
         self.evaluator = SegmentationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
         """Returns class indices ``[N, H, W]`` at the size of the input, 255 for padding."""
         scores = self._inference(self.network, batch.images)
         labels = scores.max(1).indices
-        for image_scores, image_labels, truth in zip(scores, labels, batch.truths, strict=True):
-            self.evaluator.add(Segmentation(image_scores).to_image(truth.geometry).labels, truth.labels)
+        images = zip(batch.indices.tolist(), scores, labels, batch.truths, strict=True)
+        for image, image_scores, image_labels, truth in images:
+            predicted = Segmentation(image_scores).to_image(truth.geometry).labels
+            self.evaluator.add(predicted, truth.labels, image)
             image_labels[truth.geometry.rows :], image_labels[:, truth.geometry.columns :] = IGNORED, IGNORED
         return labels
 
@@ -113,6 +117,12 @@ class SegmentationTask(Task):
             raise DataError(message)
         if not self.trainer.sanity_checking:
             rank_zero_warn(message)
+
+    def evidence(self) -> SegmentationEvidence | None:
+        return self.evaluator.evidence(self._names)
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"inference": asdict(self._inference)}
 
     def draw(self, batch: SegmentationBatch, predictions: Tensor) -> Image:
         classes = self.network.classes

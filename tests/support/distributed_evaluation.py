@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
-from litmobile.tasks.detection.metrics import CocoEvaluator
+from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from support.data.coco import add_detections, make_coco
 

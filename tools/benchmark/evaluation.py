@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...tasks.detection.metrics import FIGURES, CocoEvaluator, mean_or_none
+from ...tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator, mean_or_none
 from .sides import Setting, Side, Step
 
 # as in COCO's val2017; the detections are as many as its evaluation counts

@@ -65,6 +65,55 @@ def read_coco(file: Path, folder: Path | FindImages, on_invalid: OnInvalid = "ra
             return replace(stored, folder=found)
     content = parse_json(data, file)
     del data  # 300 MB for COCO
+    parsed = parse_coco(content, file, on_invalid)
+    found, names = (folder, parsed.names) if isinstance(folder, Path) else folder(parsed.names)
+    matched = match_file_names(names, found)
+    check_files_differ(matched, parsed.image_ids, file)
+    sizes = measure_missing_sizes(parsed.sizes, matched, found, parsed.repairs, on_invalid)
+    check_box_format(parsed.objects.boxes, sizes[parsed.objects.images], file)
+    split = DetectionSplit.from_objects(
+        source=file,
+        folder=found,
+        names=matched,
+        image_ids=parsed.image_ids,
+        sizes=sizes,
+        classes=parsed.classes,
+        category_ids=parsed.category_ids,
+        objects=parsed.objects,
+        notes=parsed.repairs.notes,
+        on_invalid=on_invalid,
+    )
+    return store_split(key, split) if key and (parsed.sizes > 0).all() else split
+
+
+class CocoContent(NamedTuple):
+    """Content of a COCO file, before its images are looked at.
+
+    Attributes:
+        names: names of the images' files, I of them.
+        image_ids: ``[I]``.
+        sizes: (height, width) in pixels, 0 where the file has none, ``[I, 2]``.
+        classes: C names.
+        category_ids: ``[C]``.
+        objects: the objects, with indices of images and classes.
+        repairs: what was derived or left out.
+    """
+
+    names: list[str]
+    image_ids: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    classes: tuple[str, ...]
+    category_ids: NDArray[np.int64]
+    objects: ObjectTable
+    repairs: Repairs
+
+
+def parse_coco(content: Record, file: Path, on_invalid: OnInvalid = "raise") -> CocoContent:
+    """Parses the content of ``file``; see :func:`read_coco`.
+
+    Raises:
+        DataError: it is not that of a COCO file, or contradicts itself.
+    """
     images, categories = get_records(content, "images", file), get_records(content, "categories", file)
     annotations = get_records(content, "annotations", file)
     if not images or not categories:
@@ -77,26 +126,15 @@ def read_coco(file: Path, folder: Path | FindImages, on_invalid: OnInvalid = "ra
     classes, order = order_classes(categories, category_ids.numbers, objects, file, repairs)
     rank = np.zeros(len(categories), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    given_sizes = np.array([parse_size(image, file) for image in images], dtype=np.int64)
-    names = [parse_file_name(image, file) for image in images]
-    found, names = (folder, names) if isinstance(folder, Path) else folder(names)
-    matched = match_file_names(names, found)
-    check_files_differ(matched, image_ids.numbers, file)
-    sizes = measure_missing_sizes(given_sizes, matched, found, repairs, on_invalid)
-    check_box_format(objects.boxes, sizes[objects.images], file)
-    split = DetectionSplit.from_objects(
-        source=file,
-        folder=found,
-        names=matched,
+    return CocoContent(
+        names=[parse_file_name(image, file) for image in images],
         image_ids=image_ids.numbers,
-        sizes=sizes,
-        classes=classes,
+        sizes=np.array([parse_size(image, file) for image in images], dtype=np.int64),
+        classes=tuple(classes),
         category_ids=category_ids.numbers[order],
         objects=objects._replace(labels=rank[objects.labels]),
-        notes=repairs.notes,
-        on_invalid=on_invalid,
+        repairs=repairs,
     )
-    return store_split(key, split) if key and (given_sizes > 0).all() else split
 
 
 def get_records(content: Record, key: str, file: Path) -> list[Record]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator, mean_or_none
+from litmobile.tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator, mean_or_none
 
 Content = dict[str, Any]
 Records = list[dict[str, Any]]

@@ -12,15 +12,15 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.detection import VocDetection
-from litmobile.tasks.detection.formats.listing import Listing
-from litmobile.tasks.detection.formats.voc import VocFormat
-from litmobile.tasks.detection.split import DetectionSplit
-from litmobile.tasks.detection.voc_metrics import (
+from litmobile.tasks.detection.evaluation.voc_metrics import (
     VocEvaluator,
     average_eleven_points,
     average_envelope,
     judge_detections,
 )
+from litmobile.tasks.detection.formats.listing import Listing
+from litmobile.tasks.detection.formats.voc import VocFormat
+from litmobile.tasks.detection.split import DetectionSplit
 
 OneSentence = Callable[..., None]
 

@@ -39,16 +39,25 @@ def parse_json(data: bytes, file: Path) -> dict[str, Any]:
     Raises:
         DataError: the content is not JSON, has a key twice in one dictionary, or is something else.
     """
-    try:
-        content = json.loads(data, object_pairs_hook=build_record)
-    except RecursionError as error:
-        raise DataError(f"{file} is not an annotation file; its lists are nested too deeply.") from error
-    except ValueError as error:
-        raise DataError(f"{file} is not a JSON file: {error}.") from error
+    content = parse_any_json(data, file)
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise DataError(f"{file} is not an annotation file; it contains a {kind} instead of a dictionary.")
     return content
+
+
+def parse_any_json(data: bytes, file: Path) -> Any:
+    """Returns what ``data``, the content of ``file``, describes.
+
+    Raises:
+        DataError: the content is not JSON, or has a key twice in one dictionary.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=build_record)
+    except RecursionError as error:
+        raise DataError(f"{file} is not an annotation file; its lists are nested too deeply.") from error
+    except ValueError as error:
+        raise DataError(f"{file} is not a JSON file: {error}.") from error
 
 
 def build_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

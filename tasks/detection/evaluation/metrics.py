@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import distributed
 
-from ...errors import EvaluationError
-from ..drawing import format_figure
-from ..network import is_distributed
+from ....errors import EvaluationError
+from ...drawing import format_figure
+from ...network import is_distributed
 from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
+from .evidence import DetectionEvidence
 from .ground_truth import Floats, GroundTruth, Integers
 
 FIGURES = (
@@ -102,6 +103,7 @@ class CocoEvaluator:
         """Forgets all detections."""
         self.detections: dict[int, Floats] = {}  # rows of a DetectionTable by index of the image
         self._result: CocoResult | None = None
+        self._evaluated: DetectionTable | None = None  # of all processes, in the first one
 
     def add(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
         """Adds the detections of one image; they replace earlier ones of that image.
@@ -116,6 +118,13 @@ class CocoEvaluator:
             EvaluationError: scores or boxes are NaN or infinite, the file lacks the image or a category, or the arrays
                 do not fit together.
         """
+        corners = np.asarray(boxes, dtype=np.float64)
+        has_corners = corners.ndim == 2 and corners.shape[1] == 4
+        sized = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1) if has_corners else corners
+        self.add_sized(image_id, sized, scores, category_ids)
+
+    def add_sized(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
+        """Does the same as :meth:`add` for boxes ``[K, 4]`` as x, y, width and height."""
         image = self.ground_truth.image_index(image_id)
         boxes, scores = np.asarray(boxes, dtype=np.float64), np.asarray(scores, dtype=np.float64)
         category_ids = np.asarray(category_ids)
@@ -127,8 +136,7 @@ class CocoEvaluator:
                 name = self.ground_truth.describe_image(image)
                 raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
         categories = self.ground_truth.category_indices(category_ids)
-        size = boxes[:, 2:] - boxes[:, :2]
-        self.detections[image] = np.column_stack((boxes[:, :2], size, scores, categories.astype(np.float64)))
+        self.detections[image] = np.column_stack((boxes, scores, categories.astype(np.float64)))
         self._result = None
 
     def compute(self) -> CocoResult:
@@ -156,7 +164,15 @@ class CocoEvaluator:
         assert result[0] is not None
         return result[0]
 
+    def evidence(self) -> DetectionEvidence | None:
+        """Returns what :meth:`compute` evaluated of each image; None in all processes but the first."""
+        table = self._evaluated
+        if table is None:
+            return None
+        return DetectionEvidence.from_detections(self.ground_truth, table.images, table.with_images())
+
     def _compute(self, table: DetectionTable) -> CocoResult:
+        self._evaluated = table
         classes = self.ground_truth.classes
         if not len(table.images):  # hotcoco would evaluate all images of the file
             return CocoResult(dict.fromkeys(FIGURES), {"AP": dict.fromkeys(classes)})

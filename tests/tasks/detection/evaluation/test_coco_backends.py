@@ -17,8 +17,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from litmobile.backbones import MobileNetV2
 from litmobile.errors import EvaluationError, PredictionError, UserError
 from litmobile.tasks.detection import CocoDetection, DetectionTask
-from litmobile.tasks.detection.coco_backends import BackendChoice
-from litmobile.tasks.detection.metrics import CocoEvaluator
+from litmobile.tasks.detection.evaluation.coco_backends import BackendChoice
+from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
 from litmobile.tasks.preprocessing import Preprocessing
 from support.data.coco import Content, Records, add_detections, compute_reference, make_coco
 from support.distributed_evaluation import WORLDS, evaluate_detections, evaluate_in_processes

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ...backbones.contract import check_choice
-from ...errors import UserError
+from ....backbones.contract import check_choice
+from ....errors import UserError
 from .ground_truth import Floats, GroundTruth, Integers
 
 BackendChoice = Literal["auto", "hotcoco", "pycocotools"]

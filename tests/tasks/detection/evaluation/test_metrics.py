@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from litmobile.tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.formats.parsing.json_files import read_json
-from litmobile.tasks.detection.metrics import FIGURES, CocoEvaluator
 
 Content = dict[str, Any]
 WriteCoco = Callable[..., tuple[Path, Path]]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import EvaluationError, format_name
+from ....errors import EvaluationError, format_name
+from ..objects import ObjectTable
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,6 +77,38 @@ class GroundTruth:
             boxes=boxes[order],
             areas=np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)[order],
             is_crowd=np.array([bool(row.get("iscrowd")) for row in rows], dtype=bool)[order],
+        )
+
+    @classmethod
+    def from_objects(
+        cls,
+        image_ids: Integers,
+        image_names: NDArray[np.str_],
+        category_ids: Integers,
+        classes: Sequence[str],
+        objects: ObjectTable,
+    ) -> GroundTruth:
+        """Sorts images by their ids; crowds and difficult objects are neither found nor missed.
+
+        Args:
+            image_ids: ids of the images in any order, ``[I]``.
+            image_names: their file names, ``[I]``.
+            category_ids: ``[C]``.
+            classes: names of the categories.
+            objects: the objects, with indices of images and categories.
+        """
+        ids, rank = np.unique(image_ids, return_inverse=True)
+        by_id = np.argsort(rank[objects.images], kind="stable")
+        return cls(
+            image_ids=ids,
+            image_names=image_names[np.argsort(image_ids)],
+            category_ids=category_ids,
+            classes=tuple(classes),
+            images=rank[objects.images][by_id],
+            categories=objects.labels[by_id],
+            boxes=objects.boxes[by_id],
+            areas=objects.areas[by_id],
+            is_crowd=(objects.is_crowd | objects.is_difficult)[by_id],
         )
 
     def image_index(self, image_id: int) -> int:

@@ -1,0 +1,181 @@
+"""What an evaluation keeps of each image, from which figures, intervals and comparisons are computed later."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar, get_type_hints
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed, nn
+
+from ..errors import EvaluationError
+from .atomic import write_bytes
+from .data.fingerprint import hash_arrays, iterate_arrays
+from .network import is_distributed
+
+VERSION = 1  # of the file; files of other versions are refused
+INFO = "info"  # the array of a file that holds everything but arrays
+
+T = TypeVar("T")
+Weights = NDArray[np.float64]
+FiguresByWeighting = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(ABC):
+    """What an evaluation keeps of each image.
+
+    Figures are computed for weighted images: a weight of 2 counts an image twice. A resample of a bootstrap is a
+    weighting, and weights of 1 give the figures of the evaluation.
+
+    Attributes:
+        classes: names of the classes.
+        names: file names of the evaluated images, in the order of the split, N of them.
+    """
+
+    #: kind of task, e.g. "detection"
+    role: ClassVar[str]
+    #: names of the figures, the main one first; :meth:`per_class` gives that one
+    figure_names: ClassVar[tuple[str, ...]]
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @abstractmethod
+    def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
+        """Returns figures by name, ``[R]`` each; NaN for a figure without objects, pixels or images.
+
+        Args:
+            weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
+            names: some of :attr:`figure_names`; others than these are not computed.
+        """
+
+    @abstractmethod
+    def per_class(self, weights: Weights) -> NDArray[np.float64]:
+        """Returns the main figure of each class, ``[R, C]``; NaN without objects, pixels or images of it.
+
+        Args:
+            weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
+        """
+
+    @abstractmethod
+    def annotations(self, image: int) -> list[NDArray[Any]]:
+        """Returns arrays that depend on nothing but the annotations of one image."""
+
+    def hash_annotations(self) -> list[str]:
+        """Returns a hash of the annotations of each image."""
+        return [hash_arrays(*self.annotations(image)) for image in range(len(self.names))]
+
+
+class StoredEvidence(NamedTuple):
+    """Content of an evidence file.
+
+    Attributes:
+        evidence: what the evaluation kept.
+        identity: what was evaluated: split, epoch and step, and hashes of weights, images and annotations.
+    """
+
+    evidence: Evidence
+    identity: dict[str, Any]
+
+
+def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> None:
+    """Writes an evidence file: an uncompressed ``.npz`` archive, whose array ``info`` is JSON.
+
+    Flags are stored as bits. Images and annotations are added to ``identity`` as hashes.
+
+    Args:
+        path: the file, which is replaced at once or not at all.
+        evidence: what the evaluation kept.
+        identity: plain values that identify the evaluated weights and settings.
+    """
+    images = hash_arrays(np.array(evidence.names))
+    annotations = hash_arrays(np.array(evidence.classes), np.array(evidence.hash_annotations()))
+    arrays = dict(iterate_arrays(evidence))
+    info = {
+        "version": VERSION,
+        "role": evidence.role,
+        "classes": evidence.classes,
+        "names": evidence.names,
+        "shapes": {name: array.shape for name, array in arrays.items() if array.dtype == bool},
+        "identity": identity | {"images": images, "annotations": annotations},
+    }
+    stored = {name: np.packbits(array) if array.dtype == bool else array for name, array in arrays.items()}
+    content = io.BytesIO()
+    np.savez(content, **{INFO: np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)}, **stored)
+    write_bytes(path, content.getvalue())
+
+
+def load_evidence(path: Path, kinds: tuple[type[Evidence], ...]) -> StoredEvidence:
+    """Reads an evidence file.
+
+    Args:
+        path: the file.
+        kinds: classes of the evidence of all tasks.
+
+    Raises:
+        EvaluationError: the file is missing, damaged, or of another version.
+    """
+    try:
+        with np.load(path) as archive:  # refuses objects, which could run code
+            arrays = {name: archive[name] for name in archive.files}
+        info = json.loads(arrays.pop(INFO).tobytes())
+        if info["version"] == VERSION:
+            kind = next(kind for kind in kinds if kind.role == info["role"])
+            for name, shape in info["shapes"].items():
+                arrays[name] = np.unpackbits(arrays[name], count=math.prod(shape)).reshape(shape).astype(bool)
+            plain = {"classes": tuple(info["classes"]), "names": tuple(info["names"])}
+            return StoredEvidence(build(kind, arrays, plain), info["identity"])
+    except FileNotFoundError as error:
+        raise EvaluationError(f"There is no evidence {path}: run litmobile validate or test first.") from error
+    except (OSError, EOFError, ValueError, KeyError, StopIteration, TypeError, zipfile.BadZipFile) as error:
+        raise EvaluationError(f"{path} is damaged or not a file of evidence: evaluate the run again.") from error
+    raise EvaluationError(f"{path} has version {info['version']}, not {VERSION}: evaluate the run again.")
+
+
+def build(kind: type[Any], arrays: dict[str, NDArray[Any]], plain: dict[str, Any], prefix: str = "") -> Any:
+    """Builds a dataclass from ``plain`` values and the arrays whose names :func:`iterate_arrays` gave."""
+    types, values = get_type_hints(kind), {}
+    for field in fields(kind):
+        if field.name in plain:
+            values[field.name] = plain[field.name]
+        elif is_dataclass(types[field.name]):
+            values[field.name] = build(types[field.name], arrays, plain, f"{prefix}{field.name}.")
+        else:
+            values[field.name] = arrays[prefix + field.name]
+    return kind(**values)
+
+
+def divide(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Divides element by element; NaN where ``whole`` is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
+
+
+def mean_defined(values: NDArray[np.float64], axes: int | tuple[int, ...] = -1) -> NDArray[np.float64]:
+    """Returns the mean over ``axes`` of the values that are not NaN; NaN without such values."""
+    return divide(np.nansum(values, axis=axes), np.isfinite(values).sum(axis=axes))
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Returns a hash of all parameters and buffers."""
+    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
+    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))
+
+
+def gather_by_image(kept: dict[int, T]) -> dict[int, T]:
+    """Returns what all processes kept, by index of the image, ascending; all of them have to call it."""
+    parts = [kept]
+    if is_distributed():
+        parts *= distributed.get_world_size()
+        distributed.all_gather_object(parts, kept)
+    merged = {image: value for part in parts for image, value in part.items()}
+    return {image: merged[image] for image in sorted(merged)}

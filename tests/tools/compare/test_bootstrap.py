@@ -1,0 +1,216 @@
+"""Intervals of differences contain the truth as often as they claim, and equal scipy's for means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from litmobile.tasks.classification.evidence import ClassificationEvidence
+from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
+from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
+from litmobile.tasks.evidence import Evidence
+from litmobile.tasks.segmentation.evidence import SegmentationEvidence
+from litmobile.tools.compare.bootstrap import (
+    Difference,
+    Estimate,
+    compare,
+    correct_holm,
+    count_images_needed,
+    count_seeds_needed,
+    draw_weights,
+    estimate,
+)
+
+Random = np.random.Generator
+Make = Callable[[int, Random], tuple[Evidence, Evidence]]
+
+
+def classify(images: int, random: Random) -> tuple[Evidence, Evidence]:
+    """Return evidence of two classifiers with accuracies of 0.8 and 0.75, which find the same images hard."""
+    hardness = random.random(images)
+    results = []
+    for accuracy in (0.8, 0.75):
+        # the probability of an error is 2 (1 − accuracy) × hardness, which has the mean 1 − accuracy
+        is_right = random.random(images) >= 2 * (1 - accuracy) * hardness
+        ranking = np.where(is_right[:, None], [[0, 1]], [[1, 0]]).astype(np.int32)
+        results.append(
+            ClassificationEvidence(
+                classes=("a", "b"),
+                names=("",) * images,
+                scores=np.full((images, 2), 0.5, dtype=np.float32),
+                ranking=ranking,
+                labels=np.zeros(images, dtype=np.int32),
+            )
+        )
+    return results[0], results[1]
+
+
+def segment(images: int, random: Random) -> tuple[Evidence, Evidence]:
+    """Return evidence of two segmenters of four classes; the second is wrong in half as many pixels again."""
+    shares, hardness = random.dirichlet([0.5] * 4, images), random.beta(2, 2, images)
+    results = []
+    for error in (0.2, 0.3):
+        wrong = 2 * error * hardness * random.uniform(0.5, 1.5, images) / 3
+        kept = np.eye(4)[None] * (1 - 4 * wrong)[:, None, None] + wrong[:, None, None]
+        pixels = random.multinomial(1000, shares)
+        matrices = random.multinomial(pixels, kept)
+        at = np.nonzero(matrices)
+        results.append(
+            SegmentationEvidence(
+                classes=tuple("abcd"),
+                names=("",) * images,
+                images=at[0].astype(np.int32),
+                truth=at[1].astype(np.uint8),
+                predicted=at[2].astype(np.uint8),
+                pixels=matrices[at],
+            )
+        )
+    return results[0], results[1]
+
+
+def detect(images: int, random: Random) -> tuple[Evidence, Evidence]:
+    """Return evidence of two detectors; the second misses more of the same hard objects and is less precise."""
+    of_object = np.repeat(np.arange(images), random.poisson(3, images))
+    count = len(of_object)
+    categories, hardness = random.integers(0, 2, count), random.random(count)
+    boxes = np.column_stack((random.uniform(0, 200, (count, 2)), np.full((count, 2), 40.0)))
+    truth = GroundTruth(
+        image_ids=np.arange(images),
+        image_names=np.full(images, ""),
+        category_ids=np.arange(2),
+        classes=("a", "b"),
+        images=of_object,
+        categories=categories,
+        boxes=boxes,
+        areas=boxes[:, 2] * boxes[:, 3],
+        is_crowd=np.zeros(count, dtype=bool),
+    )
+    results = []
+    for missed in (0.2, 0.35):
+        is_found = 0.6 * hardness + 0.4 * random.random(count) > missed
+        found = boxes + np.pad(random.normal(0, 4 + 6 * missed, (count, 2)), ((0, 0), (0, 2)))
+        scores = 0.5 + 0.5 * hardness * random.random(count)
+        of_wrong = np.repeat(np.arange(images), random.poisson(2, images))
+        wrong = len(of_wrong), 2
+        rows = np.vstack(
+            (
+                np.column_stack((of_object, found, scores, categories))[is_found],
+                np.column_stack(
+                    (
+                        *(of_wrong, random.uniform(0, 200, wrong), np.full(wrong, 40.0)),
+                        *(0.8 * random.random(wrong[0]), random.integers(0, 2, wrong[0])),
+                    )
+                ),
+            )
+        )
+        rows = rows[np.argsort(rows[:, 0], kind="stable")]
+        results.append(DetectionEvidence.from_detections(truth, np.arange(images), rows))
+    return results[0], results[1]
+
+
+def find_difference(evidence: tuple[Evidence, Evidence], resamples: int, seed: int = 0) -> Difference:
+    """Compare the main figure of two networks."""
+    images, name = len(evidence[0].names), evidence[0].figure_names[0]
+    weights, ones = draw_weights(images, resamples, seed), np.ones((1, images))
+    first, second = (
+        estimate(found.figures(ones, [name])[name], found.figures(weights, [name])[name][None], 0) for found in evidence
+    )
+    difference = compare(first, second, rope=0.005)
+    assert difference is not None
+    return difference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "images", "of_truth"), [(classify, 200, 400_000), (segment, 200, 100_000), (detect, 100, 30_000)]
+)
+def test_intervals_contain_the_true_difference_as_often_as_they_claim(make: Make, images: int, of_truth: int) -> None:
+    random = np.random.default_rng(0)
+    truth = find_difference(make(of_truth, random), 1).value
+    trials = [find_difference(make(images, random), 400, seed).interval for seed in range(1000)]
+    covered = np.mean([low <= truth <= high for low, high in trials])
+    assert 0.93 <= covered <= 0.97
+
+
+def test_intervals_of_means_equal_those_of_scipy() -> None:
+    random = np.random.default_rng(3)
+    values = random.normal(0.5, 0.2, 150) + random.exponential(0.1, (2, 150))
+    weights = draw_weights(150, 20_000, 0)
+    first, second = (estimate(row.mean(keepdims=True), (weights @ row / 150)[None], 0) for row in values)
+    found = compare(first, second, rope=0)
+    assert found is not None
+    expected = stats.bootstrap(
+        (values[0] - values[1],), np.mean, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    # the standard error of such a quantile is 0.02 standard deviations
+    deviation = math.sqrt(found.image_variance)
+    np.testing.assert_allclose(found.interval, (expected.low, expected.high), atol=0.1 * deviation)
+
+
+def make_estimate(values: list[float], spread: float, seed: int = 0, images: int = 2000) -> Estimate:
+    """Return an estimate whose resamples spread by ``spread`` around each seed's value."""
+    drawn = np.random.default_rng(seed).normal(0, spread, images)
+    return estimate(np.array(values), np.array(values)[:, None] + drawn, seed)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 6])
+def test_seeds_widen_the_interval_as_new_seeds_would(seeds: int) -> None:
+    random = np.random.default_rng(0)
+    variances = [make_estimate(random.normal(0.5, 0.02, seeds).tolist(), 0.0, k).varied.var() for k in range(300)]
+    assert np.mean(variances) == pytest.approx(0.02**2 / seeds, rel=0.15)
+
+
+def test_equal_networks_differ_by_exactly_nothing() -> None:
+    first, _ = segment(30, np.random.default_rng(0))
+    difference = find_difference((first, first), 200)
+    assert difference.is_none
+    assert difference.p_value == 1
+    assert difference.probability == 0.5
+    assert difference.equivalence == 1
+
+
+def test_swapping_two_networks_mirrors_their_difference() -> None:
+    first, second = segment(50, np.random.default_rng(0))
+    there, back = find_difference((first, second), 500), find_difference((second, first), 500)
+    assert there.value == -back.value
+    np.testing.assert_allclose(there.interval, (-back.interval[1], -back.interval[0]), atol=1e-12)
+    assert there.probability == pytest.approx(1 - back.probability)
+    assert there.p_value == back.p_value
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([0.01], [0.01]),
+        ([0.04, 0.01, 0.03], [0.06, 0.03, 0.06]),
+        ([0.5, 0.9], [1.0, 1.0]),
+        ([], []),
+    ],
+)
+def test_holm_multiplies_the_smallest_most(p_values: list[float], expected: list[float]) -> None:
+    np.testing.assert_allclose(correct_holm(p_values), expected)
+
+
+def test_needed_images_would_give_the_asked_resolution() -> None:
+    random = np.random.default_rng(0)
+    difference = find_difference(classify(200, random), 2000)
+    needed = count_images_needed(difference, 200, 0.03)
+    assert needed is not None
+    low, high = find_difference(classify(needed, random), 2000).interval
+    assert (high - low) / 2 == pytest.approx(0.03, rel=0.15)
+
+
+def test_needed_seeds_are_named_only_if_seeds_can_help() -> None:
+    noisy_images = compare(make_estimate([0.5, 0.6], 0.1), make_estimate([0.5, 0.6], 0.1, 1), 0)
+    noisy_seeds = compare(make_estimate([0.5, 0.6], 0.0), make_estimate([0.5, 0.6], 0.0, 1), 0)
+    one_seed = compare(make_estimate([0.5], 0.0), make_estimate([0.6], 0.0), 0)
+    assert noisy_images is not None and noisy_seeds is not None and one_seed is not None
+    assert count_seeds_needed(noisy_images, 2, 0.01) is None
+    assert count_images_needed(noisy_seeds, 100, 0.01) is None
+    assert count_seeds_needed(one_seed, 1, 0.01) is None
+    # two seeds of each spread by 0.07, and the mean of n differs by 0.07 √(2 / n) from that of n others
+    assert count_seeds_needed(noisy_seeds, 2, 0.01) == pytest.approx(2 * 0.005 * (1.96 / 0.01) ** 2, abs=1)

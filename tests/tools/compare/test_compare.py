@@ -1,0 +1,254 @@
+"""`litmobile compare` says which network is better, and refuses what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.classification.evidence import ClassificationEvidence
+from litmobile.tasks.evidence import Evidence, save_evidence
+from litmobile.tasks.segmentation.evidence import SegmentationEvidence
+from litmobile.tools.cli import main
+from support.cli import get_refusal
+from support.data.coco import Content, Records, make_coco
+
+IMAGES = 60
+FAST = ["--resamples=200"]
+
+
+def make_classifier(accuracy: float, seed: int, **changes: Any) -> Evidence:
+    """Return evidence of a classifier on images whose first ones are easy."""
+    is_right = np.arange(IMAGES) / IMAGES + np.random.default_rng(seed).normal(0, 0.05, IMAGES) < accuracy
+    values = {
+        "classes": ("a", "b"),
+        "names": tuple(f"{k}.png" for k in range(IMAGES)),
+        "scores": np.full((IMAGES, 2), 0.5, dtype=np.float32),
+        "ranking": np.where(is_right[:, None], [[0, 1]], [[1, 0]]).astype(np.int32),
+        "labels": np.zeros(IMAGES, dtype=np.int32),
+    }
+    return ClassificationEvidence(**{**values, **changes})
+
+
+def write_run(folder: Path, evidence: Evidence, seed: int = 0, width: float = 1.0) -> Path:
+    """Write a run's configuration and evidence."""
+    folder.mkdir(parents=True)
+    save_evidence(folder / "val-evidence.npz", evidence, {"split": "val"})
+    (folder / "config.yaml").write_text(f"seed_everything: {seed}\nmodel:\n  width: {width}\n")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> dict[str, Path]:
+    """Runs of a good, an equally good and a bad classifier."""
+    accuracies = {"good": 0.8, "alike": 0.8, "bad": 0.5}
+    return {
+        name: write_run(tmp_path / name, make_classifier(accuracy, k), width=k)
+        for k, (name, accuracy) in enumerate(accuracies.items())
+    }
+
+
+def compare(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    main(["compare", *map(str, words), *FAST])
+    return capsys.readouterr().out
+
+
+def test_the_better_network_is_named_first(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = compare(capsys, runs["bad"], runs["good"])
+    assert text.startswith("good is better than bad by 0.")
+    assert "top1" in text and "200 resamples of 60 images" in text
+
+
+def test_what_would_tell_networks_apart_is_said(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = compare(capsys, runs["good"], runs["alike"])
+    assert text.startswith("good and alike cannot be told apart with these 60 images; about ")
+    assert "images would resolve 0.01." in text
+
+
+def test_small_differences_within_the_region_do_not_matter(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = compare(capsys, runs["good"], runs["alike"], "--rope=0.5")
+    assert text.startswith("good and alike differ by at most 0.5 (probability 1.00).")
+
+
+def test_identical_runs_differ_by_exactly_0(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = write_run(tmp_path / "copy", make_classifier(0.8, 0), width=9)
+    assert compare(capsys, runs["good"], copy).startswith(
+        "good and copy are equal on these 60 images: the difference is exactly 0."
+    )
+
+
+def test_a_lower_calibration_error_is_better(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    # the confidence is always 0.5, which is what the bad one reaches
+    text = compare(capsys, runs["good"], runs["bad"], "--figures=[calibration_error]")
+    assert text.startswith("bad is better than good by 0.")
+
+
+def test_runs_that_differ_in_the_seed_are_one_configuration(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = [write_run(tmp_path / f"seed{k}", make_classifier(0.5, k), seed=k, width=7) for k in range(3)]
+    text = compare(capsys, *seeds, runs["good"])
+    assert text.startswith("good is better than seed0 (and 2 more) by 0.")
+    assert ", 3 seeds)" in text
+
+
+def test_all_pairs_are_compared(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = compare(capsys, *runs.values())
+    for pair in ("good − alike", "good − bad", "alike − bad"):
+        assert pair in text
+
+
+def test_json_has_the_printed_values(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare(capsys, runs["good"], runs["bad"], "--json", tmp_path / "out" / "comparison.json")
+    content = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    (pair,) = content["pairs"]["top1"]
+    low, high = pair["interval"]
+    assert low < pair["difference"] < high
+    expected = content["figures"]["top1"]["good"]["value"] - content["figures"]["top1"]["bad"]["value"]
+    assert pair["difference"] == pytest.approx(expected)
+    assert pair["sentence"].startswith("good is better than bad")
+
+
+def test_comparing_again_gives_the_same_text(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    paths = runs["good"], runs["alike"]
+    assert compare(capsys, *paths) == compare(capsys, *paths) != compare(capsys, *paths, "--seed=1")
+
+
+OTHER_RUNS: dict[str, tuple[Callable[[], Evidence], list[str]]] = {
+    "classes": (lambda: make_classifier(0.8, 0, classes=("a", "c")), ["classes b"]),
+    "images": (lambda: make_classifier(0.8, 0, names=("x.png", *map(str, range(1, IMAGES)))), ["images", "0.png"]),
+    "order": (
+        lambda: make_classifier(0.8, 0, names=tuple(f"{k}.png" for k in reversed(range(IMAGES)))),
+        ["images have another order"],
+    ),
+    "annotations": (
+        lambda: make_classifier(0.8, 0, labels=(np.arange(IMAGES) == 7).astype(np.int32)),
+        ["annotations", "7.png"],
+    ),
+    "task": (
+        lambda: SegmentationEvidence(
+            classes=("a", "b"),
+            names=tuple(f"{k}.png" for k in range(IMAGES)),
+            images=np.arange(IMAGES, dtype=np.int32),
+            truth=np.zeros(IMAGES, dtype=np.uint8),
+            predicted=np.zeros(IMAGES, dtype=np.uint8),
+            pixels=np.ones(IMAGES, dtype=np.int64),
+        ),
+        ["classification", "segmentation"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "mentioned"), OTHER_RUNS.values(), ids=OTHER_RUNS)
+def test_evaluations_of_other_data_are_refused(
+    make: Callable[[], Evidence],
+    mentioned: list[str],
+    runs: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = write_run(tmp_path / "other", make(), width=5)
+    message = get_refusal("compare", str(runs["good"]), str(other), capsys=capsys)
+    assert all(word in message for word in ("good", "other", *mentioned)), message
+
+
+def test_one_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = {"scores": np.ones((1, 2), np.float32), "ranking": np.array([[0, 1]]), "labels": np.array([0])}
+    paths = [
+        write_run(tmp_path / name, make_classifier(1.0, 0, names=("a.png",), **arrays), width=ord(name))
+        for name in "ab"
+    ]
+    assert "one image" in get_refusal("compare", *map(str, paths), capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "mentioned"),
+    [
+        ([], "two configurations"),
+        (["absent"], "--annotations"),
+        (["alike", "--figures=[AP]"], "top1, top5"),
+        (["alike", "--resamples=5"], "--resamples"),
+        (["alike", "--rope=-1"], "--rope"),
+        (["alike", "--split=test"], "test-evidence.npz"),
+    ],
+)
+def test_wrong_options_are_named(
+    words: list[str], mentioned: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(runs.get(word, word)) for word in words]
+    assert mentioned in get_refusal("compare", str(runs["good"]), *words, capsys=capsys)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[[str, Any], Path]:
+    """A function that writes detections for the annotations in ``truth.json`` to a file."""
+    content, _ = make_coco(0, images=40, objects=150)
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+
+    def write(name: str, detections: Any) -> Path:
+        (tmp_path / name).write_text(json.dumps(detections))
+        return tmp_path / name
+
+    return write
+
+
+def find_objects(content: Content, share: float) -> Records:
+    """Return detections of a share of the objects, and as many wrong ones as are missed."""
+    random = np.random.default_rng(0)
+    objects = [row for row in content["annotations"] if row["bbox"][2] > 0]
+    keys = ("image_id", "category_id")
+    return [
+        {
+            **{key: row[key] for key in keys},
+            "bbox": row["bbox"] if random.random() < share else [500, 500, 9, 9],
+            "score": random.random(),
+        }
+        for row in objects
+    ]
+
+
+def test_detections_of_any_program_are_compared(
+    results: Callable[[str, Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((tmp_path / "truth.json").read_text())
+    files = [results(f"{name}.json", find_objects(content, share)) for name, share in (("a", 0.9), ("b", 0.4))]
+    text = compare(capsys, *files, results("none.json", []), "--annotations", tmp_path / "truth.json")
+    assert text.startswith("a.json is better than b.json by 0.")
+    assert "b.json is better than none.json" in text
+
+
+RECORD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("content", "mentioned"),
+    [
+        ([{**RECORD, "image_id": 999}], "image 999"),
+        ([{**RECORD, "category_id": 999}], "Category 999"),
+        ([{**RECORD, "score": float("nan")}], "NaN"),
+        ([{**RECORD, "bbox": [1, 2, 3]}], "bbox"),
+        ([{"image_id": 1}], "bbox"),
+        ([{**RECORD, "score": None}], "score"),
+        ([{**RECORD, "image_id": "first"}], "image_id"),
+        ([1], "record"),
+        ({"annotations": []}, "list of detections"),
+    ],
+)
+def test_files_that_are_no_detections_are_named(
+    content: Any,
+    mentioned: str,
+    results: Callable[[str, Any], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [str(results(name, value)) for name, value in (("good.json", [RECORD]), ("wrong.json", content))]
+    message = get_refusal("compare", *files, "--annotations", str(tmp_path / "truth.json"), capsys=capsys)
+    assert mentioned in message

@@ -1,0 +1,74 @@
+"""`litmobile evaluate` gives pycocotools' figures for detections of any program, whatever the ids are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from litmobile.tools.cli import main
+from support.data.coco import Content, Records, compute_reference
+
+SIZE = {"width": 200, "height": 160}
+
+
+def make_data(first_id: int = 1) -> tuple[Content, Records]:
+    """Return annotations of twelve images, one without objects, and detections near most objects."""
+    random = np.random.default_rng(0)
+    objects, found = [], []
+    for image in range(11):
+        for _ in range(4):
+            box = [*random.integers(0, 100, 2).tolist(), *random.integers(10, 60, 2).tolist()]
+            keys = {"image_id": first_id + image, "category_id": first_id + int(random.integers(2))}
+            record = {"id": first_id + len(objects), **keys, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+            objects.append(record)
+            shifted = np.add(box, random.normal(0, 3, 4)).tolist()
+            found.append({**keys, "bbox": shifted, "score": float(random.random())})
+    images = [{"id": first_id + k, "file_name": f"{k}.jpg", **SIZE} for k in range(12)]
+    categories = [{"id": first_id + k, "name": name} for k, name in enumerate("ab")]
+    return {"images": images, "annotations": objects, "categories": categories}, found[::-1]
+
+
+def write(folder: Path, content: Content, detections: Any) -> list[str]:
+    """Write both files, and return their paths as the command takes them."""
+    (folder / "found.json").write_text(json.dumps(detections))
+    (folder / "truth.json").write_text(json.dumps(content))
+    return [str(folder / "found.json"), str(folder / "truth.json")]
+
+
+@pytest.mark.parametrize("first_id", [0, 1, 2**40])
+def test_figures_equal_pycocotools(first_id: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content, detections = make_data(first_id)
+    main(["evaluate", *write(tmp_path, content, detections), "--out", str(tmp_path / "out")])
+    renumbered, same = make_data(1)  # pycocotools takes the annotation id 0 for "not matched"
+    expected = compute_reference(renumbered, same, [image["id"] for image in renumbered["images"]])
+    found = json.loads((tmp_path / "out" / "val.json").read_text())
+    for name, value in expected["figures"].items():
+        assert found["figures"][name] == pytest.approx(value, abs=1e-12), name
+    assert f"AP         {found['figures']['AP']:.3f}" in capsys.readouterr().out
+
+
+def test_the_published_figures_are_found(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = real_data / "coco_eval"
+    results, truth = "instances_val2014_fakebbox100_results.json", "instances_val2014_100.json"
+    main(["evaluate", str(folder / results), str(folder / truth)])
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:12])
+    assert (lines["AP"], lines["AP50"], lines["AP75"], lines["AR_100"]) == ("0.505", "0.697", "0.573", "0.595")
+
+
+def test_without_detections_everything_is_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", *write(tmp_path, make_data()[0], [])])
+    assert "AP         0.000" in capsys.readouterr().out
+
+
+def test_flags_are_parsed_as_in_a_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content, detections = make_data()
+    main(["evaluate", *write(tmp_path, content, detections)])
+    expected = capsys.readouterr().out
+    for record in content["annotations"]:
+        record["iscrowd"] = "0"
+    main(["evaluate", *write(tmp_path, content, detections)])
+    assert capsys.readouterr().out == expected

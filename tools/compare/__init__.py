@@ -1,0 +1,1 @@
+"""`litmobile compare`: differences between networks with intervals."""

@@ -1,0 +1,163 @@
+"""Bootstrap of figures over images and seeds, and what follows from it about a difference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95  # of all intervals
+Z = 1.959964  # its quantile of the normal distribution
+
+
+def draw_weights(count: int, resamples: int, seed: int) -> Floats:
+    """Draws how often each of ``count`` images or seeds is in a resample, ``[R, count]``; rows sum to ``count``."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of one configuration.
+
+    Attributes:
+        values: the figure of each seed, ``[S]``.
+        resampled: the mean over the seeds in each resample of the images, ``[R]``.
+        varied: the same in each resample of images and seeds, ``[R]``.
+    """
+
+    values: Floats
+    resampled: Floats
+    varied: Floats
+
+    @property
+    def value(self) -> float:
+        """The mean over the seeds."""
+        return float(self.values.mean())
+
+    @property
+    def seed_variance(self) -> float | None:
+        """Variance of the figure between seeds; None with one seed."""
+        return float(self.values.var(ddof=1)) if len(self.values) > 1 else None
+
+
+def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
+    """Combines the seeds of a configuration.
+
+    The mean of S values that are drawn from S seeds varies by (S − 1) / S less than the mean of S new seeds, so its
+    deviation is scaled up by the root of that.
+
+    Args:
+        values: the figure of each seed, ``[S]``.
+        resampled: the figure of each seed in each resample of the images, ``[S, R]``.
+        seed: of the draws of seeds; configurations differ in it, because their seeds are independent.
+    """
+    count = len(values)
+    mean = resampled.mean(axis=0)
+    if count == 1:
+        return Estimate(values, mean, mean)
+    drawn = draw_weights(count, resampled.shape[1], seed).T / count
+    deviation = ((drawn - 1 / count) * resampled).sum(axis=0)
+    return Estimate(values, mean, mean + math.sqrt(count / (count - 1)) * deviation)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Difference of a figure between two configurations, the first minus the second.
+
+    Attributes:
+        value: difference of the means over the seeds.
+        interval: 95 % interval, over images and, where there are several, seeds.
+        probability: share of the resamples in which the first is higher; equal ones count half.
+        p_value: two-sided, before any correction.
+        equivalence: share of the resamples in which the difference is within the region of practical equivalence.
+        image_variance: variance of the difference between resamples of the images.
+        seed_variance: variance of the difference between choices of seeds; None with one seed of either.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    probability: float
+    p_value: float
+    equivalence: float
+    image_variance: float
+    seed_variance: float | None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the two are equal in every resample."""
+        return self.value == 0 and self.interval == (0, 0)
+
+
+def compare(first: Estimate, second: Estimate, rope: float) -> Difference | None:
+    """Returns the difference of two estimates on the same resamples; None if a figure is undefined.
+
+    Args:
+        first: a figure of one configuration.
+        second: the same figure of another one.
+        rope: differences up to this one do not matter.
+    """
+    value = first.value - second.value
+    drawn = first.varied - second.varied
+    drawn = drawn[np.isfinite(drawn)]
+    if not math.isfinite(value) or not len(drawn):
+        return None
+    above, below = (drawn > 0).mean(), (drawn < 0).mean()
+    variances = [estimate.seed_variance for estimate in (first, second)]
+    known = [v / len(e.values) for v, e in zip(variances, (first, second), strict=True) if v is not None]
+    return Difference(
+        value=value,
+        interval=find_interval(drawn),
+        probability=float(above + (1 - above - below) / 2),
+        p_value=find_p_value(drawn),
+        equivalence=float((np.abs(drawn) <= rope).mean()),
+        image_variance=float(
+            (first.resampled - second.resampled)[np.isfinite(first.resampled - second.resampled)].var()
+        ),
+        seed_variance=sum(known) if len(known) == 2 else None,
+    )
+
+
+def find_interval(drawn: Floats) -> tuple[float, float]:
+    """Returns the interval that contains 95 % of the resampled values ``[R]`` that are defined."""
+    low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return float(low), float(high)
+
+
+def find_p_value(drawn: Floats) -> float:
+    """Returns the two-sided p-value of a difference of 0 from resampled differences ``[R]``; never 0."""
+    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
+
+
+def correct_holm(p_values: Sequence[float]) -> list[float]:
+    """Corrects p-values for their number (Holm 1979): any of them below 0.05 is then as unlikely as one was."""
+    order = np.argsort(p_values, kind="stable")
+    scaled = [p_values[k] * (len(p_values) - rank) for rank, k in enumerate(order)]
+    corrected = np.minimum(np.maximum.accumulate(scaled), 1) if scaled else np.zeros(0)
+    return [float(corrected[rank]) for rank in np.argsort(order)]
+
+
+def count_images_needed(difference: Difference, images: int, resolution: float) -> int | None:
+    """Returns how many images would tell apart a difference of ``resolution``; None if seeds alone vary more."""
+    variance = (resolution / Z) ** 2 - (difference.seed_variance or 0)
+    return math.ceil(images * difference.image_variance / variance) if variance > 0 else None
+
+
+def count_seeds_needed(difference: Difference, seeds: int, resolution: float) -> int | None:
+    """Returns how many seeds of each would tell apart ``resolution`` with these images; None if none would, or unknown.
+
+    Args:
+        difference: of two configurations.
+        seeds: number of seeds of each, the lower one.
+        resolution: difference to tell apart.
+    """
+    variance = (resolution / Z) ** 2 - difference.image_variance
+    if variance <= 0 or difference.seed_variance is None:
+        return None
+    return max(1, math.ceil(seeds * difference.seed_variance / variance))
