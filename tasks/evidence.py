@@ -111,7 +111,8 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
     }
     stored = {name: np.packbits(array) if array.dtype == bool else array for name, array in arrays.items()}
     content = io.BytesIO()
-    np.savez(content, **{INFO: np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)}, **stored)
+    stored[INFO] = np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)
+    np.savez(content, **stored)  # pyright: ignore[reportArgumentType] — no array has the name of an argument
     write_bytes(path, content.getvalue())
 
 

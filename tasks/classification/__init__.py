@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from ...lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from .cifar import CifarClassification as CifarClassification
     from .data import ClassificationDataModule as ClassificationDataModule
-    from .folders import FolderClassification as FolderClassification
-    from .imagenet import ImageNetClassification as ImageNetClassification
-    from .lists import ListClassification as ListClassification
+    from .data_sets.cifar import CifarClassification as CifarClassification
+    from .data_sets.folders import FolderClassification as FolderClassification
+    from .data_sets.imagenet import ImageNetClassification as ImageNetClassification
+    from .data_sets.lists import ListClassification as ListClassification
     from .policies import Policy as Policy
     from .policies import RandAugment as RandAugment
     from .policies import TrivialAugment as TrivialAugment

@@ -21,7 +21,7 @@ from ...backbones import Backbone, MobileNetV2, MobileNetV3, ShuffleNetV2
 from ...backbones.contract import IMAGENET
 from ...heads import Classifier
 from ...tasks.classification.batch import ClassificationBatch, collate
-from ...tasks.classification.folders import read_folders
+from ...tasks.classification.data_sets.folders import read_folders
 from ...tasks.classification.task import ClassificationTask
 from ...tasks.classification.transforms import CropAugmentation
 from ...tasks.data.loader import collate_or_return_error

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...evidence import Weights
-from .ground_truth import Floats, Integers
+from .ground_truth import Floats
 from .matching import AREAS, IOU_THRESHOLDS, Flags
 
 RECALLS = np.linspace(0, 1, 101)
@@ -31,14 +32,14 @@ class Matched:
         is_object_ignored: ``[B, A]``.
     """
 
-    images: Integers
-    categories: Integers
-    ranks: Integers
+    images: NDArray[np.int32]
+    categories: NDArray[np.int32]
+    ranks: NDArray[np.uint8]
     scores: Floats
     is_matched: Flags
     is_ignored: Flags
-    object_images: Integers
-    object_categories: Integers
+    object_images: NDArray[np.int32]
+    object_categories: NDArray[np.int32]
     is_object_ignored: Flags
 
 
@@ -78,7 +79,7 @@ class Ranked(NamedTuple):
         is_ignored: ``[M, T]``.
     """
 
-    images: Integers
+    images: NDArray[np.int32]
     is_matched: Flags
     is_ignored: Flags
 

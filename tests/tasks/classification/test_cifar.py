@@ -13,7 +13,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import CifarClassification
-from litmobile.tasks.classification.cifar import read_cifar
+from litmobile.tasks.classification.data_sets.cifar import read_cifar
 from support.data.cifar import COARSE, DATA_SETS, FINE, TEN, compute_pixel, pack_cifar, patch_checksums, write_cifar
 
 OneSentence = Callable[..., None]

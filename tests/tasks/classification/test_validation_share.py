@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.classification import ClassificationSplit, FolderClassification
-from litmobile.tasks.classification.folders import read_folders
+from litmobile.tasks.classification.data_sets.folders import read_folders
 from support.data.images import write_empty_files
 
 OneSentence = Callable[..., None]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, format_count, format_name
-from ..data.files import (
+from ....errors import DataError, format_count, format_name
+from ...data.files import (
     SPLIT_FOLDERS,
     check_root,
     find_split_word,
@@ -26,8 +26,8 @@ from ..data.files import (
     normalise_path,
     scan_folder,
 )
-from .data import HoldoutClassification
-from .split import ClassificationSplit, check_classes
+from ..data import HoldoutClassification
+from ..split import ClassificationSplit, check_classes
 
 
 class FolderClassification(HoldoutClassification):

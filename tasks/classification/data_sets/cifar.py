@@ -12,9 +12,9 @@ import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity, extract_archive
 
-from ...errors import DataError, UserError
-from .data import HoldoutClassification
-from .split import ClassificationSplit
+from ....errors import DataError, UserError
+from ..data import HoldoutClassification
+from ..split import ClassificationSplit
 
 Labels = Literal["fine", "coarse"]
 DATA_SETS = (CIFAR10, CIFAR100)

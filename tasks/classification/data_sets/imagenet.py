@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, format_name
-from ..data.files import check_root, format_list, is_folder, is_image_file, read_text, scan_folder
-from ..data.split import OnInvalid
-from .data import ClassificationDataModule
+from ....errors import DataError, format_name
+from ...data.files import check_root, format_list, is_folder, is_image_file, read_text, scan_folder
+from ...data.split import OnInvalid
+from ..data import ClassificationDataModule
+from ..split import ClassificationSplit, check_classes
 from .folders import list_class_folders, read_folders
 from .lists import read_rows
-from .split import ClassificationSplit, check_classes
 
 KAGGLE = "ILSVRC/Data/CLS-LOC"
 SOLUTION = "LOC_val_solution.csv"

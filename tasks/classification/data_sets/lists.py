@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError, format_name
-from ..data.files import check_root, find_missing_files, format_list, read_text
-from ..data.module import log_notes
-from .data import HoldoutClassification
-from .split import ClassificationSplit, check_classes
+from ....errors import DataError, format_name
+from ...data.files import check_root, find_missing_files, format_list, read_text
+from ...data.module import log_notes
+from ..data import HoldoutClassification
+from ..split import ClassificationSplit, check_classes
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 INTEGER = re.compile(r"-?[0-9]+")

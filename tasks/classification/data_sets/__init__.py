@@ -1,0 +1,1 @@
+"""Classification data sets in published layouts, class folders and lists."""
