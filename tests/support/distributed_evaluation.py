@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
+from litmobile.tasks.evidence import Evidence
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from support.data.coco import add_detections, make_coco
 
@@ -33,11 +36,13 @@ def evaluate_scores(rank: int, world: int) -> dict[str, Any]:
     """Return a classifier's figures when this process evaluates every ``world``-th image in batches of four."""
     evaluator = ClassificationEvaluator(CLASSES)
     scores, labels = make_scores()
-    for batch_scores, batch_labels in zip(scores[rank::world].split(4), labels[rank::world].split(4), strict=True):
-        evaluator.add(batch_scores, batch_labels)
+    images = torch.arange(len(labels))
+    for batch in zip(*(values[rank::world].split(4) for values in (scores, labels, images)), strict=True):
+        evaluator.add(*batch)
     found = evaluator.compute()
     again = evaluator.compute()
     assert (again.matrix == found.matrix).all(), "computing the figures changed them"
+    check_evidence(evaluator.evidence(images.numpy().astype(np.str_)), found.figures, len(images))
     return found.as_json() | {"matrix": found.matrix.tolist()}
 
 
@@ -53,11 +58,22 @@ def make_label_maps(images: int = 5) -> tuple[Tensor, Tensor]:
 def evaluate_label_maps(rank: int, world: int) -> dict[str, Any]:
     """Return a segmenter's figures when this process evaluates every ``world``-th image."""
     evaluator = SegmentationEvaluator(CLASSES)
-    for prediction, label_map in list(zip(*make_label_maps(), strict=True))[rank::world]:
-        evaluator.add(prediction, label_map)
+    label_maps = list(zip(*make_label_maps(), strict=True))
+    for image in range(rank, len(label_maps), world):
+        evaluator.add(*label_maps[image], image)
     evaluator.compute()  # computing the figures must not change them
     found = evaluator.compute()
+    check_evidence(evaluator.evidence(np.arange(len(label_maps)).astype(np.str_)), found.figures, len(label_maps))
     return found.as_json() | {"matrix": found.matrix.tolist()}
+
+
+def check_evidence(evidence: Evidence | None, figures: Mapping[str, float | None], images: int) -> None:
+    """Check that evidence is of all images in their order, and gives the figures of all processes."""
+    assert evidence is not None
+    assert evidence.names == tuple(map(str, range(images)))
+    found = evidence.figures(np.ones((1, images)), list(figures))
+    for name, value in figures.items():
+        np.testing.assert_allclose(found[name][0], np.nan if value is None else value, rtol=0, atol=1e-12)
 
 
 def evaluate_detections(rank: int, world: int) -> dict[str, Any]:
@@ -73,6 +89,10 @@ def evaluate_detections(rank: int, world: int) -> dict[str, Any]:
     add_detections(evaluator, image_ids[rank::world], detections)
     found = evaluator.compute()
     assert evaluator.compute() is found
+    evidence = evaluator.evidence()
+    assert (evidence is None) == (rank > 0), "the first process has all detections"
+    if evidence is not None:
+        check_evidence(replace(evidence, names=tuple(map(str, range(7)))), found.figures, 7)
     return found.as_json()
 
 
