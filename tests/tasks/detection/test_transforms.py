@@ -282,7 +282,7 @@ def test_unknown_albumentations_transforms_are_named(
 ) -> None:
     with pytest.raises(ValueError, match="extra") as caught:
         SSDAugmentation(extra=[config])
-    assert_one_sentence(caught.value, config.get("class_path", "None"))
+    assert_one_sentence(caught.value, config.get("class_path", "needs a class_path"))
 
 
 @pytest.mark.parametrize(
