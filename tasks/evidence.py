@@ -137,7 +137,7 @@ def load_evidence(path: Path, kinds: tuple[type[Evidence], ...]) -> StoredEviden
             plain = {"classes": tuple(info["classes"]), "names": tuple(info["names"])}
             return StoredEvidence(build(kind, arrays, plain), info["identity"])
     except FileNotFoundError as error:
-        raise EvaluationError(f"There is no evidence {path}: run litmobile validate or test first.") from error
+        raise EvaluationError(f"{path} does not exist: run litmobile validate or test first.") from error
     except (OSError, EOFError, ValueError, KeyError, StopIteration, TypeError, zipfile.BadZipFile) as error:
         raise EvaluationError(f"{path} is damaged or not a file of evidence: evaluate the run again.") from error
     raise EvaluationError(f"{path} has version {info['version']}, not {VERSION}: evaluate the run again.")

@@ -91,6 +91,6 @@ def evaluate_results(file: Path, truth: GroundTruth) -> CocoEvaluator:
     bounds = np.searchsorted(images[order], np.append(truth.image_ids, np.iinfo(np.int64).max))
     for image_id, start, end in zip(truth.image_ids.tolist(), bounds, bounds[1:], strict=False):
         rows = order[start:end]
-        evaluator.add_sized(image_id, boxes[rows], scores[rows], categories[rows])
+        evaluator.add_xywh(image_id, boxes[rows], scores[rows], categories[rows])
     evaluator.compute()
     return evaluator

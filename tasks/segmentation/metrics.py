@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..drawing import confusion_table, format_figure
-from ..evidence import gather_by_image
+from ..evidence import divide, gather_by_image
 from ..network import is_distributed
 from .evidence import SegmentationEvidence
 
@@ -95,11 +95,6 @@ class SegmentationResult:
             iou, recall, precision = (format_figure(row[key]) for key in ("iou", "recall", "precision"))
             lines.append(f"{name:<{width}}  {iou:>6}  {recall:>6}  {precision:>9}  {row['pixels']:>11}{absent}")
         return "\n".join(lines)
-
-
-def divide(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divides element by element; NaN if ``whole`` is 0."""
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
 def nan_mean(values: NDArray[np.float64]) -> float:

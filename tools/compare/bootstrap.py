@@ -89,7 +89,7 @@ class Difference:
     seed_variance: float | None
 
     @property
-    def is_none(self) -> bool:
+    def is_zero(self) -> bool:
         """Whether the two are equal in every resample."""
         return self.value == 0 and self.interval == (0, 0)
 

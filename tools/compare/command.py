@@ -54,7 +54,7 @@ def run(words: Sequence[str]) -> None:
     figures = options.figures or DEFAULT_FIGURES[kind.role]
     for name in figures:
         if name not in kind.figure_names:
-            raise ArgumentError(f"--figures: there is no figure {name}; choose among {', '.join(kind.figure_names)}.")
+            raise ArgumentError(f"--figures: {name} is unknown; choose among {', '.join(kind.figure_names)}.")
     settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed)
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))

@@ -123,8 +123,8 @@ def compare_pairs(figure: str, estimates: dict[str, Estimate], images: int, sett
     pairs: list[Pair] = []
     for (first, second), difference, p_value in zip(names, found, corrected, strict=True):
         seeds = min(len(estimates[name].values) for name in (first, second))
-        sentence = describe(Pair(first, second, difference, p_value, ""), figure, images, seeds, settings)
-        pairs.append(Pair(first, second, difference, p_value, sentence))
+        pair = Pair(first, second, difference, p_value, sentence="")
+        pairs.append(pair._replace(sentence=describe(pair, figure, images, seeds, settings)))
     return pairs
 
 
@@ -133,7 +133,7 @@ def describe(pair: Pair, figure: str, images: int, seeds: int, settings: Setting
     first, second, difference, corrected, _ = pair
     if difference is None:
         return f"{figure} of {first} or {second} is undefined on these images."
-    if difference.is_none:
+    if difference.is_zero:
         return f"{first} and {second} are equal on these {images} images: the difference is exactly 0."
     low, high = difference.interval
     if corrected < SIGNIFICANT and (low > 0 or high < 0):

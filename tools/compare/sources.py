@@ -38,7 +38,7 @@ def read_sides(paths: Sequence[Path], split: str, annotations: Path | None) -> l
             evidence = load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
             found.setdefault(read_configuration(path), []).append((path, evidence))
         elif truth is None:
-            raise EvaluationError(f"{path} is no folder of a run; a file of detections needs --annotations FILE.")
+            raise EvaluationError(f"{path} is not the folder of a run; a file of detections needs --annotations FILE.")
         else:
             found.setdefault(str(path), []).append((path, read_evidence(path, truth)))
     names = name_paths([runs[0][0] for runs in found.values()])

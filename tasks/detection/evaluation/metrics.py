@@ -16,10 +16,7 @@ from .coco_backends import Backend, BackendChoice, choose_backend, run_backend
 from .evidence import DetectionEvidence
 from .ground_truth import Floats, GroundTruth, Integers
 
-FIGURES = (
-    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
-    *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
-)
+FIGURES = DetectionEvidence.figure_names  # in COCO's order
 
 Figures = dict[str, float | None]
 
@@ -120,10 +117,10 @@ class CocoEvaluator:
         """
         corners = np.asarray(boxes, dtype=np.float64)
         has_corners = corners.ndim == 2 and corners.shape[1] == 4
-        sized = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1) if has_corners else corners
-        self.add_sized(image_id, sized, scores, category_ids)
+        xywh = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1) if has_corners else corners
+        self.add_xywh(image_id, xywh, scores, category_ids)
 
-    def add_sized(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
+    def add_xywh(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
         """Does the same as :meth:`add` for boxes ``[K, 4]`` as x, y, width and height."""
         image = self.ground_truth.image_index(image_id)
         boxes, scores = np.asarray(boxes, dtype=np.float64), np.asarray(scores, dtype=np.float64)

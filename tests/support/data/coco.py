@@ -16,6 +16,22 @@ from litmobile.tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator,
 
 Content = dict[str, Any]
 Records = list[dict[str, Any]]
+#: options of `make_coco` for data that is hard to match
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "crowds": {"crowds": 0.3},
+    "equal scores": {"score_levels": 1},
+    "few scores": {"score_levels": 5, "found": 300},
+    "equal overlaps": {"grid": 10, "score_levels": 5, "found": 300},
+    "equal overlaps with crowds": {"grid": 10, "crowds": 0.3, "found": 300},
+    "more than 100 detections": {"images": 2, "classes": 1, "found": 500, "score_levels": 50},
+    "few classes detected": {"detected_classes": 2},
+    "many images without detections": {"images": 30, "detected_images": 9},
+    "many images without objects": {"images": 60, "objects": 10},
+    "one object": {"objects": 1, "found": 3},
+    "ids from 0": {"first_id": 0},
+    "ids beyond 2^53": {"first_id": 2**53 + 1},
+}
 
 
 def make_coco(

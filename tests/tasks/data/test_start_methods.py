@@ -119,7 +119,7 @@ def test_command_line_never_forks_by_itself(chosen: str | None) -> None:
 
 @needs_fork
 @needs_forkserver
-def test_forked_process_does_not_use_the_fork_server_of_its_parent() -> None:
+def test_forked_process_does_not_use_its_parents_fork_server() -> None:
     code = (  # in a process without threads, because a fork of this one could hang
         "import os\n"
         "from litmobile.tasks.data.start_methods import choose_start_method, start_fork_server\n"

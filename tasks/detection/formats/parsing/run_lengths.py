@@ -1,4 +1,4 @@
-"""Boxes around masks that COCO stores as run lengths."""
+"""Boxes around masks that COCO stores as run lengths; pycocotools gives a box for invalid ones as well."""
 
 from __future__ import annotations
 

@@ -20,27 +20,12 @@ from litmobile.tasks.detection import CocoDetection, DetectionTask
 from litmobile.tasks.detection.evaluation.coco_backends import BackendChoice
 from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
 from litmobile.tasks.preprocessing import Preprocessing
-from support.data.coco import Content, Records, add_detections, compute_reference, make_coco
+from support.data.coco import CASES, Content, Records, add_detections, compute_reference, make_coco
 from support.distributed_evaluation import WORLDS, evaluate_detections, evaluate_in_processes
 
 OneSentence = Callable[..., None]
 
 BACKENDS: tuple[BackendChoice, ...] = ("hotcoco", "pycocotools")
-CASES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "crowds": {"crowds": 0.3},
-    "equal scores": {"score_levels": 1},
-    "few scores": {"score_levels": 5, "found": 300},
-    "equal overlaps": {"grid": 10, "score_levels": 5, "found": 300},
-    "equal overlaps with crowds": {"grid": 10, "crowds": 0.3, "found": 300},
-    "more than 100 detections": {"images": 2, "classes": 1, "found": 500, "score_levels": 50},
-    "few classes detected": {"detected_classes": 2},
-    "many images without detections": {"images": 30, "detected_images": 9},
-    "many images without objects": {"images": 60, "objects": 10},
-    "one object": {"objects": 1, "found": 3},
-    "ids from 0": {"first_id": 0},
-    "ids beyond 2^53": {"first_id": 2**53 + 1},
-}
 
 
 @pytest.fixture(params=BACKENDS)

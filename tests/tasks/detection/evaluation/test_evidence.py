@@ -14,20 +14,8 @@ from litmobile.tasks.detection.evaluation.coco_backends import build_pycocotools
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.matching import AREAS, CATEGORY, IMAGE, SCORE, match
 from litmobile.tasks.detection.evaluation.metrics import FIGURES, CocoEvaluator, DetectionTable
-from support.data.coco import Content, Records, add_detections, compute_reference, make_coco
+from support.data.coco import CASES, Content, Records, add_detections, compute_reference, make_coco
 
-CASES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "crowds": {"crowds": 0.3},
-    "equal scores": {"score_levels": 1},
-    "equal overlaps": {"grid": 10, "score_levels": 5, "found": 300},
-    "equal overlaps with crowds": {"grid": 10, "crowds": 0.3, "found": 300},
-    "more than 100 detections": {"images": 2, "classes": 1, "found": 500, "score_levels": 50},
-    "few classes detected": {"detected_classes": 2},
-    "many images without detections": {"images": 30, "detected_images": 9},
-    "many images without objects": {"images": 60, "objects": 10},
-    "one object": {"objects": 1, "found": 3},
-}
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
