@@ -21,6 +21,7 @@ from ..errors import EvaluationError
 from .atomic import write_bytes
 from .data.fingerprint import hash_arrays, iterate_arrays
 from .network import is_distributed
+from .versions import list_versions
 
 VERSION = 1  # of the file; files of other versions are refused
 INFO = "info"  # the array of a file that holds everything but arrays
@@ -81,7 +82,8 @@ class StoredEvidence(NamedTuple):
 
     Attributes:
         evidence: what the evaluation kept.
-        identity: what was evaluated: split, epoch and step, and hashes of weights, images and annotations.
+        identity: what was evaluated: split, epoch and step, hashes of weights, images and annotations, and versions
+            of packages.
     """
 
     evidence: Evidence
@@ -91,7 +93,7 @@ class StoredEvidence(NamedTuple):
 def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> None:
     """Writes an evidence file: an uncompressed ``.npz`` archive, whose array ``info`` is JSON.
 
-    Flags are stored as bits. Images and annotations are added to ``identity`` as hashes.
+    Flags are stored as bits. Hashes of images and annotations, and versions of packages, are added to ``identity``.
 
     Args:
         path: the file, which is replaced at once or not at all.
@@ -107,7 +109,7 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
         "classes": evidence.classes,
         "names": evidence.names,
         "shapes": {name: array.shape for name, array in arrays.items() if array.dtype == bool},
-        "identity": identity | {"images": images, "annotations": annotations},
+        "identity": identity | {"images": images, "annotations": annotations, "versions": list_versions()},
     }
     stored = {name: np.packbits(array) if array.dtype == bool else array for name, array in arrays.items()}
     content = io.BytesIO()

@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "predict.main.run",
     "compare": "compare.command.run",
     "evaluate": "evaluate.run",
+    "report": "report.command.run",
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
@@ -44,6 +45,7 @@ commands:
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
   evaluate     compute COCO's figures of detections that any program wrote
+  report       write a page about an evaluation of a run: figures, curves, errors, images
   compare      say which of several runs is better, with intervals over images and seeds
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO

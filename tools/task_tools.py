@@ -12,19 +12,31 @@ class TaskTools(NamedTuple):
     Attributes:
         inspector: function ``(data, task, size, read_images) → Inspection`` for `litmobile inspect`.
         result_writer: class that writes the predictions of `litmobile predict`.
+        report: function ``(contents, estimates) → sections`` for `litmobile report`.
     """
 
     inspector: str
     result_writer: str
+    report: str
 
 
 #: by ``Task.role`` and ``DataModule.role``
 TASK_TOOLS = {
-    "detection": TaskTools("inspect.detection.inspect_detection", "predict.results.DetectionWriter"),
-    "classification": TaskTools(
-        "inspect.classification.inspect_classification", "predict.results.ClassificationWriter"
+    "detection": TaskTools(
+        "inspect.detection.inspect_detection",
+        "predict.results.DetectionWriter",
+        "report.detection.describe_detection",
     ),
-    "segmentation": TaskTools("inspect.segmentation.inspect_segmentation", "predict.results.SegmentationWriter"),
+    "classification": TaskTools(
+        "inspect.classification.inspect_classification",
+        "predict.results.ClassificationWriter",
+        "report.classification.describe_classification",
+    ),
+    "segmentation": TaskTools(
+        "inspect.segmentation.inspect_segmentation",
+        "predict.results.SegmentationWriter",
+        "report.segmentation.describe_segmentation",
+    ),
 }
 
 

@@ -50,6 +50,8 @@ from .options.trainer_options import (
 )
 from .options.typed_values import find_missing_value, task_role
 from .options.yaml_text import dump_yaml
+from .report.command import write_report
+from .report.contents import find_evidence
 
 import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
 set_parsing_settings(config_read_mode_fsspec_enabled=False)  # Lightning lets configurations name addresses of servers
@@ -314,9 +316,16 @@ class RunCLI(BaseCLI):
             getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
             rank_zero_info(f"\n{self.model.report().text}\n")
+            self._write_page()
         has_checkpoint = run_folder.checkpoint_path(self.folder, "last").is_file()
         hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" and has_checkpoint else ""
         rank_zero_info(f"The run is in {self.folder}{hint}")
+
+    def _write_page(self) -> None:
+        """Writes the page about the evaluation, if it left evidence."""
+        split = "test" if self.command == "test" else "val"
+        if run_folder.is_first_process() and find_evidence(self.folder, split).is_file():
+            rank_zero_info(f"{write_report(self.folder, split)} shows the figures with intervals, errors and images.")
 
     def instantiate_classes(self) -> None:
         with explain_refusals(self.config.trainer):

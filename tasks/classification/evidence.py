@@ -53,9 +53,32 @@ class ClassificationEvidence(Evidence):
     def annotations(self, image: int) -> list[NDArray[Any]]:
         return [self.labels[image : image + 1]]
 
+    def confidence(self) -> NDArray[np.float64]:
+        """Returns the score of the predicted class of each image, ``[N]``."""
+        return np.take_along_axis(self.scores, self.ranking[:, :1], axis=1)[:, 0].astype(np.float64)
+
+    def confusion_matrix(self) -> NDArray[np.int64]:
+        """Returns the number of images by true (row) and predicted class (column), ``[C, C]``."""
+        count = len(self.classes)
+        cells = self.labels.astype(np.int64) * count + self.ranking[:, 0]
+        return np.bincount(cells, minlength=count * count).reshape(count, count)
+
+    def reliability(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Returns mean confidence, accuracy and number of images of each bin, ``[bins]``; NaN for an empty one."""
+        confidence, bins = self.confidence(), self._bins()
+        is_right = (self.ranking[:, 0] == self.labels).astype(np.float64)
+        counts = np.bincount(bins, minlength=BINS)
+        return (
+            divide(np.bincount(bins, confidence, BINS), counts),
+            divide(np.bincount(bins, is_right, BINS), counts),
+            counts,
+        )
+
+    def _bins(self) -> NDArray[np.int64]:
+        """Returns the bin of each image, ``[N]``; a bin contains its upper bound."""
+        return np.clip(np.ceil(self.confidence() * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
     def _bin_errors(self, weights: Weights) -> NDArray[np.float64]:
         """Returns the difference between correct images and confidence in each bin, ``[R, bins]``."""
-        confidence = np.take_along_axis(self.scores, self.ranking[:, :1], axis=1)[:, 0].astype(np.float64)
-        bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        surplus = (self.ranking[:, 0] == self.labels) - confidence
-        return np.abs(weights @ (np.eye(BINS)[bins] * surplus[:, None]))
+        surplus = (self.ranking[:, 0] == self.labels) - self.confidence()
+        return np.abs(weights @ (np.eye(BINS)[self._bins()] * surplus[:, None]))

@@ -17,6 +17,7 @@ from .colours import make_colour_table as make_colour_table
 from .colours import make_palette as make_palette
 from .confusion_matrix import confusion_table as confusion_table
 from .confusion_matrix import draw_confusion_matrix as draw_confusion_matrix
+from .confusion_matrix import select_classes as select_classes
 from .detections import draw_detection_sheet as draw_detection_sheet
 from .detections import draw_detections as draw_detections
 from .label_maps import MIN_LEGEND_FONT as MIN_LEGEND_FONT

@@ -50,6 +50,12 @@ class SegmentationEvidence(Evidence):
         """Returns the number of pixels of each class in the image."""
         return [self._counts[1][image]]
 
+    def confusion_matrix(self) -> NDArray[np.int64]:
+        """Returns the number of pixels by true (row) and predicted class (column), ``[C, C]``."""
+        matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(matrix, (self.truth, self.predicted), self.pixels)
+        return matrix
+
     @cached_property
     def _counts(self) -> list[NDArray[np.int64]]:
         """Returns the numbers of correct, true and predicted pixels by image and class, ``[N, C]`` each."""

@@ -21,6 +21,15 @@ def draw_weights(count: int, resamples: int, seed: int) -> Floats:
     return random.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
 
 
+def centre(drawn: Floats, value: float) -> Floats:
+    """Moves resampled values ``[R]`` so that their mean is ``value``.
+
+    Figures like AP are higher in a resample than in its images, because an image that is drawn twice adds detections
+    of equal scores. Their mean would be outside the interval where images are many.
+    """
+    return drawn + (value - drawn[np.isfinite(drawn)].mean()) if np.isfinite(drawn).any() else drawn
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure of one configuration.
@@ -47,7 +56,7 @@ class Estimate:
 
 
 def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
-    """Combines the seeds of a configuration.
+    """Combines the seeds of a configuration; the resampled values are centred on the figure.
 
     The mean of S values that are drawn from S seeds varies by (S − 1) / S less than the mean of S new seeds, so its
     deviation is scaled up by the root of that.
@@ -58,6 +67,7 @@ def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
         seed: of the draws of seeds; configurations differ in it, because their seeds are independent.
     """
     count = len(values)
+    resampled = np.stack([centre(drawn, value) for drawn, value in zip(resampled, values.tolist(), strict=True)])
     mean = resampled.mean(axis=0)
     if count == 1:
         return Estimate(values, mean, mean)

@@ -111,5 +111,24 @@ class DetectionEvidence(Evidence):
         categories = self.matched.object_categories[rows]
         return [categories, self.object_boxes[rows], self.object_areas[rows], self.is_crowd[rows]]
 
+    def ground_truth(self) -> GroundTruth:
+        """Returns the objects of the evaluated images, which are numbered from 0, as are the classes."""
+        return GroundTruth(
+            image_ids=np.arange(len(self.names)),
+            image_names=np.array(self.names, dtype=np.str_),
+            category_ids=np.arange(len(self.classes)),
+            classes=self.classes,
+            images=self.matched.object_images.astype(np.int64),
+            categories=self.matched.object_categories.astype(np.int64),
+            boxes=self.object_boxes,
+            areas=self.object_areas,
+            is_crowd=self.is_crowd,
+        )
+
+    def detections(self) -> Floats:
+        """Returns index of the image, x, y, width, height, score and class index of the detections, ``[M, 7]``."""
+        matched = self.matched
+        return np.column_stack((matched.images, self.boxes, matched.scores, matched.categories)).astype(np.float64)
+
     def _precisions(self, weights: Weights, area: str) -> Floats:
         return average_precisions(self.matched, len(self.classes), weights, area)

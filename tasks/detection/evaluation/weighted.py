@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evidence import Weights
+from ...evidence import Weights, divide
 from .ground_truth import Floats
 from .matching import AREAS, IOU_THRESHOLDS, Flags
 
@@ -54,8 +54,8 @@ def average_precisions(matched: Matched, num_classes: int, weights: Weights, are
     """
     result = np.full((len(weights), num_classes, len(IOU_THRESHOLDS)), np.nan)
     column = list(AREAS).index(area)
+    objects = count_objects(matched, num_classes, weights, column)
     for category in range(num_classes):
-        objects = count_objects(matched, weights, category, column)
         rows = slice(*np.searchsorted(matched.categories, (category, category + 1)))
         order = np.argsort(-matched.scores[rows], kind="stable")
         detections = Ranked(
@@ -66,7 +66,7 @@ def average_precisions(matched: Matched, num_classes: int, weights: Weights, are
         size = max(1, MAX_VALUES // max(1, len(order)))
         for start in range(0, len(weights), size):
             part = slice(start, start + size)
-            result[part, category] = average_class(detections, objects[part], weights[part])
+            result[part, category] = average_class(detections, objects[part, category], weights[part])
     return result
 
 
@@ -143,19 +143,42 @@ def recalls(matched: Matched, num_classes: int, weights: Weights, limit: int, ar
         area: size of the objects that count, a key of ``AREAS``.
     """
     column = list(AREAS).index(area)
-    result = np.full((len(weights), num_classes, len(IOU_THRESHOLDS)), np.nan)
     is_right = matched.is_matched[:, column] & ~matched.is_ignored[:, column] & (matched.ranks < limit)[:, None]
-    for category in range(num_classes):
-        objects = count_objects(matched, weights, category, column)
-        rows = slice(*np.searchsorted(matched.categories, (category, category + 1)))
-        for threshold in range(len(IOU_THRESHOLDS)):
-            images = matched.images[rows][is_right[rows, threshold]]
-            found = weights @ np.bincount(images, minlength=weights.shape[1])
-            np.divide(found, objects, out=result[:, category, threshold], where=objects > 0)
+    rows, thresholds = np.nonzero(is_right)
+    found = sum_by_image(
+        weights,
+        matched.images[rows],
+        matched.categories[rows].astype(np.int64) * len(IOU_THRESHOLDS) + thresholds,
+        num_classes * len(IOU_THRESHOLDS),
+    )
+    objects = count_objects(matched, num_classes, weights, column)
+    return divide(found.reshape(len(weights), num_classes, -1), np.expand_dims(objects, 2))
+
+
+def count_objects(matched: Matched, num_classes: int, weights: Weights, area: int) -> Floats:
+    """Returns the weighted number of objects of each class that are not ignored, ``[R, C]``."""
+    counts = ~matched.is_object_ignored[:, area]
+    return sum_by_image(weights, matched.object_images[counts], matched.object_categories[counts], num_classes)
+
+
+def sum_by_image(weights: Weights, images: NDArray[np.int32], keys: NDArray[Any], num_keys: int) -> Floats:
+    """Returns the weighted number of things with each key, ``[R, K]``.
+
+    Args:
+        weights: of the images, ``[R, N]``.
+        images: image of each thing, ``[M]``.
+        keys: number of each thing, from 0 to ``num_keys`` − 1, ``[M]``.
+        num_keys: number of keys, K.
+    """
+    num_images = weights.shape[1]
+    size = max(1, MAX_VALUES // max(1, num_images))  # columns of one matrix product
+    order = np.argsort(keys, kind="stable")
+    images, keys = images[order], keys[order].astype(np.int64)
+    result = np.zeros((len(weights), num_keys))
+    for start in range(0, num_keys, size):
+        end = min(start + size, num_keys)
+        rows = slice(*np.searchsorted(keys, (start, end)))
+        places = images[rows].astype(np.int64) * (end - start) + keys[rows] - start
+        counts = np.bincount(places, minlength=num_images * (end - start)).reshape(num_images, end - start)
+        result[:, start:end] = weights @ counts.astype(np.float64)
     return result
-
-
-def count_objects(matched: Matched, weights: Weights, category: int, area: int) -> Floats:
-    """Returns the weighted number of objects of a class that are not ignored, ``[R]``."""
-    counts = (matched.object_categories == category) & ~matched.is_object_ignored[:, area]
-    return weights @ np.bincount(matched.object_images[counts], minlength=weights.shape[1])

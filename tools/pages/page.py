@@ -1,0 +1,66 @@
+"""The frame of a page: title, answer, contents and sections, in one file that loads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import NamedTuple
+
+from .html import Html, element, join
+
+#: a page loads nothing, whatever its texts contain
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+class Section(NamedTuple):
+    """A part of a page.
+
+    Attributes:
+        title: its heading, which is also listed in the contents.
+        content: paragraphs, tables, charts and images; a section without content is left out.
+    """
+
+    title: str
+    content: Sequence[Html]
+
+
+def render_page(title: str, answer: Sequence[str], sections: Sequence[Section], note: str = "") -> str:
+    """Renders a page as the text of an HTML file.
+
+    Args:
+        title: heading of the page and title of the window.
+        answer: sentences that a reader should read first.
+        sections: the rest, in order.
+        note: below the answer, in smaller type.
+    """
+    shown = [section for section in sections if section.content]
+    style = (files(__name__.rpartition(".")[0]) / "style.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(style)),
+    )
+    header = element(
+        "header",
+        element("h1", title),
+        *(element("p", sentence, class_="answer") for sentence in answer),
+        *([element("p", note, class_="note")] if note else []),
+    )
+    links = [element("li", element("a", shown[k].title, href=f"#s{k}")) for k in range(len(shown))]
+    body = element(
+        "body",
+        element("a", "Skip to the content", class_="skip", href="#content"),
+        header,
+        element("nav", element("ul", *links), aria_label="Contents"),
+        element("main", *(render_section(section, f"s{k}") for k, section in enumerate(shown)), id="content"),
+    )
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def render_section(section: Section, name: str) -> Html:
+    """Renders a section, to which the address ``#name`` leads."""
+    heading = element("h2", section.title, id=f"{name}-title")
+    return element("section", heading, join(section.content), id=name, aria_labelledby=f"{name}-title")

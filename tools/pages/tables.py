@@ -1,0 +1,75 @@
+"""Tables of text and of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .html import Html, element, scroll
+
+
+def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> Html:
+    """Builds a table, whose first column names the rows.
+
+    Args:
+        caption: what the table shows.
+        header: names of the columns.
+        rows: a cell for each column.
+        words: columns of words, which are aligned to the left; numbers are aligned to the right.
+    """
+    styles = ["words" if k in words else None for k in range(len(header))]
+
+    def build_row(cells: Sequence[str]) -> Html:
+        first, *others = cells
+        rest = [element("td", text, class_=style) for text, style in zip(others, styles[1:], strict=True)]
+        return element("tr", element("th", first, scope="row"), *rest)
+
+    columns = [
+        element("th", text, scope="col", class_="words" if k in words else None) for k, text in enumerate(header)
+    ]
+    content = element(
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", *columns)),
+        element("tbody", *map(build_row, rows)),
+    )
+    return scroll(content, caption)
+
+
+def matrix_table(
+    caption: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    shares: NDArray[np.float64],
+    texts: Sequence[Sequence[str]],
+) -> Html:
+    """Builds a table whose cells are shaded by shares; cells of a row and column of one name are outlined.
+
+    Args:
+        caption: what rows and columns are.
+        rows: their names.
+        columns: their names.
+        shares: ``[rows, columns]``, 0 … 1.
+        texts: of the cells.
+    """
+
+    def build_cell(row: int, column: int) -> Html:
+        is_diagonal = rows[row] == columns[column]
+        share = f"--share: {shares[row, column]:.3f}"
+        return element("td", texts[row][column], style=share, class_="diagonal" if is_diagonal else None)
+
+    def build_row(row: int) -> Html:
+        cells = (build_cell(row, column) for column in range(len(columns)))
+        return element("tr", element("th", rows[row], scope="row"), *cells)
+
+    header = element("tr", element("th", ""), *(element("th", name, scope="col") for name in columns))
+    content = element(
+        "table",
+        element("caption", caption),
+        element("thead", header),
+        element("tbody", *map(build_row, range(len(rows)))),
+        class_="matrix",
+    )
+    return scroll(content, caption)

@@ -1,0 +1,1 @@
+"""`litmobile report`: one page about an evaluation of a run."""

@@ -1,0 +1,232 @@
+"""Parts of a report that all tasks have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import format_count
+from ...tasks.drawing import format_figure, select_classes
+from ..pages import (
+    Html,
+    Interval,
+    Picture,
+    Section,
+    Series,
+    definitions,
+    details,
+    element,
+    gallery,
+    interval_chart,
+    line_chart,
+    matrix_table,
+    paragraph,
+    preformatted,
+    table,
+)
+from ..text_tables import NOTHING
+from .contents import Contents
+from .intervals import RESAMPLES
+
+MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
+SPLITS = {"val": "validation split", "test": "test split"}
+#: what figures mean, beyond their name
+MEANINGS = {
+    "AP": "mean over classes and IoU thresholds 0.50 to 0.95",
+    "AP50": "at IoU 0.5",
+    "AP75": "at IoU 0.75",
+    "AP_small": "objects below 32² pixels",
+    "AP_medium": "objects of 32² to 96² pixels",
+    "AP_large": "objects above 96² pixels",
+    "AR_1": "recall with one detection per image and class",
+    "AR_10": "recall with 10 detections per image and class",
+    "AR_100": "recall with 100 detections per image and class",
+    "AR_small": "recall of objects below 32² pixels",
+    "AR_medium": "recall of objects of 32² to 96² pixels",
+    "AR_large": "recall of objects above 96² pixels",
+    "miou": "mean IoU over the classes",
+    "pixel_accuracy": "share of the labelled pixels that are right",
+    "mean_recall": "mean over the classes",
+    "boundary_f": "F-score of class boundaries, mean over the classes",
+    "top1": "share of the images whose class has the highest score",
+    "top5": "share of the images whose class is among the five best",
+    "calibration_error": "difference between confidence and accuracy; lower is better",
+}
+KINDS = {"worst": "Worst images", "best": "Best images", "label_error": "Likely label errors"}
+
+
+class Estimates(NamedTuple):
+    """Figures with intervals.
+
+    Attributes:
+        figures: of the whole split, the main one first.
+        classes: main figure of each class.
+    """
+
+    figures: Sequence[Interval]
+    classes: Sequence[Interval]
+
+
+def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str], str]:
+    """Says the main figure and the best and worst class, and what the interval means."""
+    main, split = estimates.figures[0], SPLITS[contents.split]
+    images = format_count(len(contents.evidence.names), "images")
+    if not math.isfinite(main.value):
+        return [f"{main.name} is undefined on the {images} of the {split}."], ""
+    answer = [f"{main.name} {main.value:.3f} ({main.low:.3f} to {main.high:.3f}) on the {images} of the {split}."]
+    defined = sorted((row for row in estimates.classes if math.isfinite(row.value)), key=lambda row: row.value)
+    if len(defined) > 1:
+        worst, best = defined[0], defined[-1]
+        answer.append(f"Best class: {best.name} ({best.value:.3f}). Worst: {worst.name} ({worst.value:.3f}).")
+    note = (
+        "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
+        "another training of the same recipe differs by more."
+    )
+    return answer, f"{describe_weights(contents)} {note}".strip()
+
+
+def describe_weights(contents: Contents) -> str:
+    """Says which weights were evaluated, and whether an earlier validation was better."""
+    if "epoch" not in contents.identity:
+        return ""
+    epoch, step = contents.identity["epoch"], contents.identity["step"]
+    text = f"Weights of epoch {epoch}, step {step:,}."
+    name = f"val/{contents.evidence.figure_names[0]}"
+    best = max((entry for entry in contents.validations if name in entry), key=lambda entry: entry[name], default=None)
+    if contents.split == "val" and best is not None and best["step"] != step:
+        text += f" Step {best['step']:,} had the best {name}, {best[name]:.3f}: litmobile validate evaluates it."
+    return text
+
+
+def show_figures(contents: Contents, estimates: Estimates) -> Section:
+    """Lists all figures with intervals and meaning."""
+    rows = [
+        [row.name, format_value(row.value), format_range(row), MEANINGS.get(row.name, "")] for row in estimates.figures
+    ]
+    caption = f"Figures of the {SPLITS[contents.split]}; {RESAMPLES} resamples of the images"
+    return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
+
+
+def format_value(value: float) -> str:
+    """Formats a figure; a dash if it is undefined."""
+    return format_figure(value if math.isfinite(value) else None, 3)
+
+
+def format_range(row: Interval) -> str:
+    """Formats an interval; a dash if it is undefined."""
+    return f"{row.low:.3f} to {row.high:.3f}" if math.isfinite(row.low) else NOTHING
+
+
+def show_learning_curves(contents: Contents) -> Section:
+    """Draws the losses, the main figure of the validations, and the learning rate over the steps."""
+    charts: list[Html] = []
+    losses = [name for name in column_names(contents.steps) if name.startswith("train/") and name != "train/lr"]
+    if losses:
+        losses.sort(key=lambda name: (name != "train/loss", name))
+        charts.append(line_chart("Training loss", ("step", "loss"), [read_series(contents, name) for name in losses]))
+    names = [f"val/{name}" for name in contents.evidence.figure_names[:2]]
+    series = [read_validations(contents, name) for name in names]
+    series = [line for line in series if len(line.x)]  # pyright: ignore[reportArgumentType] — a list
+    if series:
+        charts.append(line_chart("Validation", ("step", "figure"), series, y_limits=(0, None)))
+    if "train/lr" in column_names(contents.steps):
+        rate = read_series(contents, "train/lr")
+        charts.append(line_chart("Learning rate", ("step", "rate"), [rate], y_limits=(0, None)))
+    return Section("Learning curves", [element("div", *charts, class_="charts")] if charts else [])
+
+
+def column_names(rows: Sequence[dict[str, str]]) -> list[str]:
+    """Returns the names of the columns of ``metrics.csv``."""
+    return list(rows[0]) if rows else []
+
+
+def read_series(contents: Contents, name: str) -> Series:
+    """Returns the values of a column of ``metrics.csv`` over the steps."""
+    rows = [(int(row["step"]), parse_number(row[name])) for row in contents.steps if row[name]]
+    return Series(name.partition("/")[2], [step for step, _ in rows], [value for _, value in rows])
+
+
+def parse_number(text: str) -> float:
+    """Returns the number of a cell; NaN if it is damaged."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def read_validations(contents: Contents, name: str) -> Series:
+    """Returns a figure of all validations over the steps."""
+    rows = [entry for entry in contents.validations if isinstance(entry.get(name), int | float)]
+    return Series(name.partition("/")[2], [entry["step"] for entry in rows], [entry[name] for entry in rows])
+
+
+def show_examples(contents: Contents, kinds: Iterable[str] = ("worst", "best")) -> list[Section]:
+    """Shows the images of each of ``kinds``, truth beside prediction."""
+    sections: list[Section] = []
+    for kind in kinds:
+        found = [example for example in contents.examples if example.kind == kind]
+        pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{KINDS[kind]}: {x.name}") for x in found]
+        sections.append(Section(KINDS[kind], [gallery(pictures)] if pictures else []))
+    return sections
+
+
+def describe_identity(contents: Contents) -> list[Section]:
+    """Shows the configuration, and hashes and versions of all that the figures depend on."""
+    identity = contents.identity
+    values = {"run": str(contents.folder)} | {
+        name: str(identity[name])
+        for name in ("split", "source", "results", "epoch", "step", "weights", "images", "annotations")
+        if name in identity
+    }
+    versions = identity.get("versions", {})
+    parts = [definitions(values | {f"{name} version": str(version) for name, version in versions.items()})]
+    parts.insert(0, paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."))
+    if not contents.configuration:
+        return [Section("What was evaluated", parts)]
+    configuration = preformatted(contents.configuration, "Configuration of the run")
+    return [
+        Section("Configuration", [details("All options of the run", configuration)]),
+        Section("What was evaluated", parts),
+    ]
+
+
+def chart_classes(estimates: Estimates, label: str) -> Html:
+    """Draws the main figure of the classes, the highest first; of many classes, the lowest and the highest ones."""
+    ranked = sorted(estimates.classes, key=lambda row: -row.value if math.isfinite(row.value) else 1)
+    if len(ranked) <= 2 * MAX_ROWS:
+        charts = [interval_chart(f"{label} by class", label, ranked, (0, 1))]
+    else:
+        defined = [row for row in ranked if math.isfinite(row.value)]
+        parts = {"highest": defined[:MAX_ROWS], "lowest": defined[-MAX_ROWS:]}
+        titles = {f"{label} of the {MAX_ROWS} {which} classes": rows for which, rows in parts.items()}
+        charts = [interval_chart(title, label, rows, (0, 1)) for title, rows in titles.items()]
+    return element("div", *charts, class_="charts")
+
+
+def show_confusion(
+    matrix: NDArray[np.int64],
+    classes: Sequence[str],
+    caption: str,
+    others: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> Section:
+    """Shows a confusion matrix as shares of its rows; of more than 60 classes, those that are confused most often.
+
+    Args:
+        matrix: ``[C + …, C + …]``.
+        classes: names of the first C rows and columns.
+        caption: what rows and columns are.
+        others: names of the rows and of the columns after the classes, which are always shown.
+    """
+    drawn = select_classes(matrix[: len(classes), : len(classes)])
+    names = [classes[k] for k in drawn.tolist()]
+    rows, columns = (np.append(drawn, range(len(classes), size)).astype(int) for size in matrix.shape)
+    shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(rows, columns)]
+    texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares.tolist()]
+    left_out = len(classes) - len(drawn)
+    note = f"{format_count(left_out, 'classes')} that are confused less often are left out." if left_out else ""
+    content = matrix_table(caption, [*names, *others[0]], [*names, *others[1]], shares, texts)
+    return Section("Confusion", [*([paragraph(note)] if note else []), content])
