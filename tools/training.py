@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import sys
 import time
-import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,6 +36,7 @@ from ..tasks.data.start_methods import choose_start_method
 from ..tasks.memory import keep_freed_memory
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
+from .library_messages import silence_libraries
 from .options.configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .options.parser import Parser
 from .options.trainer_options import (
@@ -87,16 +86,6 @@ CLI_OPTIONS: dict[str, Any] = {
     "run": False,
     "load_from_checkpoint_support": False,  # checkpoints describe their network themselves
 }
-#: library messages that every run would print and users cannot act on
-IGNORED_WARNINGS = (
-    "It is recommended to use .*sync_dist=True",  # all processes have the same figures
-    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # by Lightning
-    "Precision .* is not supported by the model summary",
-    "Found .* in eval mode at the start of training",  # layers of a frozen backbone
-    "Got pickle error when attempting to start a worker",  # ResumableLoader raises an error that says more
-    "LightningCLI's args parameter is intended to run from within Python",
-)
-IGNORED_NOTES = ("litlogger", "litmodels", "Loading `train_data", "Ignoring `Trainer(max_time=...)`")
 
 
 class RunOptions(NamedTuple):
@@ -213,17 +202,6 @@ def choose_folder(options: RunOptions) -> tuple[Path, bool]:
         return Path(os.environ[RUN_VARIABLE]), True
     name = options.configs[-1].stem if options.configs else "run"
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}", False
-
-
-def silence_libraries() -> None:
-    """Hides library messages that users cannot act on."""
-    for message in IGNORED_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)
-    # advice on how to read a checkpoint, which does not apply to ours
-    logging.getLogger("lightning.pytorch.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: not any(text in record.getMessage() for text in IGNORED_NOTES)
-    )
 
 
 class ConstructorError(BaseException):

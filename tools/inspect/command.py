@@ -12,8 +12,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 from ...errors import DataError, TaskError, UserError
 from ...tasks.atomic import write_text
 from ...tasks.task import Task
+from ..library_messages import silence_libraries
 from ..task_tools import TASK_TOOLS, import_tool
-from ..training import BaseCLI, merged_arguments, silence_libraries, split_options, stored_config
+from ..training import BaseCLI, merged_arguments, split_options, stored_config
 from .splits import Inspection
 
 DESCRIPTION = (

@@ -31,9 +31,7 @@ def run(words: Sequence[str]) -> None:
     parser = Parser(prog="litmobile report", description=DESCRIPTION)
     parser.add_argument("--run", type=Path | None, help="folder of the run")
     parser.add_argument("--split", type=Literal["val", "test"] | None, help="default: val if it was evaluated, or test")
-    parser.add_argument(
-        "--to", type=Path | None, metavar="FILE", help="default: report.html (or report-test.html) in the run's folder"
-    )
+    parser.add_argument("--to", type=Path | None, metavar="FILE", help="default: report.html in the run's folder")
     options = parser.parse_words(list(words))
     if options.run is None:
         raise EvaluationError("litmobile report needs --run FOLDER, the folder of a run that was evaluated.")

@@ -154,7 +154,7 @@ def show_confused(evidence: DetectionEvidence, errors: ErrorAnalysis, threshold:
         f"Share of each row in %, detections with a score of at least {threshold:.3f} at IoU 0.5. Rows: true class; "
         "background is a detection without an object. Columns: predicted class"
     )
-    return show_confusion(errors.confusion, evidence.classes, caption, others=(["background"], ["missed"]))
+    return show_confusion(errors.confusion, evidence.classes, caption, ["background"], ["missed"])
 
 
 def show_calibration(evidence: DetectionEvidence) -> Section:

@@ -211,7 +211,8 @@ def show_confusion(
     matrix: NDArray[np.int64],
     classes: Sequence[str],
     caption: str,
-    others: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    more_rows: Sequence[str] = (),
+    more_columns: Sequence[str] = (),
 ) -> Section:
     """Shows a confusion matrix as shares of its rows; of more than 60 classes, those that are confused most often.
 
@@ -219,14 +220,15 @@ def show_confusion(
         matrix: ``[C + …, C + …]``.
         classes: names of the first C rows and columns.
         caption: what rows and columns are.
-        others: names of the rows and of the columns after the classes, which are always shown.
+        more_rows: names of the rows after the classes, which are always shown.
+        more_columns: the same of columns.
     """
     drawn = select_classes(matrix[: len(classes), : len(classes)])
-    names = [classes[k] for k in drawn.tolist()]
+    names = [classes[int(k)] for k in drawn]
     rows, columns = (np.append(drawn, range(len(classes), size)).astype(int) for size in matrix.shape)
     shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(rows, columns)]
     texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares.tolist()]
     left_out = len(classes) - len(drawn)
     note = f"{format_count(left_out, 'classes')} that are confused less often are left out." if left_out else ""
-    content = matrix_table(caption, [*names, *others[0]], [*names, *others[1]], shares, texts)
+    content = matrix_table(caption, [*names, *more_rows], [*names, *more_columns], shares, texts)
     return Section("Confusion", [*([paragraph(note)] if note else []), content])
