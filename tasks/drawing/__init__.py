@@ -4,7 +4,9 @@ from .canvas import CAPTION_COLOUR as CAPTION_COLOUR
 from .canvas import GAP as GAP
 from .canvas import MAX_PAIRS as MAX_PAIRS
 from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
+from .canvas import PAIR_GAP as PAIR_GAP
 from .canvas import add_caption as add_caption
+from .canvas import draw_pair as draw_pair
 from .class_scores import CELL_COLUMNS as CELL_COLUMNS
 from .class_scores import MAX_CELLS as MAX_CELLS
 from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR
@@ -20,7 +22,6 @@ from .confusion_matrix import draw_confusion_matrix as draw_confusion_matrix
 from .detections import draw_detection_sheet as draw_detection_sheet
 from .detections import draw_detections as draw_detections
 from .label_maps import MIN_LEGEND_FONT as MIN_LEGEND_FONT
-from .label_maps import PAIR_CAPTION as PAIR_CAPTION
 from .label_maps import SEGMENTATION_CELL as SEGMENTATION_CELL
 from .label_maps import colour_labels as colour_labels
 from .label_maps import draw_label_map as draw_label_map

@@ -18,6 +18,9 @@ CAPTION_COLOUR: Colour = (40, 40, 40)
 MIN_CAPTION_WIDTH = 128  # pixels in which a score and most class names can be read
 GAP = 8  # white pixels between the cells of a contact sheet
 MAX_PAIRS, PAIR_COLUMNS = 8, 2  # of truth and prediction on a contact sheet
+PAIR_GAP = 4  # white pixels between the two images of a pair
+PAIR_TITLES = ("truth", "prediction")
+MIN_TITLE_FONT = 14
 
 
 def fit_image(image: Image, longer_side: int) -> Image:
@@ -51,3 +54,23 @@ def add_caption(image: Image, lines: Sequence[str], background: Colour = CAPTION
     height, width = image.shape[:2]
     font_size = max(11, round(min(width, 2 * height) / 22))
     return stack_images(image, draw_text_lines(lines, max(width, MIN_CAPTION_WIDTH), font_size, background))
+
+
+def draw_pair(truth: Image, prediction: Image, titles: tuple[str, str] = PAIR_TITLES) -> Image:
+    """Puts two images of one size side by side, each under a strip with its title.
+
+    The text grows with the images. Images too narrow for a title get a white margin on the right.
+
+    Args:
+        truth: ``[H, W, 3]`` uint8, on the left.
+        prediction: ``[H, W, 3]`` uint8, on the right.
+        titles: of the left and of the right image; long ones are shortened.
+    """
+    height, width = truth.shape[:2]
+    font_size = max(MIN_TITLE_FONT, round(min(width, 2 * height) / 40))
+
+    def add_title(image: Image, title: str) -> Image:
+        return stack_images(draw_text_lines([title], max(width, MIN_CAPTION_WIDTH), font_size, CAPTION_COLOUR), image)
+
+    left = np.pad(add_title(truth, titles[0]), ((0, 0), (0, PAIR_GAP), (0, 0)), constant_values=255)
+    return np.concatenate((left, add_title(prediction, titles[1])), axis=1)

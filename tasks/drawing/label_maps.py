@@ -9,13 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from ..images import Image
-from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, fit_image, images_to_arrays, stack_images
-from .colours import IGNORED_COLOUR, Colour, make_colour_table
-from .legend import MAX_LEGEND_NAMES, SHEET_FONT, LabelMap, draw_legend, rank_classes
-from .text import draw_text_lines
+from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, draw_pair, fit_image, images_to_arrays, stack_images
+from .colours import Colour, make_colour_table
+from .legend import MAX_LEGEND_NAMES, LabelMap, draw_legend, rank_classes
 
 SEGMENTATION_CELL = 480  # longer side of an image on a contact sheet
-PAIR_CAPTION = "Left of each pair: the mask. Right: the prediction. Pale pixels have no class."
 MIN_LEGEND_WIDTH = 160  # pixels in which most class names can be read
 MIN_LEGEND_FONT = 12
 OVERLAY_OPACITY = 0.55
@@ -82,15 +80,14 @@ def draw_segmentation_sheet(
     """
     masks, predictions = (labels[:MAX_PAIRS].cpu().numpy().astype(np.uint8) for labels in (truth, predicted))
 
-    def draw_pair(image: Image, *label_maps: LabelMap) -> Image:
-        overlays = [overlay_labels(image, labels, colours) for labels in label_maps]
-        return np.concatenate([fit_image(overlay, SEGMENTATION_CELL) for overlay in overlays], axis=1)
+    def draw_cell(image: Image, *label_maps: LabelMap) -> Image:
+        left, right = (fit_image(overlay_labels(image, labels, colours), SEGMENTATION_CELL) for labels in label_maps)
+        return draw_pair(left, right)
 
-    pairs = list(map(draw_pair, images_to_arrays(images[:MAX_PAIRS]), masks, predictions))
+    pairs = list(map(draw_cell, images_to_arrays(images[:MAX_PAIRS]), masks, predictions))
     pairs += [np.full_like(pairs[0], 255)] * (len(pairs) % PAIR_COLUMNS)  # one pair would be too narrow for a legend
     sheet = contact_sheet(pairs, PAIR_COLUMNS)
     width = sheet.shape[1]
-    caption = draw_text_lines([PAIR_CAPTION], width, SHEET_FONT, background=IGNORED_COLOUR)
     shown = rank_classes((masks, predictions), len(classes))
     legend = draw_legend([classes[k] for k in shown], [colours[k] for k in shown], width)
-    return stack_images(sheet, caption, legend)
+    return stack_images(sheet, legend)
