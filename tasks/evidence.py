@@ -22,7 +22,7 @@ from .atomic import write_bytes
 from .data.fingerprint import hash_arrays, iterate_arrays
 from .network import is_distributed
 
-VERSION = 1  # of the file; files of other versions are refused
+VERSION = 2  # of the file; files of other versions are refused
 INFO = "info"  # the array of a file that holds everything but arrays
 
 T = TypeVar("T")
