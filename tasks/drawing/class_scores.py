@@ -10,8 +10,8 @@ from ..images import Image
 from .canvas import add_caption, contact_sheet, fit_image, images_to_arrays
 from .colours import Colour
 
-RIGHT_COLOUR: Colour = (30, 120, 50)
-WRONG_COLOUR: Colour = (190, 40, 40)
+RIGHT_COLOUR: Colour = (0, 114, 178)  # blue and vermilion, which all eyes tell apart
+WRONG_COLOUR: Colour = (213, 94, 0)
 CLASSIFICATION_CELL = 192  # longer side of an image on a contact sheet
 MAX_CELLS, CELL_COLUMNS = 24, 6
 

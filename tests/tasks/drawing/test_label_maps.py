@@ -54,12 +54,6 @@ def test_labels_have_class_colours_and_ignored_pixels_are_white() -> None:
     assert IGNORED_COLOUR not in make_palette(254)
 
 
-@pytest.mark.parametrize("classes", [2, 19, 64])
-def test_a_colour_does_not_depend_on_the_number_of_classes(classes: int) -> None:
-    assert make_palette(254)[:classes] == make_palette(classes)
-    assert len(set(make_palette(classes))) == classes
-
-
 def test_the_image_is_visible_through_the_colours() -> None:
     image, labels = noise(20, 30), np.zeros((20, 30), dtype=np.uint8)
     before = image.copy()
