@@ -42,9 +42,14 @@ def images_to_arrays(images: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy())
 
 
-def contact_sheet(cells: Iterable[Image], columns: int) -> Image:
-    """Arranges images of one size in rows of ``columns``, with a white gap to the right of and below each."""
-    padded = (np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for cell in cells)
+def contact_sheet(cells: Iterable[Image], max_columns: int) -> Image:
+    """Arranges images of one size in rows, with a white gap to the right of and below each.
+
+    The rows are as few as ``max_columns`` permits, and about equally long: 7 images with 6 columns are 4 and 3.
+    """
+    padded = [np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for cell in cells]
+    rows = -(-len(padded) // max_columns)
+    columns = -(-len(padded) // rows)
     grid = make_grid([torch.from_numpy(cell).permute(2, 0, 1) for cell in padded], columns, padding=0, pad_value=255)
     return grid.permute(1, 2, 0).numpy()
 
