@@ -68,6 +68,10 @@ class Evidence(ABC):
         """
 
     @abstractmethod
+    def image_scores(self) -> NDArray[np.float64]:
+        """Returns a figure of each image alone, ``[N]`` in 0 … 1, higher is better; NaN where it says nothing."""
+
+    @abstractmethod
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns arrays that depend on nothing but the annotations of one image."""
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ...heads.predictions import IGNORED
 from ..evidence import divide
-from .masks import Labels
+from .masks import Labels, reduce_labels
 
 TOLERANCE = 0.0075  # of the image's diagonal, as in the paper
 MIN_TOLERANCE = 1.0  # pixels
@@ -53,7 +52,7 @@ def count_boundaries(predicted: Labels, truth: Labels) -> NDArray[np.int64]:
         predicted: class indices, ``[H, W]``.
         truth: class indices, ``[H, W]``, 255 for ignored pixels.
     """
-    truth, predicted = reduce_labels(truth), reduce_labels(predicted)
+    truth, predicted = (reduce_labels(labels, MAX_SIDE) for labels in (truth, predicted))
     predicted = np.where(truth == IGNORED, np.uint8(IGNORED), predicted)
     tolerance = max(MIN_TOLERANCE, TOLERANCE * math.hypot(*truth.shape))
     borders = [find_boundaries(labels) for labels in (truth, predicted)]
@@ -69,16 +68,6 @@ def count_boundaries(predicted: Labels, truth: Labels) -> NDArray[np.int64]:
 def count_labels(labels: Labels) -> NDArray[np.int64]:
     """Counts how often each class index occurs, ``[255]``."""
     return np.bincount(labels, minlength=IGNORED)
-
-
-def reduce_labels(labels: Labels) -> Labels:
-    """Reduces a label map ``[H, W]`` whose longer side exceeds :data:`MAX_SIDE`."""
-    height, width = labels.shape
-    scale = MAX_SIDE / max(height, width)
-    if scale >= 1:
-        return labels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
 
 
 def find_boundaries(labels: Labels) -> Labels:

@@ -60,8 +60,8 @@ class SegmentationEvidence(Evidence):
         return compute_boundary_f(np.moveaxis(sums, 0, -1))
 
     def image_scores(self) -> NDArray[np.float64]:
-        """Returns the mean IoU over the classes of each image and of its prediction, ``[N]``."""
-        return compute_image_miou(*self._counts)
+        """Returns the mean IoU over the classes of each image's mask, ``[N]``; NaN if all its pixels are ignored."""
+        return mean_defined(compute_image_iou(*self._counts))
 
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns the number of pixels of each class in the image."""
@@ -84,14 +84,16 @@ class SegmentationEvidence(Evidence):
         return pixels
 
 
-def compute_image_miou(
+def compute_image_iou(
     correct: NDArray[np.int64], truth: NDArray[np.int64], predicted: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Returns the mean IoU over the classes that masks or predictions contain, ``[…]``; NaN without labelled pixels.
+    """Returns the IoU of each class of a mask, ``[…, C]``; NaN for classes that the mask lacks.
+
+    A stray pixel of such a class would count as much as a whole class if it had the IoU 0.
 
     Args:
         correct: numbers of correct pixels by class, ``[…, C]``.
         truth: the same of true pixels.
         predicted: the same of predicted pixels.
     """
-    return mean_defined(divide(correct, truth + predicted - correct))
+    return np.where(truth > 0, divide(correct, truth + predicted - correct), np.nan)

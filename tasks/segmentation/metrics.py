@@ -17,7 +17,8 @@ from ..drawing import confusion_table, format_figure
 from ..evidence import divide, gather_by_image, mean_defined
 from ..network import is_distributed
 from .boundaries import Boundaries, compute_boundary_f, count_boundaries
-from .evidence import SegmentationEvidence
+from .evidence import SegmentationEvidence, compute_image_iou
+from .examples import CandidateKeeper
 
 MAX_EXACT = 2**24  # OpenCV counts pixels in float32, which is exact up to here
 
@@ -135,6 +136,7 @@ class SegmentationEvaluator:
         self.classes = tuple(classes)
         self.matrix = torch.zeros(len(classes), len(classes), dtype=torch.int64, device=device)
         self.boundary_pixels = torch.zeros(len(classes), 4, dtype=torch.int64)
+        self.examples = CandidateKeeper()
         self._kept: dict[int, KeptImage] = {}
         self._result: SegmentationResult | None = None
 
@@ -149,12 +151,14 @@ class SegmentationEvaluator:
         self._result = None
         counts = count_pixels(predicted, truth, len(self.classes))
         self.matrix += counts
-        boundaries = count_boundaries(*(labels.to(torch.uint8).cpu().numpy() for labels in (predicted, truth)))
+        predictions, labels = (values.to(torch.uint8).cpu().numpy() for values in (predicted, truth))
+        boundaries = count_boundaries(predictions, labels)
         self.boundary_pixels[boundaries[:, 0]] += torch.from_numpy(boundaries[:, 1:])
         if image is not None:
-            entries = counts.nonzero()
-            entries = torch.column_stack((entries, counts[tuple(entries.T)])).cpu().numpy()
-            self._kept[image] = KeptImage(entries, boundaries)
+            matrix = counts.cpu().numpy()
+            entries = np.argwhere(matrix)
+            self._kept[image] = KeptImage(np.column_stack((entries, matrix[tuple(entries.T)])), boundaries)
+            self.examples.add(image, compute_image_iou(matrix.diagonal(), matrix.sum(1), matrix.sum(0)), predictions)
 
     def compute(self) -> SegmentationResult:
         """Returns the figures over all images of all processes, which must all call it once; the result is kept."""
