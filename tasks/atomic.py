@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,6 +64,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes ``text`` to ``path`` as UTF-8, at once or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Writes ``rows``, header included, to ``path`` as CSV, at once or not at all."""
+    table = io.StringIO(newline="")
+    csv.writer(table).writerows(rows)
+    write_text(path, table.getvalue())
 
 
 def save_image(image: NDArray[np.uint8], path: Path) -> None:

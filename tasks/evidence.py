@@ -23,7 +23,7 @@ from .data.fingerprint import hash_arrays, iterate_arrays
 from .network import is_distributed
 from .versions import list_versions
 
-VERSION = 1  # of the file; files of other versions are refused
+VERSION = 2  # of the file; files of other versions are refused
 INFO = "info"  # the array of a file that holds everything but arrays
 
 T = TypeVar("T")
@@ -67,6 +67,10 @@ class Evidence(ABC):
         Args:
             weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
         """
+
+    @abstractmethod
+    def image_scores(self) -> NDArray[np.float64]:
+        """Returns a figure of each image alone, ``[N]`` in 0 … 1, higher is better; NaN where it says nothing."""
 
     @abstractmethod
     def annotations(self, image: int) -> list[NDArray[Any]]:

@@ -15,8 +15,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ..errors import TaskError
 from .atomic import PART, remove_old_parts
-from .callbacks import BestAndLastCheckpoints, EvaluationWriter, LastEpochValidation, ProgressBar
-from .callbacks.evaluation import IMAGES
+from .callbacks import BestAndLastCheckpoints, EvaluationWriter, ExampleWriter, LastEpochValidation, ProgressBar
+from .examples import IMAGES
 from .history import MetricsLogger
 
 CONFIG = "config.yaml"
@@ -48,6 +48,7 @@ def remove_old_results(folder: Path) -> None:
     for split in ("val", "test"):
         remove_old_parts(folder, f"{split}[.-]*")
         remove_old_parts(folder / IMAGES, f"{split}-*")
+        remove_old_parts(folder / IMAGES / f"{split}-examples", "*")
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -73,6 +74,7 @@ def make_callbacks(folder: Path, monitor: str) -> list[Callback]:
     return [
         LastEpochValidation(),
         EvaluationWriter(folder),
+        ExampleWriter(folder),
         ProgressBar(),
         BestAndLastCheckpoints(folder / CHECKPOINTS, monitor),
     ]

@@ -28,6 +28,7 @@ from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from .data.module import DataModule, resolve_class_names
 from .evidence import Evidence, hash_weights
+from .examples import Examples
 from .images import Image
 from .length import TrainingLength
 from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
@@ -301,6 +302,10 @@ class Task(LightningModule, ABC):
     @abstractmethod
     def evidence(self) -> Evidence | None:
         """Returns what the last evaluation keeps of each image, in the first process; all must call it."""
+
+    @abstractmethod
+    def examples(self) -> Examples | None:
+        """Returns drawn images of the last evaluation, in the first process; all must call it."""
 
     def settings(self) -> dict[str, Any]:
         """Returns plain values of what an evaluation depends on, beside weights and data."""

@@ -5,6 +5,7 @@ from .checkpoints import Stopped as Stopped
 from .ema import ExponentialMovingAverage as ExponentialMovingAverage
 from .evaluation import EvaluationWriter as EvaluationWriter
 from .evaluation import LastEpochValidation as LastEpochValidation
+from .examples import ExampleWriter as ExampleWriter
 from .non_finite_loss import NonFiniteLossGuard as NonFiniteLossGuard
 from .progress import ProgressBar as ProgressBar
 from .resume import ExactResume as ExactResume

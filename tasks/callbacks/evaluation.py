@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +12,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
-from ..atomic import save_image, write_text
+from ..atomic import save_image, write_table, write_text
 from ..data.module import DataModule
 from ..evidence import Evidence, save_evidence
+from ..examples import IMAGES
 from ..history import FigureHistory
 from ..images import Image
-
-IMAGES = "images"
 
 
 class Report(NamedTuple):
@@ -122,9 +119,7 @@ class EvaluationWriter(Callback):
         write_text(self.folder / f"{split}.json", json.dumps(identity | source | report.values, indent=1) + "\n")
         write_text(self.folder / f"{split}.txt", report.text + "\n")
         for name, rows in report.tables.items():
-            table = io.StringIO(newline="")
-            csv.writer(table).writerows(rows)
-            write_text(self.folder / f"{split}-{name}.csv", table.getvalue())
+            write_table(self.folder / f"{split}-{name}.csv", rows)
         for name, image in report.images.items():
             save_image(image, self.folder / IMAGES / f"{split}-{name}.png")
         if split == "val" and trainer.state.fn == TrainerFn.FITTING:

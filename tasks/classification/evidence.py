@@ -50,6 +50,10 @@ class ClassificationEvidence(Evidence):
         is_right = self.ranking[:, 0] == self.labels
         return divide(weights @ (of_class * is_right[:, None]), weights @ of_class)
 
+    def image_scores(self) -> NDArray[np.float64]:
+        """Returns the probability of the true class of each image, ``[N]``."""
+        return np.take_along_axis(self.scores, self.labels[:, None], axis=1)[:, 0].astype(np.float64)
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         return [self.labels[image : image + 1]]
 

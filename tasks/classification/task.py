@@ -12,12 +12,14 @@ from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ..callbacks.evaluation import Report
 from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
+from ..examples import Examples, make_image_reader
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..task import Task
 from .batch import ClassificationBatch
 from .data import ClassificationDataModule
 from .evidence import ClassificationEvidence
+from .examples import draw_examples
 from .metrics import ClassificationEvaluator
 from .mixing import Mixing
 from .teachers import Teacher
@@ -68,7 +70,7 @@ class ClassificationTask(Task):
 
     def start_evaluation(self, split: str) -> None:
         data: ClassificationDataModule = self.data()
-        self._names = data.splits[split].names
+        self._split = data.splits[split]
         self.evaluator = ClassificationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> Tensor:
@@ -90,7 +92,13 @@ class ClassificationTask(Task):
         )
 
     def evidence(self) -> ClassificationEvidence | None:
-        return self.evaluator.evidence(self._names)
+        return self.evaluator.evidence(self._split.names)
+
+    def examples(self) -> Examples | None:
+        evidence = self.evidence()
+        if evidence is None or not self.trainer.is_global_zero:
+            return None
+        return draw_examples(evidence, make_image_reader(self._split))
 
     def draw(self, batch: ClassificationBatch, predictions: Tensor) -> Image:
         return draw_classification_sheet(batch.images, batch.targets, predictions, self.network.classes)

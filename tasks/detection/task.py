@@ -12,6 +12,7 @@ from ...heads.predictions import Detections
 from ...heads.ssdlite import SSDLite
 from ..callbacks.evaluation import Report
 from ..drawing import draw_detection_sheet
+from ..examples import Examples, make_image_reader
 from ..images import Image
 from ..network import Network
 from ..task import Task
@@ -20,6 +21,7 @@ from .batch import DetectionBatch
 from .data import DetectionDataModule
 from .evaluation.evidence import DetectionEvidence
 from .evaluation.metrics import CocoEvaluator
+from .examples import draw_examples
 
 
 class DetectionTask(Task):
@@ -90,6 +92,10 @@ class DetectionTask(Task):
 
     def evidence(self) -> DetectionEvidence | None:
         return self.evaluator.evidence()
+
+    def examples(self) -> Examples | None:
+        evidence = self.evidence()
+        return None if evidence is None else draw_examples(evidence, make_image_reader(self._split))
 
     def draw(self, batch: DetectionBatch, predictions: list[Detections]) -> Image:
         return draw_detection_sheet(batch.images, batch.targets, predictions, self.network.classes)

@@ -4,8 +4,9 @@ from .canvas import CAPTION_COLOUR as CAPTION_COLOUR
 from .canvas import GAP as GAP
 from .canvas import MAX_PAIRS as MAX_PAIRS
 from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
+from .canvas import PAIR_GAP as PAIR_GAP
 from .canvas import add_caption as add_caption
-from .class_scores import CELL_COLUMNS as CELL_COLUMNS
+from .canvas import draw_pair as draw_pair
 from .class_scores import MAX_CELLS as MAX_CELLS
 from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR
 from .class_scores import WRONG_COLOUR as WRONG_COLOUR
@@ -21,11 +22,12 @@ from .confusion_matrix import select_classes as select_classes
 from .detections import draw_detection_sheet as draw_detection_sheet
 from .detections import draw_detections as draw_detections
 from .label_maps import MIN_LEGEND_FONT as MIN_LEGEND_FONT
-from .label_maps import PAIR_CAPTION as PAIR_CAPTION
+from .label_maps import NO_CLASS as NO_CLASS
 from .label_maps import SEGMENTATION_CELL as SEGMENTATION_CELL
 from .label_maps import colour_labels as colour_labels
 from .label_maps import draw_label_map as draw_label_map
 from .label_maps import draw_segmentation_sheet as draw_segmentation_sheet
+from .label_maps import find_background as find_background
 from .label_maps import overlay_labels as overlay_labels
 from .legend import SHEET_FONT as SHEET_FONT
 from .legend import draw_legend as draw_legend

@@ -13,7 +13,7 @@ from torchvision.utils import draw_bounding_boxes
 
 from ...heads.predictions import BoxTargets, Detections
 from ..images import Image
-from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, fit_image, images_to_arrays
+from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, draw_pair, fit_image, images_to_arrays
 from .colours import choose_text_colour, make_palette
 from .text import load_font
 
@@ -76,12 +76,12 @@ def draw_detection_sheet(
     """
     scale = DETECTION_CELL / max(images.shape[2:])
 
-    def draw_pair(image: Image, boxes: Tensor, labels: Tensor, predicted: Detections) -> Image:
+    def draw_cell(image: Image, boxes: Tensor, labels: Tensor, predicted: Detections) -> Image:
         image = fit_image(image, DETECTION_CELL)
         boxes, labels = boxes[labels >= 0], labels[labels >= 0]
         truth = draw_boxes(image, boxes * scale, labels, [classes[int(k)] for k in labels], classes)
         predicted = predicted._replace(boxes=predicted.boxes.float() * scale)
-        return np.concatenate((truth, draw_detections(image, predicted, classes, MIN_SHEET_SCORE)), axis=1)
+        return draw_pair(truth, draw_detections(image, predicted, classes, MIN_SHEET_SCORE))
 
-    pairs = map(draw_pair, images_to_arrays(images[:MAX_PAIRS]), targets.boxes.cpu(), targets.labels.cpu(), detections)
+    pairs = map(draw_cell, images_to_arrays(images[:MAX_PAIRS]), targets.boxes.cpu(), targets.labels.cpu(), detections)
     return contact_sheet(pairs, PAIR_COLUMNS)

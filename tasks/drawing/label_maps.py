@@ -1,24 +1,36 @@
-"""Draws label maps over their images."""
+"""Draws label maps over their images, which stay visible where they show the background."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
 from torch import Tensor
 
+from ...heads.predictions import IGNORED
 from ..images import Image
-from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, fit_image, images_to_arrays, stack_images
+from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, draw_pair, fit_image, images_to_arrays, stack_images
 from .colours import IGNORED_COLOUR, Colour, make_colour_table
 from .legend import MAX_LEGEND_NAMES, SHEET_FONT, LabelMap, draw_legend, rank_classes
-from .text import draw_text_lines
 
 SEGMENTATION_CELL = 480  # longer side of an image on a contact sheet
-PAIR_CAPTION = "Left of each pair: the mask. Right: the prediction. Pale pixels have no class."
 MIN_LEGEND_WIDTH = 160  # pixels in which most class names can be read
 MIN_LEGEND_FONT = 12
 OVERLAY_OPACITY = 0.55
+BACKGROUND_NAMES = ("background", "bg")
+NO_CLASS = "no class"  # in a legend, of the pale pixels
+
+
+def find_background(classes: Sequence[str]) -> list[int]:
+    """Returns the indices of the classes called background, bg, ``_background_`` or ``__background__``, in any case."""
+    return [k for k, name in enumerate(classes) if name.strip(" _").lower() in BACKGROUND_NAMES]
+
+
+def find_foreground(classes: Sequence[str]) -> list[int]:
+    """Returns the indices of the other classes."""
+    background = find_background(classes)
+    return [k for k in range(len(classes)) if k not in background]
 
 
 def colour_labels(labels: LabelMap, colours: Sequence[Colour]) -> Image:
@@ -27,10 +39,21 @@ def colour_labels(labels: LabelMap, colours: Sequence[Colour]) -> Image:
     return np.asarray(cv2.LUT(channels, make_colour_table(colours)[None]), dtype=np.uint8)
 
 
-def overlay_labels(image: Image, labels: LabelMap, colours: Sequence[Colour]) -> Image:
-    """Blends ``image`` ``[H, W, 3]`` with the colours of its labels ``[H, W]``."""
+def overlay_labels(image: Image, labels: LabelMap, colours: Sequence[Colour], clear: Collection[int] = ()) -> Image:
+    """Blends ``image`` ``[H, W, 3]`` with the colours of its labels ``[H, W]``.
+
+    Args:
+        image: uint8; not modified.
+        labels: uint8 class indices; pixels without a class become pale.
+        colours: one for each class.
+        clear: class indices whose pixels stay as they are, e.g. of :func:`find_background`.
+    """
     # torchvision's draw_segmentation_masks takes 30 times as long, because it draws one mask after the other
     blend = cv2.addWeighted(image, 1 - OVERLAY_OPACITY, colour_labels(labels, colours), OVERLAY_OPACITY, 0)
+    if clear:
+        is_clear = np.zeros(IGNORED + 1, dtype=np.uint8)
+        is_clear[list(clear)] = 1
+        blend = cv2.copyTo(image, cv2.LUT(labels, is_clear), blend)
     return np.asarray(blend, dtype=np.uint8)
 
 
@@ -39,7 +62,8 @@ def draw_label_map(
 ) -> Image:
     """Blends ``image`` with the colours of its labels and adds a legend below, whose text grows with the image.
 
-    The legend lists the classes that the label map contains, those with the most pixels first.
+    The legend lists the classes that the label map contains, those with the most pixels first, and "no class" if some
+    pixels have none. A background class is neither coloured nor listed.
 
     Args:
         image: ``[H, W, 3]`` uint8; an image too narrow for a legend gets a white margin.
@@ -51,19 +75,33 @@ def draw_label_map(
     """
     height, width = image.shape[:2]
     font_size = max(MIN_LEGEND_FONT, round(min(width, 2 * height) / 55))
-
-    def draw_names(indices: Sequence[int]) -> Image:
-        names, shown_colours = [classes[k] for k in indices], [colours[k] for k in indices]
-        return draw_legend(names, shown_colours, max(width, MIN_LEGEND_WIDTH), font_size)
-
+    legend_width = max(width, MIN_LEGEND_WIDTH)
+    overlay = overlay_labels(image, labels, colours, find_background(classes))
     if not is_frame:
-        return stack_images(overlay_labels(image, labels, colours), draw_names(rank_classes([labels], len(classes))))
-    legend = draw_names(range(len(classes)))
-    if len(classes) > MAX_LEGEND_NAMES:
-        shown = draw_names(rank_classes([labels], len(classes)))[: len(legend)]
+        return stack_images(overlay, draw_shown_classes([labels], classes, colours, legend_width, font_size))
+    foreground = find_foreground(classes)
+    names, shown_colours = [classes[k] for k in foreground], [colours[k] for k in foreground]
+    legend = draw_legend(names, shown_colours, legend_width, font_size)
+    if len(foreground) > MAX_LEGEND_NAMES:
+        shown = draw_shown_classes([labels], classes, colours, legend_width, font_size)[: len(legend)]
         legend[:] = 255
         legend[: len(shown)] = shown
-    return stack_images(overlay_labels(image, labels, colours), legend)
+    return stack_images(overlay, legend)
+
+
+def draw_shown_classes(
+    label_maps: Sequence[LabelMap], classes: Sequence[str], colours: Sequence[Colour], width: int, font_size: int
+) -> Image:
+    """Draws a legend of the classes in ``label_maps`` except the background, those with the most pixels first.
+
+    If some pixels have no class, the legend ends with "no class".
+    """
+    foreground = find_foreground(classes)
+    shown = [k for k in rank_classes(label_maps, len(classes)) if k in foreground]
+    names, shown_colours = [classes[k] for k in shown], [colours[k] for k in shown]
+    if any(labels.max() >= len(classes) for labels in label_maps):
+        names, shown_colours = [*names, NO_CLASS], [*shown_colours, IGNORED_COLOUR]
+    return draw_legend(names, shown_colours, width, font_size)
 
 
 def draw_segmentation_sheet(
@@ -71,7 +109,8 @@ def draw_segmentation_sheet(
 ) -> Image:
     """Draws the first eight images of a batch with their masks, each beside its prediction, and a legend below.
 
-    The legend lists the classes of these masks and predictions, those with the most pixels first.
+    The legend lists the classes of these masks and predictions, those with the most pixels first, and "no class" if
+    some pixels have none. A background class is neither coloured nor listed.
 
     Args:
         images: ``[N, 3, H, W]`` uint8.
@@ -81,16 +120,13 @@ def draw_segmentation_sheet(
         colours: one for each class.
     """
     masks, predictions = (labels[:MAX_PAIRS].cpu().numpy().astype(np.uint8) for labels in (truth, predicted))
+    clear = find_background(classes)
 
-    def draw_pair(image: Image, *label_maps: LabelMap) -> Image:
-        overlays = [overlay_labels(image, labels, colours) for labels in label_maps]
-        return np.concatenate([fit_image(overlay, SEGMENTATION_CELL) for overlay in overlays], axis=1)
+    def draw_cell(image: Image, *label_maps: LabelMap) -> Image:
+        overlays = (overlay_labels(image, labels, colours, clear) for labels in label_maps)
+        left, right = (fit_image(overlay, SEGMENTATION_CELL) for overlay in overlays)
+        return draw_pair(left, right)
 
-    pairs = list(map(draw_pair, images_to_arrays(images[:MAX_PAIRS]), masks, predictions))
-    pairs += [np.full_like(pairs[0], 255)] * (len(pairs) % PAIR_COLUMNS)  # one pair would be too narrow for a legend
-    sheet = contact_sheet(pairs, PAIR_COLUMNS)
-    width = sheet.shape[1]
-    caption = draw_text_lines([PAIR_CAPTION], width, SHEET_FONT, background=IGNORED_COLOUR)
-    shown = rank_classes((masks, predictions), len(classes))
-    legend = draw_legend([classes[k] for k in shown], [colours[k] for k in shown], width)
-    return stack_images(sheet, caption, legend)
+    sheet = contact_sheet(map(draw_cell, images_to_arrays(images[:MAX_PAIRS]), masks, predictions), PAIR_COLUMNS)
+    legend = draw_shown_classes((masks, predictions), classes, colours, sheet.shape[1], SHEET_FONT)
+    return stack_images(sheet, legend)

@@ -276,3 +276,15 @@ def format_values(values: Sequence[int]) -> str:
     if len(values) > 2 and list(values) == list(range(values[0], values[0] + len(values))):
         return f"{values[0]} … {values[-1]}"
     return ", ".join(map(str, values))
+
+
+def resize_labels(labels: Labels, rows: int, columns: int) -> Labels:
+    """Resizes a label map ``[H, W]`` to ``[rows, columns]`` by its nearest pixels; returns a copy."""
+    return np.asarray(cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
+def reduce_labels(labels: Labels, max_side: int) -> Labels:
+    """Resizes a label map ``[H, W]`` so that its longer side is at most ``max_side``; returns a copy."""
+    height, width = labels.shape
+    scale = min(1.0, max_side / max(height, width))
+    return resize_labels(labels, max(1, round(height * scale)), max(1, round(width * scale)))

@@ -19,6 +19,8 @@ from ...heads.lraspp import LRASPP
 from ...heads.predictions import IGNORED, Segmentation
 from ..callbacks.evaluation import Report
 from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
+from ..evidence import gather_by_image
+from ..examples import Examples
 from ..images import Image
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
@@ -27,6 +29,7 @@ from .batch import SegmentationBatch
 from .colours import class_colours
 from .data import SegmentationDataModule
 from .evidence import SegmentationEvidence
+from .examples import draw_examples
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator
@@ -79,7 +82,7 @@ class SegmentationTask(Task):
 
     def start_evaluation(self, split: str) -> None:
         data: SegmentationDataModule = self.data()
-        self._names = data.splits[split].names
+        self._split = data.splits[split]
         self.evaluator = SegmentationEvaluator(self.network.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
@@ -119,7 +122,11 @@ class SegmentationTask(Task):
             rank_zero_warn(message)
 
     def evidence(self) -> SegmentationEvidence | None:
-        return self.evaluator.evidence(self._names)
+        return self.evaluator.evidence(self._split.names)
+
+    def examples(self) -> Examples | None:
+        candidates = gather_by_image(self.evaluator.examples.candidates)
+        return draw_examples(self._split, candidates) if self.trainer.is_global_zero else None
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"inference": asdict(self._inference)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evidence import Evidence, FiguresByWeighting, Weights, mean_defined
+from ...evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
 from .ground_truth import Floats, GroundTruth, Integers
 from .matching import BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
@@ -33,6 +34,14 @@ RECALLS = {
     "AR_medium": ("medium", 100),
     "AR_large": ("large", 100),
 }
+
+
+class ImageCounts(NamedTuple):
+    """Numbers of found objects, of detections and of objects in each image, ``[N]`` each, without ignored ones."""
+
+    found: Integers
+    detections: Integers
+    objects: Integers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +114,51 @@ class DetectionEvidence(Evidence):
 
     def per_class(self, weights: Weights) -> Floats:
         return mean_defined(self._precisions(weights, "all"), 2)
+
+    @cached_property
+    def score_threshold(self) -> float:
+        """Score above which detections have the highest F1 over all images and classes at IoU 0.5.
+
+        It is the highest of equally good ones, and 1 without detections. All classes share it.
+        """
+        counts = ~self.is_ignored
+        scores, is_right = self.matched.scores[counts], self.is_right[counts]
+        if not len(scores):
+            return 1.0
+        order = np.argsort(-scores, kind="stable")
+        found, detections = np.cumsum(is_right[order]), np.arange(1, len(order) + 1)
+        f1 = 2 * found / (detections + int((~self.matched.is_object_ignored[:, 0]).sum()))
+        is_last = np.diff(scores[order], append=-np.inf) < 0  # of those with the same score
+        return float(scores[order][is_last][f1[is_last].argmax()])
+
+    @property
+    def is_right(self) -> Flags:
+        """Whether a detection finds an object of any size at IoU 0.5, ``[M]``."""
+        return self.matched.is_matched[:, 0, 0] & ~self.is_ignored
+
+    @property
+    def is_ignored(self) -> Flags:
+        """Whether a detection is neither right nor wrong at IoU 0.5, ``[M]``."""
+        return self.matched.is_ignored[:, 0, 0]
+
+    def count_images(self) -> ImageCounts:
+        """Counts the detections of each image whose scores reach :attr:`score_threshold`, and its objects."""
+        images, size = self.matched.images, len(self.names)
+        is_counted = (self.matched.scores >= self.score_threshold) & ~self.is_ignored
+        is_object = ~self.matched.is_object_ignored[:, 0]
+        return ImageCounts(
+            np.bincount(images[is_counted & self.is_right], minlength=size),
+            np.bincount(images[is_counted], minlength=size),
+            np.bincount(self.matched.object_images[is_object], minlength=size),
+        )
+
+    def image_scores(self) -> Floats:
+        """Returns F1 of each image at :attr:`score_threshold`, ``[N]``; NaN without objects and detections.
+
+        Ignored objects (crowds and difficult ones) and their detections do not count.
+        """
+        found, detections, objects = self.count_images()
+        return divide(2 * found, detections + objects)
 
     def annotations(self, image: int) -> list[NDArray[Any]]:
         rows = slice(*np.searchsorted(self.matched.object_images, (image, image + 1)))

@@ -8,7 +8,6 @@ import torch
 
 from litmobile.tasks.drawing import (
     CAPTION_COLOUR,
-    CELL_COLUMNS,
     GAP,
     MAX_CELLS,
     MIN_CAPTION_WIDTH,
@@ -54,13 +53,14 @@ def test_a_caption_is_below_the_image(size: tuple[int, int], lines: int) -> None
 
 
 def test_lines_of_low_scores_stay_empty() -> None:
+    """The best class is named whatever its score is."""
     image = noise(200, 300)
     scores = torch.tensor([0.2, 0.7, 0.1])
-    every, some, none = (draw_class_scores(image, scores, CLASSES, least) for least in (0.0, 0.2, 0.8))
-    assert every.shape == some.shape == none.shape
+    every, some, one = (draw_class_scores(image, scores, CLASSES, least) for least in (0.0, 0.2, 0.8))
+    assert every.shape == some.shape == one.shape
     assert np.array_equal(every, add_caption(image, ["0.70 bee", "0.20 ant", f"0.10 {LONG}"]))
     assert np.array_equal(some, add_caption(image, ["0.70 bee", "0.20 ant", ""]))
-    assert np.array_equal(none, add_caption(image, ["", "", ""]))
+    assert np.array_equal(one, add_caption(image, ["0.70 bee", "", ""]))
 
 
 def test_two_classes_have_two_lines() -> None:
@@ -68,23 +68,26 @@ def test_two_classes_have_two_lines() -> None:
     assert np.array_equal(drawn, add_caption(noise(200, 300), ["0.75 bee", "0.25 ant"]))
 
 
-def test_right_and_wrong_predictions_differ_in_colour() -> None:
-    both = sheet(2)
+def test_captions_say_what_is_right_and_wrong() -> None:
+    """The sign is a word as well as a colour."""
+    both = sheet(2, 192)
     cell = both.shape[1] // 2
-    right, wrong = both[:, :cell], both[:, cell:]
-    assert (right == RIGHT_COLOUR).all(axis=2).any() and not (right == WRONG_COLOUR).all(axis=2).any()
-    assert (wrong == WRONG_COLOUR).all(axis=2).any() and not (wrong == RIGHT_COLOUR).all(axis=2).any()
+    right, wrong = both[:-GAP, : cell - GAP], both[:-GAP, cell:-GAP]
+    image = np.zeros((192, 192, 3), np.uint8)
+    assert np.array_equal(right, add_caption(image, ["truth: ant", "right: 1.00 ant"], RIGHT_COLOUR))
+    assert np.array_equal(wrong, add_caption(image, ["truth: bee", "wrong: 1.00 ant"], WRONG_COLOUR))
     assert (both[:, cell - GAP : cell] == 255).all()
 
 
-@pytest.mark.parametrize("count", [1, 5, CELL_COLUMNS, CELL_COLUMNS + 1, MAX_CELLS, MAX_CELLS + 8])
-def test_a_sheet_has_rows_of_six_and_at_most_24_images(count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"),
+    [(1, 1, 1), (5, 1, 5), (6, 1, 6), (7, 2, 4), (13, 3, 5), (MAX_CELLS, 4, 6), (MAX_CELLS + 8, 4, 6)],
+)
+def test_columns_follow_the_number_of_images(count: int, rows: int, columns: int) -> None:
     one, drawn = sheet(1), sheet(count)
-    shown = min(count, MAX_CELLS)
-    rows, columns = -(-shown // CELL_COLUMNS), min(shown, CELL_COLUMNS)
     assert drawn.shape == (rows * one.shape[0], columns * one.shape[1], 3)
-    if count == CELL_COLUMNS + 1:
-        assert (drawn[one.shape[0] :, one.shape[1] :] == 255).all()
+    if count == 7:
+        assert (drawn[one.shape[0] :, 3 * one.shape[1] :] == 255).all()
 
 
 def test_images_keep_their_aspect_ratio() -> None:

@@ -55,7 +55,9 @@ def slow_counts(predicted: Tensor, truth: Tensor, classes: int) -> np.ndarray[An
 
 
 def result(*rows: list[int]) -> SegmentationResult:
-    return SegmentationResult(tuple("abcdefg"[: len(rows)]), np.array(rows))
+    boundary_pixels = np.zeros((len(rows), 4), dtype=np.int64)
+    boundary_pixels[0] = 4, 5, 2, 3
+    return SegmentationResult(tuple("abcdefg"[: len(rows)]), np.array(rows), boundary_pixels)
 
 
 @pytest.mark.parametrize("classes", CLASS_COUNTS)
@@ -131,7 +133,7 @@ def test_figures_are_of_all_pixels_not_means_of_batches(classes: int) -> None:
         "pixel_accuracy": sum(matrix[k, k] for k in range(classes)) / matrix.sum(),
         "mean_recall": sum(recalls) / len(recalls),
     }
-    assert found.figures == pytest.approx(expected, abs=1e-12)
+    assert {name: found.figures[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("classes", CLASS_COUNTS[1:4])
@@ -141,7 +143,8 @@ def test_figures_equal_torchmetrics(classes: int) -> None:
     peer = torchmetrics.MulticlassJaccardIndex(num_classes=classes, ignore_index=255, average="none")
     peer.update(predicted, truth.long())
     evaluator = SegmentationEvaluator([str(k) for k in range(classes)])
-    evaluator.add(predicted, truth)
+    for said, true in zip(predicted, truth, strict=True):
+        evaluator.add(said, true)
     assert np.array_equal(evaluator.compute().matrix, peer.confmat.numpy())
     assert evaluator.compute().iou == pytest.approx(peer.compute().numpy(), abs=1e-6)
 
@@ -152,10 +155,13 @@ def test_absent_classes_do_not_count_and_false_ones_do() -> None:
     assert found.iou == pytest.approx([6 / 9, 0, np.nan, 0], nan_ok=True)
     assert found.recall == pytest.approx([6 / 8, np.nan, np.nan, 0], nan_ok=True)
     assert found.precision == pytest.approx([6 / 7, 0, np.nan, np.nan], nan_ok=True)
-    assert found.figures == pytest.approx({"miou": 2 / 9, "pixel_accuracy": 0.6, "mean_recall": 3 / 8})
+    means = {"miou": 2 / 9, "pixel_accuracy": 0.6, "mean_recall": 3 / 8, "boundary_f": 0.6 / 1.1}
+    assert found.figures == pytest.approx(means)
     of_class = found.per_class()
-    assert of_class["c"] == {"iou": None, "recall": None, "precision": None, "pixels": 0, "predicted_pixels": 0}
-    assert of_class["b"] == {"iou": 0.0, "recall": None, "precision": 0.0, "pixels": 0, "predicted_pixels": 3}
+    undefined = {"recall": None, "boundary_f": None, "pixels": 0}
+    assert of_class["c"] == {"iou": None, "precision": None, "predicted_pixels": 0, **undefined}
+    assert of_class["b"] == {"iou": 0.0, "precision": 0.0, "predicted_pixels": 3, **undefined}
+    assert of_class["a"]["boundary_f"] == pytest.approx(0.6 / 1.1)  # of precision 3 / 5 and recall 2 / 4
     lines = {line.split()[0]: line for line in str(found).splitlines() if line.strip()}
     assert lines["c"].endswith("absent") and "–" in lines["c"]
     assert lines["b"].endswith("in no mask") and "0.0000" in lines["b"]

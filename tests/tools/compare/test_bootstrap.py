@@ -13,6 +13,7 @@ from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
 from litmobile.tasks.evidence import Evidence
+from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.compare.bootstrap import (
     Difference,
@@ -27,6 +28,7 @@ from litmobile.tools.compare.bootstrap import (
 
 Random = np.random.Generator
 Make = Callable[[int, Random], tuple[Evidence, Evidence]]
+NO_BOUNDARIES = Boundaries(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty((0, 4), dtype=np.int64))
 
 
 def classify(images: int, random: Random) -> tuple[Evidence, Evidence]:
@@ -67,6 +69,7 @@ def segment(images: int, random: Random) -> tuple[Evidence, Evidence]:
                 truth=at[1].astype(np.uint8),
                 predicted=at[2].astype(np.uint8),
                 pixels=matrices[at],
+                boundaries=NO_BOUNDARIES,
             )
         )
     return results[0], results[1]

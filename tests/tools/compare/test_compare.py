@@ -12,6 +12,7 @@ import pytest
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.evidence import Evidence, save_evidence
+from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.cli import main
 from support.cli import get_refusal
@@ -19,6 +20,7 @@ from support.data.coco import Content, Records, make_coco
 
 IMAGES = 60
 FAST = ["--resamples=200"]
+NO_BOUNDARIES = Boundaries(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty((0, 4), dtype=np.int64))
 
 
 def make_classifier(accuracy: float, seed: int, **changes: Any) -> Evidence:
@@ -141,6 +143,7 @@ OTHER_RUNS: dict[str, tuple[Callable[[], Evidence], list[str]]] = {
             truth=np.zeros(IMAGES, dtype=np.uint8),
             predicted=np.zeros(IMAGES, dtype=np.uint8),
             pixels=np.ones(IMAGES, dtype=np.int64),
+            boundaries=NO_BOUNDARIES,
         ),
         ["classification", "segmentation"],
     ),

@@ -1,0 +1,141 @@
+"""Examples of an evaluation: images that show its best and its worst results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .atomic import write_bytes, write_table, write_text
+from .data.split import Split
+from .drawing.canvas import fit_image
+from .images import Image
+
+IMAGES = "images"  # folder in a run
+MAX_EXAMPLES = 6  # of a kind
+MIN_SIDE, MAX_SIDE = 256, 640  # of the longer side of an example in pixels
+MAX_BYTES = 65_000  # of a file; the examples of two splits, three kinds of six each, then stay below 2.5 MB
+QUALITIES = (85, 70, 55, 40)  # of JPEG; the first is taken that keeps the file small enough
+SHRINKING = 0.8  # of the sides, where no quality does
+
+T = TypeVar("T")
+ImageReader = Callable[[str], Image]
+
+
+class Example(NamedTuple):
+    """An image with its truth and its prediction.
+
+    Attributes:
+        kind: what it is an example of, e.g. "worst".
+        name: file name of the image in its data set.
+        caption: a sentence about it.
+        image: the drawing, ``[H, W, 3]`` uint8.
+    """
+
+    kind: str
+    name: str
+    caption: str
+    image: Image
+
+
+class Examples(NamedTuple):
+    """Examples of an evaluation, and tables about them.
+
+    Attributes:
+        images: in the order in which they are shown.
+        tables: tables ``[rows, columns]`` for files of their own, by name, header included.
+    """
+
+    images: Sequence[Example] = ()
+    tables: Mapping[str, Sequence[Sequence[object]]] = {}
+
+
+class Choice(NamedTuple):
+    """Indices of the worst and the best images, the worst and the best first."""
+
+    worst: list[int]
+    best: list[int]
+
+
+def choose_examples(
+    scores: NDArray[np.float64], errors: NDArray[np.int64] | None = None, objects: NDArray[np.int64] | None = None
+) -> Choice:
+    """Chooses the worst and the best images.
+
+    No image is both: of fewer than twelve images, the worse half are the worst. An image with the score 1 is not among
+    the worst, one with the score 0 not among the best.
+
+    Args:
+        scores: of the images, ``[N]`` in 0 … 1; an image whose score is NaN is not chosen.
+        errors: number of errors, ``[N]``; of equal scores, those with the most errors are the worst.
+        objects: number of objects, ``[N]``; of equal scores, those with the most objects are the best.
+    """
+    errors, objects = (np.zeros(len(scores), dtype=np.int64) if x is None else x for x in (errors, objects))
+    is_defined = np.isfinite(scores)
+    number = min(MAX_EXAMPLES, max(1, int(is_defined.sum()) // 2))
+    worst = [k for k in np.lexsort((-errors, scores)).tolist() if is_defined[k] and scores[k] < 1][:number]
+    best = [k for k in np.lexsort((-objects, -scores)).tolist() if is_defined[k] and scores[k] > 0]
+    return Choice(worst, [k for k in best if k not in worst][:MAX_EXAMPLES])
+
+
+def make_image_reader(split: Split) -> ImageReader:
+    """Returns a function that reads an image of ``split`` by its file name; it raises DataError as the split does."""
+    numbers = {name: number for number, name in enumerate(split.names.tolist())}
+    return lambda name: split.image(numbers[name])
+
+
+def draw_readable(chosen: Iterable[T], draw: Callable[[T], Example]) -> list[Example]:
+    """Draws what was ``chosen``, without images that cannot be read any more."""
+    drawn: list[Example] = []
+    for value in chosen:
+        try:
+            drawn.append(draw(value))
+        except DataError:  # the evaluation has read it, so it was removed since
+            continue
+    return drawn
+
+
+def fit_example(image: Image) -> Image:
+    """Resizes ``image`` so that its longer side is within :data:`MIN_SIDE` and :data:`MAX_SIDE`."""
+    return fit_image(image, min(max(*image.shape[:2], MIN_SIDE), MAX_SIDE))
+
+
+def write_examples(folder: Path, split: str, examples: Examples) -> None:
+    """Writes ``images/SPLIT-examples/KIND-NUMBER.jpg``, ``SPLIT-examples.json`` and the tables as ``SPLIT-NAME.csv``.
+
+    The list in the JSON file has kind, name and caption of each example, and its file relative to ``folder``. It is
+    removed first and written last, so that it never names a file that does not exist.
+    """
+    listing, images = folder / f"{split}-examples.json", folder / IMAGES / f"{split}-examples"
+    listing.unlink(missing_ok=True)
+    shutil.rmtree(images, ignore_errors=True)
+    numbers: Counter[str] = Counter()
+    entries: list[dict[str, str]] = []
+    for kind, name, caption, image in examples.images:
+        numbers[kind] += 1
+        file = images / f"{kind.replace('_', '-')}-{numbers[kind]}.jpg"
+        write_bytes(file, encode_example(image))
+        relative = file.relative_to(folder).as_posix()
+        entries.append({"kind": kind, "name": name, "caption": caption, "file": relative})
+    for name, rows in examples.tables.items():
+        write_table(folder / f"{split}-{name}.csv", rows)
+    write_text(listing, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+
+
+def encode_example(image: Image) -> bytes:
+    """Encodes an image as JPEG of at most :data:`MAX_BYTES`."""
+    while True:
+        for quality in QUALITIES:
+            pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+            if len(content) <= MAX_BYTES:
+                return content
+        image = fit_image(image, int(SHRINKING * max(image.shape)))
