@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import signal
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from ..errors import UserError
 from ..tasks.data.start_methods import choose_start_method, start_fork_server
@@ -74,6 +77,30 @@ recipes for --config:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line. A `UserError` ends it with its message and exit status 1."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            run_command(words)
+        finally:
+            if sys.stdout:  # None where a program starts without one
+                sys.stdout.flush()  # at exit it would be too late to handle an error
+    except BrokenPipeError:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if stream and is_closed(stream)]
+        if not closed:
+            raise  # the pipe to another process broke
+        for stream in closed:  # what is left to write goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(128 + signal.SIGPIPE)  # as shells do
+
+
+def is_closed(stream: TextIO) -> bool:
+    """Whether the program that reads ``stream`` has ended, as in ``litmobile backbones | head -1``."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def run_command(words: Sequence[str]) -> None:
+    """Runs the command that ``words`` begin with."""
     command = words[0] if words else "--help"
     try:
         if command in ("-h", "--help", "help"):

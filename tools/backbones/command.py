@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import os
 import re
-import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -46,10 +44,7 @@ def show(words: Sequence[str]) -> None:
         text = json.dumps(facts, indent=1, allow_nan=False)
     else:
         text = overview_text(facts["families"]) if "families" in facts else network_text(facts)
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # e.g. of `| head`; Python would report it again when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(text)
 
 
 def find_family(name: str) -> type[Backbone]:

@@ -39,6 +39,8 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder of a run, or a file of detections")
     parser.add_argument("--split", type=Literal["val", "test"], default="val", help="evaluated split of the runs")
     parser.add_argument("--annotations", type=Path | None, help="COCO file for files of detections")
+    help_names = "what to call the configurations, in the order of their first paths, e.g. [wide, narrow]"
+    parser.add_argument("--names", type=list[str] | None, help=help_names)
     parser.add_argument("--figures", type=list[str] | None, help="figures to compare, e.g. [AP, AP_small]")
     parser.add_argument("--resamples", type=int, default=1000, help="number of resamples, at least 100")
     parser.add_argument("--rope", type=float, default=0.005, help="differences up to this one do not matter")
@@ -49,7 +51,8 @@ def run(words: Sequence[str]) -> None:
     check_range("--resamples", options.resamples, ge=100)
     check_range("--rope", options.rope, ge=0)
     check_range("--resolution", options.resolution, gt=0)
-    sides = read_sides([path.expanduser() for path in options.paths], options.split, options.annotations)
+    paths = [path.expanduser() for path in options.paths]
+    sides = read_sides(paths, options.split, options.annotations, options.names)
     kind = type(sides[0].seeds[0])
     figures = options.figures or DEFAULT_FIGURES[kind.role]
     for name in figures:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,69 +13,96 @@ from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.detection.evaluation.ground_truth import GroundTruth
+from ...tasks.detection.evaluation.metrics import DetectionTable
 from ...tasks.evidence import Evidence, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
-from ..evaluate import evaluate_results, read_truth
+from ..evaluate import add_results, read_truth
 from .comparison import Side
+from .names import check_names, name_groups
 
 KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence)
 
 
-def read_sides(paths: Sequence[Path], split: str, annotations: Path | None) -> list[Side]:
+class Configuration(NamedTuple):
+    """What the seeds of one configuration share.
+
+    Attributes:
+        text: the configuration without its seed; the path, if it is unknown.
+        number: 0, or higher for runs whose seeds occurred before, e.g. those of other code.
+    """
+
+    text: str
+    number: int
+
+
+def read_sides(paths: Sequence[Path], split: str, annotations: Path | None, names: Sequence[str] | None) -> list[Side]:
     """Reads evidence; runs whose configurations differ in nothing but the seed are one configuration.
 
     Args:
         paths: folders of runs, or COCO result files.
         split: evaluated split of the runs, "val" or "test".
         annotations: COCO file that the result files belong to.
+        names: what to call the configurations; by default, what distinguishes their paths.
 
     Raises:
-        EvaluationError: a run has no evidence, a file is not a result file, or its annotations are missing.
+        EvaluationError: a path is given twice, a run has no evidence, a file is not a result file, or its annotations
+            are missing.
+        ArgumentError: there are more or fewer names than configurations, or two are equal.
     """
+    check_paths(paths, annotations)
+    groups = group_seeds(paths)
+    names = name_groups(groups) if names is None else check_names(names, name_groups(groups))
     truth = None if annotations is None else read_truth(annotations)
-    found: dict[str, list[tuple[Path, Evidence]]] = {}
-    for path in paths:
-        if path.is_dir():
-            evidence = load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
-            found.setdefault(read_configuration(path), []).append((path, evidence))
-        elif truth is None:
-            raise EvaluationError(f"{path} is not the folder of a run; a file of detections needs --annotations FILE.")
-        else:
-            found.setdefault(str(path), []).append((path, read_evidence(path, truth)))
-    names = name_paths([runs[0][0] for runs in found.values()])
     return [
-        Side(name + (f" (and {len(runs) - 1} more)" if len(runs) > 1 else ""), [evidence for _, evidence in runs])
-        for name, runs in zip(names, found.values(), strict=True)
+        Side(name, [read_evidence(path, split, truth) for path in group])
+        for name, group in zip(names, groups, strict=True)
     ]
 
 
-def read_configuration(run: Path) -> str:
-    """Returns the configuration of a run without its seed, or the folder's path if it has none."""
-    file = run / "config.yaml"
-    if not file.is_file():
-        return str(run)
-    content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+def check_paths(paths: Sequence[Path], annotations: Path | None) -> None:
+    """Raises EvaluationError if a path does not exist or is given twice, or a file has no annotations."""
+    given: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise EvaluationError(f"{path} does not exist; pass the folder of a run, or a file of detections.")
+        if path.resolve() in given:
+            raise EvaluationError(f"{path} is given twice; pass every run and every file once.")
+        if annotations is None and not path.is_dir():
+            raise EvaluationError(f"{path} is not the folder of a run; a file of detections needs --annotations FILE.")
+        given.add(path.resolve())
+
+
+def group_seeds(paths: Sequence[Path]) -> list[list[Path]]:
+    """Returns the paths of each configuration, in the order in which they are given."""
+    groups: dict[Configuration, list[Path]] = {}
+    runs: Counter[tuple[str, object]] = Counter()
+    for path in paths:
+        text, seed = read_configuration(path)
+        groups.setdefault(Configuration(text, runs[text, seed]), []).append(path)
+        runs[text, seed] += 1
+    return list(groups.values())
+
+
+def read_configuration(path: Path) -> tuple[str, str]:
+    """Returns the configuration of a run without its seed, and the seed; the path and "" if they are unknown."""
+    file = path / "config.yaml"
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    except (UnicodeError, yaml.YAMLError) as error:
+        raise EvaluationError(f"{file} is not a YAML file; restore it, or evaluate the run again.") from error
     if not isinstance(content, dict):
-        return str(run)
-    content.pop("seed_everything", None)
-    return yaml.safe_dump(content)
+        return str(path), ""
+    seed = content.pop("seed_everything", None)
+    return yaml.safe_dump(content), str(seed)
 
 
-def name_paths(paths: Sequence[Path]) -> list[str]:
-    """Returns the last parts of paths, as many as make them differ."""
-    for count in range(1, 1 + max(len(path.parts) for path in paths)):
-        names = ["/".join(path.parts[-count:]) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in paths]
-
-
-def read_evidence(file: Path, truth: GroundTruth) -> DetectionEvidence:
-    """Matches the detections of a result file.
+def read_evidence(path: Path, split: str, truth: GroundTruth | None) -> Evidence:
+    """Reads the evidence of a run, or matches the detections of a result file.
 
     Raises:
-        EvaluationError: the file is not a list of detections, or names an image or category that the annotations lack.
+        EvaluationError: the run has no evidence, or the file is not one of detections in the annotated images.
     """
-    evidence = evaluate_results(file, truth).evidence()
-    assert evidence is not None
-    return evidence
+    if truth is None or path.is_dir():
+        return load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
+    table = DetectionTable.from_images(add_results(path, truth).detections)
+    return DetectionEvidence.from_detections(truth, table.images, table.with_images())

@@ -131,7 +131,7 @@ class CocoEvaluator:
         for what, values in (("scores", scores), ("boxes", boxes)):
             if not np.isfinite(values).all():
                 name = self.ground_truth.describe_image(image)
-                raise EvaluationError(f"The network's {what} for {name} are NaN or infinite; check its weights.")
+                raise EvaluationError(f"The {what} found in {name} are NaN or infinite; they must be finite numbers.")
         categories = self.ground_truth.category_indices(category_ids)
         self.detections[image] = np.column_stack((boxes, scores, categories.astype(np.float64)))
         self._result = None

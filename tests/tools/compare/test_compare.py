@@ -16,7 +16,6 @@ from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.cli import main
 from support.cli import get_refusal
-from support.data.coco import Content, Records, make_coco
 
 IMAGES = 60
 FAST = ["--resamples=200"]
@@ -176,7 +175,12 @@ def test_one_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("words", "mentioned"),
     [
         ([], "two configurations"),
-        (["absent"], "--annotations"),
+        (["absent"], "absent does not exist"),
+        (["good/config.yaml"], "--annotations"),
+        (["good"], "good is given twice"),
+        (["good/../good"], "good is given twice"),
+        (["alike", "--names=[A]"], "--names has 1 name for 2 configurations: good, alike."),
+        (["alike", "--names=[A, A]"], "--names: A occurs twice"),
         (["alike", "--figures=[AP]"], "top1, top5"),
         (["alike", "--resamples=5"], "--resamples"),
         (["alike", "--rope=-1"], "--rope"),
@@ -186,72 +190,5 @@ def test_one_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_wrong_options_are_named(
     words: list[str], mentioned: str, runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(runs.get(word, word)) for word in words]
+    words = [str(runs["good"].parent / word) if "=" not in word else word for word in words]
     assert mentioned in get_refusal("compare", str(runs["good"]), *words, capsys=capsys)
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Callable[[str, Any], Path]:
-    """A function that writes detections for the annotations in ``truth.json`` to a file."""
-    content, _ = make_coco(0, images=40, objects=150)
-    (tmp_path / "truth.json").write_text(json.dumps(content))
-
-    def write(name: str, detections: Any) -> Path:
-        (tmp_path / name).write_text(json.dumps(detections))
-        return tmp_path / name
-
-    return write
-
-
-def find_objects(content: Content, share: float) -> Records:
-    """Return detections of a share of the objects, and as many wrong ones as are missed."""
-    random = np.random.default_rng(0)
-    objects = [row for row in content["annotations"] if row["bbox"][2] > 0]
-    keys = ("image_id", "category_id")
-    return [
-        {
-            **{key: row[key] for key in keys},
-            "bbox": row["bbox"] if random.random() < share else [500, 500, 9, 9],
-            "score": random.random(),
-        }
-        for row in objects
-    ]
-
-
-def test_detections_of_any_program_are_compared(
-    results: Callable[[str, Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    content = json.loads((tmp_path / "truth.json").read_text())
-    files = [results(f"{name}.json", find_objects(content, share)) for name, share in (("a", 0.9), ("b", 0.4))]
-    text = compare(capsys, *files, results("none.json", []), "--annotations", tmp_path / "truth.json")
-    assert text.startswith("a.json is better than b.json by 0.")
-    assert "b.json is better than none.json" in text
-
-
-RECORD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
-
-
-@pytest.mark.parametrize(
-    ("content", "mentioned"),
-    [
-        ([{**RECORD, "image_id": 999}], "image 999"),
-        ([{**RECORD, "category_id": 999}], "Category 999"),
-        ([{**RECORD, "score": float("nan")}], "NaN"),
-        ([{**RECORD, "bbox": [1, 2, 3]}], "bbox"),
-        ([{"image_id": 1}], "bbox"),
-        ([{**RECORD, "score": None}], "score"),
-        ([{**RECORD, "image_id": "first"}], "image_id"),
-        ([1], "record"),
-        ({"annotations": []}, "list of detections"),
-    ],
-)
-def test_files_that_are_no_detections_are_named(
-    content: Any,
-    mentioned: str,
-    results: Callable[[str, Any], Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    files = [str(results(name, value)) for name, value in (("good.json", [RECORD]), ("wrong.json", content))]
-    message = get_refusal("compare", *files, "--annotations", str(tmp_path / "truth.json"), capsys=capsys)
-    assert mentioned in message
