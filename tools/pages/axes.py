@@ -54,8 +54,9 @@ def find_limits(values: Iterable[float], least: float | None = None, most: float
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low = min(finite) if least is None else least
     high = max(finite) if most is None else most
-    if high <= low:
-        high = low + (abs(low) or 1.0)
+    if high <= low:  # one value: it gets the middle, unless a limit is fixed
+        margin = abs(low) / 2 or 1.0
+        low, high = (low if least is not None else low - margin), low + margin
     step = find_step(high - low)
     return (
         math.floor(low / step + 1e-9) * step if least is None else least,
@@ -65,4 +66,4 @@ def find_limits(values: Iterable[float], least: float | None = None, most: float
 
 def format_tick(value: float) -> str:
     """Formats the value of a tick mark."""
-    return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.4g}"

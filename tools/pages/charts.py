@@ -16,7 +16,7 @@ from .axes import Axis, find_limits, format_tick
 from .html import Html, element, join
 
 WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 8, 38  # margins of a line chart
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
 CHARACTER = 7.2  # width of a character, about
 MAX_NAME = 22  # characters of a name beside a row

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .html import Html, element, scroll
+from .html import Html, element, join, scroll
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> Html:
@@ -29,13 +29,14 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], wo
     columns = [
         element("th", text, scope="col", class_="words" if k in words else None) for k, text in enumerate(header)
     ]
-    content = element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", *columns)),
-        element("tbody", *map(build_row, rows)),
-    )
-    return scroll(content, caption)
+    head = element("thead", element("tr", *columns))
+    return build_table(caption, head, element("tbody", *map(build_row, rows)))
+
+
+def build_table(caption: str, head: Html, body: Html, style: str | None = None) -> Html:
+    """Builds a table that scrolls, below its caption, which stays in place and may be wider than the table."""
+    content = element("table", head, body, aria_label=caption, class_=style)
+    return join((element("p", caption, class_="note"), scroll(content, caption)))
 
 
 def matrix_table(
@@ -65,11 +66,5 @@ def matrix_table(
         return element("tr", element("th", rows[row], scope="row"), *cells)
 
     header = element("tr", element("th", ""), *(element("th", name, scope="col") for name in columns))
-    content = element(
-        "table",
-        element("caption", caption),
-        element("thead", header),
-        element("tbody", *map(build_row, range(len(rows)))),
-        class_="matrix",
-    )
-    return scroll(content, caption)
+    body = element("tbody", *map(build_row, range(len(rows))))
+    return build_table(caption, element("thead", header), body, "matrix")

@@ -25,7 +25,7 @@ def describe_classification(contents: Contents, estimates: Estimates) -> list[Se
         show_classes(matrix, estimates),
         show_confusion(matrix, evidence.classes, caption),
         show_calibration(evidence),
-        *show_examples(contents),
+        show_examples(contents, "worst", "Most confident errors"),
         show_errors(evidence),
     ]
 

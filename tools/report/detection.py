@@ -58,8 +58,9 @@ def describe_detection(contents: Contents, estimates: Estimates) -> list[Section
         show_scores(curve, threshold),
         *([] if errors is None else [show_errors(errors), show_confused(evidence, errors, threshold)]),
         show_calibration(evidence),
-        *show_examples(contents),
-        *show_examples(contents, ["label_error"]),
+        show_examples(contents, "worst", "Worst images"),
+        show_examples(contents, "best", "Best images"),
+        show_label_errors(contents),
     ]
 
 

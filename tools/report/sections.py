@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +56,6 @@ MEANINGS = {
     "top5": "share of the images whose class is among the five best",
     "calibration_error": "difference between confidence and accuracy; lower is better",
 }
-KINDS = {"worst": "Worst images", "best": "Best images", "label_error": "Likely label errors"}
 
 
 class Estimates(NamedTuple):
@@ -96,9 +95,10 @@ def describe_weights(contents: Contents) -> str:
     epoch, step = contents.identity["epoch"], contents.identity["step"]
     text = f"Weights of epoch {epoch}, step {step:,}."
     name = f"val/{contents.evidence.figure_names[0]}"
-    best = max((entry for entry in contents.validations if name in entry), key=lambda entry: entry[name], default=None)
-    if contents.split == "val" and best is not None and best["step"] != step:
-        text += f" Step {best['step']:,} had the best {name}, {best[name]:.3f}: litmobile validate evaluates it."
+    values = {entry["step"]: entry[name] for entry in contents.validations if name in entry}
+    best = max(values, key=values.__getitem__, default=step)
+    if contents.split == "val" and step in values and values[best] > values[step]:
+        text += f" Step {best:,} had the best {name}, {values[best]:.3f}: litmobile validate evaluates it."
     return text
 
 
@@ -164,14 +164,12 @@ def read_validations(contents: Contents, name: str) -> Series:
     return Series(name.partition("/")[2], [entry["step"] for entry in rows], [entry[name] for entry in rows])
 
 
-def show_examples(contents: Contents, kinds: Iterable[str] = ("worst", "best")) -> list[Section]:
-    """Shows the images of each of ``kinds``, truth beside prediction."""
-    sections: list[Section] = []
-    for kind in kinds:
-        found = [example for example in contents.examples if example.kind == kind]
-        pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{KINDS[kind]}: {x.name}") for x in found]
-        sections.append(Section(KINDS[kind], [gallery(pictures)] if pictures else []))
-    return sections
+def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
+    """Shows the images of a ``kind``, truth beside prediction."""
+    found = [example for example in contents.examples if example.kind == kind]
+    pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
+    notes = [paragraph(text)] if text else []
+    return Section(title, [*notes, gallery(pictures)] if pictures else [])
 
 
 def describe_identity(contents: Contents) -> list[Section]:

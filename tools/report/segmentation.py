@@ -21,7 +21,8 @@ def describe_segmentation(contents: Contents, estimates: Estimates) -> list[Sect
     return [
         show_classes(evidence, matrix, estimates),
         show_confusion(matrix, evidence.classes, caption),
-        *show_examples(contents),
+        show_examples(contents, "worst", "Worst images"),
+        show_examples(contents, "best", "Best images"),
     ]
 
 
