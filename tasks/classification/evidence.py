@@ -50,6 +50,9 @@ class ClassificationEvidence(Evidence):
         is_right = self.ranking[:, 0] == self.labels
         return divide(weights @ (of_class * is_right[:, None]), weights @ of_class)
 
+    def images_per_class(self) -> NDArray[np.int64]:
+        return np.bincount(self.labels, minlength=len(self.classes))
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         return [self.labels[image : image + 1]]
 

@@ -46,6 +46,9 @@ class SegmentationEvidence(Evidence):
         correct, truth, predicted = (weights @ counts for counts in self._counts)
         return divide(correct, truth + predicted - correct)
 
+    def images_per_class(self) -> NDArray[np.int64]:
+        return (self._counts[1] > 0).sum(0)
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns the number of pixels of each class in the image."""
         return [self._counts[1][image]]
