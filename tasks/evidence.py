@@ -73,6 +73,10 @@ class Evidence(ABC):
         """Returns a figure of each image alone, ``[N]`` in 0 … 1, higher is better; NaN where it says nothing."""
 
     @abstractmethod
+    def images_per_class(self) -> NDArray[np.int64]:
+        """Returns the number of images with each class, ``[C]``."""
+
+    @abstractmethod
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns arrays that depend on nothing but the annotations of one image."""
 

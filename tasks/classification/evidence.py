@@ -54,6 +54,9 @@ class ClassificationEvidence(Evidence):
         """Returns the probability of the true class of each image, ``[N]``."""
         return np.take_along_axis(self.scores, self.labels[:, None], axis=1)[:, 0].astype(np.float64)
 
+    def images_per_class(self) -> NDArray[np.int64]:
+        return np.bincount(self.labels, minlength=len(self.classes))
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         return [self.labels[image : image + 1]]
 

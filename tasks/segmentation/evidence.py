@@ -63,6 +63,9 @@ class SegmentationEvidence(Evidence):
         """Returns the mean IoU over the classes of each image's mask, ``[N]``; NaN if all its pixels are ignored."""
         return mean_defined(compute_image_iou(*self._counts))
 
+    def images_per_class(self) -> NDArray[np.int64]:
+        return (self._counts[1] > 0).sum(0)
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns the number of pixels of each class in the image."""
         return [self._counts[1][image]]

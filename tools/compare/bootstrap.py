@@ -83,7 +83,7 @@ class Difference:
     Attributes:
         value: difference of the means over the seeds.
         interval: 95 % interval, over images and, where there are several, seeds.
-        probability: share of the resamples in which the first is higher; equal ones count half.
+        probability: share of the resamples in which the first is higher; equal and undefined ones count half.
         p_value: two-sided, before any correction.
         equivalence: share of the resamples in which the difference is within the region of practical equivalence.
         image_variance: variance of the difference between resamples of the images.
@@ -104,18 +104,18 @@ class Difference:
         return self.value == 0 and self.interval == (0, 0)
 
 
-def compare(first: Estimate, second: Estimate, rope: float) -> Difference | None:
+def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Difference | None:
     """Returns the difference of two estimates on the same resamples; None if a figure is undefined.
 
     Args:
         first: a figure of one configuration.
         second: the same figure of another one.
         rope: differences up to this one do not matter.
+        images: number of images that the figure is about.
     """
     value = first.value - second.value
     drawn = first.varied - second.varied
-    drawn = drawn[np.isfinite(drawn)]
-    if not math.isfinite(value) or not len(drawn):
+    if not math.isfinite(value) or not np.isfinite(drawn).any():
         return None
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
     variances = [estimate.seed_variance for estimate in (first, second)]
@@ -124,25 +124,35 @@ def compare(first: Estimate, second: Estimate, rope: float) -> Difference | None
         value=value,
         interval=find_interval(drawn),
         probability=float(above + (1 - above - below) / 2),
-        p_value=find_p_value(drawn),
+        p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
-        image_variance=float(
-            (first.resampled - second.resampled)[np.isfinite(first.resampled - second.resampled)].var()
-        ),
+        image_variance=float(np.nanvar(first.resampled - second.resampled)),
         seed_variance=sum(known) if len(known) == 2 else None,
     )
 
 
 def find_interval(drawn: Floats) -> tuple[float, float]:
-    """Returns the interval that contains 95 % of the resampled values ``[R]`` that are defined."""
-    low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    """Returns the interval that contains 95 % of the resampled values ``[R]`` that are defined; NaN without any."""
+    defined = drawn[np.isfinite(drawn)]
+    if not len(defined):
+        return math.nan, math.nan
+    low, high = np.quantile(defined, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
 
 
-def find_p_value(drawn: Floats) -> float:
-    """Returns the two-sided p-value of a difference of 0 from resampled differences ``[R]``; never 0."""
-    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    return min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
+def find_p_value(drawn: Floats, images: int) -> float:
+    """Returns the two-sided p-value of a difference of 0 from resampled differences ``[R]``.
+
+    R resamples cannot show less than 2 / (R + 1), which is too much for a correction for many differences. So a normal
+    distribution replaces their tail if it is empty. A resample without a value counts for neither side. No p-value is
+    below 2^(1 − images), that of as many images that all favour one side.
+    """
+    tail = len(drawn) - max(int((drawn > 0).sum()), int((drawn < 0).sum()))
+    p_value = 2 * (tail + 1) / (len(drawn) + 1)
+    if not tail:
+        deviations = abs(drawn.mean()) / max(drawn.std(), np.finfo(np.float64).tiny)
+        p_value = min(p_value, math.erfc(deviations / math.sqrt(2)))
+    return min(1.0, max(p_value, 2.0 ** (1 - images)))
 
 
 def correct_holm(p_values: Sequence[float]) -> list[float]:

@@ -9,11 +9,10 @@ from typing import Literal
 
 from ...errors import ArgumentError, check_range
 from ...tasks.atomic import write_text
-from ...tasks.drawing import format_figure
 from ..options.parser import Parser
-from ..text_tables import NOTHING, table
-from .bootstrap import Estimate, find_interval
-from .comparison import Comparison, Pair, Settings, as_json, compare_sides
+from .comparison import Settings
+from .compute import compare_sides
+from .output import as_json, format_comparison
 from .sources import read_sides
 
 DESCRIPTION = (
@@ -42,6 +41,8 @@ def run(words: Sequence[str]) -> None:
     help_names = "what to call the configurations, in the order of their first paths, e.g. [wide, narrow]"
     parser.add_argument("--names", type=list[str] | None, help=help_names)
     parser.add_argument("--figures", type=list[str] | None, help="figures to compare, e.g. [AP, AP_small]")
+    help_by = "also compare the main figure of each class, and AP of each size of objects, e.g. [class, size]"
+    parser.add_argument("--by", type=list[Literal["class", "size"]] | None, help=help_by)
     parser.add_argument("--resamples", type=int, default=1000, help="number of resamples, at least 100")
     parser.add_argument("--rope", type=float, default=0.005, help="differences up to this one do not matter")
     parser.add_argument("--resolution", type=float, default=0.01, help="difference that should be told apart")
@@ -58,39 +59,8 @@ def run(words: Sequence[str]) -> None:
     for name in figures:
         if name not in kind.figure_names:
             raise ArgumentError(f"--figures: {name} is unknown; choose among {', '.join(kind.figure_names)}.")
-    settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed)
+    settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, options.by or ())
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
     if options.json is not None:
-        write_text(options.json, json.dumps(as_json(comparison), indent=1) + "\n")
-
-
-def format_comparison(comparison: Comparison, settings: Settings) -> str:
-    """Returns the sentences about the main figure, and tables of all figures and differences."""
-    sentences = [pair.sentence for pair in comparison.pairs[settings.figures[0]]]
-    names = list(comparison.estimates[settings.figures[0]])
-    rows = [[name, *(format_estimate(found[name]) for found in comparison.estimates.values())] for name in names]
-    parts = ["\n".join(sentences), table(["", *settings.figures], rows)]
-    header = ["difference", "95 % interval", "P(first higher)", f"P(within {settings.rope:g})", "p (Holm)"]
-    for figure, pairs in comparison.pairs.items():
-        lines = [[f"{pair.first} − {pair.second}", *format_pair(pair)] for pair in pairs]
-        parts.append(table([figure, *header], lines))
-    resamples = f"{settings.resamples:,} resamples of {comparison.images:,} images"
-    return "\n\n".join([*parts, f"{resamples}, seed {settings.seed}"])
-
-
-def format_estimate(found: Estimate) -> str:
-    """Returns a figure with its interval, and the number of seeds if there are several."""
-    low, high = find_interval(found.varied)
-    seeds = f", {len(found.values)} seeds" if len(found.values) > 1 else ""
-    return f"{format_figure(found.value, 3)} ({format_figure(low, 3)} to {format_figure(high, 3)}{seeds})"
-
-
-def format_pair(pair: Pair) -> list[str]:
-    """Returns the cells of a difference."""
-    found = pair.difference
-    if found is None:
-        return [NOTHING] * 5
-    low, high = found.interval
-    shares = [f"{value:.3f}" for value in (found.probability, found.equivalence, pair.corrected)]
-    return [f"{found.value:+.3f}", f"{low:+.3f} to {high:+.3f}", *shares]
+        write_text(options.json, json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
 from .ground_truth import Floats, GroundTruth, Integers
-from .matching import BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
+from .matching import AREAS, BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
 
 ALL_THRESHOLDS = slice(None)
@@ -25,6 +25,8 @@ PRECISIONS = {
     "AP_medium": ("medium", ALL_THRESHOLDS),
     "AP_large": ("large", ALL_THRESHOLDS),
 }
+#: the figures of small, medium and large objects
+SIZES = ("AP_small", "AP_medium", "AP_large")
 #: area and number of detections of an image and class of the figures of recall
 RECALLS = {
     "AR_1": ("all", 1),
@@ -160,6 +162,16 @@ class DetectionEvidence(Evidence):
         found, detections, objects = self.count_images()
         return divide(2 * found, detections + objects)
 
+    def images_per_class(self) -> Integers:
+        keys = np.stack((self.matched.object_categories, self.matched.object_images))
+        categories, _ = np.unique(keys[:, self._counts("all")], axis=1)
+        return np.bincount(categories, minlength=len(self.classes))
+
+    def images_per_size(self) -> dict[str, int]:
+        """Returns the number of images with objects of each size, by the name of its figure."""
+        images = self.matched.object_images
+        return {name: len(np.unique(images[self._counts(PRECISIONS[name][0])])) for name in SIZES}
+
     def annotations(self, image: int) -> list[NDArray[Any]]:
         rows = slice(*np.searchsorted(self.matched.object_images, (image, image + 1)))
         categories = self.matched.object_categories[rows]
@@ -183,6 +195,10 @@ class DetectionEvidence(Evidence):
         """Returns index of the image, x, y, width, height, score and class index of the detections, ``[M, 7]``."""
         matched = self.matched
         return np.column_stack((matched.images, self.boxes, matched.scores, matched.categories)).astype(np.float64)
+
+    def _counts(self, area: str) -> Flags:
+        """Returns whether the evaluation of an area counts an object, ``[B]``."""
+        return ~self.matched.is_object_ignored[:, list(AREAS).index(area)]
 
     def _precisions(self, weights: Weights, area: str) -> Floats:
         return average_precisions(self.matched, len(self.classes), weights, area)

@@ -122,7 +122,7 @@ def find_difference(evidence: tuple[Evidence, Evidence], resamples: int, seed: i
     first, second = (
         estimate(found.figures(ones, [name])[name], found.figures(weights, [name])[name][None], 0) for found in evidence
     )
-    difference = compare(first, second, rope=0.005)
+    difference = compare(first, second, rope=0.005, images=images)
     assert difference is not None
     return difference
 
@@ -144,7 +144,7 @@ def test_intervals_of_means_equal_those_of_scipy() -> None:
     values = random.normal(0.5, 0.2, 150) + random.exponential(0.1, (2, 150))
     weights = draw_weights(150, 20_000, 0)
     first, second = (estimate(row.mean(keepdims=True), (weights @ row / 150)[None], 0) for row in values)
-    found = compare(first, second, rope=0)
+    found = compare(first, second, rope=0, images=150)
     assert found is not None
     expected = stats.bootstrap(
         (values[0] - values[1],), np.mean, n_resamples=20_000, method="percentile", rng=1
@@ -208,9 +208,9 @@ def test_needed_images_would_give_the_asked_resolution() -> None:
 
 
 def test_needed_seeds_are_named_only_if_seeds_can_help() -> None:
-    noisy_images = compare(make_estimate([0.5, 0.6], 0.1), make_estimate([0.5, 0.6], 0.1, 1), 0)
-    noisy_seeds = compare(make_estimate([0.5, 0.6], 0.0), make_estimate([0.5, 0.6], 0.0, 1), 0)
-    one_seed = compare(make_estimate([0.5], 0.0), make_estimate([0.6], 0.0), 0)
+    noisy_images = compare(make_estimate([0.5, 0.6], 0.1), make_estimate([0.5, 0.6], 0.1, 1), 0, 100)
+    noisy_seeds = compare(make_estimate([0.5, 0.6], 0.0), make_estimate([0.5, 0.6], 0.0, 1), 0, 100)
+    one_seed = compare(make_estimate([0.5], 0.0), make_estimate([0.6], 0.0), 0, 100)
     assert noisy_images is not None and noisy_seeds is not None and one_seed is not None
     assert count_seeds_needed(noisy_images, 2, 0.01) is None
     assert count_images_needed(noisy_seeds, 100, 0.01) is None

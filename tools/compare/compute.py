@@ -1,0 +1,112 @@
+"""Compares configurations by their evidence: estimates on the same resamples, and all paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from ...errors import EvaluationError
+from ...tasks.detection.evaluation.evidence import DetectionEvidence
+from ...tasks.evidence import Evidence, Weights
+from .bootstrap import Estimate, compare, correct_holm, draw_weights, estimate
+from .checks import check_comparable
+from .comparison import Comparison, Family, Pair, Settings, Side
+from .sentences import describe, find_better
+
+Estimates = dict[str, dict[str, Estimate]]  # by figure or part, and by name of the configuration
+
+
+def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
+    """Compares all pairs of configurations on the same resamples of the images.
+
+    Raises:
+        EvaluationError: there are fewer than two configurations or images, the evaluations are of other tasks, classes,
+            images or annotations, or a comparison by size is not of detections.
+    """
+    check_comparable(sides)
+    evidence = sides[0].seeds[0]
+    images, by_class = len(evidence.names), "class" in settings.by
+    images_per_size = count_images_per_size(evidence) if "size" in settings.by else {}
+    weights = draw_weights(images, settings.resamples, settings.seed)
+    figures: Estimates = {name: {} for name in dict.fromkeys((*settings.figures, *images_per_size))}
+    classes: Estimates = {name: {} for name in evidence.classes if by_class}
+    for number, side in enumerate(sides, start=settings.seed + 1):
+        for name, found in estimate_figures(side, weights, list(figures), number).items():
+            figures[name][side.name] = found
+        for name, found in (estimate_classes(side, weights, number) if by_class else {}).items():
+            classes[name][side.name] = found
+    by: dict[str, Family] = {}
+    if by_class:
+        counts = dict(zip(evidence.classes, evidence.images_per_class().tolist(), strict=True))
+        by["class"] = make_family(evidence.figure_names[0], classes, counts, settings)
+    if images_per_size:
+        by["size"] = make_family("AP", {name: figures[name] for name in images_per_size}, images_per_size, settings)
+    estimates = {name: figures[name] for name in settings.figures}
+    pairs = {name: compare_pairs(name, {"": found}, {"": images}, settings)[""] for name, found in estimates.items()}
+    return Comparison(images, estimates, pairs, by)
+
+
+def count_images_per_size(evidence: Evidence) -> dict[str, int]:
+    """Returns the number of images with objects of each size, by the name of its figure.
+
+    Raises:
+        EvaluationError: the evidence is not of detections.
+    """
+    if not isinstance(evidence, DetectionEvidence):
+        raise EvaluationError(f"--by=[size] is for detection; the {evidence.role} figures have no sizes.")
+    return evidence.images_per_size()
+
+
+def estimate_figures(side: Side, weights: Weights, names: Sequence[str], seed: int) -> dict[str, Estimate]:
+    """Returns an estimate of each figure of a configuration."""
+    values = [evidence.figures(np.ones((1, weights.shape[1])), names) for evidence in side.seeds]
+    resampled = [evidence.figures(weights, names) for evidence in side.seeds]
+    return {
+        name: estimate(np.concatenate([v[name] for v in values]), np.stack([r[name] for r in resampled]), seed)
+        for name in names
+    }
+
+
+def estimate_classes(side: Side, weights: Weights, seed: int) -> dict[str, Estimate]:
+    """Returns an estimate of the main figure of each class; NaN for a class without images."""
+    values = np.concatenate([evidence.per_class(np.ones((1, weights.shape[1]))) for evidence in side.seeds])
+    resampled = np.stack([evidence.per_class(weights) for evidence in side.seeds])
+    is_absent = side.seeds[0].images_per_class() == 0  # a segmenter may have predicted it
+    values[:, is_absent] = resampled[:, :, is_absent] = np.nan
+    classes = side.seeds[0].classes
+    return {name: estimate(values[:, k], resampled[:, :, k], seed) for k, name in enumerate(classes)}
+
+
+def make_family(figure: str, estimates: Estimates, images: dict[str, int], settings: Settings) -> Family:
+    """Compares a figure of all parts of the data."""
+    return Family(figure, images, estimates, compare_pairs(figure, estimates, images, settings))
+
+
+def compare_pairs(
+    figure: str, estimates: Estimates, images: Mapping[str, int], settings: Settings
+) -> dict[str, list[Pair]]:
+    """Compares all pairs of configurations in one figure of each part, and corrects for the number of differences.
+
+    Args:
+        figure: name of the figure.
+        estimates: by name of the part and of the configuration.
+        images: number of images of each part.
+        settings: how to compare.
+    """
+    found = [
+        (part, pair, compare(sides[pair[0]], sides[pair[1]], settings.rope, images[part]))
+        for part, sides in estimates.items()
+        for pair in combinations(sides, 2)
+    ]
+    corrected = iter(correct_holm([difference.p_value for _, _, difference in found if difference is not None]))
+    pairs: dict[str, list[Pair]] = {part: [] for part in estimates}
+    for part, (first, second), difference in found:
+        p_value = 1.0 if difference is None else next(corrected)
+        pair = Pair(first, second, difference, p_value, better=None, sentence="")
+        pair = pair._replace(better=find_better(pair, figure))
+        seeds = min(len(estimates[part][name].values) for name in (first, second))
+        sentence = describe(pair, f"{figure} of {part}" if part else figure, images[part], seeds, settings)
+        pairs[part].append(pair._replace(sentence=sentence))
+    return pairs
