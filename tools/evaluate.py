@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EvaluationError
+from ..errors import ArgumentError, EvaluationError, UserError
 from ..tasks.atomic import write_text
 from ..tasks.data.module import log_notes
 from ..tasks.detection.evaluation.ground_truth import GroundTruth
 from ..tasks.detection.evaluation.metrics import CocoEvaluator
-from ..tasks.detection.formats.coco import parse_coco
+from ..tasks.detection.examples import draw_examples
+from ..tasks.detection.formats.coco import CocoContent, parse_coco
 from ..tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
 from ..tasks.detection.objects import clean_objects
 from ..tasks.evidence import save_evidence
+from ..tasks.examples import ImageReader, write_examples
+from ..tasks.images import Image, read_image
 from .options.parser import Parser
 
 DESCRIPTION = (
@@ -38,8 +41,16 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO file of the objects")
     help_out = "folder for val.json, val.txt and val-evidence.npz, which litmobile compare takes as it takes a run"
     parser.add_argument("--out", type=Path | None, help=help_out)
+    help_images = "folder of the images, from which examples are drawn into the folder of --out"
+    parser.add_argument("--images", type=Path | None, help=help_images)
     options = parser.parse_words(list(words))
-    evaluator = evaluate_results(options.results.expanduser(), read_truth(options.annotations.expanduser()))
+    if options.images is not None and options.out is None:
+        raise ArgumentError("--images needs --out, the folder for the drawn examples.")
+    if options.images is not None and not options.images.expanduser().is_dir():
+        raise UserError(f"--images={options.images} does not exist; pass the folder of the images.")
+    file = options.annotations.expanduser()
+    content = parse_coco(parse_json(read_bytes(file), file), file)
+    evaluator = evaluate_results(options.results.expanduser(), build_truth(content, file))
     result = evaluator.compute()
     print(result)
     if options.out is not None:
@@ -49,6 +60,9 @@ def run(words: Sequence[str]) -> None:
         save_evidence(options.out / "val-evidence.npz", evidence, identity)
         write_text(options.out / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
         write_text(options.out / "val.txt", f"{result}\n")
+        if options.images is not None:
+            read = make_image_reader(content, options.images.expanduser())
+            write_examples(options.out, "val", draw_examples(evidence, read))
 
 
 def read_truth(file: Path) -> GroundTruth:
@@ -57,12 +71,27 @@ def read_truth(file: Path) -> GroundTruth:
     Raises:
         DataError: the file is missing or not a COCO file.
     """
-    content = parse_coco(parse_json(read_bytes(file), file), file)
+    return build_truth(parse_coco(parse_json(read_bytes(file), file), file), file)
+
+
+def build_truth(content: CocoContent, file: Path) -> GroundTruth:
+    """Builds the objects of a COCO ``file`` from its ``content``."""
     sizes = np.where(content.sizes > 0, content.sizes, UNLIMITED)
     objects, notes = clean_objects(content.objects, sizes, file)
     log_notes((*content.repairs.notes, *notes))
     names = np.array(content.names, dtype=np.str_)
     return GroundTruth.from_objects(content.image_ids, names, content.category_ids, content.classes, objects)
+
+
+def make_image_reader(content: CocoContent, folder: Path) -> ImageReader:
+    """Returns a function that reads an image in ``folder`` by its name, in the orientation that its boxes refer to."""
+    sizes = dict(zip(content.names, content.sizes.tolist(), strict=True))
+
+    def read(name: str) -> Image:
+        height, width = sizes[name]
+        return read_image(folder / name, (height, width) if height > 0 else None)
+
+    return read
 
 
 def evaluate_results(file: Path, truth: GroundTruth) -> CocoEvaluator:
