@@ -131,7 +131,7 @@ def write_examples(folder: Path, split: str, examples: Examples) -> None:
 
 
 def encode_example(image: Image, max_bytes: int) -> bytes:
-    """Encodes an image as JPEG of at most ``max_bytes``: at a lower quality, and at a smaller size if that is needed."""
+    """Encodes an image as JPEG of at most ``max_bytes``, at a lower quality or finally a smaller size if needed."""
     while True:
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         for quality in QUALITIES:

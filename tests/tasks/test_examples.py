@@ -136,7 +136,8 @@ def check_examples(folder: Path, role: str, split: str) -> None:
     entries = read_listing(folder, split)
     assert list_files(folder, split) == sorted(entry["file"] for entry in entries)
     for entry in entries:
-        assert max(cv2.imread(str(folder / entry["file"])).shape) >= 256
+        drawn = cv2.imread(str(folder / entry["file"]))
+        assert drawn is not None and max(drawn.shape) >= 256
         assert entry["name"].endswith((".png", ".jpg")) and entry["caption"]
     kinds = [entry["kind"] for entry in entries]
     assert kinds == sorted(kinds, key=["worst", "best", "label_error"].index)

@@ -26,8 +26,8 @@ def count_all(evidence: DetectionEvidence) -> tuple[np.ndarray, np.ndarray, np.n
     matched, size = evidence.matched, len(evidence.names)
     counts = ~matched.is_ignored[:, 0, 0]
     right = matched.is_matched[:, 0, 0] & counts
-    objects = matched.object_images[~evidence.is_crowd]
-    return tuple(np.bincount(x, minlength=size) for x in (matched.images[right], matched.images[counts], objects))
+    found, detected = (np.bincount(matched.images[rows], minlength=size) for rows in (right, counts))
+    return found, detected, np.bincount(matched.object_images[~evidence.is_crowd], minlength=size)
 
 
 @pytest.mark.parametrize("case", [{}, {"crowds": 0.3}, {"score_levels": 3}, {"detected_images": 2}], ids=str)

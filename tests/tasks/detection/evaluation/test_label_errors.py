@@ -55,7 +55,7 @@ def test_another_class_at_the_same_place_is_perhaps_wrong() -> None:
     [
         ([make_object(CAT, HERE)], [(CAT, BESIDE, 0.9)]),  # right
         ([make_object(CAT, HERE)], [(CAT, HERE, 0.9), (CAT, BESIDE, 0.85)]),  # a second detection of it
-        ([make_object(CAT, HERE)], [(CAT, HERE, 0.9), (DOG, BESIDE, 0.85)]),  # its own class is more certain
+        ([make_object(CAT, HERE)], [(CAT, HERE, 0.9), (DOG, BESIDE, 0.95)]),  # confirmed by its own class
         ([make_object(CAT, HERE), make_object(DOG, BESIDE)], [(DOG, HERE, 0.9)]),  # explained by its own class
         ([make_object(CAT, [0, 0, 150, 150], iscrowd=1)], [(CAT, HERE, 0.9)]),  # in a crowd
         ([make_object(CAT, [0, 0, 150, 150], iscrowd=1)], [(DOG, HERE, 0.9)]),
