@@ -30,7 +30,7 @@ COMMANDS = {
     "test": "training.test",
     "predict": "predict.main.run",
     "compare": "compare.command.run",
-    "evaluate": "evaluate.run",
+    "evaluate": "evaluate.command.run",
     "report": "report.command.run",
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",

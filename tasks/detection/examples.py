@@ -90,7 +90,7 @@ def draw_label_error(evidence: DetectionEvidence, read: ImageReader, error: Labe
     text = f"{evidence.classes[error.category]} {error.score:.2f}"
     labels = np.array([error.category], dtype=np.int32)
     predicted = DrawnBoxes(error.box[None], labels, [text], np.zeros(1, dtype=bool))
-    drawn = draw_truth_beside(evidence, read, error.image, predicted, "prediction")
+    drawn = draw_truth_beside(evidence, read, error.image, predicted, "prediction in question")
     x, y, width, height = np.round(error.box).astype(int).tolist()
     place = f"the detection {text} of {width}×{height} pixels at x {x}, y {y}"
     if error.labelled_as is None:

@@ -16,7 +16,7 @@ from ...tasks.detection.evaluation.ground_truth import GroundTruth
 from ...tasks.detection.evaluation.metrics import DetectionTable
 from ...tasks.evidence import Evidence, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
-from ..evaluate import add_results, read_truth
+from ..evaluate.results import add_results, read_truth
 from .comparison import Side
 from .names import check_names, name_groups
 

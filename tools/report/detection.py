@@ -14,6 +14,7 @@ from ...tasks.detection.evaluation.curves import (
     precision_curves,
 )
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
+from ...tasks.detection.evaluation.label_errors import find_label_errors
 from ...tasks.detection.evaluation.matching import AREAS, IOU_THRESHOLDS
 from ...tasks.detection.evaluation.weighted import RECALLS, average_precisions
 from ...tasks.evidence import mean_defined
@@ -34,6 +35,7 @@ from .detection_errors import ErrorAnalysis, analyse_errors
 from .sections import Estimates, chart_classes, format_range, format_value, show_confusion, show_examples
 
 SHOWN_THRESHOLDS = (0, 5, 8)  # IoU 0.5, 0.75 and 0.9
+MAX_LABEL_ERRORS = 20  # in the table; the CSV file has up to 100
 MAX_CHARTS = 12  # precision–recall charts of single classes
 #: what TIDE's types of errors mean (Bolya et al. 2020, arXiv 2008.08115)
 ERRORS = {
@@ -50,7 +52,7 @@ def describe_detection(contents: Contents, estimates: Estimates) -> list[Section
     """Returns the parts about classes, errors, scores and images."""
     evidence = cast(DetectionEvidence, contents.evidence)
     curve = compute_score_curve(evidence.matched)
-    threshold = best_threshold(curve)
+    threshold = evidence.score_threshold
     errors = analyse_errors(evidence, threshold)
     return [
         show_classes(evidence, estimates),
@@ -60,14 +62,8 @@ def describe_detection(contents: Contents, estimates: Estimates) -> list[Section
         show_calibration(evidence),
         show_examples(contents, "worst", "Worst images"),
         show_examples(contents, "best", "Best images"),
-        show_label_errors(contents),
+        show_label_errors(contents, evidence),
     ]
-
-
-def best_threshold(curve: ScoreCurve) -> float:
-    """Returns the score threshold with the highest F1; 0 without right detections."""
-    f1 = np.nan_to_num(curve.f1)
-    return float(curve.scores[f1.argmax()]) if len(f1) and f1.max() > 0 else 0.0
 
 
 def show_classes(evidence: DetectionEvidence, estimates: Estimates) -> Section:
@@ -171,3 +167,27 @@ def show_calibration(evidence: DetectionEvidence) -> Section:
         f"{found.error:.3f}. Below the line, scores are too high; above it, too low."
     )
     return Section("Calibration", [paragraph(text), element("div", chart, class_="charts")])
+
+
+def show_label_errors(contents: Contents, evidence: DetectionEvidence) -> Section:
+    """Shows confident detections that contradict the annotations."""
+    found = find_label_errors(evidence)
+    if not found:
+        return Section("Likely label errors", [])
+    rows = [
+        [
+            evidence.names[error.image],
+            evidence.classes[error.category],
+            "no object" if error.labelled_as is None else evidence.classes[error.labelled_as],
+            f"{error.score:.3f}",
+        ]
+        for error in found[:MAX_LABEL_ERRORS]
+    ]
+    text = (
+        "Confident detections where the annotations have no object, or one of another class. Look at them: either the "
+        "network or the annotation is wrong."
+    )
+    examples = show_examples(contents, "label_error", "Likely label errors", text).content or [paragraph(text)]
+    caption = f"The first {len(rows)} of {format_count(len(found), 'detections')} that contradict the annotations"
+    header = ["image", "detected", "annotated", "score"]
+    return Section("Likely label errors", [*examples, table(caption, header, rows, words=[1, 2])])

@@ -56,7 +56,7 @@ def find_label_errors(evidence: DetectionEvidence) -> list[LabelError]:
 
     - a missing object if its IoU with every object of any class is less than 0.1;
     - a wrong class if its IoU with an object of another class is at least 0.5, its IoU with every object of its own
-      class is less, and no detection of the object's class with a higher score confirms that object.
+      class is less, and no confident detection of the object's class confirms that object.
 
     A detection inside an ignored object (a crowd or a difficult one) suggests nothing.
     """
@@ -68,13 +68,11 @@ def find_label_errors(evidence: DetectionEvidence) -> list[LabelError]:
     best, best_own = np.zeros((2, len(matched.scores)))
     np.maximum.at(best, pairs.detections, pairs.overlaps)
     np.maximum.at(best_own, pairs.detections[same_class], pairs.overlaps[same_class])
-    confirmation = np.full(len(matched.object_categories), -np.inf)
-    confirming = close & same_class
-    np.maximum.at(confirmation, pairs.objects[confirming], matched.scores[pairs.detections[confirming]])
+    is_confirmed = np.zeros(len(matched.object_categories), dtype=bool)
+    is_confirmed[pairs.objects[close & same_class]] = True
 
-    may_be_wrong = close & ~same_class & ~evidence.is_crowd[pairs.objects]
+    may_be_wrong = close & ~same_class & ~evidence.is_crowd[pairs.objects] & ~is_confirmed[pairs.objects]
     may_be_wrong &= best_own[pairs.detections] < MIN_OVERLAP
-    may_be_wrong &= confirmation[pairs.objects] < matched.scores[pairs.detections]
     order = np.argsort(pairs.overlaps[may_be_wrong], kind="stable")  # of several objects, the closest stays
     detections, objects = pairs.detections[may_be_wrong][order], pairs.objects[may_be_wrong][order]
     labelled_as: dict[int, int | None] = dict.fromkeys(confident[best[confident] < MAX_OVERLAP].tolist())

@@ -1,57 +1,26 @@
-"""`litmobile evaluate`: COCO's figures of detections that any program wrote."""
+"""Reads detections in COCO's result format, and the annotations that they belong to."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import EvaluationError, format_count
-from ..tasks.atomic import write_text
-from ..tasks.data.module import log_notes
-from ..tasks.detection.evaluation.ground_truth import Floats, GroundTruth, Integers
-from ..tasks.detection.evaluation.metrics import CocoEvaluator
-from ..tasks.detection.formats.coco import parse_coco
-from ..tasks.detection.formats.parsing.fields import MAX_SAFE_FLOAT, format_value
-from ..tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
-from ..tasks.detection.objects import clean_objects
-from ..tasks.evidence import save_evidence
-from .options.parser import Parser
-
-DESCRIPTION = (
-    "Evaluates detections in COCO's result format, a JSON list of image_id, category_id, bbox and score. All images of "
-    "the annotations count, also those without detections."
-)
+from ...errors import EvaluationError, format_count
+from ...tasks.data.module import log_notes
+from ...tasks.detection.evaluation.ground_truth import Floats, GroundTruth, Integers
+from ...tasks.detection.evaluation.metrics import CocoEvaluator
+from ...tasks.detection.formats.coco import CocoContent, parse_coco
+from ...tasks.detection.formats.parsing.fields import MAX_SAFE_FLOAT, format_value
+from ...tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
+from ...tasks.detection.objects import clean_objects
+from ...tasks.examples import ImageReader
+from ...tasks.images import Image, read_image
 
 UNLIMITED = 2**31  # side of an image whose size the file does not say
-
-
-def run(words: Sequence[str]) -> None:
-    """Runs ``litmobile evaluate WORDS``.
-
-    Raises:
-        UserError: an option is wrong, or a file cannot be read or does not fit the other one.
-    """
-    parser = Parser(prog="litmobile evaluate", description=DESCRIPTION)
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="file of detections")
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO file of the objects")
-    help_out = "folder for val.json, val.txt and val-evidence.npz, which litmobile compare takes as it takes a run"
-    parser.add_argument("--out", type=Path | None, help=help_out)
-    options = parser.parse_words(list(words))
-    evaluator = add_results(options.results.expanduser(), read_truth(options.annotations.expanduser()))
-    result = evaluator.compute()
-    print(result)
-    if options.out is not None:
-        evidence = evaluator.evidence()
-        assert evidence is not None
-        identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
-        save_evidence(options.out / "val-evidence.npz", evidence, identity)
-        write_text(options.out / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
-        write_text(options.out / "val.txt", f"{result}\n")
 
 
 def read_truth(file: Path) -> GroundTruth:
@@ -60,12 +29,36 @@ def read_truth(file: Path) -> GroundTruth:
     Raises:
         DataError: the file is missing or not a COCO file.
     """
-    content = parse_coco(parse_json(read_bytes(file), file), file)
+    return build_truth(read_coco(file), file)
+
+
+def read_coco(file: Path) -> CocoContent:
+    """Reads a COCO file.
+
+    Raises:
+        DataError: the file is missing or not a COCO file.
+    """
+    return parse_coco(parse_json(read_bytes(file), file), file)
+
+
+def build_truth(content: CocoContent, file: Path) -> GroundTruth:
+    """Builds the objects of a COCO ``file`` from its ``content``."""
     sizes = np.where(content.sizes > 0, content.sizes, UNLIMITED)
     objects, notes = clean_objects(content.objects, sizes, file)
     log_notes((*content.repairs.notes, *notes))
     names = np.array(content.names, dtype=np.str_)
     return GroundTruth.from_objects(content.image_ids, names, content.category_ids, content.classes, objects)
+
+
+def make_image_reader(content: CocoContent, folder: Path) -> ImageReader:
+    """Returns a function that reads an image in ``folder`` by its name, in the orientation that its boxes refer to."""
+    sizes = dict(zip(content.names, content.sizes.tolist(), strict=True))
+
+    def read(name: str) -> Image:
+        height, width = sizes[name]
+        return read_image(folder / name, (height, width) if height > 0 else None)
+
+    return read
 
 
 class Detections(NamedTuple):

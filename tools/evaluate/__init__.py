@@ -1,0 +1,1 @@
+"""`litmobile evaluate`: COCO's figures of detections that any program wrote."""
