@@ -13,6 +13,7 @@ from ..options.parser import Parser
 from .comparison import Settings
 from .compute import compare_sides
 from .output import as_json, format_comparison
+from .page import build_page
 from .sources import read_sides
 
 DESCRIPTION = (
@@ -47,6 +48,7 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--rope", type=float, default=0.005, help="differences up to this one do not matter")
     parser.add_argument("--resolution", type=float, default=0.01, help="difference that should be told apart")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resamples")
+    parser.add_argument("--page", type=Path | None, metavar="FILE", help="write charts and tables to this HTML file")
     parser.add_argument("--json", type=Path | None, metavar="FILE", help="write all values to this JSON file")
     options = parser.parse_words(list(words))
     check_range("--resamples", options.resamples, ge=100)
@@ -62,5 +64,7 @@ def run(words: Sequence[str]) -> None:
     settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, options.by or ())
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
+    if options.page is not None:
+        write_text(options.page, build_page(comparison, settings))
     if options.json is not None:
         write_text(options.json, json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,80 @@
+"""Pages load nothing, escape all text, and can be read by keyboard and screen reader."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from litmobile.tools.pages import (
+    Bar,
+    Html,
+    Interval,
+    Picture,
+    Section,
+    Series,
+    bar_chart,
+    definitions,
+    details,
+    element,
+    gallery,
+    interval_chart,
+    items,
+    line_chart,
+    matrix_table,
+    paragraph,
+    preformatted,
+    render_page,
+    table,
+)
+from support.pages import Page
+
+HOSTILE = "\"><script>alert('&')</script>"
+NAN = float("nan")
+
+
+def build_everything(text: str) -> str:
+    """Build a page that uses every element, with ``text`` in every place for text."""
+    content = [
+        paragraph(text),
+        items([text]),
+        details(text, preformatted(text, text)),
+        definitions({text: text}),
+        gallery([Picture(b"\xff\xd8", text, text)]),
+        table(text, [text, text], [[text, text]], words=[1]),
+        matrix_table(text, [text, "b"], [text, "b"], np.eye(2), [[text, ""], ["", text]]),
+        line_chart(text, (text, text), [Series(text, [0, 1], [1, 2]), Series(text, [0], [1])], note=text),
+        interval_chart(text, text, [Interval(text, 0.5, 0.4, 0.6), Interval(text, NAN, NAN, NAN)], rope=0.1),
+        bar_chart(text, text, [Bar(text, 1.5, text)]),
+    ]
+    return render_page(text, [text], [Section(text, content), Section("empty", [])], text)
+
+
+@pytest.mark.parametrize("text", ["plain", HOSTILE, "", "日本 – ü"])
+def test_any_text_gives_a_page_without_problems(text: str) -> None:
+    page = Page(build_everything(text))
+    assert page.problems == [] or text == ""  # without a text, images have no alternative one
+    assert not page.find("script")
+    assert text in page.text
+
+
+def test_a_page_may_not_load_anything() -> None:
+    policies = [meta for meta in Page(build_everything("a")).find("meta") if "http-equiv" in meta]
+    assert [policy["content"].partition(";")[0] for policy in policies] == ["default-src 'none'"]
+
+
+def test_sections_without_content_are_left_out() -> None:
+    page = Page(build_everything("a"))
+    assert "empty" not in page.text
+    assert [link["href"] for link in page.find("a")] == ["#content", "#s0"]
+
+
+def test_html_is_not_escaped_again() -> None:
+    assert element("p", Html("<b>a</b>"), "<", title='"', hidden=True, lang=None) == (
+        '<p title="&quot;" hidden><b>a</b>&lt;</p>'
+    )
+
+
+def test_a_matrix_outlines_cells_of_one_name() -> None:
+    page = Page(matrix_table("", ["a", "b", "none"], ["b", "a"], np.eye(3, 2), [["", ""]] * 3))
+    styles = [cell.get("class") for cell in page.find("td")]
+    assert styles == [None, "diagonal", "diagonal", None, None, None]

@@ -1,0 +1,171 @@
+"""`litmobile report` writes one page about an evaluation, from the run's folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litmobile.tasks.evidence import Evidence, save_evidence
+from litmobile.tools.cli import main
+from support.cli import get_refusal
+from support.evidence import make_classification, make_detection, make_segmentation
+from support.pages import Page
+
+Make = Callable[[int, Sequence[str]], Evidence]
+
+TASKS: dict[str, tuple[Make, str, list[str]]] = {
+    "detection": (
+        make_detection,
+        "AP",
+        ["Classes and sizes", "Precision and recall", "Score threshold", "Errors", "Confusion", "Calibration"],
+    ),
+    "segmentation": (make_segmentation, "miou", ["Classes", "Confusion"]),
+    "classification": (make_classification, "top1", ["Classes", "Confusion", "Calibration", "Errors"]),
+}
+CLASSES = ["cat", "dog", "cow"]
+IDENTITY = {"split": "val", "epoch": 3, "step": 120, "weights": "0123abcd"}
+PICTURE = b"\xff\xd8\xff\xe0 a JPEG file"
+
+
+def write_run(folder: Path, evidence: Evidence, split: str = "val") -> Path:
+    """Write a run of 120 steps with four validations, the second of which is the best."""
+    folder.mkdir(exist_ok=True)
+    save_evidence(folder / f"{split}-evidence.npz", evidence, IDENTITY | {"split": split})
+    main_figure = f"val/{evidence.figure_names[0]}"
+    entries = [
+        {"split": "val", "epoch": k, "step": 30 * (k + 1), main_figure: v} for k, v in enumerate((0.1, 0.9, 0.5, 0.6))
+    ]
+    (folder / "metrics.json").write_text(json.dumps(entries))
+    rows = "".join(f"0,{step},{2 - step / 100},0.1\n" for step in range(0, 120, 20))
+    (folder / "metrics.csv").write_text(f"epoch,step,train/loss,train/lr\n{rows}")
+    (folder / "config.yaml").write_text("model:\n  optimizer: <SGD>\n")
+    return folder
+
+
+def write_examples(folder: Path, kinds: Sequence[str]) -> None:
+    """Write pictures of an evaluation."""
+    (folder / "a.jpg").write_bytes(PICTURE)
+    entries = [{"kind": kind, "name": f"{kind}.jpg", "caption": "half is right", "file": "a.jpg"} for kind in kinds]
+    (folder / "val-examples.json").write_text(json.dumps(entries))
+
+
+def report(folder: Path, *words: str, name: str = "report.html") -> Page:
+    main(["report", "--run", str(folder), *words])
+    return Page((folder / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_page_has_all_parts_and_no_problems(task: str, tmp_path: Path) -> None:
+    make, _, titles = TASKS[task]
+    run = write_run(tmp_path / "run", make(12, CLASSES))
+    write_examples(run, ["worst", "best", "label_error"])
+    page = report(run)
+    assert page.problems == []
+    for title in ("Figures", "Learning curves", *titles, "Configuration", "What was evaluated"):
+        assert f"{title} " in page.text
+    assert "model:\n  optimizer: <SGD>" in page.text
+    assert "0123abcd" in page.text and "torch version" in page.text
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_answer_is_the_main_figure_with_its_interval(task: str, tmp_path: Path) -> None:
+    make, figure, _ = TASKS[task]
+    evidence = make(40, CLASSES)
+    value = evidence.figures(np.ones((1, 40)), [figure])[figure][0]
+    page = report(write_run(tmp_path / "run", evidence))
+    answer = page.text[page.text.index(f"{figure} ") :].split()
+    low, high = float(answer[2].strip("(")), float(answer[4].strip(")"))
+    assert answer[1] == f"{value:.3f}"
+    assert 0 < low < value < high < 1
+    assert f"{figure} {value:.3f} ({low:.3f} to {high:.3f}) on the 40 images of the validation split." in page.text
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("images", "classes"), [(1, CLASSES), (2, ["only"]), (3, [f"class {k}" for k in range(70)])])
+def test_unusual_evaluations_have_a_page(task: str, images: int, classes: list[str], tmp_path: Path) -> None:
+    page = report(write_run(tmp_path / "run", TASKS[task][0](images, classes)))
+    assert page.problems == []
+
+
+@pytest.mark.parametrize(("objects", "wrong"), [(0, 3), (3, 0), (0, 0)])
+def test_detectors_without_objects_or_detections_have_a_page(objects: int, wrong: int, tmp_path: Path) -> None:
+    evidence = make_detection(5, CLASSES, objects=objects, wrong=wrong)
+    page = report(write_run(tmp_path / "run", evidence))
+    assert page.problems == []
+    assert ("AP is undefined on the 5 images" in page.text) == (objects == 0)
+
+
+def test_an_interval_of_one_image_is_undefined(tmp_path: Path) -> None:
+    page = report(write_run(tmp_path / "run", make_classification(1, CLASSES)))
+    assert "(" not in page.text[: page.text.index("on the 1 image of")].rpartition("top1")[2]
+
+
+def test_names_of_classes_and_images_are_only_text(tmp_path: Path) -> None:
+    evidence = make_classification(9, ["<script>", '"&', "c"])
+    evidence = replace(evidence, names=tuple(f"<img src=x onerror={k}>" for k in range(9)))
+    page = report(write_run(tmp_path / "run", evidence))
+    assert page.problems == []
+    assert not page.find("script") and not page.find("img")
+    assert "<script>" in page.text
+
+
+def test_a_better_earlier_validation_is_named(tmp_path: Path) -> None:
+    page = report(write_run(tmp_path / "run", make_classification(9, CLASSES)))
+    assert "Weights of epoch 3, step 120. Step 60 had the best val/top1, 0.900" in page.text
+
+
+def test_images_are_embedded(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_detection(9, CLASSES))
+    write_examples(run, ["worst", "best", "best"])
+    page = report(run)
+    images = page.find("img")
+    assert len(images) == 3 and all(image["src"].startswith("data:image/jpeg;base64,") for image in images)
+    assert "worst.jpg: half is right" in page.text
+
+
+def test_a_page_needs_nothing_but_evidence(tmp_path: Path) -> None:
+    save_evidence(tmp_path / "val-evidence.npz", make_detection(9, CLASSES), {"split": "val"})
+    page = report(tmp_path)
+    assert page.problems == []
+    assert "Learning curves" not in page.text and "Configuration" not in page.text
+
+
+def test_the_page_of_the_test_split_is_another_file(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_classification(9, CLASSES))
+    write_run(run, make_classification(8, CLASSES), split="test")
+    assert "9 images of the validation split" in report(run).text
+    assert "8 images of the test split" in report(run, "--split=test", name="report-test.html").text
+
+
+def test_the_same_evaluation_gives_the_same_page(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
+    assert report(run).elements == report(run).elements
+
+
+def test_damaged_histories_are_left_out(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
+    (run / "metrics.csv").write_text("epoch,step,train/loss\n0,1,not a number\n0,2,0.5\n0,3")
+    (run / "metrics.json").write_text("[{")
+    assert report(run).problems == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--run", "missing"], "missing does not exist"),
+        (["--run", "."], "val-evidence.npz does not exist: run litmobile validate or test first."),
+        ([], "litmobile report needs --run FOLDER"),
+        (["--run", ".", "--split=train"], "--split"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_sentence(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refusal = get_refusal(["report", *words])
+    assert message in refusal and "\n" not in refusal.strip()
