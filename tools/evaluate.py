@@ -46,12 +46,12 @@ def run(words: Sequence[str]) -> None:
     result = evaluator.compute()
     print(result)
     if options.out is not None:
-        evidence = evaluator.evidence()
+        folder, evidence = options.out.expanduser(), evaluator.evidence()
         assert evidence is not None
         identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
-        save_evidence(options.out / "val-evidence.npz", evidence, identity)
-        write_text(options.out / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
-        write_text(options.out / "val.txt", f"{result}\n")
+        save_evidence(folder / "val-evidence.npz", evidence, identity)
+        write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
+        write_text(folder / "val.txt", f"{result}\n")
 
 
 def read_truth(file: Path) -> GroundTruth:
@@ -111,10 +111,12 @@ def read_detections(file: Path) -> Detections:
     """Reads a result file; prints a note about boxes with a negative side, which match no object.
 
     Raises:
-        DataError: the file does not exist or is not JSON.
-        EvaluationError: it is not a list of detections; the message names the first wrong record.
+        DataError: the file is not JSON.
+        EvaluationError: it does not exist, or is not a list of detections; the message names the first wrong record.
     """
-    records = parse_any_json(read_bytes(file), file)
+    if not file.is_file():
+        raise EvaluationError(f"{file} is not a file; pass detections in COCO's result format.")
+    records = parse_any_json(file.read_bytes(), file)
     if not isinstance(records, list):
         raise EvaluationError(f"{file} is not in COCO's result format; it needs a list of detections.")
     for number, record in enumerate(records):

@@ -55,16 +55,17 @@ def run(words: Sequence[str]) -> None:
     check_range("--rope", options.rope, ge=0)
     check_range("--resolution", options.resolution, gt=0)
     paths = [path.expanduser() for path in options.paths]
-    sides = read_sides(paths, options.split, options.annotations, options.names)
+    annotations = options.annotations and options.annotations.expanduser()
+    sides = read_sides(paths, options.split, annotations, options.names)
     kind = type(sides[0].seeds[0])
-    figures = options.figures or DEFAULT_FIGURES[kind.role]
+    figures = list(dict.fromkeys(options.figures or DEFAULT_FIGURES[kind.role]))
     check_choices("--figures", figures, kind.figure_names)
     check_choices("--by", options.by or (), PARTS)
     settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, options.by or ())
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
     if options.json is not None:
-        write_text(options.json, json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+        write_text(options.json.expanduser(), json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
 
 
 def check_choices(option: str, values: Sequence[str], choices: Sequence[str]) -> None:
