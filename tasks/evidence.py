@@ -134,13 +134,14 @@ def load_evidence(path: Path, kinds: tuple[type[Evidence], ...]) -> StoredEviden
         kinds: classes of the evidence of all tasks.
 
     Raises:
-        EvaluationError: the file is missing, damaged, or of another version.
+        EvaluationError: the file is missing, damaged, of another version, or contains NaN or infinite values.
     """
     try:
         with np.load(path) as archive:  # refuses objects, which could run code
             arrays = {name: archive[name] for name in archive.files}
+        spoiled = [name for name, array in arrays.items() if not np.isfinite(array).all()]
         info = json.loads(arrays.pop(INFO).tobytes())
-        if info["version"] == VERSION:
+        if info["version"] == VERSION and not spoiled:
             kind = next(kind for kind in kinds if kind.role == info["role"])
             for name, shape in info["shapes"].items():
                 arrays[name] = np.unpackbits(arrays[name], count=math.prod(shape)).reshape(shape).astype(bool)
@@ -150,7 +151,10 @@ def load_evidence(path: Path, kinds: tuple[type[Evidence], ...]) -> StoredEviden
         raise EvaluationError(f"{path} does not exist: run litmobile validate or test first.") from error
     except (OSError, EOFError, ValueError, KeyError, StopIteration, TypeError, zipfile.BadZipFile) as error:
         raise EvaluationError(f"{path} is damaged or not a file of evidence: evaluate the run again.") from error
-    raise EvaluationError(f"{path} has version {info['version']}, not {VERSION}: evaluate the run again.")
+    problem = f"has version {info['version']}, not {VERSION}"
+    if info["version"] == VERSION:
+        problem = f"contains NaN or infinite values ({spoiled[0]})"
+    raise EvaluationError(f"{path} {problem}: evaluate the run again.")
 
 
 def build(kind: type[Any], arrays: dict[str, NDArray[Any]], plain: dict[str, Any], prefix: str = "") -> Any:

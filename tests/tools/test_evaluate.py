@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from litmobile.tools.cli import main
+from support.cli import get_refusal
 from support.data.coco import Content, Records, compute_reference
 
 SIZE = {"width": 200, "height": 160}
@@ -62,6 +63,12 @@ def test_the_published_figures_are_found(real_data: Path, capsys: pytest.Capture
 def test_without_detections_everything_is_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["evaluate", *write(tmp_path, make_data()[0], [])])
     assert "AP         0.000" in capsys.readouterr().out
+
+
+def test_a_missing_result_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, truth = write(tmp_path, make_data()[0], [])
+    message = get_refusal("evaluate", str(tmp_path / "absent.json"), truth, capsys=capsys)
+    assert "absent.json is not a file; pass detections in COCO's result format." in message
 
 
 def test_flags_are_parsed_as_in_a_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,8 @@ def check_comparable(sides: Sequence[Side]) -> None:
     hashes = reference[1].hash_annotations()
     for name, evidence in others:
         if difference := describe_mismatch(reference[1], evidence, hashes):
-            raise EvaluationError(f"{reference[0]} and {name} cannot be compared: {difference}.")
+            pair = f"{reference[0]} and {name}" if name != reference[0] else f"The runs of {name}"
+            raise EvaluationError(f"{pair} cannot be compared: {difference}.")
 
 
 def describe_mismatch(first: Evidence, second: Evidence, hashes: Sequence[str]) -> str:

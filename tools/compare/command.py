@@ -21,6 +21,7 @@ DESCRIPTION = (
     "result format. Runs that differ in the seed only are one configuration. Intervals are 95 % intervals of a "
     "bootstrap over images and, where a configuration has several, seeds; p-values are corrected by Holm."
 )
+PARTS = ("class", "size")
 #: figures that are compared by default, by task
 DEFAULT_FIGURES = {
     "detection": ("AP", "AP50", "AP75"),
@@ -43,28 +44,36 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--names", type=list[str] | None, help=help_names)
     parser.add_argument("--figures", type=list[str] | None, help="figures to compare, e.g. [AP, AP_small]")
     help_by = "also compare the main figure of each class, and AP of each size of objects, e.g. [class, size]"
-    parser.add_argument("--by", type=list[Literal["class", "size"]] | None, help=help_by)
-    parser.add_argument("--resamples", type=int, default=1000, help="number of resamples, at least 100")
+    parser.add_argument("--by", type=list[str] | None, help=help_by)
+    parser.add_argument("--resamples", type=int, default=1000, help="number of resamples, 100 to 100000")
     parser.add_argument("--rope", type=float, default=0.005, help="differences up to this one do not matter")
     parser.add_argument("--resolution", type=float, default=0.01, help="difference that should be told apart")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resamples")
     parser.add_argument("--page", type=Path | None, metavar="FILE", help="write charts and tables to this HTML file")
     parser.add_argument("--json", type=Path | None, metavar="FILE", help="write all values to this JSON file")
     options = parser.parse_words(list(words))
-    check_range("--resamples", options.resamples, ge=100)
+    check_range("--resamples", options.resamples, ge=100, le=100_000)
+    check_range("--seed", options.seed, ge=0)
     check_range("--rope", options.rope, ge=0)
     check_range("--resolution", options.resolution, gt=0)
     paths = [path.expanduser() for path in options.paths]
-    sides = read_sides(paths, options.split, options.annotations, options.names)
+    annotations = options.annotations and options.annotations.expanduser()
+    sides = read_sides(paths, options.split, annotations, options.names)
     kind = type(sides[0].seeds[0])
-    figures = options.figures or DEFAULT_FIGURES[kind.role]
-    for name in figures:
-        if name not in kind.figure_names:
-            raise ArgumentError(f"--figures: {name} is unknown; choose among {', '.join(kind.figure_names)}.")
+    figures = list(dict.fromkeys(options.figures or DEFAULT_FIGURES[kind.role]))
+    check_choices("--figures", figures, kind.figure_names)
+    check_choices("--by", options.by or (), PARTS)
     settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, options.by or ())
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
     if options.page is not None:
         write_text(options.page, build_page(comparison, settings))
     if options.json is not None:
-        write_text(options.json, json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+        write_text(options.json.expanduser(), json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+
+
+def check_choices(option: str, values: Sequence[str], choices: Sequence[str]) -> None:
+    """Raises ArgumentError if one of the values of an option is not among ``choices``."""
+    for value in values:
+        if value not in choices:
+            raise ArgumentError(f"{option}: {value} is unknown; choose among {', '.join(choices)}.")

@@ -15,6 +15,9 @@ from .checks import check_comparable
 from .comparison import Comparison, Family, Pair, Settings, Side
 from .sentences import describe, find_better
 
+#: names of figures of one class, where they differ from those of all
+CLASS_FIGURES = {"miou": "iou"}
+
 Estimates = dict[str, dict[str, Estimate]]  # by figure or part, and by name of the configuration
 
 
@@ -40,7 +43,8 @@ def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
     by: dict[str, Family] = {}
     if by_class:
         counts = dict(zip(evidence.classes, evidence.images_per_class().tolist(), strict=True))
-        by["class"] = make_family(evidence.figure_names[0], classes, counts, settings)
+        main = evidence.figure_names[0]
+        by["class"] = make_family(CLASS_FIGURES.get(main, main), classes, counts, settings)
     if images_per_size:
         by["size"] = make_family("AP", {name: figures[name] for name in images_per_size}, images_per_size, settings)
     estimates = {name: figures[name] for name in settings.figures}

@@ -16,8 +16,9 @@ SEED_WORD = re.compile(r"[\W_]*(?:(?<=[\W_])(?:seed|run|s))?[\W_]*$", re.IGNOREC
 def name_groups(groups: Sequence[Sequence[Path]]) -> list[str]:
     """Returns a name for the paths of each configuration.
 
-    It is the last part of the path, or more parts if names would be equal. Several seeds have the name that their paths
-    share, e.g. "net" for ``net_s0`` and ``net_s1``. If they share none, or others share it too, the first names them.
+    It is the last part of the path that is not the same in all of them, or more parts if names would be equal. Several
+    seeds have the name that their paths share, e.g. "net" for ``net_s0`` and ``net_s1``. If they share none, or others
+    share it too, the first names them.
     """
     # resolve() would replace the name of a link
     absolute = [[Path(os.path.abspath(path)) for path in group] for group in groups]  # noqa: PTH100
@@ -44,7 +45,9 @@ def find_shared_path(paths: Sequence[Path]) -> Path | None:
 
 
 def shorten_paths(paths: Sequence[Path]) -> list[str]:
-    """Returns the last parts of different paths, as many as make them differ, without ``.json`` if they still do."""
+    """Returns the parts in which different paths end and differ, without ``.json`` if they still do."""
+    while len(paths) > 1 and len({path.name for path in paths}) == 1:
+        paths = [path.parent for path in paths]
     stems = [path.with_suffix("") if path.suffix == ".json" else path for path in paths]
     kept = stems if len(set(stems)) == len(paths) else paths
     lengths = range(1, 1 + max(len(path.parts) for path in kept))

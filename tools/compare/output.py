@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from ...errors import format_count
-from ...tasks.drawing import format_figure
 from ..text_tables import NOTHING, table
 from .bootstrap import Estimate, find_interval
 from .comparison import Comparison, Family, Pair, Settings
@@ -67,7 +66,7 @@ def format_estimate(found: Estimate) -> str:
         return NOTHING
     low, high = find_interval(found.varied)
     seeds = f", {len(found.values)} seeds" if len(found.values) > 1 else ""
-    return f"{format_figure(found.value, 3)} ({format_figure(low, 3)} to {format_figure(high, 3)}{seeds})"
+    return f"{found.value:z.3f} ({low:z.3f} to {high:z.3f}{seeds})"
 
 
 def format_pair(pair: Pair) -> list[str]:
@@ -77,7 +76,7 @@ def format_pair(pair: Pair) -> list[str]:
         return [NOTHING] * 5
     low, high = found.interval
     shares = [f"{value:.3f}" for value in (found.probability, found.equivalence, pair.corrected)]
-    return [f"{found.value:+.3f}", f"{low:+.3f} to {high:+.3f}", *shares]
+    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

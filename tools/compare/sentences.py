@@ -79,7 +79,11 @@ def summarize_parts(family: Family, by: str, pairs: Sequence[Pair]) -> str:
         name: [part for part, pair in zip(parts, pairs, strict=True) if pair.better == name] for name in (first, second)
     }
     undefined = sum(pair.difference is None for pair in pairs)
-    clauses = [f"{name} is better in {format_list(found)}" for name, found in better.items() if found]
+    clauses = [
+        f"{name} is better in {format_count(len(found), PLURALS[by])} ({format_list(found)})"
+        for name, found in better.items()
+        if found
+    ]
     if rest := len(parts) - undefined - sum(map(len, better.values())):
         clauses.append(f"no difference is certain in {format_count(rest, PLURALS[by])}")
     if undefined:

@@ -45,13 +45,13 @@ def run(words: Sequence[str]) -> None:
     result = evaluator.compute()
     print(result)
     if options.out is not None:
-        evidence = evaluator.evidence()
+        folder, evidence = options.out.expanduser(), evaluator.evidence()
         assert evidence is not None
         identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
-        save_evidence(options.out / "val-evidence.npz", evidence, identity)
-        write_text(options.out / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
-        write_text(options.out / "val.txt", f"{result}\n")
+        save_evidence(folder / "val-evidence.npz", evidence, identity)
+        write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
+        write_text(folder / "val.txt", f"{result}\n")
         if options.images is not None:
             read = make_image_reader(content, options.images.expanduser())
-            write_examples(options.out, "val", draw_examples(evidence, read))
-        print(f"The page is {write_report(options.out, 'val')}")
+            write_examples(folder, "val", draw_examples(evidence, read))
+        print(f"The page is {write_report(folder, 'val')}")

@@ -104,10 +104,12 @@ def read_detections(file: Path) -> Detections:
     """Reads a result file; prints a note about boxes with a negative side, which match no object.
 
     Raises:
-        DataError: the file does not exist or is not JSON.
-        EvaluationError: it is not a list of detections; the message names the first wrong record.
+        DataError: the file is not JSON.
+        EvaluationError: it does not exist, or is not a list of detections; the message names the first wrong record.
     """
-    records = parse_any_json(read_bytes(file), file)
+    if not file.is_file():
+        raise EvaluationError(f"{file} is not a file; pass detections in COCO's result format.")
+    records = parse_any_json(file.read_bytes(), file)
     if not isinstance(records, list):
         raise EvaluationError(f"{file} is not in COCO's result format; it needs a list of detections.")
     for number, record in enumerate(records):

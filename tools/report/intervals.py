@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...tasks.evidence import Evidence
 from ..compare.bootstrap import centre, draw_weights, find_interval
+from ..compare.sentences import MIN_IMAGES
 from ..pages import Interval
 
 RESAMPLES = 500  # of the images; a page about 5,000 images with 100 detections each takes 10 s with these
@@ -46,6 +47,11 @@ def estimate_figures(evidence: Evidence, weights: NDArray[np.float64]) -> list[I
 
 
 def estimate_per_class(evidence: Evidence, weights: NDArray[np.float64]) -> list[Interval]:
-    """Computes the main figure of each class with intervals; ``weights`` as in :func:`estimate_figures`."""
+    """Computes the main figure of each class with intervals; ``weights`` as in :func:`estimate_figures`.
+
+    A class in fewer than six images has no interval: they would often be the same in all resamples that have one.
+    """
     values = evidence.per_class(np.ones((1, len(evidence.names))))
-    return find_intervals(evidence.classes, values[0], evidence.per_class(weights))
+    drawn = evidence.per_class(weights)
+    drawn[:, evidence.images_per_class() < MIN_IMAGES] = np.nan
+    return find_intervals(evidence.classes, values[0], drawn)

@@ -110,7 +110,7 @@ def detect(images: int, random: Random) -> tuple[Evidence, Evidence]:
                 ),
             )
         )
-        rows = rows[np.argsort(rows[:, 0], kind="stable")]
+        rows = rows[np.argsort(rows[:, 0], kind="stable")].astype(np.float64)
         results.append(DetectionEvidence.from_detections(truth, np.arange(images), rows))
     return results[0], results[1]
 

@@ -118,6 +118,24 @@ def test_json_has_the_printed_values(runs: dict[str, Path], tmp_path: Path, caps
     assert pair["sentence"].startswith("good is better than bad")
 
 
+def test_a_figure_that_is_named_twice_is_compared_once(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = compare(capsys, runs["good"], runs["bad"], "--figures=[top5, top1, top5]")
+    assert text.startswith("top5 of good or bad is undefined on these images.")  # of two classes
+    assert text.splitlines()[2].split() == ["top5", "top1"]
+
+
+def test_seeds_that_are_called_otherwise_keep_the_name(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = [write_run(tmp_path / f"net_s{k}", make_classifier(0.5, k), seed=k, width=7) for k in range(3)]
+    assert compare(capsys, *seeds, runs["good"]).startswith("good is better than net by 0.")
+    assert compare(capsys, *seeds, runs["good"], "--names=[narrow, wide]").startswith(
+        "wide is better than narrow by 0."
+    )
+
+
 def test_comparing_again_gives_the_same_text(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     paths = runs["good"], runs["alike"]
     assert compare(capsys, *paths) == compare(capsys, *paths) != compare(capsys, *paths, "--seed=1")
@@ -183,7 +201,11 @@ def test_one_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["alike", "--names=[A, A]"], "--names: A occurs twice"),
         (["alike", "--figures=[AP]"], "top1, top5"),
         (["alike", "--resamples=5"], "--resamples"),
+        (["alike", "--resamples=abc"], "--resamples takes a whole number, not abc."),
+        (["alike", "--resamples=1000000"], "--resamples"),
+        (["alike", "--seed=-1"], "--seed"),
         (["alike", "--rope=-1"], "--rope"),
+        (["alike", "--annotations=absent.json"], "absent.json"),
         (["alike", "--split=test"], "test-evidence.npz"),
     ],
 )

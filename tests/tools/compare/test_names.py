@@ -13,9 +13,10 @@ from litmobile.tools.compare.names import name_groups
     ("groups", "names"),
     [
         (["runs/v2", "runs/v3"], ["v2", "v3"]),
-        (["v2/run", "v3/run"], ["v2/run", "v3/run"]),
+        (["v2/run", "v3/run"], ["v2", "v3"]),
+        (["x/v2", "y/v2", "y/v3"], ["x/v2", "y/v2", "y/v3"]),
         (["a.json", "b.json"], ["a", "b"]),
-        (["x/a.json", "y/a.json"], ["x/a", "y/a"]),
+        (["x/a.json", "y/a.json"], ["x", "y"]),
         (["a.json", "a"], ["a.json", "a"]),
         (["v2_s0 v2_s1", "v3_s0"], ["v2", "v3_s0"]),
         (["runs/v2/seed0 runs/v2/seed1", "runs/v3/seed0 runs/v3/seed1"], ["v2", "v3"]),

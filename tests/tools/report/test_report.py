@@ -164,8 +164,12 @@ def test_damaged_histories_are_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_reported_is_one_sentence(
-    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refusal = get_refusal(["report", *words])
+    refusal = get_refusal("report", *words, capsys=capsys)
     assert message in refusal and "\n" not in refusal.strip()
