@@ -7,6 +7,8 @@ from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
 from .canvas import PAIR_GAP as PAIR_GAP
 from .canvas import add_caption as add_caption
 from .canvas import draw_pair as draw_pair
+from .canvas import fit_image as fit_image
+from .canvas import shrink_image as shrink_image
 from .class_scores import MAX_CELLS as MAX_CELLS
 from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR
 from .class_scores import WRONG_COLOUR as WRONG_COLOUR
