@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import distributed, nn
 
 from ..errors import EvaluationError
+from ..versions import list_versions
 from .atomic import write_bytes
 from .data.fingerprint import hash_arrays, iterate_arrays
 from .network import is_distributed
-from .versions import list_versions
 
 VERSION = 2  # of the file; files of other versions are refused
 INFO = "info"  # the array of a file that holds everything but arrays

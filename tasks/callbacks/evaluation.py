@@ -122,7 +122,7 @@ class EvaluationWriter(Callback):
         source = {"source": str(data.splits[split].source)}
         if evidence is not None:
             evaluated = {"weights": task.evaluated_weights, "settings": task.settings()}
-            save_evidence(self.folder / f"{split}-evidence.npz", evidence, identity | evaluated)
+            save_evidence(self.folder / f"{split}-evidence.npz", evidence, identity | source | evaluated)
         write_text(self.folder / f"{split}.json", json.dumps(identity | source | report.values, indent=1) + "\n")
         write_text(self.folder / f"{split}.txt", report.text + "\n")
         for name, rows in report.tables.items():
