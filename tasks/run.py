@@ -23,7 +23,7 @@ CONFIG = "config.yaml"
 LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
 #: unfinished files that no other command can be writing while a training holds the lock
-TRAINING_PARTS = (f"{CHECKPOINTS}/*{PART}", f"*metrics.*{PART}", f"*{CONFIG}*{PART}")
+TRAINING_PARTS = (f"{CHECKPOINTS}/*{PART}", f"tensorboard/*{PART}", f"*metrics.*{PART}", f"*{CONFIG}*{PART}")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data modules' own samplers distribute the samples
     "log_every_n_steps": 20,

@@ -14,16 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Callback, Checkpoint, Timer
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info
 
 from .. import backbones, heads
 from ..class_paths import allow_class, allow_code
@@ -31,7 +31,6 @@ from ..errors import TaskError, UserError
 from ..lazy_exports import import_exports
 from ..tasks import classification, detection, segmentation
 from ..tasks import run as run_folder
-from ..tasks.atomic import write_text
 from ..tasks.callbacks import Stopped
 from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
@@ -50,6 +49,7 @@ from .options.trainer_options import (
 )
 from .options.typed_values import find_missing_value, task_role
 from .options.yaml_text import dump_yaml
+from .run_config import SaveRunConfig
 
 import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
 set_parsing_settings(config_read_mode_fsspec_enabled=False)  # Lightning lets configurations name addresses of servers
@@ -70,7 +70,6 @@ OWN_OPTIONS_HELP = (
     "(repeatable): lets configurations name classes of your modules in FOLDER, whose code is run."
 )
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
-STORED = ("seed_everything", "trainer", "model", "data")
 #: arguments of LightningCLI that all commands with the options of fit share
 CLI_OPTIONS: dict[str, Any] = {
     "parser_class": TrainingParser,
@@ -367,31 +366,3 @@ class RunCLI(BaseCLI):
         if path is None or not Path(path).is_file():
             return None
         return AtomicCheckpointIO().load_checkpoint(path)["global_step"]
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the resolved configuration into the run's folder once training starts.
-
-    A resumed run keeps its configuration if the new options are refused.
-    """
-
-    def __init__(self, *arguments: Any, folder: Path, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.folder = folder
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Writes nothing yet; see :meth:`on_train_start`."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.save_config(trainer, pl_module, "fit")
-
-    @rank_zero_only
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        stored = self.config.clone()
-        for key in set(vars(stored)) - set(STORED):
-            del stored[key]
-        for key, value in cast(Task, pl_module).decided_options.items():  # else a resumed run would decide again
-            stored[f"model.init_args.{key}"] = value
-        parser: LightningArgumentParser = self.parser
-        text = parser.dump(stored, skip_none=False, skip_validation=True)
-        write_text(self.folder / run_folder.CONFIG, text)

@@ -18,6 +18,9 @@ from ..evidence import Evidence, save_evidence
 from ..examples import IMAGES
 from ..history import FigureHistory
 from ..images import Image
+from .tensorboard import log_image
+
+KEPT_SHEETS = 5  # of validations in the folder: they show the last progress; TensorBoard has those of all
 
 
 class Report(NamedTuple):
@@ -66,7 +69,8 @@ class EvaluationWriter(Callback):
 
     ``val.json`` and ``val.txt`` (or ``test``) are the last report; ``val-NAME.csv`` and ``images/val-NAME.png`` belong
     to it, and ``val-evidence.npz`` is what the evaluation kept of each image. ``metrics.json`` is the history of
-    figures. ``images/val-STEP.jpg`` is the first batch of each validation, ground truth beside prediction.
+    figures. ``images/val-STEP.jpg`` is the first batch of each of the last five validations, ground truth beside
+    prediction. TensorBoard shows these and the report's images of all validations of a training.
 
     Args:
         folder: the run's folder.
@@ -92,7 +96,10 @@ class EvaluationWriter(Callback):
         if batch_idx == 0 and trainer.is_global_zero and not trainer.sanity_checking:
             _, step = evaluated_epoch_and_step(trainer)
             sheet = cast(EvaluatedModule, pl_module).draw(batch, outputs)
-            save_image(sheet, self.folder / IMAGES / f"val-{step:07d}.jpg")
+            path = self.folder / IMAGES / f"val-{step:07d}.jpg"
+            save_image(sheet, path)
+            remove_old_sheets(path)
+            show_image(trainer, "val/predictions", sheet)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -122,10 +129,25 @@ class EvaluationWriter(Callback):
             write_table(self.folder / f"{split}-{name}.csv", rows)
         for name, image in report.images.items():
             save_image(image, self.folder / IMAGES / f"{split}-{name}.png")
+            show_image(trainer, f"{split}/{name}", image)
         if split == "val" and trainer.state.fn == TrainerFn.FITTING:
             assert self._history is not None
             figures = {name: value.item() for name, value in trainer.callback_metrics.items()}
             self._history.add(identity | figures)
+
+
+def remove_old_sheets(newest: Path) -> None:
+    """Removes the contact sheets beside ``newest``, except those of the four latest steps."""
+    others = [path for path in newest.parent.glob("val-*.jpg") if path.stem[4:].isdecimal() and path != newest]
+    for path in sorted(others, key=lambda path: int(path.stem[4:]))[: -(KEPT_SHEETS - 1)]:
+        path.unlink(missing_ok=True)
+
+
+def show_image(trainer: Trainer, name: str, image: Image) -> None:
+    """Shows an image of a validation in TensorBoard if ``trainer`` trains."""
+    if trainer.state.fn == TrainerFn.FITTING:
+        # Lightning logs the figures of a validation at the last step before it, which a resumed run keeps
+        log_image(trainer.loggers, name, image, max(0, trainer.global_step - 1))
 
 
 class LastEpochValidation(Callback):

@@ -7,6 +7,8 @@ from .canvas import MIN_CAPTION_WIDTH as MIN_CAPTION_WIDTH
 from .canvas import PAIR_GAP as PAIR_GAP
 from .canvas import add_caption as add_caption
 from .canvas import draw_pair as draw_pair
+from .canvas import fit_image as fit_image
+from .canvas import shrink_image as shrink_image
 from .class_scores import MAX_CELLS as MAX_CELLS
 from .class_scores import RIGHT_COLOUR as RIGHT_COLOUR
 from .class_scores import WRONG_COLOUR as WRONG_COLOUR
@@ -18,9 +20,12 @@ from .colours import make_colour_table as make_colour_table
 from .colours import make_palette as make_palette
 from .confusion_matrix import confusion_table as confusion_table
 from .confusion_matrix import draw_confusion_matrix as draw_confusion_matrix
+from .detections import MIN_LABEL_WIDTH as MIN_LABEL_WIDTH
+from .detections import READABLE_SIDE as READABLE_SIDE
+from .detections import draw_boxes as draw_boxes
+from .detections import draw_detection_result as draw_detection_result
 from .detections import draw_detection_sheet as draw_detection_sheet
 from .detections import draw_detections as draw_detections
-from .label_maps import MIN_LEGEND_FONT as MIN_LEGEND_FONT
 from .label_maps import NO_CLASS as NO_CLASS
 from .label_maps import SEGMENTATION_CELL as SEGMENTATION_CELL
 from .label_maps import colour_labels as colour_labels
@@ -28,6 +33,7 @@ from .label_maps import draw_label_map as draw_label_map
 from .label_maps import draw_segmentation_sheet as draw_segmentation_sheet
 from .label_maps import find_background as find_background
 from .label_maps import overlay_labels as overlay_labels
+from .legend import MIN_LEGEND_FONT as MIN_LEGEND_FONT
 from .legend import SHEET_FONT as SHEET_FONT
 from .legend import draw_legend as draw_legend
 from .text import count_missing as count_missing

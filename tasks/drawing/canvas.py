@@ -27,7 +27,12 @@ def fit_image(image: Image, longer_side: int) -> Image:
     """Resizes ``image`` so that its longer side has ``longer_side`` pixels."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
-    return resize_image(image, round(height * scale), round(width * scale))
+    return resize_image(image, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def shrink_image(image: Image, max_side: int) -> Image:
+    """Resizes ``image`` so that its longer side has at most ``max_side`` pixels."""
+    return image if max(image.shape[:2]) <= max_side else fit_image(image, max_side)
 
 
 def stack_images(*images: Image) -> Image:

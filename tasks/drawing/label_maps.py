@@ -12,11 +12,17 @@ from ...heads.predictions import IGNORED
 from ..images import Image
 from .canvas import MAX_PAIRS, PAIR_COLUMNS, contact_sheet, draw_pair, fit_image, images_to_arrays, stack_images
 from .colours import IGNORED_COLOUR, Colour, make_colour_table
-from .legend import MAX_LEGEND_NAMES, SHEET_FONT, LabelMap, draw_legend, rank_classes
+from .legend import (
+    MAX_LEGEND_NAMES,
+    MIN_LEGEND_WIDTH,
+    SHEET_FONT,
+    LabelMap,
+    choose_legend_font,
+    draw_legend,
+    rank_classes,
+)
 
 SEGMENTATION_CELL = 480  # longer side of an image on a contact sheet
-MIN_LEGEND_WIDTH = 160  # pixels in which most class names can be read
-MIN_LEGEND_FONT = 12
 OVERLAY_OPACITY = 0.55
 BACKGROUND_NAMES = ("background", "bg")
 NO_CLASS = "no class"  # in a legend, of the pale pixels
@@ -73,9 +79,7 @@ def draw_label_map(
         is_frame: whether this is a frame of a video. All its frames then get legends of one size, which list all
             classes in their order if they fit, so that the legend does not flicker.
     """
-    height, width = image.shape[:2]
-    font_size = max(MIN_LEGEND_FONT, round(min(width, 2 * height) / 55))
-    legend_width = max(width, MIN_LEGEND_WIDTH)
+    font_size, legend_width = choose_legend_font(image), max(image.shape[1], MIN_LEGEND_WIDTH)
     overlay = overlay_labels(image, labels, colours, find_background(classes))
     if not is_frame:
         return stack_images(overlay, draw_shown_classes([labels], classes, colours, legend_width, font_size))

@@ -18,6 +18,14 @@ LabelMap = NDArray[np.uint8]
 
 SHEET_FONT = 14
 MAX_LEGEND_NAMES = 64
+MIN_LEGEND_WIDTH = 160  # pixels in which most class names can be read
+MIN_LEGEND_FONT = 12
+
+
+def choose_legend_font(image: Image) -> int:
+    """Returns the font size in pixels of a legend below ``image``, with which it grows."""
+    height, width = image.shape[:2]
+    return max(MIN_LEGEND_FONT, round(min(width, 2 * height) / 55))
 
 
 def rank_classes(label_maps: Iterable[LabelMap], number: int) -> list[int]:

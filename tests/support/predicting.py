@@ -15,6 +15,7 @@ import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import LRASPP, Segmentation
 from litmobile.heads.predictions import Detections
+from litmobile.tasks.drawing import READABLE_SIDE
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 
@@ -57,6 +58,11 @@ def read_image_size(path: Path) -> tuple[int, ...]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     assert image is not None, path
     return image.shape[:2]
+
+
+def enlarge_size(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return height and width of the drawn detections of a small image."""
+    return tuple(side * (READABLE_SIDE // max(size)) for side in size)
 
 
 def list_media(folder: Path) -> list[str]:

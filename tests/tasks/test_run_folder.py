@@ -65,6 +65,7 @@ def test_absent_folder_is_new(tmp_path: Path) -> None:
 
 def test_lock_removes_unfinished_files_of_trainings_only(tmp_path: Path) -> None:
     parts = ("checkpoints/.last.ckpt.7.part", ".metrics.csv.7.part", ".metrics.json.7.part", ".config.yaml.7.part")
+    parts += ("tensorboard/.events.out.tfevents.0.hparams.7.part",)
     others = (".val.json.7.part", "predictions/.predictions.csv.7.part", "config.yaml", "checkpoints/last.ckpt")
     folder = write_files(tmp_path / "run", *parts, *others)
     with lock_run(folder, was_new=False):

@@ -29,7 +29,7 @@ from ...tasks.detection.formats.coco import (
     parse_size,
 )
 from ...tasks.detection.formats.parsing.json_files import read_json
-from ...tasks.drawing import draw_class_scores, draw_detections, draw_label_map, make_colour_table
+from ...tasks.drawing import draw_class_scores, draw_detection_result, draw_label_map, make_colour_table
 from ...tasks.images import Image
 from ...tasks.network import Network
 from ...tasks.segmentation.colours import class_colours
@@ -165,7 +165,8 @@ class DetectionWriter(ResultWriter):
             self._separator = ",\n"
 
     def draw(self, frame: MediaFrame, prediction: Detections) -> Image:
-        return draw_detections(frame.image, prediction, self.job.classes, self.job.min_score)
+        is_frame = frame.timestamp is not None
+        return draw_detection_result(frame.image, prediction, self.job.classes, self.job.min_score, is_frame)
 
     def close(self) -> None:
         self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")

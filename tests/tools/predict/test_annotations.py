@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 import litmobile
 from litmobile.tools.cli import main
-from support.predicting import Rows, convert_to_rows, list_images, read_image_size
+from support.predicting import Rows, convert_to_rows, enlarge_size, list_images, read_image_size
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_images_are_read_with_their_annotated_size(
     with Image.open(annotated / "val" / record["file_name"]) as image:
         image.save(tmp_path / record["file_name"], exif=exif)
     predict(tmp_path / record["file_name"], "--annotations", annotated / "annotations" / "instances_val.json")
-    assert read_image_size(tmp_path / "out" / record["file_name"]) == (record["height"], record["width"])
+    assert read_image_size(tmp_path / "out" / record["file_name"]) == enlarge_size((record["height"], record["width"]))
 
 
 @pytest.mark.parametrize(
