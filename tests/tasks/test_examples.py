@@ -32,7 +32,7 @@ def test_no_image_is_among_the_best_and_the_worst() -> None:
 
 
 def test_perfect_images_are_not_worst_nor_useless_ones_best() -> None:
-    assert choose_examples(np.ones(4)) == ([], [0, 1, 2, 3])
+    assert choose_examples(np.ones(4)) == ([], [3, 2, 1, 0])
     assert choose_examples(np.zeros(4)) == ([0, 1], [])
     assert choose_examples(np.full(3, np.nan)) == ([], [])
 
