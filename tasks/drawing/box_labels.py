@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+MIN_ROOM = 4  # heights of a label in a box, from which it may hide a part of the object
 MAX_LABELS = 60  # in an image: more would hide it, even where they find places
 
 
@@ -28,8 +29,8 @@ def place_labels(
 ) -> list[Place | None]:
     """Finds a place for the label of each box, the first box first, or None if all its places are taken.
 
-    A label touches its box: it is above or below the box or inside it, at its left or at its right side. It is moved to
-    the left or right where it would leave the image. At most 60 labels get a place.
+    A label touches its box: it is above it, inside it if the box has room, or below it, at the left or the right side.
+    It is moved to the left or right where it would leave the image. At most 60 labels get a place.
 
     Args:
         boxes: N boxes of x1, y1, x2, y2 in pixels.
@@ -52,7 +53,10 @@ def propose_places(box: Sequence[float], width: float, height: float, size: tupl
     """Lists the places in an image of ``size`` for a label of ``width`` × ``height`` pixels, the best first."""
     rows, columns = size
     x1, y1, x2, y2 = (min(max(value, 0), limit) for value, limit in zip(box, (columns, rows) * 2, strict=True))
-    tops = (y1 - height, y2, y1, y2 - height)  # above, below, and inside at both ends
+    above, below, inside = [y1 - height], [y2], [y1, y2 - height]
+    is_roomy = x2 - x1 >= width and y2 - y1 >= MIN_ROOM * height
+    # a label below could belong to the next box; one inside a small box would hide the object
+    tops = above + inside + below if is_roomy else above + below + inside
     for top, left in itertools.product(tops, (x1, x2 - width)):
         left = max(0, min(left, columns - width))
         if top >= 0 and top + height <= rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,7 +22,7 @@ from litmobile.tasks.drawing import (
     draw_pair,
     make_palette,
 )
-from litmobile.tasks.images import Image, resize_image
+from litmobile.tasks.images import Image, read_image, resize_image
 
 CLASSES = ("dog", "cat")
 LONG = "great white shark, white shark, man-eater, man-eating shark, Carcharodon carcharias"
@@ -170,7 +169,7 @@ def test_a_contact_sheet_shows_truth_beside_prediction(tmp_path: Path) -> None:
     assert np.array_equal(sheet[: len(pair), : pair.shape[1]], pair)
     assert sheet.shape == (2 * (len(pair) + GAP), 2 * (pair.shape[1] + GAP), 3)
     save_image(sheet, tmp_path / "sheet.png")
-    assert np.array_equal(cv2.imread(str(tmp_path / "sheet.png"))[:, :, ::-1], sheet)
+    assert np.array_equal(read_image(tmp_path / "sheet.png"), sheet)
 
 
 def test_one_image_has_one_column() -> None:
