@@ -173,3 +173,14 @@ def test_the_test_split_has_examples_of_its_own(runs: dict[str, Path]) -> None:
     main(["test", "--run", str(runs["segmentation"])])
     check_examples(runs["segmentation"], "segmentation", "test")
     assert read_listing(runs["segmentation"]) == before
+
+
+def test_a_training_draws_its_last_validation(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def record(folder: Path, split: str, examples: Examples) -> None:
+        steps.append(json.loads((folder / "val.json").read_text())["step"])
+
+    monkeypatch.setattr("litmobile.tasks.callbacks.examples.write_examples", record)
+    main(["fit", *SMALL, f"--data.root={shapes}", "--trainer.max_epochs=2", "--run", str(tmp_path / "run")])
+    assert steps == [10]
