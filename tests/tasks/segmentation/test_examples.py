@@ -20,7 +20,7 @@ from support.data.segmentation import CLASSES, write_block_images
 @pytest.mark.parametrize("levels", [5, 10**6])  # few levels make equal scores
 @pytest.mark.parametrize("images", [3, 11, 13, 60])
 def test_kept_label_maps_are_those_that_are_chosen(images: int, levels: int, processes: int) -> None:
-    scores = np.random.default_rng(images).integers(1, levels, images) / levels
+    scores = np.asarray(np.random.default_rng(images).integers(1, levels, images) / levels, dtype=np.float64)
     scores[::7] = np.nan
     merged: dict[int, Candidate] = {}
     for process in range(processes):
