@@ -71,7 +71,7 @@ def choose_examples(
     """Chooses the worst and the best images.
 
     No image is both: of fewer than twelve images, the worse half are the worst. An image with the score 1 is not among
-    the worst, one with the score 0 not among the best.
+    the worst, one with the score 0 not among the best. Of equal images, the first are worse.
 
     Args:
         scores: of the images, ``[N]`` in 0 … 1; an image whose score is NaN is not chosen.
@@ -82,7 +82,7 @@ def choose_examples(
     is_defined = np.isfinite(scores)
     number = min(MAX_EXAMPLES, max(1, int(is_defined.sum()) // 2))
     worst = [k for k in np.lexsort((-errors, scores)).tolist() if is_defined[k] and scores[k] < 1][:number]
-    best = [k for k in np.lexsort((-objects, -scores)).tolist() if is_defined[k] and scores[k] > 0]
+    best = [k for k in np.lexsort((objects, scores))[::-1].tolist() if is_defined[k] and scores[k] > 0]
     return Choice(worst, [k for k in best if k not in worst][:MAX_EXAMPLES])
 
 

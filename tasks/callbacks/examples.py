@@ -30,16 +30,18 @@ class ExampleWriter(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._is_validated = False
+        self._is_due = False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == TrainerFn.FITTING:
-            self._is_validated |= not trainer.sanity_checking
-        else:
+        if trainer.sanity_checking:
+            return
+        # the last validation is drawn now, before the checkpoint is written: a killed run then repeats both
+        self._is_due = trainer.state.fn == TrainerFn.FITTING and not trainer.should_stop
+        if not self._is_due:
             self._write(pl_module, "val")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._is_validated:
+        if self._is_due:
             self._write(pl_module, "val")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -23,7 +23,7 @@ TABLE = "label-errors"
 COLUMNS = ("image", "kind", "class", "score", "labelled_as", "x", "y", "width", "height")
 
 
-class DrawnBoxes(NamedTuple):
+class LabelledBoxes(NamedTuple):
     """Boxes of one image.
 
     Attributes:
@@ -69,10 +69,10 @@ def draw_image(evidence: DetectionEvidence, read: ImageReader, kind: str, image:
     rows = rows[np.argsort(matched.scores[rows], kind="stable")]  # the last box is on top
     labels = matched.categories[rows]
     texts = [
-        f"{evidence.classes[k]} {score:.2f}"
+        f"{score:.2f} {evidence.classes[k]}"
         for k, score in zip(labels.tolist(), matched.scores[rows].tolist(), strict=True)
     ]
-    predicted = DrawnBoxes(evidence.boxes[rows], labels, texts, evidence.is_ignored[rows])
+    predicted = LabelledBoxes(evidence.boxes[rows], labels, texts, evidence.is_ignored[rows])
     drawn = draw_truth_beside(evidence, read, image, predicted, f"prediction, scores from {threshold:.2f}")
     return Example(kind, evidence.names[image], describe_image(evidence, image), drawn)
 
@@ -87,12 +87,12 @@ def describe_image(evidence: DetectionEvidence, image: int) -> str:
 
 def draw_label_error(evidence: DetectionEvidence, read: ImageReader, error: LabelError) -> Example:
     """Draws the objects of an image beside the detection that suggests that its annotations are wrong."""
-    text = f"{evidence.classes[error.category]} {error.score:.2f}"
+    name, score = evidence.classes[error.category], f"{error.score:.2f}"
     labels = np.array([error.category], dtype=np.int32)
-    predicted = DrawnBoxes(error.box[None], labels, [text], np.zeros(1, dtype=bool))
+    predicted = LabelledBoxes(error.box[None], labels, [f"{score} {name}"], np.zeros(1, dtype=bool))
     drawn = draw_truth_beside(evidence, read, error.image, predicted, "prediction in question")
     x, y, width, height = np.round(error.box).astype(int).tolist()
-    place = f"the detection {text} of {width}×{height} pixels at x {x}, y {y}"
+    place = f"the {name} detected with a score of {score} at x {x}, y {y} ({width}×{height} pixels)"
     if error.labelled_as is None:
         caption = f"Perhaps a missing object: {place} overlaps no object"
     else:
@@ -101,14 +101,14 @@ def draw_label_error(evidence: DetectionEvidence, read: ImageReader, error: Labe
 
 
 def draw_truth_beside(
-    evidence: DetectionEvidence, read: ImageReader, image: int, predicted: DrawnBoxes, title: str
+    evidence: DetectionEvidence, read: ImageReader, image: int, predicted: LabelledBoxes, title: str
 ) -> Image:
     """Draws the objects of an image beside ``predicted`` boxes, which get the ``title``."""
     matched = evidence.matched
     rows = slice(*np.searchsorted(matched.object_images, (image, image + 1)))
     labels, is_ignored = matched.object_categories[rows], matched.is_object_ignored[rows, 0]
     texts = [evidence.classes[k] for k in labels.tolist()]
-    truth = DrawnBoxes(evidence.object_boxes[rows], labels, texts, is_ignored)
+    truth = LabelledBoxes(evidence.object_boxes[rows], labels, texts, is_ignored)
     original = read(evidence.names[image])
     photo = fit_example(original)
     scale = photo.shape[1] / original.shape[1]
@@ -117,7 +117,7 @@ def draw_truth_beside(
     return draw_pair(sides[0], sides[1], (truth_title, title))
 
 
-def draw_scaled_boxes(image: Image, drawn: DrawnBoxes, scale: float, classes: tuple[str, ...]) -> Image:
+def draw_scaled_boxes(image: Image, drawn: LabelledBoxes, scale: float, classes: tuple[str, ...]) -> Image:
     """Draws boxes in a resized ``image``; ignored ones in grey, below the others."""
     boxes = np.concatenate((drawn.boxes[:, :2], drawn.boxes[:, :2] + drawn.boxes[:, 2:]), axis=1) * scale
     canvas = image.copy()

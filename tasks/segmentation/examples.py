@@ -52,8 +52,8 @@ class CandidateKeeper:
         if np.isnan(score):
             return
         scores = self._scores | {image: score}
-        worst = sorted(scores, key=lambda k: (scores[k], k))[:MAX_EXAMPLES]
-        best = sorted(scores, key=lambda k: (-scores[k], k))[:MAX_EXAMPLES]
+        order = sorted(scores, key=lambda k: (scores[k], k))  # as choose_examples
+        worst, best = order[:MAX_EXAMPLES], order[-MAX_EXAMPLES:]
         if image in worst or image in best:
             self.candidates[image] = Candidate(iou, reduce_labels(predicted, MAX_SIDE))
         self._scores = {k: scores[k] for k in scores if k in worst or k in best}
@@ -99,5 +99,5 @@ def describe(iou: NDArray[np.float64], classes: Sequence[str]) -> str:
     named = ", ".join(f"{classes[k]} {iou[k]:.2f}" for k in worst.tolist())
     if len(present) == 1:
         return f"IoU {named}, the only class of the mask"
-    lowest = "" if len(present) <= MAX_NAMED else "lowest "
-    return f"Mean IoU {float(mean_defined(iou)):.2f} of {len(present)} classes: {lowest}{named}"
+    lowest = "" if len(present) <= MAX_NAMED else "lowest: "
+    return f"Mean IoU {float(mean_defined(iou)):.2f} of {len(present)} classes; {lowest}{named}"

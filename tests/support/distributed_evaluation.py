@@ -17,7 +17,7 @@ from torch import Tensor
 
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
-from litmobile.tasks.evidence import Evidence
+from litmobile.tasks.evidence import Evidence, gather_by_image, mean_defined
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from support.data.coco import add_detections, make_coco
 
@@ -64,7 +64,9 @@ def evaluate_label_maps(rank: int, world: int) -> dict[str, Any]:
     evaluator.compute()  # computing the figures must not change them
     found = evaluator.compute()
     check_evidence(evaluator.evidence(np.arange(len(label_maps)).astype(np.str_)), found.figures, len(label_maps))
-    return found.as_json() | {"matrix": found.matrix.tolist()}
+    candidates = gather_by_image(evaluator.examples.candidates)
+    examples = {image: mean_defined(candidate.iou).tolist() for image, candidate in candidates.items()}
+    return found.as_json() | {"matrix": found.matrix.tolist(), "examples": [*examples.items()]}
 
 
 def check_evidence(evidence: Evidence | None, figures: Mapping[str, float | None], images: int) -> None:

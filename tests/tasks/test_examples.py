@@ -32,7 +32,7 @@ def test_no_image_is_among_the_best_and_the_worst() -> None:
 
 
 def test_perfect_images_are_not_worst_nor_useless_ones_best() -> None:
-    assert choose_examples(np.ones(4)) == ([], [0, 1, 2, 3])
+    assert choose_examples(np.ones(4)) == ([], [3, 2, 1, 0])
     assert choose_examples(np.zeros(4)) == ([0, 1], [])
     assert choose_examples(np.full(3, np.nan)) == ([], [])
 
@@ -173,3 +173,14 @@ def test_the_test_split_has_examples_of_its_own(runs: dict[str, Path]) -> None:
     main(["test", "--run", str(runs["segmentation"])])
     check_examples(runs["segmentation"], "segmentation", "test")
     assert read_listing(runs["segmentation"]) == before
+
+
+def test_a_training_draws_its_last_validation(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def record(folder: Path, split: str, examples: Examples) -> None:
+        steps.append(json.loads((folder / "val.json").read_text())["step"])
+
+    monkeypatch.setattr("litmobile.tasks.callbacks.examples.write_examples", record)
+    main(["fit", *SMALL, f"--data.root={shapes}", "--trainer.max_epochs=2", "--run", str(tmp_path / "run")])
+    assert steps == [10]

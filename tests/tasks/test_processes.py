@@ -97,6 +97,9 @@ def test_segmentation_figures_do_not_depend_on_processes(tmp_path: Path) -> None
         words = ["--ckpt_path", str(run / "checkpoints" / "last.ckpt")]
         finish(start("validate", "--run", str(run), *words, *DDP, f"--trainer.devices={processes}"))
         reports.append(json.loads((run / "val.json").read_text()))
+        examples = json.loads((run / "val-examples.json").read_text())  # of all processes
+        assert [example["kind"] for example in examples] == ["worst", "worst", "best", "best"]
+        assert {example["name"] for example in examples} == {f"{k}.png" for k in range(4)}
     assert reports[0]["pixels"] == sum(56 * (47 - k % 3) for k in range(4))
     # other batches add up in another order, which may change the class of a pixel
     for several in reports[1:]:

@@ -12,6 +12,7 @@ import pytest
 from litmobile.tools.cli import main
 from support.cli import get_refusal
 from support.data.coco import Content, Records, compute_reference
+from support.data.segmentation import write_image
 
 SIZE = {"width": 200, "height": 160}
 
@@ -79,3 +80,26 @@ def test_flags_are_parsed_as_in_a_training(tmp_path: Path, capsys: pytest.Captur
         record["iscrowd"] = "0"
     main(["evaluate", *write(tmp_path, content, detections)])
     assert capsys.readouterr().out == expected
+
+
+def test_examples_are_drawn_from_the_images(tmp_path: Path) -> None:
+    content, detections = make_data()
+    for k in range(11):  # the last image does not exist
+        write_image(tmp_path / "images" / f"{k}.jpg", k, SIZE["height"], SIZE["width"])
+    out = tmp_path / "out"
+    words = write(tmp_path, content, detections)
+    main(["evaluate", *words, "--out", str(out), "--images", str(tmp_path / "images")])
+    entries = json.loads((out / "val-examples.json").read_text())
+    assert {entry["kind"] for entry in entries} >= {"best", "worst"}
+    assert all((out / entry["file"]).is_file() for entry in entries)
+    assert (out / "val-label-errors.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "mentioned"), [(["--images", "."], "--out"), (["--images=absent", "--out=x"], "absent")]
+)
+def test_images_need_a_folder_for_the_drawings(
+    options: list[str], mentioned: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = get_refusal("evaluate", *write(tmp_path, *make_data()), *options, capsys=capsys)
+    assert "--images" in refusal and mentioned in refusal

@@ -82,7 +82,7 @@ def test_table_and_figures_agree(run: Path) -> None:
 
 
 def test_first_batch_and_matrix_are_drawn(run: Path) -> None:
-    names = {path.name for path in (run / "images").iterdir()}
+    names = {path.name for path in (run / "images").iterdir() if path.is_file()}
     assert "val-confusion.png" in names and any(name.startswith("val-0000108") for name in names)
     for name in names:
         image = cv2.imread(str(run / "images" / name))

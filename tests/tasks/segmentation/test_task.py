@@ -181,7 +181,7 @@ def test_validate_uses_windows_scales_and_flips(run: Path, tmp_path: Path) -> No
 
 
 def test_images_show_the_first_batch_and_the_matrix(run: Path) -> None:
-    names = {path.name for path in (run / "images").iterdir()}
+    names = {path.name for path in (run / "images").iterdir() if path.is_file()}
     assert "val-confusion.png" in names and "val-0000036.jpg" in names
     for name in names:
         image = cv2.imread(str(run / "images" / name))

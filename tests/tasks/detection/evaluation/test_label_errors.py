@@ -83,7 +83,8 @@ def test_the_detection_is_named_and_all_are_listed() -> None:
     (error,) = [example for example in found.images if example.kind == "label_error"]  # one for each image
     assert error.name == "1.png"
     assert error.caption == (
-        "Perhaps a missing object: the detection dog 0.95 of 30×30 pixels at x 100, y 100 overlaps no object"
+        "Perhaps a missing object: the dog detected with a score of 0.95 at x 100, y 100 (30×30 pixels) overlaps no "
+        "object"
     )
     assert found.tables["label-errors"][1:] == [
         ["1.png", "missing_object", "dog", 0.95, "", 100.0, 100.0, 30.0, 30.0],
