@@ -13,6 +13,8 @@ from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
 from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 
+NO_BOUNDARIES = Boundaries(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8), np.zeros((0, 4), dtype=np.int64))
+
 
 def make_classification(images: int, classes: Sequence[str], seed: int = 0) -> ClassificationEvidence:
     """Return evidence of a classifier that is right in most images."""

@@ -76,7 +76,8 @@ def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str]
     images = format_count(len(contents.evidence.names), "images")
     if not math.isfinite(main.value):
         return [f"{main.name} is undefined on the {images} of the {split}."], ""
-    answer = [f"{main.name} {main.value:.3f} ({main.low:.3f} to {main.high:.3f}) on the {images} of the {split}."]
+    interval = f" ({format_range(main)})" if math.isfinite(main.low) else ""
+    answer = [f"{main.name} {main.value:.3f}{interval} on the {images} of the {split}."]
     defined = sorted((row for row in estimates.classes if math.isfinite(row.value)), key=lambda row: row.value)
     if len(defined) > 1:
         worst, best = defined[0], defined[-1]

@@ -152,7 +152,7 @@ def recalls(matched: Matched, num_classes: int, weights: Weights, limit: int, ar
         num_classes * len(IOU_THRESHOLDS),
     )
     objects = count_objects(matched, num_classes, weights, column)
-    return divide(found.reshape(len(weights), num_classes, -1), np.expand_dims(objects, 2))
+    return divide(found.reshape(len(weights), num_classes, len(IOU_THRESHOLDS)), np.expand_dims(objects, 2))
 
 
 def count_objects(matched: Matched, num_classes: int, weights: Weights, area: int) -> Floats:

@@ -13,7 +13,6 @@ from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
 from litmobile.tasks.evidence import Evidence
-from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.compare.bootstrap import (
     Difference,
@@ -25,10 +24,10 @@ from litmobile.tools.compare.bootstrap import (
     draw_weights,
     estimate,
 )
+from support.evidence import NO_BOUNDARIES
 
 Random = np.random.Generator
 Make = Callable[[int, Random], tuple[Evidence, Evidence]]
-NO_BOUNDARIES = Boundaries(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty((0, 4), dtype=np.int64))
 
 
 def classify(images: int, random: Random) -> tuple[Evidence, Evidence]:

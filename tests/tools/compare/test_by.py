@@ -19,6 +19,7 @@ from litmobile.tools.compare.bootstrap import correct_holm, find_p_value
 from litmobile.tools.compare.comparison import Settings, Side
 from litmobile.tools.compare.compute import compare_sides
 from support.cli import get_refusal
+from support.evidence import NO_BOUNDARIES
 
 CLASSES = ("easy", "same", "hard", "rare", "absent")
 IMAGES = 200
@@ -52,6 +53,7 @@ def segment() -> Evidence:
         truth=truth,
         predicted=predicted,
         pixels=np.full(2 * IMAGES, 5),
+        boundaries=NO_BOUNDARIES,
     )
 
 

@@ -12,14 +12,13 @@ import pytest
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.evidence import Evidence, save_evidence
-from litmobile.tasks.segmentation.boundaries import Boundaries
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.cli import main
 from support.cli import get_refusal
+from support.evidence import NO_BOUNDARIES
 
 IMAGES = 60
 FAST = ["--resamples=200"]
-NO_BOUNDARIES = Boundaries(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty((0, 4), dtype=np.int64))
 
 
 def make_classifier(accuracy: float, seed: int, **changes: Any) -> Evidence:

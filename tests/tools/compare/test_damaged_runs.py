@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
-from litmobile.tasks.evidence import INFO, save_evidence
+from litmobile.tasks.evidence import INFO, VERSION, save_evidence
 from litmobile.tools.cli import main
 
 FILE = "val-evidence.npz"
@@ -49,8 +49,8 @@ def set_nan(arrays: Content, info: Content) -> None:
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another version": (
-        lambda run: change_evidence(run, lambda arrays, info: info.update(version=2)),
-        f"{FILE} has version 2, not 1: evaluate the run again.",
+        lambda run: change_evidence(run, lambda arrays, info: info.update(version=VERSION + 1)),
+        f"{FILE} has version {VERSION + 1}, not {VERSION}: evaluate the run again.",
     ),
     "NaN": (lambda run: change_evidence(run, set_nan), f"{FILE} contains NaN or infinite values (scores)"),
     "unknown task": (
