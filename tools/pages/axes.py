@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 STEPS = (1, 2, 5, 10)  # multiples of a power of ten that tick marks are apart
 TICKS = 5  # tick marks that an axis should have, about
+TICK_WIDTH = 48  # of the label of a tick mark, about, in units of the chart
 
 
 class Axis(NamedTuple):
@@ -31,16 +32,16 @@ class Axis(NamedTuple):
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self) -> list[float]:
-        """Returns round values to label, about five."""
-        step = find_step(self.high - self.low)
+        """Returns round values to label: about five, or fewer where a short axis has no space for them."""
+        step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / TICK_WIDTH))))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]
 
 
-def find_step(extent: float) -> float:
-    """Returns 1, 2 or 5 times a power of ten, of which about five fit into ``extent``."""
-    power = 10.0 ** math.floor(math.log10(extent / TICKS))
-    return power * next(step for step in STEPS if step * power >= extent / TICKS * 0.999)
+def find_step(extent: float, count: int = TICKS) -> float:
+    """Returns 1, 2 or 5 times a power of ten, of which at most ``count`` fit into ``extent``."""
+    power = 10.0 ** math.floor(math.log10(extent / count))
+    return power * next(step for step in STEPS if step * power >= extent / count * 0.999)
 
 
 def find_limits(values: Iterable[float], least: float | None = None, most: float | None = None) -> tuple[float, float]:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .axes import Axis, find_limits, format_tick
 from .html import Html, element, join
 
 WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 8, 38  # margins of a line chart
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
 CHARACTER = 7.2  # width of a character, about
 MAX_NAME = 22  # characters of a name beside a row
@@ -35,8 +35,8 @@ class Series(NamedTuple):
     """
 
     name: str
-    x: ArrayLike
-    y: ArrayLike
+    x: Sequence[float] | NDArray[np.float64]
+    y: Sequence[float] | NDArray[np.float64]
 
 
 class Interval(NamedTuple):

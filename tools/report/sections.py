@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import format_count
 from ...tasks.drawing import format_figure, select_classes
+from ...tasks.history import Row
 from ..pages import (
     Html,
     Interval,
@@ -84,7 +85,7 @@ def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str]
         answer.append(f"Best class: {best.name} ({best.value:.3f}). Worst: {worst.name} ({worst.value:.3f}).")
     note = (
         "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
-        "another training of the same recipe differs by more."
+        "another training of the same recipe may differ by more."
     )
     return answer, f"{describe_weights(contents)} {note}".strip()
 
@@ -124,31 +125,34 @@ def format_range(row: Interval) -> str:
 
 def show_learning_curves(contents: Contents) -> Section:
     """Draws the losses, the main figure of the validations, and the learning rate over the steps."""
-    charts: list[Html] = []
-    losses = [name for name in column_names(contents.steps) if name.startswith("train/") and name != "train/lr"]
-    if losses:
-        losses.sort(key=lambda name: (name != "train/loss", name))
-        charts.append(line_chart("Training loss", ("step", "loss"), [read_series(contents, name) for name in losses]))
-    names = [f"val/{name}" for name in contents.evidence.figure_names[:2]]
-    series = [read_validations(contents, name) for name in names]
-    series = [line for line in series if len(line.x)]  # pyright: ignore[reportArgumentType] — a list
-    if series:
-        charts.append(line_chart("Validation", ("step", "figure"), series, y_limits=(0, None)))
-    if "train/lr" in column_names(contents.steps):
-        rate = read_series(contents, "train/lr")
-        charts.append(line_chart("Learning rate", ("step", "rate"), [rate], y_limits=(0, None)))
+    rows = contents.steps
+    losses = [name for name in column_names(rows) if name.startswith("train/") and name != "train/lr"]
+    losses.sort(key=lambda name: (name != "train/loss", name))
+    figures = [f"val/{name}" for name in contents.evidence.figure_names[:2]]
+    lines = {
+        ("Training loss", "loss"): [read_series(rows, name) for name in losses],
+        ("Validation", "figure"): [read_validations(contents.validations, name) for name in figures],
+        ("Learning rate", "rate"): [read_series(rows, "train/lr")] if "train/lr" in column_names(rows) else [],
+    }
+    drawn = {key: [line for line in series if len(line.x)] for key, series in lines.items()}
+    last = max((line.x[-1] for series in drawn.values() for line in series), default=0)
+    charts = [
+        line_chart(title, ("step", label), series, (0, last), (None if label == "loss" else 0, None))
+        for (title, label), series in drawn.items()
+        if series
+    ]
     return Section("Learning curves", [element("div", *charts, class_="charts")] if charts else [])
 
 
-def column_names(rows: Sequence[dict[str, str]]) -> list[str]:
+def column_names(rows: Sequence[Row]) -> list[str]:
     """Returns the names of the columns of ``metrics.csv``."""
     return list(rows[0]) if rows else []
 
 
-def read_series(contents: Contents, name: str) -> Series:
+def read_series(rows: Sequence[Row], name: str) -> Series:
     """Returns the values of a column of ``metrics.csv`` over the steps."""
-    rows = [(int(row["step"]), parse_number(row[name])) for row in contents.steps if row[name]]
-    return Series(name.partition("/")[2], [step for step, _ in rows], [value for _, value in rows])
+    values = [(int(row["step"]), parse_number(row[name])) for row in rows if row[name]]
+    return Series(name.partition("/")[2], [step for step, _ in values], [value for _, value in values])
 
 
 def parse_number(text: str) -> float:
@@ -159,10 +163,10 @@ def parse_number(text: str) -> float:
         return math.nan
 
 
-def read_validations(contents: Contents, name: str) -> Series:
-    """Returns a figure of all validations over the steps."""
-    rows = [entry for entry in contents.validations if isinstance(entry.get(name), int | float)]
-    return Series(name.partition("/")[2], [entry["step"] for entry in rows], [entry[name] for entry in rows])
+def read_validations(entries: Sequence[dict[str, Any]], name: str) -> Series:
+    """Returns a figure of all validations over the steps, from the entries of ``metrics.json``."""
+    found = [entry for entry in entries if isinstance(entry.get(name), int | float)]
+    return Series(name.partition("/")[2], [entry["step"] for entry in found], [entry[name] for entry in found])
 
 
 def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
