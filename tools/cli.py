@@ -37,6 +37,8 @@ COMMANDS = {
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
 }
+#: commands that list their options without importing torch
+QUICK_COMMANDS = ("sample-data", "predict", "compare")
 #: commands whose workers the fork server starts
 TRAINING_COMMANDS = ("fit", "validate", "test")
 
