@@ -72,7 +72,7 @@ def scroll(content: Html, label: str) -> Html:
     return element("div", content, class_="scroll", tabindex=0, role="region", aria_label=label)
 
 
-class Picture(NamedTuple):
+class EmbeddedImage(NamedTuple):
     """An image file to embed.
 
     Attributes:
@@ -86,16 +86,16 @@ class Picture(NamedTuple):
     alt: str
 
 
-def gallery(pictures: Iterable[Picture]) -> Html:
+def gallery(images: Iterable[EmbeddedImage]) -> Html:
     """Arranges images with captions in a grid."""
-    return element("div", *map(figure, pictures), class_="gallery")
+    return element("div", *map(figure, images), class_="gallery")
 
 
-def figure(picture: Picture) -> Html:
+def figure(image: EmbeddedImage) -> Html:
     """Embeds an image with its caption."""
-    source = f"data:image/jpeg;base64,{base64.b64encode(picture.content).decode()}"
-    image = element("img", src=source, alt=picture.alt, loading="lazy")
-    return element("figure", image, element("figcaption", picture.caption))
+    source = f"data:image/jpeg;base64,{base64.b64encode(image.content).decode()}"
+    embedded = element("img", src=source, alt=image.alt, loading="lazy")
+    return element("figure", embedded, element("figcaption", image.caption))
 
 
 def definitions(values: Mapping[str, str]) -> Html:

@@ -15,19 +15,19 @@ from ..compare.sources import KINDS
 
 
 class Example(NamedTuple):
-    """A picture of an evaluated image, truth beside prediction.
+    """A drawing of an evaluated image, truth beside prediction.
 
     Attributes:
         kind: "worst", "best" or "label_error".
         name: file name of the image.
         caption: what is right and wrong.
-        picture: content of a JPEG file.
+        content: of the JPEG file.
     """
 
     kind: str
     name: str
     caption: str
-    picture: bytes
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Contents:
         configuration: the run's options as YAML; empty without a run.
         steps: rows of ``metrics.csv``.
         validations: entries of ``metrics.json``.
-        examples: pictures of evaluated images.
+        examples: drawings of evaluated images.
     """
 
     folder: Path
@@ -83,7 +83,7 @@ def read_contents(folder: Path, split: str) -> Contents:
 
 
 def read_examples(folder: Path, split: str) -> list[Example]:
-    """Reads the pictures that an evaluation left; none if they are missing."""
+    """Reads the drawings that an evaluation left; none if they are missing."""
     file = folder / f"{split}-examples.json"
     if not file.is_file():
         return []

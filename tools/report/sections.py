@@ -13,9 +13,9 @@ from ...errors import format_count
 from ...tasks.drawing import format_figure, select_classes
 from ...tasks.history import Row
 from ..pages import (
+    EmbeddedImage,
     Html,
     Interval,
-    Picture,
     Section,
     Series,
     definitions,
@@ -172,9 +172,9 @@ def read_validations(entries: Sequence[dict[str, Any]], name: str) -> Series:
 def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
     """Shows the images of a ``kind``, truth beside prediction."""
     found = [example for example in contents.examples if example.kind == kind]
-    pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
+    images = [EmbeddedImage(x.content, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
     notes = [paragraph(text)] if text else []
-    return Section(title, [*notes, gallery(pictures)] if pictures else [])
+    return Section(title, [*notes, gallery(images)] if images else [])
 
 
 def describe_identity(contents: Contents) -> list[Section]:

@@ -7,9 +7,9 @@ import pytest
 
 from litmobile.tools.pages import (
     Bar,
+    EmbeddedImage,
     Html,
     Interval,
-    Picture,
     Section,
     Series,
     bar_chart,
@@ -39,7 +39,7 @@ def build_everything(text: str) -> str:
         items([text]),
         details(text, preformatted(text, text)),
         definitions({text: text}),
-        gallery([Picture(b"\xff\xd8", text, text)]),
+        gallery([EmbeddedImage(b"\xff\xd8", text, text)]),
         table(text, [text, text], [[text, text]], words=[1]),
         matrix_table(text, [text, "b"], [text, "b"], np.eye(2), [[text, ""], ["", text]]),
         line_chart(text, (text, text), [Series(text, [0, 1], [1, 2]), Series(text, [0], [1])], note=text),

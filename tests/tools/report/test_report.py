@@ -29,7 +29,7 @@ TASKS: dict[str, tuple[Make, str, list[str]]] = {
 }
 CLASSES = ["cat", "dog", "cow"]
 IDENTITY = {"split": "val", "epoch": 3, "step": 120, "weights": "0123abcd"}
-PICTURE = b"\xff\xd8\xff\xe0 a JPEG file"
+JPEG = b"\xff\xd8\xff\xe0 a JPEG file"
 
 
 def write_run(folder: Path, evidence: Evidence, split: str = "val") -> Path:
@@ -48,8 +48,8 @@ def write_run(folder: Path, evidence: Evidence, split: str = "val") -> Path:
 
 
 def write_examples(folder: Path, kinds: Sequence[str]) -> None:
-    """Write pictures of an evaluation."""
-    (folder / "a.jpg").write_bytes(PICTURE)
+    """Write drawings of an evaluation."""
+    (folder / "a.jpg").write_bytes(JPEG)
     entries = [{"kind": kind, "name": f"{kind}.jpg", "caption": "half is right", "file": "a.jpg"} for kind in kinds]
     (folder / "val-examples.json").write_text(json.dumps(entries))
 
