@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-STEPS = (1, 2, 5, 10)  # multiples of a power of ten that tick marks are apart
-TICKS = 5  # tick marks that an axis should have, about
-TICK_WIDTH = 48  # of the label of a tick mark, about, in units of the chart
+STEPS = (1, 2, 5, 10)  # distances of tick marks, as multiples of a power of ten
+TICKS = 5  # desired number of tick marks
+TICK_WIDTH = 48  # typical width of the label of a tick mark, in units of the chart
 
 
 class Axis(NamedTuple):
@@ -55,9 +55,11 @@ def find_limits(values: Iterable[float], least: float | None = None, most: float
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low = min(finite) if least is None else least
     high = max(finite) if most is None else most
-    if high <= low:  # one value: it gets the middle, unless a limit is fixed
+    if high <= low:  # one value gets the middle, unless a limit is fixed; of two fixed limits, the lower one stays
         margin = abs(low) / 2 or 1.0
-        low, high = (low if least is not None else low - margin), low + margin
+        most = most if least is None else None
+        high = low + margin if most is None else most
+        low = min(low, high) - margin if least is None else low
     step = find_step(high - low)
     return (
         math.floor(low / step + 1e-9) * step if least is None else least,

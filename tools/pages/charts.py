@@ -18,7 +18,7 @@ from .html import Html, element, join
 WIDTH, HEIGHT = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
-CHARACTER = 7.2  # width of a character, about
+CHARACTER = 7.2  # typical width of a character
 MAX_NAME = 22  # characters of a name beside a row
 MAX_POINTS = 240  # of a line; neighbouring points are averaged beyond that
 COLOURS = 8  # s0 … s7 of style.css
@@ -40,7 +40,14 @@ class Series(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A value with its interval, as a row of a chart."""
+    """A value with its interval, as a row of a chart.
+
+    Attributes:
+        name: beside the marks.
+        value: NaN if it is undefined.
+        low: lower end of the interval; NaN if it is undefined.
+        high: upper end of the interval; NaN if it is undefined.
+    """
 
     name: str
     value: float
@@ -169,7 +176,7 @@ def interval_chart(
     Args:
         title: heading of the figure.
         label: of the axis.
-        rows: the values; undefined ones have no mark.
+        rows: the values; undefined values and intervals have no mark.
         limits: fixed limits of the axis.
         rope: if given, values are differences: 0 is marked, and differences up to ``rope`` are shaded.
         note: below the chart.
@@ -194,7 +201,7 @@ def draw_interval(row: Interval, axis: Axis, y: float) -> Iterable[Html]:
     name = element("title", f"{row.name}: {format_interval(row)}")
     text = element("text", shorten(row.name), x=axis.start - 8, y=y + 4, text_anchor="end")
     marks: list[Html] = []
-    if math.isfinite(row.low) and math.isfinite(row.high):
+    if math.isfinite(row.low):
         ends = {"x1": axis.position(row.low), "x2": axis.position(row.high)}
         marks.append(element("line", **ends, y1=y, y2=y, class_="s0", stroke_width=2))
     if math.isfinite(row.value):
@@ -203,10 +210,10 @@ def draw_interval(row: Interval, axis: Axis, y: float) -> Iterable[Html]:
 
 
 def format_interval(row: Interval) -> str:
-    """Formats a value and its interval."""
+    """Formats a value and its interval, either of which may be undefined."""
     if not math.isfinite(row.value):
         return "undefined"
-    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if math.isfinite(row.low) else f"{row.value:.3f}"
 
 
 def bar_chart(title: str, label: str, rows: Sequence[Bar], note: str = "") -> Html:

@@ -87,7 +87,19 @@ def test_names_of_any_length_stay_inside(name: str) -> None:
     ],
 )
 def test_tick_marks_are_round(low: float, high: float, expected: list[str]) -> None:
-    assert [format_tick(tick) for tick in Axis(low, high, 0, 100).ticks()] == expected
+    assert [format_tick(tick) for tick in Axis(low, high, 0, 300).ticks()] == expected
+
+
+@pytest.mark.parametrize(("length", "expected"), [(300, 6), (-300, 6), (100, 3), (50, 2), (10, 2)])
+def test_short_axes_have_fewer_tick_marks(length: float, expected: int) -> None:
+    assert len(Axis(0, 1, 0, length).ticks()) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
+def test_limits_of_one_value_differ(value: float) -> None:
+    for least, most in ((None, None), (value, None), (None, value), (value, value)):
+        low, high = find_limits([value], least, most)
+        assert low < high
 
 
 @pytest.mark.parametrize(
