@@ -100,6 +100,14 @@ def test_detectors_without_objects_or_detections_have_a_page(objects: int, wrong
     assert ("AP is undefined on the 5 images" in page.text) == (objects == 0)
 
 
+def test_scores_of_other_programs_can_be_any_numbers(tmp_path: Path) -> None:
+    evidence = make_detection(9, CLASSES)
+    evidence = replace(evidence, matched=replace(evidence.matched, scores=100 * evidence.matched.scores - 50))
+    page = report(write_run(tmp_path / "run", evidence))
+    assert page.problems == []
+    assert "Scores outside 0 … 1 are not probabilities" in page.text
+
+
 def test_an_interval_of_one_image_is_undefined(tmp_path: Path) -> None:
     page = report(write_run(tmp_path / "run", make_classification(1, CLASSES)))
     assert "(" not in page.text[: page.text.index("on the 1 image of")].rpartition("top1")[2]
