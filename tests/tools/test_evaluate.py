@@ -13,6 +13,7 @@ from litmobile.tools.cli import main
 from support.cli import get_refusal
 from support.data.coco import Content, Records, compute_reference
 from support.data.segmentation import write_image
+from support.pages import Page
 
 SIZE = {"width": 200, "height": 160}
 
@@ -51,6 +52,14 @@ def test_figures_equal_pycocotools(first_id: int, tmp_path: Path, capsys: pytest
     for name, value in expected["figures"].items():
         assert found["figures"][name] == pytest.approx(value, abs=1e-12), name
     assert f"AP         {found['figures']['AP']:.3f}" in capsys.readouterr().out
+
+
+def test_the_page_names_the_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", *write(tmp_path, *make_data()), "--out", str(tmp_path / "out")])
+    assert f"The page is {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert page.problems == []
+    assert "on the 12 images of the annotations." in page.text and "truth.json" in page.text
 
 
 def test_the_published_figures_are_found(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:

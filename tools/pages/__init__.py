@@ -4,6 +4,7 @@ from .charts import Bar as Bar
 from .charts import Interval as Interval
 from .charts import Series as Series
 from .charts import bar_chart as bar_chart
+from .charts import format_interval as format_interval
 from .charts import interval_chart as interval_chart
 from .charts import line_chart as line_chart
 from .html import EmbeddedImage as EmbeddedImage

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import format_count
-from ...tasks.drawing import format_figure, select_classes
+from ...tasks.drawing import compute_row_shares, format_figure, format_share, select_classes
 from ...tasks.history import Row
 from ..pages import (
     EmbeddedImage,
@@ -21,6 +21,7 @@ from ..pages import (
     definitions,
     details,
     element,
+    format_interval,
     gallery,
     interval_chart,
     line_chart,
@@ -35,7 +36,7 @@ from .intervals import RESAMPLES
 
 MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
 SPLITS = {"val": "validation split", "test": "test split"}
-#: what figures mean, beyond their name
+#: what the figures of all tasks mean, beyond their names
 MEANINGS = {
     "AP": "mean over classes and IoU thresholds 0.50 to 0.95",
     "AP50": "at IoU 0.5",
@@ -51,7 +52,7 @@ MEANINGS = {
     "AR_large": "recall of objects above 96² pixels",
     "miou": "mean IoU over the classes",
     "pixel_accuracy": "share of the labelled pixels that are right",
-    "mean_recall": "mean over the classes",
+    "mean_recall": "mean recall over the classes",
     "boundary_f": "F-score of class boundaries, mean over the classes",
     "top1": "share of the images whose class has the highest score",
     "top5": "share of the images whose class is among the five best",
@@ -73,21 +74,27 @@ class Estimates(NamedTuple):
 
 def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str], str]:
     """Says the main figure and the best and worst class, and what the interval means."""
-    main, split = estimates.figures[0], SPLITS[contents.split]
+    main, data = estimates.figures[0], describe_data(contents)
     images = format_count(len(contents.evidence.names), "images")
     if not math.isfinite(main.value):
-        return [f"{main.name} is undefined on the {images} of the {split}."], ""
-    interval = f" ({format_range(main)})" if math.isfinite(main.low) else ""
-    answer = [f"{main.name} {main.value:.3f}{interval} on the {images} of the {split}."]
+        return [f"{main.name} is undefined on the {images} of the {data}."], ""
+    answer = [f"{main.name} {format_interval(main)} on the {images} of the {data}."]
     defined = sorted((row for row in estimates.classes if math.isfinite(row.value)), key=lambda row: row.value)
     if len(defined) > 1:
         worst, best = defined[0], defined[-1]
-        answer.append(f"Best class: {best.name} ({best.value:.3f}). Worst: {worst.name} ({worst.value:.3f}).")
+        answer.append(
+            f"Best class: {best.name} {format_interval(best)}. Worst class: {worst.name} {format_interval(worst)}."
+        )
     note = (
         "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
         "another training of the same recipe may differ by more."
     )
     return answer, f"{describe_weights(contents)} {note}".strip()
+
+
+def describe_data(contents: Contents) -> str:
+    """Names the evaluated data: a split of a run, or the annotations of a result file."""
+    return "annotations" if "results" in contents.identity else SPLITS[contents.split]
 
 
 def describe_weights(contents: Contents) -> str:
@@ -97,7 +104,7 @@ def describe_weights(contents: Contents) -> str:
     epoch, step = contents.identity["epoch"], contents.identity["step"]
     text = f"Weights of epoch {epoch}, step {step:,}."
     name = f"val/{contents.evidence.figure_names[0]}"
-    values = {entry["step"]: entry[name] for entry in contents.validations if name in entry}
+    values = {entry["step"]: entry[name] for entry in find_validations(contents.validations, name)}
     best = max(values, key=values.__getitem__, default=step)
     if contents.split == "val" and step in values and values[best] > values[step]:
         text += f" Step {best:,} had the best {name}, {values[best]:.3f}: litmobile validate evaluates it."
@@ -106,10 +113,8 @@ def describe_weights(contents: Contents) -> str:
 
 def show_figures(contents: Contents, estimates: Estimates) -> Section:
     """Lists all figures with intervals and meaning."""
-    rows = [
-        [row.name, format_value(row.value), format_range(row), MEANINGS.get(row.name, "")] for row in estimates.figures
-    ]
-    caption = f"Figures of the {SPLITS[contents.split]}; {RESAMPLES} resamples of the images"
+    rows = [[row.name, format_value(row.value), format_range(row), MEANINGS[row.name]] for row in estimates.figures]
+    caption = f"Figures of the {describe_data(contents)}; {RESAMPLES} resamples of the images"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 
 
@@ -165,8 +170,13 @@ def parse_number(text: str) -> float:
 
 def read_validations(entries: Sequence[dict[str, Any]], name: str) -> Series:
     """Returns a figure of all validations over the steps, from the entries of ``metrics.json``."""
-    found = [entry for entry in entries if isinstance(entry.get(name), int | float)]
+    found = find_validations(entries, name)
     return Series(name.partition("/")[2], [entry["step"] for entry in found], [entry[name] for entry in found])
+
+
+def find_validations(entries: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Returns the entries of ``metrics.json`` in which a figure is a finite number."""
+    return [entry for entry in entries if isinstance(entry.get(name), int | float) and math.isfinite(entry[name])]
 
 
 def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
@@ -186,8 +196,10 @@ def describe_identity(contents: Contents) -> list[Section]:
         if name in identity
     }
     versions = identity.get("versions", {})
-    parts = [definitions(values | {f"{name} version": str(version) for name, version in versions.items()})]
-    parts.insert(0, paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."))
+    parts = [
+        paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."),
+        definitions(values | {f"{name} version": str(version) for name, version in versions.items()}),
+    ]
     if not contents.configuration:
         return [Section("What was evaluated", parts)]
     configuration = preformatted(contents.configuration, "Configuration of the run")
@@ -220,18 +232,22 @@ def show_confusion(
     """Shows a confusion matrix as shares of its rows; of more than 60 classes, those that are confused most often.
 
     Args:
-        matrix: ``[C + …, C + …]``.
+        matrix: ``[C, C]`` and the rows and columns of ``more_rows`` and ``more_columns``.
         classes: names of the first C rows and columns.
         caption: what rows and columns are.
-        more_rows: names of the rows after the classes, which are always shown.
-        more_columns: the same of columns.
+        more_rows: names of the rows after the classes; these rows are always shown.
+        more_columns: names of the columns after the classes; these columns are always shown.
     """
     drawn = select_classes(matrix[: len(classes), : len(classes)])
     names = [classes[int(k)] for k in drawn]
     rows, columns = (np.append(drawn, range(len(classes), size)).astype(int) for size in matrix.shape)
-    shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(rows, columns)]
-    texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares.tolist()]
+    shares = compute_row_shares(matrix)[np.ix_(rows, columns)]
+    texts = [[format_share(share) for share in row] for row in shares.tolist()]
     left_out = len(classes) - len(drawn)
-    note = f"{format_count(left_out, 'classes')} that are confused less often are left out." if left_out else ""
+    note = (
+        f"{format_count(left_out, 'classes')} that are confused less often, or do not occur, are left out."
+        if left_out
+        else ""
+    )
     content = matrix_table(caption, [*names, *more_rows], [*names, *more_columns], shares, texts)
     return Section("Confusion", [*([paragraph(note)] if note else []), content])

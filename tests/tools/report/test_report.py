@@ -127,6 +127,20 @@ def test_a_better_earlier_validation_is_named(tmp_path: Path) -> None:
     assert "Weights of epoch 3, step 120. Step 60 had the best val/top1, 0.900" in page.text
 
 
+@pytest.mark.parametrize("value", ["NaN", "null", '"high"'])
+def test_a_validation_without_a_figure_is_not_the_best(value: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_classification(9, CLASSES))
+    text = (run / "metrics.json").read_text()
+    (run / "metrics.json").write_text(text.replace("0.1", value))
+    assert "Step 60 had the best val/top1" in report(run).text
+
+
+def test_confusion_matrices_of_many_classes_are_cut(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_classification(300, [f"class {k}" for k in range(70)]))
+    text = report(run).text
+    assert "10 classes that are confused less often, or do not occur, are left out." in text
+
+
 def test_images_are_embedded(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", make_detection(9, CLASSES))
     write_examples(run, ["worst", "best", "best"])
