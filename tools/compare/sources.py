@@ -14,7 +14,7 @@ from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.detection.evaluation.ground_truth import GroundTruth
 from ...tasks.detection.evaluation.metrics import DetectionTable
-from ...tasks.evidence import Evidence, load_evidence
+from ...tasks.evidence import Evidence, evidence_path, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
 from ..evaluate.results import add_results, read_truth
 from .comparison import Side
@@ -103,6 +103,6 @@ def read_evidence(path: Path, split: str, truth: GroundTruth | None) -> Evidence
         EvaluationError: the run has no evidence, or the file is not one of detections in the annotated images.
     """
     if truth is None or path.is_dir():
-        return load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
+        return load_evidence(evidence_path(path, split), KINDS).evidence
     table = DetectionTable.from_images(add_results(path, truth).detections)
     return DetectionEvidence.from_detections(truth, table.images, table.with_images())

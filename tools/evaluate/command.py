@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import ArgumentError, UserError
 from ...tasks.atomic import write_text
 from ...tasks.detection.examples import draw_examples
-from ...tasks.evidence import save_evidence
+from ...tasks.evidence import evidence_path, save_evidence
 from ...tasks.examples import write_examples
 from ..options.parser import Parser
 from ..report.command import write_report
@@ -48,7 +48,7 @@ def run(words: Sequence[str]) -> None:
         folder, evidence = options.out.expanduser(), evaluator.evidence()
         assert evidence is not None
         identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
-        save_evidence(folder / "val-evidence.npz", evidence, identity)
+        save_evidence(evidence_path(folder, "val"), evidence, identity)
         write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
         write_text(folder / "val.txt", f"{result}\n")
         if options.images is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import EvaluationError
-from ...tasks.evidence import Evidence, load_evidence
+from ...tasks.evidence import Evidence, evidence_path, load_evidence
+from ...tasks.examples import listing_path
 from ...tasks.history import FIGURES, METRICS, Row, read_entries, read_rows
 from ...tasks.run import CONFIG
 from ..compare.sources import KINDS
@@ -55,11 +56,6 @@ class Contents:
     examples: list[Example]
 
 
-def find_evidence(folder: Path, split: str) -> Path:
-    """Returns the path of the evidence of an evaluation."""
-    return folder / f"{split}-evidence.npz"
-
-
 def read_contents(folder: Path, split: str) -> Contents:
     """Reads a run's folder, or one that ``litmobile evaluate`` wrote. Only the evidence has to be there.
 
@@ -68,7 +64,7 @@ def read_contents(folder: Path, split: str) -> Contents:
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder} does not exist; pass the folder of a run.")
-    stored = load_evidence(find_evidence(folder, split), KINDS)
+    stored = load_evidence(evidence_path(folder, split), KINDS)
     config, metrics, figures = (folder / name for name in (CONFIG, METRICS, FIGURES))
     return Contents(
         folder=folder,
@@ -83,12 +79,18 @@ def read_contents(folder: Path, split: str) -> Contents:
 
 
 def read_examples(folder: Path, split: str) -> list[Example]:
-    """Reads the drawings that an evaluation left; none if they are missing."""
-    file = folder / f"{split}-examples.json"
+    """Reads the drawings that an evaluation left, without those that are missing; none if their list is damaged.
+
+    Files outside ``folder`` are left out: a page must not contain other files of whoever makes it.
+    """
+    file, root = listing_path(folder, split), folder.resolve()
     if not file.is_file():
         return []
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    found = ((row, folder / row["file"]) for row in rows)
+    try:
+        rows = json.loads(file.read_bytes())
+        found = [(row["kind"], row["name"], row["caption"], (root / row["file"]).resolve()) for row in rows]
+    except (ValueError, KeyError, TypeError):
+        return []
     return [
-        Example(row["kind"], row["name"], row["caption"], path.read_bytes()) for row, path in found if path.is_file()
+        Example(*texts, path.read_bytes()) for *texts, path in found if path.is_relative_to(root) and path.is_file()
     ]

@@ -150,6 +150,25 @@ def test_images_are_embedded(tmp_path: Path) -> None:
     assert "worst.jpg: half is right" in page.text
 
 
+@pytest.mark.parametrize("file", ["missing.jpg", "../secret.jpg", "/etc/hostname", "link.jpg"])
+def test_only_drawings_in_the_run_are_embedded(file: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_detection(9, CLASSES))
+    write_examples(run, ["worst", "best"])
+    (tmp_path / "secret.jpg").write_bytes(JPEG)
+    (run / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    listing = run / "val-examples.json"
+    listing.write_text(listing.read_text().replace("a.jpg", file, 1))
+    assert len(report(run).find("img")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[{", "[1]", '{"a": 1}', "[{}]", "[[]]", "\xff"])
+def test_a_damaged_list_of_examples_is_left_out(text: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_detection(9, CLASSES))
+    (run / "val-examples.json").write_bytes(text.encode("latin-1"))
+    page = report(run)
+    assert page.problems == [] and not page.find("img")
+
+
 def test_a_page_needs_nothing_but_evidence(tmp_path: Path) -> None:
     save_evidence(tmp_path / "val-evidence.npz", make_detection(9, CLASSES), {"split": "val"})
     page = report(tmp_path)
