@@ -92,5 +92,7 @@ def read_examples(folder: Path, split: str) -> list[Example]:
     except (ValueError, KeyError, TypeError):
         return []
     return [
-        Example(*texts, path.read_bytes()) for *texts, path in found if path.is_relative_to(root) and path.is_file()
+        Example(kind, name, caption, path.read_bytes())
+        for kind, name, caption, path in found
+        if path.is_relative_to(root) and path.is_file()
     ]
