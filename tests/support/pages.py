@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "line", "circle", "rect", "polyline"}
+HOSTILE = "\"><script>alert('&')</script>"
 HEADINGS = ("h1", "h2", "h3")
 
 

@@ -7,10 +7,10 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-Attribute = str | int | float | bool | None
+Attribute = str | int | float | None
 
 #: elements without content
-VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline", "polygon"})
+VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline"})
 
 
 class Html(str):
@@ -30,13 +30,10 @@ def element(name: str, /, *children: str, **attributes: Attribute) -> Html:
     Args:
         name: of the element, e.g. "p".
         children: HTML, or text, which is escaped.
-        attributes: by name, with ``_`` for ``-``; a final ``_`` is dropped, True is an attribute without a value, and
-            None is no attribute.
+        attributes: by name, with ``_`` for ``-``; a final ``_`` is dropped, and None is no attribute.
     """
     given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    start = "".join(
-        f" {key}" if value is True else f' {key}="{html.escape(str(value))}"' for key, value in given.items()
-    )
+    start = "".join(f' {key}="{html.escape(str(value))}"' for key, value in given.items())
     if name in VOID:
         return Html(f"<{name}{start}/>")
     return Html(f"<{name}{start}>{join(children)}</{name}>")
