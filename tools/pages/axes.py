@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 STEPS = (1, 2, 5, 10)  # distances of tick marks, as multiples of a power of ten
 TICKS = 5  # desired number of tick marks
-TICK_WIDTH = 48  # typical width of the label of a tick mark, in units of the chart
+TICK_WIDTH, TICK_HEIGHT = 48, 30  # space of the label of a tick mark, in units of the chart
 
 
 class Axis(NamedTuple):
@@ -31,9 +31,9 @@ class Axis(NamedTuple):
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self) -> list[float]:
-        """Returns round values to label: about five, or fewer where a short axis has no space for them."""
-        step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / TICK_WIDTH))))
+    def ticks(self, space: float = TICK_WIDTH) -> list[float]:
+        """Returns round values to label: about five, or fewer where a short axis has no ``space`` for each."""
+        step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / space))))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import Axis, find_limits, format_tick
+from .axes import TICK_HEIGHT, Axis, find_limits, format_tick
 from .html import Html, element, join
 
 WIDTH, HEIGHT = 360, 230
@@ -108,7 +108,7 @@ def thin_out(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
 
 def draw_grid(across: Axis, up: Axis) -> Iterable[Html]:
     """Draws tick marks of both axes, and lines at those of the vertical one."""
-    for value in up.ticks():
+    for value in up.ticks(TICK_HEIGHT):
         y = up.position(value)
         yield element("line", x1=across.start, x2=across.end, y1=y, y2=y, class_="grid")
         yield element("text", format_tick(value), x=across.start - 5, y=y + 4, text_anchor="end", class_="quiet")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from litmobile.tools.pages import Bar, Interval, Series, bar_chart, interval_chart, line_chart
-from litmobile.tools.pages.axes import Axis, find_limits, format_tick
+from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, find_limits, format_tick
 from support.pages import Page
 
 NAN = float("nan")
@@ -93,6 +93,11 @@ def test_tick_marks_are_round(low: float, high: float, expected: list[str]) -> N
 @pytest.mark.parametrize(("length", "expected"), [(300, 6), (-300, 6), (100, 3), (50, 2), (10, 2)])
 def test_short_axes_have_fewer_tick_marks(length: float, expected: int) -> None:
     assert len(Axis(0, 1, 0, length).ticks()) == expected
+
+
+def test_vertical_axes_have_tick_marks_closer_together() -> None:
+    axis = Axis(0, 1, 184, 0)
+    assert len(axis.ticks(TICK_HEIGHT)) == 6 > len(axis.ticks())
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
