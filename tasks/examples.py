@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, format_count
 from .atomic import write_bytes, write_table, write_text
+from .data.module import log_notes
 from .data.split import Split
 from .drawing.canvas import fit_image
 from .images import Image
@@ -93,13 +94,16 @@ def make_image_reader(split: Split) -> ImageReader:
 
 
 def draw_readable(chosen: Iterable[T], draw: Callable[[T], Example]) -> list[Example]:
-    """Draws what was ``chosen``, without images that cannot be read any more."""
+    """Draws what was ``chosen``, without images that cannot be read, and prints how many these are."""
     drawn: list[Example] = []
+    errors: list[DataError] = []
     for value in chosen:
         try:
             drawn.append(draw(value))
-        except DataError:  # the evaluation has read it, so it was removed since
-            continue
+        except DataError as error:  # e.g. a result file was evaluated, which needs no images
+            errors.append(error)
+    if errors:
+        log_notes((f"{format_count(len(errors), 'examples')} cannot be drawn. {errors[0]}",))
     return drawn
 
 

@@ -104,6 +104,14 @@ def test_examples_are_drawn_from_the_images(tmp_path: Path) -> None:
     assert (out / "val-label-errors.csv").is_file()
 
 
+def test_missing_images_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = write(tmp_path, *make_data())
+    with caplog.at_level("INFO"):
+        main(["evaluate", *words, "--out", str(tmp_path / "out"), "--images", str(tmp_path)])
+    assert json.loads((tmp_path / "out" / "val-examples.json").read_text()) == []
+    assert "examples cannot be drawn." in caplog.text and f"{tmp_path}/" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "mentioned"), [(["--images", "."], "--out"), (["--images=absent", "--out=x"], "absent")]
 )

@@ -13,7 +13,7 @@ from ...tasks.evidence import evidence_path, save_evidence
 from ...tasks.examples import write_examples
 from ..options.parser import Parser
 from ..report.command import write_report
-from .results import add_results, build_truth, make_image_reader, read_coco
+from .results import add_results, build_truth, make_folder_reader, read_coco
 
 DESCRIPTION = (
     "Evaluates detections in COCO's result format, a JSON list of image_id, category_id, bbox and score. All images of "
@@ -52,6 +52,6 @@ def run(words: Sequence[str]) -> None:
         write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
         write_text(folder / "val.txt", f"{result}\n")
         if options.images is not None:
-            read = make_image_reader(content, options.images.expanduser())
+            read = make_folder_reader(content, options.images.expanduser())
             write_examples(folder, "val", draw_examples(evidence, read))
         print(f"The page is {write_report(folder, 'val')}")
