@@ -58,8 +58,8 @@ class Estimate:
 def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
     """Combines the seeds of a configuration; the resampled values are centred on the figure.
 
-    The mean of S values that are drawn from S seeds varies by (S − 1) / S less than the mean of S new seeds, so its
-    deviation is scaled up by the root of that.
+    The variance of the mean of S values drawn from S seeds is (S − 1) / S of that of S new seeds. So its deviation is
+    scaled up by √(S / (S − 1)).
 
     Args:
         values: the figure of each seed, ``[S]``.
