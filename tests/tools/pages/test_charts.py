@@ -113,7 +113,3 @@ def test_limits_of_one_value_differ(value: float) -> None:
 )
 def test_limits_are_round_and_contain_the_values(values: list[float], expected: tuple[float, float]) -> None:
     assert find_limits(values) == pytest.approx(expected)
-
-
-def test_a_short_axis_has_fewer_tick_marks() -> None:
-    assert Axis(0, 0.05, 0, 110).ticks() == pytest.approx([0, 0.05])
