@@ -20,6 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
 CHARACTER = 7.2  # width of a character, about
 MAX_NAME = 22  # characters of a name beside a row
+DIFFERENCE = " − "  # between two names
 MAX_POINTS = 240  # of a line; neighbouring points are averaged beyond that
 COLOURS = 8  # s0 … s7 of style.css
 DASHES = (None, "6 3", "2 2")  # so that lines of one chart differ by more than their colour
@@ -251,8 +252,13 @@ def name_width(rows: Iterable[Interval | Bar]) -> float:
 
 
 def shorten(name: str) -> str:
-    """Returns ``name``, with its end replaced by "…" if it is long."""
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    """Returns ``name`` with "…" in its middle if it is long, because names of one chart often begin alike.
+
+    Both names of a difference "A − B" are shortened alike.
+    """
+    parts = name.split(DIFFERENCE) if len(name) > MAX_NAME else [name]
+    length = (MAX_NAME - len(DIFFERENCE) * (len(parts) - 1)) // len(parts)
+    return DIFFERENCE.join(f"{x[: length // 2]}…{x[-(length - 1) // 2 :]}" if len(x) > length else x for x in parts)
 
 
 def build_figure(

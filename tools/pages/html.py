@@ -86,9 +86,9 @@ class Picture(NamedTuple):
     alt: str
 
 
-def gallery(pictures: Iterable[Picture]) -> Html:
-    """Arranges images with captions in a grid."""
-    return element("div", *map(figure, pictures), class_="gallery")
+def gallery(pictures: Iterable[Picture], is_wide: bool = False) -> Html:
+    """Arranges images with captions in a grid; wide ones are below each other, so that their labels can be read."""
+    return element("div", *map(figure, pictures), class_="gallery wide" if is_wide else "gallery")
 
 
 def figure(picture: Picture) -> Html:

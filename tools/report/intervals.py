@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.evidence import Evidence
-from ..compare.bootstrap import centre, draw_weights, find_interval
+from ..compare.bootstrap import centre, draw_weights, find_interval, limit
 from ..compare.sentences import MIN_IMAGES
 from ..pages import Interval
 
@@ -24,7 +24,7 @@ def find_intervals(names: Sequence[str], values: NDArray[np.float64], drawn: NDA
 
 def find_ends(drawn: NDArray[np.float64], value: float) -> tuple[float, float]:
     """Returns the interval around ``value`` that resampled values ``[R]`` give; NaN if none is defined."""
-    return find_interval(centre(drawn, value)) if np.isfinite(drawn).any() else (math.nan, math.nan)
+    return limit(find_interval(centre(drawn, value)), 0, 1) if np.isfinite(drawn).any() else (math.nan, math.nan)
 
 
 def resample(evidence: Evidence) -> NDArray[np.float64]:
