@@ -10,23 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar, get_type_hints
+from typing import Any, ClassVar, NamedTuple, get_type_hints
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import distributed, nn
 
 from ..errors import EvaluationError
 from ..versions import list_versions
 from .atomic import write_bytes
 from .data.fingerprint import hash_arrays, iterate_arrays
-from .network import is_distributed
 
 VERSION = 2  # of the file; files of other versions are refused
 INFO = "info"  # the array of a file that holds everything but arrays
 
-T = TypeVar("T")
 Weights = NDArray[np.float64]
 FiguresByWeighting = dict[str, NDArray[np.float64]]
 
@@ -178,19 +174,3 @@ def divide(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 def mean_defined(values: NDArray[np.float64], axes: int | tuple[int, ...] = -1) -> NDArray[np.float64]:
     """Returns the mean over ``axes`` of the values that are not NaN; NaN without such values."""
     return divide(np.nansum(values, axis=axes), np.isfinite(values).sum(axis=axes))
-
-
-def hash_weights(module: nn.Module) -> str:
-    """Returns a hash of all parameters and buffers."""
-    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
-    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))
-
-
-def gather_by_image(kept: dict[int, T]) -> dict[int, T]:
-    """Returns what all processes kept, by index of the image, ascending; all of them have to call it."""
-    parts = [kept]
-    if is_distributed():
-        parts *= distributed.get_world_size()
-        distributed.all_gather_object(parts, kept)
-    merged = {image: value for part in parts for image, value in part.items()}
-    return {image: merged[image] for image in sorted(merged)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
 from .images import Image, read_image
 from .preprocessing import Preprocessing
+
+T = TypeVar("T")
 
 NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
 #: takes a network and images ``[N, 3, H, W]``, and returns the output of its head
@@ -213,3 +215,13 @@ def broadcast_state(network: nn.Module) -> None:
     if is_distributed():
         for tensor in network.state_dict().values():
             distributed.broadcast(tensor, src=0)
+
+
+def gather_by_image(kept: dict[int, T]) -> dict[int, T]:
+    """Returns what all processes kept, by index of the image, ascending; all of them have to call it."""
+    parts = [kept]
+    if is_distributed():
+        parts *= distributed.get_world_size()
+        distributed.all_gather_object(parts, kept)
+    merged = {image: value for part in parts for image, value in part.items()}
+    return {image: merged[image] for image in sorted(merged)}

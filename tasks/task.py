@@ -26,8 +26,9 @@ from .callbacks.evaluation import Report
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
+from .data.fingerprint import hash_arrays
 from .data.module import DataModule, resolve_class_names
-from .evidence import Evidence, hash_weights
+from .evidence import Evidence
 from .examples import Examples
 from .images import Image
 from .length import TrainingLength
@@ -369,3 +370,9 @@ class Task(LightningModule, ABC):
         data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Returns a hash of all parameters and buffers."""
+    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
+    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))

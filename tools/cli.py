@@ -37,6 +37,8 @@ COMMANDS = {
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
 }
+#: commands that list their options without importing torch
+QUICK_COMMANDS = ("sample-data", "predict", "compare")
 #: commands whose workers the fork server starts
 TRAINING_COMMANDS = ("fit", "validate", "test")
 
@@ -112,7 +114,9 @@ def run_command(words: Sequence[str]) -> None:
 
             print(f"litmobile {__version__}")
         elif command in COMMANDS:
-            if command not in ("sample-data", "predict") and any(word.startswith("--help") for word in words):
+            if command not in ("sample-data", "predict", "compare") and any(
+                word.startswith("--help") for word in words
+            ):
                 print("Importing torch to list the options; this takes a few seconds …", file=sys.stderr)
             elif command in TRAINING_COMMANDS and choose_start_method() == "forkserver":
                 start_fork_server()

@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from ..drawing import format_figure
-from ..evidence import gather_by_image
+from ..network import gather_by_image
 from .evidence import BINS, TOP, ClassificationEvidence
 
 MAX_LINES = 20  # classes in a table as text

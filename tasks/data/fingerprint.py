@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from .files import format_list
-from .split import Split
+
+if TYPE_CHECKING:
+    from .split import Split  # imports torch, which readers of evidence do not need
 
 
 class Fingerprint(TypedDict):

@@ -9,35 +9,17 @@ them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...heads.predictions import IGNORED
-from ..evidence import divide
 from .masks import Labels, reduce_labels
 
 TOLERANCE = 0.0075  # of the image's diagonal, as in the paper
 MIN_TOLERANCE = 1.0  # pixels
 MAX_SIDE = 1024  # pixels; the time grows with the third power of the side
 WORDS = (np.uint8, np.uint16, np.uint32, np.uint64)  # of one bit per class
-
-
-@dataclass(frozen=True)
-class Boundaries:
-    """Numbers of boundary pixels by image and class, B of them; classes without boundary in an image are left out.
-
-    Attributes:
-        images: ascending, ``[B]``.
-        labels: classes, ``[B]``.
-        pixels: ``[B, 4]``: boundary pixels of the mask, of the prediction, of the mask near one of the prediction, and
-            of the prediction near one of the mask.
-    """
-
-    images: NDArray[np.int32]
-    labels: NDArray[np.uint8]
-    pixels: NDArray[np.int64]
 
 
 def count_boundaries(predicted: Labels, truth: Labels) -> NDArray[np.int64]:
@@ -117,17 +99,3 @@ def dilate(bits: NDArray[np.unsignedinteger], radius: float) -> NDArray[np.unsig
             result[shift:] |= spread[: height - shift]
             result[: height - shift] |= spread[shift:]
     return result
-
-
-def compute_boundary_f(pixels: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the harmonic mean of boundary precision and recall.
-
-    Args:
-        pixels: the four numbers of :class:`Boundaries`, ``[…, 4]``.
-
-    Returns:
-        ``[…]`` in 0 … 1; NaN if neither mask nor prediction has a boundary.
-    """
-    truth, predicted, found, right = np.moveaxis(pixels.astype(np.float64), -1, 0)
-    f = divide(2 * found * right, found * predicted + right * truth)
-    return np.where(np.isnan(f) & (truth + predicted > 0), 0.0, f)

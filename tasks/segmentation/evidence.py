@@ -11,7 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
-from .boundaries import Boundaries, compute_boundary_f
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Numbers of boundary pixels by image and class, B of them; classes without boundary in an image are left out.
+
+    Attributes:
+        images: ascending, ``[B]``.
+        labels: classes, ``[B]``.
+        pixels: ``[B, 4]``: boundary pixels of the mask, of the prediction, of the mask near one of the prediction, and
+            of the prediction near one of the mask.
+    """
+
+    images: NDArray[np.int32]
+    labels: NDArray[np.uint8]
+    pixels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +121,17 @@ def compute_image_iou(
         predicted: the same of predicted pixels.
     """
     return np.where(truth > 0, divide(correct, truth + predicted - correct), np.nan)
+
+
+def compute_boundary_f(pixels: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the harmonic mean of boundary precision and recall.
+
+    Args:
+        pixels: the four numbers of :class:`Boundaries`, ``[…, 4]``.
+
+    Returns:
+        ``[…]`` in 0 … 1; NaN if neither mask nor prediction has a boundary.
+    """
+    truth, predicted, found, right = np.moveaxis(pixels.astype(np.float64), -1, 0)
+    f = divide(2 * found * right, found * predicted + right * truth)
+    return np.where(np.isnan(f) & (truth + predicted > 0), 0.0, f)

@@ -14,10 +14,10 @@ from torch import Tensor, distributed
 
 from ...heads.predictions import IGNORED
 from ..drawing import confusion_table, format_figure
-from ..evidence import divide, gather_by_image, mean_defined
-from ..network import is_distributed
-from .boundaries import Boundaries, compute_boundary_f, count_boundaries
-from .evidence import SegmentationEvidence, compute_image_iou
+from ..evidence import divide, mean_defined
+from ..network import gather_by_image, is_distributed
+from .boundaries import count_boundaries
+from .evidence import Boundaries, SegmentationEvidence, compute_boundary_f, compute_image_iou
 from .examples import CandidateKeeper
 
 MAX_EXACT = 2**24  # OpenCV counts pixels in float32, which is exact up to here

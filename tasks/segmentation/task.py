@@ -19,9 +19,9 @@ from ...heads.lraspp import LRASPP
 from ...heads.predictions import IGNORED, Segmentation
 from ..callbacks.evaluation import Report
 from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
-from ..evidence import gather_by_image
 from ..examples import Examples
 from ..images import Image
+from ..network import gather_by_image
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
 from ..task import Task

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
-from litmobile.tasks.evidence import Evidence, gather_by_image, mean_defined
+from litmobile.tasks.evidence import Evidence, mean_defined
+from litmobile.tasks.network import gather_by_image
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from support.data.coco import add_detections, make_coco
 

@@ -10,8 +10,7 @@ import numpy as np
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
-from litmobile.tasks.segmentation.boundaries import Boundaries
-from litmobile.tasks.segmentation.evidence import SegmentationEvidence
+from litmobile.tasks.segmentation.evidence import Boundaries, SegmentationEvidence
 
 NO_BOUNDARIES = Boundaries(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8), np.zeros((0, 4), dtype=np.int64))
 

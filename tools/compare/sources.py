@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +12,8 @@ import yaml
 from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.detection.evaluation.ground_truth import GroundTruth
-from ...tasks.detection.evaluation.metrics import DetectionTable
 from ...tasks.evidence import Evidence, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
-from ..evaluate.results import add_results, read_truth
 from .comparison import Side
 from .names import check_names, name_groups
 
@@ -52,11 +49,8 @@ def read_sides(paths: Sequence[Path], split: str, annotations: Path | None, name
     check_paths(paths, annotations)
     groups = group_seeds(paths)
     names = name_groups(groups) if names is None else check_names(names, name_groups(groups))
-    truth = None if annotations is None else read_truth(annotations)
-    return [
-        Side(name, [read_evidence(path, split, truth) for path in group])
-        for name, group in zip(names, groups, strict=True)
-    ]
+    read = make_reader(split, annotations)
+    return [Side(name, [read(path) for path in group]) for name, group in zip(names, groups, strict=True)]
 
 
 def check_paths(paths: Sequence[Path], annotations: Path | None) -> None:
@@ -96,13 +90,18 @@ def read_configuration(path: Path) -> tuple[str, str]:
     return yaml.safe_dump(content), str(seed)
 
 
-def read_evidence(path: Path, split: str, truth: GroundTruth | None) -> Evidence:
-    """Reads the evidence of a run, or matches the detections of a result file.
+def make_reader(split: str, annotations: Path | None) -> Callable[[Path], Evidence]:
+    """Returns a function that reads the evidence of a run, or matches the detections of a result file.
 
-    Raises:
-        EvaluationError: the run has no evidence, or the file is not one of detections in the annotated images.
+    It raises EvaluationError if a run has no evidence, or a file is not one of detections in the annotated images.
     """
-    if truth is None or path.is_dir():
+
+    def read_run(path: Path) -> Evidence:
         return load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
-    table = DetectionTable.from_images(add_results(path, truth).detections)
-    return DetectionEvidence.from_detections(truth, table.images, table.with_images())
+
+    if annotations is None:
+        return read_run
+    from ..evaluate.results import match_results, read_truth  # takes seconds, which runs do not need
+
+    truth = read_truth(annotations)
+    return lambda path: read_run(path) if path.is_dir() else match_results(path, truth)

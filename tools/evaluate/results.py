@@ -11,8 +11,9 @@ import numpy as np
 
 from ...errors import EvaluationError, format_count
 from ...tasks.data.module import log_notes
+from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.detection.evaluation.ground_truth import Floats, GroundTruth, Integers
-from ...tasks.detection.evaluation.metrics import CocoEvaluator
+from ...tasks.detection.evaluation.metrics import CocoEvaluator, DetectionTable
 from ...tasks.detection.formats.coco import CocoContent, parse_coco
 from ...tasks.detection.formats.parsing.fields import MAX_SAFE_FLOAT, format_value
 from ...tasks.detection.formats.parsing.json_files import parse_any_json, parse_json, read_bytes
@@ -162,3 +163,13 @@ FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "bbox": (is_box, f"[x, y, width, height] in numbers up to {UNLIMITED:,}"),
     "score": (is_number, "a finite number"),
 }
+
+
+def match_results(file: Path, truth: GroundTruth) -> DetectionEvidence:
+    """Matches the detections of a result file with the objects; COCO's figures are not computed.
+
+    Raises:
+        EvaluationError: the file is not a list of detections, or names an image or category that the annotations lack.
+    """
+    table = DetectionTable.from_images(add_results(file, truth).detections)
+    return DetectionEvidence.from_detections(truth, table.images, table.with_images())

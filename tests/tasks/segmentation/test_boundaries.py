@@ -8,7 +8,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from litmobile.tasks.segmentation.boundaries import MAX_SIDE, compute_boundary_f, count_boundaries, find_boundaries
+from litmobile.tasks.segmentation.boundaries import MAX_SIDE, count_boundaries, find_boundaries
+from litmobile.tasks.segmentation.evidence import compute_boundary_f
 from litmobile.tasks.segmentation.masks import Labels
 
 Points = dict[int, list[tuple[int, int]]]

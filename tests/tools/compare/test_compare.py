@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,3 +215,9 @@ def test_wrong_options_are_named(
 ) -> None:
     words = [str(runs["good"].parent / word) if "=" not in word else word for word in words]
     assert mentioned in get_refusal("compare", str(runs["good"]), *words, capsys=capsys)
+
+
+def test_runs_are_compared_without_torch() -> None:
+    """Importing it takes longer than the comparison of a small data set."""
+    code = "import sys, litmobile.tools.compare.command; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -87,7 +87,7 @@ def test_names_of_any_length_stay_inside(name: str) -> None:
     ],
 )
 def test_tick_marks_are_round(low: float, high: float, expected: list[str]) -> None:
-    assert [format_tick(tick) for tick in Axis(low, high, 0, 100).ticks()] == expected
+    assert [format_tick(tick) for tick in Axis(low, high, 0, 300).ticks()] == expected
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,7 @@ def test_tick_marks_are_round(low: float, high: float, expected: list[str]) -> N
 )
 def test_limits_are_round_and_contain_the_values(values: list[float], expected: tuple[float, float]) -> None:
     assert find_limits(values) == pytest.approx(expected)
+
+
+def test_a_short_axis_has_fewer_tick_marks() -> None:
+    assert Axis(0, 0.05, 0, 110).ticks() == pytest.approx([0, 0.05])
