@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PART = ".part"  # end of the names of files that are being written
+STREAMS = (Path("/dev"), Path("/dev/fd"))  # folders of standard output and of pipes
 MINUTE, DAY = 60.0, 86_400.0
 
 
@@ -23,11 +24,15 @@ def replace_file(path: Path) -> Iterator[Path]:
     """Yields the path of a new file beside ``path``, which replaces ``path`` at the end of the block.
 
     If the block fails, ``path`` stays as it was. The name of the new file ends in ".part" and contains a random number,
-    so that two processes do not write to one file, and nobody can place a link there first.
+    so that two processes do not write to one file, and nobody can place a link there first. A device such as
+    ``/dev/stdout`` is not replaced: the block writes to it.
 
     Raises:
         OSError: the file cannot be written; its ``filename`` is ``path``.
     """
+    if path.is_char_device() or path.absolute().parent in STREAMS:
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
     try:

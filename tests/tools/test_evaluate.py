@@ -59,7 +59,7 @@ def test_the_page_names_the_annotations(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"The page is {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
     page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert page.problems == []
-    assert "on the 12 images of the annotations." in page.text and "truth.json" in page.text
+    assert "on the 12 images of truth.json." in page.text
 
 
 def test_the_published_figures_are_found(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,11 @@ class Estimate:
         return float(self.values.mean())
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval over images and, where there are several, seeds, within 0 … 1 as all figures are."""
+        return limit_interval(find_interval(self.varied), 0, 1)
+
+    @property
     def seed_variance(self) -> float | None:
         """Variance of the figure between seeds; None with one seed."""
         return float(self.values.var(ddof=1)) if len(self.values) > 1 else None
@@ -122,7 +127,7 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     known = [v / len(e.values) for v, e in zip(variances, (first, second), strict=True) if v is not None]
     return Difference(
         value=value,
-        interval=find_interval(drawn),
+        interval=limit_interval(find_interval(drawn), -1, 1),
         probability=float(above + (1 - above - below) / 2),
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
@@ -138,6 +143,11 @@ def find_interval(drawn: Floats) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.quantile(defined, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def limit_interval(interval: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    """Cuts an interval at the lowest and the highest value that are possible; centring can move it beyond them."""
+    return min(max(interval[0], low), high), min(max(interval[1], low), high)
 
 
 def find_p_value(drawn: Floats, images: int) -> float:

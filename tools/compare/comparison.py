@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...tasks.evidence import Evidence
+from ..pages import DIFFERENCE
 from .bootstrap import Difference, Estimate
 
 
@@ -64,7 +65,7 @@ class Pair(NamedTuple):
     @property
     def title(self) -> str:
         """The difference in short."""
-        return f"{self.first} − {self.second}"
+        return f"{self.first}{DIFFERENCE}{self.second}"
 
 
 def count_defined(pairs: Iterable[Pair]) -> int:

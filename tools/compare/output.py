@@ -7,9 +7,11 @@ from typing import Any
 
 from ...errors import format_count
 from ..text_tables import NOTHING, table
-from .bootstrap import Estimate, find_interval
+from .bootstrap import Estimate
 from .comparison import Comparison, Family, Pair, Settings
 from .sentences import summarize_parts
+
+MIN_P_VALUE = 0.001  # smaller ones are only said to be smaller; none is 0
 
 
 def format_comparison(comparison: Comparison, settings: Settings) -> str:
@@ -64,7 +66,7 @@ def format_estimate(found: Estimate) -> str:
     """Returns a figure with its interval, and the number of seeds if there are several."""
     if not math.isfinite(found.value):
         return NOTHING
-    low, high = find_interval(found.varied)
+    low, high = found.interval
     seeds = f", {len(found.values)} seeds" if len(found.values) > 1 else ""
     return f"{found.value:z.3f} ({low:z.3f} to {high:z.3f}{seeds})"
 
@@ -75,8 +77,9 @@ def format_pair(pair: Pair) -> list[str]:
     if found is None:
         return [NOTHING] * 5
     low, high = found.interval
-    shares = [f"{value:.3f}" for value in (found.probability, found.equivalence, pair.corrected)]
-    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares]
+    p_value = f"{pair.corrected:.3f}" if pair.corrected >= MIN_P_VALUE else f"<{MIN_P_VALUE:g}"
+    shares = [f"{value:.3f}" for value in (found.probability, found.equivalence)]
+    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares, p_value]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def estimates_as_json(estimates: dict[str, dict[str, Estimate]]) -> dict[str, An
         figure: {
             name: {
                 "value": none_if_nan(found.value),
-                "interval": [none_if_nan(value) for value in find_interval(found.varied)],
+                "interval": [none_if_nan(value) for value in found.interval],
                 "seeds": [none_if_nan(value) for value in found.values.tolist()],
             }
             for name, found in by_name.items()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import format_count
 from ..pages import Html, Interval, Section, definitions, element, interval_chart, render_page, table
-from .bootstrap import Estimate, find_interval
+from .bootstrap import Estimate
 from .comparison import Comparison, Family, Pair, Settings, count_defined
 from .output import format_estimate, format_pair, make_header
 
@@ -48,7 +48,7 @@ def show_figures(comparison: Comparison) -> Section:
 
 def to_interval(name: str, found: Estimate) -> Interval:
     """Converts an estimate to a row of a chart."""
-    return Interval(name, found.value, *find_interval(found.varied))
+    return Interval(name, found.value, *found.interval)
 
 
 def show_differences(figure: str, pairs: Sequence[Pair], settings: Settings) -> Section:

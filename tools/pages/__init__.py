@@ -1,5 +1,6 @@
 """HTML pages that need no network: text, tables, charts as inline SVG, and embedded images."""
 
+from .charts import DIFFERENCE as DIFFERENCE
 from .charts import Bar as Bar
 from .charts import Interval as Interval
 from .charts import Series as Series

@@ -20,6 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
 CHARACTER = 7.2  # typical width of a character
 MAX_NAME = 22  # characters of a name beside a row
+DIFFERENCE = " − "  # between two names
 MAX_POINTS = 240  # of a line; neighbouring points are averaged beyond that
 COLOURS = 8  # s0 … s7 of style.css
 DASHES = (None, "6 3", "2 2")  # so that lines of one chart differ by more than their colour
@@ -258,8 +259,23 @@ def name_width(rows: Iterable[Interval | Bar]) -> float:
 
 
 def shorten(name: str) -> str:
-    """Returns ``name``, with its end replaced by "…" if it is long."""
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    """Returns ``name`` with "…" in its middle if it is long, because names of one chart often begin alike.
+
+    Both names of a difference "A − B" are shortened alike.
+    """
+    if len(name) <= MAX_NAME:
+        return name
+    first, difference, second = name.partition(DIFFERENCE)
+    if not difference:
+        return cut_middle(name, MAX_NAME)
+    length = (MAX_NAME - len(DIFFERENCE)) // 2
+    return cut_middle(first, length) + DIFFERENCE + cut_middle(second, length)
+
+
+def cut_middle(name: str, length: int) -> str:
+    """Returns ``name``, cut to ``length`` characters by "…" in its middle; its end is at least one character."""
+    end = (length - 1) // 2
+    return name if len(name) <= length else f"{name[: length - 1 - end]}…{name[-end:]}"
 
 
 def build_figure(

@@ -83,9 +83,9 @@ class EmbeddedImage(NamedTuple):
     alt: str
 
 
-def gallery(images: Iterable[EmbeddedImage]) -> Html:
-    """Arranges images with captions in a grid."""
-    return element("div", *map(figure, images), class_="gallery")
+def gallery(images: Iterable[EmbeddedImage], is_wide: bool = False) -> Html:
+    """Arranges images with captions in a grid; wide ones are below each other, so that their labels can be read."""
+    return element("div", *map(figure, images), class_="gallery wide" if is_wide else "gallery")
 
 
 def figure(image: EmbeddedImage) -> Html:

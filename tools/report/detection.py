@@ -14,7 +14,7 @@ from ...tasks.detection.evaluation.curves import (
     precision_curves,
 )
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.detection.evaluation.label_errors import find_label_errors
+from ...tasks.detection.evaluation.label_errors import MAX_ERRORS, find_label_errors
 from ...tasks.detection.evaluation.matching import AREAS, IOU_THRESHOLDS
 from ...tasks.detection.evaluation.weighted import RECALLS, average_precisions
 from ...tasks.evidence import mean_defined
@@ -35,7 +35,7 @@ from .detection_errors import ErrorAnalysis, analyse_errors
 from .sections import Estimates, chart_classes, format_range, format_value, show_confusion, show_examples
 
 SHOWN_THRESHOLDS = (0, 5, 8)  # IoU 0.5, 0.75 and 0.9
-MAX_LABEL_ERRORS = 20  # in the table; the CSV file has up to 100
+MAX_LABEL_ERRORS = 20  # in the table
 MAX_CHARTS = 12  # precision–recall charts of single classes
 #: what TIDE's types of errors mean (Bolya et al. 2020, arXiv 2008.08115)
 ERRORS = {
@@ -198,6 +198,8 @@ def show_label_errors(contents: Contents, evidence: DetectionEvidence) -> Sectio
         "network or the annotation is wrong."
     )
     examples = show_examples(contents, "label_error", "Likely label errors", text).content or [paragraph(text)]
-    caption = f"The first {len(rows)} of {format_count(len(found), 'detections')} that contradict the annotations"
+    has_file = any(example.kind == "label_error" for example in contents.examples)
+    more = f"; {contents.split}-label-errors.csv has up to {MAX_ERRORS}" if has_file else ""
+    caption = f"The {format_count(len(rows), 'detections')} with the highest scores{more}"
     header = ["image", "detected", "annotated", "score"]
     return Section("Likely label errors", [*examples, table(caption, header, rows, words=[1, 2])])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.evidence import Evidence
-from ..compare.bootstrap import centre, draw_weights, find_interval
+from ..compare.bootstrap import centre, draw_weights, find_interval, limit_interval
 from ..compare.sentences import MIN_IMAGES
 from ..pages import Interval
 
@@ -18,7 +18,10 @@ RESAMPLES = 500  # of the images; a page about 5,000 images with 100 detections 
 def find_intervals(names: Sequence[str], values: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Interval]:
     """Builds intervals from values ``[K]`` and the same values in resamples ``[R, K]``; NaN where undefined."""
     rows = zip(names, values.tolist(), drawn.T, strict=True)
-    return [Interval(name, value, *find_interval(centre(column, value))) for name, value, column in rows]
+    return [
+        Interval(name, value, *limit_interval(find_interval(centre(column, value)), 0, 1))
+        for name, value, column in rows
+    ]
 
 
 def resample(evidence: Evidence) -> NDArray[np.float64]:

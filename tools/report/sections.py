@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ from .intervals import RESAMPLES
 
 MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
 SPLITS = {"val": "validation split", "test": "test split"}
+PAIR_NOTE = "Truth is on the left, prediction on the right."
 #: what the figures of all tasks mean, beyond their names
 MEANINGS = {
     "AP": "mean over classes and IoU thresholds 0.50 to 0.95",
@@ -74,27 +76,36 @@ class Estimates(NamedTuple):
 
 def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str], str]:
     """Says the main figure and the best and worst class, and what the interval means."""
-    main, data = estimates.figures[0], describe_data(contents)
-    images = format_count(len(contents.evidence.names), "images")
+    main = estimates.figures[0]
+    images = f"{format_count(len(contents.evidence.names), 'images')} of {describe_split(contents)}"
     if not math.isfinite(main.value):
-        return [f"{main.name} is undefined on the {images} of the {data}."], ""
-    answer = [f"{main.name} {format_interval(main)} on the {images} of the {data}."]
-    defined = sorted((row for row in estimates.classes if math.isfinite(row.value)), key=lambda row: row.value)
-    if len(defined) > 1:
-        worst, best = defined[0], defined[-1]
-        answer.append(
-            f"Best class: {best.name} {format_interval(best)}. Worst class: {worst.name} {format_interval(worst)}."
-        )
+        return [f"{main.name} is undefined on the {images}."], ""
+    answer = [f"{main.name} {format_interval(main)} on the {images}.", *describe_extremes(estimates.classes)]
     note = (
         "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
         "another training of the same recipe may differ by more."
     )
-    return answer, f"{describe_weights(contents)} {note}".strip()
+    return answer, f"{describe_weights(contents)} {note if math.isfinite(main.low) else ''}".strip()
 
 
-def describe_data(contents: Contents) -> str:
-    """Names the evaluated data: a split of a run, or the annotations of a result file."""
-    return "annotations" if "results" in contents.identity else SPLITS[contents.split]
+def describe_split(contents: Contents) -> str:
+    """Names the split, or the annotations of a file of detections, whose split is unknown."""
+    is_file = "results" in contents.identity
+    return Path(contents.identity["source"]).name if is_file else f"the {SPLITS[contents.split]}"
+
+
+def describe_extremes(classes: Sequence[Interval]) -> list[str]:
+    """Names the best and the worst class; of equal ones the first, and the number of the others."""
+    defined = sorted((row for row in classes if math.isfinite(row.value)), key=lambda row: row.value)
+    if not defined or format_value(defined[0].value) == format_value(defined[-1].value):
+        return []
+
+    def name_class(extreme: Interval) -> str:
+        value = format_value(extreme.value)
+        first, *others = (row for row in classes if format_value(row.value) == value)
+        return f"{first.name} and {len(others)} more, {value}" if others else f"{first.name} {format_interval(first)}"
+
+    return [f"Best class: {name_class(defined[-1])}. Worst: {name_class(defined[0])}."]
 
 
 def describe_weights(contents: Contents) -> str:
@@ -114,7 +125,8 @@ def describe_weights(contents: Contents) -> str:
 def show_figures(contents: Contents, estimates: Estimates) -> Section:
     """Lists all figures with intervals and meaning."""
     rows = [[row.name, format_value(row.value), format_range(row), MEANINGS[row.name]] for row in estimates.figures]
-    caption = f"Figures of the {describe_data(contents)}; {RESAMPLES} resamples of the images"
+    resamples = f"{RESAMPLES} resamples of the images" if len(contents.evidence.names) > 1 else "one has no interval"
+    caption = f"Figures of {describe_split(contents)}; {resamples}"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 
 
@@ -125,7 +137,7 @@ def format_value(value: float) -> str:
 
 def format_range(row: Interval) -> str:
     """Formats an interval; a dash if it is undefined."""
-    return f"{row.low:.3f} to {row.high:.3f}" if math.isfinite(row.low) else NOTHING
+    return f"{row.low:z.3f} to {row.high:z.3f}" if math.isfinite(row.low) else NOTHING
 
 
 def show_learning_curves(contents: Contents) -> Section:
@@ -183,8 +195,10 @@ def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> 
     """Shows the images of a ``kind``, truth beside prediction."""
     found = [example for example in contents.examples if example.kind == kind]
     images = [EmbeddedImage(x.content, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
-    notes = [paragraph(text)] if text else []
-    return Section(title, [*notes, gallery(images)] if images else [])
+    is_pair = contents.evidence.role != "classification"
+    note = f"{text} {PAIR_NOTE if is_pair else ''}".strip()
+    notes = [paragraph(note)] if note else []
+    return Section(title, [*notes, gallery(images, is_wide=is_pair)] if images else [])
 
 
 def describe_identity(contents: Contents) -> list[Section]:
@@ -210,15 +224,15 @@ def describe_identity(contents: Contents) -> list[Section]:
 
 
 def chart_classes(estimates: Estimates, label: str) -> Html:
-    """Draws the main figure of the classes, the highest first; of many classes, the lowest and the highest ones."""
-    ranked = sorted(estimates.classes, key=lambda row: -row.value if math.isfinite(row.value) else 1)
+    """Draws the main figure of classes with one, the highest first; of many, the highest and the lowest ones."""
+    defined = [row for row in estimates.classes if math.isfinite(row.value)]
+    ranked = sorted(defined, key=lambda row: -row.value)
     if len(ranked) <= 2 * MAX_ROWS:
-        charts = [interval_chart(f"{label} by class", label, ranked, (0, 1))]
+        parts = {f"{label} by class": ranked} if ranked else {}
     else:
-        defined = [row for row in ranked if math.isfinite(row.value)]
-        parts = {"highest": defined[:MAX_ROWS], "lowest": defined[-MAX_ROWS:]}
-        titles = {f"{label} of the {MAX_ROWS} {which} classes": rows for which, rows in parts.items()}
-        charts = [interval_chart(title, label, rows, (0, 1)) for title, rows in titles.items()]
+        highest, lowest = (f"The {MAX_ROWS} classes with the {which} {label}" for which in ("highest", "lowest"))
+        parts = {highest: ranked[:MAX_ROWS], lowest: ranked[-MAX_ROWS:]}
+    charts = [interval_chart(title, label, rows, (0, 1)) for title, rows in parts.items()]
     return element("div", *charts, class_="charts")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from litmobile.tools.pages import Bar, Interval, Series, bar_chart, interval_chart, line_chart
 from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, find_limits, format_tick
+from litmobile.tools.pages.charts import MAX_NAME, shorten
 from support.pages import Page
 
 NAN = float("nan")
@@ -75,6 +76,20 @@ def test_bars_are_as_long_as_their_values() -> None:
 def test_names_of_any_length_stay_inside(name: str) -> None:
     chart = Page(interval_chart("", "", [Interval(name, 0.5, 0.4, 0.6)], (0, 1)))
     assert 0 < float(chart.find("circle")[0]["cx"]) < 360
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("short", "short"),
+        ("mobilenet_v3_large_seed0", "mobilenet_v…arge_seed0"),
+        ("mobilenet_v3_large − mobilenet_v2", "mobi…arge − mobi…t_v2"),
+        (" − ".join("a" * 30), "a − a − … − a"),
+    ],
+)
+def test_long_names_are_cut_in_the_middle(name: str, expected: str) -> None:
+    assert shorten(name) == expected
+    assert len(expected) <= MAX_NAME
 
 
 @pytest.mark.parametrize(
