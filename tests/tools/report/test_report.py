@@ -12,6 +12,8 @@ import pytest
 
 from litmobile.tasks.evidence import Evidence, save_evidence
 from litmobile.tools.cli import main
+from litmobile.tools.pages import Interval
+from litmobile.tools.report.sections import describe_extremes
 from support.cli import get_refusal
 from support.evidence import make_classification, make_detection, make_segmentation
 from support.pages import Page
@@ -139,6 +141,23 @@ def test_confusion_matrices_of_many_classes_are_cut(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", make_classification(300, [f"class {k}" for k in range(70)]))
     text = report(run).text
     assert "10 classes that are confused less often, or do not occur, are left out." in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5, 0.9, 0.2], ["Best class: b 0.900 (0.800 to 1.000). Worst: c 0.200 (0.100 to 0.300)."]),
+        ([1.0, 0.4, 1.0, 0.99996], ["Best class: a and 2 more, 1.000. Worst: b 0.400 (0.300 to 0.500)."]),
+        ([0.5, float("nan"), 0.9], ["Best class: c 0.900 (0.800 to 1.000). Worst: a 0.500 (0.400 to 0.600)."]),
+        ([0.5, 0.5], []),
+        ([0.5], []),
+        ([float("nan")], []),
+        ([], []),
+    ],
+)
+def test_the_best_and_the_worst_class_are_named(values: list[float], expected: list[str]) -> None:
+    rows = [Interval(name, value, value - 0.1, value + 0.1) for name, value in zip("abcd", values, strict=False)]
+    assert describe_extremes(rows) == expected
 
 
 def test_images_are_embedded(tmp_path: Path) -> None:
