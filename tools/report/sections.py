@@ -103,7 +103,7 @@ def describe_extremes(classes: Sequence[Interval]) -> list[str]:
     def name_class(extreme: Interval) -> str:
         value = format_value(extreme.value)
         first, *others = (row for row in classes if format_value(row.value) == value)
-        return f"{first.name} and {len(others)} more, {value}" if others else f"{first.name} {format_interval(first)}"
+        return f"{first.name} and {len(others)} more, {value}" if others else f"{first.name}, {format_interval(first)}"
 
     return [f"Best class: {name_class(defined[-1])}. Worst: {name_class(defined[0])}."]
 

@@ -146,9 +146,9 @@ def test_confusion_matrices_of_many_classes_are_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([0.5, 0.9, 0.2], ["Best class: b 0.900 (0.800 to 1.000). Worst: c 0.200 (0.100 to 0.300)."]),
-        ([1.0, 0.4, 1.0, 0.99996], ["Best class: a and 2 more, 1.000. Worst: b 0.400 (0.300 to 0.500)."]),
-        ([0.5, float("nan"), 0.9], ["Best class: c 0.900 (0.800 to 1.000). Worst: a 0.500 (0.400 to 0.600)."]),
+        ([0.5, 0.9, 0.2], ["Best class: b, 0.900 (0.800 to 1.000). Worst: c, 0.200 (0.100 to 0.300)."]),
+        ([1.0, 0.4, 1.0, 0.99996], ["Best class: a and 2 more, 1.000. Worst: b, 0.400 (0.300 to 0.500)."]),
+        ([0.5, float("nan"), 0.9], ["Best class: c, 0.900 (0.800 to 1.000). Worst: a, 0.500 (0.400 to 0.600)."]),
         ([0.5, 0.5], []),
         ([0.5], []),
         ([float("nan")], []),
