@@ -15,7 +15,7 @@ from ...tasks.run import CONFIG
 from ..compare.sources import KINDS
 
 
-class Example(NamedTuple):
+class StoredExample(NamedTuple):
     """A drawing of an evaluated image, truth beside prediction.
 
     Attributes:
@@ -53,7 +53,7 @@ class Contents:
     configuration: str
     steps: list[Row]
     validations: list[dict[str, Any]]
-    examples: list[Example]
+    examples: list[StoredExample]
 
 
 def read_contents(folder: Path, split: str) -> Contents:
@@ -78,7 +78,7 @@ def read_contents(folder: Path, split: str) -> Contents:
     )
 
 
-def read_examples(folder: Path, split: str) -> list[Example]:
+def read_examples(folder: Path, split: str) -> list[StoredExample]:
     """Reads the drawings that an evaluation left, without those that are missing; none if their list is damaged.
 
     Files outside ``folder`` are left out: a page must not contain other files of whoever makes it.
@@ -92,7 +92,7 @@ def read_examples(folder: Path, split: str) -> list[Example]:
     except (ValueError, KeyError, TypeError):
         return []
     return [
-        Example(kind, name, caption, path.read_bytes())
+        StoredExample(kind, name, caption, path.read_bytes())
         for kind, name, caption, path in found
         if path.is_relative_to(root) and path.is_file()
     ]
