@@ -258,7 +258,7 @@ def shorten(name: str) -> str:
     """
     parts = name.split(DIFFERENCE) if len(name) > MAX_NAME else [name]
     length = (MAX_NAME - len(DIFFERENCE) * (len(parts) - 1)) // len(parts)
-    return DIFFERENCE.join(f"{x[: length // 2]}…{x[-(length - 1) // 2 :]}" if len(x) > length else x for x in parts)
+    return DIFFERENCE.join(f"{x[: length // 2]}…{x[-((length - 1) // 2) :]}" if len(x) > length else x for x in parts)
 
 
 def build_figure(

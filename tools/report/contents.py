@@ -83,12 +83,18 @@ def read_contents(folder: Path, split: str) -> Contents:
 
 
 def read_examples(folder: Path, split: str) -> list[Example]:
-    """Reads the pictures that an evaluation left; none if they are missing."""
-    file = folder / f"{split}-examples.json"
-    if not file.is_file():
+    """Reads the pictures that an evaluation left; none if their list is missing or damaged.
+
+    Pictures outside of ``folder`` are left out: the list of a foreign run could name any file.
+    """
+    file, root = folder / f"{split}-examples.json", folder.resolve()
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        found = [(row["kind"], row["name"], row["caption"], (folder / row["file"]).resolve()) for row in rows]
+    except (ValueError, KeyError, TypeError):
         return []
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    found = ((row, folder / row["file"]) for row in rows)
     return [
-        Example(row["kind"], row["name"], row["caption"], path.read_bytes()) for row, path in found if path.is_file()
+        Example(kind, name, caption, path.read_bytes())
+        for kind, name, caption, path in found
+        if path.is_relative_to(root) and path.is_file()
     ]

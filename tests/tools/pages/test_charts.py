@@ -7,6 +7,7 @@ import pytest
 
 from litmobile.tools.pages import Bar, Interval, Series, bar_chart, interval_chart, line_chart
 from litmobile.tools.pages.axes import Axis, find_limits, format_tick
+from litmobile.tools.pages.charts import shorten
 from support.pages import Page
 
 NAN = float("nan")
@@ -100,3 +101,17 @@ def test_limits_are_round_and_contain_the_values(values: list[float], expected: 
 
 def test_a_short_axis_has_fewer_tick_marks() -> None:
     assert Axis(0, 0.05, 0, 110).ticks() == pytest.approx([0, 0.05])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("traffic light", "traffic light"),
+        ("mobilenet_v3_large_seed_0", "mobilenet_v…rge_seed_0"),
+        ("v3_large − v2", "v3_large − v2"),
+        ("mobilenet_v3_large − mobilenet_v2", "mobi…arge − mobi…t_v2"),
+        ("mobilenet_v3_large_s0 − v2", "mobi…e_s0 − v2"),
+    ],
+)
+def test_long_names_keep_both_ends(name: str, expected: str) -> None:
+    assert shorten(name) == expected

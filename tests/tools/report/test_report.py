@@ -12,6 +12,8 @@ import pytest
 
 from litmobile.tasks.evidence import Evidence, save_evidence
 from litmobile.tools.cli import main
+from litmobile.tools.pages import Interval
+from litmobile.tools.report.sections import describe_extremes
 from support.cli import get_refusal
 from support.evidence import make_classification, make_detection, make_segmentation
 from support.pages import Page
@@ -29,6 +31,7 @@ TASKS: dict[str, tuple[Make, str, list[str]]] = {
 }
 CLASSES = ["cat", "dog", "cow"]
 IDENTITY = {"split": "val", "epoch": 3, "step": 120, "weights": "0123abcd"}
+NAN = float("nan")
 PICTURE = b"\xff\xd8\xff\xe0 a JPEG file"
 
 
@@ -152,6 +155,48 @@ def test_damaged_histories_are_left_out(tmp_path: Path) -> None:
     (run / "metrics.csv").write_text("epoch,step,train/loss\n0,1,not a number\n0,2,0.5\n0,3")
     (run / "metrics.json").write_text("[{")
     assert report(run).problems == []
+
+
+@pytest.mark.parametrize("content", ["[{", "[1]", '[{"kind": "worst"}]', '{"kind": 1}', '"text"'])
+def test_damaged_lists_of_images_are_left_out(content: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
+    (run / "val-examples.json").write_text(content)
+    assert not report(run).find("img")
+
+
+@pytest.mark.parametrize("file", ["../secret.jpg", "{root}/secret.jpg", "link.jpg"])
+def test_files_outside_of_the_run_are_not_embedded(file: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
+    (tmp_path / "secret.jpg").write_bytes(PICTURE)
+    (run / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    entry = {"kind": "worst", "name": "a.jpg", "caption": "", "file": file.format(root=tmp_path)}
+    (run / "val-examples.json").write_text(json.dumps([entry]))
+    assert not report(run).find("img")
+
+
+def test_intervals_stay_within_0_and_1(tmp_path: Path) -> None:
+    """Resampled values are moved so that their mean is the figure, which can move some below 0."""
+    evidence = make_classification(200, CLASSES)
+    ranking = np.column_stack((evidence.labels, (evidence.labels + 1) % 3, (evidence.labels + 2) % 3))
+    scores = np.full((200, 3), 1e-3, dtype=np.float32)
+    scores[np.arange(200), evidence.labels] = 0.998
+    page = report(write_run(tmp_path / "run", replace(evidence, ranking=ranking.astype(np.int32), scores=scores)))
+    assert "top1 1.000 (1.000 to 1.000)" in page.text
+    assert "-0.0" not in page.text and "to 1.00 " not in page.text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5, 0.25, 1], ["Best class: c (1.000). Worst: b (0.250)."]),
+        ([0.0, 0.0004, 1, NAN], ["Best class: c (1.000). Worst: a and 1 more (0.000)."]),
+        ([0.2, 0.2], []),
+        ([NAN, 0.2], []),
+        ([], []),
+    ],
+)
+def test_the_best_and_the_worst_class_are_named(values: list[float], expected: list[str]) -> None:
+    assert describe_extremes([Interval(n, v, NAN, NAN) for n, v in zip("abcd", values, strict=False)]) == expected
 
 
 @pytest.mark.parametrize(
