@@ -120,3 +120,22 @@ def test_images_need_a_folder_for_the_drawings(
 ) -> None:
     refusal = get_refusal("evaluate", *write(tmp_path, *make_data()), *options, capsys=capsys)
     assert "--images" in refusal and mentioned in refusal
+
+
+def test_examples_of_an_earlier_evaluation_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "val-examples.json").write_text('[{"kind": "worst", "name": "", "caption": "", "file": "a"}]')
+    main(["evaluate", *write(tmp_path, *make_data()), "--out", str(tmp_path / "out")])
+    assert json.loads((tmp_path / "out" / "val-examples.json").read_text()) == []
+
+
+def test_the_evaluation_of_a_run_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    refusal = get_refusal("evaluate", *write(tmp_path, *make_data()), "--out", str(tmp_path / "run"), capsys=capsys)
+    assert "is the folder of a run" in refusal
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.yaml"]
+
+
+def test_missing_arguments_are_named_as_help_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "ANNOTATIONS is required." in get_refusal("evaluate", "found.json", capsys=capsys)

@@ -17,10 +17,12 @@ class Side(NamedTuple):
     Attributes:
         name: what the user calls it.
         seeds: evidence of each of its runs, which differ in the seed only.
+        sources: where each was read.
     """
 
     name: str
     seeds: Sequence[Evidence]
+    sources: Sequence[str] = ()
 
 
 class Settings(NamedTuple):
@@ -101,6 +103,7 @@ class Comparison:
 
     Attributes:
         images: number of evaluated images.
+        sources: where the evaluations of each configuration were read, by its name.
         estimates: by figure and by name of the configuration.
         pairs: by figure; the main figure is the first. The pairs of one figure are corrected together.
         by: for "class" and "size", those that were asked for: the same by name of the class, or by AP_small, AP_medium
@@ -108,6 +111,7 @@ class Comparison:
     """
 
     images: int
+    sources: dict[str, Sequence[str]]
     estimates: dict[str, dict[str, Estimate]]
     pairs: dict[str, list[Pair]]
     by: dict[str, Family]

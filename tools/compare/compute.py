@@ -49,7 +49,7 @@ def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
         by["size"] = make_family("AP", {name: figures[name] for name in images_per_size}, images_per_size, settings)
     estimates = {name: figures[name] for name in settings.figures}
     pairs = {name: compare_pairs(name, {"": found}, {"": images}, settings)[""] for name, found in estimates.items()}
-    return Comparison(images, estimates, pairs, by)
+    return Comparison(images, {side.name: side.sources for side in sides}, estimates, pairs, by)
 
 
 def count_images_per_size(evidence: Evidence) -> dict[str, int]:

@@ -86,6 +86,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     """Returns plain values for a JSON file; None for what is undefined."""
     return {
         "images": comparison.images,
+        "sources": {name: list(found) for name, found in comparison.sources.items()},
         "figures": estimates_as_json(comparison.estimates),
         "pairs": {figure: [pair_as_json(pair) for pair in pairs] for figure, pairs in comparison.pairs.items()},
         **{

@@ -10,8 +10,10 @@ from ..pages import Html, Interval, Section, definitions, element, interval_char
 from .bootstrap import Estimate
 from .comparison import Comparison, Family, Pair, Settings, count_defined
 from .output import format_estimate, format_pair, make_header
+from .sentences import LOWER_IS_BETTER
 
-MAX_SENTENCES = 6  # of the answer; with more pairs, the table of differences has the others
+MAX_NAMES = 3  # in the title
+MAX_SENTENCES = 6  # of the answer; with more pairs, those of the best configuration, and a table has the others
 MAX_PAIRS = 6  # of configurations whose differences are drawn for each class
 NOTE = (
     "Differences are of the same images, so images that are hard for all networks do not widen the intervals. "
@@ -22,14 +24,28 @@ NOTE = (
 def build_page(comparison: Comparison, settings: Settings) -> str:
     """Builds the page as the text of an HTML file."""
     main = settings.figures[0]
-    answer = [pair.sentence for pair in comparison.pairs[main][:MAX_SENTENCES]]
+    names = list(comparison.estimates[main])
+    title = ", ".join(names) if len(names) <= MAX_NAMES else f"{len(names)} configurations"
     sections = [
         show_figures(comparison),
         *(show_differences(figure, pairs, settings) for figure, pairs in comparison.pairs.items()),
         *(show_family(kind, family, settings) for kind, family in comparison.by.items()),
+        Section("What was compared", [definitions({n: ", ".join(found) for n, found in comparison.sources.items()})]),
         show_settings(comparison, settings),
     ]
-    return render_page(f"{main}: {', '.join(comparison.estimates[main])}", answer, sections, NOTE)
+    return render_page(f"{main}: {title}", choose_sentences(comparison, main), sections, NOTE)
+
+
+def choose_sentences(comparison: Comparison, main: str) -> list[str]:
+    """Returns the sentences of all pairs in the ``main`` figure; of many pairs, those of the best configuration."""
+    pairs = comparison.pairs[main]
+    values = {name: found.value for name, found in comparison.estimates[main].items() if math.isfinite(found.value)}
+    if len(pairs) <= MAX_SENTENCES or not values:
+        return [pair.sentence for pair in pairs[:MAX_SENTENCES]]
+    choose, word = (min, "lowest") if main in LOWER_IS_BETTER else (max, "highest")
+    best = choose(values, key=values.__getitem__)
+    of_best = [pair.sentence for pair in pairs if best in (pair.first, pair.second)]
+    return [f"{best} has the {word} {main}, {values[best]:.3f}.", *of_best[:MAX_SENTENCES]]
 
 
 def show_figures(comparison: Comparison) -> Section:

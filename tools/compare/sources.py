@@ -50,7 +50,15 @@ def read_sides(paths: Sequence[Path], split: str, annotations: Path | None, name
     groups = group_seeds(paths)
     names = name_groups(groups) if names is None else check_names(names, name_groups(groups))
     read = make_reader(split, annotations)
-    return [Side(name, [read(path) for path in group]) for name, group in zip(names, groups, strict=True)]
+    return [
+        Side(name, [read(path) for path in group], [describe_source(path, split) for path in group])
+        for name, group in zip(names, groups, strict=True)
+    ]
+
+
+def describe_source(path: Path, split: str) -> str:
+    """Names a result file, or a run and its evaluated split."""
+    return f"{path} ({split} split)" if path.is_dir() else str(path)
 
 
 def check_paths(paths: Sequence[Path], annotations: Path | None) -> None:

@@ -216,3 +216,13 @@ def test_needed_seeds_are_named_only_if_seeds_can_help() -> None:
     assert count_seeds_needed(one_seed, 1, 0.01) is None
     # two seeds of each spread by 0.07, and the mean of n differs by 0.07 √(2 / n) from that of n others
     assert count_seeds_needed(noisy_seeds, 2, 0.01) == pytest.approx(2 * 0.005 * (1.96 / 0.01) ** 2, abs=1)
+
+
+def test_intervals_contain_possible_values_only() -> None:
+    """Centring moves resampled values, and the spread of seeds is scaled up."""
+    high = estimate(np.array([0.95, 1.0]), np.array([[0.9, 1.0, 1.0], [0.95, 0.9, 1.0]]), seed=1)
+    low = Estimate(np.zeros(1), *(np.array([-0.4, 0.0, 0.4]),) * 2)
+    assert 0.8 < high.interval[0] < high.interval[1] <= 1
+    assert low.interval == (0, pytest.approx(0.38))
+    difference = compare(Estimate(np.ones(1), *(np.array([0.5, 1.4, 1.1]),) * 2), low, rope=0.005, images=9)
+    assert difference is not None and -1 <= difference.interval[0] < difference.interval[1] <= 1

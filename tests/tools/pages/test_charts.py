@@ -81,8 +81,10 @@ def test_names_of_any_length_stay_inside(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("short", "short"),
-        ("mobilenet_v3_large_seed0", "mobilenet_v…arge_seed0"),
+        ("traffic light", "traffic light"),
+        ("mobilenet_v3_large_seed_0", "mobilenet_v…rge_seed_0"),
+        ("v3_large − v2", "v3_large − v2"),
+        ("mobilenet_v3_large_s0 − v2", "mobi…e_s0 − v2"),
         ("mobilenet_v3_large − mobilenet_v2", "mobi…arge − mobi…t_v2"),
         (" − ".join("a" * 30), "a − a − … − a"),
     ],

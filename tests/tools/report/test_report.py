@@ -31,6 +31,7 @@ TASKS: dict[str, tuple[Make, str, list[str]]] = {
 }
 CLASSES = ["cat", "dog", "cow"]
 IDENTITY = {"split": "val", "epoch": 3, "step": 120, "weights": "0123abcd"}
+NAN = float("nan")
 JPEG = b"\xff\xd8\xff\xe0 a JPEG file"
 
 
@@ -148,10 +149,10 @@ def test_confusion_matrices_of_many_classes_are_cut(tmp_path: Path) -> None:
     [
         ([0.5, 0.9, 0.2], ["Best class: b, 0.900 (0.800 to 1.000). Worst: c, 0.200 (0.100 to 0.300)."]),
         ([1.0, 0.4, 1.0, 0.99996], ["Best class: a and 2 more, 1.000. Worst: b, 0.400 (0.300 to 0.500)."]),
-        ([0.5, float("nan"), 0.9], ["Best class: c, 0.900 (0.800 to 1.000). Worst: a, 0.500 (0.400 to 0.600)."]),
+        ([0.5, NAN, 0.9], ["Best class: c, 0.900 (0.800 to 1.000). Worst: a, 0.500 (0.400 to 0.600)."]),
         ([0.5, 0.5], []),
         ([0.5], []),
-        ([float("nan")], []),
+        ([NAN], []),
         ([], []),
     ],
 )
@@ -212,6 +213,17 @@ def test_damaged_histories_are_left_out(tmp_path: Path) -> None:
     (run / "metrics.csv").write_text("epoch,step,train/loss\n0,1,not a number\n0,2,0.5\n0,3")
     (run / "metrics.json").write_text("[{")
     assert report(run).problems == []
+
+
+def test_intervals_stay_within_0_and_1(tmp_path: Path) -> None:
+    """Resampled values are moved so that their mean is the figure, which can move some below 0."""
+    evidence = make_classification(200, CLASSES)
+    ranking = np.column_stack((evidence.labels, (evidence.labels + 1) % 3, (evidence.labels + 2) % 3))
+    scores = np.full((200, 3), 1e-3, dtype=np.float32)
+    scores[np.arange(200), evidence.labels] = 0.998
+    page = report(write_run(tmp_path / "run", replace(evidence, ranking=ranking.astype(np.int32), scores=scores)))
+    assert "top1 1.000 (1.000 to 1.000)" in page.text
+    assert "-0.0" not in page.text and "to 1.00 " not in page.text
 
 
 @pytest.mark.parametrize(
