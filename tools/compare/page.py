@@ -30,7 +30,9 @@ def build_page(comparison: Comparison, settings: Settings) -> str:
         show_figures(comparison),
         *(show_differences(figure, pairs, settings) for figure, pairs in comparison.pairs.items()),
         *(show_family(kind, family, settings) for kind, family in comparison.by.items()),
-        Section("What was compared", [definitions({n: ", ".join(found) for n, found in comparison.sources.items()})]),
+        Section(
+            "What was compared", [definitions({name: ", ".join(paths) for name, paths in comparison.sources.items()})]
+        ),
         show_settings(comparison, settings),
     ]
     return render_page(f"{main}: {title}", choose_sentences(comparison, main), sections, NOTE)
