@@ -127,7 +127,7 @@ def show_figures(contents: Contents, estimates: Estimates) -> Section:
     rows = [
         [row.name, format_value(row.value), format_range(row), MEANINGS.get(row.name, "")] for row in estimates.figures
     ]
-    resamples = f"{RESAMPLES} resamples of the images" if len(contents.evidence.names) > 1 else "one has no interval"
+    resamples = f"{RESAMPLES} resamples of the images" if len(contents.evidence.names) > 1 else "a single image has no intervals"
     caption = f"Figures of {describe_split(contents)}; {resamples}"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 
