@@ -30,20 +30,20 @@ def replace_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written; its ``filename`` is ``path``.
     """
-    if path.is_char_device() or path.absolute().parent in STREAMS:
-        yield path
-        return
+    is_device = path.is_char_device() or path.absolute().parent in STREAMS
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
+    part = path if is_device else path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
     try:
         yield part
-        part.replace(path)
+        if not is_device:
+            part.replace(path)
     except OSError as error:
         if error.filename in (None, str(part)):  # a full disk has no name, and users do not know the part
             error.filename, error.filename2 = str(path), None
         raise
     finally:
-        part.unlink(missing_ok=True)
+        if not is_device:
+            part.unlink(missing_ok=True)
 
 
 def remove_old_parts(folder: Path, name: str, seconds: float = MINUTE) -> None:
