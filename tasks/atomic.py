@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PART = ".part"  # end of the names of files that are being written
+STREAMS = (Path("/dev"), Path("/dev/fd"))  # folders of standard output and of pipes
 MINUTE, DAY = 60.0, 86_400.0
 
 
@@ -23,22 +24,26 @@ def replace_file(path: Path) -> Iterator[Path]:
     """Yields the path of a new file beside ``path``, which replaces ``path`` at the end of the block.
 
     If the block fails, ``path`` stays as it was. The name of the new file ends in ".part" and contains a random number,
-    so that two processes do not write to one file, and nobody can place a link there first.
+    so that two processes do not write to one file, and nobody can place a link there first. A device such as
+    ``/dev/stdout`` is not replaced: the block writes to it.
 
     Raises:
         OSError: the file cannot be written; its ``filename`` is ``path``.
     """
+    is_device = path.is_char_device() or path.absolute().parent in STREAMS
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
+    part = path if is_device else path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART}")
     try:
         yield part
-        part.replace(path)
+        if not is_device:
+            part.replace(path)
     except OSError as error:
         if error.filename in (None, str(part)):  # a full disk has no name, and users do not know the part
             error.filename, error.filename2 = str(path), None
         raise
     finally:
-        part.unlink(missing_ok=True)
+        if not is_device:
+            part.unlink(missing_ok=True)
 
 
 def remove_old_parts(folder: Path, name: str, seconds: float = MINUTE) -> None:

@@ -191,3 +191,12 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
         part.write_text("half of the new")
         raise OSError
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="this system has no /dev/null")
+def test_devices_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """A link to /dev/null stands for it, because root could replace the device itself."""
+    device = tmp_path / "null"
+    device.symlink_to("/dev/null")
+    write_text(device, "text")
+    assert device.is_char_device() and [*tmp_path.iterdir()] == [device]

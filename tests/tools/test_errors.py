@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -113,3 +115,14 @@ def test_values_in_range_pass() -> None:
 )
 def test_one_thing_is_counted_in_the_singular(number: int, things: str, text: str) -> None:
     assert format_count(number, things) == text
+
+
+@pytest.mark.parametrize(("command", "split"), [("validate", "val"), ("test", "test")])
+def test_an_evaluation_of_no_images_is_refused(
+    command: str, split: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs without validation have this limit in their configuration."""
+    data = ["--data.test=val"] if split == "test" else []
+    option = f"--trainer.limit_{split}_batches"
+    refusal = get_refusal(command, "--run", str(run), *data, f"{option}=0", capsys=capsys)
+    assert f"pass {option}=1.0" in refusal

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ Z = 1.959964  # its quantile of the normal distribution
 
 
 def draw_weights(count: int, resamples: int, seed: int) -> Floats:
-    """Draws how often each of ``count`` images or seeds is in a resample, ``[R, count]``; rows sum to ``count``."""
+    """Draws how often each of ``count`` images is in a resample, ``[R, count]``; rows sum to ``count``."""
     random = np.random.default_rng(seed)
     return random.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
 
@@ -37,12 +37,14 @@ class Estimate:
     Attributes:
         values: the figure of each seed, ``[S]``.
         resampled: the mean over the seeds in each resample of the images, ``[R]``.
-        varied: the same in each resample of images and seeds, ``[R]``.
+        varied: the same with a deviation between seeds, ``[R]``.
+        seed_variance: variance of the mean between choices of seeds; None with one seed.
     """
 
     values: Floats
     resampled: Floats
     varied: Floats
+    seed_variance: float | None = None
 
     @property
     def value(self) -> float:
@@ -50,30 +52,47 @@ class Estimate:
         return float(self.values.mean())
 
     @property
-    def seed_variance(self) -> float | None:
-        """Variance of the figure between seeds; None with one seed."""
-        return float(self.values.var(ddof=1)) if len(self.values) > 1 else None
+    def interval(self) -> tuple[float, float]:
+        """95 % interval over images and, where there are several, seeds, within 0 … 1 as all figures are."""
+        return limit_interval(find_interval(self.varied), 0, 1)
 
 
-def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
-    """Combines the seeds of a configuration; the resampled values are centred on the figure.
-
-    The mean of S values that are drawn from S seeds varies by (S − 1) / S less than the mean of S new seeds, so its
-    deviation is scaled up by the root of that.
+def estimate(values: Floats, resampled: Floats) -> Estimate:
+    """Estimates the mean over the seeds of a configuration; resampled values are centred on the figure.
 
     Args:
         values: the figure of each seed, ``[S]``.
         resampled: the figure of each seed in each resample of the images, ``[S, R]``.
-        seed: of the draws of seeds; configurations differ in it, because their seeds are independent.
     """
-    count = len(values)
-    resampled = np.stack([centre(drawn, value) for drawn, value in zip(resampled, values.tolist(), strict=True)])
-    mean = resampled.mean(axis=0)
-    if count == 1:
-        return Estimate(values, mean, mean)
-    drawn = draw_weights(count, resampled.shape[1], seed).T / count
-    deviation = ((drawn - 1 / count) * resampled).sum(axis=0)
-    return Estimate(values, mean, mean + math.sqrt(count / (count - 1)) * deviation)
+    mean = np.mean([centre(drawn, value) for drawn, value in zip(resampled, values.tolist(), strict=True)], axis=0)
+    return Estimate(values, mean, mean)
+
+
+def add_seeds(estimates: Mapping[str, Estimate], seed: int) -> dict[str, Estimate]:
+    """Adds deviations between seeds to the resampled values of configurations that have several.
+
+    Two to five seeds are too few to be resampled: intervals would be too narrow. Instead, deviations follow a t
+    distribution, whose variance and degrees of freedom are pooled over the configurations. A resample has one variance
+    for all of them, so the difference of two follows a t distribution, too.
+
+    Args:
+        estimates: one figure of each configuration.
+        seed: of the deviations.
+    """
+    varying = {name: found for name, found in estimates.items() if len(found.values) > 1 and math.isfinite(found.value)}
+    freedom = sum(len(found.values) - 1 for found in varying.values())
+    if not freedom:
+        return dict(estimates)
+    pooled = sum(float(((found.values - found.value) ** 2).sum()) for found in varying.values()) / freedom
+    random = np.random.default_rng((seed, 1))  # another stream than that of the images
+    resamples = len(next(iter(varying.values())).resampled)
+    scale = np.sqrt(pooled * freedom / random.chisquare(freedom, resamples))
+    changed: dict[str, Estimate] = {}
+    for name, found in varying.items():
+        deviation = random.standard_normal(resamples) * scale / math.sqrt(len(found.values))
+        variance = pooled / len(found.values)
+        changed[name] = replace(found, varied=found.resampled + deviation, seed_variance=variance)
+    return {**estimates, **changed}
 
 
 @dataclass(frozen=True)
@@ -118,16 +137,15 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     if not math.isfinite(value) or not np.isfinite(drawn).any():
         return None
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
-    variances = [estimate.seed_variance for estimate in (first, second)]
-    known = [v / len(e.values) for v, e in zip(variances, (first, second), strict=True) if v is not None]
+    seed_variances = [found.seed_variance for found in (first, second) if found.seed_variance is not None]
     return Difference(
         value=value,
-        interval=find_interval(drawn),
+        interval=limit_interval(find_interval(drawn), -1, 1),
         probability=float(above + (1 - above - below) / 2),
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
         image_variance=float(np.nanvar(first.resampled - second.resampled)),
-        seed_variance=sum(known) if len(known) == 2 else None,
+        seed_variance=sum(seed_variances) if len(seed_variances) == 2 else None,
     )
 
 
@@ -138,6 +156,11 @@ def find_interval(drawn: Floats) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.quantile(defined, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return float(low), float(high)
+
+
+def limit_interval(interval: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    """Cuts an interval at the lowest and the highest value that are possible; centring can move it beyond them."""
+    return min(max(interval[0], low), high), min(max(interval[1], low), high)
 
 
 def find_p_value(drawn: Floats, images: int) -> float:

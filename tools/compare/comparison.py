@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...tasks.evidence import Evidence
+from ..pages import DIFFERENCE
 from .bootstrap import Difference, Estimate
 
 
@@ -16,10 +17,12 @@ class Side(NamedTuple):
     Attributes:
         name: what the user calls it.
         seeds: evidence of each of its runs, which differ in the seed only.
+        sources: where each was read.
     """
 
     name: str
     seeds: Sequence[Evidence]
+    sources: Sequence[str] = ()
 
 
 class Settings(NamedTuple):
@@ -61,6 +64,16 @@ class Pair(NamedTuple):
     better: str | None
     sentence: str
 
+    @property
+    def title(self) -> str:
+        """The difference in short."""
+        return f"{self.first}{DIFFERENCE}{self.second}"
+
+
+def count_defined(pairs: Iterable[Pair]) -> int:
+    """Counts the pairs whose difference is defined."""
+    return sum(pair.difference is not None for pair in pairs)
+
 
 @dataclass(frozen=True)
 class Family:
@@ -81,7 +94,7 @@ class Family:
     @property
     def size(self) -> int:
         """Number of defined differences, for which p-values are corrected."""
-        return sum(pair.difference is not None for pairs in self.pairs.values() for pair in pairs)
+        return sum(map(count_defined, self.pairs.values()))
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class Comparison:
 
     Attributes:
         images: number of evaluated images.
+        sources: where the evaluations of each configuration were read, by its name.
         estimates: by figure and by name of the configuration.
         pairs: by figure; the main figure is the first. The pairs of one figure are corrected together.
         by: for "class" and "size", those that were asked for: the same by name of the class, or by AP_small, AP_medium
@@ -97,6 +111,7 @@ class Comparison:
     """
 
     images: int
+    sources: dict[str, Sequence[str]]
     estimates: dict[str, dict[str, Estimate]]
     pairs: dict[str, list[Pair]]
     by: dict[str, Family]

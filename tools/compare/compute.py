@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import EvaluationError
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.evidence import Evidence, Weights
-from .bootstrap import Estimate, compare, correct_holm, draw_weights, estimate
+from .bootstrap import Estimate, add_seeds, compare, correct_holm, draw_weights, estimate
 from .checks import check_comparable
 from .comparison import Comparison, Family, Pair, Settings, Side
 from .sentences import describe, find_better
@@ -35,11 +35,14 @@ def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
     weights = draw_weights(images, settings.resamples, settings.seed)
     figures: Estimates = {name: {} for name in dict.fromkeys((*settings.figures, *images_per_size))}
     classes: Estimates = {name: {} for name in evidence.classes if by_class}
-    for number, side in enumerate(sides, start=settings.seed + 1):
-        for name, found in estimate_figures(side, weights, list(figures), number).items():
+    for side in sides:
+        for name, found in estimate_figures(side, weights, list(figures)).items():
             figures[name][side.name] = found
-        for name, found in (estimate_classes(side, weights, number) if by_class else {}).items():
+        for name, found in (estimate_classes(side, weights) if by_class else {}).items():
             classes[name][side.name] = found
+    figures, classes = (
+        {name: add_seeds(found, settings.seed) for name, found in parts.items()} for parts in (figures, classes)
+    )
     by: dict[str, Family] = {}
     if by_class:
         counts = dict(zip(evidence.classes, evidence.images_per_class().tolist(), strict=True))
@@ -49,7 +52,7 @@ def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
         by["size"] = make_family("AP", {name: figures[name] for name in images_per_size}, images_per_size, settings)
     estimates = {name: figures[name] for name in settings.figures}
     pairs = {name: compare_pairs(name, {"": found}, {"": images}, settings)[""] for name, found in estimates.items()}
-    return Comparison(images, estimates, pairs, by)
+    return Comparison(images, {side.name: side.sources for side in sides}, estimates, pairs, by)
 
 
 def count_images_per_size(evidence: Evidence) -> dict[str, int]:
@@ -63,24 +66,24 @@ def count_images_per_size(evidence: Evidence) -> dict[str, int]:
     return evidence.images_per_size()
 
 
-def estimate_figures(side: Side, weights: Weights, names: Sequence[str], seed: int) -> dict[str, Estimate]:
+def estimate_figures(side: Side, weights: Weights, names: Sequence[str]) -> dict[str, Estimate]:
     """Returns an estimate of each figure of a configuration."""
     values = [evidence.figures(np.ones((1, weights.shape[1])), names) for evidence in side.seeds]
     resampled = [evidence.figures(weights, names) for evidence in side.seeds]
     return {
-        name: estimate(np.concatenate([v[name] for v in values]), np.stack([r[name] for r in resampled]), seed)
+        name: estimate(np.concatenate([v[name] for v in values]), np.stack([r[name] for r in resampled]))
         for name in names
     }
 
 
-def estimate_classes(side: Side, weights: Weights, seed: int) -> dict[str, Estimate]:
+def estimate_classes(side: Side, weights: Weights) -> dict[str, Estimate]:
     """Returns an estimate of the main figure of each class; NaN for a class without images."""
     values = np.concatenate([evidence.per_class(np.ones((1, weights.shape[1]))) for evidence in side.seeds])
     resampled = np.stack([evidence.per_class(weights) for evidence in side.seeds])
     is_absent = side.seeds[0].images_per_class() == 0  # a segmenter may have predicted it
     values[:, is_absent] = resampled[:, :, is_absent] = np.nan
     classes = side.seeds[0].classes
-    return {name: estimate(values[:, k], resampled[:, :, k], seed) for k, name in enumerate(classes)}
+    return {name: estimate(values[:, k], resampled[:, :, k]) for k, name in enumerate(classes)}
 
 
 def make_family(figure: str, estimates: Estimates, images: dict[str, int], settings: Settings) -> Family:

@@ -7,9 +7,11 @@ from typing import Any
 
 from ...errors import format_count
 from ..text_tables import NOTHING, table
-from .bootstrap import Estimate, find_interval
+from .bootstrap import Estimate
 from .comparison import Comparison, Family, Pair, Settings
 from .sentences import summarize_parts
+
+MIN_P_VALUE = 0.001  # smaller ones are only said to be smaller; none is 0
 
 
 def format_comparison(comparison: Comparison, settings: Settings) -> str:
@@ -21,7 +23,7 @@ def format_comparison(comparison: Comparison, settings: Settings) -> str:
     parts = ["\n".join(sentences), table(["", *settings.figures], rows)]
     header = make_header(settings)
     for figure, pairs in comparison.pairs.items():
-        lines = [[f"{pair.first} − {pair.second}", *format_pair(pair)] for pair in pairs]
+        lines = [[pair.title, *format_pair(pair)] for pair in pairs]
         parts.append(table([figure, *header], lines))
     for by, family in comparison.by.items():
         parts += format_family(family, by, settings)
@@ -46,7 +48,7 @@ def format_family(family: Family, by: str, settings: Settings) -> list[str]:
     for pairs in by_pair:
         found = sorted(zip(family.pairs, pairs, strict=True), key=lambda item: sort_key(item[1]))
         lines = [[part, *format_pair(pair)] for part, pair in found]
-        blocks.append(table([f"{pairs[0].first} − {pairs[0].second}", *make_header(settings)], lines))
+        blocks.append(table([pairs[0].title, *make_header(settings)], lines))
     return blocks
 
 
@@ -64,7 +66,7 @@ def format_estimate(found: Estimate) -> str:
     """Returns a figure with its interval, and the number of seeds if there are several."""
     if not math.isfinite(found.value):
         return NOTHING
-    low, high = find_interval(found.varied)
+    low, high = found.interval
     seeds = f", {len(found.values)} seeds" if len(found.values) > 1 else ""
     return f"{found.value:z.3f} ({low:z.3f} to {high:z.3f}{seeds})"
 
@@ -75,14 +77,16 @@ def format_pair(pair: Pair) -> list[str]:
     if found is None:
         return [NOTHING] * 5
     low, high = found.interval
-    shares = [f"{value:.3f}" for value in (found.probability, found.equivalence, pair.corrected)]
-    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares]
+    p_value = f"{pair.corrected:.3f}" if pair.corrected >= MIN_P_VALUE else f"<{MIN_P_VALUE:g}"
+    shares = [f"{value:.3f}" for value in (found.probability, found.equivalence)]
+    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares, p_value]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """Returns plain values for a JSON file; None for what is undefined."""
     return {
         "images": comparison.images,
+        "sources": {name: list(found) for name, found in comparison.sources.items()},
         "figures": estimates_as_json(comparison.estimates),
         "pairs": {figure: [pair_as_json(pair) for pair in pairs] for figure, pairs in comparison.pairs.items()},
         **{
@@ -103,7 +107,7 @@ def estimates_as_json(estimates: dict[str, dict[str, Estimate]]) -> dict[str, An
         figure: {
             name: {
                 "value": none_if_nan(found.value),
-                "interval": [none_if_nan(value) for value in find_interval(found.varied)],
+                "interval": [none_if_nan(value) for value in found.interval],
                 "seeds": [none_if_nan(value) for value in found.values.tolist()],
             }
             for name, found in by_name.items()

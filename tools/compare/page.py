@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import format_count
 from ..pages import Html, Interval, Section, definitions, element, interval_chart, render_page, table
-from .bootstrap import Estimate, find_interval
-from .comparison import Comparison, Family, Pair, Settings
+from .bootstrap import Estimate
+from .comparison import Comparison, Family, Pair, Settings, count_defined
 from .output import format_estimate, format_pair, make_header
+from .sentences import LOWER_IS_BETTER
 
-MAX_SENTENCES = 6  # of the answer; with more pairs, the table of differences has the others
+MAX_NAMES = 3  # in the title
+MAX_SENTENCES = 6  # of the answer; with more pairs, those of the best configuration, and a table has the others
 MAX_PAIRS = 6  # of configurations whose differences are drawn for each class
 NOTE = (
     "Differences are of the same images, so images that are hard for all networks do not widen the intervals. "
@@ -22,14 +24,30 @@ NOTE = (
 def build_page(comparison: Comparison, settings: Settings) -> str:
     """Builds the page as the text of an HTML file."""
     main = settings.figures[0]
-    answer = [pair.sentence for pair in comparison.pairs[main][:MAX_SENTENCES]]
+    names = list(comparison.estimates[main])
+    title = ", ".join(names) if len(names) <= MAX_NAMES else f"{len(names)} configurations"
     sections = [
         show_figures(comparison),
         *(show_differences(figure, pairs, settings) for figure, pairs in comparison.pairs.items()),
         *(show_family(kind, family, settings) for kind, family in comparison.by.items()),
+        Section(
+            "What was compared", [definitions({name: ", ".join(paths) for name, paths in comparison.sources.items()})]
+        ),
         show_settings(comparison, settings),
     ]
-    return render_page(f"{main}: {', '.join(comparison.estimates[main])}", answer, sections, NOTE)
+    return render_page(f"{main}: {title}", choose_sentences(comparison, main), sections, NOTE)
+
+
+def choose_sentences(comparison: Comparison, main: str) -> list[str]:
+    """Returns the sentences of all pairs in the ``main`` figure; of many pairs, those of the best configuration."""
+    pairs = comparison.pairs[main]
+    values = {name: found.value for name, found in comparison.estimates[main].items() if math.isfinite(found.value)}
+    if len(pairs) <= MAX_SENTENCES or not values:
+        return [pair.sentence for pair in pairs[:MAX_SENTENCES]]
+    choose, word = (min, "lowest") if main in LOWER_IS_BETTER else (max, "highest")
+    best = choose(values, key=values.__getitem__)
+    of_best = [pair.sentence for pair in pairs if best in (pair.first, pair.second)]
+    return [f"{best} has the {word} {main}, {values[best]:.3f}.", *of_best[:MAX_SENTENCES]]
 
 
 def show_figures(comparison: Comparison) -> Section:
@@ -48,24 +66,18 @@ def show_figures(comparison: Comparison) -> Section:
 
 def to_interval(name: str, found: Estimate) -> Interval:
     """Converts an estimate to a row of a chart."""
-    is_defined = math.isfinite(found.value)
-    return Interval(name, found.value, *(find_interval(found.varied) if is_defined else (math.nan, math.nan)))
+    return Interval(name, found.value, *found.interval)
 
 
 def show_differences(figure: str, pairs: Sequence[Pair], settings: Settings) -> Section:
     """Shows the differences of all pairs in one figure."""
-    named = {describe_pair(pair): pair for pair in pairs}
+    named = {pair.title: pair for pair in pairs}
     rows = [[name, *format_pair(pair), pair.sentence] for name, pair in named.items()]
     header = ["", *make_header(settings), "meaning"]
     chart = draw_differences(f"Differences in {figure}", figure, named, settings)
-    caption = f"Differences in {figure}, p-values corrected for {format_count(len(pairs), 'pairs')}"
+    caption = f"Differences in {figure}, p-values corrected for {format_count(count_defined(pairs), 'differences')}"
     content = [element("div", chart, class_="charts"), table(caption, header, rows, words=[len(header) - 1])]
     return Section(f"Differences in {figure}", content)
-
-
-def describe_pair(pair: Pair) -> str:
-    """Names the difference of a pair."""
-    return f"{pair.first} − {pair.second}"
 
 
 def draw_differences(title: str, figure: str, pairs: Mapping[str, Pair], settings: Settings) -> Html:
@@ -86,10 +98,10 @@ def show_family(kind: str, family: Family, settings: Settings) -> Section:
     charts: list[Html] = []
     for number in numbers[:MAX_PAIRS]:
         pairs = {part: family.pairs[part][number] for part in parts}
-        title = describe_pair(family.pairs[parts[0]][number])
+        title = family.pairs[parts[0]][number].title
         charts.append(draw_differences(title, family.figure, pairs, settings))
     rows = [
-        [part, f"{family.images[part]:,}", describe_pair(pair), *format_pair(pair), pair.better or ""]
+        [part, f"{family.images[part]:,}", pair.title, *format_pair(pair), pair.better or ""]
         for part in parts
         for pair in family.pairs[part]
     ]

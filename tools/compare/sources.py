@@ -12,7 +12,7 @@ import yaml
 from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.evidence import Evidence, load_evidence
+from ...tasks.evidence import Evidence, evidence_path, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
 from .comparison import Side
 from .names import check_names, name_groups
@@ -50,7 +50,15 @@ def read_sides(paths: Sequence[Path], split: str, annotations: Path | None, name
     groups = group_seeds(paths)
     names = name_groups(groups) if names is None else check_names(names, name_groups(groups))
     read = make_reader(split, annotations)
-    return [Side(name, [read(path) for path in group]) for name, group in zip(names, groups, strict=True)]
+    return [
+        Side(name, [read(path) for path in group], [describe_source(path, split) for path in group])
+        for name, group in zip(names, groups, strict=True)
+    ]
+
+
+def describe_source(path: Path, split: str) -> str:
+    """Names a result file, or a run and its evaluated split."""
+    return f"{path} ({split} split)" if path.is_dir() else str(path)
 
 
 def check_paths(paths: Sequence[Path], annotations: Path | None) -> None:
@@ -97,7 +105,7 @@ def make_reader(split: str, annotations: Path | None) -> Callable[[Path], Eviden
     """
 
     def read_run(path: Path) -> Evidence:
-        return load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
+        return load_evidence(evidence_path(path, split), KINDS).evidence
 
     if annotations is None:
         return read_run

@@ -88,7 +88,8 @@ def explain_refusal(report: str, options: Sequence[str]) -> str:
     if required := REQUIRED.search(report):
         if required[1] in ("model", "data"):
             return "--config NAME, --run FOLDER, or --model and --data are required; litmobile --help lists the names."
-        return f"--{required[1]} is required."
+        name = f"--{required[1]}"
+        return f"{name if name in options or '.' in name else required[1].upper()} is required."
     if text := TEXT.search(report):
         return f"--{key} {text[0]}"
     if unions := UNION.findall(report):

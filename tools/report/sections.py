@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import format_count
-from ...tasks.drawing import format_figure, select_classes
+from ...tasks.drawing import compute_row_shares, format_figure, format_share, select_classes
 from ...tasks.history import Row
 from ..pages import (
+    EmbeddedImage,
     Html,
     Interval,
-    Picture,
     Section,
     Series,
     definitions,
     details,
     element,
+    format_interval,
     gallery,
     interval_chart,
     line_chart,
@@ -35,7 +37,8 @@ from .intervals import RESAMPLES
 
 MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
 SPLITS = {"val": "validation split", "test": "test split"}
-#: what figures mean, beyond their name
+PAIR_NOTE = "Truth is on the left, prediction on the right."
+#: what the figures of all tasks mean, beyond their names
 MEANINGS = {
     "AP": "mean over classes and IoU thresholds 0.50 to 0.95",
     "AP50": "at IoU 0.5",
@@ -51,7 +54,7 @@ MEANINGS = {
     "AR_large": "recall of objects above 96² pixels",
     "miou": "mean IoU over the classes",
     "pixel_accuracy": "share of the labelled pixels that are right",
-    "mean_recall": "mean over the classes",
+    "mean_recall": "mean recall over the classes",
     "boundary_f": "F-score of class boundaries, mean over the classes",
     "top1": "share of the images whose class has the highest score",
     "top5": "share of the images whose class is among the five best",
@@ -73,21 +76,36 @@ class Estimates(NamedTuple):
 
 def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str], str]:
     """Says the main figure and the best and worst class, and what the interval means."""
-    main, split = estimates.figures[0], SPLITS[contents.split]
-    images = format_count(len(contents.evidence.names), "images")
+    main = estimates.figures[0]
+    images = f"{format_count(len(contents.evidence.names), 'images')} of {describe_split(contents)}"
     if not math.isfinite(main.value):
-        return [f"{main.name} is undefined on the {images} of the {split}."], ""
-    interval = f" ({format_range(main)})" if math.isfinite(main.low) else ""
-    answer = [f"{main.name} {main.value:.3f}{interval} on the {images} of the {split}."]
-    defined = sorted((row for row in estimates.classes if math.isfinite(row.value)), key=lambda row: row.value)
-    if len(defined) > 1:
-        worst, best = defined[0], defined[-1]
-        answer.append(f"Best class: {best.name} ({best.value:.3f}). Worst: {worst.name} ({worst.value:.3f}).")
+        return [f"{main.name} is undefined on the {images}."], ""
+    answer = [f"{main.name} {format_interval(main)} on the {images}.", *describe_extremes(estimates.classes)]
     note = (
         "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
         "another training of the same recipe may differ by more."
     )
-    return answer, f"{describe_weights(contents)} {note}".strip()
+    return answer, f"{describe_weights(contents)} {note if math.isfinite(main.low) else ''}".strip()
+
+
+def describe_split(contents: Contents) -> str:
+    """Names the split, or the annotations of a file of detections, whose split is unknown."""
+    is_file = "results" in contents.identity
+    return Path(contents.identity["source"]).name if is_file else f"the {SPLITS[contents.split]}"
+
+
+def describe_extremes(classes: Sequence[Interval]) -> list[str]:
+    """Names the best and the worst class; of equal ones the first, and the number of the others."""
+    defined = sorted((row for row in classes if math.isfinite(row.value)), key=lambda row: row.value)
+    if not defined or format_value(defined[0].value) == format_value(defined[-1].value):
+        return []
+
+    def name_class(extreme: Interval) -> str:
+        value = format_value(extreme.value)
+        first, *others = (row for row in classes if format_value(row.value) == value)
+        return f"{first.name} and {len(others)} more, {value}" if others else f"{first.name}, {format_interval(first)}"
+
+    return [f"Best class: {name_class(defined[-1])}. Worst: {name_class(defined[0])}."]
 
 
 def describe_weights(contents: Contents) -> str:
@@ -97,7 +115,7 @@ def describe_weights(contents: Contents) -> str:
     epoch, step = contents.identity["epoch"], contents.identity["step"]
     text = f"Weights of epoch {epoch}, step {step:,}."
     name = f"val/{contents.evidence.figure_names[0]}"
-    values = {entry["step"]: entry[name] for entry in contents.validations if name in entry}
+    values = {entry["step"]: entry[name] for entry in find_validations(contents.validations, name)}
     best = max(values, key=values.__getitem__, default=step)
     if contents.split == "val" and step in values and values[best] > values[step]:
         text += f" Step {best:,} had the best {name}, {values[best]:.3f}: litmobile validate evaluates it."
@@ -106,10 +124,10 @@ def describe_weights(contents: Contents) -> str:
 
 def show_figures(contents: Contents, estimates: Estimates) -> Section:
     """Lists all figures with intervals and meaning."""
-    rows = [
-        [row.name, format_value(row.value), format_range(row), MEANINGS.get(row.name, "")] for row in estimates.figures
-    ]
-    caption = f"Figures of the {SPLITS[contents.split]}; {RESAMPLES} resamples of the images"
+    rows = [[row.name, format_value(row.value), format_range(row), MEANINGS[row.name]] for row in estimates.figures]
+    has_several = len(contents.evidence.names) > 1
+    resamples = f"{RESAMPLES} resamples of the images" if has_several else "a single image has no intervals"
+    caption = f"Figures of {describe_split(contents)}; {resamples}"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 
 
@@ -120,7 +138,7 @@ def format_value(value: float) -> str:
 
 def format_range(row: Interval) -> str:
     """Formats an interval; a dash if it is undefined."""
-    return f"{row.low:.3f} to {row.high:.3f}" if math.isfinite(row.low) else NOTHING
+    return f"{row.low:z.3f} to {row.high:z.3f}" if math.isfinite(row.low) else NOTHING
 
 
 def show_learning_curves(contents: Contents) -> Section:
@@ -165,16 +183,23 @@ def parse_number(text: str) -> float:
 
 def read_validations(entries: Sequence[dict[str, Any]], name: str) -> Series:
     """Returns a figure of all validations over the steps, from the entries of ``metrics.json``."""
-    found = [entry for entry in entries if isinstance(entry.get(name), int | float)]
+    found = find_validations(entries, name)
     return Series(name.partition("/")[2], [entry["step"] for entry in found], [entry[name] for entry in found])
+
+
+def find_validations(entries: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Returns the entries of ``metrics.json`` in which a figure is a finite number."""
+    return [entry for entry in entries if isinstance(entry.get(name), int | float) and math.isfinite(entry[name])]
 
 
 def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
     """Shows the images of a ``kind``, truth beside prediction."""
     found = [example for example in contents.examples if example.kind == kind]
-    pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
-    notes = [paragraph(text)] if text else []
-    return Section(title, [*notes, gallery(pictures)] if pictures else [])
+    images = [EmbeddedImage(x.content, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
+    is_pair = contents.evidence.role != "classification"
+    note = f"{text} {PAIR_NOTE if is_pair else ''}".strip()
+    notes = [paragraph(note)] if note else []
+    return Section(title, [*notes, gallery(images, is_wide=is_pair)] if images else [])
 
 
 def describe_identity(contents: Contents) -> list[Section]:
@@ -186,8 +211,10 @@ def describe_identity(contents: Contents) -> list[Section]:
         if name in identity
     }
     versions = identity.get("versions", {})
-    parts = [definitions(values | {f"{name} version": str(version) for name, version in versions.items()})]
-    parts.insert(0, paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."))
+    parts = [
+        paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."),
+        definitions(values | {f"{name} version": str(version) for name, version in versions.items()}),
+    ]
     if not contents.configuration:
         return [Section("What was evaluated", parts)]
     configuration = preformatted(contents.configuration, "Configuration of the run")
@@ -198,15 +225,15 @@ def describe_identity(contents: Contents) -> list[Section]:
 
 
 def chart_classes(estimates: Estimates, label: str) -> Html:
-    """Draws the main figure of the classes, the highest first; of many classes, the lowest and the highest ones."""
-    ranked = sorted(estimates.classes, key=lambda row: -row.value if math.isfinite(row.value) else 1)
+    """Draws the main figure of classes with one, the highest first; of many, the highest and the lowest ones."""
+    defined = [row for row in estimates.classes if math.isfinite(row.value)]
+    ranked = sorted(defined, key=lambda row: -row.value)
     if len(ranked) <= 2 * MAX_ROWS:
-        charts = [interval_chart(f"{label} by class", label, ranked, (0, 1))]
+        parts = {f"{label} by class": ranked} if ranked else {}
     else:
-        defined = [row for row in ranked if math.isfinite(row.value)]
-        parts = {"highest": defined[:MAX_ROWS], "lowest": defined[-MAX_ROWS:]}
-        titles = {f"{label} of the {MAX_ROWS} {which} classes": rows for which, rows in parts.items()}
-        charts = [interval_chart(title, label, rows, (0, 1)) for title, rows in titles.items()]
+        highest, lowest = (f"The {MAX_ROWS} classes with the {which} {label}" for which in ("highest", "lowest"))
+        parts = {highest: ranked[:MAX_ROWS], lowest: ranked[-MAX_ROWS:]}
+    charts = [interval_chart(title, label, rows, (0, 1)) for title, rows in parts.items()]
     return element("div", *charts, class_="charts")
 
 
@@ -220,18 +247,22 @@ def show_confusion(
     """Shows a confusion matrix as shares of its rows; of more than 60 classes, those that are confused most often.
 
     Args:
-        matrix: ``[C + …, C + …]``.
+        matrix: ``[C, C]`` and the rows and columns of ``more_rows`` and ``more_columns``.
         classes: names of the first C rows and columns.
         caption: what rows and columns are.
-        more_rows: names of the rows after the classes, which are always shown.
-        more_columns: the same of columns.
+        more_rows: names of the rows after the classes; these rows are always shown.
+        more_columns: names of the columns after the classes; these columns are always shown.
     """
     drawn = select_classes(matrix[: len(classes), : len(classes)])
     names = [classes[int(k)] for k in drawn]
     rows, columns = (np.append(drawn, range(len(classes), size)).astype(int) for size in matrix.shape)
-    shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(rows, columns)]
-    texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares.tolist()]
+    shares = compute_row_shares(matrix)[np.ix_(rows, columns)]
+    texts = [[format_share(share) for share in row] for row in shares.tolist()]
     left_out = len(classes) - len(drawn)
-    note = f"{format_count(left_out, 'classes')} that are confused less often are left out." if left_out else ""
+    note = (
+        f"{format_count(left_out, 'classes')} that are confused less often, or do not occur, are left out."
+        if left_out
+        else ""
+    )
     content = matrix_table(caption, [*names, *more_rows], [*names, *more_columns], shares, texts)
     return Section("Confusion", [*([paragraph(note)] if note else []), content])

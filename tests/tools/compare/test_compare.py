@@ -18,6 +18,7 @@ from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.cli import main
 from support.cli import get_refusal
 from support.evidence import NO_BOUNDARIES
+from support.pages import Page
 
 IMAGES = 60
 FAST = ["--resamples=200"]
@@ -71,6 +72,11 @@ def test_what_would_tell_networks_apart_is_said(runs: dict[str, Path], capsys: p
     assert "images would resolve 0.01." in text
 
 
+def test_enough_images_are_said_to_be_enough(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = compare(capsys, runs["good"], runs["alike"], "--resolution=0.5")
+    assert text.startswith("good and alike cannot be told apart with these 60 images, which resolve 0.5.")
+
+
 def test_small_differences_within_the_region_do_not_matter(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +123,25 @@ def test_json_has_the_printed_values(runs: dict[str, Path], tmp_path: Path, caps
     expected = content["figures"]["top1"]["good"]["value"] - content["figures"]["top1"]["bad"]["value"]
     assert pair["difference"] == pytest.approx(expected)
     assert pair["sentence"].startswith("good is better than bad")
+
+
+def test_pages_and_files_name_what_was_compared(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, file = tmp_path / "page.html", tmp_path / "c.json"
+    compare(capsys, runs["good"], runs["bad"], "--names=[A, B]", "--page", page, "--json", file)
+    source = f"{runs['good']} (val split)"
+    assert f"<dt>A</dt><dd>{source}</dd>" in page.read_text()
+    assert json.loads(file.read_text())["sources"]["A"] == [source]
+
+
+def test_the_page_of_many_runs_begins_with_the_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds = {"a": 0.5, "b": 0.6, "best": 0.9, "c": 0.4, "d": 0.3}
+    made = [write_run(tmp_path / n, make_classifier(v, k), width=k) for k, (n, v) in enumerate(seeds.items())]
+    compare(capsys, *made, "--page", tmp_path / "page.html")
+    answer = Page((tmp_path / "page.html").read_text()).text.partition("Differences are")[0]
+    assert "top1: 5 configurations best has the highest top1, 0.8" in answer
+    assert answer.count("best is better than ") == 4
 
 
 def test_a_figure_that_is_named_twice_is_compared_once(
