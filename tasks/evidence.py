@@ -64,6 +64,12 @@ class Evidence(ABC):
             weights: of the images, ``[R, N]``: whole numbers, for which all sums are exact.
         """
 
+    def figures_and_classes(
+        self, weights: Weights, names: Sequence[str]
+    ) -> tuple[FiguresByWeighting, NDArray[np.float64]]:
+        """Returns what :meth:`figures` and :meth:`per_class` return; tasks may share work between both."""
+        return self.figures(weights, names), self.per_class(weights)
+
     @abstractmethod
     def image_scores(self) -> NDArray[np.float64]:
         """Returns a figure of each image alone, ``[N]`` in 0 … 1, higher is better; NaN where it says nothing."""

@@ -102,8 +102,16 @@ class DetectionEvidence(Evidence):
         )
 
     def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
+        return self._compute(weights, names, {})
+
+    def figures_and_classes(self, weights: Weights, names: Sequence[str]) -> tuple[FiguresByWeighting, Floats]:
+        precisions = {"all": self._precisions(weights, "all")}
+        return self._compute(weights, names, precisions), mean_defined(precisions["all"], 2)
+
+    def _compute(self, weights: Weights, names: Sequence[str], precisions: dict[str, Floats]) -> FiguresByWeighting:
+        """Computes figures; ``precisions`` are the average precisions by area that are known already."""
         areas = {PRECISIONS[name][0] for name in names if name in PRECISIONS}
-        precisions = {area: self._precisions(weights, area) for area in areas}
+        precisions = precisions | {area: self._precisions(weights, area) for area in areas - set(precisions)}
         figures: FiguresByWeighting = {}
         for name in names:
             if name in PRECISIONS:
