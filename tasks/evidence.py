@@ -94,6 +94,11 @@ class StoredEvidence(NamedTuple):
     identity: dict[str, Any]
 
 
+def evidence_path(folder: Path, split: str) -> Path:
+    """Returns the evidence file of the evaluation of a split, "val" or "test", in a run's ``folder``."""
+    return folder / f"{split}-evidence.npz"
+
+
 def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> None:
     """Writes an evidence file: an uncompressed ``.npz`` archive, whose array ``info`` is JSON.
 

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, format_count
 from .atomic import write_bytes, write_table, write_text
+from .data.module import log_notes
 from .data.split import Split
 from .drawing.canvas import fit_image
 from .images import Image
@@ -22,7 +23,7 @@ from .images import Image
 IMAGES = "images"  # folder in a run
 MAX_EXAMPLES = 6  # of a kind
 MIN_SIDE, MAX_SIDE = 256, 640  # of the longer side of an example in pixels
-MAX_BYTES = 1_200_000  # of all files of a split, so that a page with those of val and test stays below 2.5 MB
+MAX_BYTES = 1_200_000  # of all files of a split; a page embeds them as 1.6 MB of text, and has at most 5 MB
 QUALITIES = (85, 70, 55, 40)  # of JPEG; the first is taken that keeps the file small enough
 SHRINKING = 0.8  # of the sides, where no quality does
 
@@ -93,13 +94,16 @@ def make_image_reader(split: Split) -> ImageReader:
 
 
 def draw_readable(chosen: Iterable[T], draw: Callable[[T], Example]) -> list[Example]:
-    """Draws what was ``chosen``, without images that cannot be read any more."""
+    """Draws what was ``chosen``, without images that cannot be read, and prints how many these are."""
     drawn: list[Example] = []
+    errors: list[DataError] = []
     for value in chosen:
         try:
             drawn.append(draw(value))
-        except DataError:  # the evaluation has read it, so it was removed since
-            continue
+        except DataError as error:  # e.g. a result file was evaluated, which needs no images
+            errors.append(error)
+    if errors:
+        log_notes((f"{format_count(len(errors), 'examples')} cannot be drawn. {errors[0]}",))
     return drawn
 
 
@@ -108,13 +112,18 @@ def fit_example(image: Image) -> Image:
     return fit_image(image, min(max(*image.shape[:2], MIN_SIDE), MAX_SIDE))
 
 
+def listing_path(folder: Path, split: str) -> Path:
+    """Returns the file in a run's ``folder`` that lists the examples of the evaluation of a split."""
+    return folder / f"{split}-examples.json"
+
+
 def write_examples(folder: Path, split: str, examples: Examples) -> None:
     """Writes ``images/SPLIT-examples/KIND-NUMBER.jpg``, ``SPLIT-examples.json`` and the tables as ``SPLIT-NAME.csv``.
 
     The list in the JSON file has kind, name and caption of each example, and its file relative to ``folder``. It is
     removed first and written last, so that it never names a file that does not exist.
     """
-    listing, images = folder / f"{split}-examples.json", folder / IMAGES / f"{split}-examples"
+    listing, images = listing_path(folder, split), folder / IMAGES / f"{split}-examples"
     listing.unlink(missing_ok=True)
     shutil.rmtree(images, ignore_errors=True)
     numbers: Counter[str] = Counter()

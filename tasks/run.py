@@ -49,6 +49,7 @@ def remove_old_results(folder: Path) -> None:
         remove_old_parts(folder, f"{split}[.-]*")
         remove_old_parts(folder / IMAGES, f"{split}-*")
         remove_old_parts(folder / IMAGES / f"{split}-examples", "*")
+    remove_old_parts(folder, "report*.html")
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:

@@ -114,9 +114,7 @@ def run_command(words: Sequence[str]) -> None:
 
             print(f"litmobile {__version__}")
         elif command in COMMANDS:
-            if command not in ("sample-data", "predict", "compare") and any(
-                word.startswith("--help") for word in words
-            ):
+            if command not in QUICK_COMMANDS and any(word.startswith("--help") for word in words):
                 print("Importing torch to list the options; this takes a few seconds …", file=sys.stderr)
             elif command in TRAINING_COMMANDS and choose_start_method() == "forkserver":
                 start_fork_server()

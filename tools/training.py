@@ -32,6 +32,7 @@ from ..tasks import run as run_folder
 from ..tasks.callbacks import Stopped
 from ..tasks.data.module import DataModule
 from ..tasks.data.start_methods import choose_start_method
+from ..tasks.evidence import evidence_path
 from ..tasks.memory import keep_freed_memory
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
@@ -49,7 +50,6 @@ from .options.trainer_options import (
 from .options.typed_values import find_missing_value, task_role
 from .options.yaml_text import dump_yaml
 from .report.command import write_report
-from .report.contents import find_evidence
 from .run_config import SaveRunConfig
 
 import_exports(backbones, heads, classification, detection, segmentation)  # the parser finds imported classes only
@@ -304,7 +304,7 @@ class RunCLI(BaseCLI):
     def _write_page(self) -> None:
         """Writes the page about the evaluation, if it left evidence."""
         split = "test" if self.command == "test" else "val"
-        if run_folder.is_first_process() and find_evidence(self.folder, split).is_file():
+        if run_folder.is_first_process() and evidence_path(self.folder, split).is_file():
             rank_zero_info(f"{write_report(self.folder, split)} shows the figures with intervals, errors and images.")
 
     def instantiate_classes(self) -> None:

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ..atomic import save_image, write_table, write_text
 from ..data.module import DataModule
-from ..evidence import Evidence, save_evidence
+from ..evidence import Evidence, evidence_path, save_evidence
 from ..examples import IMAGES
 from ..history import FigureHistory
 from ..images import Image
@@ -122,7 +122,7 @@ class EvaluationWriter(Callback):
         source = {"source": str(data.splits[split].source)}
         if evidence is not None:
             evaluated = {"weights": task.evaluated_weights, "settings": task.settings()}
-            save_evidence(self.folder / f"{split}-evidence.npz", evidence, identity | source | evaluated)
+            save_evidence(evidence_path(self.folder, split), evidence, identity | source | evaluated)
         write_text(self.folder / f"{split}.json", json.dumps(identity | source | report.values, indent=1) + "\n")
         write_text(self.folder / f"{split}.txt", report.text + "\n")
         for name, rows in report.tables.items():
@@ -137,7 +137,7 @@ class EvaluationWriter(Callback):
 
 
 def remove_old_sheets(newest: Path) -> None:
-    """Removes the contact sheets beside ``newest``, except those of the four latest steps."""
+    """Removes the contact sheets beside ``newest``, except those of the latest steps; five sheets are left in all."""
     others = [path for path in newest.parent.glob("val-*.jpg") if path.stem[4:].isdecimal() and path != newest]
     for path in sorted(others, key=lambda path: int(path.stem[4:]))[: -(KEPT_SHEETS - 1)]:
         path.unlink(missing_ok=True)

@@ -64,6 +64,11 @@ class ClassificationEvidence(Evidence):
         """Returns the score of the predicted class of each image, ``[N]``."""
         return np.take_along_axis(self.scores, self.ranking[:, :1], axis=1)[:, 0].astype(np.float64)
 
+    def rank_errors(self) -> NDArray[np.intp]:
+        """Returns the indices of the wrong images, those with the highest confidence first."""
+        wrong = np.flatnonzero(self.ranking[:, 0] != self.labels)
+        return wrong[np.argsort(-self.confidence()[wrong], kind="stable")]
+
     def confusion_matrix(self) -> NDArray[np.int64]:
         """Returns the number of images by true (row) and predicted class (column), ``[C, C]``."""
         count = len(self.classes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..drawing import WRONG_COLOUR, add_caption
 from ..examples import MAX_EXAMPLES, Example, Examples, ImageReader, draw_readable, fit_example
 from .evidence import ClassificationEvidence
@@ -16,11 +14,7 @@ def draw_examples(evidence: ClassificationEvidence, read: ImageReader) -> Exampl
         evidence: what the evaluation kept.
         read: reads an image by its file name.
     """
-    predicted = evidence.ranking[:, 0]
-    confidence = np.take_along_axis(evidence.scores, evidence.ranking[:, :1], axis=1)[:, 0]
-    wrong = np.flatnonzero(predicted != evidence.labels)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_EXAMPLES].tolist()
-    probability = evidence.image_scores()
+    predicted, confidence, probability = evidence.ranking[:, 0], evidence.confidence(), evidence.image_scores()
 
     def draw(image: int) -> Example:
         name, truth = evidence.names[image], evidence.classes[evidence.labels[image]]
@@ -31,4 +25,4 @@ def draw_examples(evidence: ClassificationEvidence, read: ImageReader) -> Exampl
         caption = f"{truth} classified as {prediction} with a score of {scores[0]}; {truth} has {scores[1]}"
         return Example("worst", name, caption, drawn)
 
-    return Examples(draw_readable(chosen, draw))
+    return Examples(draw_readable(evidence.rank_errors()[:MAX_EXAMPLES].tolist(), draw))

@@ -18,7 +18,7 @@ from .evaluation.evidence import DetectionEvidence
 from .evaluation.ground_truth import Floats
 from .evaluation.label_errors import LabelError, find_label_errors
 
-IGNORED_COLOUR = (128, 128, 128)  # of boxes that do not count
+UNCOUNTED_COLOUR = (128, 128, 128)  # of ignored boxes; white, as ignored pixels are, would not be seen
 TABLE = "label-errors"
 COLUMNS = ("image", "kind", "class", "score", "labelled_as", "x", "y", "width", "height")
 
@@ -110,9 +110,9 @@ def draw_truth_beside(
     texts = [evidence.classes[k] for k in labels.tolist()]
     truth = LabelledBoxes(evidence.object_boxes[rows], labels, texts, is_ignored)
     original = read(evidence.names[image])
-    photo = fit_example(original)
-    scale = photo.shape[1] / original.shape[1]
-    sides = [draw_scaled_boxes(photo, boxes, scale, evidence.classes) for boxes in (truth, predicted)]
+    resized = fit_example(original)
+    scale = resized.shape[1] / original.shape[1]
+    sides = [draw_scaled_boxes(resized, boxes, scale, evidence.classes) for boxes in (truth, predicted)]
     truth_title = "truth (grey: not counted)" if is_ignored.any() else "truth"
     return draw_pair(sides[0], sides[1], (truth_title, title))
 
@@ -122,7 +122,7 @@ def draw_scaled_boxes(image: Image, drawn: LabelledBoxes, scale: float, classes:
     boxes = np.concatenate((drawn.boxes[:, :2], drawn.boxes[:, :2] + drawn.boxes[:, 2:]), axis=1) * scale
     canvas = image.copy()
     for x1, y1, x2, y2 in np.round(boxes[drawn.is_ignored]).astype(int).tolist():
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), IGNORED_COLOUR, thickness=2)
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), UNCOUNTED_COLOUR, thickness=2)
     counts = np.flatnonzero(~drawn.is_ignored)
     corners, labels = torch.from_numpy(boxes[counts]).float(), torch.from_numpy(drawn.labels[counts])
     return draw_boxes(canvas, corners, labels, [drawn.texts[k] for k in counts.tolist()], classes)

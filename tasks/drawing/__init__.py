@@ -18,8 +18,10 @@ from .colours import IGNORED_COLOUR as IGNORED_COLOUR
 from .colours import Colour as Colour
 from .colours import make_colour_table as make_colour_table
 from .colours import make_palette as make_palette
+from .confusion_matrix import compute_row_shares as compute_row_shares
 from .confusion_matrix import confusion_table as confusion_table
 from .confusion_matrix import draw_confusion_matrix as draw_confusion_matrix
+from .confusion_matrix import format_share as format_share
 from .confusion_matrix import select_classes as select_classes
 from .detections import MIN_LABEL_WIDTH as MIN_LABEL_WIDTH
 from .detections import READABLE_SIDE as READABLE_SIDE

@@ -39,6 +39,11 @@ def select_classes(matrix: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.sort(np.lexsort((-counts, -confusions))[:number])
 
 
+def compute_row_shares(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divides the counts of each row by their sum; a row without counts stays 0."""
+    return matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+
+
 def format_share(share: float) -> str:
     """Formats a ``share`` of 0 … 1 in %, rounded but never to 0 or 100; empty if it is 0."""
     if share in (0, 1):
@@ -60,7 +65,7 @@ def draw_confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> 
     if len(drawn) < len(classes):
         choice = "the most confused" if len(drawn) == MAX_MATRIX_NAMES else "those that occur"
         captions.append(f"{len(drawn)} of {len(classes)} classes, {choice}")
-    shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(drawn, drawn)]
+    shares = compute_row_shares(matrix)[np.ix_(drawn, drawn)]
     font = load_font(MATRIX_FONT, "".join(classes))
     names = [shorten_text(classes[k], font, MAX_NAME_WIDTH) for k in map(int, drawn)]
     cells = draw_cells(shares, side, matrix[np.ix_(drawn, drawn)] if has_counts else None)

@@ -1,9 +1,9 @@
 """Counts how well the boundaries of classes in predictions agree with those in masks.
 
 The measure is the boundary F-score (BF) of Csurka et al., "What is a good evaluation measure for semantic
-segmentation?", BMVC 2013: the share of boundary pixels that have a boundary pixel of the same class near them in the
-other label map. The paper averages F over images; here, numbers of pixels are summed over the images first, as IoU sums
-them.
+segmentation?", BMVC 2013. It is computed from the shares of boundary pixels that have a boundary pixel of the same
+class near them in the other label map. The paper averages F over images; here, numbers of pixels are summed over the
+images first, as IoU sums them.
 """
 
 from __future__ import annotations

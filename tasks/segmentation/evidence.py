@@ -82,8 +82,8 @@ class SegmentationEvidence(Evidence):
         return (self._counts[1] > 0).sum(0)
 
     def annotations(self, image: int) -> list[NDArray[Any]]:
-        """Returns the number of pixels of each class in the image."""
-        return [self._counts[1][image]]
+        """Returns the numbers of pixels and of boundary pixels of each class in the image's mask."""
+        return [self._counts[1][image], self._boundary_pixels[0, image]]
 
     def confusion_matrix(self) -> NDArray[np.int64]:
         """Returns the number of pixels by true (row) and predicted class (column), ``[C, C]``."""

@@ -75,19 +75,19 @@ def draw_examples(split: SegmentationSplit, candidates: Mapping[int, Candidate])
     def draw(kind_and_image: tuple[str, int]) -> Example:
         kind, image = kind_and_image
         sample, (iou, predicted) = split.sample(image), candidates[image]
-        photo = fit_example(sample.image)
-        maps = [resize_labels(labels, *photo.shape[:2]) for labels in (sample.labels, predicted)]
+        resized = fit_example(sample.image)
+        maps = [resize_labels(labels, *resized.shape[:2]) for labels in (sample.labels, predicted)]
         colours, clear = class_colours(split.classes), find_background(split.classes)
-        truth, prediction = (overlay_labels(photo, labels, colours, clear) for labels in maps)
+        truth, prediction = (overlay_labels(resized, labels, colours, clear) for labels in maps)
         pair = draw_pair(truth, prediction)
         legend = draw_shown_classes(maps, split.classes, colours, pair.shape[1], SHEET_FONT)
         name = str(split.names[image])
-        return Example(kind, name, describe(iou, split.classes), stack_images(pair, legend))
+        return Example(kind, name, describe_image(iou, split.classes), stack_images(pair, legend))
 
     return Examples(draw_readable(chosen, draw))
 
 
-def describe(iou: NDArray[np.float64], classes: Sequence[str]) -> str:
+def describe_image(iou: NDArray[np.float64], classes: Sequence[str]) -> str:
     """Returns the mean IoU of an image and its worst classes.
 
     Args:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "line", "circle", "rect", "polyline"}
+HOSTILE = "\"><script>alert('&')</script>"
 HEADINGS = ("h1", "h2", "h3")
 
 
@@ -26,6 +28,7 @@ class Page(HTMLParser):
         self._level = 0 if content.startswith("<!doctype") else 2  # a part of a page is below its heading
         self.feed(content)
         self.problems += [f"<{name}> is not closed" for name in self._open]
+        self.problems += ["the text contains NaN"] if has_nan(self.text) else []
         ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
         self.problems += [f"{name} occurs twice" for name in set(ids) if ids.count(name) > 1]
 
@@ -61,5 +64,9 @@ class Page(HTMLParser):
             level = 1 + HEADINGS.index(tag)
             self.problems += [f"a heading skips a level at <{tag}>"] if level > self._level + 1 else []
             self._level = level
-        if any("NaN" in value or "nan" in value.split(",") for value in attributes.values()):
-            self.problems.append(f"<{tag}> has a position that is not a number")
+        self.problems += [f"<{tag}> has the value {value}" for value in attributes.values() if has_nan(value)]
+
+
+def has_nan(text: str) -> bool:
+    """Whether a text contains NaN as a number."""
+    return re.search(r"\bnan\b", text, re.IGNORECASE) is not None

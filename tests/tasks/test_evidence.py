@@ -113,6 +113,21 @@ def test_a_stored_file_is_read_as_written(role: str, tmp_path: Path) -> None:
     assert found.hash_annotations() == evidence.hash_annotations()
 
 
+def test_masks_of_equal_numbers_of_pixels_have_other_hashes() -> None:
+    masks = torch.zeros(2, 4, 6, dtype=torch.uint8)
+    masks[0, :2, :2] = masks[1, 1:3, 1:3] = 1
+    predicted = torch.zeros(4, 6, dtype=torch.int64)
+    hashes: list[str] = []
+    for mask in (*masks, masks[0]):
+        evaluator = SegmentationEvaluator("ab")
+        evaluator.add(predicted, mask, 0)
+        predicted = mask.long()  # does not change the hash
+        evidence = evaluator.evidence(NAMES)
+        assert evidence is not None
+        hashes += evidence.hash_annotations()
+    assert hashes[0] != hashes[1] and hashes[0] == hashes[2]
+
+
 @pytest.mark.parametrize("role", [kind.role for kind in KINDS])
 def test_equal_evidence_gives_equal_files(role: str, tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):

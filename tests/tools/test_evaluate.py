@@ -13,6 +13,7 @@ from litmobile.tools.cli import main
 from support.cli import get_refusal
 from support.data.coco import Content, Records, compute_reference
 from support.data.segmentation import write_image
+from support.pages import Page
 
 SIZE = {"width": 200, "height": 160}
 
@@ -51,6 +52,14 @@ def test_figures_equal_pycocotools(first_id: int, tmp_path: Path, capsys: pytest
     for name, value in expected["figures"].items():
         assert found["figures"][name] == pytest.approx(value, abs=1e-12), name
     assert f"AP         {found['figures']['AP']:.3f}" in capsys.readouterr().out
+
+
+def test_the_page_names_the_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", *write(tmp_path, *make_data()), "--out", str(tmp_path / "out")])
+    assert f"The page is {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert page.problems == []
+    assert "on the 12 images of truth.json." in page.text
 
 
 def test_the_published_figures_are_found(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +104,14 @@ def test_examples_are_drawn_from_the_images(tmp_path: Path) -> None:
     assert (out / "val-label-errors.csv").is_file()
 
 
+def test_missing_images_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = write(tmp_path, *make_data())
+    with caplog.at_level("INFO"):
+        main(["evaluate", *words, "--out", str(tmp_path / "out"), "--images", str(tmp_path)])
+    assert json.loads((tmp_path / "out" / "val-examples.json").read_text()) == []
+    assert "examples cannot be drawn." in caplog.text and f"{tmp_path}/" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "mentioned"), [(["--images", "."], "--out"), (["--images=absent", "--out=x"], "absent")]
 )
@@ -103,11 +120,6 @@ def test_images_need_a_folder_for_the_drawings(
 ) -> None:
     refusal = get_refusal("evaluate", *write(tmp_path, *make_data()), *options, capsys=capsys)
     assert "--images" in refusal and mentioned in refusal
-
-
-def test_the_page_names_the_annotations(tmp_path: Path) -> None:
-    main(["evaluate", *write(tmp_path, *make_data()), "--out", str(tmp_path / "out")])
-    assert "on the 12 images of truth.json." in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_examples_of_an_earlier_evaluation_are_removed(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Estimate:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval over images and, where there are several, seeds, within 0 … 1 as all figures are."""
-        return limit(find_interval(self.varied), 0, 1)
+        return limit_interval(find_interval(self.varied), 0, 1)
 
     @property
     def seed_variance(self) -> float | None:
@@ -63,8 +63,8 @@ class Estimate:
 def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
     """Combines the seeds of a configuration; the resampled values are centred on the figure.
 
-    The mean of S values that are drawn from S seeds varies by (S − 1) / S less than the mean of S new seeds, so its
-    deviation is scaled up by the root of that.
+    The variance of the mean of S values drawn from S seeds is (S − 1) / S of that of S new seeds. So its deviation is
+    scaled up by √(S / (S − 1)).
 
     Args:
         values: the figure of each seed, ``[S]``.
@@ -92,7 +92,8 @@ class Difference:
         p_value: two-sided, before any correction.
         equivalence: share of the resamples in which the difference is within the region of practical equivalence.
         image_variance: variance of the difference between resamples of the images.
-        seed_variance: variance of the difference between choices of seeds; None with one seed of either.
+        seed_variance: variance of the difference between choices of seeds, of the configurations with several; None
+            with one seed of both.
     """
 
     value: float
@@ -127,12 +128,12 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     known = [v / len(e.values) for v, e in zip(variances, (first, second), strict=True) if v is not None]
     return Difference(
         value=value,
-        interval=limit(find_interval(drawn), -1, 1),
+        interval=limit_interval(find_interval(drawn), -1, 1),
         probability=float(above + (1 - above - below) / 2),
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
         image_variance=float(np.nanvar(first.resampled - second.resampled)),
-        seed_variance=sum(known) if len(known) == 2 else None,
+        seed_variance=sum(known) if known else None,
     )
 
 
@@ -145,7 +146,7 @@ def find_interval(drawn: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def limit(interval: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+def limit_interval(interval: tuple[float, float], low: float, high: float) -> tuple[float, float]:
     """Cuts an interval at the lowest and the highest value that are possible; centring can move it beyond them."""
     return min(max(interval[0], low), high), min(max(interval[1], low), high)
 
@@ -184,10 +185,10 @@ def count_seeds_needed(difference: Difference, seeds: int, resolution: float) ->
 
     Args:
         difference: of two configurations.
-        seeds: number of seeds of each, the lower one.
+        seeds: number of seeds of each, the lower one; with one, its variance is unknown.
         resolution: difference to tell apart.
     """
     variance = (resolution / Z) ** 2 - difference.image_variance
-    if variance <= 0 or difference.seed_variance is None:
+    if variance <= 0 or difference.seed_variance is None or seeds == 1:
         return None
     return max(1, math.ceil(seeds * difference.seed_variance / variance))

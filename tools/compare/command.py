@@ -67,7 +67,7 @@ def run(words: Sequence[str]) -> None:
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
     if options.page is not None:
-        write_text(options.page, build_page(comparison, settings))
+        write_text(options.page.expanduser(), build_page(comparison, settings))
     if options.json is not None:
         write_text(options.json.expanduser(), json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...tasks.evidence import Evidence
+from ..pages import DIFFERENCE
 from .bootstrap import Difference, Estimate
 
 
@@ -63,6 +64,16 @@ class Pair(NamedTuple):
     better: str | None
     sentence: str
 
+    @property
+    def title(self) -> str:
+        """The difference in short."""
+        return f"{self.first}{DIFFERENCE}{self.second}"
+
+
+def count_defined(pairs: Iterable[Pair]) -> int:
+    """Counts the pairs whose difference is defined."""
+    return sum(pair.difference is not None for pair in pairs)
+
 
 @dataclass(frozen=True)
 class Family:
@@ -83,7 +94,7 @@ class Family:
     @property
     def size(self) -> int:
         """Number of defined differences, for which p-values are corrected."""
-        return sum(pair.difference is not None for pairs in self.pairs.values() for pair in pairs)
+        return sum(map(count_defined, self.pairs.values()))
 
 
 @dataclass(frozen=True)

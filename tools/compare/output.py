@@ -23,7 +23,7 @@ def format_comparison(comparison: Comparison, settings: Settings) -> str:
     parts = ["\n".join(sentences), table(["", *settings.figures], rows)]
     header = make_header(settings)
     for figure, pairs in comparison.pairs.items():
-        lines = [[f"{pair.first} − {pair.second}", *format_pair(pair)] for pair in pairs]
+        lines = [[pair.title, *format_pair(pair)] for pair in pairs]
         parts.append(table([figure, *header], lines))
     for by, family in comparison.by.items():
         parts += format_family(family, by, settings)
@@ -48,7 +48,7 @@ def format_family(family: Family, by: str, settings: Settings) -> list[str]:
     for pairs in by_pair:
         found = sorted(zip(family.pairs, pairs, strict=True), key=lambda item: sort_key(item[1]))
         lines = [[part, *format_pair(pair)] for part, pair in found]
-        blocks.append(table([f"{pairs[0].first} − {pairs[0].second}", *make_header(settings)], lines))
+        blocks.append(table([pairs[0].title, *make_header(settings)], lines))
     return blocks
 
 

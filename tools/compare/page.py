@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...errors import format_count
 from ..pages import Html, Interval, Section, definitions, element, interval_chart, render_page, table
 from .bootstrap import Estimate
-from .comparison import Comparison, Family, Pair, Settings
+from .comparison import Comparison, Family, Pair, Settings, count_defined
 from .output import format_estimate, format_pair, make_header
 from .sentences import LOWER_IS_BETTER
 
@@ -64,24 +64,18 @@ def show_figures(comparison: Comparison) -> Section:
 
 def to_interval(name: str, found: Estimate) -> Interval:
     """Converts an estimate to a row of a chart."""
-    is_defined = math.isfinite(found.value)
-    return Interval(name, found.value, *(found.interval if is_defined else (math.nan, math.nan)))
+    return Interval(name, found.value, *found.interval)
 
 
 def show_differences(figure: str, pairs: Sequence[Pair], settings: Settings) -> Section:
     """Shows the differences of all pairs in one figure."""
-    named = {describe_pair(pair): pair for pair in pairs}
+    named = {pair.title: pair for pair in pairs}
     rows = [[name, *format_pair(pair), pair.sentence] for name, pair in named.items()]
     header = ["", *make_header(settings), "meaning"]
     chart = draw_differences(f"Differences in {figure}", figure, named, settings)
-    caption = f"Differences in {figure}, p-values corrected for {format_count(len(pairs), 'pairs')}"
+    caption = f"Differences in {figure}, p-values corrected for {format_count(count_defined(pairs), 'differences')}"
     content = [element("div", chart, class_="charts"), table(caption, header, rows, words=[len(header) - 1])]
     return Section(f"Differences in {figure}", content)
-
-
-def describe_pair(pair: Pair) -> str:
-    """Names the difference of a pair."""
-    return f"{pair.first} − {pair.second}"
 
 
 def draw_differences(title: str, figure: str, pairs: Mapping[str, Pair], settings: Settings) -> Html:
@@ -102,10 +96,10 @@ def show_family(kind: str, family: Family, settings: Settings) -> Section:
     charts: list[Html] = []
     for number in numbers[:MAX_PAIRS]:
         pairs = {part: family.pairs[part][number] for part in parts}
-        title = describe_pair(family.pairs[parts[0]][number])
+        title = family.pairs[parts[0]][number].title
         charts.append(draw_differences(title, family.figure, pairs, settings))
     rows = [
-        [part, f"{family.images[part]:,}", describe_pair(pair), *format_pair(pair), pair.better or ""]
+        [part, f"{family.images[part]:,}", pair.title, *format_pair(pair), pair.better or ""]
         for part in parts
         for pair in family.pairs[part]
     ]

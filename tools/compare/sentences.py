@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...errors import format_count
 from ...tasks.data.files import format_list
 from .bootstrap import Difference, count_images_needed, count_seeds_needed
-from .comparison import Family, Pair, Settings
+from .comparison import Family, Pair, Settings, count_defined
 
 LOWER_IS_BETTER = {"calibration_error"}
 SIGNIFICANT = 0.05
@@ -53,10 +53,14 @@ def describe(pair: Pair, what: str, images: int, seeds: int, settings: Settings)
 def describe_need(difference: Difference, images: int, seeds: int, resolution: float) -> str:
     """Ends the sentence about a pair that cannot be told apart."""
     needed = count_images_needed(difference, images, resolution)
+    if needed is not None and needed <= images:
+        return f", which resolve {resolution:g}."
     options = [] if not needed else [f"{round_up(needed):,} images"]
     more_seeds = count_seeds_needed(difference, seeds, resolution)
     options += [] if more_seeds is None else [f"{more_seeds} seeds of each"]
-    return f"; about {' or '.join(options)} would resolve {resolution:g}." if options else "."
+    if options:
+        return f"; about {' or '.join(options)} would resolve {resolution:g}."
+    return "." if needed is not None else f"; it takes more seeds to resolve {resolution:g}."
 
 
 def round_up(number: int) -> int:
@@ -74,11 +78,11 @@ def summarize_parts(family: Family, by: str, pairs: Sequence[Pair]) -> str:
         pairs: the pair in each of them.
     """
     parts = list(family.pairs)
-    first, second, *_ = pairs[0]
+    first, second = pairs[0].first, pairs[0].second
     better = {
         name: [part for part, pair in zip(parts, pairs, strict=True) if pair.better == name] for name in (first, second)
     }
-    undefined = sum(pair.difference is None for pair in pairs)
+    undefined = len(pairs) - count_defined(pairs)
     clauses = [
         f"{name} is better in {format_count(len(found), PLURALS[by])} ({format_list(found)})"
         for name, found in better.items()
@@ -88,4 +92,4 @@ def summarize_parts(family: Family, by: str, pairs: Sequence[Pair]) -> str:
         clauses.append(f"no difference is certain in {format_count(rest, PLURALS[by])}")
     if undefined:
         clauses.append(f"{format_count(undefined, PLURALS[by])} cannot be compared")
-    return f"{first} − {second}: {'; '.join(clauses)}."
+    return f"{pairs[0].title}: {'; '.join(clauses)}."

@@ -12,7 +12,7 @@ import yaml
 from ...errors import EvaluationError
 from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.evidence import Evidence, load_evidence
+from ...tasks.evidence import Evidence, evidence_path, load_evidence
 from ...tasks.segmentation.evidence import SegmentationEvidence
 from .comparison import Side
 from .names import check_names, name_groups
@@ -105,7 +105,7 @@ def make_reader(split: str, annotations: Path | None) -> Callable[[Path], Eviden
     """
 
     def read_run(path: Path) -> Evidence:
-        return load_evidence(path / f"{split}-evidence.npz", KINDS).evidence
+        return load_evidence(evidence_path(path, split), KINDS).evidence
 
     if annotations is None:
         return read_run

@@ -9,12 +9,12 @@ from pathlib import Path
 from ...errors import ArgumentError, UserError
 from ...tasks.atomic import write_text
 from ...tasks.detection.examples import draw_examples
-from ...tasks.evidence import save_evidence
+from ...tasks.evidence import evidence_path, save_evidence
 from ...tasks.examples import Examples, write_examples
 from ...tasks.run import CONFIG
 from ..options.parser import Parser
 from ..report.command import write_report
-from .results import add_results, build_truth, make_image_reader, read_coco
+from .results import add_results, build_truth, make_folder_reader, read_coco
 
 DESCRIPTION = (
     "Evaluates detections in COCO's result format, a JSON list of image_id, category_id, bbox and score. All images of "
@@ -51,11 +51,11 @@ def run(words: Sequence[str]) -> None:
         folder, evidence = options.out.expanduser(), evaluator.evidence()
         assert evidence is not None
         identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
-        save_evidence(folder / "val-evidence.npz", evidence, identity)
+        save_evidence(evidence_path(folder, "val"), evidence, identity)
         write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
         write_text(folder / "val.txt", f"{result}\n")
         examples = Examples()  # replaces those of an earlier evaluation
         if options.images is not None:
-            examples = draw_examples(evidence, make_image_reader(content, options.images.expanduser()))
+            examples = draw_examples(evidence, make_folder_reader(content, options.images.expanduser()))
         write_examples(folder, "val", examples)
         print(f"The page is {write_report(folder, 'val')}")

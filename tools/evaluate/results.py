@@ -51,7 +51,7 @@ def build_truth(content: CocoContent, file: Path) -> GroundTruth:
     return GroundTruth.from_objects(content.image_ids, names, content.category_ids, content.classes, objects)
 
 
-def make_image_reader(content: CocoContent, folder: Path) -> ImageReader:
+def make_folder_reader(content: CocoContent, folder: Path) -> ImageReader:
     """Returns a function that reads an image in ``folder`` by its name, in the orientation that its boxes refer to."""
     sizes = dict(zip(content.names, content.sizes.tolist(), strict=True))
 

@@ -1,13 +1,15 @@
 """HTML pages that need no network: text, tables, charts as inline SVG, and embedded images."""
 
+from .charts import DIFFERENCE as DIFFERENCE
 from .charts import Bar as Bar
 from .charts import Interval as Interval
 from .charts import Series as Series
 from .charts import bar_chart as bar_chart
+from .charts import format_interval as format_interval
 from .charts import interval_chart as interval_chart
 from .charts import line_chart as line_chart
+from .html import EmbeddedImage as EmbeddedImage
 from .html import Html as Html
-from .html import Picture as Picture
 from .html import definitions as definitions
 from .html import details as details
 from .html import element as element

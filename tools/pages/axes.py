@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-STEPS = (1, 2, 5, 10)  # multiples of a power of ten that tick marks are apart
-TICKS = 5  # tick marks that an axis should have, about
-TICK_WIDTH = 48  # of the label of a tick mark, about, in units of the chart
+STEPS = (1, 2, 5, 10)  # distances of tick marks, as multiples of a power of ten
+TICKS = 5  # desired number of tick marks
+TICK_WIDTH, TICK_HEIGHT = 48, 30  # space of the label of a tick mark, in units of the chart
 
 
 class Axis(NamedTuple):
@@ -31,9 +31,9 @@ class Axis(NamedTuple):
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self) -> list[float]:
-        """Returns round values to label: about five, or fewer where a short axis has no space for them."""
-        step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / TICK_WIDTH))))
+    def ticks(self, space: float = TICK_WIDTH) -> list[float]:
+        """Returns round values to label: about five, or fewer where a short axis has no ``space`` for each."""
+        step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / space))))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]
 
@@ -55,9 +55,11 @@ def find_limits(values: Iterable[float], least: float | None = None, most: float
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low = min(finite) if least is None else least
     high = max(finite) if most is None else most
-    if high <= low:  # one value: it gets the middle, unless a limit is fixed
+    if high <= low:  # one value gets the middle, unless a limit is fixed; of two fixed limits, the lower one stays
         margin = abs(low) / 2 or 1.0
-        low, high = (low if least is not None else low - margin), low + margin
+        most = most if least is None else None
+        high = low + margin if most is None else most
+        low = min(low, high) - margin if least is None else low
     step = find_step(high - low)
     return (
         math.floor(low / step + 1e-9) * step if least is None else least,

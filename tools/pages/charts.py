@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import Axis, find_limits, format_tick
+from .axes import TICK_HEIGHT, Axis, find_limits, format_tick
 from .html import Html, element, join
 
 WIDTH, HEIGHT = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
-CHARACTER = 7.2  # width of a character, about
+CHARACTER = 7.2  # typical width of a character
 MAX_NAME = 22  # characters of a name beside a row
 DIFFERENCE = " − "  # between two names
 MAX_POINTS = 240  # of a line; neighbouring points are averaged beyond that
@@ -41,7 +41,14 @@ class Series(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """A value with its interval, as a row of a chart."""
+    """A value with its interval, as a row of a chart.
+
+    Attributes:
+        name: beside the marks.
+        value: NaN if it is undefined.
+        low: lower end of the interval; NaN if it is undefined.
+        high: upper end of the interval; NaN if it is undefined.
+    """
 
     name: str
     value: float
@@ -102,7 +109,7 @@ def thin_out(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
 
 def draw_grid(across: Axis, up: Axis) -> Iterable[Html]:
     """Draws tick marks of both axes, and lines at those of the vertical one."""
-    for value in up.ticks():
+    for value in up.ticks(TICK_HEIGHT):
         y = up.position(value)
         yield element("line", x1=across.start, x2=across.end, y1=y, y2=y, class_="grid")
         yield element("text", format_tick(value), x=across.start - 5, y=y + 4, text_anchor="end", class_="quiet")
@@ -170,7 +177,7 @@ def interval_chart(
     Args:
         title: heading of the figure.
         label: of the axis.
-        rows: the values; undefined ones have no mark.
+        rows: the values; undefined values and intervals have no mark.
         limits: fixed limits of the axis.
         rope: if given, values are differences: 0 is marked, and differences up to ``rope`` are shaded.
         note: below the chart.
@@ -195,7 +202,7 @@ def draw_interval(row: Interval, axis: Axis, y: float) -> Iterable[Html]:
     name = element("title", f"{row.name}: {format_interval(row)}")
     text = element("text", shorten(row.name), x=axis.start - 8, y=y + 4, text_anchor="end")
     marks: list[Html] = []
-    if math.isfinite(row.low) and math.isfinite(row.high):
+    if math.isfinite(row.low):
         ends = {"x1": axis.position(row.low), "x2": axis.position(row.high)}
         marks.append(element("line", **ends, y1=y, y2=y, class_="s0", stroke_width=2))
     if math.isfinite(row.value):
@@ -204,10 +211,10 @@ def draw_interval(row: Interval, axis: Axis, y: float) -> Iterable[Html]:
 
 
 def format_interval(row: Interval) -> str:
-    """Formats a value and its interval."""
+    """Formats a value and its interval, either of which may be undefined."""
     if not math.isfinite(row.value):
         return "undefined"
-    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+    return f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if math.isfinite(row.low) else f"{row.value:.3f}"
 
 
 def bar_chart(title: str, label: str, rows: Sequence[Bar], note: str = "") -> Html:
@@ -256,9 +263,19 @@ def shorten(name: str) -> str:
 
     Both names of a difference "A − B" are shortened alike.
     """
-    parts = name.split(DIFFERENCE) if len(name) > MAX_NAME else [name]
-    length = (MAX_NAME - len(DIFFERENCE) * (len(parts) - 1)) // len(parts)
-    return DIFFERENCE.join(f"{x[: length // 2]}…{x[-((length - 1) // 2) :]}" if len(x) > length else x for x in parts)
+    if len(name) <= MAX_NAME:
+        return name
+    first, difference, second = name.partition(DIFFERENCE)
+    if not difference:
+        return cut_middle(name, MAX_NAME)
+    length = (MAX_NAME - len(DIFFERENCE)) // 2
+    return cut_middle(first, length) + DIFFERENCE + cut_middle(second, length)
+
+
+def cut_middle(name: str, length: int) -> str:
+    """Returns ``name``, cut to ``length`` characters by "…" in its middle; its end is at least one character."""
+    end = (length - 1) // 2
+    return name if len(name) <= length else f"{name[: length - 1 - end]}…{name[-end:]}"
 
 
 def build_figure(

@@ -7,10 +7,10 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-Attribute = str | int | float | bool | None
+Attribute = str | int | float | None
 
 #: elements without content
-VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline", "polygon"})
+VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline"})
 
 
 class Html(str):
@@ -30,13 +30,10 @@ def element(name: str, /, *children: str, **attributes: Attribute) -> Html:
     Args:
         name: of the element, e.g. "p".
         children: HTML, or text, which is escaped.
-        attributes: by name, with ``_`` for ``-``; a final ``_`` is dropped, True is an attribute without a value, and
-            None is no attribute.
+        attributes: by name, with ``_`` for ``-``; a final ``_`` is dropped, and None is no attribute.
     """
     given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    start = "".join(
-        f" {key}" if value is True else f' {key}="{html.escape(str(value))}"' for key, value in given.items()
-    )
+    start = "".join(f' {key}="{html.escape(str(value))}"' for key, value in given.items())
     if name in VOID:
         return Html(f"<{name}{start}/>")
     return Html(f"<{name}{start}>{join(children)}</{name}>")
@@ -72,7 +69,7 @@ def scroll(content: Html, label: str) -> Html:
     return element("div", content, class_="scroll", tabindex=0, role="region", aria_label=label)
 
 
-class Picture(NamedTuple):
+class EmbeddedImage(NamedTuple):
     """An image file to embed.
 
     Attributes:
@@ -86,16 +83,16 @@ class Picture(NamedTuple):
     alt: str
 
 
-def gallery(pictures: Iterable[Picture], is_wide: bool = False) -> Html:
+def gallery(images: Iterable[EmbeddedImage], is_wide: bool = False) -> Html:
     """Arranges images with captions in a grid; wide ones are below each other, so that their labels can be read."""
-    return element("div", *map(figure, pictures), class_="gallery wide" if is_wide else "gallery")
+    return element("div", *map(figure, images), class_="gallery wide" if is_wide else "gallery")
 
 
-def figure(picture: Picture) -> Html:
+def figure(image: EmbeddedImage) -> Html:
     """Embeds an image with its caption."""
-    source = f"data:image/jpeg;base64,{base64.b64encode(picture.content).decode()}"
-    image = element("img", src=source, alt=picture.alt, loading="lazy")
-    return element("figure", image, element("figcaption", picture.caption))
+    source = f"data:image/jpeg;base64,{base64.b64encode(image.content).decode()}"
+    embedded = element("img", src=source, alt=image.alt, loading="lazy")
+    return element("figure", embedded, element("figcaption", image.caption))
 
 
 def definitions(values: Mapping[str, str]) -> Html:

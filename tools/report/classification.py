@@ -55,9 +55,7 @@ def show_calibration(evidence: ClassificationEvidence) -> Section:
 
 def show_errors(evidence: ClassificationEvidence) -> Section:
     """Lists the wrong images, those with the highest confidence first."""
-    confidence = evidence.confidence()
-    wrong = np.flatnonzero(evidence.ranking[:, 0] != evidence.labels)
-    ranked = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    confidence, ranked = evidence.confidence(), evidence.rank_errors()
     if not len(ranked):
         return Section("Errors", [paragraph("All images are classified correctly.")])
     rows = [

@@ -8,10 +8,11 @@ from typing import Literal
 
 from ...errors import EvaluationError
 from ...tasks.atomic import write_text
+from ...tasks.evidence import evidence_path
 from ..options.parser import Parser
 from ..pages import Section, render_page
 from ..task_tools import TASK_TOOLS, import_tool
-from .contents import Contents, find_evidence, read_contents
+from .contents import Contents, read_contents
 from .intervals import estimate_figures, estimate_per_class, resample
 from .sections import Estimates, describe_answer, describe_identity, show_figures, show_learning_curves
 
@@ -36,8 +37,8 @@ def run(words: Sequence[str]) -> None:
     if options.run is None:
         raise EvaluationError("litmobile report needs --run FOLDER, the folder of a run that was evaluated.")
     folder = options.run.expanduser()
-    is_test = not find_evidence(folder, "val").is_file() and find_evidence(folder, "test").is_file()
-    file = write_report(folder, options.split or ("test" if is_test else "val"), options.to)
+    is_test = not evidence_path(folder, "val").is_file() and evidence_path(folder, "test").is_file()
+    file = write_report(folder, options.split or ("test" if is_test else "val"), options.to and options.to.expanduser())
     print(f"The page is {file}")
 
 

@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import EvaluationError
-from ...tasks.evidence import Evidence, load_evidence
+from ...tasks.evidence import Evidence, evidence_path, load_evidence
+from ...tasks.examples import listing_path
 from ...tasks.history import FIGURES, METRICS, Row, read_entries, read_rows
 from ...tasks.run import CONFIG
 from ..compare.sources import KINDS
 
 
-class Example(NamedTuple):
-    """A picture of an evaluated image, truth beside prediction.
+class StoredExample(NamedTuple):
+    """A drawing of an evaluated image, truth beside prediction.
 
     Attributes:
         kind: "worst", "best" or "label_error".
         name: file name of the image.
         caption: what is right and wrong.
-        picture: content of a JPEG file.
+        content: of the JPEG file.
     """
 
     kind: str
     name: str
     caption: str
-    picture: bytes
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Contents:
         configuration: the run's options as YAML; empty without a run.
         steps: rows of ``metrics.csv``.
         validations: entries of ``metrics.json``.
-        examples: pictures of evaluated images.
+        examples: drawings of evaluated images.
     """
 
     folder: Path
@@ -52,12 +53,7 @@ class Contents:
     configuration: str
     steps: list[Row]
     validations: list[dict[str, Any]]
-    examples: list[Example]
-
-
-def find_evidence(folder: Path, split: str) -> Path:
-    """Returns the path of the evidence of an evaluation."""
-    return folder / f"{split}-evidence.npz"
+    examples: list[StoredExample]
 
 
 def read_contents(folder: Path, split: str) -> Contents:
@@ -68,7 +64,7 @@ def read_contents(folder: Path, split: str) -> Contents:
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder} does not exist; pass the folder of a run.")
-    stored = load_evidence(find_evidence(folder, split), KINDS)
+    stored = load_evidence(evidence_path(folder, split), KINDS)
     config, metrics, figures = (folder / name for name in (CONFIG, METRICS, FIGURES))
     return Contents(
         folder=folder,
@@ -82,19 +78,21 @@ def read_contents(folder: Path, split: str) -> Contents:
     )
 
 
-def read_examples(folder: Path, split: str) -> list[Example]:
-    """Reads the pictures that an evaluation left; none if their list is missing or damaged.
+def read_examples(folder: Path, split: str) -> list[StoredExample]:
+    """Reads the drawings that an evaluation left, without those that are missing; none if their list is damaged.
 
-    Pictures outside of ``folder`` are left out: the list of a foreign run could name any file.
+    Files outside ``folder`` are left out: a page must not contain other files of whoever makes it.
     """
-    file, root = folder / f"{split}-examples.json", folder.resolve()
+    file, root = listing_path(folder, split), folder.resolve()
+    if not file.is_file():
+        return []
     try:
-        rows = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-        found = [(row["kind"], row["name"], row["caption"], (folder / row["file"]).resolve()) for row in rows]
+        rows = json.loads(file.read_bytes())
+        found = [(row["kind"], row["name"], row["caption"], (root / row["file"]).resolve()) for row in rows]
     except (ValueError, KeyError, TypeError):
         return []
     return [
-        Example(kind, name, caption, path.read_bytes())
+        StoredExample(kind, name, caption, path.read_bytes())
         for kind, name, caption, path in found
         if path.is_relative_to(root) and path.is_file()
     ]

@@ -57,7 +57,7 @@ def describe_detection(contents: Contents, estimates: Estimates) -> list[Section
     return [
         show_classes(evidence, estimates),
         show_precision(evidence, estimates),
-        show_scores(curve, threshold),
+        show_scores(curve),
         *([] if errors is None else [show_errors(errors), show_confused(evidence, errors, threshold)]),
         show_calibration(evidence),
         show_examples(contents, "worst", "Worst images"),
@@ -111,23 +111,31 @@ def draw_precision(title: str, curves: np.ndarray) -> Html:
     return line_chart(title, ("recall", "precision"), lines, (0, 1), (0, 1))
 
 
-def show_scores(curve: ScoreCurve, threshold: float) -> Section:
+def show_scores(curve: ScoreCurve) -> Section:
     """Draws precision, recall and F1 over the score threshold."""
     if not len(curve.scores):
         return Section("Score threshold", [paragraph("The network detected nothing.")])
+    if not np.isfinite(curve.recall).all():
+        return Section("Score threshold", [paragraph("The images have no objects, so every detection is false.")])
     ascending = curve.scores[::-1]
     lines = [
         Series(name, ascending, values[::-1])
         for name, values in (("F1", curve.f1), ("precision", curve.precision), ("recall", curve.recall))
     ]
-    at = int(np.argmin(np.abs(curve.scores - threshold)))
+    at = int(curve.f1.argmax())
     text = (
-        f"F1 is highest at a score of {threshold:.3f}: precision {curve.precision[at]:.3f}, recall "
+        f"F1 is highest at a score of {curve.scores[at]:.3f}: precision {curve.precision[at]:.3f}, recall "
         f"{curve.recall[at]:.3f}, F1 {curve.f1[at]:.3f}, over all classes at IoU 0.5. This is the value for "
         "litmobile predict --score where missed and false objects matter equally."
     )
-    chart = line_chart("All classes at IoU 0.5", ("score threshold", "figure"), lines, (0, 1), (0, 1))
+    limits = (0, 1) if are_probabilities(curve.scores) else (None, None)
+    chart = line_chart("All classes at IoU 0.5", ("score threshold", "figure"), lines, limits, (0, 1))
     return Section("Score threshold", [paragraph(text), element("div", chart, class_="charts")])
+
+
+def are_probabilities(scores: np.ndarray) -> bool:
+    """Whether all scores are in 0 … 1; those of result files can be any numbers."""
+    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def show_errors(errors: ErrorAnalysis) -> Section:
@@ -159,6 +167,8 @@ def show_calibration(evidence: DetectionEvidence) -> Section:
     found = compute_reliability(evidence.matched)
     if not found.counts.any():
         return Section("Calibration", [])
+    if not are_probabilities(evidence.matched.scores):
+        return Section("Calibration", [paragraph("Scores outside 0 … 1 are not probabilities and not calibrated.")])
     lines = [Series("measured", found.confidence, found.precision), Series("calibrated", [0, 1], [0, 1])]
     chart = line_chart("Detections at IoU 0.5", ("score", "share that is right"), lines, (0, 1), (0, 1))
     number = format_count(int(found.counts.sum()), "detections")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.evidence import Evidence
-from ..compare.bootstrap import centre, draw_weights, find_interval, limit
+from ..compare.bootstrap import centre, draw_weights, find_interval, limit_interval
 from ..compare.sentences import MIN_IMAGES
 from ..pages import Interval
 
@@ -19,12 +18,10 @@ RESAMPLES = 500  # of the images; a page about 5,000 images with 100 detections 
 def find_intervals(names: Sequence[str], values: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Interval]:
     """Builds intervals from values ``[K]`` and the same values in resamples ``[R, K]``; NaN where undefined."""
     rows = zip(names, values.tolist(), drawn.T, strict=True)
-    return [Interval(name, value, *find_ends(column, value)) for name, value, column in rows]
-
-
-def find_ends(drawn: NDArray[np.float64], value: float) -> tuple[float, float]:
-    """Returns the interval around ``value`` that resampled values ``[R]`` give; NaN if none is defined."""
-    return limit(find_interval(centre(drawn, value)), 0, 1) if np.isfinite(drawn).any() else (math.nan, math.nan)
+    return [
+        Interval(name, value, *limit_interval(find_interval(centre(column, value)), 0, 1))
+        for name, value, column in rows
+    ]
 
 
 def resample(evidence: Evidence) -> NDArray[np.float64]:
@@ -49,7 +46,7 @@ def estimate_figures(evidence: Evidence, weights: NDArray[np.float64]) -> list[I
 def estimate_per_class(evidence: Evidence, weights: NDArray[np.float64]) -> list[Interval]:
     """Computes the main figure of each class with intervals; ``weights`` as in :func:`estimate_figures`.
 
-    A class in fewer than six images has no interval: they would often be the same in all resamples that have one.
+    A class in fewer than six images has no interval: many of its resamples would have the same images.
     """
     values = evidence.per_class(np.ones((1, len(evidence.names))))
     drawn = evidence.per_class(weights)

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import format_count
-from ...tasks.drawing import format_figure, select_classes
+from ...tasks.drawing import compute_row_shares, format_figure, format_share, select_classes
 from ...tasks.history import Row
 from ..pages import (
+    EmbeddedImage,
     Html,
     Interval,
-    Picture,
     Section,
     Series,
     definitions,
     details,
     element,
+    format_interval,
     gallery,
     interval_chart,
     line_chart,
@@ -36,8 +37,8 @@ from .intervals import RESAMPLES
 
 MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
 SPLITS = {"val": "validation split", "test": "test split"}
-PAIRS = "Truth is on the left, prediction on the right."
-#: what figures mean, beyond their name
+PAIR_NOTE = "Truth is on the left, prediction on the right."
+#: what the figures of all tasks mean, beyond their names
 MEANINGS = {
     "AP": "mean over classes and IoU thresholds 0.50 to 0.95",
     "AP50": "at IoU 0.5",
@@ -53,7 +54,7 @@ MEANINGS = {
     "AR_large": "recall of objects above 96² pixels",
     "miou": "mean IoU over the classes",
     "pixel_accuracy": "share of the labelled pixels that are right",
-    "mean_recall": "mean over the classes",
+    "mean_recall": "mean recall over the classes",
     "boundary_f": "F-score of class boundaries, mean over the classes",
     "top1": "share of the images whose class has the highest score",
     "top5": "share of the images whose class is among the five best",
@@ -79,13 +80,12 @@ def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str]
     images = f"{format_count(len(contents.evidence.names), 'images')} of {describe_split(contents)}"
     if not math.isfinite(main.value):
         return [f"{main.name} is undefined on the {images}."], ""
-    interval = f" ({format_range(main)})" if math.isfinite(main.low) else ""
-    answer = [f"{main.name} {main.value:.3f}{interval} on the {images}.", *describe_extremes(estimates.classes)]
+    answer = [f"{main.name} {format_interval(main)} on the {images}.", *describe_extremes(estimates.classes)]
     note = (
         "Intervals are 95 % intervals of a bootstrap over the images. They are about these weights: "
         "another training of the same recipe may differ by more."
     )
-    return answer, f"{describe_weights(contents)} {note if interval else ''}".strip()
+    return answer, f"{describe_weights(contents)} {note if math.isfinite(main.low) else ''}".strip()
 
 
 def describe_split(contents: Contents) -> str:
@@ -96,16 +96,16 @@ def describe_split(contents: Contents) -> str:
 
 def describe_extremes(classes: Sequence[Interval]) -> list[str]:
     """Names the best and the worst class; of equal ones the first, and the number of the others."""
-    values = {row.name: format_value(row.value) for row in classes if math.isfinite(row.value)}
-    if len(set(values.values())) < 2:
+    defined = sorted((row for row in classes if math.isfinite(row.value)), key=lambda row: row.value)
+    if not defined or format_value(defined[0].value) == format_value(defined[-1].value):
         return []
 
-    def name_class(value: str) -> str:
-        first, *others = (name for name, found in values.items() if found == value)
-        return f"{first}{f' and {len(others)} more' if others else ''} ({value})"
+    def name_class(extreme: Interval) -> str:
+        value = format_value(extreme.value)
+        first, *others = (row for row in classes if format_value(row.value) == value)
+        return f"{first.name} and {len(others)} more, {value}" if others else f"{first.name}, {format_interval(first)}"
 
-    worst, *_, best = sorted(values.values(), key=float)
-    return [f"Best class: {name_class(best)}. Worst: {name_class(worst)}."]
+    return [f"Best class: {name_class(defined[-1])}. Worst: {name_class(defined[0])}."]
 
 
 def describe_weights(contents: Contents) -> str:
@@ -115,7 +115,7 @@ def describe_weights(contents: Contents) -> str:
     epoch, step = contents.identity["epoch"], contents.identity["step"]
     text = f"Weights of epoch {epoch}, step {step:,}."
     name = f"val/{contents.evidence.figure_names[0]}"
-    values = {entry["step"]: entry[name] for entry in contents.validations if name in entry}
+    values = {entry["step"]: entry[name] for entry in find_validations(contents.validations, name)}
     best = max(values, key=values.__getitem__, default=step)
     if contents.split == "val" and step in values and values[best] > values[step]:
         text += f" Step {best:,} had the best {name}, {values[best]:.3f}: litmobile validate evaluates it."
@@ -124,10 +124,9 @@ def describe_weights(contents: Contents) -> str:
 
 def show_figures(contents: Contents, estimates: Estimates) -> Section:
     """Lists all figures with intervals and meaning."""
-    rows = [
-        [row.name, format_value(row.value), format_range(row), MEANINGS.get(row.name, "")] for row in estimates.figures
-    ]
-    resamples = f"{RESAMPLES} resamples of the images" if len(contents.evidence.names) > 1 else "a single image has no intervals"
+    rows = [[row.name, format_value(row.value), format_range(row), MEANINGS[row.name]] for row in estimates.figures]
+    is_single = len(contents.evidence.names) == 1
+    resamples = "a single image has no intervals" if is_single else f"{RESAMPLES} resamples of the images"
     caption = f"Figures of {describe_split(contents)}; {resamples}"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 
@@ -184,18 +183,23 @@ def parse_number(text: str) -> float:
 
 def read_validations(entries: Sequence[dict[str, Any]], name: str) -> Series:
     """Returns a figure of all validations over the steps, from the entries of ``metrics.json``."""
-    found = [entry for entry in entries if isinstance(entry.get(name), int | float)]
+    found = find_validations(entries, name)
     return Series(name.partition("/")[2], [entry["step"] for entry in found], [entry[name] for entry in found])
+
+
+def find_validations(entries: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Returns the entries of ``metrics.json`` in which a figure is a finite number."""
+    return [entry for entry in entries if isinstance(entry.get(name), int | float) and math.isfinite(entry[name])]
 
 
 def show_examples(contents: Contents, kind: str, title: str, text: str = "") -> Section:
     """Shows the images of a ``kind``, truth beside prediction."""
     found = [example for example in contents.examples if example.kind == kind]
-    pictures = [Picture(x.picture, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
+    images = [EmbeddedImage(x.content, f"{x.name}: {x.caption}", f"{x.name}, truth and prediction") for x in found]
     is_pair = contents.evidence.role != "classification"
-    note = f"{text} {PAIRS if is_pair else ''}".strip()
+    note = f"{text} {PAIR_NOTE if is_pair else ''}".strip()
     notes = [paragraph(note)] if note else []
-    return Section(title, [*notes, gallery(pictures, is_wide=is_pair)] if pictures else [])
+    return Section(title, [*notes, gallery(images, is_wide=is_pair)] if images else [])
 
 
 def describe_identity(contents: Contents) -> list[Section]:
@@ -207,8 +211,10 @@ def describe_identity(contents: Contents) -> list[Section]:
         if name in identity
     }
     versions = identity.get("versions", {})
-    parts = [definitions(values | {f"{name} version": str(version) for name, version in versions.items()})]
-    parts.insert(0, paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."))
+    parts = [
+        paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."),
+        definitions(values | {f"{name} version": str(version) for name, version in versions.items()}),
+    ]
     if not contents.configuration:
         return [Section("What was evaluated", parts)]
     configuration = preformatted(contents.configuration, "Configuration of the run")
@@ -241,18 +247,22 @@ def show_confusion(
     """Shows a confusion matrix as shares of its rows; of more than 60 classes, those that are confused most often.
 
     Args:
-        matrix: ``[C + …, C + …]``.
+        matrix: ``[C, C]`` and the rows and columns of ``more_rows`` and ``more_columns``.
         classes: names of the first C rows and columns.
         caption: what rows and columns are.
-        more_rows: names of the rows after the classes, which are always shown.
-        more_columns: the same of columns.
+        more_rows: names of the rows after the classes; these rows are always shown.
+        more_columns: names of the columns after the classes; these columns are always shown.
     """
     drawn = select_classes(matrix[: len(classes), : len(classes)])
     names = [classes[int(k)] for k in drawn]
     rows, columns = (np.append(drawn, range(len(classes), size)).astype(int) for size in matrix.shape)
-    shares = (matrix / np.maximum(1, matrix.sum(1, keepdims=True)))[np.ix_(rows, columns)]
-    texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares.tolist()]
+    shares = compute_row_shares(matrix)[np.ix_(rows, columns)]
+    texts = [[format_share(share) for share in row] for row in shares.tolist()]
     left_out = len(classes) - len(drawn)
-    note = f"{format_count(left_out, 'classes')} that are confused less often are left out." if left_out else ""
+    note = (
+        f"{format_count(left_out, 'classes')} that are confused less often, or do not occur, are left out."
+        if left_out
+        else ""
+    )
     content = matrix_table(caption, [*names, *more_rows], [*names, *more_columns], shares, texts)
     return Section("Confusion", [*([paragraph(note)] if note else []), content])

@@ -45,16 +45,13 @@ class ScoreCurve(NamedTuple):
         scores: descending, ``[K]``.
         precision: ``[K]``.
         recall: ``[K]``; NaN without objects.
+        f1: ``[K]``; 0 without objects.
     """
 
     scores: Floats
     precision: Floats
     recall: Floats
-
-    @property
-    def f1(self) -> Floats:
-        """Harmonic mean of precision and recall, ``[K]``."""
-        return divide(2 * self.precision * self.recall, self.precision + self.recall)
+    f1: Floats
 
 
 def compute_score_curve(matched: Matched) -> ScoreCurve:
@@ -64,9 +61,12 @@ def compute_score_curve(matched: Matched) -> ScoreCurve:
     right = np.cumsum(is_right[order])
     is_last = np.diff(scores[order], append=-np.inf) < 0  # of equal scores, all are above the threshold or none
     objects = np.count_nonzero(~matched.is_object_ignored[:, ALL])
-    numbers = np.arange(1, len(right) + 1)[is_last]
+    right, numbers = right[is_last], np.arange(1, len(right) + 1)[is_last]
     return ScoreCurve(
-        scores[order][is_last], right[is_last] / numbers, divide(right[is_last], np.full(len(numbers), objects))
+        scores=scores[order][is_last],
+        precision=right / numbers,
+        recall=divide(right, np.full(len(numbers), objects)),
+        f1=2 * right / (numbers + objects),
     )
 
 
@@ -93,7 +93,7 @@ class Reliability(NamedTuple):
 def compute_reliability(matched: Matched) -> Reliability:
     """Compares scores with the share of right detections at IoU 0.5."""
     scores, is_right = counted_detections(matched)
-    bins = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
+    bins = np.minimum((np.clip(scores, 0, 1) * BINS).astype(np.int64), BINS - 1)
     counts, right, total = (np.bincount(bins, values, BINS) for values in (np.ones(len(bins)), is_right, scores))
     return Reliability(divide(total, counts), divide(right, counts), counts.astype(np.float64))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
+from .curves import compute_score_curve
 from .ground_truth import Floats, GroundTruth, Integers
 from .matching import AREAS, BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
@@ -123,15 +124,8 @@ class DetectionEvidence(Evidence):
 
         It is the highest of equally good ones, and 1 without detections. All classes share it.
         """
-        counts = ~self.is_ignored
-        scores, is_right = self.matched.scores[counts], self.is_right[counts]
-        if not len(scores):
-            return 1.0
-        order = np.argsort(-scores, kind="stable")
-        found, detections = np.cumsum(is_right[order]), np.arange(1, len(order) + 1)
-        f1 = 2 * found / (detections + int((~self.matched.is_object_ignored[:, 0]).sum()))
-        is_last = np.diff(scores[order], append=-np.inf) < 0  # of those with the same score
-        return float(scores[order][is_last][f1[is_last].argmax()])
+        curve = compute_score_curve(self.matched)
+        return float(curve.scores[curve.f1.argmax()]) if len(curve.scores) else 1.0
 
     @property
     def is_right(self) -> Flags:

@@ -54,9 +54,9 @@ def find_label_errors(evidence: DetectionEvidence) -> list[LabelError]:
 
     A confident detection has a score of at least 0.5 and of at least the evidence's ``score_threshold``. It suggests
 
-    - a missing object if its IoU with every object of any class is less than 0.1;
-    - a wrong class if its IoU with an object of another class is at least 0.5, its IoU with every object of its own
-      class is less, and no confident detection of the object's class confirms that object.
+    - a missing object if its IoU with every object of any class is less than 0.1.
+    - a wrong class if its IoU with an object of another class is at least 0.5, and less with every one of its own
+      class. A confident detection of the object's class confirms that object, whose class is then right.
 
     A detection inside an ignored object (a crowd or a difficult one) suggests nothing.
     """

@@ -101,6 +101,7 @@ class CocoEvaluator:
         self.detections: dict[int, Floats] = {}  # rows of a DetectionTable by index of the image
         self._result: CocoResult | None = None
         self._evaluated: DetectionTable | None = None  # of all processes, in the first one
+        self._evidence: DetectionEvidence | None = None  # of what was evaluated
 
     def add(self, image_id: int, boxes: ArrayLike, scores: ArrayLike, category_ids: ArrayLike) -> None:
         """Adds the detections of one image; they replace earlier ones of that image.
@@ -162,14 +163,17 @@ class CocoEvaluator:
         return result[0]
 
     def evidence(self) -> DetectionEvidence | None:
-        """Returns what :meth:`compute` evaluated of each image; None in all processes but the first."""
+        """Returns what :meth:`compute` evaluated of each image; None in all processes but the first.
+
+        The detections are matched in the first call.
+        """
         table = self._evaluated
-        if table is None:
-            return None
-        return DetectionEvidence.from_detections(self.ground_truth, table.images, table.with_images())
+        if self._evidence is None and table is not None:
+            self._evidence = DetectionEvidence.from_detections(self.ground_truth, table.images, table.with_images())
+        return self._evidence
 
     def _compute(self, table: DetectionTable) -> CocoResult:
-        self._evaluated = table
+        self._evaluated, self._evidence = table, None
         classes = self.ground_truth.classes
         if not len(table.images):  # hotcoco would evaluate all images of the file
             return CocoResult(dict.fromkeys(FIGURES), {"AP": dict.fromkeys(classes)})

@@ -11,7 +11,7 @@ import torch
 from litmobile.tasks.evidence import mean_defined
 from litmobile.tasks.examples import choose_examples
 from litmobile.tasks.segmentation import FolderSegmentation
-from litmobile.tasks.segmentation.examples import Candidate, CandidateKeeper, describe, draw_examples
+from litmobile.tasks.segmentation.examples import Candidate, CandidateKeeper, describe_image, draw_examples
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from support.data.segmentation import CLASSES, write_block_images
 
@@ -71,6 +71,6 @@ def test_images_that_have_disappeared_are_skipped(tmp_path: Path) -> None:
 
 def test_captions_name_the_worst_classes() -> None:
     iou = np.array([0.9, np.nan, 0.25, 0.5, 0.35])
-    assert describe(iou, tuple("abcde")) == "Mean IoU 0.50 of 4 classes; lowest: c 0.25, e 0.35, d 0.50"
-    assert describe(iou[:3], tuple("abc")) == "Mean IoU 0.57 of 2 classes; c 0.25, a 0.90"
-    assert describe(iou[:2], tuple("ab")) == "IoU a 0.90, the only class of the mask"
+    assert describe_image(iou, tuple("abcde")) == "Mean IoU 0.50 of 4 classes; lowest: c 0.25, e 0.35, d 0.50"
+    assert describe_image(iou[:3], tuple("abc")) == "Mean IoU 0.57 of 2 classes; c 0.25, a 0.90"
+    assert describe_image(iou[:2], tuple("ab")) == "IoU a 0.90, the only class of the mask"

@@ -24,6 +24,7 @@ from litmobile.tools.compare.bootstrap import (
     draw_weights,
     estimate,
 )
+from litmobile.tools.compare.sentences import describe_need
 from support.evidence import NO_BOUNDARIES
 
 Random = np.random.Generator
@@ -216,6 +217,15 @@ def test_needed_seeds_are_named_only_if_seeds_can_help() -> None:
     assert count_seeds_needed(one_seed, 1, 0.01) is None
     # two seeds of each spread by 0.07, and the mean of n differs by 0.07 √(2 / n) from that of n others
     assert count_seeds_needed(noisy_seeds, 2, 0.01) == pytest.approx(2 * 0.005 * (1.96 / 0.01) ** 2, abs=1)
+
+
+def test_images_do_not_replace_seeds_of_either() -> None:
+    """The interval contains what the seeds of one configuration vary, also where the other has one seed."""
+    difference = compare(make_estimate([0.5, 0.6], 0.01), make_estimate([0.5], 0.01, 1), 0, 100)
+    assert difference is not None
+    assert count_images_needed(difference, 100, 0.01) is None
+    assert count_seeds_needed(difference, 1, 0.01) is None
+    assert describe_need(difference, 100, 1, 0.01) == "; it takes more seeds to resolve 0.01."
 
 
 def test_intervals_contain_possible_values_only() -> None:

@@ -72,6 +72,11 @@ def test_what_would_tell_networks_apart_is_said(runs: dict[str, Path], capsys: p
     assert "images would resolve 0.01." in text
 
 
+def test_enough_images_are_said_to_be_enough(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    text = compare(capsys, runs["good"], runs["alike"], "--resolution=0.5")
+    assert text.startswith("good and alike cannot be told apart with these 60 images, which resolve 0.5.")
+
+
 def test_small_differences_within_the_region_do_not_matter(
     runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

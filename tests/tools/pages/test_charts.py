@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from litmobile.tools.pages import Bar, Interval, Series, bar_chart, interval_chart, line_chart
-from litmobile.tools.pages.axes import Axis, find_limits, format_tick
-from litmobile.tools.pages.charts import shorten
+from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, find_limits, format_tick
+from litmobile.tools.pages.charts import MAX_NAME, shorten
 from support.pages import Page
 
 NAN = float("nan")
@@ -79,6 +79,20 @@ def test_names_of_any_length_stay_inside(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("short", "short"),
+        ("mobilenet_v3_large_seed0", "mobilenet_v…arge_seed0"),
+        ("mobilenet_v3_large − mobilenet_v2", "mobi…arge − mobi…t_v2"),
+        (" − ".join("a" * 30), "a − a − … − a"),
+    ],
+)
+def test_long_names_are_cut_in_the_middle(name: str, expected: str) -> None:
+    assert shorten(name) == expected
+    assert len(expected) <= MAX_NAME
+
+
+@pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
         (0, 1, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
@@ -91,27 +105,26 @@ def test_tick_marks_are_round(low: float, high: float, expected: list[str]) -> N
     assert [format_tick(tick) for tick in Axis(low, high, 0, 300).ticks()] == expected
 
 
+@pytest.mark.parametrize(("length", "expected"), [(300, 6), (-300, 6), (100, 3), (50, 2), (10, 2)])
+def test_short_axes_have_fewer_tick_marks(length: float, expected: int) -> None:
+    assert len(Axis(0, 1, 0, length).ticks()) == expected
+
+
+def test_vertical_axes_have_tick_marks_closer_together() -> None:
+    axis = Axis(0, 1, 184, 0)
+    assert len(axis.ticks(TICK_HEIGHT)) == 6 > len(axis.ticks())
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
+def test_limits_of_one_value_differ(value: float) -> None:
+    for least, most in ((None, None), (value, None), (None, value), (value, value)):
+        low, high = find_limits([value], least, most)
+        assert low < high
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [([0.1, 0.93], (0, 1)), ([5.0], (2, 8)), ([], (-1, 1)), ([float("inf"), 1, 2], (1, 2)), ([-3, 97], (-20, 100))],
 )
 def test_limits_are_round_and_contain_the_values(values: list[float], expected: tuple[float, float]) -> None:
     assert find_limits(values) == pytest.approx(expected)
-
-
-def test_a_short_axis_has_fewer_tick_marks() -> None:
-    assert Axis(0, 0.05, 0, 110).ticks() == pytest.approx([0, 0.05])
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("traffic light", "traffic light"),
-        ("mobilenet_v3_large_seed_0", "mobilenet_v…rge_seed_0"),
-        ("v3_large − v2", "v3_large − v2"),
-        ("mobilenet_v3_large − mobilenet_v2", "mobi…arge − mobi…t_v2"),
-        ("mobilenet_v3_large_s0 − v2", "mobi…e_s0 − v2"),
-    ],
-)
-def test_long_names_keep_both_ends(name: str, expected: str) -> None:
-    assert shorten(name) == expected

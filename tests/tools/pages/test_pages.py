@@ -7,9 +7,9 @@ import pytest
 
 from litmobile.tools.pages import (
     Bar,
+    EmbeddedImage,
     Html,
     Interval,
-    Picture,
     Section,
     Series,
     bar_chart,
@@ -26,9 +26,8 @@ from litmobile.tools.pages import (
     render_page,
     table,
 )
-from support.pages import Page
+from support.pages import HOSTILE, Page
 
-HOSTILE = "\"><script>alert('&')</script>"
 NAN = float("nan")
 
 
@@ -39,7 +38,7 @@ def build_everything(text: str) -> str:
         items([text]),
         details(text, preformatted(text, text)),
         definitions({text: text}),
-        gallery([Picture(b"\xff\xd8", text, text)]),
+        gallery([EmbeddedImage(b"\xff\xd8", text, text)]),
         table(text, [text, text], [[text, text]], words=[1]),
         matrix_table(text, [text, "b"], [text, "b"], np.eye(2), [[text, ""], ["", text]]),
         line_chart(text, (text, text), [Series(text, [0, 1], [1, 2]), Series(text, [0], [1])], note=text),
@@ -69,9 +68,7 @@ def test_sections_without_content_are_left_out() -> None:
 
 
 def test_html_is_not_escaped_again() -> None:
-    assert element("p", Html("<b>a</b>"), "<", title='"', hidden=True, lang=None) == (
-        '<p title="&quot;" hidden><b>a</b>&lt;</p>'
-    )
+    assert element("p", Html("<b>a</b>"), "<", title='"', lang=None) == '<p title="&quot;"><b>a</b>&lt;</p>'
 
 
 def test_a_matrix_outlines_cells_of_one_name() -> None:

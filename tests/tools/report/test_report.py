@@ -31,8 +31,7 @@ TASKS: dict[str, tuple[Make, str, list[str]]] = {
 }
 CLASSES = ["cat", "dog", "cow"]
 IDENTITY = {"split": "val", "epoch": 3, "step": 120, "weights": "0123abcd"}
-NAN = float("nan")
-PICTURE = b"\xff\xd8\xff\xe0 a JPEG file"
+JPEG = b"\xff\xd8\xff\xe0 a JPEG file"
 
 
 def write_run(folder: Path, evidence: Evidence, split: str = "val") -> Path:
@@ -51,8 +50,8 @@ def write_run(folder: Path, evidence: Evidence, split: str = "val") -> Path:
 
 
 def write_examples(folder: Path, kinds: Sequence[str]) -> None:
-    """Write pictures of an evaluation."""
-    (folder / "a.jpg").write_bytes(PICTURE)
+    """Write drawings of an evaluation."""
+    (folder / "a.jpg").write_bytes(JPEG)
     entries = [{"kind": kind, "name": f"{kind}.jpg", "caption": "half is right", "file": "a.jpg"} for kind in kinds]
     (folder / "val-examples.json").write_text(json.dumps(entries))
 
@@ -103,6 +102,14 @@ def test_detectors_without_objects_or_detections_have_a_page(objects: int, wrong
     assert ("AP is undefined on the 5 images" in page.text) == (objects == 0)
 
 
+def test_scores_of_other_programs_can_be_any_numbers(tmp_path: Path) -> None:
+    evidence = make_detection(9, CLASSES)
+    evidence = replace(evidence, matched=replace(evidence.matched, scores=100 * evidence.matched.scores - 50))
+    page = report(write_run(tmp_path / "run", evidence))
+    assert page.problems == []
+    assert "Scores outside 0 … 1 are not probabilities" in page.text
+
+
 def test_an_interval_of_one_image_is_undefined(tmp_path: Path) -> None:
     page = report(write_run(tmp_path / "run", make_classification(1, CLASSES)))
     assert "(" not in page.text[: page.text.index("on the 1 image of")].rpartition("top1")[2]
@@ -122,6 +129,37 @@ def test_a_better_earlier_validation_is_named(tmp_path: Path) -> None:
     assert "Weights of epoch 3, step 120. Step 60 had the best val/top1, 0.900" in page.text
 
 
+@pytest.mark.parametrize("value", ["NaN", "null", '"high"'])
+def test_a_validation_without_a_figure_is_not_the_best(value: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_classification(9, CLASSES))
+    text = (run / "metrics.json").read_text()
+    (run / "metrics.json").write_text(text.replace("0.1", value))
+    assert "Step 60 had the best val/top1" in report(run).text
+
+
+def test_confusion_matrices_of_many_classes_are_cut(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_classification(300, [f"class {k}" for k in range(70)]))
+    text = report(run).text
+    assert "10 classes that are confused less often, or do not occur, are left out." in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.5, 0.9, 0.2], ["Best class: b, 0.900 (0.800 to 1.000). Worst: c, 0.200 (0.100 to 0.300)."]),
+        ([1.0, 0.4, 1.0, 0.99996], ["Best class: a and 2 more, 1.000. Worst: b, 0.400 (0.300 to 0.500)."]),
+        ([0.5, float("nan"), 0.9], ["Best class: c, 0.900 (0.800 to 1.000). Worst: a, 0.500 (0.400 to 0.600)."]),
+        ([0.5, 0.5], []),
+        ([0.5], []),
+        ([float("nan")], []),
+        ([], []),
+    ],
+)
+def test_the_best_and_the_worst_class_are_named(values: list[float], expected: list[str]) -> None:
+    rows = [Interval(name, value, value - 0.1, value + 0.1) for name, value in zip("abcd", values, strict=False)]
+    assert describe_extremes(rows) == expected
+
+
 def test_images_are_embedded(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", make_detection(9, CLASSES))
     write_examples(run, ["worst", "best", "best"])
@@ -129,6 +167,25 @@ def test_images_are_embedded(tmp_path: Path) -> None:
     images = page.find("img")
     assert len(images) == 3 and all(image["src"].startswith("data:image/jpeg;base64,") for image in images)
     assert "worst.jpg: half is right" in page.text
+
+
+@pytest.mark.parametrize("file", ["missing.jpg", "../secret.jpg", "/etc/hostname", "link.jpg"])
+def test_only_drawings_in_the_run_are_embedded(file: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_detection(9, CLASSES))
+    write_examples(run, ["worst", "best"])
+    (tmp_path / "secret.jpg").write_bytes(JPEG)
+    (run / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    listing = run / "val-examples.json"
+    listing.write_text(listing.read_text().replace("a.jpg", file, 1))
+    assert len(report(run).find("img")) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[{", "[1]", '{"a": 1}', "[{}]", "[[]]", "\xff"])
+def test_a_damaged_list_of_examples_is_left_out(text: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", make_detection(9, CLASSES))
+    (run / "val-examples.json").write_bytes(text.encode("latin-1"))
+    page = report(run)
+    assert page.problems == [] and not page.find("img")
 
 
 def test_a_page_needs_nothing_but_evidence(tmp_path: Path) -> None:
@@ -157,23 +214,6 @@ def test_damaged_histories_are_left_out(tmp_path: Path) -> None:
     assert report(run).problems == []
 
 
-@pytest.mark.parametrize("content", ["[{", "[1]", '[{"kind": "worst"}]', '{"kind": 1}', '"text"'])
-def test_damaged_lists_of_images_are_left_out(content: str, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
-    (run / "val-examples.json").write_text(content)
-    assert not report(run).find("img")
-
-
-@pytest.mark.parametrize("file", ["../secret.jpg", "{root}/secret.jpg", "link.jpg"])
-def test_files_outside_of_the_run_are_not_embedded(file: str, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", make_segmentation(9, CLASSES))
-    (tmp_path / "secret.jpg").write_bytes(PICTURE)
-    (run / "link.jpg").symlink_to(tmp_path / "secret.jpg")
-    entry = {"kind": "worst", "name": "a.jpg", "caption": "", "file": file.format(root=tmp_path)}
-    (run / "val-examples.json").write_text(json.dumps([entry]))
-    assert not report(run).find("img")
-
-
 def test_intervals_stay_within_0_and_1(tmp_path: Path) -> None:
     """Resampled values are moved so that their mean is the figure, which can move some below 0."""
     evidence = make_classification(200, CLASSES)
@@ -183,20 +223,6 @@ def test_intervals_stay_within_0_and_1(tmp_path: Path) -> None:
     page = report(write_run(tmp_path / "run", replace(evidence, ranking=ranking.astype(np.int32), scores=scores)))
     assert "top1 1.000 (1.000 to 1.000)" in page.text
     assert "-0.0" not in page.text and "to 1.00 " not in page.text
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.5, 0.25, 1], ["Best class: c (1.000). Worst: b (0.250)."]),
-        ([0.0, 0.0004, 1, NAN], ["Best class: c (1.000). Worst: a and 1 more (0.000)."]),
-        ([0.2, 0.2], []),
-        ([NAN, 0.2], []),
-        ([], []),
-    ],
-)
-def test_the_best_and_the_worst_class_are_named(values: list[float], expected: list[str]) -> None:
-    assert describe_extremes([Interval(n, v, NAN, NAN) for n, v in zip("abcd", values, strict=False)]) == expected
 
 
 @pytest.mark.parametrize(

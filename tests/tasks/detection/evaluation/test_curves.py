@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,17 +29,12 @@ def test_precision_and_recall_above_a_score_are_counted(images: int, objects: in
     counts, total = ~matched.is_ignored[:, 0, 0], (~matched.is_object_ignored[:, 0]).sum()
     curve = compute_score_curve(matched)
     assert set(curve.scores) == set(matched.scores[counts])
-    for score, precision, recall in zip(curve.scores, curve.precision, curve.recall, strict=True):
+    for score, precision, recall, f1 in zip(*curve, strict=True):
         above = counts & (matched.scores >= score)
         right = (above & matched.is_matched[:, 0, 0]).sum()
         assert precision == right / above.sum()
         np.testing.assert_equal(recall, right / total if total else np.nan)
-
-
-def test_the_threshold_of_the_evidence_has_the_highest_f1() -> None:
-    evidence = make_detection(30, ["a", "b"])
-    curve = compute_score_curve(evidence.matched)
-    assert curve.scores[np.nanargmax(curve.f1)] == evidence.score_threshold
+        assert f1 == 2 * right / (above.sum() + total)
 
 
 def test_reliability_counts_every_detection_once() -> None:
@@ -51,3 +48,11 @@ def test_reliability_counts_every_detection_once() -> None:
     assert found.error == pytest.approx(
         np.nansum(np.abs(found.precision - found.confidence) * found.counts) / found.counts.sum()
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_beyond_1_are_in_the_last_bin() -> None:
+    matched = make_detection(3, ["a"]).matched
+    found = compute_reliability(replace(matched, scores=np.where(matched.scores > 0.5, 1e308, -5.0)))
+    assert found.counts[-1] == (matched.scores[~matched.is_ignored[:, 0, 0]] > 0.5).sum()
+    assert found.counts[0] + found.counts[-1] == found.counts.sum()

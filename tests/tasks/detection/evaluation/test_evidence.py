@@ -109,3 +109,12 @@ def test_images_without_weight_have_no_figures() -> None:
     evidence = get_evidence(evaluate(*make_coco(0)))
     figures = evidence.figures(np.zeros((1, len(evidence.names))), evidence.figure_names)
     assert np.isnan([*figures.values()]).all()
+
+
+def test_evidence_is_matched_once_for_each_evaluation() -> None:
+    content, detections = make_coco(0)
+    evaluator = evaluate(content, detections)
+    first = get_evidence(evaluator)
+    assert get_evidence(evaluator) is first
+    evaluator.reset()
+    assert evaluator.evidence() is None
