@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95  # of all intervals
+MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 Z = 1.959964  # its quantile of the normal distribution
 
 
@@ -87,7 +88,7 @@ class Difference:
 
     Attributes:
         value: difference of the means over the seeds.
-        interval: 95 % interval, over images and, where there are several, seeds.
+        interval: 95 % interval, over images and, where there are several, seeds; NaN with fewer than six images.
         probability: share of the resamples in which the first is higher; equal and undefined ones count half.
         p_value: two-sided, before any correction.
         equivalence: share of the resamples in which the difference is within the region of practical equivalence.
@@ -107,7 +108,7 @@ class Difference:
     @property
     def is_zero(self) -> bool:
         """Whether the two are equal in every resample."""
-        return self.value == 0 and self.interval == (0, 0)
+        return self.value == 0 and self.image_variance == 0 and not self.seed_variance
 
 
 def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Difference | None:
@@ -128,7 +129,7 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     known = [v / len(e.values) for v, e in zip(variances, (first, second), strict=True) if v is not None]
     return Difference(
         value=value,
-        interval=limit_interval(find_interval(drawn), -1, 1),
+        interval=limit_interval(find_interval(drawn), -1, 1) if images >= MIN_IMAGES else (math.nan, math.nan),
         probability=float(above + (1 - above - below) / 2),
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),

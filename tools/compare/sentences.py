@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from ...errors import format_count
 from ...tasks.data.files import format_list
-from .bootstrap import Difference, count_images_needed, count_seeds_needed
+from .bootstrap import MIN_IMAGES, Difference, count_images_needed, count_seeds_needed
 from .comparison import Family, Pair, Settings, count_defined
 
 LOWER_IS_BETTER = {"calibration_error"}
 SIGNIFICANT = 0.05
-MIN_IMAGES = 6  # of fewer ones, no p-value is below 0.05
 PLURALS = {"class": "classes", "size": "sizes"}
 
 
 def find_better(pair: Pair, figure: str) -> str | None:
     """Returns the name of the better one of a pair; None if none is certain to be."""
     difference = pair.difference
-    if difference is None or pair.corrected >= SIGNIFICANT or difference.interval[0] <= 0 <= difference.interval[1]:
+    if (
+        difference is None
+        or pair.corrected >= SIGNIFICANT
+        or not (difference.interval[0] > 0 or difference.interval[1] < 0)
+    ):
         return None
     return pair.first if (difference.value > 0) != (figure in LOWER_IS_BETTER) else pair.second
 

@@ -24,7 +24,8 @@ from litmobile.tools.compare.bootstrap import (
     draw_weights,
     estimate,
 )
-from litmobile.tools.compare.sentences import describe_need
+from litmobile.tools.compare.comparison import Pair
+from litmobile.tools.compare.sentences import describe_need, find_better
 from support.evidence import NO_BOUNDARIES
 
 Random = np.random.Generator
@@ -226,6 +227,15 @@ def test_images_do_not_replace_seeds_of_either() -> None:
     assert count_images_needed(difference, 100, 0.01) is None
     assert count_seeds_needed(difference, 1, 0.01) is None
     assert describe_need(difference, 100, 1, 0.01) == "; it takes more seeds to resolve 0.01."
+
+
+@pytest.mark.parametrize(("images", "has_interval"), [(5, False), (6, True)])
+def test_few_images_give_no_interval(images: int, has_interval: bool) -> None:
+    difference = compare(make_estimate([0.5], 0.01), make_estimate([0.9], 0.01, 1), 0, images)
+    assert difference is not None
+    assert math.isfinite(difference.interval[0]) == has_interval
+    pair = Pair("A", "B", difference, difference.p_value, better=None, sentence="")
+    assert find_better(pair, "AP") == ("B" if has_interval else None)
 
 
 def test_intervals_contain_possible_values_only() -> None:
