@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95  # of all intervals
 MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 Z = 1.959964  # its quantile of the normal distribution
+TIE = 1e-12  # difference up to which two figures are equal
 
 
 def draw_weights(count: int, resamples: int, seed: int) -> Floats:
@@ -28,7 +29,13 @@ def centre(drawn: Floats, value: float) -> Floats:
     Figures like AP are higher in a resample than in its images, because an image that is drawn twice adds detections
     of equal scores. Their mean would be outside the interval where images are many.
     """
-    return drawn + (value - drawn[np.isfinite(drawn)].mean()) if np.isfinite(drawn).any() else drawn
+    return drawn + find_shift(drawn, value)
+
+
+def find_shift(drawn: Floats, value: float) -> float:
+    """Returns what :func:`centre` adds to resampled values ``[R]``; 0 if none is defined."""
+    defined = drawn[np.isfinite(drawn)]
+    return float(value - defined.mean()) if len(defined) else 0.0
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,13 @@ class Estimate:
         values: the figure of each seed, ``[S]``.
         resampled: the mean over the seeds in each resample of the images, ``[R]``.
         varied: the same in each resample of images and seeds, ``[R]``.
+        shift: what :func:`centre` added to the resampled values; 0 with several seeds, each of which has its own.
     """
 
     values: Floats
     resampled: Floats
     varied: Floats
+    shift: float = 0.0
 
     @property
     def value(self) -> float:
@@ -72,11 +81,11 @@ def estimate(values: Floats, resampled: Floats, seed: int) -> Estimate:
         resampled: the figure of each seed in each resample of the images, ``[S, R]``.
         seed: of the draws of seeds; configurations differ in it, because their seeds are independent.
     """
-    count = len(values)
+    count, shift = len(values), find_shift(resampled[0], float(values[0]))
     resampled = np.stack([centre(drawn, value) for drawn, value in zip(resampled, values.tolist(), strict=True)])
     mean = resampled.mean(axis=0)
     if count == 1:
-        return Estimate(values, mean, mean)
+        return Estimate(values, mean, mean, shift)
     drawn = draw_weights(count, resampled.shape[1], seed).T / count
     deviation = ((drawn - 1 / count) * resampled).sum(axis=0)
     return Estimate(values, mean, mean + math.sqrt(count / (count - 1)) * deviation)
@@ -122,6 +131,8 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     """
     value = first.value - second.value
     drawn = first.varied - second.varied
+    # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
+    drawn[np.abs(drawn - (first.shift - second.shift)) < TIE] = 0
     if not math.isfinite(value) or not np.isfinite(drawn).any():
         return None
     above, below = (drawn > 0).mean(), (drawn < 0).mean()

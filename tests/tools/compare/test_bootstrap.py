@@ -229,6 +229,18 @@ def test_images_do_not_replace_seeds_of_either() -> None:
     assert describe_need(difference, 100, 1, 0.01) == "; it takes more seeds to resolve 0.01."
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_one_image_makes_no_network_better(seed: int) -> None:
+    """A third of the resamples lack the only image in which the two differ."""
+    figures, weights = np.ones((2, 20)), draw_weights(20, 1000, seed)
+    figures[1, 3] = 0
+    first, second = (estimate(row.mean(keepdims=True), (weights @ row / 20)[None], 0) for row in figures)
+    difference = compare(first, second, rope=0.005, images=20)
+    assert difference is not None
+    assert difference.p_value > 0.5 and difference.interval[0] == 0
+    assert difference.probability == pytest.approx(1 - (1 - 1 / 20) ** 20 / 2, abs=0.03)
+
+
 @pytest.mark.parametrize(("images", "has_interval"), [(5, False), (6, True)])
 def test_few_images_give_no_interval(images: int, has_interval: bool) -> None:
     difference = compare(make_estimate([0.5], 0.01), make_estimate([0.9], 0.01, 1), 0, images)
