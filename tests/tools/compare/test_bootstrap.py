@@ -253,8 +253,9 @@ def test_few_images_give_no_interval(images: int, has_interval: bool) -> None:
 def test_intervals_contain_possible_values_only() -> None:
     """Centring moves resampled values, and the spread of seeds is scaled up."""
     high = estimate(np.array([0.95, 1.0]), np.array([[0.9, 1.0, 1.0], [0.95, 0.9, 1.0]]), seed=1)
-    low = Estimate(np.zeros(1), *(np.array([-0.4, 0.0, 0.4]),) * 2)
+    drawn = np.array([-0.4, 0.0, 0.4]), np.array([0.5, 1.4, 1.1])
+    low, one = Estimate(np.zeros(1), drawn[0], drawn[0]), Estimate(np.ones(1), drawn[1], drawn[1])
     assert 0.8 < high.interval[0] < high.interval[1] <= 1
     assert low.interval == (0, pytest.approx(0.38))
-    difference = compare(Estimate(np.ones(1), *(np.array([0.5, 1.4, 1.1]),) * 2), low, rope=0.005, images=9)
+    difference = compare(one, low, rope=0.005, images=9)
     assert difference is not None and -1 <= difference.interval[0] < difference.interval[1] <= 1
