@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95  # of all intervals
+MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 Z = 1.959964  # its quantile of the normal distribution
+TIE = 1e-12  # difference up to which two figures are equal
 
 
 def draw_weights(count: int, resamples: int, seed: int) -> Floats:
@@ -27,7 +29,8 @@ def centre(drawn: Floats, value: float) -> Floats:
     Figures like AP are higher in a resample than in its images, because an image that is drawn twice adds detections
     of equal scores. Their mean would be outside the interval where images are many.
     """
-    return drawn + (value - drawn[np.isfinite(drawn)].mean()) if np.isfinite(drawn).any() else drawn
+    defined = drawn[np.isfinite(drawn)]
+    return drawn + (value - defined.mean()) if len(defined) else drawn
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class Estimate:
     Attributes:
         values: the figure of each seed, ``[S]``.
         resampled: the mean over the seeds in each resample of the images, ``[R]``.
-        varied: the same with a deviation between seeds, ``[R]``.
+        deviation: how far the mean over other seeds may be from it, ``[R]``; 0 with one seed.
         seed_variance: variance of the mean between choices of seeds; None with one seed.
     """
 
     values: Floats
     resampled: Floats
-    varied: Floats
+    deviation: Floats | float = 0.0
     seed_variance: float | None = None
 
     @property
@@ -54,22 +57,21 @@ class Estimate:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval over images and, where there are several, seeds, within 0 … 1 as all figures are."""
-        return limit_interval(find_interval(self.varied), 0, 1)
+        return limit_interval(find_interval(centre(self.resampled, self.value) + self.deviation), 0, 1)
 
 
 def estimate(values: Floats, resampled: Floats) -> Estimate:
-    """Estimates the mean over the seeds of a configuration; resampled values are centred on the figure.
+    """Estimates the mean over the seeds of a configuration.
 
     Args:
         values: the figure of each seed, ``[S]``.
         resampled: the figure of each seed in each resample of the images, ``[S, R]``.
     """
-    mean = np.mean([centre(drawn, value) for drawn, value in zip(resampled, values.tolist(), strict=True)], axis=0)
-    return Estimate(values, mean, mean)
+    return Estimate(values, resampled.mean(axis=0))
 
 
 def add_seeds(estimates: Mapping[str, Estimate], seed: int) -> dict[str, Estimate]:
-    """Adds deviations between seeds to the resampled values of configurations that have several.
+    """Adds deviations between seeds to configurations that have several.
 
     Two to five seeds are too few to be resampled: intervals would be too narrow. Instead, deviations follow a t
     distribution, whose variance and degrees of freedom are pooled over the configurations. A resample has one variance
@@ -90,8 +92,7 @@ def add_seeds(estimates: Mapping[str, Estimate], seed: int) -> dict[str, Estimat
     changed: dict[str, Estimate] = {}
     for name, found in varying.items():
         deviation = random.standard_normal(resamples) * scale / math.sqrt(len(found.values))
-        variance = pooled / len(found.values)
-        changed[name] = replace(found, varied=found.resampled + deviation, seed_variance=variance)
+        changed[name] = replace(found, deviation=deviation, seed_variance=pooled / len(found.values))
     return {**estimates, **changed}
 
 
@@ -101,12 +102,13 @@ class Difference:
 
     Attributes:
         value: difference of the means over the seeds.
-        interval: 95 % interval, over images and, where there are several, seeds.
+        interval: 95 % interval, over images and, where there are several, seeds; NaN with fewer than six images.
         probability: share of the resamples in which the first is higher; equal and undefined ones count half.
         p_value: two-sided, before any correction.
         equivalence: share of the resamples in which the difference is within the region of practical equivalence.
         image_variance: variance of the difference between resamples of the images.
-        seed_variance: variance of the difference between choices of seeds; None with one seed of either.
+        seed_variance: variance of the difference between choices of seeds, of the configurations with several; None
+            with one seed of both.
     """
 
     value: float
@@ -120,7 +122,7 @@ class Difference:
     @property
     def is_zero(self) -> bool:
         """Whether the two are equal in every resample."""
-        return self.value == 0 and self.interval == (0, 0)
+        return self.value == 0 and self.image_variance == 0 and not self.seed_variance
 
 
 def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Difference | None:
@@ -132,20 +134,21 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
         rope: differences up to this one do not matter.
         images: number of images that the figure is about.
     """
-    value = first.value - second.value
-    drawn = first.varied - second.varied
-    if not math.isfinite(value) or not np.isfinite(drawn).any():
+    value, resampled = first.value - second.value, first.resampled - second.resampled
+    if not math.isfinite(value) or not np.isfinite(resampled).any():
         return None
+    # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
+    drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + first.deviation - second.deviation
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
     seed_variances = [found.seed_variance for found in (first, second) if found.seed_variance is not None]
     return Difference(
         value=value,
-        interval=limit_interval(find_interval(drawn), -1, 1),
+        interval=limit_interval(find_interval(drawn), -1, 1) if images >= MIN_IMAGES else (math.nan, math.nan),
         probability=float(above + (1 - above - below) / 2),
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
-        image_variance=float(np.nanvar(first.resampled - second.resampled)),
-        seed_variance=sum(seed_variances) if len(seed_variances) == 2 else None,
+        image_variance=float(np.nanvar(resampled)),
+        seed_variance=sum(seed_variances) if seed_variances else None,
     )
 
 
@@ -197,10 +200,10 @@ def count_seeds_needed(difference: Difference, seeds: int, resolution: float) ->
 
     Args:
         difference: of two configurations.
-        seeds: number of seeds of each, the lower one.
+        seeds: number of seeds of each, the lower one; with one, its variance is unknown.
         resolution: difference to tell apart.
     """
     variance = (resolution / Z) ** 2 - difference.image_variance
-    if variance <= 0 or difference.seed_variance is None:
+    if variance <= 0 or difference.seed_variance is None or seeds == 1:
         return None
     return max(1, math.ceil(seeds * difference.seed_variance / variance))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import format_count
 from ..text_tables import NOTHING, table
-from .bootstrap import Estimate
+from .bootstrap import MIN_IMAGES, Estimate
 from .comparison import Comparison, Family, Pair, Settings
 from .sentences import summarize_parts
 
@@ -38,7 +38,7 @@ def format_family(family: Family, by: str, settings: Settings) -> list[str]:
     """
     names = list(next(iter(family.estimates.values())))
     rows = [
-        [part, f"{family.images[part]:,}", *(format_estimate(found[name]) for name in names)]
+        [part, f"{family.images[part]:,}", *(format_estimate(found[name], family.images[part]) for name in names)]
         for part, found in family.estimates.items()
     ]
     by_pair = list(zip(*family.pairs.values(), strict=True))
@@ -62,10 +62,12 @@ def make_header(settings: Settings) -> list[str]:
     return ["difference", "95 % interval", "P(first higher)", f"P(within {settings.rope:g})", "p (Holm)"]
 
 
-def format_estimate(found: Estimate) -> str:
-    """Returns a figure with its interval, and the number of seeds if there are several."""
+def format_estimate(found: Estimate, images: int = MIN_IMAGES) -> str:
+    """Returns a figure with its interval, unless it is about too few images, and the number of seeds if several."""
     if not math.isfinite(found.value):
         return NOTHING
+    if images < MIN_IMAGES:
+        return f"{found.value:z.3f}"
     low, high = found.interval
     seeds = f", {len(found.values)} seeds" if len(found.values) > 1 else ""
     return f"{found.value:z.3f} ({low:z.3f} to {high:z.3f}{seeds})"
@@ -79,7 +81,8 @@ def format_pair(pair: Pair) -> list[str]:
     low, high = found.interval
     p_value = f"{pair.corrected:.3f}" if pair.corrected >= MIN_P_VALUE else f"<{MIN_P_VALUE:g}"
     shares = [f"{value:.3f}" for value in (found.probability, found.equivalence)]
-    return [f"{found.value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}", *shares, p_value]
+    interval = f"{low:+z.3f} to {high:+z.3f}" if math.isfinite(low) else NOTHING
+    return [f"{found.value:+z.3f}", interval, *shares, p_value]
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def pair_as_json(pair: Pair) -> dict[str, Any]:
     if pair.difference is not None:
         values |= {
             "difference": pair.difference.value,
-            "interval": pair.difference.interval,
+            "interval": [none_if_nan(value) for value in pair.difference.interval],
             "probability_first_higher": pair.difference.probability,
             "p_value": pair.difference.p_value,
             "p_value_holm": pair.corrected,

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 from ...errors import format_count
 from ...tasks.data.files import format_list
-from .bootstrap import Difference, count_images_needed, count_seeds_needed
+from .bootstrap import MIN_IMAGES, Difference, count_images_needed, count_seeds_needed
 from .comparison import Family, Pair, Settings, count_defined
 
 LOWER_IS_BETTER = {"calibration_error"}
 SIGNIFICANT = 0.05
-MIN_IMAGES = 6  # of fewer ones, no p-value is below 0.05
 PLURALS = {"class": "classes", "size": "sizes"}
 
 
 def find_better(pair: Pair, figure: str) -> str | None:
     """Returns the name of the better one of a pair; None if none is certain to be."""
     difference = pair.difference
-    if difference is None or pair.corrected >= SIGNIFICANT or difference.interval[0] <= 0 <= difference.interval[1]:
+    if (
+        difference is None
+        or pair.corrected >= SIGNIFICANT
+        or not (difference.interval[0] > 0 or difference.interval[1] < 0)
+    ):
         return None
     return pair.first if (difference.value > 0) != (figure in LOWER_IS_BETTER) else pair.second
 
@@ -58,7 +61,9 @@ def describe_need(difference: Difference, images: int, seeds: int, resolution: f
     options = [] if not needed else [f"{round_up(needed):,} images"]
     more_seeds = count_seeds_needed(difference, seeds, resolution)
     options += [] if more_seeds is None else [f"{more_seeds} seeds of each"]
-    return f"; about {' or '.join(options)} would resolve {resolution:g}." if options else "."
+    if options:
+        return f"; about {' or '.join(options)} would resolve {resolution:g}."
+    return "." if needed is not None else f"; it takes more seeds to resolve {resolution:g}."
 
 
 def round_up(number: int) -> int:

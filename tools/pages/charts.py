@@ -16,7 +16,7 @@ from .axes import TICK_HEIGHT, Axis, find_limits, format_tick
 from .html import Html, element, join
 
 WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 20, 8, 38  # margins of a line chart
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 8, 38  # margins of a line chart
 ROW = 20  # height of a row of a bar or interval chart
 CHARACTER = 7.2  # typical width of a character
 MAX_NAME = 22  # characters of a name beside a row

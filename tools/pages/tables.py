@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from .html import Html, element, join, scroll
 
+LONG_NAME = 30  # characters of the name of a row, from which it may be broken
+
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> Html:
     """Builds a table, whose first column names the rows.
@@ -24,7 +26,9 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], wo
     def build_row(cells: Sequence[str]) -> Html:
         first, *others = cells
         rest = [element("td", text, class_=style) for text, style in zip(others, styles[1:], strict=True)]
-        return element("tr", element("th", first, scope="row"), *rest)
+        return element(
+            "tr", element("th", first, scope="row", class_="long" if len(first) > LONG_NAME else None), *rest
+        )
 
     columns = [
         element("th", text, scope="col", class_="words" if k in words else None) for k, text in enumerate(header)

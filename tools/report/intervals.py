@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.evidence import Evidence
-from ..compare.bootstrap import centre, draw_weights, find_interval, limit_interval
-from ..compare.sentences import MIN_IMAGES
+from ..compare.bootstrap import MIN_IMAGES, centre, draw_weights, find_interval, limit_interval
 from ..pages import Interval
 
 RESAMPLES = 500  # of the images; a page about 5,000 images with 100 detections each takes 10 s with these

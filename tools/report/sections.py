@@ -125,8 +125,8 @@ def describe_weights(contents: Contents) -> str:
 def show_figures(contents: Contents, estimates: Estimates) -> Section:
     """Lists all figures with intervals and meaning."""
     rows = [[row.name, format_value(row.value), format_range(row), MEANINGS[row.name]] for row in estimates.figures]
-    has_several = len(contents.evidence.names) > 1
-    resamples = f"{RESAMPLES} resamples of the images" if has_several else "a single image has no intervals"
+    is_single = len(contents.evidence.names) == 1
+    resamples = "a single image has no intervals" if is_single else f"{RESAMPLES} resamples of the images"
     caption = f"Figures of {describe_split(contents)}; {resamples}"
     return Section("Figures", [table(caption, ["", "value", "95 % interval", "meaning"], rows, words=[3])])
 

@@ -24,8 +24,9 @@ from litmobile.tools.compare.bootstrap import (
     count_seeds_needed,
     draw_weights,
     estimate,
-    find_interval,
 )
+from litmobile.tools.compare.comparison import Pair
+from litmobile.tools.compare.sentences import describe_need, find_better
 from support.evidence import NO_BOUNDARIES
 
 Random = np.random.Generator
@@ -150,7 +151,7 @@ def test_intervals_contain_the_truth_as_often_as_claimed(make: Make, images: int
     assert 0.93 <= count_covered([found.interval for found in differences if found], truth) <= 0.97
     figures = [first for first, _ in trials]
     mean = float(np.mean([figure.value for figure in figures]))
-    assert 0.93 <= count_covered([find_interval(figure.varied) for figure in figures], mean) <= 0.97
+    assert 0.93 <= count_covered([figure.interval for figure in figures], mean) <= 0.97
 
 
 def test_intervals_of_means_equal_those_of_scipy() -> None:
@@ -201,13 +202,13 @@ def test_one_seed_has_no_deviation_between_seeds() -> None:
     several, single = make_estimate([0.4, 0.5], 0.0), make_estimate([0.6], 0.0)
     varied = add_seeds({"several": several, "single": single}, 0)
     assert varied["single"] is single
-    assert np.ptp(varied["several"].varied) > 0
+    assert np.ptp(varied["several"].deviation) > 0
 
 
 def test_an_undefined_figure_does_not_spoil_the_others() -> None:
     estimates = {"defined": make_estimate([0.4, 0.5], 0.0), "undefined": make_estimate([math.nan, math.nan], 0.0)}
     varied = add_seeds(estimates, 0)
-    assert np.isfinite(varied["defined"].varied).all()
+    assert np.isfinite(varied["defined"].deviation).all()
     assert varied["undefined"] is estimates["undefined"]
 
 
@@ -262,11 +263,41 @@ def test_needed_seeds_are_named_only_if_seeds_can_help() -> None:
     assert count_seeds_needed(noisy_seeds, 2, 0.01) == pytest.approx(2 * 0.005 * (1.96 / 0.01) ** 2, abs=1)
 
 
+def test_images_do_not_replace_seeds_of_either() -> None:
+    """The interval contains what the seeds of one configuration vary, also where the other has one seed."""
+    difference = compare_seeds(make_estimate([0.5, 0.6], 0.01), make_estimate([0.5], 0.01, 1))
+    assert count_images_needed(difference, 100, 0.01) is None
+    assert count_seeds_needed(difference, 1, 0.01) is None
+    assert describe_need(difference, 100, 1, 0.01) == "; it takes more seeds to resolve 0.01."
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_one_image_makes_no_network_better(seed: int) -> None:
+    """A third of the resamples lack the only image in which the two differ."""
+    figures, weights = np.ones((2, 20)), draw_weights(20, 1000, seed)
+    figures[1, 3] = 0
+    first, second = (estimate(row.mean(keepdims=True), (weights @ row / 20)[None]) for row in figures)
+    difference = compare(first, second, rope=0.005, images=20)
+    assert difference is not None
+    assert difference.p_value > 0.5 and difference.interval[0] == 0
+    assert difference.probability == pytest.approx(1 - (1 - 1 / 20) ** 20 / 2, abs=0.03)
+
+
+@pytest.mark.parametrize(("images", "has_interval"), [(5, False), (6, True)])
+def test_few_images_give_no_interval(images: int, has_interval: bool) -> None:
+    difference = compare(make_estimate([0.5], 0.01), make_estimate([0.9], 0.01, 1), 0, images)
+    assert difference is not None
+    assert math.isfinite(difference.interval[0]) == has_interval
+    pair = Pair("A", "B", difference, difference.p_value, better=None, sentence="")
+    assert find_better(pair, "AP") == ("B" if has_interval else None)
+
+
 def test_intervals_contain_possible_values_only() -> None:
     """Centring moves resampled values, and deviations between seeds are added."""
     high = add_seeds({"": make_estimate([0.97, 1.0], 0.1)}, 0)[""]
-    low = Estimate(np.zeros(1), *(np.array([-0.4, 0.0, 0.4]),) * 2)
+    low = Estimate(np.zeros(1), np.array([-0.4, 0.0, 0.4]))
+    one = Estimate(np.ones(1), np.array([0.5, 1.4, 1.1]))
     assert 0 <= high.interval[0] < high.interval[1] <= 1
     assert low.interval == (0, pytest.approx(0.38))
-    difference = compare(Estimate(np.ones(1), *(np.array([0.5, 1.4, 1.1]),) * 2), low, rope=0.005, images=9)
+    difference = compare(one, low, rope=0.005, images=9)
     assert difference is not None and -1 <= difference.interval[0] < difference.interval[1] <= 1
