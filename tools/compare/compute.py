@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.evidence import Evidence, Weights
+from ...tasks.evidence import Evidence, FiguresByWeighting, Weights
 from .bootstrap import Estimate, add_seeds, compare, correct_holm, draw_weights, estimate
 from .checks import check_comparable
 from .comparison import Comparison, Family, Pair, Settings, Side
@@ -33,15 +33,14 @@ def compare_sides(sides: Sequence[Side], settings: Settings) -> Comparison:
     images, by_class = len(evidence.names), "class" in settings.by
     images_per_size = count_images_per_size(evidence) if "size" in settings.by else {}
     weights = draw_weights(images, settings.resamples, settings.seed)
-    figures: Estimates = {name: {} for name in dict.fromkeys((*settings.figures, *images_per_size))}
-    classes: Estimates = {name: {} for name in evidence.classes if by_class}
-    for side in sides:
-        for name, found in estimate_figures(side, weights, list(figures)).items():
-            figures[name][side.name] = found
-        for name, found in (estimate_classes(side, weights) if by_class else {}).items():
-            classes[name][side.name] = found
+    names = list(dict.fromkeys((*settings.figures, *images_per_size)))
+    found = {side.name: estimate_side(side, weights, names, by_class) for side in sides}
     figures, classes = (
-        {name: add_seeds(found, settings.seed) for name, found in parts.items()} for parts in (figures, classes)
+        {
+            part: add_seeds({name: estimates[number][part] for name, estimates in found.items()}, settings.seed)
+            for part in parts
+        }
+        for number, parts in enumerate((names, evidence.classes if by_class else ()))
     )
     by: dict[str, Family] = {}
     if by_class:
@@ -66,24 +65,39 @@ def count_images_per_size(evidence: Evidence) -> dict[str, int]:
     return evidence.images_per_size()
 
 
-def estimate_figures(side: Side, weights: Weights, names: Sequence[str]) -> dict[str, Estimate]:
-    """Returns an estimate of each figure of a configuration."""
-    values = [evidence.figures(np.ones((1, weights.shape[1])), names) for evidence in side.seeds]
-    resampled = [evidence.figures(weights, names) for evidence in side.seeds]
+def estimate_side(
+    side: Side, weights: Weights, names: Sequence[str], by_class: bool
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Returns an estimate of each figure of a configuration, and of the main figure of each class if asked for.
+
+    A class without images is NaN, also for a segmenter that predicts it.
+    """
+    ones = np.ones((1, weights.shape[1]))
+    if not by_class:
+        values, resampled = ([found.figures(w, names) for found in side.seeds] for w in (ones, weights))
+        return combine_seeds(values, resampled, names), {}
+    both = [[found.figures_and_classes(w, names) for found in side.seeds] for w in (ones, weights)]
+    values, resampled = ([figures for figures, _ in found] for found in both)
+    classes = [np.stack([per_class for _, per_class in found]) for found in both]
+    is_absent = side.seeds[0].images_per_class() == 0
+    for found in classes:
+        found[:, :, is_absent] = np.nan
+    per_class = {
+        name: estimate(classes[0][:, 0, k], classes[1][:, :, k]) for k, name in enumerate(side.seeds[0].classes)
+    }
+    return combine_seeds(values, resampled, names), per_class
+
+
+def combine_seeds(
+    values: Sequence[FiguresByWeighting], resampled: Sequence[FiguresByWeighting], names: Sequence[str]
+) -> dict[str, Estimate]:
+    """Returns an estimate of each figure from those of each seed."""
     return {
-        name: estimate(np.concatenate([v[name] for v in values]), np.stack([r[name] for r in resampled]))
+        name: estimate(
+            np.concatenate([found[name] for found in values]), np.stack([found[name] for found in resampled])
+        )
         for name in names
     }
-
-
-def estimate_classes(side: Side, weights: Weights) -> dict[str, Estimate]:
-    """Returns an estimate of the main figure of each class; NaN for a class without images."""
-    values = np.concatenate([evidence.per_class(np.ones((1, weights.shape[1]))) for evidence in side.seeds])
-    resampled = np.stack([evidence.per_class(weights) for evidence in side.seeds])
-    is_absent = side.seeds[0].images_per_class() == 0  # a segmenter may have predicted it
-    values[:, is_absent] = resampled[:, :, is_absent] = np.nan
-    classes = side.seeds[0].classes
-    return {name: estimate(values[:, k], resampled[:, :, k]) for k, name in enumerate(classes)}
 
 
 def make_family(figure: str, estimates: Estimates, images: dict[str, int], settings: Settings) -> Family:

@@ -11,7 +11,8 @@ from ...tasks.classification.evidence import ClassificationEvidence
 from ...tasks.evidence import divide
 from ..pages import Section, Series, element, line_chart, paragraph, table
 from .contents import Contents
-from .sections import Estimates, chart_classes, format_range, format_value, show_confusion, show_examples
+from .intervals import Estimates
+from .sections import chart_classes, format_range, format_value, show_confusion, show_examples
 
 MAX_ERRORS = 50  # in the table of errors
 

@@ -13,8 +13,8 @@ from ..options.parser import Parser
 from ..pages import Section, render_page
 from ..task_tools import TASK_TOOLS, import_tool
 from .contents import Contents, read_contents
-from .intervals import estimate_figures, estimate_per_class, resample
-from .sections import Estimates, describe_answer, describe_identity, show_figures, show_learning_curves
+from .intervals import Estimates, estimate_evaluation
+from .sections import describe_answer, describe_identity, show_figures, show_learning_curves
 
 DESCRIPTION = (
     "Writes report.html into a run's folder: figures with intervals, learning curves, figures of each class, errors, "
@@ -64,8 +64,7 @@ def write_report(folder: Path, split: str, file: Path | None = None) -> Path:
 def build_report(contents: Contents) -> str:
     """Builds the page as the text of an HTML file."""
     evidence = contents.evidence
-    weights = resample(evidence)
-    estimates = Estimates(estimate_figures(evidence, weights), estimate_per_class(evidence, weights))
+    estimates = estimate_evaluation(evidence)
     describe: Callable[[Contents, Estimates], list[Section]] = import_tool(TASK_TOOLS[evidence.role].report)
     sections = [
         show_figures(contents, estimates),

@@ -32,7 +32,8 @@ from ..pages import (
 )
 from .contents import Contents
 from .detection_errors import ErrorAnalysis, analyse_errors
-from .sections import Estimates, chart_classes, format_range, format_value, show_confusion, show_examples
+from .intervals import Estimates
+from .sections import chart_classes, format_range, format_value, show_confusion, show_examples
 
 SHOWN_THRESHOLDS = (0, 5, 8)  # IoU 0.5, 0.75 and 0.9
 MAX_LABEL_ERRORS = 20  # in the table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,40 +15,39 @@ from ..pages import Interval
 RESAMPLES = 500  # of the images; a page about 5,000 images with 100 detections each takes 10 s with these
 
 
+class Estimates(NamedTuple):
+    """Figures with intervals.
+
+    Attributes:
+        figures: of the whole split, the main one first.
+        classes: main figure of each class.
+    """
+
+    figures: Sequence[Interval]
+    classes: Sequence[Interval]
+
+
+def estimate_evaluation(evidence: Evidence) -> Estimates:
+    """Computes all figures, and the main figure of each class, on the same resamples of the images.
+
+    A single image has no interval. A class in fewer than six images has none either: many of its resamples would have
+    the same images.
+    """
+    count, names = len(evidence.names), evidence.figure_names
+    values, class_values = evidence.figures_and_classes(np.ones((1, count)), names)
+    weights = draw_weights(count, RESAMPLES if count > 1 else 0, seed=0)
+    drawn, drawn_classes = evidence.figures_and_classes(weights, names)
+    drawn_classes[:, evidence.images_per_class() < MIN_IMAGES] = np.nan
+    return Estimates(
+        find_intervals(names, *(np.stack([found[name] for name in names], axis=1) for found in (values, drawn))),
+        find_intervals(evidence.classes, class_values, drawn_classes),
+    )
+
+
 def find_intervals(names: Sequence[str], values: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Interval]:
-    """Builds intervals from values ``[K]`` and the same values in resamples ``[R, K]``; NaN where undefined."""
-    rows = zip(names, values.tolist(), drawn.T, strict=True)
+    """Builds intervals from values ``[1, K]`` and the same values in resamples ``[R, K]``; NaN where undefined."""
+    rows = zip(names, values[0].tolist(), drawn.T, strict=True)
     return [
         Interval(name, value, *limit_interval(find_interval(centre(column, value)), 0, 1))
         for name, value, column in rows
     ]
-
-
-def resample(evidence: Evidence) -> NDArray[np.float64]:
-    """Draws weights of the images, ``[R, N]``, always the same ones; none for one image, which has no interval."""
-    count = len(evidence.names)
-    return draw_weights(count, RESAMPLES if count > 1 else 0, seed=0)
-
-
-def estimate_figures(evidence: Evidence, weights: NDArray[np.float64]) -> list[Interval]:
-    """Computes all figures with intervals.
-
-    Args:
-        evidence: what the evaluation kept.
-        weights: what :func:`resample` returned.
-    """
-    names = evidence.figure_names
-    values = evidence.figures(np.ones((1, len(evidence.names))), names)
-    drawn = evidence.figures(weights, names)
-    return find_intervals(names, np.array([values[name][0] for name in names]), np.stack([drawn[n] for n in names], 1))
-
-
-def estimate_per_class(evidence: Evidence, weights: NDArray[np.float64]) -> list[Interval]:
-    """Computes the main figure of each class with intervals; ``weights`` as in :func:`estimate_figures`.
-
-    A class in fewer than six images has no interval: many of its resamples would have the same images.
-    """
-    values = evidence.per_class(np.ones((1, len(evidence.names))))
-    drawn = evidence.per_class(weights)
-    drawn[:, evidence.images_per_class() < MIN_IMAGES] = np.nan
-    return find_intervals(evidence.classes, values[0], drawn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from ..pages import (
 )
 from ..text_tables import NOTHING
 from .contents import Contents
-from .intervals import RESAMPLES
+from .intervals import RESAMPLES, Estimates
 
 MAX_ROWS = 15  # of the best and of the worst classes, where a chart cannot show all
 SPLITS = {"val": "validation split", "test": "test split"}
@@ -60,18 +60,6 @@ MEANINGS = {
     "top5": "share of the images whose class is among the five best",
     "calibration_error": "difference between confidence and accuracy; lower is better",
 }
-
-
-class Estimates(NamedTuple):
-    """Figures with intervals.
-
-    Attributes:
-        figures: of the whole split, the main one first.
-        classes: main figure of each class.
-    """
-
-    figures: Sequence[Interval]
-    classes: Sequence[Interval]
 
 
 def describe_answer(contents: Contents, estimates: Estimates) -> tuple[list[str], str]:

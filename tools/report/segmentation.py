@@ -10,7 +10,8 @@ from ...tasks.evidence import divide
 from ...tasks.segmentation.evidence import SegmentationEvidence
 from ..pages import Section, table
 from .contents import Contents
-from .sections import Estimates, chart_classes, format_range, format_value, show_confusion, show_examples
+from .intervals import Estimates
+from .sections import chart_classes, format_range, format_value, show_confusion, show_examples
 
 
 def describe_segmentation(contents: Contents, estimates: Estimates) -> list[Section]:
