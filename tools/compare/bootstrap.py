@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95  # of all intervals
 MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 Z = 1.959964  # its quantile of the normal distribution
+DRAWS = 200  # from a t distribution for each of its quantiles
 TIE = 1e-12  # difference up to which two figures are equal
 
 
@@ -40,14 +42,14 @@ class Estimate:
     Attributes:
         values: the figure of each seed, ``[S]``.
         resampled: the mean over the seeds in each resample of the images, ``[R]``.
-        deviation: how far the mean over other seeds may be from it, ``[R]``; 0 with one seed.
-        seed_variance: variance of the mean between choices of seeds; None with one seed.
+        seed_variance: variance of the mean between choices of seeds; 0 with one seed.
+        deviations: between seeds in units of its root, ``[R]``, the same for all configurations.
     """
 
     values: Floats
     resampled: Floats
-    deviation: Floats | float = 0.0
-    seed_variance: float | None = None
+    seed_variance: float = 0.0
+    deviations: Floats | float = 0.0
 
     @property
     def value(self) -> float:
@@ -57,7 +59,8 @@ class Estimate:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval over images and, where there are several, seeds, within 0 … 1 as all figures are."""
-        return limit_interval(find_interval(centre(self.resampled, self.value) + self.deviation), 0, 1)
+        drawn = centre(self.resampled, self.value) + math.sqrt(self.seed_variance) * self.deviations
+        return limit_interval(find_interval(drawn), 0, 1)
 
 
 def estimate(values: Floats, resampled: Floats) -> Estimate:
@@ -71,29 +74,38 @@ def estimate(values: Floats, resampled: Floats) -> Estimate:
 
 
 def add_seeds(estimates: Mapping[str, Estimate], seed: int) -> dict[str, Estimate]:
-    """Adds deviations between seeds to configurations that have several.
+    """Adds the variation between seeds to configurations that have several.
 
     Two to five seeds are too few to be resampled: intervals would be too narrow. Instead, deviations follow a t
-    distribution, whose variance and degrees of freedom are pooled over the configurations. A resample has one variance
-    for all of them, so the difference of two follows a t distribution, too.
+    distribution, whose variance and degrees of freedom are pooled over the configurations.
 
     Args:
         estimates: one figure of each configuration.
-        seed: of the deviations.
+        seed: of the order of the deviations.
     """
     varying = {name: found for name, found in estimates.items() if len(found.values) > 1 and math.isfinite(found.value)}
     freedom = sum(len(found.values) - 1 for found in varying.values())
     if not freedom:
         return dict(estimates)
     pooled = sum(float(((found.values - found.value) ** 2).sum()) for found in varying.values()) / freedom
-    random = np.random.default_rng((seed, 1))  # another stream than that of the images
-    resamples = len(next(iter(varying.values())).resampled)
-    scale = np.sqrt(pooled * freedom / random.chisquare(freedom, resamples))
-    changed: dict[str, Estimate] = {}
-    for name, found in varying.items():
-        deviation = random.standard_normal(resamples) * scale / math.sqrt(len(found.values))
-        changed[name] = replace(found, deviation=deviation, seed_variance=pooled / len(found.values))
+    deviations = draw_deviations(freedom, len(next(iter(varying.values())).resampled), seed)
+    changed = {
+        name: replace(found, seed_variance=pooled / len(found.values), deviations=deviations)
+        for name, found in varying.items()
+    }
     return {**estimates, **changed}
+
+
+@cache
+def draw_deviations(freedom: int, count: int, seed: int) -> Floats:
+    """Returns evenly spaced quantiles of a t distribution in random order, ``[count]``.
+
+    Independent draws would make intervals of few seeds depend on chance: one degree of freedom has heavy tails.
+    """
+    random = np.random.default_rng((seed, 1))  # another stream than that of the images
+    draws = np.sort(random.standard_t(freedom, count * DRAWS)).reshape(count, DRAWS)
+    quantiles = np.median(draws, axis=1)
+    return random.permutation((quantiles - quantiles[::-1]) / 2)  # symmetric, as the distribution is
 
 
 @dataclass(frozen=True)
@@ -138,9 +150,10 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     if not math.isfinite(value) or not np.isfinite(resampled).any():
         return None
     # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
-    drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + first.deviation - second.deviation
+    seed_variance = first.seed_variance + second.seed_variance
+    deviations = first.deviations if first.seed_variance else second.deviations
+    drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + math.sqrt(seed_variance) * deviations
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
-    seed_variances = [found.seed_variance for found in (first, second) if found.seed_variance is not None]
     return Difference(
         value=value,
         interval=limit_interval(find_interval(drawn), -1, 1) if images >= MIN_IMAGES else (math.nan, math.nan),
@@ -148,7 +161,7 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
         p_value=find_p_value(drawn, images),
         equivalence=float((np.abs(drawn) <= rope).mean()),
         image_variance=float(np.nanvar(resampled)),
-        seed_variance=sum(seed_variances) if seed_variances else None,
+        seed_variance=seed_variance or None,
     )
 
 

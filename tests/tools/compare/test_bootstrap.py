@@ -22,6 +22,7 @@ from litmobile.tools.compare.bootstrap import (
     correct_holm,
     count_images_needed,
     count_seeds_needed,
+    draw_deviations,
     draw_weights,
     estimate,
 )
@@ -198,18 +199,25 @@ def test_intervals_over_few_seeds_are_wide_enough(seeds: int, configurations: in
     assert 0.93 <= count_covered(found, 0.0) <= (0.97 if image_spread == 0 else 0.995)
 
 
-def test_one_seed_has_no_deviation_between_seeds() -> None:
+def test_one_seed_does_not_vary() -> None:
     several, single = make_estimate([0.4, 0.5], 0.0), make_estimate([0.6], 0.0)
     varied = add_seeds({"several": several, "single": single}, 0)
     assert varied["single"] is single
-    assert np.ptp(varied["several"].deviation) > 0
+    assert varied["several"].seed_variance == pytest.approx(0.1**2 / 2 / 2)
 
 
 def test_an_undefined_figure_does_not_spoil_the_others() -> None:
     estimates = {"defined": make_estimate([0.4, 0.5], 0.0), "undefined": make_estimate([math.nan, math.nan], 0.0)}
     varied = add_seeds(estimates, 0)
-    assert np.isfinite(varied["defined"].deviation).all()
+    assert math.isfinite(varied["defined"].seed_variance)
     assert varied["undefined"] is estimates["undefined"]
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 8])
+def test_deviations_have_the_quantiles_of_a_t_distribution(freedom: int) -> None:
+    deviations = draw_deviations(freedom, 1000, 0)
+    shares = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
+    np.testing.assert_allclose(np.quantile(deviations, shares), stats.t.ppf(shares, freedom), rtol=0.03, atol=0.01)
 
 
 def test_equal_networks_differ_by_exactly_nothing() -> None:
