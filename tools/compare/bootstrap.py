@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .significance import Spread, find_p_value
 
 Floats = NDArray[np.float64]
 
@@ -44,12 +46,14 @@ class Estimate:
         resampled: the mean over the seeds in each resample of the images, ``[R]``.
         seed_variance: variance of the mean between choices of seeds; 0 with one seed.
         deviations: between seeds in units of its root, ``[R]``, the same for all configurations.
+        freedom: degrees of freedom of the variance; 0 with one seed.
     """
 
     values: Floats
     resampled: Floats
     seed_variance: float = 0.0
     deviations: Floats | float = 0.0
+    freedom: int = 0
 
     @property
     def value(self) -> float:
@@ -90,7 +94,7 @@ def add_seeds(estimates: Mapping[str, Estimate], seed: int) -> dict[str, Estimat
     pooled = sum(float(((found.values - found.value) ** 2).sum()) for found in varying.values()) / freedom
     deviations = draw_deviations(freedom, len(next(iter(varying.values())).resampled), seed)
     changed = {
-        name: replace(found, seed_variance=pooled / len(found.values), deviations=deviations)
+        name: replace(found, seed_variance=pooled / len(found.values), deviations=deviations, freedom=freedom)
         for name, found in varying.items()
     }
     return {**estimates, **changed}
@@ -154,13 +158,15 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     deviations = first.deviations if first.seed_variance else second.deviations
     drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + math.sqrt(seed_variance) * deviations
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
+    image_variance = float(np.nanvar(resampled))
+    spread = Spread(image_variance, images, seed_variance, max(first.freedom, second.freedom))
     return Difference(
         value=value,
         interval=limit_interval(find_interval(drawn), -1, 1) if images >= MIN_IMAGES else (math.nan, math.nan),
         probability=float(above + (1 - above - below) / 2),
-        p_value=find_p_value(drawn, images),
+        p_value=find_p_value(drawn, value, spread),
         equivalence=float((np.abs(drawn) <= rope).mean()),
-        image_variance=float(np.nanvar(resampled)),
+        image_variance=image_variance,
         seed_variance=seed_variance or None,
     )
 
@@ -177,29 +183,6 @@ def find_interval(drawn: Floats) -> tuple[float, float]:
 def limit_interval(interval: tuple[float, float], low: float, high: float) -> tuple[float, float]:
     """Cuts an interval at the lowest and the highest value that are possible; centring can move it beyond them."""
     return min(max(interval[0], low), high), min(max(interval[1], low), high)
-
-
-def find_p_value(drawn: Floats, images: int) -> float:
-    """Returns the two-sided p-value of a difference of 0 from resampled differences ``[R]``.
-
-    R resamples cannot show less than 2 / (R + 1), which is too much for a correction for many differences. So a normal
-    distribution replaces their tail if it is empty. A resample without a value counts for neither side. No p-value is
-    below 2^(1 − images), that of as many images that all favour one side.
-    """
-    tail = len(drawn) - max(int((drawn > 0).sum()), int((drawn < 0).sum()))
-    p_value = 2 * (tail + 1) / (len(drawn) + 1)
-    if not tail:
-        deviations = abs(drawn.mean()) / max(drawn.std(), np.finfo(np.float64).tiny)
-        p_value = min(p_value, math.erfc(deviations / math.sqrt(2)))
-    return min(1.0, max(p_value, 2.0 ** (1 - images)))
-
-
-def correct_holm(p_values: Sequence[float]) -> list[float]:
-    """Corrects p-values for their number (Holm 1979): any of them below 0.05 is then as unlikely as one was."""
-    order = np.argsort(p_values, kind="stable")
-    scaled = [p_values[k] * (len(p_values) - rank) for rank, k in enumerate(order)]
-    corrected = np.minimum(np.maximum.accumulate(scaled), 1) if scaled else np.zeros(0)
-    return [float(corrected[rank]) for rank in np.argsort(order)]
 
 
 def count_images_needed(difference: Difference, images: int, resolution: float) -> int | None:

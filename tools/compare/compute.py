@@ -10,10 +10,11 @@ import numpy as np
 from ...errors import EvaluationError
 from ...tasks.detection.evaluation.evidence import DetectionEvidence
 from ...tasks.evidence import Evidence, FiguresByWeighting, Weights
-from .bootstrap import Estimate, add_seeds, compare, correct_holm, draw_weights, estimate
+from .bootstrap import Estimate, add_seeds, compare, draw_weights, estimate
 from .checks import check_comparable
 from .comparison import Comparison, Family, Pair, Settings, Side
 from .sentences import describe, find_better
+from .significance import correct_holm
 
 #: names of figures of one class, where they differ from those of all
 CLASS_FIGURES = {"miou": "iou"}

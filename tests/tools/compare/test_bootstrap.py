@@ -19,7 +19,6 @@ from litmobile.tools.compare.bootstrap import (
     Estimate,
     add_seeds,
     compare,
-    correct_holm,
     count_images_needed,
     count_seeds_needed,
     draw_deviations,
@@ -236,19 +235,6 @@ def test_swapping_two_networks_mirrors_their_difference() -> None:
     np.testing.assert_allclose(there.interval, (-back.interval[1], -back.interval[0]), atol=1e-12)
     assert there.probability == pytest.approx(1 - back.probability)
     assert there.p_value == back.p_value
-
-
-@pytest.mark.parametrize(
-    ("p_values", "expected"),
-    [
-        ([0.01], [0.01]),
-        ([0.04, 0.01, 0.03], [0.06, 0.03, 0.06]),
-        ([0.5, 0.9], [1.0, 1.0]),
-        ([], []),
-    ],
-)
-def test_holm_multiplies_the_smallest_most(p_values: list[float], expected: list[float]) -> None:
-    np.testing.assert_allclose(correct_holm(p_values), expected)
 
 
 def test_needed_images_would_give_the_asked_resolution() -> None:

@@ -15,9 +15,9 @@ from litmobile.tasks.detection.evaluation.ground_truth import GroundTruth
 from litmobile.tasks.evidence import Evidence, save_evidence
 from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tools.cli import main
-from litmobile.tools.compare.bootstrap import correct_holm, find_p_value
 from litmobile.tools.compare.comparison import Settings, Side
 from litmobile.tools.compare.compute import compare_sides
+from litmobile.tools.compare.significance import correct_holm
 from support.cli import get_refusal
 from support.evidence import NO_BOUNDARIES
 
@@ -135,22 +135,6 @@ def test_a_comparison_by_class_leaves_the_figures_alone() -> None:
     first, second = detect(0.9), detect(0.5)
     whole, plain = (compare(first, second, by=by) for by in (["class", "size"], []))
     assert whole.pairs == plain.pairs and set(whole.estimates) == {"AP"} and plain.by == {}
-
-
-def test_many_differences_can_be_certain() -> None:
-    """A bootstrap of 500 resamples has no p-value below 0.004, which Holm would multiply by 80."""
-    p_value = find_p_value(np.random.default_rng(0).normal(1, 0.1, 500), 1000)
-    assert p_value * 80 < 0.001
-
-
-@pytest.mark.parametrize(("images", "least"), [(0, 1.0), (1, 1.0), (2, 0.5), (6, 0.03125)])
-def test_few_images_limit_the_p_value(images: int, least: float) -> None:
-    assert find_p_value(np.ones(500), images) == least
-
-
-def test_undefined_resamples_count_for_neither_side() -> None:
-    drawn = np.where(np.arange(500) < 50, np.nan, 1.0)
-    assert find_p_value(drawn, 100) == pytest.approx(2 * 51 / 501)
 
 
 @pytest.fixture
