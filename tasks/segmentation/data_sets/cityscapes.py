@@ -9,8 +9,8 @@ from ...data.files import resolve_split_name
 from ...drawing import Colour
 from ..data import SegmentationDataModule
 from ..masks import ValueMaskReader
-from ..pairs import find_pairs
 from ..split import SegmentationSplit
+from .pairs import find_pairs
 
 #: label id and colour of each evaluated class, in the order of train ids (cityscapesScripts)
 CLASSES: dict[str, tuple[int, Colour]] = {

@@ -23,8 +23,8 @@ from ..classes import (
 )
 from ..data import SegmentationDataModule
 from ..masks import ColourMaskReader, ValueMaskReader
-from ..pairs import Pairs, find_pairs
 from ..split import SegmentationSplit
+from .pairs import Pairs, find_pairs
 
 CLASSES_FILE = "classes.txt"
 SPLIT = "{split}"

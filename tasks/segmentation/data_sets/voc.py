@@ -12,8 +12,8 @@ from ...data.files import find_missing_files, format_list, is_image_file, read_i
 from ..classes import check_names
 from ..data import SegmentationDataModule
 from ..masks import ValueMaskReader
-from ..pairs import Pairs, index_by_name
 from ..split import SegmentationSplit
+from .pairs import Pairs, index_by_name
 
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

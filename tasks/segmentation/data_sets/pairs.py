@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, format_count, format_name
-from ..data.files import format_list, is_image_file, iterate_files, normalise_path, note_unreadable_images
-from ..data.split import OnInvalid
-from .masks import MaskReader
-from .split import SegmentationSplit
+from ....errors import DataError, format_count, format_name
+from ...data.files import format_list, is_image_file, iterate_files, normalise_path, note_unreadable_images
+from ...data.split import OnInvalid
+from ..masks import MaskReader
+from ..split import SegmentationSplit
 
 
 class Pairs(NamedTuple):
