@@ -1,4 +1,4 @@
-"""Bootstrap of figures over images and seeds, and what follows from it about a difference."""
+"""Bootstrap of figures over images, variation between seeds, and what follows about a difference."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .significance import Spread, find_p_value
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95  # of all intervals
-MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 Z = 1.959964  # its quantile of the normal distribution
+MIN_IMAGES = 6  # of a difference with an interval; of fewer, no p-value is below 0.05 and resamples are often equal
 DRAWS = 200  # from a t distribution for each of its quantiles
 TIE = 1e-12  # difference up to which two figures are equal
 
@@ -153,9 +153,9 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     value, resampled = first.value - second.value, first.resampled - second.resampled
     if not math.isfinite(value) or not np.isfinite(resampled).any():
         return None
-    # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
     seed_variance = first.seed_variance + second.seed_variance
     deviations = first.deviations if first.seed_variance else second.deviations
+    # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
     drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + math.sqrt(seed_variance) * deviations
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
     image_variance = float(np.nanvar(resampled))

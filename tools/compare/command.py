@@ -19,7 +19,7 @@ from .sources import read_sides
 DESCRIPTION = (
     "Compares evaluations of the same images. Each PATH is the folder of a run, or a file of detections in COCO's "
     "result format. Runs that differ in the seed only are one configuration. Intervals are 95 % intervals of a "
-    "bootstrap over images and, where a configuration has several, seeds; p-values are corrected by Holm."
+    "bootstrap over images, widened by the variation between seeds; p-values are corrected by Holm."
 )
 PARTS = ("class", "size")
 #: figures that are compared by default, by task

@@ -115,7 +115,8 @@ def show_settings(comparison: Comparison, settings: Settings) -> Section:
     """Lists how the intervals were computed."""
     values = {
         "images": f"{comparison.images:,}",
-        "resamples": f"{settings.resamples:,}, each of the images and, where there are several, of the seeds",
+        "resamples": f"{settings.resamples:,} of the images",
+        "several seeds": "deviations of a t distribution with the variance of all configurations with several seeds",
         "seed of the resamples": str(settings.seed),
         "differences that do not matter": f"at most {settings.rope:g}",
         "difference to tell apart": f"{settings.resolution:g}",
