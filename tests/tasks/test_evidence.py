@@ -12,22 +12,19 @@ import pytest
 import torch
 
 from litmobile.errors import EvaluationError
-from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.classification.metrics import ClassificationEvaluator
 from litmobile.tasks.data.fingerprint import iterate_arrays
-from litmobile.tasks.detection.evaluation.evidence import DetectionEvidence
 from litmobile.tasks.detection.evaluation.metrics import CocoEvaluator
 from litmobile.tasks.evidence import Evidence, load_evidence, save_evidence
-from litmobile.tasks.segmentation.evidence import SegmentationEvidence
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tools.cli import main
+from litmobile.tools.evaluations import KINDS
 from support.data.coco import add_detections, make_coco
 from support.data.images import write_class_folders
 from support.data.segmentation import write_block_images
 from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER
 
 OneSentence = Callable[..., None]
-KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence)
 CLASSES = tuple("abcdefg")
 IMAGES = 31
 NAMES = np.array([f"{k}.png" for k in range(IMAGES)])

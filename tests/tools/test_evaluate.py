@@ -62,6 +62,15 @@ def test_the_page_names_the_annotations(tmp_path: Path, capsys: pytest.CaptureFi
     assert "on the 12 images of truth.json." in page.text
 
 
+def test_the_identity_depends_on_the_detections(tmp_path: Path) -> None:
+    content, detections = make_data()
+    hashes: list[str] = []
+    for records in (detections, detections[1:]):
+        main(["evaluate", *write(tmp_path, content, records), "--out", str(tmp_path / "out")])
+        hashes.append(json.loads((tmp_path / "out" / "val.json").read_text())["detections"])
+    assert hashes[0] != hashes[1]
+
+
 def test_the_published_figures_are_found(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = real_data / "coco_eval"
     results, truth = "instances_val2014_fakebbox100_results.json", "instances_val2014_100.json"

@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
     parser.add_argument("--names", type=list[str] | None, help=help_names)
     parser.add_argument("--figures", type=list[str] | None, help="figures to compare, e.g. [AP, AP_small]")
     help_by = "also compare the main figure of each class, and AP of each size of objects, e.g. [class, size]"
-    parser.add_argument("--by", type=list[str] | None, help=help_by)
+    parser.add_argument("--by", type=list[str] | str | None, help=help_by)
     parser.add_argument("--resamples", type=int, default=1000, help="number of resamples, 100 to 100000")
     parser.add_argument("--rope", type=float, default=0.005, help="differences up to this one do not matter")
     parser.add_argument("--resolution", type=float, default=0.01, help="difference that should be told apart")
@@ -62,8 +62,9 @@ def run(words: Sequence[str]) -> None:
     kind = type(sides[0].seeds[0])
     figures = list(dict.fromkeys(options.figures or DEFAULT_FIGURES[kind.role]))
     check_choices("--figures", figures, kind.figure_names)
-    check_choices("--by", options.by or (), PARTS)
-    settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, options.by or ())
+    by = [options.by] if isinstance(options.by, str) else options.by or ()
+    check_choices("--by", by, PARTS)
+    settings = Settings(figures, options.resamples, options.rope, options.resolution, options.seed, by)
     comparison = compare_sides(sides, settings)
     print(format_comparison(comparison, settings))
     if options.page is not None:

@@ -10,14 +10,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from ...errors import EvaluationError
-from ...tasks.classification.evidence import ClassificationEvidence
-from ...tasks.detection.evaluation.evidence import DetectionEvidence
-from ...tasks.evidence import Evidence, evidence_path, load_evidence
-from ...tasks.segmentation.evidence import SegmentationEvidence
+from ...tasks.evidence import Evidence
+from ..evaluations import read_evaluation
 from .comparison import Side
 from .names import check_names, name_groups
-
-KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence)
 
 
 class Configuration(NamedTuple):
@@ -105,7 +101,7 @@ def make_reader(split: str, annotations: Path | None) -> Callable[[Path], Eviden
     """
 
     def read_run(path: Path) -> Evidence:
-        return load_evidence(evidence_path(path, split), KINDS).evidence
+        return read_evaluation(path, split).evidence
 
     if annotations is None:
         return read_run

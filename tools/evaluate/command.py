@@ -6,9 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import ArgumentError, UserError
 from ...tasks.atomic import write_text
+from ...tasks.data.fingerprint import hash_arrays
 from ...tasks.detection.examples import draw_examples
+from ...tasks.detection.formats.parsing.json_files import read_bytes
 from ...tasks.evidence import evidence_path, save_evidence
 from ...tasks.examples import Examples, write_examples
 from ...tasks.run import CONFIG
@@ -50,7 +54,9 @@ def run(words: Sequence[str]) -> None:
     if options.out is not None:
         folder, evidence = options.out.expanduser(), evaluator.evidence()
         assert evidence is not None
-        identity = {"split": "val", "results": str(options.results), "source": str(options.annotations)}
+        detections = hash_arrays(np.frombuffer(read_bytes(options.results.expanduser()), dtype=np.uint8))
+        paths = {"results": str(options.results), "source": str(options.annotations)}
+        identity = {"split": "val", **paths, "detections": detections}
         save_evidence(evidence_path(folder, "val"), evidence, identity)
         write_text(folder / "val.json", json.dumps(identity | result.as_json(), indent=1) + "\n")
         write_text(folder / "val.txt", f"{result}\n")

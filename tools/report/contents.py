@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import EvaluationError
-from ...tasks.evidence import Evidence, evidence_path, load_evidence
+from ...tasks.evidence import Evidence
 from ...tasks.examples import listing_path
 from ...tasks.history import FIGURES, METRICS, Row, read_entries, read_rows
 from ...tasks.run import CONFIG
-from ..compare.sources import KINDS
+from ..evaluations import read_evaluation
 
 
 class StoredExample(NamedTuple):
@@ -64,7 +64,7 @@ def read_contents(folder: Path, split: str) -> Contents:
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder} does not exist; pass the folder of a run.")
-    stored = load_evidence(evidence_path(folder, split), KINDS)
+    stored = read_evaluation(folder, split)
     config, metrics, figures = (folder / name for name in (CONFIG, METRICS, FIGURES))
     return Contents(
         folder=folder,

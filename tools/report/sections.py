@@ -195,12 +195,12 @@ def describe_identity(contents: Contents) -> list[Section]:
     identity = contents.identity
     values = {"run": str(contents.folder)} | {
         name: str(identity[name])
-        for name in ("split", "source", "results", "epoch", "step", "weights", "images", "annotations")
+        for name in ("split", "source", "results", "epoch", "step", "weights", "detections", "images", "annotations")
         if name in identity
     }
     versions = identity.get("versions", {})
     parts = [
-        paragraph("Hashes are of the evaluated weights, of the images' names, and of their annotations."),
+        paragraph("Hashes are of the evaluated weights or detections, of the images' names, and of their annotations."),
         definitions(values | {f"{name} version": str(version) for name, version in versions.items()}),
     ]
     if not contents.configuration:

@@ -216,7 +216,7 @@ def test_an_interruption_leaves_complete_rows(
         (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
         (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, but the results need a folder."),
         (["--run", "text.txt", "empty"], "litmobile: text.txt is not a checkpoint of litmobile"),
-        (["--annotations", "/nowhere", "one.jpg"], "litmobile: There is no annotation file /nowhere."),
+        (["--annotations", "/nowhere", "one.jpg"], "litmobile: The annotation file /nowhere does not exist."),
         (["--socre=0.3", "empty"], "litmobile: --socre is not an option; did you mean --score?"),
         ([], "litmobile: litmobile predict needs images, videos or folders of them."),
     ],

@@ -29,7 +29,7 @@ def read_bytes(file: Path) -> bytes:
         DataError: the file is missing.
     """
     if not file.is_file():
-        raise DataError(f"There is no annotation file {file}.")
+        raise DataError(f"The annotation file {file} does not exist.")
     return file.read_bytes()
 
 

@@ -25,7 +25,7 @@ def read_xml(file: Path) -> ElementTree.Element:
             raise DataError(f"{file} defines XML entities, which annotations do not need; remove its <!DOCTYPE>.")
         return ElementTree.fromstring(content)
     except FileNotFoundError as error:
-        raise DataError(f"There is no annotation file {file}.") from error
+        raise DataError(f"The annotation file {file} does not exist.") from error
     except (ElementTree.ParseError, RecursionError) as error:
         raise DataError(f"{file} is not an XML file: {error}.") from error
     except (ValueError, LookupError) as error:  # of the encoding that the file names
