@@ -169,10 +169,18 @@ def test_json_has_null_for_what_is_undefined(runs: list[str], tmp_path: Path) ->
     [
         ("--by=[size]", "--by=[size] is for detection; the classification figures have no sizes."),
         ("--by=[area]", "--by: area is unknown; choose among class, size."),
-        ("--by=class", "--by takes list[str], not class."),
+        ("--by=area", "--by: area is unknown; choose among class, size."),
     ],
 )
 def test_what_cannot_be_compared_by_is_named(
     option: str, mentioned: str, runs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mentioned in get_refusal("compare", *runs, option, capsys=capsys)
+
+
+def test_one_part_needs_no_brackets(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    texts: list[str] = []
+    for option in ("--by=class", "--by=[class]"):
+        main(["compare", *runs, option, "--resamples=100"])
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
