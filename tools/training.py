@@ -293,10 +293,10 @@ class RunCLI(BaseCLI):
             getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
             rank_zero_info(f"\n{self.model.report().text}\n")
-            self._write_page()
         elif self.command != "fit":  # as in the training without validation that the run was
             limit = "limit_test_batches" if self.command == "test" else "limit_val_batches"
             raise TaskError(f"No image was evaluated, because trainer.{limit} is 0; pass --trainer.{limit}=1.0.")
+        self._write_page()  # also of a finished training, which may have been killed while it wrote the page
         has_checkpoint = run_folder.checkpoint_path(self.folder, "last").is_file()
         hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" and has_checkpoint else ""
         rank_zero_info(f"The run is in {self.folder}{hint}")
