@@ -51,7 +51,7 @@ def draw_examples(evidence: DetectionEvidence, read: ImageReader) -> Examples:
         evidence: what the evaluation kept.
         read: reads an image by its file name.
     """
-    found, detections, objects = evidence.count_images()
+    found, detections, objects = evidence.image_counts
     choice = choose_examples(evidence.image_scores(), detections + objects - 2 * found, objects)
     chosen = [(kind, image) for kind, images in choice._asdict().items() for image in images]
     errors = find_label_errors(evidence)
@@ -79,7 +79,7 @@ def draw_image(evidence: DetectionEvidence, read: ImageReader, kind: str, image:
 
 def describe_image(evidence: DetectionEvidence, image: int) -> str:
     """Returns F1 of an image, and how many objects are found and how many detections are wrong."""
-    found, detections, objects = (int(counts[image]) for counts in evidence.count_images())
+    found, detections, objects = (int(counts[image]) for counts in evidence.image_counts)
     of_objects = f"{found} of {format_count(objects, 'objects')} found" if objects else "no objects"
     false = format_count(detections - found, "false detections")
     return f"F1 {2 * found / (detections + objects):.2f}: {of_objects}, {false}"

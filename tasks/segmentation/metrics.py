@@ -1,4 +1,4 @@
-"""Figures of a whole split: from one confusion matrix, as the Cityscapes benchmark computes them, and of boundaries."""
+"""Figures of a whole split: IoU and accuracy as the Cityscapes benchmark computes them, and boundary F-score."""
 
 from __future__ import annotations
 

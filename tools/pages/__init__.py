@@ -14,7 +14,6 @@ from .html import definitions as definitions
 from .html import details as details
 from .html import element as element
 from .html import gallery as gallery
-from .html import items as items
 from .html import paragraph as paragraph
 from .html import preformatted as preformatted
 from .page import Section as Section

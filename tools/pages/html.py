@@ -49,11 +49,6 @@ def paragraph(*text: str) -> Html:
     return element("p", *text)
 
 
-def items(texts: Iterable[str]) -> Html:
-    """Builds a list."""
-    return element("ul", *(element("li", text) for text in texts))
-
-
 def details(summary: str, *content: str) -> Html:
     """Builds a part that opens when its ``summary`` is clicked."""
     return element("details", element("summary", summary), *content)

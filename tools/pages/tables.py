@@ -26,13 +26,10 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], wo
     def build_row(cells: Sequence[str]) -> Html:
         first, *others = cells
         rest = [element("td", text, class_=style) for text, style in zip(others, styles[1:], strict=True)]
-        return element(
-            "tr", element("th", first, scope="row", class_="long" if len(first) > LONG_NAME else None), *rest
-        )
+        name = element("th", first, scope="row", class_="long" if len(first) > LONG_NAME else None)
+        return element("tr", name, *rest)
 
-    columns = [
-        element("th", text, scope="col", class_="words" if k in words else None) for k, text in enumerate(header)
-    ]
+    columns = [element("th", text, scope="col", class_=style) for text, style in zip(header, styles, strict=True)]
     head = element("thead", element("tr", *columns))
     return build_table(caption, head, element("tbody", *map(build_row, rows)))
 

@@ -145,8 +145,9 @@ class DetectionEvidence(Evidence):
         """Whether a detection is neither right nor wrong at IoU 0.5, ``[M]``."""
         return self.matched.is_ignored[:, 0, 0]
 
-    def count_images(self) -> ImageCounts:
-        """Counts the detections of each image whose scores reach :attr:`score_threshold`, and its objects."""
+    @cached_property
+    def image_counts(self) -> ImageCounts:
+        """Numbers of detections of each image whose scores reach :attr:`score_threshold`, and of its objects."""
         images, size = self.matched.images, len(self.names)
         is_counted = (self.matched.scores >= self.score_threshold) & ~self.is_ignored
         is_object = ~self.matched.is_object_ignored[:, 0]
@@ -161,7 +162,7 @@ class DetectionEvidence(Evidence):
 
         Ignored objects (crowds and difficult ones) and their detections do not count.
         """
-        found, detections, objects = self.count_images()
+        found, detections, objects = self.image_counts
         return divide(2 * found, detections + objects)
 
     def images_per_class(self) -> Integers:

@@ -18,7 +18,6 @@ from litmobile.tools.pages import (
     element,
     gallery,
     interval_chart,
-    items,
     line_chart,
     matrix_table,
     paragraph,
@@ -35,7 +34,6 @@ def build_everything(text: str) -> str:
     """Build a page that uses every element, with ``text`` in every place for text."""
     content = [
         paragraph(text),
-        items([text]),
         details(text, preformatted(text, text)),
         definitions({text: text}),
         gallery([EmbeddedImage(b"\xff\xd8", text, text)]),

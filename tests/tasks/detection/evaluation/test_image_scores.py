@@ -44,7 +44,7 @@ def test_the_threshold_maximises_f1(case: dict[str, Any], seed: int) -> None:
     assert evidence.score_threshold == max(threshold for threshold, value in f1.items() if value == best)
     kept = [row for row in detections if row["score"] >= evidence.score_threshold]
     found, detected, objects = count_all(get_evidence(content, kept))
-    assert [*map(list, evidence.count_images())] == [*map(list, (found, detected, objects))]
+    assert [*map(list, evidence.image_counts)] == [*map(list, (found, detected, objects))]
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(evidence.image_scores(), 2 * found / (detected + objects))
 
@@ -52,5 +52,5 @@ def test_the_threshold_maximises_f1(case: dict[str, Any], seed: int) -> None:
 def test_without_detections_all_objects_are_missed() -> None:
     content, _ = make_coco(0, objects=5, images=9)
     evidence = get_evidence(content, [])
-    has_objects = evidence.count_images().objects > 0
+    has_objects = evidence.image_counts.objects > 0
     np.testing.assert_array_equal(evidence.image_scores(), np.where(has_objects, 0, np.nan))
