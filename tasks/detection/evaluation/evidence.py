@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
-from .curves import compute_score_curve
+from .curves import ALL, IOU_50, compute_score_curve
 from .ground_truth import Floats, GroundTruth, Integers
 from .matching import AREAS, BOX, CATEGORY, IMAGE, SCORE, Flags, find_ignored_objects, match
 from .weighted import Matched, average_precisions, recalls
@@ -138,19 +138,19 @@ class DetectionEvidence(Evidence):
     @property
     def is_right(self) -> Flags:
         """Whether a detection finds an object of any size at IoU 0.5, ``[M]``."""
-        return self.matched.is_matched[:, 0, 0] & ~self.is_ignored
+        return self.matched.is_matched[:, ALL, IOU_50] & ~self.is_ignored
 
     @property
     def is_ignored(self) -> Flags:
         """Whether a detection is neither right nor wrong at IoU 0.5, ``[M]``."""
-        return self.matched.is_ignored[:, 0, 0]
+        return self.matched.is_ignored[:, ALL, IOU_50]
 
     @cached_property
     def image_counts(self) -> ImageCounts:
         """Numbers of detections of each image whose scores reach :attr:`score_threshold`, and of its objects."""
         images, size = self.matched.images, len(self.names)
         is_counted = (self.matched.scores >= self.score_threshold) & ~self.is_ignored
-        is_object = ~self.matched.is_object_ignored[:, 0]
+        is_object = ~self.matched.is_object_ignored[:, ALL]
         return ImageCounts(
             np.bincount(images[is_counted & self.is_right], minlength=size),
             np.bincount(images[is_counted], minlength=size),
