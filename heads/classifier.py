@@ -92,8 +92,16 @@ class Classifier(Head):
 
     def decode(self, output: Tensor, image_size: tuple[int, int]) -> list[Classification]:
         """Returns the scores of each image: softmax, or sigmoid for the binary loss."""
+        return [Classification(scores) for scores in self.scores(output)]
+
+    def scores(self, output: Tensor) -> Tensor:
+        """Logits ``[N, num_classes]`` → scores of the same shape, in 0 … 1."""
         logits = full_precision(output)
-        return [Classification(scores) for scores in (logits.sigmoid() if self.is_binary else logits.softmax(-1))]
+        return logits.sigmoid() if self.is_binary else logits.softmax(-1)
+
+    def deployed_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Returns "probabilities" ``[N, num_classes]``."""
+        return {"probabilities": self.scores(output)}
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         return {f"layers.{len(self.layers) - 1}.{leaf}": ClassDimension() for leaf in ("weight", "bias")}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.contract import Configurable, Features
+from ..errors import UserError
 from .predictions import Prediction
 
 
@@ -64,6 +65,14 @@ class Head(Configurable, ABC):
     @abstractmethod
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         """Returns the prediction of each image, in pixels of the network's input."""
+
+    def deployed_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Returns what a deployed file outputs, by name, computed by operations that ``torch.export`` can trace.
+
+        Raises:
+            UserError: the head does not define it.
+        """
+        raise UserError(f"{type(self).__name__} cannot be exported: define its method deployed_outputs.")
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         """Returns the tensors whose shape depends on the classes; fine-tuning on other classes reinitialises them."""

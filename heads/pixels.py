@@ -34,6 +34,10 @@ class PixelHead(Head):
         """Returns the logits of each image."""
         return [Segmentation(logits) for logits in full_precision(output)]
 
+    def deployed_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Returns "logits" ``[N, num_classes, H, W]``."""
+        return {"logits": output}
+
     def class_dimensions(self) -> dict[str, ClassDimension]:
         return {f"{layer}.{leaf}": ClassDimension() for layer in self.class_layers for leaf in ("weight", "bias")}
 

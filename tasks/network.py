@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +27,62 @@ NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
 Inference = Callable[[nn.Module, Tensor], Any]
 
 
-class Network(nn.Module):
+class Predictor(nn.Module, ABC):
+    """Predicts on images: a :class:`Network`, or a file that was exported from one.
+
+    ``forward`` takes images ``[N, 3, H, W]``, uint8, and returns the output that :meth:`decode` takes.
+
+    Attributes:
+        classes: names of the foreground classes.
+        preprocessing: how images become the input.
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Device that the images have to be on."""
+
+    @abstractmethod
+    def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
+        """Returns the prediction of each image, in pixels of the input, whose (height, width) is ``image_size``."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Returns plain values that describe it."""
+
+    @torch.inference_mode()
+    def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:
+        """Predicts on one image, in evaluation mode. Positions are in pixels of the image.
+
+        Args:
+            image: a file, or an RGB array ``[h, w, 3]`` uint8.
+            inference: how the input becomes the head's output, e.g. in sliding windows with
+                :class:`litmobile.tasks.segmentation.Inference`. Default: the network sees the whole input once.
+
+        Raises:
+            ImageError: the file cannot be read.
+            TypeError: ``image`` is neither a file nor an array.
+            UserError: the array has another shape or type.
+        """
+        if isinstance(image, str | Path):
+            image = read_image(image)
+        if not isinstance(image, np.ndarray):
+            raise TypeError(f"predict takes a file or an array, not {type(image).__name__}; use numpy.asarray.")
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
+            raise UserError(f"predict takes a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
+        geometry = self.preprocessing.geometry(*image.shape[:2])
+        # contiguous, because PyTorch does not take views with negative strides
+        placed = np.ascontiguousarray(self.preprocessing.apply_geometry(image, geometry))
+        images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.device)
+        self.eval()
+        output = self(images) if inference is None else inference(self, images)
+        return self.decode(output, self.preprocessing.size)[0].to_image(geometry)
+
+
+class Network(Predictor):
     """A backbone with a head; turns images of any size into predictions in pixels of the image.
 
     Args:
@@ -82,33 +138,12 @@ class Network(nn.Module):
             values = values / 255
         return self.head(self.backbone((values - self.mean) / self.std), image_size)
 
-    @torch.inference_mode()
-    def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:
-        """Predicts on one image, in evaluation mode. Positions are in pixels of the image.
+    def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
+        return self.head.decode(output, image_size)
 
-        Args:
-            image: a file, or an RGB array ``[h, w, 3]`` uint8.
-            inference: how the input becomes the head's output, e.g. in sliding windows with
-                :class:`litmobile.tasks.segmentation.Inference`. Default: the network sees the whole input once.
-
-        Raises:
-            ImageError: the file cannot be read.
-            TypeError: ``image`` is neither a file nor an array.
-            UserError: the array has another shape or type.
-        """
-        if isinstance(image, str | Path):
-            image = read_image(image)
-        if not isinstance(image, np.ndarray):
-            raise TypeError(f"predict takes a file or an array, not {type(image).__name__}; use numpy.asarray.")
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
-            raise UserError(f"predict takes a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
-        geometry = self.preprocessing.geometry(*image.shape[:2])
-        # contiguous, because PyTorch does not take views with negative strides
-        placed = np.ascontiguousarray(self.preprocessing.apply_geometry(image, geometry))
-        images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.mean.device)
-        network = self.eval()
-        output = network(images) if inference is None else inference(network, images)
-        return self.head.decode(output, self.preprocessing.size)[0].to_image(geometry)
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
 
     def config(self) -> dict[str, Any]:
         """Returns plain values from which :meth:`from_config` builds the same network."""

@@ -32,7 +32,7 @@ from .evidence import Evidence
 from .examples import Examples
 from .images import Image
 from .length import TrainingLength
-from .network import Network, broadcast_buffers, has_single_value_norm, summarize_network
+from .network import Network, Predictor, broadcast_buffers, has_single_value_norm, summarize_network
 from .preprocessing import Preprocessing
 from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
@@ -125,6 +125,7 @@ class Task(LightningModule, ABC):
         # checked now, to fail before the data is read
         backbone.check_feature_names(backbone.feature_names(self.role) if feature_maps is None else feature_maps)
         self.preprocessing = preprocessing
+        self.exported: Predictor | None = None
         self._parts = (backbone, head)
         self._feature_maps = feature_maps
         self._num_classes = num_classes
@@ -151,7 +152,9 @@ class Task(LightningModule, ABC):
 
     def configure_model(self) -> None:
         """Builds the network with one output per class of the data; Lightning calls this after the data's ``setup``."""
-        if hasattr(self, "network"):
+        if self.exported is not None:
+            self._check_exported(self.exported)
+        if self.exported is not None or hasattr(self, "network"):
             return
         names = None if self._datamodule() is None else self.data().classes
         self.network = self.build_network(resolve_class_names(names, self._num_classes))
@@ -173,6 +176,25 @@ class Task(LightningModule, ABC):
                 f"{network.head.role}: choose another head, or another task."
             )
         return network
+
+    @property
+    def predictor(self) -> Predictor:
+        """What evaluations predict with: the network, or the exported one."""
+        return self.network if self.exported is None else self.exported
+
+    def evaluate_exported(self, exported: Predictor) -> None:
+        """Lets evaluations predict with a network that was exported, and with its preprocessing."""
+        self.exported = exported
+        self.preprocessing = exported.preprocessing
+
+    def _check_exported(self, exported: Predictor) -> None:
+        """Raises TaskError if the exported network has other classes than the data."""
+        names = self.data().classes
+        if tuple(names) != exported.classes:
+            raise TaskError(
+                f"The exported network has the classes {', '.join(exported.classes)}, but the data have "
+                f"{', '.join(names)}: pass the data that it was trained on."
+            )
 
     def _datamodule(self) -> Any:
         try:
@@ -310,14 +332,14 @@ class Task(LightningModule, ABC):
 
     def settings(self) -> dict[str, Any]:
         """Returns plain values of what an evaluation depends on, beside weights and data."""
-        return {"network": self.network.config()}
+        return {"network": self.predictor.config()}
 
     @abstractmethod
     def draw(self, batch: Any, predictions: Any) -> Image:
         """Draws ``batch`` with ground truth and ``predictions`` side by side."""
 
     def on_validation_epoch_start(self) -> None:
-        broadcast_buffers(self.network)
+        broadcast_buffers(self.predictor)
         self.start_evaluation("val")
 
     def on_test_epoch_start(self) -> None:
@@ -336,7 +358,7 @@ class Task(LightningModule, ABC):
         self._log_figures("test")
 
     def _log_figures(self, split: str) -> None:
-        self.evaluated_weights = hash_weights(self.network)  # now, because the moving average is still in place
+        self.evaluated_weights = hash_weights(self.predictor)  # now, because the moving average is still in place
         figures = {f"{split}/{name}": value for name, value in self.report().figures.items()}
         for name, value in figures.items():
             self.log(name, value, prog_bar=name.partition("/")[2] == self.monitor.partition("/")[2])

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import clip_boxes_to_image
 
 from ...backbones.contract import check_choice
 from ...errors import UserError, check_range
 from ..contract import Features, Head, full_precision
 from ..predictions import BoxTargets, Detections
 from .anchors import AnchorGenerator, Layout, default_scales
-from .box_coder import encode_boxes
+from .box_coder import decode_boxes, encode_boxes
 from .decode import PostprocessConfig, select_detections
 from .layers import run_extra_block
 from .loss import ClassificationLoss, FocalLoss, LossName, SigmoidLoss, SoftmaxLoss, ssd_loss
@@ -186,6 +187,12 @@ class SSDHead(Head):
             self.classification,
             is_rounded=output.logits.dtype in (torch.float16, torch.bfloat16),
         )
+
+    def deployed_outputs(self, output: SSDOutput, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        """Returns "boxes" ``[N, A, 4]`` in pixels of the input, clipped to it, and "scores" ``[N, A, num_classes]``."""
+        boxes = decode_boxes(full_precision(output.offsets), output.anchors)
+        scores = self.classification.scores(full_precision(output.logits))
+        return {"boxes": clip_boxes_to_image(boxes, image_size), "scores": scores}
 
     def _check_output(self, output: SSDOutput) -> None:
         """Raises UserError if the numbers of anchors and predictions, or of logits per anchor, differ."""

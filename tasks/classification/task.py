@@ -71,12 +71,12 @@ class ClassificationTask(Task):
     def start_evaluation(self, split: str) -> None:
         data: ClassificationDataModule = self.data()
         self._split = data.splits[split]
-        self.evaluator = ClassificationEvaluator(self.network.classes, self.device)
+        self.evaluator = ClassificationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> Tensor:
         """Returns the scores ``[N, C]``."""
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        predictions: Any = self.network.head.decode(self.network(batch.images), image_size)
+        predictions: Any = self.predictor.decode(self.predictor(batch.images), image_size)
         scores = torch.stack([prediction.scores for prediction in predictions])
         self.evaluator.add(scores, batch.targets, batch.indices)
         return scores
@@ -101,4 +101,4 @@ class ClassificationTask(Task):
         return draw_examples(evidence, make_image_reader(self._split))
 
     def draw(self, batch: ClassificationBatch, predictions: Tensor) -> Image:
-        return draw_classification_sheet(batch.images, batch.targets, predictions, self.network.classes)
+        return draw_classification_sheet(batch.images, batch.targets, predictions, self.predictor.classes)

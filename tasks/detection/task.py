@@ -77,7 +77,7 @@ class DetectionTask(Task):
 
     def evaluate(self, batch: DetectionBatch) -> list[Detections]:
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        predictions = cast(list[Detections], self.network.head.decode(self.network(batch.images), image_size))
+        predictions = cast(list[Detections], self.predictor.decode(self.predictor(batch.images), image_size))
         for index, detections in zip(batch.indices.tolist(), predictions, strict=True):
             geometry = self.preprocessing.geometry(*self._split.size(index))
             boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(geometry))
@@ -98,4 +98,4 @@ class DetectionTask(Task):
         return None if evidence is None else draw_examples(evidence, make_image_reader(self._split))
 
     def draw(self, batch: DetectionBatch, predictions: list[Detections]) -> Image:
-        return draw_detection_sheet(batch.images, batch.targets, predictions, self.network.classes)
+        return draw_detection_sheet(batch.images, batch.targets, predictions, self.predictor.classes)

@@ -83,11 +83,11 @@ class SegmentationTask(Task):
     def start_evaluation(self, split: str) -> None:
         data: SegmentationDataModule = self.data()
         self._split = data.splits[split]
-        self.evaluator = SegmentationEvaluator(self.network.classes, self.device)
+        self.evaluator = SegmentationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
         """Returns class indices ``[N, H, W]`` at the size of the input, 255 for padding."""
-        scores = self._inference(self.network, batch.images)
+        scores = self._inference(self.predictor, batch.images)
         labels = scores.max(1).indices
         images = zip(batch.indices.tolist(), scores, labels, batch.truths, strict=True)
         for image, image_scores, image_labels, truth in images:
@@ -132,5 +132,5 @@ class SegmentationTask(Task):
         return super().settings() | {"inference": asdict(self._inference)}
 
     def draw(self, batch: SegmentationBatch, predictions: Tensor) -> Image:
-        classes = self.network.classes
+        classes = self.predictor.classes
         return draw_segmentation_sheet(batch.images, batch.targets, predictions, classes, class_colours(classes))

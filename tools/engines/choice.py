@@ -1,0 +1,50 @@
+"""Chooses the engine for an exported file."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from ...errors import UserError, suggest
+from .engine import Engine
+
+#: import path in this package of each engine, by name; the first one for a suffix is the default
+ENGINES = {
+    "onnxruntime": "onnx_runtime.OnnxRuntime",
+    "openvino": "openvino.OpenVino",
+    "executorch": "executorch.ExecuTorch",
+    "litert": "litert.LiteRt",
+    "torch": "torch_export.TorchExport",
+}
+#: engines that run files of each suffix, the default first
+ENGINES_BY_SUFFIX = {
+    ".onnx": ("onnxruntime", "openvino"),
+    ".pte": ("executorch",),
+    ".tflite": ("litert",),
+    ".pt2": ("torch",),
+}
+
+
+def open_engine(path: Path, name: str | None = None, threads: int | None = None) -> Engine:
+    """Opens an exported file.
+
+    Args:
+        path: the file.
+        name: of the engine; None is the default for the file's suffix.
+        threads: number of threads; None leaves it to the engine.
+
+    Raises:
+        UserError: the file does not exist or was not written by `litmobile export`; no engine runs such files, or not
+            the named one; or its package is not installed.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; pass a file that litmobile export wrote.")
+    able = ENGINES_BY_SUFFIX.get(path.suffix.lower())
+    if able is None:
+        raise UserError(f"{path} cannot be run here: engines run files that end in {', '.join(ENGINES_BY_SUFFIX)}.")
+    if name is not None and name not in ENGINES:
+        raise UserError(f"There is no engine {name!r}{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
+    if name is not None and name not in able:
+        raise UserError(f"{name} does not run {path.suffix} files; choose {' or '.join(able)}.")
+    module, _, kind = ENGINES[name or able[0]].partition(".")
+    return getattr(importlib.import_module(f".{module}", __package__), kind)(path, threads)

@@ -1,0 +1,102 @@
+"""What an exported file says about itself: classes, preprocessing, outputs and origin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from ...heads.ssdlite.decode import PostprocessConfig
+from ...tasks.atomic import write_text
+from ...tasks.preprocessing import Preprocessing
+
+#: metadata entries of an ONNX file, and keys of the JSON file beside any exported file; values are JSON
+KEYS = ("role", "classes", "preprocessing", "outputs", "postprocess", "quantization", "run", "versions")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a program needs to use an exported file.
+
+    The input is always ``images``: uint8 ``[N, 3, H, W]`` RGB of ``preprocessing.size``; normalisation is inside.
+
+    Attributes:
+        role: "detection", "segmentation" or "classification".
+        classes: names of the foreground classes.
+        preprocessing: how an image becomes the input, and the mean and std that the file itself applies.
+        outputs: names of the outputs, in their order.
+        postprocess: of detectors, the fields of :class:`PostprocessConfig`, and "is_inside": whether the file applies
+            them. If not, boxes are relative to the input's size, and suppression is up to the program.
+        quantization: how the file was quantised to int8; empty for floats.
+        run: the run it comes from: its folder, the epoch and step of its weights, and their hash.
+        versions: versions of the packages that wrote it.
+    """
+
+    role: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    outputs: tuple[str, ...]
+    postprocess: Mapping[str, Any] = field(default_factory=dict)
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def thresholds(self) -> PostprocessConfig:
+        """Thresholds and limits of a detector."""
+        return PostprocessConfig(**{name: self.postprocess[name] for name in PostprocessConfig._fields})
+
+    def as_json(self) -> dict[str, str]:
+        """Returns the entries ``KEYS``, each as JSON text."""
+        return {key: json.dumps(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, entries: Mapping[str, str], path: Path) -> Description:
+        """Reads the entries that :meth:`as_json` returns.
+
+        Raises:
+            UserError: an entry is missing or damaged; ``path`` names the file in the message.
+        """
+        missing = [key for key in KEYS if key not in entries]
+        if missing:
+            raise UserError(
+                f"{path} was not written by litmobile export: its metadata lack {', '.join(missing)}; export the run."
+            )
+        try:
+            values = {key: json.loads(entries[key]) for key in KEYS}
+            values["preprocessing"]["size"] = tuple(values["preprocessing"]["size"])
+            values["preprocessing"] = Preprocessing(**values["preprocessing"])
+            return cls(**values | {key: tuple(values[key]) for key in ("classes", "outputs")})
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"The metadata of {path} are damaged ({error}); export the run again.") from error
+
+
+def json_path(path: Path) -> Path:
+    """Returns the file that describes the exported file ``path``, e.g. ``cells.onnx.json`` for ``cells.onnx``."""
+    return path.with_name(path.name + ".json")
+
+
+def write_description(path: Path, description: Description) -> None:
+    """Writes the JSON file beside the exported file ``path``."""
+    values = {key: json.loads(text) for key, text in description.as_json().items()}
+    write_text(json_path(path), json.dumps(values, indent=1) + "\n")
+
+
+def read_description(path: Path) -> Description:
+    """Reads the JSON file beside the exported file ``path``.
+
+    Raises:
+        UserError: it does not exist, or is damaged.
+    """
+    beside = json_path(path)
+    try:
+        values = json.loads(beside.read_text(encoding="utf-8"))
+        entries = {key: json.dumps(value) for key, value in values.items()}
+    except FileNotFoundError as error:
+        raise UserError(f"{beside} does not exist; it belongs beside {path}, as litmobile export wrote it.") from error
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{beside} is damaged: it is not a JSON object; export the run again.") from error
+    return Description.from_json(entries, beside)

@@ -1,0 +1,78 @@
+"""The interface of engines: an exported file and images → arrays."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UserError
+from .description import Description
+
+Array = NDArray[Any]
+
+
+class Engine(ABC):
+    """Runs an exported file.
+
+    Args:
+        path: the file.
+        threads: number of threads; None leaves it to the engine.
+
+    Attributes:
+        name: as users write it, e.g. "onnxruntime".
+        suffixes: of the files that it runs.
+        description: what the file says about itself.
+        path: the file.
+
+    Raises:
+        UserError: the file was not written by `litmobile export`, or the engine's package is not installed.
+    """
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+    description: Description
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
+        self.threads = threads
+
+    @abstractmethod
+    def run(self, images: NDArray[np.uint8]) -> list[Array]:
+        """Images ``[N, 3, H, W]`` → outputs in the order of ``description.outputs``, each with N rows."""
+
+
+class SingleImageEngine(Engine):
+    """An engine whose files take one image at a time."""
+
+    def run(self, images: NDArray[np.uint8]) -> list[Array]:
+        rows = [self.run_one(images[k : k + 1]) for k in range(len(images))]
+        return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+
+    @abstractmethod
+    def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
+        """Image ``[1, 3, H, W]`` → outputs with one row."""
+
+
+def import_package(module: str, extra: str) -> ModuleType:
+    """Imports a module of an optional dependency.
+
+    Args:
+        module: import path.
+        extra: name of litmobile's extra that installs it.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise UserError(
+            f"{package} cannot be imported ({error}); install it with pip install 'litmobile[{extra}]'."
+        ) from error

@@ -1,0 +1,116 @@
+"""An exported network that predicts and is evaluated like the network it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...errors import PredictionError, UserError
+from ...heads.predictions import Classification, Detections, Prediction, Segmentation
+from ...heads.ssdlite.decode import PostprocessConfig, select_class_by_class
+from ...tasks.network import Predictor
+from .choice import open_engine
+from .engine import Engine
+
+
+class ExportedNetwork(Predictor):
+    """Predicts with an exported file.
+
+    Args:
+        engine: runs the file.
+    """
+
+    content: Tensor
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.description = engine.description
+        self.classes = self.description.classes
+        self.preprocessing = self.description.preprocessing
+        # evaluations name what they evaluated by a hash of its buffers
+        content = np.frombuffer(engine.path.read_bytes(), dtype=np.uint8)
+        self.register_buffer("content", torch.from_numpy(content.copy()), persistent=True)
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def config(self) -> dict[str, Any]:
+        """Returns the engine and the file's description."""
+        return {"engine": self.engine.name, "file": self.engine.path.name, **asdict(self.description)}
+
+    def forward(self, images: Tensor) -> Any:
+        """Images ``[N, 3, H, W]`` uint8 → tensors by name; of a segmentation network, scores ``[N, C, H, W]``.
+
+        A file that outputs labels gives scores of 1 for the label and 0 for the other classes.
+
+        Raises:
+            UserError: the images have another size than the file takes.
+            PredictionError: an output is NaN or infinite.
+        """
+        size = self.preprocessing.size
+        if tuple(images.shape[2:]) != size:
+            height, width = images.shape[2:]
+            raise UserError(
+                f"{self.engine.path} takes images of {size[0]}×{size[1]} pixels, not {height}×{width}: windows and "
+                "scales need the run itself."
+            )
+        arrays = self.engine.run(np.ascontiguousarray(images.cpu().numpy()))
+        outputs = dict(zip(self.description.outputs, map(torch.from_numpy, arrays), strict=True))
+        for name, values in outputs.items():
+            if values.is_floating_point() and not values.isfinite().all():
+                raise PredictionError(f"The output {name} of {self.engine.path} is NaN or infinite; export it again.")
+        if self.description.role != "segmentation":
+            return outputs
+        if "logits" in outputs:
+            return outputs["logits"]
+        return F.one_hot(outputs["labels"].long(), len(self.classes)).movedim(-1, 1).float()
+
+    def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
+        if self.description.role == "segmentation":
+            return [Segmentation(scores) for scores in output]
+        if self.description.role == "classification":
+            return [Classification(scores) for scores in output["probabilities"]]
+        if self.description.postprocess["is_inside"]:
+            rows = zip(*(output[name] for name in ("boxes", "scores", "labels", "count")), strict=True)
+            return [Detections(*(x[:count] for x in values)) for *values, count in rows]
+        height, width = image_size
+        unit = torch.tensor([width, height, width, height])
+        config = self.description.thresholds
+        return [
+            finish_detections(boxes * unit, scores, config)
+            for boxes, scores in zip(output["boxes"], output["scores"], strict=True)
+        ]
+
+
+def finish_detections(boxes: Tensor, scores: Tensor, config: PostprocessConfig) -> Detections:
+    """Suppresses the boxes of one image, for files that stop before suppression.
+
+    Args:
+        boxes: ``[A, 4]`` in pixels.
+        scores: ``[A, num_classes]``.
+        config: thresholds and limits.
+    """
+    return select_class_by_class(scores, boxes, config)
+
+
+def load_exported(path: Path, engine: str | None = None, threads: int | None = None) -> ExportedNetwork:
+    """Opens an exported file, ready to predict.
+
+    Args:
+        path: the file.
+        engine: name of the engine; default: the first that is made for files of this kind.
+        threads: number of threads; None leaves it to the engine.
+
+    Raises:
+        UserError: the file does not exist, was not written by `litmobile export`, or needs a missing package.
+    """
+    return ExportedNetwork(open_engine(path, engine, threads))

@@ -1,0 +1,37 @@
+"""Runs ONNX files with ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UserError
+from .description import Description
+from .engine import Array, Engine, import_package
+
+
+class OnnxRuntime(Engine):
+    """ONNX Runtime."""
+
+    name = "onnxruntime"
+    suffixes = (".onnx",)
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        super().__init__(path, threads)
+        onnxruntime = import_package("onnxruntime", "onnx")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # only errors
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has an exception of its own for every status
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise UserError(f"{path} is not an ONNX file that ONNX Runtime can run ({reason}).") from error
+        entries = self.session.get_modelmeta().custom_metadata_map
+        self.description = Description.from_json(entries, path)
+
+    def run(self, images: NDArray[np.uint8]) -> list[Array]:
+        return self.session.run(list(self.description.outputs), {"images": images})

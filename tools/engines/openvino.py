@@ -1,0 +1,36 @@
+"""Runs ONNX files with OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UserError
+from .description import Description
+from .engine import Array, Engine, import_package
+
+
+class OpenVino(Engine):
+    """OpenVINO, which reads ONNX files."""
+
+    name = "openvino"
+    suffixes = (".onnx",)
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        super().__init__(path, threads)
+        core = import_package("openvino", "openvino").Core()
+        limits = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+        try:
+            model = core.read_model(path)
+            self.compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **limits})
+        except RuntimeError as error:
+            reason = str(error).strip().rpartition("\n")[2].rstrip(".")
+            raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error
+        entries = model.get_rt_info()["framework"]
+        self.description = Description.from_json({key: entries[key].astype(str) for key in entries}, path)
+
+    def run(self, images: NDArray[np.uint8]) -> list[Array]:
+        found = self.compiled(images)
+        return [np.asarray(found[name]) for name in self.description.outputs]

@@ -1,0 +1,74 @@
+"""The form of a network that is exported: uint8 images in, named plain tensors out, normalisation inside."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from timm.utils.model import reparameterize_model
+from torch import Tensor, nn
+
+from ...heads.ssdlite.base import SSDHead
+from ...tasks.network import Network
+
+SegmentationOutput = Literal["labels", "logits"]
+
+
+class ExportModule(nn.Module):
+    """A network as exported files contain it.
+
+    Args:
+        network: is copied, and its timm parts are reparameterised to their form for deployment.
+        segmentation: what a segmentation network outputs: "labels" ``[N, H, W]`` uint8, or "logits".
+        relative_boxes: whether boxes are relative to the size of the input, 0 … 1, instead of in pixels.
+
+    Attributes:
+        outputs: names of the outputs.
+        size: (height, width) of the input.
+        postprocess: of a detector, what turns its outputs into detections; empty for others.
+
+    Raises:
+        UserError: the head cannot be exported.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self, network: Network, segmentation: SegmentationOutput = "labels", relative_boxes: bool = False
+    ) -> None:
+        super().__init__()
+        network = reparameterize(network)
+        self.backbone, self.head = network.backbone, network.head
+        self.size = network.preprocessing.size
+        self.returns_labels = segmentation == "labels"
+        # (x / 255 − mean) / std, as one product and one sum
+        self.register_buffer("scale", 1 / (255 * network.std.double()).float())
+        self.register_buffer("shift", (-network.mean.double() / network.std.double()).float())
+        height, width = self.size
+        unit = torch.tensor([width, height, width, height], dtype=torch.float32) if relative_boxes else torch.ones(4)
+        self.register_buffer("box_unit", unit)
+        self.relative_boxes = relative_boxes
+        self.postprocess = self.head.postprocess._asdict() if isinstance(self.head, SSDHead) else {}
+        self.eval()
+        self.outputs = tuple(self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8)))
+
+    def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """Images ``[N, 3, H, W]`` uint8 → outputs by name."""
+        maps = self.backbone(images.float() * self.scale + self.shift)
+        outputs = self.head.deployed_outputs(self.head(maps, self.size), self.size)
+        if self.returns_labels and "logits" in outputs:
+            outputs = {"labels": outputs["logits"].argmax(1).to(torch.uint8)}
+        if self.relative_boxes and "boxes" in outputs:
+            outputs["boxes"] = outputs["boxes"] / self.get_buffer("box_unit")
+        return outputs
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images ``[N, 3, H, W]`` uint8 → the tensors that ``outputs`` names."""
+        return tuple(self.named_outputs(images).values())
+
+
+def reparameterize(network: Network) -> Network:
+    """Returns a copy for inference on the CPU, with timm's RepVGG, MobileOne and the like in their deployment form."""
+    return reparameterize_model(copy.deepcopy(network).cpu().eval())
