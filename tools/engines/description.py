@@ -66,7 +66,7 @@ class Description:
                 f"{path} was not written by litmobile export: its metadata lack {', '.join(missing)}; export the run."
             )
         try:
-            values = {key: json.loads(entries[key]) for key in KEYS}
+            values: dict[str, Any] = {key: json.loads(entries[key]) for key in KEYS}
             values["preprocessing"]["size"] = tuple(values["preprocessing"]["size"])
             values["preprocessing"] = Preprocessing(**values["preprocessing"])
             return cls(**values | {key: tuple(values[key]) for key in ("classes", "outputs")})
