@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,7 @@ def write_onnx(
     check_opset(opset)
     onnx = import_package("onnx", "onnx")
     import_package("onnxscript", "onnx")  # the exporter is written in it
-    model = convert(module, opset)
+    model = copy.deepcopy(convert(module, opset))
     if int8 is not None:
         from .onnx_int8 import quantize
 
@@ -74,6 +76,7 @@ def check_opset(opset: int) -> None:
         raise UserError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
 
 
+@lru_cache(maxsize=1)  # of a network that is written again, quantised in another way
 def convert(module: ExportModule, opset: int) -> onnx.ModelProto:
     """Converts the network to an ONNX model with a free batch size, whose nodes have the names of their modules.
 
