@@ -22,7 +22,7 @@ from litmobile.errors import WeightsError
 from litmobile.tools.backbones import command
 from litmobile.tools.backbones.report import shipped_families
 from litmobile.tools.cli import main
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 Facts = dict[str, Any]
 
