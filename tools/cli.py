@@ -35,6 +35,7 @@ COMMANDS = {
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
+    "profile": "profile.command.run",
     "sample-data": "sample_data.run",
 }
 #: commands that list their options without importing torch
@@ -54,7 +55,8 @@ commands:
   compare      say which of several runs is better, with intervals over images and seeds
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO
-  backbones    list the networks with cost, feature maps and weights, or show one layer by layer
+  backbones    list the networks with cost, feature maps, accuracy and weights
+  profile      say what networks cost: parameters, multiply-adds, memory, latency on several engines
   sample-data  generate a small detection data set
 
 examples:
@@ -64,7 +66,8 @@ examples:
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco --model.backbone=MobileNetV2
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
   litmobile convert ~/my_objects --to coco --out ~/my_objects_coco
-  litmobile backbones MobileNetV2 --width 0.5 --size 320
+  litmobile profile MobileNetV2 --width 0.5 --size 320
+  litmobile profile runs/A runs/B --engines eager onnxruntime
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
   litmobile compare runs/A runs/B

@@ -27,9 +27,7 @@ def column_table(columns: Iterable[Sequence[str]], left: Collection[int] = (0,))
     return table(header, rows, left)
 
 
-def facts_table(
-    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], left: Collection[int] = (0,)
-) -> str:
+def facts_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], left: Collection[int] = (0,)) -> str:
     """Formats a row for each dictionary; ``columns`` maps the keys that are shown to their titles."""
     return table(list(columns.values()), [[format_cell(row.get(key, "")) for key in columns] for row in rows], left)
 

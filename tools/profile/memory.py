@@ -32,7 +32,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 #: names of the arguments of PyTorch's convolution, in order
 CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
-UNFOLDING = (torch._C._ConvBackend.Slow2d, torch._C._ConvBackend.SlowDilated2d)
+#: names of the methods that unfold the input, as PyTorch calls them
+UNFOLDING = ("Slow2d", "SlowDilated2d")
 
 
 def predict_peak(network: nn.Module, images: Tensor) -> int:
@@ -107,7 +108,7 @@ def count_unfolded(args: tuple[Any, ...], output: Tensor) -> int:
     weight = given["weight"]
     kernel = math.prod(weight.shape[2:])
     backend = torch._C._select_conv_backend(given.pop("input"), given.pop("weight"), **given)
-    if backend not in UNFOLDING or kernel == 1:
+    if backend.name not in UNFOLDING or kernel == 1:
         return 0
     return weight.shape[1] * kernel * math.prod(output.shape[2:]) * output.shape[0] * output.element_size()
 

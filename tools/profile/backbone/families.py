@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
 from .... import backbones
 from ....backbones.contract import Backbone, format_arguments
 from ....backbones.weights import first_line
-from ....errors import UserError, suggest
+from ....errors import UserError
 from ...options.parser import Parser
 
 
@@ -40,19 +40,19 @@ def import_family(path: str) -> type[Backbone]:
     return found
 
 
-def add_constructor_options(parser: Parser, family: type[Backbone]) -> dict[str, Any]:
-    """Adds the constructor arguments of ``family`` to a parser and returns their defaults.
+def add_constructor_options(parser: Parser, family: type[Backbone], skip: Collection[str] = ()) -> dict[str, Any]:
+    """Adds the constructor arguments of ``family``, but those in ``skip``, to a parser and returns their defaults.
 
     Raises:
         UserError: an argument has the name of an option that the parser has already.
     """
     taken = parser.get_defaults(skip_validation=True).keys()
     inner = Parser()
-    inner.add_class_arguments(family, fail_untyped=False)
+    inner.add_class_arguments(family, fail_untyped=False, skip=set(skip))
     defaults = vars(inner.get_defaults(skip_validation=True))
     if both := sorted(taken & defaults.keys()):
         raise UserError(f"{family.__name__} has an argument {both[0]!r}, which is the command's option: rename it.")
-    parser.add_class_arguments(family, fail_untyped=False)
+    parser.add_class_arguments(family, fail_untyped=False, skip=set(skip))
     return defaults
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from ....tasks.drawing import format_figure
 from ...text_tables import column_table, facts_table, format_cell, format_options, table
