@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -13,38 +11,20 @@ from ....tasks.network import Network
 from ....versions import list_versions
 from ...engines.choice import open_engine
 from ...engines.description import Description
+from ...export.formats import FORMATS
 from ...export.module import ExportModule
 from ...export.quantization import Int8
+from ...task_tools import import_tool
 from .prepared import Prepared, Settings, make_noise
 
 CALIBRATION_IMAGES = 4  # of noise: ranges of activations decide the accuracy, not the speed
-#: writes a file: module, path, description, int8
-Writer = Callable[[ExportModule, Path, Description, Int8 | None], None]
-
-
-def write_onnx_file(module: ExportModule, path: Path, description: Description, int8: Int8 | None) -> None:
-    """Writes an ONNX file."""
-    from ...export.onnx_file import write_onnx
-
-    write_onnx(module, path, description, int8)
-
-
-def write_executorch_file(module: ExportModule, path: Path, description: Description, int8: Int8 | None) -> None:
-    """Writes an ExecuTorch file."""
-    from ...export.executorch_file import write_executorch
-
-    write_executorch(module, path, description, int8)
-
-
-#: writer of the files of each suffix, and whether these stop before suppression, with relative boxes
-WRITERS: dict[str, tuple[Writer, bool]] = {".onnx": (write_onnx_file, False), ".pte": (write_executorch_file, True)}
 
 
 def prepare_file(engine: str, suffix: str, is_int8: bool, network: Network, settings: Settings) -> Prepared:
     """Exports a network, unless another engine needed the same file, and opens it.
 
     Args:
-        engine: name in :data:`...engines.choice.ENGINES`.
+        engine: its name for `litmobile predict`.
         suffix: of the file.
         is_int8: whether the network is quantised.
         network: on any device.
@@ -55,11 +35,18 @@ def prepare_file(engine: str, suffix: str, is_int8: bool, network: Network, sett
     """
     path = settings.folder / f"{'int8' if is_int8 else 'float'}{suffix}"
     if not path.exists():
-        write, is_relative = WRITERS[suffix]
-        module = ExportModule(network, relative_boxes=is_relative)
-        write(module, path, describe(network, module), make_calibration(module.size) if is_int8 else None)
+        kind = FORMATS[suffix]
+        module = make_module(network, relative_boxes=not kind.finishes)
+        int8 = make_calibration(module.size) if is_int8 else None
+        import_tool(kind.writer)(module, path, describe(network, module), int8)
     opened = open_engine(path, engine, settings.threads)
     return Prepared(np.ascontiguousarray, opened.run, path)
+
+
+@lru_cache(maxsize=1)  # of a network that several engines export
+def make_module(network: Network, relative_boxes: bool) -> ExportModule:
+    """Builds the form of a network that files contain."""
+    return ExportModule(network, relative_boxes=relative_boxes)
 
 
 def describe(network: Network, module: ExportModule) -> Description:
