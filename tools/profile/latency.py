@@ -105,6 +105,6 @@ def find_slow_operators(entries: Sequence[Entry], threads: int) -> dict[str, lis
             continue
         images = make_noise(1, entry.size)
         paths = [x.prepared.file for x in (entry, quantized) if x.prepared.file]
-        times = (profile_operators(path, images, threads) for path in paths)
-        found[name] = [{**row._asdict(), "loss_ms": row.loss} for row in compare_operators(*times)]
+        rows = compare_operators(*profile_operators(paths, images, threads))
+        found[name] = [{**row._asdict(), "loss_ms": row.loss} for row in rows]
     return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import statistics
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ...engines.engine import import_package
+from .prepared import Images
 
-RUNS = 20  # that are profiled, after as many that are not counted
+WARMUP = 3  # runs that are not counted: they fill caches
+RUNS = 20
 #: ONNX Runtime's names for operators that do the same work in another form
 PREFIXES = ("com.microsoft.", "QLinear", "Nhwc", "Fused")
 
@@ -37,43 +39,45 @@ class OperatorTime(NamedTuple):
         return self.int8_ms - self.float_ms
 
 
-def profile_operators(path: Path, images: np.ndarray, threads: int) -> dict[str, float]:
-    """Returns the milliseconds of each type of operator in one run of an ONNX file, by ONNX Runtime's own profile.
+def profile_operators(paths: Sequence[Path], images: Images, threads: int) -> list[dict[str, float]]:
+    """Returns the milliseconds of each type of operator in one run of each file, by ONNX Runtime's own profiles.
 
     Args:
-        path: the file.
-        images: its input.
+        paths: of ONNX files, which run in turn.
+        images: input of each.
         threads: CPU threads.
     """
     onnxruntime = import_package("onnxruntime", "onnx")
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # only errors
-        options.intra_op_num_threads = threads
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        for _ in range(2 * RUNS):
-            session.run(None, {"images": images})
-        return read_profile(Path(session.end_profiling()))
+        sessions = []
+        for k, path in enumerate(paths):
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3  # only errors
+            options.intra_op_num_threads = threads
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / str(k))
+            sessions.append(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        for _ in range(WARMUP + RUNS):
+            for session in sessions:
+                session.run(None, {"images": images})
+        return [read_profile(Path(session.end_profiling())) for session in sessions]
 
 
 def read_profile(path: Path) -> dict[str, float]:
-    """Returns the milliseconds of each type of operator in one run, from a profile of ONNX Runtime.
-
-    The first half of the runs is not counted: it fills caches.
+    """Returns the milliseconds of each type of operator in one run: medians over the runs after the first ones.
 
     Args:
-        path: JSON file of a session's profile.
+        path: JSON file of the profile of a session that ran more than :data:`WARMUP` times.
     """
     events = json.loads(path.read_text(encoding="utf-8"))
     starts = sorted(event["ts"] for event in events if event["name"] == "model_run")
-    counted = starts[len(starts) // 2 :]
-    times: Counter[str] = Counter()
+    runs = [Counter[str]() for _ in starts]
     for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time") and event["ts"] >= counted[0]:
-            times[name_operator(event["args"]["op_name"])] += event["dur"] / 1000
-    return {operator: milliseconds / len(counted) for operator, milliseconds in times.items()}
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            run = runs[max(0, bisect.bisect_right(starts, event["ts"]) - 1)]
+            run[name_operator(event["args"]["op_name"])] += event["dur"] / 1000
+    kinds = {kind for run in runs for kind in run}
+    return {kind: statistics.median(run[kind] for run in runs[WARMUP:]) for kind in kinds}
 
 
 def name_operator(kind: str) -> str:
