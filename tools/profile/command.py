@@ -20,7 +20,7 @@ from .engines.peers import TORCHVISION, prepare_torchvision
 from .engines.prepared import Settings
 from .engines.table import list_packages
 from .latency import REFERENCE_ENGINE, Entry, find_slow_operators, measure_entries, prepare_target
-from .machine import describe_machine
+from .machine import describe_machine, limited_threads
 from .options import parse_options, parse_size, split_model_options, split_targets
 from .tables import profile_text
 from .targets import Choice, Target, build_target, find_family
@@ -46,11 +46,11 @@ def run(words: Sequence[str]) -> None:
     options, arguments = parse_options(texts, others, family)
     choice = Choice(options.size and parse_size(" ".join(options.size)), options.classes, model_options)
     device = torch.device(options.device)
-    torch.set_num_threads(options.threads)
-    targets = {text: build_target(text, choice, device, arguments) for text in texts}
-    facts = describe_targets(list(targets.values()), options, device)
-    if not options.counts:
-        facts |= measure_targets(targets, options, choice, device)
+    with limited_threads(options.threads):
+        targets = {text: build_target(text, choice, device, arguments) for text in texts}
+        facts = describe_targets(list(targets.values()), options, device)
+        if not options.counts:
+            facts |= measure_targets(targets, options, choice, device)
     print(json.dumps(facts, indent=1, allow_nan=False) if options.json else profile_text(facts))
     if options.page is not None:
         write_text(options.page.expanduser(), build_page(facts))

@@ -14,7 +14,8 @@ MAX_OPERATORS = 12  # the other types of operators take little time
 
 COSTS_LEGEND = """\
 Costs of the whole network for one image. Memory access is the number of elements that convolutions, linear layers and
-attention read and write. Activations are the peak memory of one forward pass in PyTorch; all MB are 1,000,000 bytes."""
+attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as predicted and as
+measured. A MB is 1,000,000 bytes."""
 LATENCY_LEGEND = """\
 Latency of one image, decoding included: median in ms with its 95 % interval, and the time that 95 % of the calls do not
 exceed. The ratio to the reference is the median of the ratios in each round, with its 95 % interval."""
@@ -61,7 +62,7 @@ def describe_machine(machine: Facts) -> str:
 def costs_table(targets: Sequence[Facts]) -> str:
     """Formats a row of costs for each network."""
     header = ["network", "input", "classes", "parameters", "multiply-adds", "memory access"]
-    header += ["weights MB", "activations MB", "measured"]
+    header += ["weights MB", "peak MB", "measured"]
     rows = [
         [
             target["name"],
@@ -109,7 +110,8 @@ def layers_text(target: Facts) -> str:
     header = [*LAYER_COLUMNS, *(["time %"] if is_timed else [])]
     rows = [
         [
-            *(format_cell(row.get(key, "")) for key in ("layer", "kind", "output")),
+            row["layer"].removeprefix("backbone."),
+            *(format_cell(row.get(key, "")) for key in ("kind", "output")),
             *(format_cell(row.get(key, "")) for key in ("parameters", "multiply_adds", "memory_access")),
             *(format_share(row, key) for key in ("share_of_multiply_adds", "share_of_memory_access")),
             *([format_share(row, "share_of_time")] if is_timed else []),
