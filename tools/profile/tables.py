@@ -9,24 +9,25 @@ from ...errors import format_count
 from ..text_tables import NOTHING, facts_table, format_cell, table
 from .backbone.tables import backbone_text
 
-MEGABYTE = 1e6
+MILLION = 1e6
 MAX_OPERATORS = 12  # the other types of operators take little time
 
 COSTS_LEGEND = """\
-Costs of the whole network for one image. Memory access is the number of elements that convolutions, linear layers and
-attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as predicted and as
-measured. A MB is 1,000,000 bytes."""
+Costs of the whole network for one image, in millions: parameters, multiply-adds, and elements that convolutions, linear
+layers and attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as predicted
+and as measured. A MB is 1,000,000 bytes."""
 LATENCY_LEGEND = """\
 Latency of one image, decoding included: median in ms with its 95 % interval, and the time that 95 % of the calls do not
 exceed. The ratio to the reference is the median of the ratios in each round, with its 95 % interval."""
 LAYERS_LEGEND = """\
-Shares of each layer in %: of all multiply-adds and memory access as counted, and of the time as measured on PyTorch
+Each layer: parameters, multiply-adds, elements read and written, and its shares in %. The time is measured on PyTorch
 eager. Below the layers are the other modules by kind, and the time between modules, e.g. of sums and shuffles."""
 OPERATORS_LEGEND = """\
 Operators of ONNX Runtime by type, in ms per image; the greatest loss in int8 first."""
 
+PEAKS = ("predicted_activation_bytes", "measured_activation_bytes")
 SHOWN_VERSIONS = ("torch", "onnxruntime", "openvino", "executorch")
-LAYER_COLUMNS = ["layer", "kind", "output", "parameters", "multiply-adds", "memory access", "MAdds %", "memory %"]
+LAYER_COLUMNS = ["layer", "kind", "output", "params", "MAdds", "access", "MAdds %", "access %"]
 
 Facts = dict[str, Any]
 
@@ -61,17 +62,14 @@ def describe_machine(machine: Facts) -> str:
 
 def costs_table(targets: Sequence[Facts]) -> str:
     """Formats a row of costs for each network."""
-    header = ["network", "input", "classes", "parameters", "multiply-adds", "memory access"]
-    header += ["weights MB", "peak MB", "measured"]
+    header = ["network", "input", "classes", "params M", "MAdds M", "access M", "weights MB", "peak MB", "measured"]
     rows = [
         [
             target["name"],
             format_cell(target["size"]),
-            *(format_cell(target[key]) for key in ("classes", "parameters", "multiply_adds", "memory_access")),
-            *(
-                format_megabytes(target[key])
-                for key in ("weight_bytes", "predicted_activation_bytes", "measured_activation_bytes")
-            ),
+            format_cell(target["classes"]),
+            *(format_millions(target[key]) for key in ("parameters", "multiply_adds", "memory_access")),
+            *(format_millions(target[key]) for key in ("weight_bytes", *PEAKS)),
         ]
         for target in targets
     ]
@@ -94,7 +92,7 @@ def latency_text(facts: Facts) -> str:
             f"{row['images_per_second']:.1f}",
             f"{row['ratio']:.3f}",
             "{:.3f} – {:.3f}".format(*row["ratio_interval"]),
-            format_megabytes(row["file_bytes"]),
+            format_millions(row["file_bytes"]),
         ]
         for row in rows
     ]
@@ -140,9 +138,9 @@ def format_milliseconds(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def format_megabytes(value: int | None) -> str:
-    """Formats bytes in MB; None as a dash."""
-    return NOTHING if value is None else f"{value / MEGABYTE:.2f}"
+def format_millions(value: int | None) -> str:
+    """Formats a number in millions; None as a dash."""
+    return NOTHING if value is None else f"{value / MILLION:.2f}"
 
 
 def format_share(row: Facts, key: str) -> str:
