@@ -13,21 +13,21 @@ MILLION = 1e6
 MAX_OPERATORS = 12  # the other types of operators take little time
 
 COSTS_LEGEND = """\
-Costs of the whole network for one image, in millions: parameters, multiply-adds, and elements that convolutions, linear
-layers and attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as predicted
-and as measured. A MB is 1,000,000 bytes."""
+Costs of the whole network for one image, in millions: parameters, multiply-adds, and elements that convolutions,
+linear layers and attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as
+predicted and as measured. A MB is 1,000,000 bytes."""
 LATENCY_LEGEND = """\
 Latency of one image, decoding included: median in ms with its 95 % interval, and the time that 95 % of the calls do not
 exceed. The ratio to the reference is the median of the ratios in each round, with its 95 % interval."""
 LAYERS_LEGEND = """\
-Each layer: parameters, multiply-adds, elements read and written, and its shares in %. The time is measured on PyTorch
-eager. Below the layers are the other modules by kind, and the time between modules, e.g. of sums and shuffles."""
+Layer by layer: parameters, multiply-adds, and shares in % of the multiply-adds, of the memory access, and of the time
+on PyTorch eager. Below are the other modules by kind, and the time between modules, e.g. of sums and shuffles."""
 OPERATORS_LEGEND = """\
 Operators of ONNX Runtime by type, in ms per image; the greatest loss in int8 first."""
 
 PEAKS = ("predicted_activation_bytes", "measured_activation_bytes")
 SHOWN_VERSIONS = ("torch", "onnxruntime", "openvino", "executorch")
-LAYER_COLUMNS = ["layer", "kind", "output", "params", "MAdds", "access", "MAdds %", "access %"]
+LAYER_COLUMNS = ["layer", "kind", "output", "params", "MAdds", "MAdds %", "access %"]
 
 Facts = dict[str, Any]
 
@@ -110,14 +110,14 @@ def layers_text(target: Facts) -> str:
         [
             row["layer"].removeprefix("backbone."),
             *(format_cell(row.get(key, "")) for key in ("kind", "output")),
-            *(format_cell(row.get(key, "")) for key in ("parameters", "multiply_adds", "memory_access")),
+            *(format_cell(row.get(key, "")) for key in ("parameters", "multiply_adds")),
             *(format_share(row, key) for key in ("share_of_multiply_adds", "share_of_memory_access")),
             *([format_share(row, "share_of_time")] if is_timed else []),
         ]
         for row in target["layers"]
     ]
-    totals = (format_cell(target[key]) for key in ("parameters", "multiply_adds", "memory_access"))
-    rows.append(["all", "", "", *totals, *[""] * (len(header) - 6)])
+    totals = (format_cell(target[key]) for key in ("parameters", "multiply_adds"))
+    rows.append(["all", "", "", *totals, *[""] * (len(header) - 5)])
     return f"{LAYERS_LEGEND}\n{table(header, rows, left=(0, 1))}"
 
 

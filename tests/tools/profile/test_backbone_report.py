@@ -73,7 +73,7 @@ def test_tables_equal_json(network: tuple[Facts, str]) -> None:
     lines = [line.split() for line in text.splitlines()]
     for layer in facts["layers"]:
         if "kind" in layer:
-            figures = [f"{layer[cost]:,}" for cost in COSTS]
+            figures = [f"{layer[cost]:,}" for cost in COSTS[:2]]
             shares = [f"{100 * layer[key]:.1f}" for key in ("share_of_multiply_adds", "share_of_memory_access")]
             output = "×".join(map(str, layer["output"]))
             assert [
@@ -83,7 +83,8 @@ def test_tables_equal_json(network: tuple[Facts, str]) -> None:
                 *figures,
                 *shares,
             ] in lines
-    assert ["all", *(f"{facts[cost]:,}" for cost in COSTS)] in lines
+    assert ["all", *(f"{facts[cost]:,}" for cost in COSTS[:2])] in lines
+    assert [f"{facts[cost] / 1e6:.2f}" for cost in COSTS] in [line[-6:-3] for line in lines]
     for found in facts["backbone"]["feature_maps"]:
         row = [found["name"], f"{found['channels']:,}", str(found["stride"]), "×".join(map(str, found["size"]))]
         assert row in [line[:4] for line in lines]
