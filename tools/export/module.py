@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from timm.utils.model import reparameterize_model
@@ -13,6 +13,7 @@ from ...backbones.timm_backbone import TimmBackbone
 from ...heads.ssdlite.base import SSDHead
 from ...tasks.network import Network
 
+Trained = TypeVar("Trained", bound=nn.Module)
 SegmentationOutput = Literal["labels", "logits"]
 
 
@@ -75,7 +76,7 @@ class ExportModule(nn.Module):
         return tuple(self.named_outputs(images).values())
 
 
-def reparameterize(network: Network) -> Network:
+def reparameterize(network: Trained) -> Trained:
     """Returns a copy for inference on the CPU, with timm's RepVGG, MobileOne and the like in their deployment form."""
     network = copy.deepcopy(network).cpu().eval()
     for part in network.modules():

@@ -36,7 +36,9 @@ def profile_text(facts: Facts) -> str:
     """Formats everything that was found."""
     parts = [describe_machine(facts["machine"]), f"{COSTS_LEGEND}\n{costs_table(facts['targets'])}"]
     parts += [
-        f"{x['name']} is measured in its form for deployment." for x in facts["targets"] if x["is_reparameterized"]
+        f"{x['name']} is counted and measured in its form for deployment."
+        for x in facts["targets"]
+        if x["is_reparameterized"]
     ]
     untrained = [x["name"] for x in facts["targets"] if x["role"] == "detection" and not x["is_trained"]]
     if facts["latency"]:

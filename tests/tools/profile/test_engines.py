@@ -70,7 +70,8 @@ def test_onnx_engines_share_the_file_and_its_predictions(tmp_path: Path) -> None
     assert onnxruntime.file is not None
     written = onnxruntime.file.stat().st_mtime_ns
     openvino, others = prepare_one("openvino", network, tmp_path)
-    assert openvino.file == onnxruntime.file and openvino.file.stat().st_mtime_ns == written
+    assert openvino.file == onnxruntime.file
+    assert onnxruntime.file.stat().st_mtime_ns == written
     _, expected = prepare_one("eager", network, tmp_path)
     for rows in (found, others):
         np.testing.assert_allclose(rows[0], torch.stack([x.scores for x in expected]).numpy(), atol=1e-4)

@@ -15,6 +15,7 @@ from ....backbones.sequential import SequentialBackbone
 from ....backbones.weights import first_line
 from ....errors import UserError
 from ....heads import Classifier
+from ...export.module import reparameterize
 from ...text_tables import format_cell
 from ..counts import Complexity, Shape, count, find_largest, without_values
 from .families import build_backbone
@@ -64,7 +65,7 @@ def variant_facts(family: type[Backbone], arguments: Mapping[str, Any]) -> Facts
 
 
 def backbone_facts(family: type[Backbone], arguments: Mapping[str, Any], size: tuple[int, int]) -> Facts:
-    """Describes one backbone with all its feature maps.
+    """Describes one backbone with all its feature maps, in its form for deployment.
 
     Args:
         family: its class.
@@ -74,8 +75,7 @@ def backbone_facts(family: type[Backbone], arguments: Mapping[str, Any], size: t
     Raises:
         UserError: the backbone cannot be built, or does not accept images of this size.
     """
-    with without_values():
-        backbone = build_backbone(family, arguments)
+    backbone = reparameterize(build_backbone(family, arguments)).to("meta")
     counted = count_at(backbone, size)
     published = find_published(backbone)
     variant = None if published.differences else published.variant
