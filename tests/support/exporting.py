@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,11 +35,17 @@ CLASSES = ("bolt", "nut", "Käfer")
 IMAGE_TOLERANCE, BOX_TOLERANCE = 1e-4, 0.01  # relative, and pixels
 
 
-def make_network(family: str, head: str, as_if_trained: Perturb, size: tuple[int, int] = (64, 96)) -> Network:
+def make_network(
+    family: str,
+    head: str,
+    as_if_trained: Perturb,
+    size: tuple[int, int] = (64, 96),
+    fit: Literal["stretch", "pad", "crop"] = "stretch",
+) -> Network:
     """Builds a small network with perturbed weights, in evaluation mode."""
     torch.manual_seed(0)
     role, factory = HEADS[head]
-    network = Network(build_small(family, role), factory, CLASSES, Preprocessing(size), role=role)
+    network = Network(build_small(family, role), factory, CLASSES, Preprocessing(size, fit), role=role)
     as_if_trained(network)
     set_statistics(network)
     with torch.no_grad():  # scores that differ by more than rounding, so that their order is certain
