@@ -36,6 +36,7 @@ COMMANDS = {
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
+    "profile": "profile.command.run",
     "sample-data": "sample_data.run",
 }
 #: commands that list their options without importing torch
@@ -56,7 +57,8 @@ commands:
   export       write a run's network for other programs: ONNX, ExecuTorch, LiteRT, Core ML; in float or int8
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO
-  backbones    list the networks with cost, feature maps and weights, or show one layer by layer
+  backbones    list the networks with cost, feature maps, accuracy and weights
+  profile      say what networks cost: parameters, multiply-adds, memory, latency on several engines
   sample-data  generate a small detection data set
 
 examples:
@@ -66,7 +68,8 @@ examples:
   litmobile fit --config detection/ssdlite_coco --data.root ~/coco --model.backbone=MobileNetV2
   litmobile inspect --config detection/ssdlite_coco --data.root ~/coco
   litmobile convert ~/my_objects --to coco --out ~/my_objects_coco
-  litmobile backbones MobileNetV2 --width 0.5 --size 320
+  litmobile profile MobileNetV2 --width 0.5 --size 320
+  litmobile profile runs/A runs/B --engines eager onnxruntime
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
   litmobile compare runs/A runs/B

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from litmobile.backbones import Backbone, Feature, MobileNetV2, MobileNetV3, load_weights
 from litmobile.backbones.contract import Configurable, from_config
 from litmobile.errors import ClassPathError, WeightsError
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 # ---------------------------------------------------------------------------------------------------- a user's backbone
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from litmobile.backbones import EffNet, Feature, check_backbone
 from litmobile.backbones.effnet import Peer, PeerMobileNet, PeerShuffleNet, RowPool
 from litmobile.heads import Classifier
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 from support.families import build_on_meta, count_parameters, format_id
 from support.paper import Paper, assert_equal_with_gradients
 

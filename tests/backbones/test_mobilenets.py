@@ -11,7 +11,7 @@ from torch import nn
 
 from litmobile.backbones import Backbone, MobileNetV2, MobileNetV3
 from litmobile.backbones.blocks import ACTIVATIONS, build_activation, round_channels
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 from support.families import build_on_meta, count_parameters, format_id
 
 CONFIGURATIONS: tuple[tuple[type[Backbone], dict[str, Any]], ...] = (

@@ -29,7 +29,7 @@ from litmobile.backbones import (
     TimmBackbone,
 )
 from litmobile.backbones.contract import from_config
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 # ---------------------------------------------------------------------------------------------- every exported backbone
 

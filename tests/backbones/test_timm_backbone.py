@@ -17,7 +17,7 @@ from litmobile.backbones.checks import check_selection
 from litmobile.backbones.timm_backbone import find_trained_parameters
 from litmobile.backbones.weights import LoadReport, load_state
 from litmobile.errors import WeightsError
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 Loaded = dict[str, tuple[TimmBackbone, LoadReport]]
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 from support.families import ROLES, VARIANTS, build_on_meta, count_parameters
 
 

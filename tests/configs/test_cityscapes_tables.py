@@ -16,8 +16,8 @@ from torch import nn
 from litmobile.backbones.inverted_residual import InvertedResidual
 from litmobile.tasks.network import Network
 from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
-from litmobile.tools.complexity import Complexity, count
 from litmobile.tools.options.configurations import list_shipped
+from litmobile.tools.profile.counts import Complexity, count
 from support.families import count_parameters
 from support.recipes import build_network, read_rows
 

@@ -19,8 +19,8 @@ from litmobile.backbones.sequential import SequentialBackbone
 from litmobile.heads import Classifier
 from litmobile.heads.contract import default_class_names
 from litmobile.tasks.task import Task
-from litmobile.tools.complexity import without_values
 from litmobile.tools.options.configurations import find_configuration, list_shipped
+from litmobile.tools.profile.counts import without_values
 from support.families import FAMILIES, build_on_meta, count_parameters
 
 RECIPES = [name for name in list_shipped() if name.startswith("classification/imagenet_")]

@@ -10,7 +10,7 @@ import pytest
 from litmobile.backbones import Feature, Features
 from litmobile.heads import LRASPP, Classifier, MobileViTSSDLite, SSDLite
 from litmobile.heads.contract import Head
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 FEATURES = Features({"c3": Feature(16, 8), "c5": Feature(24, 32)})
 HEADS: dict[str, Callable[..., Head]] = {

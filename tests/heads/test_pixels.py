@@ -16,7 +16,7 @@ from litmobile.heads.contract import HeadFactory
 from litmobile.heads.lraspp import PoolingWindow
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 from support.families import count_parameters
 
 CITYSCAPES = [str(k) for k in range(19)]

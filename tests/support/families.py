@@ -22,7 +22,7 @@ from litmobile.backbones import (
 )
 from litmobile.backbones.contract import Variant
 from litmobile.backbones.sequential import SequentialBackbone
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 ROLES = ("classification", "detection", "segmentation")
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-5}  # float32 rounds differently on every processor

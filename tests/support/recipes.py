@@ -13,8 +13,8 @@ from torch import nn
 
 from litmobile.tasks.network import Network
 from litmobile.tasks.task import Task
-from litmobile.tools.complexity import count, without_values
 from litmobile.tools.options.configurations import find_configuration, merge_configurations
+from litmobile.tools.profile.counts import count, without_values
 from litmobile.tools.training import TrainingParser
 
 HEADING = "#   options to add"

@@ -24,7 +24,7 @@ from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interv
 from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 from support.families import count_parameters
 
 PEERS = {name: pair for name, pair in BACKBONES.items() if None not in pair}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 import multiprocessing
 import statistics
 import time
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from ..medians import Estimate
 from .comparisons import SIDES
 from .sides import Setting, Step
 
@@ -132,29 +131,16 @@ class Summary(NamedTuple):
 
     milliseconds: list[float]
     rates: list[float]
-    ratio: tuple[float, float, float] | None
+    ratio: Estimate | None
 
     @classmethod
     def of(cls, times: Sequence[Sequence[float]], batch: int) -> Summary:
         """Summarises the ``times`` of each side for ``batch`` images a step."""
         medians = [statistics.median(milliseconds) for milliseconds in times]
-        ratios = [a / b for a, b in zip(*times, strict=True)] if len(times) == 2 else []
-        ratio = (statistics.median(ratios), *interval(ratios)) if ratios else None
+        ratio = Estimate.of_ratios(*times, confidence=0.9) if len(times) == 2 else None
         return cls(medians, [1000 * batch / median for median in medians], ratio)
 
     def __str__(self) -> str:
         pairs = zip(self.milliseconds, self.rates, strict=True)
         text = "".join(f"{median:9.1f} ms {rate:7.1f} images/s" for median, rate in pairs)
         return text if self.ratio is None else text + "   ratio {:.3f} ({:.3f} to {:.3f})".format(*self.ratio)
-
-
-def interval(values: Sequence[float], confidence: float = 0.9) -> tuple[float, float]:
-    """Computes a confidence interval of the median, for any distribution.
-
-    It uses order statistics: the median lies below the k-th smallest of n values only if fewer than k values lie below
-    the median.
-    """
-    ordered, n = sorted(values), len(values)
-    tails = itertools.accumulate(math.comb(n, k) / 2**n for k in range(n // 2))
-    k = max(1, sum(tail <= (1 - confidence) / 2 for tail in tails))
-    return ordered[k - 1], ordered[n - k]

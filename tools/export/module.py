@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal, cast
+from typing import Literal, TypeVar
 
 import torch
 from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
+from ...backbones.timm_backbone import TimmBackbone
 from ...errors import UserError
 from ...heads.ssdlite.base import SSDHead
 from ...tasks.network import Network
 
+Trained = TypeVar("Trained", bound=nn.Module)
 SegmentationOutput = Literal["labels", "logits"]
 
 
@@ -89,6 +91,10 @@ class ExportModule(nn.Module):
         return tuple(self.named_outputs(images).values())
 
 
-def reparameterize(network: Network) -> Network:
+def reparameterize(network: Trained) -> Trained:
     """Returns a copy for inference on the CPU, with timm's RepVGG, MobileOne and the like in their deployment form."""
-    return cast(Network, reparameterize_model(copy.deepcopy(network).cpu().eval()))
+    network = copy.deepcopy(network).cpu().eval()
+    for part in network.modules():
+        if isinstance(part, TimmBackbone):  # in other parts, timm would call whatever is named "fuse"
+            part.net = reparameterize_model(part.net, inplace=True)
+    return network

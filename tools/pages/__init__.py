@@ -18,5 +18,8 @@ from .html import paragraph as paragraph
 from .html import preformatted as preformatted
 from .page import Section as Section
 from .page import render_page as render_page
+from .scatter import Point as Point
+from .scatter import scatter_chart as scatter_chart
+from .scatter import scatter_svg as scatter_svg
 from .tables import matrix_table as matrix_table
 from .tables import table as table

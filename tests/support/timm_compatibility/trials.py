@@ -18,7 +18,7 @@ from litmobile.backbones.weights import first_line
 from litmobile.heads import LRASPP, BoxTargets, Classifier, SSDLite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tools.complexity import without_values
+from litmobile.tools.profile.counts import without_values
 
 HEADS = {"classification": Classifier, "segmentation": LRASPP, "detection": SSDLite}
 BATCH = 2  # batch norm cannot train on one pixel of one image

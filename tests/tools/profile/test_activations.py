@@ -1,4 +1,4 @@
-"""`litmobile backbones` reports the activation memory of MobileNetV2's table 3 (arXiv 1801.04381)."""
+"""`litmobile profile` reports the activation memory of MobileNetV2's table 3 (arXiv 1801.04381)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from litmobile.backbones import Backbone, MobileNetV1, MobileNetV2, MobileNetV3, ShuffleNetV1
-from litmobile.tools.backbones.report import network_facts
+from litmobile.tools.profile.backbone.facts import backbone_facts
 from support.families import format_id
 
 Row = tuple[int, int, int]  # size, channels, kilobytes
@@ -15,7 +15,7 @@ Row = tuple[int, int, int]  # size, channels, kilobytes
 
 def read_activations(family: type[Backbone], arguments: dict[str, Any], where: str) -> list[Row]:
     """Return the largest activation at each resolution that has one."""
-    held = [(row["resolution"][0], row[where]) for row in network_facts(family, arguments)["activations"]]
+    held = [(row["resolution"][0], row[where]) for row in backbone_facts(family, arguments, (224, 224))["activations"]]
     return [(size, row["channels"], round(row["kilobytes"])) for size, row in held if row]
 
 

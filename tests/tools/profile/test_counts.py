@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from litmobile.backbones.blocks import SamePadConv2d
-from litmobile.tools.complexity import Activation, Complexity, count, find_largest, without_values
+from litmobile.tools.profile.counts import Activation, Complexity, count, find_largest, without_values
 
 IMAGE = (1, 8, 10, 12)
 
