@@ -1,0 +1,74 @@
+"""Writes ExecuTorch files (`.pte`), which XNNPACK executes on the CPUs of phones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.fx import GraphModule
+
+from ...tasks.atomic import write_bytes
+from ..engines.description import Description, write_description
+from ..engines.engine import import_package
+from .graph import capture_graph, capture_program, find_inner_nodes, name_operators
+from .module import ExportModule
+from .quantization import Int8
+
+EXTRA = "executorch"
+
+
+def write_executorch(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:
+    """Writes a `.pte` file and the JSON file beside it.
+
+    Args:
+        module: the network, for one image at a time.
+        path: the file.
+        description: content of the JSON file.
+        int8: how the layers are quantised; None for float32.
+
+    Raises:
+        UserError: ExecuTorch is not installed, or cannot convert an operator of the network.
+    """
+    program = import_package("executorch.exir", EXTRA)
+    partitioner = import_package("executorch.backends.xnnpack.partition.xnnpack_partitioner", EXTRA)
+    with name_operators(module, ".pte"):
+        graph_module = capture_graph(module)
+        if int8 is not None:
+            graph_module = quantize(graph_module, int8)
+        lowered = program.to_edge_transform_and_lower(
+            capture_program(graph_module, module), partitioner=[partitioner.XnnpackPartitioner()]
+        )
+        content = lowered.to_executorch().buffer
+    write_bytes(path, content)
+    write_description(path, description)
+
+
+def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
+    """Returns the graph with int8 layers, whose ranges come from the calibration images."""
+    quantizers = import_package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", EXTRA)
+    steps = import_package("torchao.quantization.pt2e.quantize_pt2e", EXTRA)
+    names = find_inner_nodes(graph_module, int8.float_ends)
+    config = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
+    quantizer = limit_quantizer(quantizers.XNNPACKQuantizer, names)().set_global(config)
+    prepared = steps.prepare_pt2e(graph_module, quantizer)
+    with torch.inference_mode():
+        for image in int8.images.split(1):
+            prepared(image)
+    return steps.convert_pt2e(prepared)
+
+
+def limit_quantizer(kind: type[Any], names: set[str]) -> type[Any]:
+    """Returns a quantiser that only quantises the nodes of a graph that have one of ``names``."""
+
+    class InnerQuantizer(kind):
+        """Removes the annotations that XNNPACK's own filter keeps: it does not ask about concatenations."""
+
+        def annotate(self, model: GraphModule) -> GraphModule:
+            model = super().annotate(model)
+            for node in model.graph.nodes:
+                if node.op == "call_function" and node.name not in names:
+                    node.meta.pop("quantization_annotation", None)
+            return model
+
+    return InnerQuantizer
