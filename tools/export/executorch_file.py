@@ -36,12 +36,30 @@ def write_executorch(module: ExportModule, path: Path, description: Description,
         graph_module = capture_graph(module)
         if int8 is not None:
             graph_module = quantize(graph_module, int8)
+        split_hardsigmoids(graph_module)
         lowered = program.to_edge_transform_and_lower(
             capture_program(graph_module, module), partitioner=[partitioner.XnnpackPartitioner()]
         )
         content = lowered.to_executorch().buffer
     write_bytes(path, content)
     write_description(path, description)
+
+
+def split_hardsigmoids(graph_module: GraphModule) -> None:
+    """Replaces hard sigmoids, for which XNNPACK has no kernel, by operators that it has.
+
+    ExecuTorch would do so too, with integer constants that it converts to floats whenever the program runs.
+    """
+    aten, graph = torch.ops.aten, graph_module.graph
+    for target in (aten.hardsigmoid.default, aten.hardsigmoid_.default):
+        for node in graph.find_nodes(op="call_function", target=target):
+            with graph.inserting_before(node):
+                scaled = graph.call_function(aten.mul.Tensor, (node.args[0], 1 / 6))
+                shifted = graph.call_function(aten.add.Tensor, (scaled, 0.5))
+                clipped = graph.call_function(aten.clamp.default, (shifted, 0.0, 1.0))
+            node.replace_all_uses_with(clipped)
+            graph.erase_node(node)
+    graph_module.recompile()
 
 
 def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
@@ -51,6 +69,7 @@ def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
     names = find_inner_nodes(graph_module, int8.float_ends)
     config = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
     quantizer = limit_quantizer(quantizers.XNNPACKQuantizer, names)().set_global(config)
+    quantizer.set_filter_function(lambda node: node.op != "call_function" or node.name in names)
     prepared = steps.prepare_pt2e(graph_module, quantizer)
     with torch.inference_mode():
         for image in int8.images.split(1):

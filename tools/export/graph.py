@@ -26,9 +26,9 @@ OPERATOR = re.compile(r"\b(?:torch\._?ops\.)?([a-z_]\w*)(?:::|\.)([a-z_]\w*)(?:\
 NAMESPACES = ("aten", "prims", "torchvision", "timm", "quantized_decomposed")
 
 
-def example_image(module: ExportModule) -> tuple[Tensor]:
-    """Returns the arguments of ``module`` for one image, uint8 ``[1, 3, H, W]``."""
-    return (torch.zeros(1, 3, *module.size, dtype=torch.uint8),)
+def example_images(module: ExportModule, number: int = 1) -> tuple[Tensor]:
+    """Returns the arguments of ``module`` for ``number`` images, uint8 ``[number, 3, H, W]``."""
+    return (torch.zeros(number, 3, *module.size, dtype=torch.uint8),)
 
 
 def capture_graph(module: ExportModule) -> GraphModule:
@@ -38,7 +38,7 @@ def capture_graph(module: ExportModule) -> GraphModule:
     an SSDLite, and most of the time that lowering took.
     """
     with torch.no_grad():
-        graph_module = torch.export.export(module, example_image(module)).module(check_guards=False)
+        graph_module = torch.export.export(module, example_images(module)).module(check_guards=False)
         assert isinstance(graph_module, GraphModule)
         remove_no_ops(graph_module)
         fold_constants(graph_module)
@@ -52,7 +52,7 @@ def capture_graph(module: ExportModule) -> GraphModule:
 def capture_program(graph_module: torch.nn.Module, module: ExportModule) -> ExportedProgram:
     """Exports a graph of ``module``, e.g. after it was quantised."""
     with torch.no_grad():
-        return torch.export.export(graph_module, example_image(module))
+        return torch.export.export(graph_module, example_images(module))
 
 
 def remove_no_ops(graph_module: GraphModule) -> None:
@@ -77,6 +77,9 @@ def fold_constants(graph_module: GraphModule) -> None:
         is_used = any(user not in values for user in node.users)
         if node.op == "call_function" and is_used and isinstance(value, Tensor):
             replace_by_constant(graph_module, node, value)
+    for node in reversed(values):
+        if node.op == "call_function" and not node.users:  # in-place operators would count as used
+            graph_module.graph.erase_node(node)
 
 
 def is_constant(node: Node, values: dict[Node, Any]) -> bool:
@@ -90,8 +93,7 @@ def replace_by_constant(graph_module: GraphModule, node: Node, value: Tensor) ->
     with graph_module.graph.inserting_before(node):
         constant = add_buffer(graph_module, f"constant_{node.name}", value)
     constant.meta = dict(node.meta)
-    node.replace_all_uses_with(constant)
-    graph_module.graph.erase_node(node)
+    node.replace_all_uses_with(constant, delete_user_cb=lambda user: True)
 
 
 def add_buffer(graph_module: GraphModule, name: str, value: Tensor) -> Node:
