@@ -41,6 +41,11 @@ class Predictor(nn.Module, ABC):
     preprocessing: Preprocessing
 
     @property
+    def epoch_and_step(self) -> tuple[int, int] | None:
+        """Epoch and step of the training that the weights come from, if it knows them."""
+        return None
+
+    @property
     @abstractmethod
     def device(self) -> torch.device:
         """Device that the images have to be on."""

@@ -32,13 +32,14 @@ COMMANDS = {
     "compare": "compare.command.run",
     "evaluate": "evaluate.command.run",
     "report": "report.command.run",
+    "export": "export.main.run",
     "inspect": "inspect.command.inspect",
     "convert": "convert.command.convert",
     "backbones": "backbones.command.show",
     "sample-data": "sample_data.run",
 }
 #: commands that list their options without importing torch
-QUICK_COMMANDS = ("sample-data", "predict", "compare")
+QUICK_COMMANDS = ("sample-data", "predict", "compare", "export")
 #: commands whose workers the fork server starts
 TRAINING_COMMANDS = ("fit", "validate", "test")
 
@@ -52,6 +53,7 @@ commands:
   evaluate     compute COCO's figures of detections that any program wrote
   report       write a page about an evaluation of a run: figures, curves, errors, images
   compare      say which of several runs is better, with intervals over images and seeds
+  export       write a run's network for other programs: ONNX, ExecuTorch, LiteRT, Core ML; in float or int8
   inspect      check a data set before training: classes, objects, duplicates, invalid files, anchors
   convert      write a detection data set as COCO, Pascal VOC or YOLO
   backbones    list the networks with cost, feature maps and weights, or show one layer by layer
@@ -68,6 +70,8 @@ examples:
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
   litmobile compare runs/A runs/B
+  litmobile export --run runs/NAME --to cells.onnx
+  litmobile export --run runs/NAME --to cells.int8.onnx --int8 --calibrate photos/
 
 `litmobile COMMAND --help` lists the options of a command.
 

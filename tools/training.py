@@ -36,6 +36,8 @@ from ..tasks.evidence import evidence_path
 from ..tasks.memory import keep_freed_memory
 from ..tasks.pretrained import AtomicCheckpointIO
 from ..tasks.task import Task
+from .engines.choice import ENGINES_BY_SUFFIX
+from .engines.network import ExportedNetwork, load_exported, results_folder
 from .library_messages import silence_libraries
 from .options.configurations import drop_replaced_options, find_class, find_configuration, merge_configurations
 from .options.parser import Parser
@@ -94,11 +96,15 @@ class RunOptions(NamedTuple):
         folder: ``--run``.
         configs: files of ``--config``, in order.
         flags: all other words, in order.
+        exported: file of ``--model`` that is evaluated instead of a checkpoint.
+        engine: ``--engine``, which runs that file.
     """
 
     folder: Path | None
     configs: list[Path]
     flags: list[str]
+    exported: Path | None = None
+    engine: str | None = None
 
 
 def split_options(command: str, words: Sequence[str]) -> RunOptions:
@@ -113,15 +119,22 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--allow-code", type=Path, action="append", default=[])
+    if command != "fit":
+        parser.add_argument("--model", action="append", default=[])
+        parser.add_argument("--engine")
     try:
         known, flags = parser.parse_known_args(words)
     except ArgumentError as error:
         raise UserError(f"{error.argument_name} needs a value.") from error
+    models: list[str] = getattr(known, "model", [])
+    exported = [Path(name) for name in models if Path(name).suffix.lower() in ENGINES_BY_SUFFIX]
+    flags = [*(f"--model={name}" for name in models if Path(name) not in exported), *flags]  # names of tasks
     for folder in known.allow_code:
         allow_code(folder)
     for path in CLASS_PATH.findall(" ".join(flags)):
         allow_class(path)
-    return RunOptions(known.run, [find_configuration(name) for name in known.config], flags)
+    configs = [find_configuration(name) for name in known.config]
+    return RunOptions(known.run, configs, flags, exported[-1] if exported else None, getattr(known, "engine", None))
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
@@ -145,18 +158,19 @@ def run(command: str, words: Sequence[str]) -> None:
     sys.argv = [sys.argv[0], command, *words]  # processes that Lightning starts run this command again
     options = split_options(command, words)
     configs, flags = options.configs, options.flags
+    exported = None if options.exported is None else load_exported(options.exported, options.engine)
     path, is_named = choose_folder(options)
     with run_folder.claim_folder(path, is_named) as folder, ExitStack() as resources:
         os.environ[RUN_VARIABLE] = str(folder)
         run_folder.remove_old_results(folder)
         is_new = command == "fit" and run_folder.is_new(folder)
         if options.folder is not None and not is_new:
-            configs = [stored_config(folder), *configs]
-            flags = [*stored_checkpoint(command, folder), *flags]
+            configs = [stored_config(options.folder), *configs]
+            flags = flags if exported else [*stored_checkpoint(command, folder), *flags]
         keep_freed_memory()
         silence_libraries()
         try:
-            RunCLI(command, folder, is_new, resources, args=merged_arguments(configs, flags)).start()
+            RunCLI(command, folder, is_new, resources, merged_arguments(configs, flags), exported).start()
         except Stopped as stopped:
             rank_zero_info(f"The run {stopped}. Resume it with litmobile fit --run {folder}")
             sys.exit(128 + stopped.signal)  # as shells do
@@ -191,10 +205,12 @@ def stored_checkpoint(command: str, folder: Path) -> list[str]:
 
 
 def choose_folder(options: RunOptions) -> tuple[Path, bool]:
-    """Returns the run's folder, and whether it is given: by ``--run``, or by the first process to its other processes.
+    """Returns the folder for the results, and whether it is given: by ``--run``, or by the first process to the others.
 
-    Otherwise it is named after the last configuration and the time.
+    That of an exported file lies beside the file. Otherwise it is named after the last configuration and the time.
     """
+    if options.exported is not None:
+        return results_folder(options.exported), True
     if options.folder is not None:
         return options.folder, True
     if "LOCAL_RANK" in os.environ and RUN_VARIABLE in os.environ:
@@ -266,12 +282,22 @@ class RunCLI(BaseCLI):
         is_new: whether the run starts from the beginning in a new folder.
         resources: holds the lock on the folder.
         args: arguments for the parser.
+        exported: a network that is evaluated instead of the task's own.
     """
 
     model: Task
 
-    def __init__(self, command: str, folder: Path, is_new: bool, resources: ExitStack, args: Sequence[str]) -> None:
+    def __init__(
+        self,
+        command: str,
+        folder: Path,
+        is_new: bool,
+        resources: ExitStack,
+        args: Sequence[str],
+        exported: ExportedNetwork | None = None,
+    ) -> None:
         self.command = command
+        self.exported = exported
         self.folder = folder
         self.is_new = is_new
         self.resources = resources
@@ -289,6 +315,8 @@ class RunCLI(BaseCLI):
     def start(self) -> None:
         """Runs the command, then prints the result and the run's folder."""
         checkpoint = self._checkpoint()
+        if self.exported is not None:
+            self.model.evaluate_exported(self.exported)
         with explain_refusals(self.config_init.trainer), explain_restoring(checkpoint):
             getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
         if hasattr(self.model, "evaluator"):
@@ -317,6 +345,8 @@ class RunCLI(BaseCLI):
         if is_training and run_folder.is_first_process():
             self.resources.enter_context(run_folder.lock_run(self.folder, self.is_new))
         kwargs.setdefault("default_root_dir", str(self.folder))
+        if self.exported is not None:  # its engine runs on the CPU
+            kwargs |= {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
         if given.get("logger") is None:
             kwargs["logger"] = run_folder.make_loggers(self.folder, self._resumed_step()) if is_training else False
         kwargs["plugins"] = [*as_list(given.get("plugins")), AtomicCheckpointIO()]

@@ -174,7 +174,10 @@ class LastEpochValidation(Callback):
 
 
 def evaluated_epoch_and_step(trainer: Trainer) -> tuple[int, int]:
-    """Returns epoch and step of the evaluated weights: those of the training, or else those of the checkpoint."""
+    """Returns epoch and step of the evaluated weights: of the training, of an exported file, or of the checkpoint."""
+    predictor = getattr(trainer.lightning_module, "exported", None)
+    if predictor is not None:
+        return predictor.epoch_and_step
     if trainer.state.fn == TrainerFn.FITTING or trainer.ckpt_path is None:
         return trainer.current_epoch, trainer.global_step
     checkpoint = torch.load(trainer.ckpt_path, map_location="cpu", weights_only=True, mmap=True)

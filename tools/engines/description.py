@@ -66,10 +66,11 @@ class Description:
                 f"{path} was not written by litmobile export: its metadata lack {', '.join(missing)}; export the run."
             )
         try:
-            values = {key: json.loads(entries[key]) for key in KEYS}
+            values: dict[str, Any] = {key: json.loads(entries[key]) for key in KEYS}
             values["preprocessing"]["size"] = tuple(values["preprocessing"]["size"])
             values["preprocessing"] = Preprocessing(**values["preprocessing"])
-            return cls(**values | {key: tuple(values[key]) for key in ("classes", "outputs")})
+            values |= {key: tuple(values[key]) for key in ("classes", "outputs")}
+            return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"The metadata of {path} are damaged ({error}); export the run again.") from error
 

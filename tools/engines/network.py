@@ -43,6 +43,10 @@ class ExportedNetwork(Predictor):
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    @property
+    def epoch_and_step(self) -> tuple[int, int] | None:
+        return self.description.run["epoch"], self.description.run["step"]
+
     def config(self) -> dict[str, Any]:
         """Returns the engine and the file's description."""
         return {"engine": self.engine.name, "file": self.engine.path.name, **asdict(self.description)}
@@ -100,6 +104,11 @@ def finish_detections(boxes: Tensor, scores: Tensor, config: PostprocessConfig) 
         config: thresholds and limits.
     """
     return select_class_by_class(scores, boxes, config)
+
+
+def results_folder(path: Path) -> Path:
+    """Returns the folder for evaluations of the exported file ``path``, e.g. ``cells.onnx-results``."""
+    return path.with_name(path.name + "-results")
 
 
 def load_exported(path: Path, engine: str | None = None, threads: int | None = None) -> ExportedNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,13 @@ class OpenVino(Engine):
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
         core = import_package("openvino", "openvino").Core()
-        limits = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+        # by default, OpenVINO computes in bfloat16 on processors that can
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = threads
         try:
             model = core.read_model(path)
-            self.compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **limits})
+            self.compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             reason = str(error).strip().rpartition("\n")[2].rstrip(".")
             raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error

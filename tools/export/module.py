@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from timm.utils.model import reparameterize_model
@@ -54,6 +54,11 @@ class ExportModule(nn.Module):
         self.eval()
         self.outputs = tuple(self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8)))
 
+    def count_anchors(self) -> int:
+        """Returns the number of boxes of a detector before suppression."""
+        boxes = self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8))["boxes"]
+        return boxes.shape[1]
+
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """Images ``[N, 3, H, W]`` uint8 → outputs by name."""
         maps = self.backbone(images.float() * self.scale + self.shift)
@@ -71,4 +76,4 @@ class ExportModule(nn.Module):
 
 def reparameterize(network: Network) -> Network:
     """Returns a copy for inference on the CPU, with timm's RepVGG, MobileOne and the like in their deployment form."""
-    return reparameterize_model(copy.deepcopy(network).cpu().eval())
+    return cast(Network, reparameterize_model(copy.deepcopy(network).cpu().eval()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -19,3 +19,11 @@ class Int8(NamedTuple):
     images: Tensor
     per_channel: bool
     float_ends: bool
+
+    def describe(self) -> dict[str, Any]:
+        """Returns plain values for the file's description."""
+        return {
+            "weights": "int8 per channel" if self.per_channel else "int8 per tensor",
+            "float_ends": self.float_ends,
+            "calibration_images": len(self.images),
+        }

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...errors import UserError, format_count
-from ...tasks.network import Network, load
+from ...tasks.network import Network, Predictor, load
 from ...tasks.segmentation.inference import Inference
 from .media_writer import MediaWriter
 from .options import PredictOptions
@@ -39,10 +39,10 @@ def predict(paths: Sequence[Path], options: PredictOptions) -> None:
     if options.score is not None and not 0 <= options.score <= 1:
         raise UserError(f"--score must be between 0 and 1, not {options.score}.")
     inference = Inference(**options.inference()) if options.inference() else None
-    network = move_network(load(options.run), options.device)
+    network = load_predictor(options)
     writer_class = find_writer(network)
     check_flags(options, writer_class)
-    folder = choose_result_folder(options.run, options.out, paths)
+    folder = choose_result_folder(options.source, options.out, paths)
     sources, notes = find_sources(paths, leave_out=folder)
     for note in notes:
         print(note, file=sys.stderr)
@@ -52,7 +52,7 @@ def predict(paths: Sequence[Path], options: PredictOptions) -> None:
 
 
 def predict_sources(
-    network: Network, writer: ResultWriter, inference: Inference | None, drawn_paths: Mapping[Path, Path]
+    network: Predictor, writer: ResultWriter, inference: Inference | None, drawn_paths: Mapping[Path, Path]
 ) -> None:
     """Predicts on all sources of ``writer``, draws those in ``drawn_paths``, and prints a summary.
 
@@ -81,6 +81,21 @@ def predict_sources(
             counts[frame.source] += 1
     if not counts:
         raise UserError(f"None of the {len(skipped)} files could be read.")
+
+
+def load_predictor(options: PredictOptions) -> Predictor:
+    """Loads the network of the run, or the exported file.
+
+    Raises:
+        UserError: it cannot be loaded, or not onto the device.
+    """
+    if options.model is None:
+        return move_network(load(options.source), options.device)
+    from ..engines.network import load_exported
+
+    if options.device != "cpu":
+        raise UserError(f"--device={options.device} is for --run; exported files run on the CPU.")
+    return load_exported(options.source, options.engine)
 
 
 def move_network(network: Network, device: str) -> Network:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...class_paths import allow_code
+from ...errors import UserError
 from ..options.parser import Parser
 
 DESCRIPTION = (
@@ -23,7 +24,9 @@ class PredictOptions:
 
     Attributes:
         run: folder of a run, or a checkpoint file.
-        out: folder for the results. Default: predictions/ in the run's folder.
+        model: file that litmobile export wrote, to predict with instead of a run, e.g. cells.onnx.
+        engine: engine that runs the exported file, e.g. openvino. Default: the first for its format.
+        out: folder for the results. Default: predictions/ in the run's folder; required for files.
         score: lowest score of the boxes and class names that are drawn, e.g. 0.5; the files contain lower scores too.
             Default: 0.3.
         annotations: COCO file that describes these images, for detectors. Results get its image ids (by file name) and
@@ -41,7 +44,9 @@ class PredictOptions:
         device: device of the network, e.g. cuda.
     """
 
-    run: Path
+    run: Path | None = None
+    model: Path | None = None
+    engine: str | None = None
     out: Path | None = None
     score: float | None = None
     annotations: Path | None = None
@@ -52,6 +57,18 @@ class PredictOptions:
     flip: bool = False
     draw: bool = True
     device: str = "cpu"
+
+    @property
+    def source(self) -> Path:
+        """The run or the exported file.
+
+        Raises:
+            UserError: neither or both are given.
+        """
+        given = [path for path in (self.run, self.model) if path is not None]
+        if len(given) != 1:
+            raise UserError("litmobile predict needs one of --run FOLDER and --model FILE.")
+        return given[0]
 
     def inference(self) -> dict[str, Any]:
         """Arguments of :class:`litmobile.tasks.segmentation.Inference` that differ from its defaults."""

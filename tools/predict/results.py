@@ -31,7 +31,7 @@ from ...tasks.detection.formats.coco import (
 from ...tasks.detection.formats.parsing.json_files import read_json
 from ...tasks.drawing import draw_class_scores, draw_detection_result, draw_label_map, make_colour_table
 from ...tasks.images import Image
-from ...tasks.network import Network
+from ...tasks.network import Predictor
 from ...tasks.segmentation.colours import class_colours
 from ...tasks.segmentation.data_sets.cityscapes import LABEL_IDS
 from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
@@ -334,7 +334,7 @@ def list_writers() -> list[type[ResultWriter]]:
     return [import_tool(tools.result_writer) for tools in TASK_TOOLS.values()]
 
 
-def find_writer(network: Network) -> type[ResultWriter]:
+def find_writer(network: Predictor) -> type[ResultWriter]:
     """Finds the writer for what ``network`` predicts on a blank image, because a user's own head may have no role.
 
     Raises:
@@ -365,4 +365,6 @@ def check_flags(options: PredictOptions, writer: type[ResultWriter]) -> None:
     for flag, is_given in given.items():
         if is_given and flag not in writer.flags:
             networks = " or a ".join(other.network_type for other in list_writers() if flag in other.flags)
-            raise UserError(f"{flag} can only be used with a {networks}, but {options.run} is a {writer.network_type}.")
+            raise UserError(
+                f"{flag} can only be used with a {networks}, but {options.source} is a {writer.network_type}."
+            )

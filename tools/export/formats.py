@@ -1,0 +1,51 @@
+"""The formats of exported files, by suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import UserError
+
+
+class Format(NamedTuple):
+    """How files of one suffix are written.
+
+    Attributes:
+        name: as users know it.
+        writer: import path inside `litmobile.tools` of the function that writes it.
+        finishes: whether a detector's file contains suppression; otherwise it stops at relative boxes and scores.
+        takes_int8: whether it can be quantised.
+        is_judged: whether an engine here runs it.
+    """
+
+    name: str
+    writer: str
+    finishes: bool = False
+    takes_int8: bool = True
+    is_judged: bool = True
+
+
+FORMATS = {
+    ".onnx": Format("ONNX", "export.onnx_file.write_onnx", finishes=True),
+    ".pte": Format("ExecuTorch", "export.executorch_file.write_executorch"),
+    ".tflite": Format("LiteRT", "export.litert_file.write_litert"),
+    ".pt2": Format("torch.export", "export.torch_file.write_torch_export", takes_int8=False),
+    ".mlpackage": Format("Core ML", "export.coreml_file.write_coreml", takes_int8=False, is_judged=False),
+}
+
+
+def find_format(path: Path, int8: bool) -> Format:
+    """Returns the format of a file.
+
+    Raises:
+        UserError: no format has its suffix, or it cannot be quantised.
+    """
+    suffixes = ", ".join(f"{suffix} ({kind.name})" for suffix, kind in FORMATS.items())
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"--to {path} has an unknown suffix; name a file that ends in one of {suffixes}.")
+    if int8 and not kind.takes_int8:
+        able = ", ".join(suffix for suffix, kind in FORMATS.items() if kind.takes_int8)
+        raise UserError(f"--int8 does not exist for {path.suffix}; it does for {able}.")
+    return kind

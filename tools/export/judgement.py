@@ -1,0 +1,104 @@
+"""Evaluates an exported file and its run on the same images, and compares them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...errors import EvaluationError, UserError
+from ...tasks.atomic import write_text
+from ..compare.bootstrap import Difference
+from ..compare.comparison import Settings, Side
+from ..compare.compute import compare_sides
+from ..engines.description import json_path
+from ..engines.network import results_folder
+from ..evaluations import read_evaluation
+from .options import ExportOptions
+
+
+class Judgement(NamedTuple):
+    """An exported file compared with its run.
+
+    Attributes:
+        split: evaluated split.
+        images: number of images.
+        figure: name of the main figure.
+        run: figure of the run.
+        exported: figure of the file.
+        difference: the file minus the run.
+    """
+
+    split: str
+    images: int
+    figure: str
+    run: float
+    exported: float
+    difference: Difference
+
+    def __str__(self) -> str:
+        low, high = self.difference.interval
+        return (
+            f"{self.figure} on {self.split} ({self.images:,} images): run {self.run:.4f}, file {self.exported:.4f}, "
+            f"difference {self.difference.value:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain values."""
+        values = {name: value for name, value in self._asdict().items() if name != "difference"}
+        return values | {"difference": self.difference.value, "interval": list(self.difference.interval)}
+
+
+def judge(options: ExportOptions, weights: str) -> Judgement:
+    """Evaluates the file, and the run unless it was evaluated with these weights, and compares them.
+
+    Args:
+        options: of the export.
+        weights: hash of the run's weights.
+
+    Raises:
+        UserError: the data cannot be read, or the main figure is undefined.
+    """
+    from .. import training  # takes seconds
+
+    command = {"val": training.validate, "test": training.test}[options.split]
+    moved = [] if options.data is None else [f"--data.root={options.data}"]
+    engine = [] if options.engine is None else [f"--engine={options.engine}"]
+    run = ["--run", str(options.run), *moved]
+    if not was_evaluated(options, weights):
+        command(run)
+    command([*run, *engine, "--model", str(options.to)])
+    return compare_with_run(options)
+
+
+def was_evaluated(options: ExportOptions, weights: str) -> bool:
+    """Whether the run's evaluation of the split is of these weights."""
+    try:
+        identity = read_evaluation(options.run, options.split).identity
+    except EvaluationError:
+        return False
+    return identity.get("weights") == weights
+
+
+def compare_with_run(options: ExportOptions) -> Judgement:
+    """Compares the evaluations of the file and of its run.
+
+    Raises:
+        UserError: they are of different images, or the main figure is undefined.
+    """
+    evidence = [read_evaluation(folder, options.split).evidence for folder in (results_folder(options.to), options.run)]
+    figure = evidence[0].figure_names[0]
+    sides = [Side(name, [found]) for name, found in zip(("file", "run"), evidence, strict=True)]
+    comparison = compare_sides(sides, Settings(figures=(figure,)))
+    (pair,) = comparison.pairs[figure]
+    if pair.difference is None:
+        raise UserError(f"{figure} is undefined on the {options.split} split, so the file cannot be judged.")
+    exported, run = (comparison.estimates[figure][side.name].value for side in sides)
+    return Judgement(options.split, comparison.images, figure, run, exported, pair.difference)
+
+
+def store_judgement(path: Path, judgement: Judgement) -> None:
+    """Adds the judgement to the JSON file beside the exported file."""
+    beside = json_path(path)
+    values = json.loads(beside.read_text(encoding="utf-8")) | {"judgement": judgement.as_json()}
+    write_text(beside, json.dumps(values, indent=1) + "\n")

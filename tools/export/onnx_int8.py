@@ -1,0 +1,107 @@
+"""Quantises an ONNX network to int8 with ONNX Runtime."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from .quantization import Int8
+
+#: operators that are quantised: those with weights. Quantising sums, products and copies between them as well was not
+#: faster in ONNX Runtime or OpenVINO, and each quantised tensor costs accuracy
+QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+INTEGERS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.INT32)
+
+
+class Images(CalibrationDataReader):
+    """Gives the calibrator one image at a time."""
+
+    def __init__(self, int8: Int8) -> None:
+        self.rows: Iterator[dict[str, Any]] = ({"images": image[None].numpy()} for image in int8.images)
+
+    def get_next(self) -> dict[str, Any] | None:  # pyright: ignore[reportIncompatibleMethodOverride] — says dict, but ends with None
+        return next(self.rows, None)
+
+
+def quantize(model: onnx.ModelProto, int8: Int8) -> onnx.ModelProto:
+    """Returns the network with quantised weights and activations between QuantizeLinear and DequantizeLinear.
+
+    Weights are int8, activations uint8. The outputs stay in float.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("source", "prepared", "target"))
+        onnx.save(model, source)
+        # symbolic shape inference fails for some networks, and the exporter has inferred the shapes
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        graph = onnx.load(prepared).graph
+        excluded = find_ends(graph) if int8.float_ends else []
+        level = logging.root.level
+        logging.root.setLevel(logging.ERROR)  # the quantiser logs advice to the root logger
+        try:
+            quantize_static(
+                prepared,
+                target,
+                Images(int8),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTIZED),
+                per_channel=int8.per_channel,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=excluded,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+        finally:
+            logging.root.setLevel(level)
+        quantized = onnx.load(target)
+    compact(quantized.graph)
+    return quantized
+
+
+def compact(graph: onnx.GraphProto) -> None:
+    """Removes what makes the file larger without a use: zero points that are 0, names of conversions, shapes."""
+    zeros = {x.name for x in graph.initializer if x.data_type in INTEGERS and not onnx.numpy_helper.to_array(x).any()}
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            node.name = ""
+            # without a zero point, QuantizeLinear would give uint8 and DequantizeLinear takes any type
+            if node.op_type == "DequantizeLinear" and len(node.input) == 3 and node.input[2] in zeros:
+                del node.input[2]
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(kept)
+
+
+def find_ends(graph: onnx.GraphProto) -> list[str]:
+    """Returns the first and the last nodes with weights on the paths from the input to the outputs."""
+    last = walk_back(graph, {value.name for value in graph.output}, stop=QUANTIZED)
+    first = walk_forward(graph, {value.name for value in graph.input}, stop=QUANTIZED)
+    return [node.name for node in (*last, *first) if node.op_type in QUANTIZED]
+
+
+def walk_back(graph: onnx.GraphProto, values: set[str], stop: tuple[str, ...]) -> Iterator[onnx.NodeProto]:
+    """Yields the nodes that ``values`` depend on, up to and including those of the types in ``stop``."""
+    for node in reversed(graph.node):  # sorted so that every node comes after those that it depends on
+        if values & set(node.output):
+            yield node
+            if node.op_type not in stop:
+                values |= set(node.input)
+
+
+def walk_forward(graph: onnx.GraphProto, values: set[str], stop: tuple[str, ...]) -> Iterator[onnx.NodeProto]:
+    """Yields the nodes that depend on ``values``, up to and including those of the types in ``stop``."""
+    for node in graph.node:
+        if values & set(node.input):
+            yield node
+            if node.op_type not in stop:
+                values |= set(node.output)
