@@ -50,20 +50,19 @@ def make_images(number: int, size: tuple[int, int]) -> Tensor:
 
 @torch.no_grad()
 def spread_activations(network: Network, images: Tensor) -> None:
-    """Sets each batch norm to the statistics of ``images``, and the last layers to outputs of usual size.
+    """Sets the layers of the head to usual sizes, and each batch norm to the statistics of ``images``.
 
     With the initial statistics, outputs of random networks hardly depend on the image, and hide errors.
     """
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for norm in norms:
+    for layer in network.head.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.mul_(0.5 / (layer.weight.std() * layer.weight[0].numel() ** 0.5))
+    for norm in [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
         norm.train()
     network(images)
     network.eval()
-    for layer in network.head.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.weight.mul_(0.5 / (layer.weight.std() * layer.weight[0].numel() ** 0.5))
 
 
 def largest_deviations(found: Sequence[np.ndarray], expected: Sequence[Tensor]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch.fx import GraphModule
 from ...tasks.atomic import write_bytes
 from ..engines.description import Description, write_description
 from ..engines.engine import import_package
-from .graph import capture_graph, capture_program, find_inner_nodes, name_operators
+from .failures import explain_failure
+from .graph import capture_graph, capture_program, find_inner_nodes
 from .module import ExportModule
 from .quantization import Int8
 
@@ -32,7 +34,7 @@ def write_executorch(module: ExportModule, path: Path, description: Description,
     """
     program = import_package("executorch.exir", EXTRA)
     partitioner = import_package("executorch.backends.xnnpack.partition.xnnpack_partitioner", EXTRA)
-    with name_operators(module, ".pte"):
+    with explain_failure(module, "ExecuTorch"):
         graph_module = capture_graph(module)
         if int8 is not None:
             graph_module = quantize(graph_module, int8)
@@ -41,6 +43,8 @@ def write_executorch(module: ExportModule, path: Path, description: Description,
             capture_program(graph_module, module), partitioner=[partitioner.XnnpackPartitioner()]
         )
         content = lowered.to_executorch().buffer
+    if int8 is not None:
+        description = replace(description, quantization=int8.describe())
     write_bytes(path, content)
     write_description(path, description)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,15 +13,11 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ...errors import UserError
 from .module import ExportModule
 
 aten = torch.ops.aten
 CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding, aten.conv_transpose2d.input)
 LAYERS = (*CONVOLUTIONS, aten.linear.default)  # whose weights are quantised
-#: how libraries write the name of an operator, e.g. torch.ops.aten.stft.default, aten::stft or aten.stft.default
-OPERATOR = re.compile(r"\b(?:torch\._?ops\.)?([a-z_]\w*)(?:::|\.)([a-z_]\w*)(?:\.[a-z_]\w*)?\b")
-NAMESPACES = ("aten", "prims", "torchvision", "timm", "quantized_decomposed")
 
 
 def example_images(module: ExportModule, number: int = 1) -> tuple[Tensor]:
@@ -70,7 +64,7 @@ def fold_constants(graph_module: GraphModule) -> None:
     values: dict[Node, Any] = {}
     for node in list(graph_module.graph.nodes):
         if node.op == "get_attr":
-            values[node] = operator.attrgetter(node.target)(graph_module)
+            values[node] = read_attribute(graph_module, node)
         elif node.op == "call_function" and is_constant(node, values):
             values[node] = node.target(*map_arg(node.args, values.get), **map_arg(node.kwargs, values.get))
     for node, value in values.items():
@@ -109,26 +103,27 @@ def fold_batch_norms(graph_module: GraphModule) -> None:
         if convolution.target is not aten.conv2d.default or len(convolution.users) > 1:
             continue
         image, *arguments = convolution.args
-        weight, bias = (read_attribute(graph_module, x) for x in (*arguments[:2], None)[:2])
-        scale, shift, mean, variance = (read_attribute(graph_module, x) for x in norm_arguments[:4])
+        weight, bias, scale, shift, mean, variance = (
+            None if source is None else read_attribute(graph_module, source)
+            for source in ((*arguments, None)[:2] + tuple(norm_arguments[:4]))
+        )
         assert weight is not None and mean is not None and variance is not None
-        epsilon = norm_arguments[6]
-        folded = fuse_conv_bn_weights(weight, bias, mean, variance, epsilon, scale, shift)
+        folded = fuse_conv_bn_weights(weight, bias, mean, variance, norm_arguments[6], scale, shift)
         with graph_module.graph.inserting_before(convolution):
             new = [
                 add_buffer(graph_module, f"{convolution.name}_folded_{name}", value.to(weight.dtype))
                 for name, value in zip(("weight", "bias"), folded, strict=True)
             ]
         for node in new:
-            node.meta = {"val": norm.meta["val"].new_empty(operator.attrgetter(node.target)(graph_module).shape)}
+            node.meta = {"val": norm.meta["val"].new_empty(read_attribute(graph_module, node).shape)}
         convolution.args = (image, *new, *arguments[2:])
         norm.replace_all_uses_with(convolution)
         graph_module.graph.erase_node(norm)
 
 
-def read_attribute(graph_module: GraphModule, node: Node | None) -> Tensor | None:
+def read_attribute(graph_module: GraphModule, node: Node) -> Tensor:
     """Returns the weight or statistic that ``node`` reads."""
-    return None if node is None else operator.attrgetter(node.target)(graph_module)
+    return operator.attrgetter(str(node.target))(graph_module)
 
 
 def find_layers(graph_module: GraphModule) -> list[Node]:
@@ -161,35 +156,3 @@ def spread(start: set[Node], step: Callable[[Node], Any]) -> set[Node]:
         reached |= edge
         edge = {node for source in edge for node in step(source)} - reached
     return reached
-
-
-@contextmanager
-def name_operators(module: ExportModule, suffix: str) -> Iterator[None]:
-    """Turns errors of a library that writes ``suffix`` files into one sentence that names the operator.
-
-    Raises:
-        UserError: in place of any other exception inside the block.
-    """
-    try:
-        yield
-    except (UserError, OSError, MemoryError):
-        raise
-    except Exception as error:  # each library has exceptions of its own
-        backbone = getattr(module.backbone, "name", type(module.backbone).__name__)
-        names = find_operators(str(error))
-        what = f"{', '.join(names)} cannot be converted" if names else first_line(error)
-        raise UserError(f"{backbone} cannot be exported to {suffix}: {what}; choose another backbone or format.") from (
-            error
-        )
-
-
-def find_operators(message: str) -> list[str]:
-    """Returns the operators that an error message names, e.g. ["aten.stft"], each once."""
-    found = (f"{space}.{name}" for space, name in OPERATOR.findall(message) if space in NAMESPACES)
-    return list(dict.fromkeys(found))
-
-
-def first_line(error: Exception) -> str:
-    """Returns the type and the first line of an error, without its last full stop."""
-    text = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
+from ...backbones.timm_backbone import TimmBackbone
 from ...heads.ssdlite.base import SSDHead
 from ...tasks.network import Network
 
@@ -76,4 +77,8 @@ class ExportModule(nn.Module):
 
 def reparameterize(network: Network) -> Network:
     """Returns a copy for inference on the CPU, with timm's RepVGG, MobileOne and the like in their deployment form."""
-    return cast(Network, reparameterize_model(copy.deepcopy(network).cpu().eval()))
+    network = copy.deepcopy(network).cpu().eval()
+    for part in network.modules():
+        if isinstance(part, TimmBackbone):  # in other parts, timm would call whatever is named "fuse"
+            part.net = reparameterize_model(part.net, inplace=True)
+    return network

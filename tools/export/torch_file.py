@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
 from torch.export import Dim, ExportedProgram
 
 from ...errors import UserError
-from ...tasks.atomic import replace_file
+from ...tasks.atomic import write_bytes
 from ..engines.description import Description, write_description
-from .graph import example_images, name_operators
+from .failures import explain_failure
+from .graph import example_images
 from .module import ExportModule
 from .quantization import Int8
 
@@ -31,12 +33,11 @@ def write_torch_export(module: ExportModule, path: Path, description: Descriptio
     """
     if int8 is not None:
         raise UserError("Files of torch.export stay in float32; --int8 takes .onnx, .pte and .tflite.")
-    with name_operators(module, ".pt2"):
+    with explain_failure(module, "torch.export"):
         program = export_any_batch(module)
-        with replace_file(path) as part:
-            # torch.export.save warns about other endings, so it is given an open file
-            with part.open("wb") as file:
-                torch.export.save(program, file)
+        content = io.BytesIO()
+        torch.export.save(program, content)  # to memory, because it warns about the ending of a temporary file
+    write_bytes(path, content.getvalue())
     write_description(path, description)
 
 
