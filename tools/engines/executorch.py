@@ -38,5 +38,4 @@ class ExecuTorch(SingleImageEngine):
 
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])
-        # copied, because the next image overwrites them
-        return [np.array(values) for values in found]
+        return [values.clone().numpy() for values in found]  # copies, because the next image overwrites them

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.fx import GraphModule
@@ -13,8 +12,9 @@ from ...tasks.atomic import write_bytes
 from ..engines.description import Description, write_description
 from ..engines.engine import import_package
 from .failures import explain_failure
-from .graph import capture_graph, capture_program, find_inner_nodes
+from .graph import capture_graph, capture_program
 from .module import ExportModule
+from .pt2e import quantize_graph
 from .quantization import Int8
 
 EXTRA = "executorch"
@@ -67,31 +67,7 @@ def split_hardsigmoids(graph_module: GraphModule) -> None:
 
 
 def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
-    """Returns the graph with int8 layers, whose ranges come from the calibration images."""
+    """Returns the graph with the layers in int8 that XNNPACK has kernels for."""
     quantizers = import_package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", EXTRA)
-    steps = import_package("torchao.quantization.pt2e.quantize_pt2e", EXTRA)
-    names = find_inner_nodes(graph_module, int8.float_ends)
     config = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
-    quantizer = limit_quantizer(quantizers.XNNPACKQuantizer, names)().set_global(config)
-    quantizer.set_filter_function(lambda node: node.op != "call_function" or node.name in names)
-    prepared = steps.prepare_pt2e(graph_module, quantizer)
-    with torch.inference_mode():
-        for image in int8.images.split(1):
-            prepared(image)
-    return steps.convert_pt2e(prepared)
-
-
-def limit_quantizer(kind: type[Any], names: set[str]) -> type[Any]:
-    """Returns a quantiser that only quantises the nodes of a graph that have one of ``names``."""
-
-    class InnerQuantizer(kind):
-        """Removes the annotations that XNNPACK's own filter keeps: it does not ask about concatenations."""
-
-        def annotate(self, model: GraphModule) -> GraphModule:
-            model = super().annotate(model)
-            for node in model.graph.nodes:
-                if node.op == "call_function" and node.name not in names:
-                    node.meta.pop("quantization_annotation", None)
-            return model
-
-    return InnerQuantizer
+    return quantize_graph(graph_module, int8, quantizers.XNNPACKQuantizer().set_global(config), EXTRA)
