@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from torch.fx.node import map_arg
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .module import ExportModule
+
+T = TypeVar("T")
 
 aten = torch.ops.aten
 CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding, aten.conv_transpose2d.input)
@@ -148,9 +150,9 @@ def find_inner_nodes(graph_module: GraphModule, float_ends: bool) -> set[str]:
     return {node.name for node in (inner if float_ends else inner | layers)}
 
 
-def spread(start: set[Node], step: Callable[[Node], Any]) -> set[Node]:
+def spread(start: set[T], step: Callable[[T], Iterable[T]]) -> set[T]:
     """Returns the nodes that are reached from ``start`` in one or more steps."""
-    reached: set[Node] = set()
+    reached: set[T] = set()
     edge = {node for source in start for node in step(source)}
     while edge:
         reached |= edge

@@ -10,11 +10,9 @@ from ..engines.description import Description, write_description
 from ..engines.engine import import_package
 from .failures import explain_failure
 from .graph import capture_graph, example_images
+from .litert_int8 import EXTRA, quantize
 from .module import ExportModule
-from .pt2e import quantize_graph
 from .quantization import Int8
-
-EXTRA = "litert-export"
 
 
 def write_litert(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:
@@ -31,15 +29,9 @@ def write_litert(module: ExportModule, path: Path, description: Description, int
     """
     library = import_package("litert_torch", EXTRA)
     with explain_failure(module, "LiteRT"):
-        network = capture_graph(module)
-        config = None
+        content = library.convert(capture_graph(module), example_images(module)).model_content()
         if int8 is not None:
-            quantizers = import_package("litert_torch.quantize.pt2e_quantizer", EXTRA)
-            symmetric = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
-            quantizer = quantizers.PT2EQuantizer().set_global(symmetric)
-            network = quantize_graph(network, int8, quantizer, EXTRA)
-            config = import_package("litert_torch.quantize.quant_config", EXTRA).QuantConfig(pt2e_quantizer=quantizer)
-        content = library.convert(network, example_images(module), quant_config=config).model_content()
+            content = quantize(content, int8)
     if int8 is not None:
         description = replace(description, quantization=int8.describe())
     write_bytes(path, content)
