@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from litmobile.tasks.data.cache import CACHE_VARIABLE
 from litmobile.tools.sample_data import write_shapes
@@ -48,6 +49,42 @@ def assert_one_sentence() -> Callable[..., None]:
                 assert str(word) in text, f"{word!r} is not in {text!r}"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def as_if_trained() -> Callable[[nn.Module], nn.Module]:
+    """Moves norms and biases away from their initial zeros and ones, which hide many errors."""
+
+    def perturb(network: nn.Module) -> nn.Module:
+        generator = torch.Generator().manual_seed(1)
+
+        def uniform(like: Tensor, low: float, high: float) -> Tensor:
+            return torch.rand(like.shape, generator=generator, dtype=like.dtype) * (high - low) + low
+
+        with torch.no_grad():
+            for module in network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.weight.copy_(uniform(module.weight, 0.6, 1.4))
+                    module.running_mean.copy_(uniform(module.running_mean, -0.2, 0.2))
+                    module.running_var.copy_(uniform(module.running_var, 0.5, 1.5))
+                if isinstance(getattr(module, "bias", None), Tensor):
+                    module.bias.copy_(uniform(module.bias, -0.2, 0.2))
+        return network
+
+    return perturb
+
+
+@pytest.fixture(scope="session")
+def deviation() -> Callable[[Tensor, Tensor], float]:
+    """Returns the largest difference between two tensors, relative to the largest value of the second."""
+
+    def measure(found: Tensor, expected: Tensor) -> float:
+        assert found.shape == expected.shape
+        assert found.dtype == expected.dtype
+        found, expected = found.detach(), expected.detach()
+        return float((found - expected).abs().max() / expected.abs().max().clamp_min(torch.finfo(found.dtype).tiny))
+
+    return measure
 
 
 @pytest.fixture(scope="session")

@@ -1,75 +1,117 @@
-"""Small networks in the form in which they are exported, and their descriptions."""
+"""Small networks to export, and what an exported file has to give."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from litmobile.backbones import Backbone
-from litmobile.heads import LRASPP, Classifier, SSDLite
-from litmobile.tasks.network import Network
+from litmobile.heads import LRASPP, RASPP, Classifier, MobileViTSSDLite, SSDLite
+from litmobile.heads.contract import HeadFactory
+from litmobile.heads.predictions import Detections, Segmentation
+from litmobile.tasks.network import Network, Predictor
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.engines.description import Description
 from litmobile.tools.export.module import ExportModule
+from litmobile.tools.export.onnx_file import write_onnx
 from support.families import build_small
 
-HEADS = {"detection": SSDLite, "segmentation": LRASPP, "classification": Classifier}
+Perturb = Callable[[nn.Module], nn.Module]
+
+HEADS: dict[str, tuple[str, HeadFactory]] = {
+    "Classifier": ("classification", partial(Classifier, hidden_dim=24)),
+    "LRASPP": ("segmentation", LRASPP),
+    "RASPP": ("segmentation", RASPP),
+    # many objects, so that every limit of the postprocessing acts
+    "SSDLite": ("detection", partial(SSDLite, topk_candidates=20, detections_per_img=30)),
+    "MobileViTSSDLite": ("detection", MobileViTSSDLite),
+}
+CLASSES = ("bolt", "nut", "Käfer")
+IMAGE_TOLERANCE, BOX_TOLERANCE = 1e-4, 0.01  # relative, and pixels
 
 
-class Exportable(NamedTuple):
-    """A network, and what writers take."""
-
-    network: Network
-    module: ExportModule
-    description: Description
-
-
-def make_exportable(family: str | Backbone, role: str, size: tuple[int, int] = (64, 64)) -> Exportable:
-    """Builds a small network of three classes whose outputs differ from image to image."""
+def make_network(
+    family: str,
+    head: str,
+    as_if_trained: Perturb,
+    size: tuple[int, int] = (64, 96),
+    fit: Literal["stretch", "pad", "crop"] = "stretch",
+) -> Network:
+    """Builds a small network with perturbed weights, in evaluation mode."""
     torch.manual_seed(0)
-    backbone = build_small(family, role) if isinstance(family, str) else family
-    network = Network(backbone, HEADS[role], ["a", "b", "c"], Preprocessing(size), role=role).eval()
-    spread_activations(network, make_images(32, size))
-    module = ExportModule(network, relative_boxes=True)
-    postprocess = {**module.postprocess, "is_inside": False} if module.postprocess else {}
-    return Exportable(
-        network, module, Description(role, network.classes, network.preprocessing, module.outputs, postprocess)
-    )
-
-
-def make_images(number: int, size: tuple[int, int]) -> Tensor:
-    """Returns smooth random images ``[number, 3, height, width]`` uint8, as calibration and tests need them."""
-    generator = torch.Generator().manual_seed(number)
-    coarse = 255 * torch.rand(number, 3, 5, 5, generator=generator)
-    return nn.functional.interpolate(coarse, size=size, mode="bilinear").to(torch.uint8)
+    role, factory = HEADS[head]
+    network = Network(build_small(family, role), factory, CLASSES, Preprocessing(size, fit), role=role)
+    as_if_trained(network)
+    set_statistics(network)
+    with torch.no_grad():  # scores that differ by more than rounding, so that their order is certain
+        for name, parameter in network.head.named_parameters():
+            if name.startswith(("classifiers.", "layers.")) and name.endswith("weight") and parameter.dim() > 1:
+                parameter.mul_(20 if name.startswith("layers.") or "project" in name else 1)
+    return network.eval()
 
 
 @torch.no_grad()
-def spread_activations(network: Network, images: Tensor) -> None:
-    """Sets the layers of the head to usual sizes, and each batch norm to the statistics of ``images``.
-
-    With the initial statistics, outputs of random networks hardly depend on the image, and hide errors.
-    """
-    for layer in network.head.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.weight.mul_(0.5 / (layer.weight.std() * layer.weight[0].numel() ** 0.5))
-    for norm in [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-        norm.train()
-    network(images)
-    network.eval()
+def set_statistics(network: Network) -> None:
+    """Sets the statistics of all norms to those of images, so that outputs depend on the image as in training."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = 1.0
+    network.train()(make_images(16, network.preprocessing.size))
 
 
-def largest_deviations(found: Sequence[np.ndarray], expected: Sequence[Tensor]) -> list[float]:
-    """Returns the largest difference of each output, relative to its range."""
-    deviations = []
+def describe_network(network: Network, module: ExportModule) -> Description:
+    """Describes a network that does not come from a run."""
+    run = {"folder": "runs/none", "epoch": 3, "step": 40, "weights": "0"}
+    return Description(
+        network.head.role, network.classes, network.preprocessing, module.outputs, dict(module.postprocess), run=run
+    )
+
+
+def export_onnx(network: Network, path: Path, **options: object) -> Path:
+    """Writes ``network`` as an ONNX file."""
+    module = ExportModule(network)
+    write_onnx(module, path, describe_network(network, module), **options)  # pyright: ignore[reportArgumentType]
+    return path
+
+
+def make_images(count: int, size: tuple[int, int] = (64, 96)) -> Tensor:
+    """Returns uint8 images ``[N, 3, H, W]`` of smooth colours with edges."""
+    random = np.random.default_rng(count)
+    coarse = torch.from_numpy(random.integers(0, 256, (count, 3, 8, 8)).astype(np.float32))
+    return nn.functional.interpolate(coarse, size=size, mode="bilinear").round().to(torch.uint8)
+
+
+@torch.inference_mode()
+def predict_batch(predictor: Predictor, images: Tensor) -> list[object]:
+    """Predicts on images of the input's size."""
+    return list(predictor.decode(predictor(images), predictor.preprocessing.size))
+
+
+def assert_equal_predictions(found: Sequence[object], expected: Sequence[object]) -> None:
+    """Checks that predictions are equal but for rounding."""
+    assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
-        reference = theirs.double().numpy()
-        assert ours.shape == reference.shape
-        deviations.append(float(abs(ours - reference).max() / max(np.ptp(reference), 1e-12)))
-    return deviations
+        if isinstance(theirs, Detections):
+            assert isinstance(ours, Detections)
+            assert_equal_detections(ours, theirs)
+        elif isinstance(theirs, Segmentation):
+            assert isinstance(ours, Segmentation)
+            assert (ours.labels == theirs.labels).float().mean() > 0.999  # two classes can be equal but for rounding
+        else:
+            assert isinstance(ours, tuple)
+            assert isinstance(theirs, tuple)
+            torch.testing.assert_close(ours[0], theirs[0], rtol=IMAGE_TOLERANCE, atol=1e-6)
+
+
+def assert_equal_detections(found: Detections, expected: Detections) -> None:
+    """Checks that boxes, scores and labels are equal."""
+    assert len(expected.scores) > 10
+    assert torch.equal(found.labels.long(), expected.labels)
+    torch.testing.assert_close(found.scores, expected.scores, rtol=IMAGE_TOLERANCE, atol=1e-6)
+    torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=BOX_TOLERANCE)

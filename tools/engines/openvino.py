@@ -32,8 +32,11 @@ class OpenVino(Engine):
         except RuntimeError as error:
             reason = str(error).strip().rpartition("\n")[2].rstrip(".")
             raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error
-        entries = model.get_rt_info()["framework"]
-        self.description = Description.from_json({key: entries[key].astype(str) for key in entries}, path)
+        entries = {}
+        if model.has_rt_info("framework"):  # absent without metadata
+            framework = model.get_rt_info("framework")
+            entries = {key: framework[key].astype(str) for key in framework}
+        self.description = Description.from_json(entries, path)
 
     def run(self, images: NDArray[np.uint8]) -> list[Array]:
         found = self.compiled(images)

@@ -52,8 +52,8 @@ def export(options: ExportOptions) -> None:
         judgement = write_int8(kind, module, description, options, int8)
     if judgement is None:
         print(f"{options.to} was not compared with the run.")
-    elif judgement.difference.value < -options.tolerance:
-        sys.exit(explain_loss(judgement, options, simulated))
+    else:
+        check_loss(judgement, options, simulated)
 
 
 def describe(network: Network, module: ExportModule, run: Path) -> Description:
@@ -117,12 +117,14 @@ def judge_file(kind: Format, options: ExportOptions, description: Description) -
     return judgement
 
 
-def explain_loss(judgement: Judgement, options: ExportOptions, simulated: SimulatedInt8 | None) -> str:
-    """Returns the message of a file that loses too much, with the layers that lose most."""
+def check_loss(judgement: Judgement, options: ExportOptions, simulated: SimulatedInt8 | None) -> None:
+    """Ends the command with status 1 if the file loses more than the tolerance; names the layers that lose most."""
+    if judgement.difference.value >= -options.tolerance:
+        return
     text = f"litmobile: {options.to} loses {-judgement.difference.value:.4f} of {judgement.figure}, more than "
     text += f"--tolerance {options.tolerance:g}."
-    if simulated is None:
-        return text
-    ranked = simulated.rank_layers(simulated.prefers_per_channel())
-    worst = [f"{layer.name.removeprefix('backbone.')} ({layer.error:.1e})" for layer in ranked[:WORST_LAYERS]]
-    return f"{text} Layers whose quantisation alone changes the outputs most: {', '.join(worst)}."
+    if simulated is not None:
+        ranked = simulated.rank_layers(simulated.prefers_per_channel())
+        worst = [f"{layer.name} ({layer.error:.1e})" for layer in ranked[:WORST_LAYERS]]
+        text += f" Layers whose quantisation alone changes the outputs most: {', '.join(worst)}."
+    sys.exit(text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import EvaluationError, UserError
+from ...errors import EvaluationError, UserError, format_count
 from ...tasks.atomic import write_text
 from ..compare.bootstrap import Difference
 from ..compare.comparison import Settings, Side
@@ -38,15 +39,17 @@ class Judgement(NamedTuple):
 
     def __str__(self) -> str:
         low, high = self.difference.interval
+        interval = "too few images for an interval" if math.isnan(low) else f"95 % interval {low:+.4f} to {high:+.4f}"
         return (
-            f"{self.figure} on {self.split} ({self.images:,} images): run {self.run:.4f}, file {self.exported:.4f}, "
-            f"difference {self.difference.value:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
+            f"{self.figure} on {self.split} ({format_count(self.images, 'images')}): run {self.run:.4f}, "
+            f"file {self.exported:.4f}, difference {self.difference.value:+.4f} ({interval})"
         )
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values."""
         values = {name: value for name, value in self._asdict().items() if name != "difference"}
-        return values | {"difference": self.difference.value, "interval": list(self.difference.interval)}
+        interval = [None if math.isnan(limit) else limit for limit in self.difference.interval]
+        return values | {"difference": self.difference.value, "interval": interval}
 
 
 def judge(options: ExportOptions, weights: str) -> Judgement:

@@ -1,0 +1,126 @@
+"""ONNX files give the network's predictions at any batch size, and say what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from litmobile.errors import UserError
+from litmobile.tasks.network import Network
+from litmobile.tools.engines.network import load_exported
+from litmobile.tools.export.module import ExportModule
+from support.exporting import (
+    CLASSES,
+    HEADS,
+    Perturb,
+    assert_equal_predictions,
+    describe_network,
+    export_onnx,
+    make_images,
+    make_network,
+    predict_batch,
+)
+from support.families import SMALL
+
+QUICK = {("MobileNetV2", "SSDLite"), ("MobileNetV3", "LRASPP"), ("EffNet", "Classifier")}
+PAIRS = [
+    pytest.param(family, head, marks=() if (family, head) in QUICK else pytest.mark.slow)
+    for family in SMALL
+    for head in HEADS
+    if family == "MobileViT" or head != "MobileViTSSDLite"
+]
+
+
+@pytest.fixture(scope="module")
+def detector(as_if_trained: Perturb) -> Network:
+    return make_network("MobileNetV1", "SSDLite", as_if_trained)
+
+
+@pytest.fixture(scope="module")
+def detector_file(detector: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_onnx(detector, tmp_path_factory.mktemp("onnx") / "detector.onnx")
+
+
+@pytest.mark.parametrize(("family", "head"), PAIRS)
+def test_file_predicts_like_the_network(family: str, head: str, as_if_trained: Perturb, tmp_path: Path) -> None:
+    """One file, at batch sizes 1 and 3."""
+    network = make_network(family, head, as_if_trained)
+    exported = load_exported(export_onnx(network, tmp_path / "network.onnx"), threads=1)
+    for count in (1, 3):
+        images = make_images(count)
+        assert_equal_predictions(predict_batch(exported, images), predict_batch(network, images))
+
+
+@pytest.mark.parametrize("segmentation", ["labels", "logits"])
+def test_segmentation_outputs_labels_or_logits(segmentation: str, as_if_trained: Perturb, tmp_path: Path) -> None:
+    from litmobile.tools.export.onnx_file import write_onnx
+
+    network = make_network("MobileNetV2", "LRASPP", as_if_trained)
+    module = ExportModule(network, segmentation)  # pyright: ignore[reportArgumentType]
+    write_onnx(module, tmp_path / "network.onnx", describe_network(network, module))
+    exported = load_exported(tmp_path / "network.onnx", threads=1)
+    images = make_images(1)
+    (found,) = exported.engine.run(images.numpy())
+    with torch.inference_mode():
+        logits = network(images)
+    if segmentation == "logits":
+        assert float((torch.from_numpy(found) - logits).abs().max() / logits.abs().max()) < 1e-4
+    else:
+        assert found.dtype == np.uint8
+        assert (torch.from_numpy(found) == logits.argmax(1)).float().mean() > 0.999
+
+
+def test_rows_without_a_detection_are_marked(detector_file: Path) -> None:
+    exported = load_exported(detector_file, threads=1)
+    boxes, scores, labels, count = exported.engine.run(np.zeros((2, 3, 64, 96), dtype=np.uint8))
+    for image in range(2):
+        assert (scores[image, : count[image]] > 0).all()
+        assert (labels[image, : count[image]] >= 0).all()
+        assert (scores[image, count[image] :] == 0).all()
+        assert (labels[image, count[image] :] == -1).all()
+        assert (boxes[image, count[image] :] == 0).all()
+
+
+def test_metadata_and_json_describe_the_file(detector: Network, detector_file: Path) -> None:
+    model = onnx.load(detector_file)
+    metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert metadata == json.loads(detector_file.with_name("detector.onnx.json").read_text())
+    assert metadata["classes"] == list(CLASSES)
+    assert metadata["preprocessing"]["size"] == [64, 96]
+    assert metadata["postprocess"] == {**detector.head.postprocess._asdict(), "is_inside": True}
+    assert metadata["run"]["step"] == 40
+
+
+def test_file_contains_no_path_of_this_machine(detector_file: Path) -> None:
+    content = detector_file.read_bytes()
+    assert str(Path(__file__).parents[3]).encode() not in content
+    assert b"site-packages" not in content
+
+
+def test_nodes_are_named_after_modules(detector_file: Path) -> None:
+    names = [node.name for node in onnx.load(detector_file).graph.node if node.op_type == "Conv"]
+    assert len(names) == len(set(names))
+    assert any(name.startswith("head.classifiers.0.project") for name in names)
+
+
+def test_old_opset_is_refused(detector: Network, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--opset must be 18 to"):
+        export_onnx(detector, tmp_path / "old.onnx", opset=11)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unsupported_operator_is_named(detector: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(maps: dict[str, torch.Tensor], size: tuple[int, int]) -> torch.Tensor:
+        return torch.linalg.eigvals(maps["c4"][:, :4, :4, :4])
+
+    network = Network.from_config(detector.config())
+    monkeypatch.setattr(network.head, "deployed_outputs", lambda output, size: {"boxes": output.real, "scores": output})
+    monkeypatch.setattr(network.head, "forward", forward)
+    with pytest.raises(UserError, match=r"SSDLite on MobileNetV1 cannot be exported to ONNX.*eig"):
+        export_onnx(network, tmp_path / "network.onnx")
+    assert not list(tmp_path.iterdir())
