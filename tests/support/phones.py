@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,11 +28,13 @@ class Exportable(NamedTuple):
     description: Description
 
 
-def make_exportable(family: str | Backbone, role: str, size: tuple[int, int] = (64, 64)) -> Exportable:
+def make_exportable(
+    family: str | Backbone, role: str, size: tuple[int, int] = (64, 64), fit: Literal["stretch", "pad"] = "stretch"
+) -> Exportable:
     """Builds a small network of three classes whose outputs differ from image to image."""
     torch.manual_seed(0)
     backbone = build_small(family, role) if isinstance(family, str) else family
-    network = Network(backbone, HEADS[role], ["a", "b", "c"], Preprocessing(size), role=role).eval()
+    network = Network(backbone, HEADS[role], ["a", "b", "c"], Preprocessing(size, fit), role=role).eval()
     spread_activations(network, make_images(32, size))
     module = ExportModule(network, relative_boxes=True)
     postprocess = {**module.postprocess, "is_inside": False} if module.postprocess else {}

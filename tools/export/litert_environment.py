@@ -1,4 +1,4 @@
-"""Makes a virtual environment that can write LiteRT files: `python -m litmobile.tools.export.litert_environment FOLDER`.
+"""Makes an environment that writes LiteRT files: `python -m litmobile.tools.export.litert_environment FOLDER`.
 
 The converter needs an older PyTorch than ExecuTorch does, so it has an environment of its own.
 """

@@ -16,8 +16,8 @@ from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.engines.description import json_path, write_description
 from litmobile.tools.export.executorch_file import write_executorch
 from litmobile.tools.export.quantization import Int8
-from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 from support.families import SMALL
+from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 
 pytest.importorskip("executorch", reason="executorch is not installed: pip install 'litmobile[executorch]'")
 

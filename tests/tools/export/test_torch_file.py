@@ -13,8 +13,8 @@ from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.engines.description import json_path, write_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.torch_file import write_torch_export
-from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 from support.families import SMALL
+from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 
 QUICK = {("MobileNetV3", "detection"), ("MobileViT", "classification"), ("ShuffleNetV1", "segmentation")}
 PAIRS = [
