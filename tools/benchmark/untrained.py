@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...tasks.network import Network
 
-SHARPER = 20  # factor of the weights that give the scores
+SHARPER = 5  # factor of the weights that give the scores
 
 
 @torch.no_grad()
