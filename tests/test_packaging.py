@@ -44,10 +44,8 @@ def test_declared_packages_equal_the_tree(pyproject: dict[str, Any]) -> None:
 
 def test_imported_distributions_are_declared(pyproject: dict[str, Any]) -> None:
     project = pyproject["project"]
-    optional = [
-        text for extra, needed in project["optional-dependencies"].items() for text in needed if extra not in DEV
-    ]
-    declared = {re.split(r"[^\w-]", text)[0].lower() for text in (*project["dependencies"], *optional)}
+    extras = [needed for extra, needed in project["optional-dependencies"].items() if extra not in DEV]
+    declared = {re.split(r"[^\w-]", text)[0].lower() for text in sum(extras, project["dependencies"])}
     files = [*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
