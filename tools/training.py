@@ -327,7 +327,8 @@ class RunCLI(BaseCLI):
         self._write_page()  # also of a finished training, which may have been killed while it wrote the page
         has_checkpoint = run_folder.checkpoint_path(self.folder, "last").is_file()
         hint = f"; litmobile validate --run {self.folder}" if self.command == "fit" and has_checkpoint else ""
-        rank_zero_info(f"The run is in {self.folder}{hint}")
+        what = "The run is" if self.exported is None else "The results are"
+        rank_zero_info(f"{what} in {self.folder}{hint}")
 
     def _write_page(self) -> None:
         """Writes the page about the evaluation, if it left evidence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def export(options: ExportOptions) -> None:
     if options.to.is_dir() and kind.is_judged:
         raise UserError(f"--to {options.to} is a folder; name a file.")
     network = load(options.run)
+    if options.size is not None:
+        network.preprocessing = replace(network.preprocessing, size=options.size)
     images = None
     if options.calibrate is not None:
         images = read_calibration_images(options.calibrate, network.preprocessing, options.calibration_images)

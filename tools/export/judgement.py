@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,9 +73,28 @@ def judge(options: ExportOptions, weights: str) -> Judgement:
     engine = [] if options.engine is None else [f"--engine={options.engine}"]
     run = ["--run", str(options.run), *moved]
     if not was_evaluated(options, weights):
-        command(run)
-    command([*run, *engine, "--model", str(options.to)])
+        print(f"Evaluating {options.run} on the {options.split} split …", flush=True)
+        with hidden_output():
+            command(run)
+    print(f"Evaluating {options.to} on the {options.split} split …", flush=True)
+    with hidden_output():
+        command([*run, *engine, "--model", str(options.to)])
     return compare_with_run(options)
+
+
+@contextmanager
+def hidden_output() -> Iterator[None]:
+    """Hides the tables and notes of an evaluation, which are in its folder; errors and progress stay."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def was_evaluated(options: ExportOptions, weights: str) -> bool:

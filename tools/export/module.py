@@ -10,6 +10,7 @@ from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
 from ...backbones.timm_backbone import TimmBackbone
+from ...errors import UserError
 from ...heads.ssdlite.base import SSDHead
 from ...tasks.network import Network
 
@@ -31,7 +32,7 @@ class ExportModule(nn.Module):
         postprocess: of a detector, what turns its outputs into detections; empty for others.
 
     Raises:
-        UserError: the head cannot be exported.
+        UserError: the head cannot be exported, or the network cannot take images of its input's size.
     """
 
     scale: Tensor
@@ -54,8 +55,22 @@ class ExportModule(nn.Module):
         self.relative_boxes = relative_boxes
         self.postprocess = self.head.postprocess._asdict() if isinstance(self.head, SSDHead) else {}
         self.eval()
-        self.outputs = tuple(self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8)))
+        self.outputs = self._list_outputs()
 
+    def _list_outputs(self) -> tuple[str, ...]:
+        """Returns the names of the outputs; raises UserError if the network cannot take images of this size."""
+        try:
+            return tuple(self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8)))
+        except UserError:
+            raise
+        except Exception as error:  # networks fail in any way
+            reason = str(error).partition("\n")[0].rstrip(".")
+            network = f"{type(self.head).__name__} on {type(self.backbone).__name__}"
+            raise UserError(
+                f"{network} does not take images of {self.size[0]}×{self.size[1]} pixels: {reason}."
+            ) from error
+
+    @torch.inference_mode()
     def count_anchors(self) -> int:
         """Returns the number of boxes of a detector before suppression."""
         boxes = self.named_outputs(torch.zeros(1, 3, *self.size, dtype=torch.uint8))["boxes"]

@@ -29,6 +29,7 @@ class ExportOptions:
         calibrate: folder of images, or one image, from which the ranges of activations come; 100 to 500 images like
             those of the task suffice. They need no annotations.
         calibration_images: maximum number of calibration images, evenly spaced over the folder.
+        size: (height, width) of the input in pixels, e.g. [320,320]. Default: the size of the run.
         segmentation: what the file of a segmentation network outputs: "labels", one class index per pixel, or "logits".
         opset: version of ONNX's operators, 18 to 23; raise it only if your engine asks for it.
         split: split on which file and run are evaluated, "val" or "test"; "none" skips it, e.g. without the data.
@@ -43,6 +44,7 @@ class ExportOptions:
     int8: bool = False
     calibrate: Path | None = None
     calibration_images: int = 128
+    size: tuple[int, int] | None = None
     segmentation: Literal["labels", "logits"] = "labels"
     opset: int = 18
     split: Literal["val", "test", "none"] = "val"
