@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple, Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -86,8 +87,11 @@ def global_avg_pool(x: Tensor) -> Tensor:
     """Averages every channel over a map: ``[N, C, H, W]`` → ``[N, C]``.
 
     It averages in channels-last order. The gradient of ``x.mean((2, 3))`` is channels-first, so the layers before would
-    have to convert it, which took about six times as long.
+    have to convert it, which took about six times as long. Exported networks have no gradient, and engines have
+    a kernel for the pooling layer only.
     """
+    if torch.compiler.is_exporting():
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)
     cells = x.permute(0, 2, 3, 1).flatten(1, 2)
     return cells.sum(1) / cells.shape[1]  # the gradient of mean() divides every cell instead of the sums
 

@@ -119,7 +119,7 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--allow-code", type=Path, action="append", default=[])
-    if command != "fit":
+    if command in ("validate", "test"):
         parser.add_argument("--model", action="append", default=[])
         parser.add_argument("--engine")
     try:

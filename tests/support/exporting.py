@@ -16,6 +16,7 @@ from litmobile.heads.contract import HeadFactory
 from litmobile.heads.predictions import Detections, Segmentation
 from litmobile.tasks.network import Network, Predictor
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.benchmark.untrained import imitate_training
 from litmobile.tools.engines.description import Description
 from litmobile.tools.export.module import ExportModule
 from litmobile.tools.export.onnx_file import write_onnx
@@ -47,22 +48,7 @@ def make_network(
     role, factory = HEADS[head]
     network = Network(build_small(family, role), factory, CLASSES, Preprocessing(size, fit), role=role)
     as_if_trained(network)
-    set_statistics(network)
-    with torch.no_grad():  # scores that differ by more than rounding, so that their order is certain
-        for name, parameter in network.head.named_parameters():
-            if name.startswith(("classifiers.", "layers.")) and name.endswith("weight") and parameter.dim() > 1:
-                parameter.mul_(20 if name.startswith("layers.") or "project" in name else 1)
-    return network.eval()
-
-
-@torch.no_grad()
-def set_statistics(network: Network) -> None:
-    """Sets the statistics of all norms to those of images, so that outputs depend on the image as in training."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.reset_running_stats()
-            layer.momentum = 1.0
-    network.train()(make_images(16, network.preprocessing.size))
+    return imitate_training(network, make_images(16, size))
 
 
 def describe_network(network: Network, module: ExportModule) -> Description:
@@ -112,6 +98,9 @@ def assert_equal_predictions(found: Sequence[object], expected: Sequence[object]
 def assert_equal_detections(found: Detections, expected: Detections) -> None:
     """Checks that boxes, scores and labels are equal."""
     assert len(expected.scores) > 10
-    assert torch.equal(found.labels.long(), expected.labels)
+    assert expected.scores[0] < 0.9999  # of saturated scores, rounding would choose
+    assert len(found.scores) == len(expected.scores)
     torch.testing.assert_close(found.scores, expected.scores, rtol=IMAGE_TOLERANCE, atol=1e-6)
-    torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=BOX_TOLERANCE)
+    for box, score, label in zip(*expected, strict=True):  # nearly equal scores can change places
+        alike = (found.labels == label) & ((found.scores - score).abs() <= 1e-4)
+        assert (found.boxes[alike] - box).abs().amax(1).min() <= BOX_TOLERANCE

@@ -30,7 +30,7 @@ def raise_background(layers: nn.Module, outputs: int) -> None:
 def onnx_ours(setting: Setting) -> Step:
     """Makes the step from uint8 images to detections in ONNX Runtime."""
     network = build_network().eval()
-    raise_background(network.head.get_submodule("classifiers"), CLASSES + 1)
+    raise_background(network.get_submodule("head.classifiers"), CLASSES + 1)
     images, _ = make_images(setting, SSDLITE_SIZE, SSDLITE_SIZE)
     array = images.contiguous().numpy()
     module = ExportModule(network)
@@ -44,7 +44,7 @@ def onnx_ours(setting: Setting) -> Step:
 def eager_torchvision(setting: Setting) -> Step:
     """Makes the step from float images to detections with torchvision's network in evaluation mode."""
     network = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=CLASSES + 1).eval()
-    raise_background(network.head.classification_head, CLASSES + 1)
+    raise_background(network.get_submodule("head.classification_head"), CLASSES + 1)
     images, _ = make_images(setting, SSDLITE_SIZE, SSDLITE_SIZE)
     float_images = list(images.contiguous().float() / 255)
 

@@ -66,10 +66,12 @@ def inspect(words: Sequence[str]) -> None:
         UserError: ``--json`` names a folder, or the preprocessing crops images and the task needs whole images.
     """
     silence_libraries()
-    run, configs, flags = split_options("inspect", words)
-    configs = configs if run is None else [stored_config(run), *configs]
+    given = split_options("inspect", words)
+    configs = given.configs if given.folder is None else [stored_config(given.folder), *given.configs]
     texts = {"prog": "litmobile inspect", "description": DESCRIPTION}
-    asked = InspectCLI("inspect", args=merged_arguments(configs, flags), save_config_callback=None, parser_kwargs=texts)
+    asked = InspectCLI(
+        "inspect", args=merged_arguments(configs, given.flags), save_config_callback=None, parser_kwargs=texts
+    )
     data, task, options = asked.datamodule, asked.model, asked.config
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():

@@ -1,0 +1,41 @@
+"""Runs ExecuTorch files with its Python runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...errors import UserError
+from .description import read_description
+from .engine import Array, SingleImageEngine, import_package
+
+EXTRA = "executorch"
+
+
+class ExecuTorch(SingleImageEngine):
+    """ExecuTorch, with its portable kernels and XNNPACK's."""
+
+    name = "executorch"
+    suffixes = (".pte",)
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        super().__init__(path, threads)
+        library = import_package("executorch.extension.pybindings.portable_lib", EXTRA)
+        runtime = import_package("executorch.runtime", EXTRA).Runtime.get()
+        self.description = read_description(path)
+        if threads is not None and threads != library._threadpool_get_thread_count():
+            library._unsafe_reset_threadpool(threads)  # before a program is loaded, which is when it is safe
+        try:
+            # holds the program, without which the method would crash
+            self.program = runtime.load_program(path)
+            self.method = self.program.load_method("forward")
+        except (RuntimeError, KeyError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise UserError(f"{path} is not an ExecuTorch file that can be run here ({reason}).") from error
+
+    def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
+        found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])
+        return [values.clone().numpy() for values in found]  # copies, because the next image overwrites them
