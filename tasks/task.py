@@ -58,7 +58,7 @@ class Task(LightningModule, ABC):
         decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
         num_classes: number of classes, without a background class. Default: that of the data, which it must match.
         feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
-            those that its paper uses for the task. ``litmobile backbones NAME`` lists the names.
+            those that its paper uses for the task. ``litmobile profile NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
             ``MobileNet_V2_Weights.IMAGENET1K_V2``, or a file. "auto" is "imagenet" where these weights are published
             and can be downloaded, and otherwise random weights; ``weights`` replaces it. Default: random weights.

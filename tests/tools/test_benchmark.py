@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
-import statistics
 from collections.abc import Callable
 from typing import cast
 
@@ -20,7 +18,7 @@ from litmobile.tools.benchmark.comparisons import SIDES
 from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
 from litmobile.tools.benchmark.gpu import Plan, run
-from litmobile.tools.benchmark.measurement import SideProcesses, Summary, interval, serve, time_step
+from litmobile.tools.benchmark.measurement import SideProcesses, Summary, serve, time_step
 from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting
@@ -35,23 +33,6 @@ def test_both_sides_are_the_same_network(pair) -> None:
     with without_values():
         ours, theirs = (make() for make in pair)
         assert count_parameters(ours) == count_parameters(theirs)
-
-
-@pytest.mark.parametrize("n", [5, 9, 15, 31])
-def test_interval_misses_the_median_in_at_most_a_tenth(n: int) -> None:
-    values = [float(k) for k in range(1, n + 1)]
-    low, high = interval(values)
-    assert low <= statistics.median(values) <= high
-    # each value is below the median with probability 1/2; the interval misses it if fewer than k of n values are
-    below = int(low)
-    assert sum(math.comb(n, k) for k in range(below)) / 2**n <= 0.05
-    assert sum(math.comb(n, k) for k in range(below + 1)) / 2**n > 0.05  # a narrower interval misses it more often
-    assert high == n + 1 - below
-
-
-def test_interval_of_few_values_covers_them_all() -> None:
-    assert interval([2.0, 1.0]) == (1.0, 2.0)
-    assert interval([1.0]) == (1.0, 1.0)
 
 
 def test_summary_gives_medians_rates_and_paired_ratio() -> None:

@@ -34,7 +34,7 @@ class OpenVino(Engine):
             raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error
         entries = {}
         if model.has_rt_info("framework"):  # absent without metadata
-            framework = model.get_rt_info("framework")
+            framework = model.get_rt_info()["framework"]  # a dictionary, which that of one key is not
             entries = {key: framework[key].astype(str) for key in framework}
         self.description = Description.from_json(entries, path)
 

@@ -13,7 +13,8 @@ from torch import nn
 
 from .counts import Complexity
 
-PASSES = 20  # that are measured; a median of each module
+PASSES = 20  # that are measured
+FASTEST = 5  # that count
 WARMUP = 3
 BETWEEN = "between modules"  # functions that blocks call themselves, such as sums, pools and shuffles
 
@@ -28,16 +29,16 @@ class ModuleClock:
         device: of the network; a GPU is waited for before and after each module.
 
     Attributes:
-        times: milliseconds of each block, by the module's name; a module that is called twice adds both calls.
+        passes: for each block, milliseconds by the module's name; a module that is called twice adds both calls.
     """
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
-        self.times: dict[str, list[float]] = defaultdict(list)
+        self.passes: list[dict[str, float]] = []
         self._network, self._device = network, device
         self._calls: list[list[float]] = []  # start, and milliseconds inside inner modules; the innermost last
-        self._pass: dict[str, float] = defaultdict(float)
 
     def __enter__(self) -> ModuleClock:
+        self.passes.append(defaultdict(float))
         self._handles: list[Any] = []
         for name, module in self._network.named_modules():
             self._handles.append(module.register_forward_pre_hook(self._enter))
@@ -47,9 +48,6 @@ class ModuleClock:
     def __exit__(self, *error: object) -> None:
         for handle in self._handles:
             handle.remove()
-        for name, milliseconds in self._pass.items():
-            self.times[name].append(milliseconds)
-        self._pass.clear()
 
     def now(self) -> float:
         """Returns the time in milliseconds, after the device has finished."""
@@ -64,7 +62,7 @@ class ModuleClock:
         def leave(module: nn.Module, inputs: object, output: object) -> None:
             start, inside = self._calls.pop()
             taken = self.now() - start
-            self._pass[name] += taken - inside
+            self.passes[-1][name] += taken - inside
             if self._calls:
                 self._calls[-1][1] += taken
 
@@ -84,7 +82,7 @@ class ModuleTimes(NamedTuple):
 
 
 def time_modules(network: nn.Module, images: torch.Tensor) -> ModuleTimes:
-    """Measures the medians of the whole network and of each module, in turn.
+    """Measures the whole network and each module, in turn: means of the fastest passes, because load only adds time.
 
     Args:
         network: in evaluation mode.
@@ -100,8 +98,9 @@ def time_modules(network: nn.Module, images: torch.Tensor) -> ModuleTimes:
             totals.append(clock.now() - start)
             with clock:
                 network(images)
-    medians = {name: statistics.median(times) for name, times in clock.times.items()}
-    return ModuleTimes(statistics.median(totals), medians)
+    fastest = sorted(clock.passes, key=lambda times: sum(times.values()))[:FASTEST]
+    means = {name: statistics.fmean(times[name] for times in fastest) for name in fastest[0]}
+    return ModuleTimes(statistics.fmean(sorted(totals)[:FASTEST]), means)
 
 
 def list_layers(network: nn.Module, counted: Complexity, times: ModuleTimes | None) -> list[Facts]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
-from litmobile.tools.pages import Bar, Interval, Series, bar_chart, interval_chart, line_chart
+from litmobile.tools.pages import (
+    Bar,
+    Interval,
+    Point,
+    Series,
+    bar_chart,
+    interval_chart,
+    line_chart,
+    scatter_chart,
+    scatter_svg,
+)
 from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, find_limits, format_tick
 from litmobile.tools.pages.charts import MAX_NAME, shorten
-from support.pages import Page
+from support.pages import HOSTILE, Page
 
 NAN = float("nan")
 
@@ -130,3 +142,30 @@ def test_limits_of_one_value_differ(value: float) -> None:
 )
 def test_limits_are_round_and_contain_the_values(values: list[float], expected: tuple[float, float]) -> None:
     assert find_limits(values) == pytest.approx(expected)
+
+
+def test_points_are_where_their_values_are() -> None:
+    points = [Point("a", "eager", (10, 9, 12), (0.2, 0.1, 0.3)), Point("b", "eager", (20, NAN, NAN), (0.4, NAN, NAN))]
+    chart = Page(scatter_chart("", ("ms", "AP"), points))
+    first, second = [(float(x["cx"]), float(x["cy"])) for x in chart.find("circle")]
+    assert first[0] < second[0] and second[1] < first[1]
+    across, up = [line for line in chart.find("line") if line.get("class") == "s0"]  # of the first alone
+    assert (first[0] - float(across["x1"])) / (float(across["x2"]) - first[0]) == pytest.approx(0.5, abs=0.02)
+    assert float(up["y1"]) - first[1] == pytest.approx(first[1] - float(up["y2"]), abs=0.11)
+    assert "AP over ms. a, eager: 10, 0.2. b, eager: 20, 0.4." in chart.find("svg")[0]["aria-label"]
+
+
+def test_groups_have_colours_and_a_legend() -> None:
+    points = [Point("a", group, (k + 1, NAN, NAN), (k, NAN, NAN)) for k, group in enumerate(("eager", "int8", "eager"))]
+    chart = Page(scatter_chart("", ("ms", "AP"), points))
+    assert [x["class"] for x in chart.find("circle")] == ["s0", "s1", "s0", "s0", "s1"]  # points, then the legend
+    assert chart.problems == []
+
+
+@pytest.mark.parametrize("name", ["a", HOSTILE])
+def test_svg_files_are_complete(name: str) -> None:
+    text = scatter_svg(name, ("ms", "AP"), [Point(name, "eager", (1, NAN, NAN), (0.5, 0.4, 0.6))])
+    root = ElementTree.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not any("script" in element.tag for element in root.iter())
+    assert name[:5] in "".join(root.itertext())
