@@ -168,10 +168,10 @@ def describe_deviation(pairs: Sequence[tuple[Prediction, Prediction]]) -> str:
     first = pairs[0][1]
     if isinstance(first, Classification):
         largest = max(float((found.scores - expected.scores).abs().max()) for found, expected in pairs)  # pyright: ignore[reportAttributeAccessIssue]
-        return f"{largest:.1g} of probability"
+        return f"probability {largest:.1g}"
     if isinstance(first, Segmentation):
         shares = [float((found.labels != expected.labels).float().mean()) for found, expected in pairs]  # pyright: ignore[reportAttributeAccessIssue]
-        return f"{max(shares):.2%} of the pixels".replace("%", " %")
+        return f"{max(shares):.2%} of the labels".replace("%", " %")
     return describe_detections(pairs)  # pyright: ignore[reportArgumentType]
 
 
@@ -192,7 +192,7 @@ def describe_detections(pairs: Sequence[tuple[Detections, Detections]]) -> str:
             found_again += 1
             pixels = max(pixels, float((found.boxes[alike][index] - box).abs().max()))
             scores = max(scores, float((found.scores[alike][index] - score).abs()))
-    return f"{found_again} of {total} detections; {pixels:.2g} px, {scores:.1g} of score"
+    return f"{found_again} of {total} detections; {pixels:.2g} px, score {scores:.1g}"
 
 
 if __name__ == "__main__":
