@@ -69,6 +69,10 @@ class Head(Configurable, ABC):
     def deployed_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
         """Returns what a deployed file outputs, by name, computed by operations that ``torch.export`` can trace.
 
+        Engines know the names "probabilities" ``[N, C]``, "logits" ``[N, C, H, W]``, and for detectors "boxes"
+        ``[N, A, 4]`` in pixels of the input and "scores" ``[N, A, C]``. A detector also has an attribute
+        ``postprocess``, a :class:`~litmobile.heads.ssdlite.decode.PostprocessConfig`, by which boxes are suppressed.
+
         Raises:
             UserError: the head does not define it.
         """

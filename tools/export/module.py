@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from timm.utils.model import reparameterize_model
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ...backbones.timm_backbone import TimmBackbone
 from ...errors import UserError
-from ...heads.ssdlite.base import SSDHead
+from ...heads.contract import Head
+from ...heads.ssdlite.decode import PostprocessConfig
 from ...tasks.network import Network
 
 Trained = TypeVar("Trained", bound=nn.Module)
@@ -53,7 +54,7 @@ class ExportModule(nn.Module):
         unit = torch.tensor([width, height, width, height], dtype=torch.float32) if relative_boxes else torch.ones(4)
         self.register_buffer("box_unit", unit)
         self.relative_boxes = relative_boxes
-        self.postprocess = self.head.postprocess._asdict() if isinstance(self.head, SSDHead) else {}
+        self.postprocess = read_postprocess(self.head)
         self.eval()
         self.outputs = self._list_outputs()
 
@@ -89,6 +90,22 @@ class ExportModule(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images ``[N, 3, H, W]`` uint8 → the tensors that ``outputs`` names."""
         return tuple(self.named_outputs(images).values())
+
+
+def read_postprocess(head: Head) -> dict[str, Any]:
+    """Returns the thresholds and limits of a detector; nothing for other heads.
+
+    Raises:
+        UserError: a detector has none.
+    """
+    if head.role != "detection":
+        return {}
+    config = getattr(head, "postprocess", None)
+    if not isinstance(config, PostprocessConfig):
+        raise UserError(
+            f"{type(head).__name__} cannot be exported: define its attribute postprocess, a PostprocessConfig."
+        )
+    return config._asdict()
 
 
 def reparameterize(network: Trained) -> Trained:
