@@ -15,6 +15,8 @@ from .quantization import Int8
 
 EXTRA = "litert-export"
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")  # whose weights are quantised
+#: XNNPACK has no int8 kernel for it, so that it would run outside and split the network into parts
+FLOATS = ("HARD_SWISH",)
 
 
 def quantize(content: bytes, int8: Int8) -> bytes:
@@ -60,4 +62,5 @@ def find_inner_outputs(content: bytes, float_ends: bool) -> list[str]:
     users = [{k for k, found in enumerate(sources) if maker in found} for maker in range(len(operators))]
     inner = spread(layers, sources.__getitem__) & spread(layers, users.__getitem__)
     chosen = sorted(inner if float_ends else inner | layers)
+    chosen = [k for k in chosen if files.opcode_to_name(model, operators[k].opcodeIndex) not in FLOATS]
     return [graph.tensors[operators[k].outputs[0]].name.decode() for k in chosen]
