@@ -15,6 +15,7 @@ from litmobile.heads.predictions import Detections
 from litmobile.tools.benchmark.classification import CLASSIFICATION
 from litmobile.tools.benchmark.command import main
 from litmobile.tools.benchmark.comparisons import SIDES
+from litmobile.tools.benchmark.deployment import DEPLOYMENT
 from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
 from litmobile.tools.benchmark.gpu import Plan, run
@@ -96,9 +97,17 @@ def test_prepared_script_compares_and_trains(capsys: pytest.CaptureFixture[str])
 
 def test_every_family_is_compared_forward_and_in_training() -> None:
     compared = {f"{name}-{what}" for name in BACKBONES for what in ("forward", "step")}
-    for group in (CLASSIFICATION, DETECTION, EVALUATION, READING, SEGMENTATION):
+    for group in (CLASSIFICATION, DEPLOYMENT, DETECTION, EVALUATION, READING, SEGMENTATION):
         compared |= set(group)
     assert set(SIDES) == compared
+
+
+def test_the_exported_side_finds_nothing_as_its_peer_does() -> None:
+    """Both start from uint8 or float images and end with detections, of which there are none."""
+    ours, theirs = (make(Setting(1, "cpu", "32", False)) for make in DEPLOYMENT["ssdlite-onnx"] if make)
+    *_, count = cast(list[np.ndarray], ours())
+    assert count.tolist() == [0]
+    assert len(cast(list[dict[str, torch.Tensor]], theirs())[0]["scores"]) == 0
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
