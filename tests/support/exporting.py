@@ -19,7 +19,7 @@ from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.benchmark.untrained import imitate_training
 from litmobile.tools.engines.description import Description
 from litmobile.tools.export.module import ExportModule
-from litmobile.tools.export.onnx_file import write_onnx
+from litmobile.tools.export.writers.onnx_file import write_onnx
 from support.families import build_small
 
 Perturb = Callable[[nn.Module], nn.Module]

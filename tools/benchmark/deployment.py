@@ -12,7 +12,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from ..engines.description import Description
 from ..engines.onnx_runtime import OnnxRuntime
 from ..export.module import ExportModule
-from ..export.onnx_file import write_onnx
+from ..export.writers.onnx_file import write_onnx
 from .detection import CLASSES, SSDLITE_SIZE, build_network
 from .sides import Setting, Sides, Step, make_images
 

@@ -27,11 +27,11 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    ".onnx": Format("ONNX", "export.onnx_file.write_onnx", finishes=True),
-    ".pte": Format("ExecuTorch", "export.executorch_file.write_executorch"),
-    ".tflite": Format("LiteRT", "export.litert_file.write_litert"),
-    ".pt2": Format("torch.export", "export.torch_file.write_torch_export", takes_int8=False),
-    ".mlpackage": Format("Core ML", "export.coreml_file.write_coreml", takes_int8=False, is_judged=False),
+    ".onnx": Format("ONNX", "export.writers.onnx_file.write_onnx", finishes=True),
+    ".pte": Format("ExecuTorch", "export.writers.executorch_file.write_executorch"),
+    ".tflite": Format("LiteRT", "export.writers.litert_file.write_litert"),
+    ".pt2": Format("torch.export", "export.writers.torch_file.write_torch_export", takes_int8=False),
+    ".mlpackage": Format("Core ML", "export.writers.coreml_file.write_coreml", takes_int8=False, is_judged=False),
 }
 
 

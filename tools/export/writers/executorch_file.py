@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch.fx import GraphModule
 
-from ...tasks.atomic import write_bytes
-from ..engines.description import Description, write_description
-from ..engines.engine import import_package
+from ....tasks.atomic import write_bytes
+from ...engines.description import Description, write_description
+from ...engines.engine import import_package
+from ..module import ExportModule
+from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph, capture_program
-from .module import ExportModule
 from .pt2e import quantize_graph
-from .quantization import Int8
 
 EXTRA = "executorch"
 

@@ -12,8 +12,8 @@ from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.engines.description import write_description
 from litmobile.tools.export import litert_environment
-from litmobile.tools.export.litert_file import write_litert
 from litmobile.tools.export.quantization import Int8
+from litmobile.tools.export.writers.litert_file import write_litert
 from support.families import SMALL
 from support.phones import HEADS, largest_deviations, make_exportable, make_images
 

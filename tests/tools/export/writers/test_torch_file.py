@@ -12,7 +12,7 @@ from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.engines.description import json_path, write_description
 from litmobile.tools.export.quantization import Int8
-from litmobile.tools.export.torch_file import write_torch_export
+from litmobile.tools.export.writers.torch_file import write_torch_export
 from support.families import SMALL
 from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 
@@ -48,7 +48,7 @@ def test_fixed_batch_runs_one_image_at_a_time(
     def refuse(name: str) -> None:
         raise RuntimeError(f"{name} is fixed")
 
-    monkeypatch.setattr("litmobile.tools.export.torch_file.Dim", refuse)
+    monkeypatch.setattr("litmobile.tools.export.writers.torch_file.Dim", refuse)
     write_torch_export(classifier.module, tmp_path / "net.pt2", classifier.description)
     images = make_images(3, (64, 64))
     with torch.no_grad():

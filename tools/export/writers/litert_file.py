@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ...tasks.atomic import write_bytes
-from ..engines.description import Description, write_description
-from ..engines.engine import import_package
+from ....tasks.atomic import write_bytes
+from ...engines.description import Description, write_description
+from ...engines.engine import import_package
+from ..module import ExportModule
+from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph, example_images
 from .litert_int8 import EXTRA, quantize
-from .module import ExportModule
-from .quantization import Int8
 
 
 def write_litert(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:

@@ -13,7 +13,7 @@ import onnx.numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from .quantization import Int8
+from ..quantization import Int8
 
 #: operators that are quantised: those with weights. Quantising sums, products and copies between them as well was not
 #: faster in ONNX Runtime or OpenVINO, and each quantised tensor costs accuracy

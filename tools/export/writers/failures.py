@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import UserError
-from .module import ExportModule
+from ....errors import UserError
+from ..module import ExportModule
 
 OPERATOR = re.compile(r"\b(?:aten|torchvision|torch\.ops|prims|edge)(?:::|\.)[\w.:]*\w")
 

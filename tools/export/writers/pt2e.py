@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
-from ..engines.engine import import_package
+from ...engines.engine import import_package
+from ..quantization import Int8
 from .graph import find_inner_nodes
-from .quantization import Int8
 
 NOTE = "quantization_annotation"  # of a node, where quantisers of PT2E keep what they decide about it
 

@@ -11,8 +11,8 @@ import pytest
 
 from litmobile.errors import UserError
 from litmobile.tools.engines.description import json_path, read_description
-from litmobile.tools.export.coreml_file import replace_folder, write_coreml
 from litmobile.tools.export.quantization import Int8
+from litmobile.tools.export.writers.coreml_file import replace_folder, write_coreml
 from support.families import SMALL
 from support.phones import HEADS, Exportable, make_exportable, make_images
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..engines.engine import import_package
+from ...engines.engine import import_package
+from ..quantization import Int8
 from .graph import spread
-from .quantization import Int8
 
 EXTRA = "litert-export"
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")  # whose weights are quantised

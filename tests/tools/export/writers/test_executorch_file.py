@@ -14,8 +14,8 @@ from litmobile.backbones import MobileNetV1
 from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.engines.description import json_path, write_description
-from litmobile.tools.export.executorch_file import write_executorch
 from litmobile.tools.export.quantization import Int8
+from litmobile.tools.export.writers.executorch_file import write_executorch
 from support.families import SMALL
 from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
-from ...errors import UserError
-from ...tasks.atomic import write_bytes
-from ..engines.description import Description, write_description
+from ....errors import UserError
+from ....tasks.atomic import write_bytes
+from ...engines.description import Description, write_description
+from ..module import ExportModule
+from ..quantization import Int8
 from .failures import explain_failure
 from .graph import example_images
-from .module import ExportModule
-from .quantization import Int8
 
 
 def write_torch_export(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:

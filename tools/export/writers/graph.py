@@ -13,7 +13,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from .module import ExportModule
+from ..module import ExportModule
 
 T = TypeVar("T")
 

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch._decomp import get_decompositions
 
-from ...errors import UserError
-from ...tasks.atomic import PART
-from ..engines.description import Description, write_description
-from ..engines.engine import import_package
+from ....errors import UserError
+from ....tasks.atomic import PART
+from ...engines.description import Description, write_description
+from ...engines.engine import import_package
+from ..module import ExportModule
+from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph
-from .module import ExportModule
-from .quantization import Int8
 
 EXTRA = "coreml"
 LAYERS = ("conv", "conv_transpose", "linear", "matmul")

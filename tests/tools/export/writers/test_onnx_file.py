@@ -58,7 +58,7 @@ def test_file_predicts_like_the_network(family: str, head: str, as_if_trained: P
 
 @pytest.mark.parametrize("segmentation", ["labels", "logits"])
 def test_segmentation_outputs_labels_or_logits(segmentation: str, as_if_trained: Perturb, tmp_path: Path) -> None:
-    from litmobile.tools.export.onnx_file import write_onnx
+    from litmobile.tools.export.writers.onnx_file import write_onnx
 
     network = make_network("MobileNetV2", "LRASPP", as_if_trained)
     module = ExportModule(network, segmentation)  # pyright: ignore[reportArgumentType]
@@ -98,7 +98,7 @@ def test_metadata_and_json_describe_the_file(detector: Network, detector_file: P
 
 def test_file_contains_no_path_of_this_machine(detector_file: Path) -> None:
     content = detector_file.read_bytes()
-    assert str(Path(__file__).parents[3]).encode() not in content
+    assert str(Path(__file__).parents[4]).encode() not in content
     assert b"site-packages" not in content
 
 

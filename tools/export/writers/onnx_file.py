@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...errors import UserError
-from ...heads.ssdlite.decode import PostprocessConfig
-from ...tasks.atomic import write_bytes
-from ..engines.description import Description, write_description
-from ..engines.engine import import_package
+from ....errors import UserError
+from ....heads.ssdlite.decode import PostprocessConfig
+from ....tasks.atomic import write_bytes
+from ...engines.description import Description, write_description
+from ...engines.engine import import_package
+from ..module import ExportModule
+from ..quantization import Int8
 from .failures import explain_failure
-from .module import ExportModule
-from .quantization import Int8
 
 if TYPE_CHECKING:
     import onnx

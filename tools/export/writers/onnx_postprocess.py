@@ -8,7 +8,7 @@ import onnx
 import onnx.compose
 import onnx.parser
 
-from ...heads.ssdlite.decode import PostprocessConfig
+from ....heads.ssdlite.decode import PostprocessConfig
 
 #: outputs of the graph
 DETECTIONS = ("boxes", "scores", "labels", "count")
