@@ -101,6 +101,11 @@ def format_count(number: int, things: str) -> str:
     return f"{number:,} {singular if number == 1 else things}"
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message without its full stop, or its class if the message is empty."""
+    return (str(error).strip().splitlines() or [""])[0].rstrip(".") or type(error).__name__
+
+
 def suggest(name: str, names: Iterable[str]) -> str:
     """Returns the end of a message about an unknown ``name``, which suggests the most similar of ``names`` if any."""
     by_lower = {known.lower(): known for known in names}

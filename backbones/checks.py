@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from ..errors import first_line
 from .contract import Backbone, from_config
-from .weights import first_line, load_state
+from .weights import load_state
 
 Make = Callable[[], Backbone]
 Maps = Mapping[str, Tensor]

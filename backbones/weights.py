@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.models import get_weight
 
 from ..checksum import check_intact
-from ..errors import WeightsError
+from ..errors import WeightsError, first_line
 from .contract import Backbone
 
 State = dict[str, Tensor]
@@ -192,8 +192,3 @@ def _download_timm(name: str) -> State:
         return timm.create_model(name, pretrained=True).state_dict()
     except RuntimeError as error:  # timm raises it if the tag is unknown or has no weights
         raise WeightsError(f"timm publishes no weights {name!r}: {first_line(error)}.") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, without its full stop."""
-    return (str(error).strip().splitlines() or [""])[0].rstrip(".")

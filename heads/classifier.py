@@ -99,7 +99,7 @@ class Classifier(Head):
         logits = full_precision(output)
         return logits.sigmoid() if self.is_binary else logits.softmax(-1)
 
-    def deployed_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def exported_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
         """Returns "probabilities" ``[N, num_classes]``."""
         return {"probabilities": self.scores(output)}
 

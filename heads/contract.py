@@ -66,7 +66,7 @@ class Head(Configurable, ABC):
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         """Returns the prediction of each image, in pixels of the network's input."""
 
-    def deployed_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def exported_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
         """Returns what a deployed file outputs, by name, computed by operations that ``torch.export`` can trace.
 
         Engines know the names "probabilities" ``[N, C]``, "logits" ``[N, C, H, W]``, and for detectors "boxes"
@@ -76,7 +76,7 @@ class Head(Configurable, ABC):
         Raises:
             UserError: the head does not define it.
         """
-        raise UserError(f"{type(self).__name__} cannot be exported: define its method deployed_outputs.")
+        raise UserError(f"{type(self).__name__} cannot be exported: define its method exported_outputs.")
 
     def class_dimensions(self) -> dict[str, ClassDimension]:
         """Returns the tensors whose shape depends on the classes; fine-tuning on other classes reinitialises them."""

@@ -34,7 +34,7 @@ class PixelHead(Head):
         """Returns the logits of each image."""
         return [Segmentation(logits) for logits in full_precision(output)]
 
-    def deployed_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def exported_outputs(self, output: Tensor, image_size: tuple[int, int]) -> dict[str, Tensor]:
         """Returns "logits" ``[N, num_classes, H, W]``."""
         return {"logits": output}
 

@@ -213,11 +213,16 @@ def load(run: str | Path) -> Network:
     return network.eval()
 
 
+def name_parts(backbone: nn.Module, head: nn.Module) -> str:
+    """Returns the classes of a network's parts, e.g. "SSDLite on MobileNetV2"."""
+    return f"{type(head).__name__} on {type(backbone).__name__}"
+
+
 def summarize_network(network: Network) -> str:
     """Returns one sentence with the network's head, backbone, classes and parameters."""
     total = sum(p.numel() for p in network.parameters())
     trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    parts = f"{type(network.head).__name__} on {type(network.backbone).__name__}"
+    parts = name_parts(network.backbone, network.head)
     classes = format_count(len(network.classes), "classes")
     return f"{parts}, {classes}: {total:,} parameters, {trainable:,} of them trainable."
 

@@ -20,7 +20,7 @@ from ..errors import CheckpointError, TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
 from .atomic import replace_file
 from .data.files import format_list
-from .network import NETWORK_PREFIX, Network, broadcast_state, checkpoint_file
+from .network import NETWORK_PREFIX, Network, broadcast_state, checkpoint_file, name_parts
 from .torchvision_weights import PretrainedState, published_network
 
 CONFIG_KEYS = {"backbone", "head", "feature_maps", "classes", "preprocessing"}
@@ -157,8 +157,8 @@ def load_state_into(network: Network, pretrained: PretrainedState, source: str) 
         if not tensor_fits(own.get(name), stored.get(name), dimensions.get(name), len(classes), name):
             here, there = (list(t.shape) if t is not None else ABSENT for t in (own.get(name), stored.get(name)))
             raise WeightsError(
-                f"{source} does not fit {type(network.head).__name__} on {type(network.backbone).__name__}: {name} is "
-                f"{here} here and {there} there; {suggest_arguments(network, pretrained.config, name, len(classes))}."
+                f"{source} does not fit {name_parts(network.backbone, network.head)}: {name} is {here} here and "
+                f"{there} there; {suggest_arguments(network, pretrained.config, name, len(classes))}."
             )
     differing = differing_settings(network, pretrained.config)
     if "feature_maps" in differing:  # maps of equal channels can lie at other depths

@@ -188,7 +188,7 @@ class SSDHead(Head):
             is_rounded=output.logits.dtype in (torch.float16, torch.bfloat16),
         )
 
-    def deployed_outputs(self, output: SSDOutput, image_size: tuple[int, int]) -> dict[str, Tensor]:
+    def exported_outputs(self, output: SSDOutput, image_size: tuple[int, int]) -> dict[str, Tensor]:
         """Returns "boxes" ``[N, A, 4]`` in pixels of the input, clipped to it, and "scores" ``[N, A, num_classes]``."""
         boxes = decode_boxes(full_precision(output.offsets), output.anchors)
         scores = self.classification.scores(full_precision(output.logits))

@@ -17,8 +17,7 @@ from litmobile.heads.predictions import Detections, Segmentation
 from litmobile.tasks.network import Network, Predictor
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.benchmark.untrained import imitate_training
-from litmobile.tools.engines.description import Description
-from litmobile.tools.export.module import ExportModule
+from litmobile.tools.export.module import ExportModule, SegmentationOutput, describe_module
 from litmobile.tools.export.writers.onnx_file import write_onnx
 from support.families import build_small
 
@@ -33,6 +32,7 @@ HEADS: dict[str, tuple[str, HeadFactory]] = {
     "MobileViTSSDLite": ("detection", MobileViTSSDLite),
 }
 CLASSES = ("bolt", "nut", "Käfer")
+RUN = {"folder": "runs/none", "epoch": 3, "step": 40, "weights": "0"}
 IMAGE_TOLERANCE, BOX_TOLERANCE = 1e-4, 0.01  # relative, and pixels
 
 
@@ -51,18 +51,10 @@ def make_network(
     return imitate_training(network, make_images(16, size))
 
 
-def describe_network(network: Network, module: ExportModule) -> Description:
-    """Describes a network that does not come from a run."""
-    run = {"folder": "runs/none", "epoch": 3, "step": 40, "weights": "0"}
-    return Description(
-        network.head.role, network.classes, network.preprocessing, module.outputs, dict(module.postprocess), run=run
-    )
-
-
-def export_onnx(network: Network, path: Path, **options: object) -> Path:
+def export_onnx(network: Network, path: Path, segmentation: SegmentationOutput = "labels", **options: object) -> Path:
     """Writes ``network`` as an ONNX file."""
-    module = ExportModule(network)
-    write_onnx(module, path, describe_network(network, module), **options)  # pyright: ignore[reportArgumentType]
+    module = ExportModule(network, segmentation)
+    write_onnx(module, path, describe_module(network, module, RUN), **options)  # pyright: ignore[reportArgumentType]
     return path
 
 

@@ -14,7 +14,7 @@ from litmobile.heads import LRASPP, Classifier, SSDLite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.engines.description import Description
-from litmobile.tools.export.module import ExportModule
+from litmobile.tools.export.module import ExportModule, describe_module
 from support.families import build_small
 
 HEADS = {"detection": SSDLite, "segmentation": LRASPP, "classification": Classifier}
@@ -37,10 +37,7 @@ def make_exportable(
     network = Network(backbone, HEADS[role], ["a", "b", "c"], Preprocessing(size, fit), role=role).eval()
     spread_activations(network, make_images(32, size))
     module = ExportModule(network, relative_boxes=True)
-    postprocess = {**module.postprocess, "is_inside": False} if module.postprocess else {}
-    return Exportable(
-        network, module, Description(role, network.classes, network.preprocessing, module.outputs, postprocess)
-    )
+    return Exportable(network, module, describe_module(network, module))
 
 
 def make_images(number: int, size: tuple[int, int]) -> Tensor:

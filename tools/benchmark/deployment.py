@@ -9,9 +9,8 @@ import torch
 from torch import nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
-from ..engines.description import Description
 from ..engines.onnx_runtime import OnnxRuntime
-from ..export.module import ExportModule
+from ..export.module import ExportModule, describe_module
 from ..export.writers.onnx_file import write_onnx
 from .detection import CLASSES, SSDLITE_SIZE, build_network
 from .sides import Setting, Sides, Step, make_images
@@ -36,7 +35,7 @@ def onnx_ours(setting: Setting) -> Step:
     module = ExportModule(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ssdlite.onnx"
-        write_onnx(module, path, Description("detection", network.classes, network.preprocessing, module.outputs))
+        write_onnx(module, path, describe_module(network, module))
         engine = OnnxRuntime(path, torch.get_num_threads())
     return lambda: engine.run(array)
 

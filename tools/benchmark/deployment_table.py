@@ -29,9 +29,8 @@ from ...tasks.preprocessing import Preprocessing
 from ..engines.network import ExportedNetwork, load_exported
 from ..export.calibration import read_calibration_images
 from ..export.formats import FORMATS
-from ..export.module import ExportModule
+from ..export.module import ExportModule, describe_module
 from ..export.quantization import Int8
-from ..profile.engines.files import describe
 from ..profile.timing import Timing, take_turns
 from ..task_tools import import_tool
 from .untrained import imitate_training
@@ -133,7 +132,7 @@ def export(network: Network, path: Path, int8: Int8 | None) -> float:
     kind = FORMATS[path.suffix]
     start = time.perf_counter()
     module = ExportModule(network, relative_boxes=not kind.finishes)
-    import_tool(kind.writer)(module, path, describe(network, module), int8)
+    import_tool(kind.writer)(module, path, describe_module(network, module), int8)
     return time.perf_counter() - start
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from ...errors import UserError, suggest
+from ..task_tools import import_tool
 from .engine import Engine
 
-#: import path in this package of each engine, by name; the first one for a suffix is the default
+#: import path inside `litmobile.tools` of each engine, by name
 ENGINES = {
-    "onnxruntime": "onnx_runtime.OnnxRuntime",
-    "openvino": "openvino.OpenVino",
-    "executorch": "executorch.ExecuTorch",
-    "litert": "litert.LiteRt",
-    "torch": "torch_export.TorchExport",
+    "onnxruntime": "engines.onnx_runtime.OnnxRuntime",
+    "openvino": "engines.openvino.OpenVino",
+    "executorch": "engines.executorch.ExecuTorch",
+    "litert": "engines.litert.LiteRt",
+    "torch": "engines.torch_export.TorchExport",
 }
-#: engines that run files of each suffix, the default first
+#: names of the engines that run files of each suffix, the default first
 ENGINES_BY_SUFFIX = {
     ".onnx": ("onnxruntime", "openvino"),
     ".pte": ("executorch",),
@@ -46,5 +46,4 @@ def open_engine(path: Path, name: str | None = None, threads: int | None = None)
         raise UserError(f"There is no engine {name!r}{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
     if name is not None and name not in able:
         raise UserError(f"{name} does not run {path.suffix} files; choose {' or '.join(able)}.")
-    module, _, kind = ENGINES[name or able[0]].partition(".")
-    return getattr(importlib.import_module(f".{module}", __package__), kind)(path, threads)
+    return import_tool(ENGINES[name or able[0]])(path, threads)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from ...heads.ssdlite.decode import PostprocessConfig
 from ...tasks.atomic import write_text
 from ...tasks.preprocessing import Preprocessing
-
-#: metadata entries of an ONNX file, and keys of the JSON file beside any exported file; values are JSON
-KEYS = ("role", "classes", "preprocessing", "outputs", "postprocess", "quantization", "run", "versions")
 
 
 @dataclass(frozen=True)
 class Description:
     """What a program needs to use an exported file.
 
-    The input is always ``images``: uint8 ``[N, 3, H, W]`` RGB of ``preprocessing.size``; normalisation is inside.
+    Its fields are the metadata entries of an ONNX file, and the keys of the JSON file beside any exported file. The
+    input is always an RGB image of ``preprocessing.size`` with values of 0 … 255; normalisation is inside.
 
     Attributes:
         role: "detection", "segmentation" or "classification".
@@ -31,7 +29,8 @@ class Description:
         postprocess: of detectors, the fields of :class:`PostprocessConfig`, and "is_inside": whether the file applies
             them. If not, boxes are relative to the input's size, and suppression is up to the program.
         quantization: how the file was quantised to int8; empty for floats.
-        run: the run it comes from: its folder, the epoch and step of its weights, and their hash.
+        run: the run it comes from: its folder, backbone and head, the epoch and step of its weights, and their hash;
+            empty without a run.
         versions: versions of the packages that wrote it.
     """
 
@@ -50,7 +49,7 @@ class Description:
         return PostprocessConfig(**{name: self.postprocess[name] for name in PostprocessConfig._fields})
 
     def as_json(self) -> dict[str, str]:
-        """Returns the entries ``KEYS``, each as JSON text."""
+        """Returns an entry for each field, as JSON text."""
         return {key: json.dumps(value) for key, value in asdict(self).items()}
 
     @classmethod
@@ -60,19 +59,23 @@ class Description:
         Raises:
             UserError: an entry is missing or damaged; ``path`` names the file in the message.
         """
-        missing = [key for key in KEYS if key not in entries]
+        keys = [entry.name for entry in fields(cls)]
+        missing = [key for key in keys if key not in entries]
         if missing:
             raise UserError(
                 f"{path} was not written by litmobile export: its metadata lack {', '.join(missing)}; export the run."
             )
         try:
-            values: dict[str, Any] = {key: json.loads(entries[key]) for key in KEYS}
-            values["preprocessing"]["size"] = tuple(values["preprocessing"]["size"])
-            values["preprocessing"] = Preprocessing(**values["preprocessing"])
-            values |= {key: tuple(values[key]) for key in ("classes", "outputs")}
-            return cls(**values)
-        except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"The metadata of {path} are damaged ({error}); export the run again.") from error
+            values = {key: json.loads(entries[key]) for key in keys}
+            values["preprocessing"] = Preprocessing(**lists_to_tuples(values["preprocessing"]))
+            return cls(**lists_to_tuples(values))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"The metadata of {path} are damaged ({first_line(error)}); export the run again.") from error
+
+
+def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``values`` with tuples, of which JSON makes lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def json_path(path: Path) -> Path:

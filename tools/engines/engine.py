@@ -26,7 +26,6 @@ class Engine(ABC):
 
     Attributes:
         name: as users write it, e.g. "onnxruntime".
-        suffixes: of the files that it runs.
         description: what the file says about itself.
         path: the file.
 
@@ -35,7 +34,6 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
-    suffixes: ClassVar[tuple[str, ...]]
     description: Description
 
     def __init__(self, path: Path, threads: int | None = None) -> None:

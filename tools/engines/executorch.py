@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from .description import read_description
 from .engine import Array, SingleImageEngine, import_package
 
@@ -19,7 +19,6 @@ class ExecuTorch(SingleImageEngine):
     """ExecuTorch, with its portable kernels and XNNPACK's."""
 
     name = "executorch"
-    suffixes = (".pte",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
@@ -33,8 +32,7 @@ class ExecuTorch(SingleImageEngine):
             self.program = runtime.load_program(path)
             self.method = self.program.load_method("forward")
         except (RuntimeError, KeyError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UserError(f"{path} is not an ExecuTorch file that can be run here ({reason}).") from error
+            raise UserError(f"{path} is not an ExecuTorch file that can be run here ({first_line(error)}).") from error
 
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])

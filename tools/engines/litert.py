@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from .description import read_description
 from .engine import Array, SingleImageEngine, import_package
 
@@ -16,7 +16,6 @@ class LiteRt(SingleImageEngine):
     """LiteRT's interpreter, with XNNPACK's kernels."""
 
     name = "litert"
-    suffixes = (".tflite",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
@@ -26,8 +25,7 @@ class LiteRt(SingleImageEngine):
             self.interpreter = library.Interpreter(str(path), num_threads=threads)
             self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UserError(f"{path} is not a LiteRT file that can be run here ({reason}).") from error
+            raise UserError(f"{path} is not a LiteRT file that can be run here ({first_line(error)}).") from error
         (images,) = self.interpreter.get_input_details()
         self.input = images["index"]
         # the order of outputs in the file is free; their names in the signature are "output_0", "output_1" …

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...errors import PredictionError, UserError
 from ...heads.predictions import Classification, Detections, Prediction, Segmentation
-from ...heads.ssdlite.decode import PostprocessConfig, select_class_by_class
+from ...heads.ssdlite.decode import select_class_by_class
 from ...tasks.network import Predictor
 from .choice import open_engine
 from .engine import Engine
@@ -37,7 +37,7 @@ class ExportedNetwork(Predictor):
         self.preprocessing = self.description.preprocessing
         # evaluations name what they evaluated by a hash of its buffers
         content = np.frombuffer(engine.path.read_bytes(), dtype=np.uint8)
-        self.register_buffer("content", torch.from_numpy(content.copy()), persistent=True)
+        self.register_buffer("content", torch.from_numpy(content.copy()))
 
     @property
     def device(self) -> torch.device:
@@ -90,20 +90,9 @@ class ExportedNetwork(Predictor):
         unit = torch.tensor([width, height, width, height])
         config = self.description.thresholds
         return [
-            finish_detections(boxes * unit, scores, config)
+            select_class_by_class(scores, boxes * unit, config)
             for boxes, scores in zip(output["boxes"], output["scores"], strict=True)
         ]
-
-
-def finish_detections(boxes: Tensor, scores: Tensor, config: PostprocessConfig) -> Detections:
-    """Suppresses the boxes of one image, for files that stop before suppression.
-
-    Args:
-        boxes: ``[A, 4]`` in pixels.
-        scores: ``[A, num_classes]``.
-        config: thresholds and limits.
-    """
-    return select_class_by_class(scores, boxes, config)
 
 
 def results_folder(path: Path) -> Path:

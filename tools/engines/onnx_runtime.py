@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from .description import Description
 from .engine import Array, Engine, import_package
 
@@ -16,7 +16,6 @@ class OnnxRuntime(Engine):
     """ONNX Runtime."""
 
     name = "onnxruntime"
-    suffixes = (".onnx",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
@@ -28,8 +27,7 @@ class OnnxRuntime(Engine):
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has an exception of its own for every status
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise UserError(f"{path} is not an ONNX file that ONNX Runtime can run ({reason}).") from error
+            raise UserError(f"{path} is not an ONNX file that ONNX Runtime can run ({first_line(error)}).") from error
         entries = self.session.get_modelmeta().custom_metadata_map
         self.description = Description.from_json(entries, path)
 

@@ -17,7 +17,6 @@ class OpenVino(Engine):
     """OpenVINO, which reads ONNX files."""
 
     name = "openvino"
-    suffixes = (".onnx",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
@@ -34,7 +33,7 @@ class OpenVino(Engine):
             raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error
         entries = {}
         if model.has_rt_info("framework"):  # absent without metadata
-            framework = model.get_rt_info()["framework"]  # a dictionary, which that of one key is not
+            framework = model.get_rt_info()["framework"]  # get_rt_info("framework") does not return a dictionary
             entries = {key: framework[key].astype(str) for key in framework}
         self.description = Description.from_json(entries, path)
 

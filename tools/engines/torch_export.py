@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from .description import read_description
 from .engine import Array, Engine
 
@@ -19,7 +19,6 @@ class TorchExport(Engine):
     """PyTorch, which runs the exported graph without the code of the network."""
 
     name = "torch"
-    suffixes = (".pt2",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
@@ -27,8 +26,9 @@ class TorchExport(Engine):
         try:
             program = torch.export.load(path)
         except Exception as error:  # zip files, JSON and versions fail with exceptions of their own
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UserError(f"{path} is not a file of torch.export that can be run here ({reason}).") from error
+            raise UserError(
+                f"{path} is not a file of torch.export that can be run here ({first_line(error)})."
+            ) from error
         (images,) = (node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         self.takes_any_batch = not isinstance(images.meta["val"].shape[0], int)
         self.module = program.module()

@@ -12,13 +12,12 @@ import torch
 from ...errors import UserError
 from ...tasks.network import Network, checkpoint_file, load
 from ...tasks.task import hash_weights
-from ...versions import list_versions
 from ..engines.description import Description
 from ..task_tools import import_tool
 from .calibration import read_calibration_images
 from .formats import Format, find_format
 from .judgement import Judgement, judge, store_judgement
-from .module import ExportModule
+from .module import ExportModule, describe_module
 from .options import ExportOptions
 from .quantization import Int8
 from .simulated_int8 import SimulatedInt8
@@ -44,7 +43,7 @@ def export(options: ExportOptions) -> None:
     if options.calibrate is not None:
         images = read_calibration_images(options.calibrate, network.preprocessing, options.calibration_images)
     module = ExportModule(network, options.segmentation, relative_boxes=not kind.finishes)
-    description = describe(network, module, options.run)
+    description = describe_module(network, module, describe_run(network, options.run))
     if images is None:
         write(kind, module, description, options, None)
         judgement = judge_file(kind, options, description)
@@ -59,25 +58,17 @@ def export(options: ExportOptions) -> None:
         check_loss(judgement, options, simulated)
 
 
-def describe(network: Network, module: ExportModule, run: Path) -> Description:
-    """Describes the file of a network."""
+def describe_run(network: Network, run: Path) -> dict[str, Any]:
+    """Returns where the weights of ``network`` come from, as plain values."""
     checkpoint = torch.load(checkpoint_file(run), map_location="cpu", weights_only=True, mmap=True)
-    return Description(
-        role=network.head.role,
-        classes=network.classes,
-        preprocessing=network.preprocessing,
-        outputs=module.outputs,
-        postprocess={**module.postprocess, "is_inside": False} if module.postprocess else {},
-        run={
-            "folder": str(run),
-            "backbone": network.backbone.describe(),
-            "head": type(network.head).__name__,
-            "epoch": checkpoint["epoch"],
-            "step": checkpoint["global_step"],
-            "weights": hash_weights(network),
-        },
-        versions=list_versions(),
-    )
+    return {
+        "folder": str(run),
+        "backbone": network.backbone.describe(),
+        "head": type(network.head).__name__,
+        "epoch": checkpoint["epoch"],
+        "step": checkpoint["global_step"],
+        "weights": hash_weights(network),
+    }
 
 
 def write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -10,10 +11,12 @@ from timm.utils.model import reparameterize_model
 from torch import Tensor, nn
 
 from ...backbones.timm_backbone import TimmBackbone
-from ...errors import UserError
+from ...errors import UserError, first_line
 from ...heads.contract import Head
 from ...heads.ssdlite.decode import PostprocessConfig
-from ...tasks.network import Network
+from ...tasks.network import Network, name_parts
+from ...versions import list_versions
+from ..engines.description import Description
 
 Trained = TypeVar("Trained", bound=nn.Module)
 SegmentationOutput = Literal["labels", "logits"]
@@ -38,6 +41,7 @@ class ExportModule(nn.Module):
 
     scale: Tensor
     shift: Tensor
+    box_unit: Tensor
 
     def __init__(
         self, network: Network, segmentation: SegmentationOutput = "labels", relative_boxes: bool = False
@@ -51,8 +55,7 @@ class ExportModule(nn.Module):
         self.register_buffer("scale", 1 / (255 * network.std.double()).float())
         self.register_buffer("shift", (-network.mean.double() / network.std.double()).float())
         height, width = self.size
-        unit = torch.tensor([width, height, width, height], dtype=torch.float32) if relative_boxes else torch.ones(4)
-        self.register_buffer("box_unit", unit)
+        self.register_buffer("box_unit", torch.tensor([width, height, width, height], dtype=torch.float32))
         self.relative_boxes = relative_boxes
         self.postprocess = read_postprocess(self.head)
         self.eval()
@@ -65,10 +68,9 @@ class ExportModule(nn.Module):
         except UserError:
             raise
         except Exception as error:  # networks fail in any way
-            reason = str(error).partition("\n")[0].rstrip(".")
-            network = f"{type(self.head).__name__} on {type(self.backbone).__name__}"
+            network, (height, width) = name_parts(self.backbone, self.head), self.size
             raise UserError(
-                f"{network} does not take images of {self.size[0]}×{self.size[1]} pixels: {reason}."
+                f"{network} does not take images of {height}×{width} pixels: {first_line(error)}."
             ) from error
 
     @torch.inference_mode()
@@ -80,11 +82,11 @@ class ExportModule(nn.Module):
     def named_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """Images ``[N, 3, H, W]`` uint8 → outputs by name."""
         maps = self.backbone(images.float() * self.scale + self.shift)
-        outputs = self.head.deployed_outputs(self.head(maps, self.size), self.size)
+        outputs = self.head.exported_outputs(self.head(maps, self.size), self.size)
         if self.returns_labels and "logits" in outputs:
             outputs = {"labels": outputs["logits"].argmax(1).to(torch.uint8)}
         if self.relative_boxes and "boxes" in outputs:
-            outputs["boxes"] = outputs["boxes"] / self.get_buffer("box_unit")
+            outputs["boxes"] = outputs["boxes"] / self.box_unit
         return outputs
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -106,6 +108,25 @@ def read_postprocess(head: Head) -> dict[str, Any]:
             f"{type(head).__name__} cannot be exported: define its attribute postprocess, a PostprocessConfig."
         )
     return config._asdict()
+
+
+def describe_module(network: Network, module: ExportModule, run: Mapping[str, Any] | None = None) -> Description:
+    """Describes the file of ``module``, which was made from ``network``; a detector's stops before suppression.
+
+    Args:
+        network: what is exported.
+        module: its exported form.
+        run: the run that it comes from; None without one.
+    """
+    return Description(
+        role=network.head.role,
+        classes=network.classes,
+        preprocessing=network.preprocessing,
+        outputs=module.outputs,
+        postprocess={**module.postprocess, "is_inside": False} if module.postprocess else {},
+        run=run or {},
+        versions=list_versions(),
+    )
 
 
 def reparameterize(network: Trained) -> Trained:

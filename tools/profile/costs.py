@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ...errors import UserError
+from ...tasks.network import name_parts
 from .backbone.facts import backbone_facts, describe_refusal
 from .counts import Complexity, count, without_values
 from .engines.prepared import make_noise
@@ -36,7 +37,7 @@ def describe_target(target: Target, device: torch.device, with_layers: bool, is_
     images = noise.to(device, memory_format=torch.channels_last)
     facts: Facts = {
         "name": target.name,
-        "network": f"{type(network.head).__name__} on {type(network.backbone).__name__}",
+        "network": name_parts(network.backbone, network.head),
         "role": network.head.role,
         "classes": len(network.classes),
         "size": network.preprocessing.size,  # height and width in pixels

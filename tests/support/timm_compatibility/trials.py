@@ -14,7 +14,7 @@ from torch import Tensor
 from litmobile.backbones import TimmBackbone
 from litmobile.backbones.checks import check_selection
 from litmobile.backbones.timm_backbone import feature_info, find_trained_parameters
-from litmobile.backbones.weights import first_line
+from litmobile.errors import first_line
 from litmobile.heads import LRASPP, BoxTargets, Classifier, SSDLite
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing

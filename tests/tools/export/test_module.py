@@ -28,7 +28,7 @@ def test_module_gives_what_the_head_decodes(head: str, as_if_trained: Perturb) -
     module, images = ExportModule(network, "logits"), make_images(2)
     with torch.inference_mode():
         found = module.named_outputs(images)
-        expected = network.head.deployed_outputs(network(images), (64, 96))
+        expected = network.head.exported_outputs(network(images), (64, 96))
     assert tuple(found) == module.outputs == tuple(expected)
     for name, values in expected.items():
         assert (found[name] - values).abs().max() <= 1e-4 * values.abs().max()
@@ -85,7 +85,7 @@ class LimitedCells(Cells):
     ("head", "message"),
     [
         (Cells, "Cells cannot be exported: define its attribute postprocess, a PostprocessConfig"),
-        (LimitedCells, "LimitedCells cannot be exported: define its method deployed_outputs"),
+        (LimitedCells, "LimitedCells cannot be exported: define its method exported_outputs"),
     ],
 )
 def test_own_head_learns_what_to_define(head: type[Head], message: str) -> None:
@@ -108,7 +108,7 @@ def test_size_that_the_network_cannot_take_is_named() -> None:
         ExportModule(network)
 
 
-def test_network_itself_is_not_changed(as_if_trained: Perturb) -> None:
+def test_network_itself_is_not_changed() -> None:
     network = Network(MobileNetV2(0.35), SSDLite, ["a"], Preprocessing((64, 64)), role="detection").train()
     ExportModule(network)
     assert network.training

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ....errors import UserError
+from ....errors import UserError, first_line
+from ....tasks.network import name_parts
 from ..module import ExportModule
 
 OPERATOR = re.compile(r"\b(?:aten|torchvision|torch\.ops|prims|edge)(?:::|\.)[\w.:]*\w")
@@ -33,13 +34,13 @@ def explain_failure(module: ExportModule, kind: str) -> Iterator[None]:
 
 def describe_failure(module: ExportModule, kind: str, error: BaseException) -> str:
     """Returns the sentence; the innermost cause tells most."""
-    messages = []
+    causes = []
     cause: BaseException | None = error
     while cause is not None:
-        messages.append(str(cause))
+        causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    operator = next((found[0] for text in messages for found in [OPERATOR.search(text)] if found), None)
-    subject = f"{type(module.head).__name__} on {type(module.backbone).__name__} cannot be exported to {kind}"
-    innermost = next((text for text in reversed(messages) if text.strip()), type(error).__name__)
-    reason = innermost.strip().partition("\n")[0].rstrip(".")
+    operator = next((found[0] for cause in causes if (found := OPERATOR.search(str(cause)))), None)
+    subject = f"{name_parts(module.backbone, module.head)} cannot be exported to {kind}"
+    innermost = next((cause for cause in reversed(causes) if str(cause).strip()), error)
+    reason = first_line(innermost)
     return f"{subject}: the operator {operator} is not supported ({reason})." if operator else f"{subject}: {reason}."

@@ -12,8 +12,7 @@ import torch
 
 from ....backbones.contract import Backbone, Variant, public_path
 from ....backbones.sequential import SequentialBackbone
-from ....backbones.weights import first_line
-from ....errors import UserError
+from ....errors import UserError, first_line
 from ....heads import Classifier
 from ...export.module import reparameterize
 from ...text_tables import format_cell
@@ -111,7 +110,7 @@ def count_at(backbone: Backbone, size: tuple[int, int]) -> Complexity:
 
 def describe_refusal(size: tuple[int, int], error: Exception) -> str:
     """Returns the end of a sentence about a network that does not take images of ``size``."""
-    return f"does not take images of {format_cell(size)} pixels: {first_line(error) or type(error).__name__}."
+    return f"does not take images of {format_cell(size)} pixels: {first_line(error)}."
 
 
 def classifier_facts(backbone: Backbone, variant: Variant, counted: Complexity, size: tuple[int, int]) -> Facts | None:

@@ -9,8 +9,7 @@ from typing import Any, TypeGuard
 
 from .... import backbones
 from ....backbones.contract import Backbone, format_arguments
-from ....backbones.weights import first_line
-from ....errors import UserError
+from ....errors import UserError, first_line
 from ...options.parser import Parser
 
 
@@ -68,4 +67,4 @@ def build_backbone(family: type[Backbone], arguments: Mapping[str, Any]) -> Back
         raise UserError(str(error)) from error
     except Exception as error:
         call = f"{family.__name__}({format_arguments(arguments)})"
-        raise UserError(f"{call} cannot be built: {first_line(error) or type(error).__name__}.") from error
+        raise UserError(f"{call} cannot be built: {first_line(error)}.") from error

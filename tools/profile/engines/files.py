@@ -8,11 +8,9 @@ import numpy as np
 import torch
 
 from ....tasks.network import Network
-from ....versions import list_versions
 from ...engines.choice import open_engine
-from ...engines.description import Description
 from ...export.formats import FORMATS
-from ...export.module import ExportModule
+from ...export.module import ExportModule, describe_module
 from ...export.quantization import Int8
 from ...task_tools import import_tool
 from .prepared import Prepared, Settings, make_noise
@@ -38,7 +36,7 @@ def prepare_file(engine: str, suffix: str, is_int8: bool, network: Network, sett
         kind = FORMATS[suffix]
         module = make_module(network, relative_boxes=not kind.finishes)
         int8 = make_calibration(module.size) if is_int8 else None
-        import_tool(kind.writer)(module, path, describe(network, module), int8)
+        import_tool(kind.writer)(module, path, describe_module(network, module), int8)
     opened = open_engine(path, engine, settings.threads)
     return Prepared(np.ascontiguousarray, opened.run, path)
 
@@ -47,18 +45,6 @@ def prepare_file(engine: str, suffix: str, is_int8: bool, network: Network, sett
 def make_module(network: Network, relative_boxes: bool) -> ExportModule:
     """Builds the form of a network that files contain."""
     return ExportModule(network, relative_boxes=relative_boxes)
-
-
-def describe(network: Network, module: ExportModule) -> Description:
-    """Describes the file of a network that is only measured."""
-    return Description(
-        role=network.head.role,
-        classes=network.classes,
-        preprocessing=network.preprocessing,
-        outputs=module.outputs,
-        postprocess={**module.postprocess, "is_inside": False} if module.postprocess else {},
-        versions=list_versions(),
-    )
 
 
 def make_calibration(size: tuple[int, int]) -> Int8:

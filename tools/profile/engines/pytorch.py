@@ -10,9 +10,9 @@ from torch import Tensor
 from torch._dynamo import config as dynamo
 from torch._dynamo.exc import TorchDynamoException
 
-from ....errors import UserError
+from ....errors import UserError, first_line
 from ....heads.predictions import Segmentation
-from ....tasks.network import Network
+from ....tasks.network import Network, name_parts
 from .prepared import Images, Prepared, Settings
 
 RECOMPILATIONS = 1000  # all networks share the code of one method, and each size of a batch is compiled
@@ -52,9 +52,8 @@ def prepare_compiled(network: Network, settings: Settings) -> Prepared:
     try:
         prepared.run(prepared.place(torch.zeros(1, 3, *network.preprocessing.size, dtype=torch.uint8).numpy()))
     except TorchDynamoException as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        name = f"{type(network.head).__name__} on {type(network.backbone).__name__}"
-        raise UserError(f"{name} cannot be compiled; leave out the engine compiled ({reason}).") from error
+        name = name_parts(network.backbone, network.head)
+        raise UserError(f"{name} cannot be compiled; leave out the engine compiled ({first_line(error)}).") from error
     return prepared
 
 

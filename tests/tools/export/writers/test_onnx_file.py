@@ -13,13 +13,12 @@ import torch
 from litmobile.errors import UserError
 from litmobile.tasks.network import Network
 from litmobile.tools.engines.network import load_exported
-from litmobile.tools.export.module import ExportModule
+from litmobile.tools.export.module import SegmentationOutput
 from support.exporting import (
     CLASSES,
     HEADS,
     Perturb,
     assert_equal_predictions,
-    describe_network,
     export_onnx,
     make_images,
     make_network,
@@ -57,13 +56,11 @@ def test_file_predicts_like_the_network(family: str, head: str, as_if_trained: P
 
 
 @pytest.mark.parametrize("segmentation", ["labels", "logits"])
-def test_segmentation_outputs_labels_or_logits(segmentation: str, as_if_trained: Perturb, tmp_path: Path) -> None:
-    from litmobile.tools.export.writers.onnx_file import write_onnx
-
+def test_segmentation_outputs_labels_or_logits(
+    segmentation: SegmentationOutput, as_if_trained: Perturb, tmp_path: Path
+) -> None:
     network = make_network("MobileNetV2", "LRASPP", as_if_trained)
-    module = ExportModule(network, segmentation)  # pyright: ignore[reportArgumentType]
-    write_onnx(module, tmp_path / "network.onnx", describe_network(network, module))
-    exported = load_exported(tmp_path / "network.onnx", threads=1)
+    exported = load_exported(export_onnx(network, tmp_path / "network.onnx", segmentation), threads=1)
     images = make_images(1)
     (found,) = exported.engine.run(images.numpy())
     with torch.inference_mode():
@@ -119,7 +116,7 @@ def test_unsupported_operator_is_named(detector: Network, tmp_path: Path, monkey
         return torch.linalg.eigvals(maps["c4"][:, :4, :4, :4])
 
     network = Network.from_config(detector.config())
-    monkeypatch.setattr(network.head, "deployed_outputs", lambda output, size: {"boxes": output.real, "scores": output})
+    monkeypatch.setattr(network.head, "exported_outputs", lambda output, size: {"boxes": output.real, "scores": output})
     monkeypatch.setattr(network.head, "forward", forward)
     with pytest.raises(UserError, match=r"SSDLite on MobileNetV1 cannot be exported to ONNX.*eig"):
         export_onnx(network, tmp_path / "network.onnx")
