@@ -70,7 +70,9 @@ class Description:
             values["preprocessing"] = Preprocessing(**lists_to_tuples(values["preprocessing"]))
             return cls(**lists_to_tuples(values))
         except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"The metadata of {path} are damaged ({first_line(error)}); export the run again.") from error
+            raise UserError(
+                f"The metadata of {path} are damaged ({first_line(error)}); export the run again."
+            ) from error
 
 
 def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,9 @@ class OnnxRuntime(Engine):
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
-        onnxruntime = import_package("onnxruntime", "onnx")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # only errors
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        import_package("onnxruntime", "onnx")  # outside the try, because it has an error of its own
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = open_session(path, threads)
         except Exception as error:  # onnxruntime has an exception of its own for every status
             raise UserError(f"{path} is not an ONNX file that ONNX Runtime can run ({first_line(error)}).") from error
         entries = self.session.get_modelmeta().custom_metadata_map
@@ -33,3 +30,22 @@ class OnnxRuntime(Engine):
 
     def run(self, images: NDArray[np.uint8]) -> list[Array]:
         return self.session.run(list(self.description.outputs), {"images": images})
+
+
+def open_session(path: Path, threads: int | None = None, profile: Path | None = None) -> Any:
+    """Opens a file on the CPU.
+
+    Args:
+        path: the file.
+        threads: number of threads; None leaves it to ONNX Runtime.
+        profile: if set, runs are profiled, and the profile's file name begins with this path.
+    """
+    onnxruntime = import_package("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # only errors
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import UserError
+from ...errors import UserError, format_count
 from ...tasks.evidence import evidence_path
 from ..pages import Point, Section, preformatted, render_page, scatter_chart, scatter_svg
-from .tables import costs_table, describe_machine, latency_text, layers_text
+from .tables import costs_table, latency_text, layers_text, machine_text
 
 Facts = dict[str, Any]
 
@@ -73,7 +73,7 @@ def build_page(facts: Facts) -> str:
         Section("Costs", [preformatted(costs_table(facts["targets"]), "costs")]),
         Section("Layers", layers),
     ]
-    return render_page("Costs of networks", describe_answer(facts), sections, describe_machine(facts["machine"]))
+    return render_page("Costs of networks", describe_answer(facts), sections, machine_text(facts["machine"]))
 
 
 def describe_answer(facts: Facts) -> Sequence[str]:
@@ -91,5 +91,4 @@ def describe_answer(facts: Facts) -> Sequence[str]:
 
 def name_axis(facts: Facts) -> str:
     """Returns the label of the axis of latency."""
-    threads = facts["machine"]["threads"]
-    return f"ms per image, {threads} thread{'s' if threads > 1 else ''}"
+    return f"ms per image, {format_count(facts['machine']['threads'], 'threads')}"

@@ -14,13 +14,14 @@ from jsonargparse import Namespace
 from ...class_paths import allow_code
 from ...errors import UserError
 from ...tasks.atomic import write_text
+from ..engines.torch_export import use_threads
 from .charts import build_page, build_svg, read_figure
 from .costs import describe_target
 from .engines.peers import TORCHVISION, prepare_torchvision
 from .engines.prepared import Settings
 from .engines.table import list_packages
 from .latency import REFERENCE_ENGINE, Entry, find_slow_operators, measure_entries, prepare_target
-from .machine import describe_machine, limited_threads
+from .machine import describe_machine
 from .options import parse_options, parse_size, split_model_options, split_targets
 from .tables import profile_text
 from .targets import Choice, Target, build_target, find_family
@@ -46,7 +47,7 @@ def run(words: Sequence[str]) -> None:
     options, arguments = parse_options(texts, others, family)
     choice = Choice(options.size and parse_size(" ".join(options.size)), options.classes, model_options)
     device = torch.device(options.device)
-    with limited_threads(options.threads):
+    with use_threads(options.threads):
         targets = {text: build_target(text, choice, device, arguments) for text in texts}
         facts = describe_targets(list(targets.values()), options, device)
         if not options.counts:
@@ -81,13 +82,13 @@ def measure_targets(targets: Mapping[str, Target], options: Namespace, choice: C
         settings = Settings(device, options.threads, Path(folder))
         entries = [entry for target in targets.values() for entry in prepare_target(target, options.engines, settings)]
         reference = prepare_reference(options.reference, targets, choice, settings)
-        places = [(entry.name, entry.engine) for entry in entries]
-        if reference[:2] not in places:
+        keys = [(entry.name, entry.engine) for entry in entries]
+        if reference[:2] not in keys:
             entries.append(reference)
-            places.append(reference[:2])
+            keys.append(reference[:2])
         return {
             "reference": {"name": reference.name, "engine": reference.engine},
-            "latency": measure_entries(entries, places.index(reference[:2]), options.seconds, options.batch),
+            "latency": measure_entries(entries, keys.index(reference[:2]), options.seconds, options.batch),
             "operators": find_slow_operators(entries, options.threads),
         }
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .counts import Complexity
+from .engines.prepared import wait_for
 
 PASSES = 20  # that are measured
 FASTEST = 5  # that count
@@ -51,8 +52,7 @@ class ModuleClock:
 
     def now(self) -> float:
         """Returns the time in milliseconds, after the device has finished."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        wait_for(self._device)
         return time.perf_counter() * 1000
 
     def _enter(self, module: nn.Module, inputs: object) -> None:

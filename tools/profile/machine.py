@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,3 @@ def find_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
-
-
-@contextmanager
-def limited_threads(count: int) -> Iterator[None]:
-    """Lets PyTorch use ``count`` CPU threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -34,7 +34,7 @@ Facts = dict[str, Any]
 
 def profile_text(facts: Facts) -> str:
     """Formats everything that was found."""
-    parts = [describe_machine(facts["machine"]), f"{COSTS_LEGEND}\n{costs_table(facts['targets'])}"]
+    parts = [machine_text(facts["machine"]), f"{COSTS_LEGEND}\n{costs_table(facts['targets'])}"]
     deployed = [x["name"] for x in facts["targets"] if x["is_reparameterized"]]
     parts += [f"{name} is counted and measured in its form for deployment." for name in deployed]
     untrained = [x["name"] for x in facts["targets"] if x["role"] == "detection" and not x["is_trained"]]
@@ -51,8 +51,8 @@ def profile_text(facts: Facts) -> str:
     return "\n\n".join(parts)
 
 
-def describe_machine(machine: Facts) -> str:
-    """Returns one line about the machine."""
+def machine_text(machine: Facts) -> str:
+    """Formats one line about the machine."""
     versions = [f"{name} {machine['versions'][name]}" for name in SHOWN_VERSIONS if machine["versions"].get(name)]
     return ", ".join([machine["name"], format_count(machine["threads"], "threads"), *versions])
 

@@ -88,7 +88,7 @@ def test_unknown_engines_and_devices_are_refused() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "other", ENGINES["openvino"]._replace(packages=("no_such_package",)))
+    monkeypatch.setitem(ENGINES, "other", ENGINES["openvino"]._replace(packages={"no_such_package": "openvino"}))
     with pytest.raises(UserError, match=r"no_such_package cannot be imported.*pip install 'litmobile\[openvino\]'"):
         check_engines(["other"], "cpu")
     assert list_packages(["eager", "onnxruntime"]) == ["onnx", "onnxruntime", "onnxscript"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...engines.engine import import_package
+from ...engines.onnx_runtime import open_session
 from .prepared import Images
 
 WARMUP = 3  # runs that are not counted: they fill caches
@@ -47,16 +47,8 @@ def profile_operators(paths: Sequence[Path], images: Images, threads: int) -> li
         images: input of each.
         threads: CPU threads.
     """
-    onnxruntime = import_package("onnxruntime", "onnx")
     with tempfile.TemporaryDirectory() as folder:
-        sessions = []
-        for k, path in enumerate(paths):
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level = 3  # only errors
-            options.intra_op_num_threads = threads
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder) / str(k))
-            sessions.append(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        sessions = [open_session(path, threads, Path(folder) / str(k)) for k, path in enumerate(paths)]
         for _ in range(WARMUP + RUNS):
             for session in sessions:
                 session.run(None, {"images": images})

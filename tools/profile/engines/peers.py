@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torchvision.models import detection, get_model, list_models, segmentation
 
 from ....errors import UserError, suggest
 from ..targets import place
-from .prepared import Images, Prepared
+from .prepared import Prepared, place_images, wait_for
 
 TORCHVISION = "torchvision/"
 
@@ -29,18 +31,13 @@ def prepare_torchvision(text: str, device: torch.device) -> Prepared:
     is_classifier = name not in (*list_models(detection), *list_models(segmentation))
     options = {} if is_classifier else {"weights_backbone": None}
     network = place(get_model(name, weights=None, **options).eval(), device)
-
     is_detector = name in list_models(detection)
-
-    def place_images(images: Images) -> torch.Tensor:
-        return torch.from_numpy(images).to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def run(images: torch.Tensor) -> object:
         values = images.float() / 255
         found = network(list(values) if is_detector else values)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         return found
 
-    return Prepared(place_images, run)
+    return Prepared(partial(place_images, device=device), run)

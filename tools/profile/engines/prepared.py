@@ -41,6 +41,17 @@ class Prepared(NamedTuple):
     file: Path | None = None
 
 
+def place_images(images: Images, device: torch.device) -> torch.Tensor:
+    """Moves images to ``device`` in channels-last memory, in which images are read."""
+    return torch.from_numpy(images).to(device, memory_format=torch.channels_last)
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when a GPU has finished; a CPU has always."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def make_noise(batch: int, size: tuple[int, int]) -> Images:
     """Makes images of noise of ``size`` (height, width)."""
     return np.random.default_rng(0).integers(256, size=(batch, 3, *size), dtype=np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,14 +14,14 @@ from torch._dynamo.exc import TorchDynamoException
 from ....errors import UserError, first_line
 from ....heads.predictions import Segmentation
 from ....tasks.network import Network, name_parts
-from .prepared import Images, Prepared, Settings
+from .prepared import Prepared, Settings, place_images, wait_for
 
 RECOMPILATIONS = 1000  # all networks share the code of one method, and each size of a batch is compiled
 
 
 def prepare_eager(network: Network, settings: Settings) -> Prepared:
     """Prepares a network as `litmobile predict` runs it."""
-    return prepare(network, settings, network.forward)
+    return prepare(network, settings, network)
 
 
 def prepare_bf16(network: Network, settings: Settings) -> Prepared:
@@ -61,15 +62,11 @@ def prepare(network: Network, settings: Settings, forward: Callable[[Tensor], An
     """Prepares ``forward`` with the network's decoding; segmentation ends with labels, as in exported files."""
     device = settings.device
 
-    def place(images: Images) -> Tensor:
-        return torch.from_numpy(images).to(device, memory_format=torch.channels_last)
-
     @torch.inference_mode()
     def run(images: Tensor) -> object:
         predictions = network.decode(forward(images), network.preprocessing.size)
         found = [x.labels if isinstance(x, Segmentation) else x for x in predictions]
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         return found
 
-    return Prepared(place, run)
+    return Prepared(partial(place_images, device=device), run)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ....errors import UserError, suggest
 from ....tasks.network import Network
 from ...engines.engine import import_package
+from ...task_tools import import_tool
 from .prepared import Prepared, Settings
 
 
@@ -16,27 +16,30 @@ class EngineEntry(NamedTuple):
     """An engine.
 
     Attributes:
-        prepare: path in this package of the function ``(network, settings) → Prepared``, imported when it is needed.
-        packages: that have to be installed; import paths.
-        extra: of litmobile, which installs them.
+        prepare: import path inside `litmobile.tools` of the function ``(network, settings) → Prepared``.
+        packages: import paths of packages that have to be installed, and litmobile's extras that install them.
     """
 
     prepare: str
-    packages: tuple[str, ...] = ()
-    extra: str = ""
+    packages: Mapping[str, str] = {}
 
 
-ONNX = ("onnx", "onnxscript")
+ONNX = {"onnx": "onnx", "onnxscript": "onnx"}
+ONNXRUNTIME = ONNX | {"onnxruntime": "onnx"}
+OPENVINO = {"openvino": "openvino"}
+EXECUTORCH = {"executorch": "executorch"}
 ENGINES = {
-    "eager": EngineEntry("pytorch.prepare_eager"),
-    "compiled": EngineEntry("pytorch.prepare_compiled"),
-    "bf16": EngineEntry("pytorch.prepare_bf16"),
-    "onnxruntime": EngineEntry("files.prepare_onnxruntime", (*ONNX, "onnxruntime"), "onnx"),
-    "onnxruntime-int8": EngineEntry("files.prepare_onnxruntime_int8", (*ONNX, "onnxruntime"), "onnx"),
-    "openvino": EngineEntry("files.prepare_openvino", (*ONNX, "openvino"), "openvino"),
-    "openvino-int8": EngineEntry("files.prepare_openvino_int8", (*ONNX, "onnxruntime", "openvino"), "openvino"),
-    "executorch": EngineEntry("files.prepare_executorch", ("executorch",), "executorch"),
-    "executorch-int8": EngineEntry("files.prepare_executorch_int8", ("executorch", "torchao"), "executorch"),
+    "eager": EngineEntry("profile.engines.pytorch.prepare_eager"),
+    "compiled": EngineEntry("profile.engines.pytorch.prepare_compiled"),
+    "bf16": EngineEntry("profile.engines.pytorch.prepare_bf16"),
+    "onnxruntime": EngineEntry("profile.engines.files.prepare_onnxruntime", ONNXRUNTIME),
+    "onnxruntime-int8": EngineEntry("profile.engines.files.prepare_onnxruntime_int8", ONNXRUNTIME),
+    "openvino": EngineEntry("profile.engines.files.prepare_openvino", ONNX | OPENVINO),
+    "openvino-int8": EngineEntry("profile.engines.files.prepare_openvino_int8", ONNXRUNTIME | OPENVINO),
+    "executorch": EngineEntry("profile.engines.files.prepare_executorch", EXECUTORCH),
+    "executorch-int8": EngineEntry(
+        "profile.engines.files.prepare_executorch_int8", EXECUTORCH | {"torchao": "executorch"}
+    ),
 }
 PYTORCH = ("eager", "compiled", "bf16")  # that run on any device
 
@@ -52,8 +55,8 @@ def check_engines(names: Sequence[str], device: str) -> None:
             raise UserError(f"--engines: {name} is unknown{suggest(name, ENGINES)} Choose among {', '.join(ENGINES)}.")
         if device != "cpu" and name not in PYTORCH:
             raise UserError(f"--engines: {name} runs on the CPU; with --device {device}, take {', '.join(PYTORCH)}.")
-        for package in ENGINES[name].packages:
-            import_package(package, ENGINES[name].extra)
+        for package, extra in ENGINES[name].packages.items():
+            import_package(package, extra)
 
 
 def prepare(name: str, network: Network, settings: Settings) -> Prepared:
@@ -62,10 +65,7 @@ def prepare(name: str, network: Network, settings: Settings) -> Prepared:
     Raises:
         UserError: the network cannot be compiled or exported.
     """
-    module, _, function = ENGINES[name].prepare.partition(".")
-    prepare_network: Callable[[Network, Settings], Prepared]
-    prepare_network = getattr(importlib.import_module(f".{module}", __package__), function)
-    return prepare_network(network, settings)
+    return import_tool(ENGINES[name].prepare)(network, settings)
 
 
 def list_packages(names: Sequence[str]) -> list[str]:
