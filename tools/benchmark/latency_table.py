@@ -1,6 +1,6 @@
 """Latency of every family under every head on a GPU: a Markdown table for docs/benchmarks.md.
 
-`python -m litmobile.tools.benchmark.latency_table` takes at most eight minutes. Each row measures one network in turn in
+`python -m litmobile.tools.benchmark.latency_table` takes at most eight minutes. A row measures one network in turn in
 float32, float16, float16 as a CUDA graph and, while time is left, float16 compiled; from uint8 images on the device to
 the output of the head, without decoding.
 """
