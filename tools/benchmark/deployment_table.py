@@ -106,11 +106,8 @@ def measure(family: str, head: str, names: Sequence[str], folder: Path, seconds:
     """Yields the cells of the files ``names`` of a network: what could be exported, and how it compares."""
     if not names:
         return
-    torch.manual_seed(0)
-    kind = HEADS[head]
-    classes, preprocessing = [f"class {k}" for k in range(kind.classes)], Preprocessing(kind.size)
-    network = Network(FAMILIES[family](), kind.head, classes, preprocessing, role=kind.role)
-    images = read_calibration_images(folder, preprocessing, IMAGES)
+    network = build_network(family, head)
+    images = read_calibration_images(folder, network.preprocessing, IMAGES)
     imitate_training(network, images)
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:
@@ -125,6 +122,14 @@ def measure(family: str, head: str, names: Sequence[str], folder: Path, seconds:
             deviation = compare(exported, network, images[:COMPARED])
             ratio = measure_ratio(exported, network, images[:1], seconds)
             yield [name, f"{taken:.0f}", f"{path.stat().st_size / 1e6:.2f}", deviation, ratio]
+
+
+def build_network(family: str, head: str) -> Network:
+    """Builds a network with random weights, in evaluation mode."""
+    torch.manual_seed(0)
+    kind = HEADS[head]
+    classes = [f"class {k}" for k in range(kind.classes)]
+    return Network(FAMILIES[family](), kind.head, classes, Preprocessing(kind.size), role=kind.role).eval()
 
 
 def export(network: Network, path: Path, int8: Int8 | None) -> float:
