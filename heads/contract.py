@@ -67,11 +67,17 @@ class Head(Configurable, ABC):
         """Returns the prediction of each image, in pixels of the network's input."""
 
     def exported_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
-        """Returns what a deployed file outputs, by name, computed by operations that ``torch.export`` can trace.
+        """Returns what an exported file outputs, by name, computed by operations that ``torch.export`` can trace.
 
-        Engines know the names "probabilities" ``[N, C]``, "logits" ``[N, C, H, W]``, and for detectors "boxes"
-        ``[N, A, 4]`` in pixels of the input and "scores" ``[N, A, C]``. A detector also has an attribute
-        ``postprocess``, a :class:`~litmobile.heads.ssdlite.decode.PostprocessConfig`, by which boxes are suppressed.
+        Classifiers return "probabilities" ``[N, C]``, and segmentation heads "logits" ``[N, C, H, W]``. Detectors
+        return "boxes" ``[N, A, 4]`` as x1, y1, x2, y2 in pixels, inside the input, and "scores" ``[N, A, C]``, 0 … 1.
+        C is the number of foreground classes, and A that of boxes before suppression. A detector also needs an
+        attribute ``postprocess``, a :class:`~litmobile.heads.ssdlite.decode.PostprocessConfig`, which exported files
+        or the programs that run them apply.
+
+        Args:
+            output: of the head, for N images.
+            image_size: (height, width) of the images in pixels.
 
         Raises:
             UserError: the head does not define it.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: library messages that every run would print and users cannot act on
 IGNORED_WARNINGS = (
@@ -26,3 +28,17 @@ def silence_libraries() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: not any(text in record.getMessage() for text in IGNORED_NOTES)
     )
+
+
+@contextmanager
+def raise_log_level(level: int, *names: str) -> Iterator[None]:
+    """Lets the loggers ``names`` write only messages of at least ``level`` inside the block."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, old in zip(loggers, before, strict=True):
+            logger.setLevel(old)

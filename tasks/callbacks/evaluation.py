@@ -177,7 +177,7 @@ def evaluated_epoch_and_step(trainer: Trainer) -> tuple[int, int]:
     """Returns epoch and step of the evaluated weights: of the training, of an exported file, or of the checkpoint."""
     predictor = getattr(trainer.lightning_module, "exported", None)
     if predictor is not None:
-        return predictor.epoch_and_step
+        return predictor.epoch_and_step or (0, 0)  # an exported file need not come from a run
     if trainer.state.fn == TrainerFn.FITTING or trainer.ckpt_path is None:
         return trainer.current_epoch, trainer.global_step
     checkpoint = torch.load(trainer.ckpt_path, map_location="cpu", weights_only=True, mmap=True)

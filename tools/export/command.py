@@ -50,7 +50,7 @@ def export(options: ExportOptions) -> None:
         simulated = None
     else:
         simulated = SimulatedInt8(module, images)
-        int8 = Int8(images, simulated.prefers_per_channel(), float_ends=False)
+        int8 = Int8(images, simulated.prefers_per_channel, float_ends=False)
         judgement = write_int8(kind, module, description, options, int8)
     if judgement is None:
         print(f"{options.to} was not compared with the run.")
@@ -75,8 +75,8 @@ def write(
     kind: Format, module: ExportModule, description: Description, options: ExportOptions, int8: Int8 | None
 ) -> None:
     """Writes the file and the JSON file beside."""
-    extra: dict[str, Any] = {"opset": options.opset} if kind.name == "ONNX" else {}
-    import_tool(kind.writer)(module, options.to, description, int8, **extra)
+    special = {"opset": options.opset} if kind.takes_opset else {}
+    import_tool(kind.writer)(module, options.to, description, int8, **special)
     print(f"Wrote {options.to} ({options.to.stat().st_size / 1e6:.2f} MB)")
 
 
@@ -86,7 +86,7 @@ def write_int8(
     """Writes a quantised file, again with its first and last layers in float if it loses too much and that helps."""
     write(kind, module, description, options, int8)
     first = judge_file(kind, options, description)
-    if first is None or first.difference.value >= -options.tolerance:
+    if first is None or not first.loses_more_than(options.tolerance):
         return first
     print(f"The loss is above --tolerance {options.tolerance:g}: keeping the first and last layers in float.")
     write(kind, module, description, options, int8._replace(float_ends=True))
@@ -113,12 +113,12 @@ def judge_file(kind: Format, options: ExportOptions, description: Description) -
 
 def check_loss(judgement: Judgement, options: ExportOptions, simulated: SimulatedInt8 | None) -> None:
     """Ends the command with status 1 if the file loses more than the tolerance; names the layers that lose most."""
-    if judgement.difference.value >= -options.tolerance:
+    if not judgement.loses_more_than(options.tolerance):
         return
-    text = f"litmobile: {options.to} loses {-judgement.difference.value:.4f} of {judgement.figure}, more than "
-    text += f"--tolerance {options.tolerance:g}."
+    loss = f"{-judgement.difference.value:.4f} of {judgement.figure}"
+    sentences = [f"litmobile: {options.to} loses {loss}, more than --tolerance {options.tolerance:g}."]
     if simulated is not None:
-        ranked = simulated.rank_layers(simulated.prefers_per_channel())
+        ranked = simulated.rank_layers(simulated.prefers_per_channel)
         worst = [f"{layer.name} ({layer.error:.1e})" for layer in ranked[:WORST_LAYERS]]
-        text += f" Layers whose quantisation alone changes the outputs most: {', '.join(worst)}."
-    sys.exit(text)
+        sentences.append(f"Layers whose quantisation alone changes the outputs most: {', '.join(worst)}.")
+    sys.exit(" ".join(sentences))

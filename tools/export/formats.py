@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from ...errors import UserError
 
+OPSETS = range(18, 24)  # of ONNX, that PyTorch writes and the postprocessing needs
+DEFAULT_OPSET = 18
+
 
 class Format(NamedTuple):
     """How files of one suffix are written.
@@ -17,6 +20,7 @@ class Format(NamedTuple):
         finishes: whether a detector's file contains suppression; otherwise it stops at relative boxes and scores.
         takes_int8: whether it can be quantised.
         is_judged: whether an engine here runs it.
+        takes_opset: whether the writer has an argument ``opset``.
     """
 
     name: str
@@ -24,10 +28,11 @@ class Format(NamedTuple):
     finishes: bool = False
     takes_int8: bool = True
     is_judged: bool = True
+    takes_opset: bool = False
 
 
 FORMATS = {
-    ".onnx": Format("ONNX", "export.writers.onnx_file.write_onnx", finishes=True),
+    ".onnx": Format("ONNX", "export.writers.onnx_file.write_onnx", finishes=True, takes_opset=True),
     ".pte": Format("ExecuTorch", "export.writers.executorch_file.write_executorch"),
     ".tflite": Format("LiteRT", "export.writers.litert_file.write_litert"),
     ".pt2": Format("torch.export", "export.writers.torch_file.write_torch_export", takes_int8=False),

@@ -19,6 +19,7 @@ from ..compare.compute import compare_sides
 from ..engines.description import json_path
 from ..engines.network import results_folder
 from ..evaluations import read_evaluation
+from ..library_messages import raise_log_level
 from .options import ExportOptions
 
 
@@ -40,6 +41,10 @@ class Judgement(NamedTuple):
     run: float
     exported: float
     difference: Difference
+
+    def loses_more_than(self, tolerance: float) -> bool:
+        """Whether the file's figure is lower than the run's by more than ``tolerance``."""
+        return self.difference.value < -tolerance
 
     def __str__(self) -> str:
         low, high = self.difference.interval
@@ -74,27 +79,20 @@ def judge(options: ExportOptions, weights: str) -> Judgement:
     run = ["--run", str(options.run), *moved]
     if not was_evaluated(options, weights):
         print(f"Evaluating {options.run} on the {options.split} split …", flush=True)
-        with hidden_output():
+        with hide_output():
             command(run)
     print(f"Evaluating {options.to} on the {options.split} split …", flush=True)
-    with hidden_output():
+    with hide_output():
         command([*run, *engine, "--model", str(options.to)])
     return compare_with_run(options)
 
 
 @contextmanager
-def hidden_output() -> Iterator[None]:
+def hide_output() -> Iterator[None]:
     """Hides the tables and notes of an evaluation, which are in its folder; errors and progress stay."""
-    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    loggers = ("lightning.pytorch", "lightning.fabric")
+    with raise_log_level(logging.WARNING, *loggers), redirect_stdout(io.StringIO()):
+        yield
 
 
 def was_evaluated(options: ExportOptions, weights: str) -> bool:

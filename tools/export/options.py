@@ -10,6 +10,7 @@ from typing import Literal
 from ...class_paths import allow_code
 from ...errors import UserError, check_range
 from ..options.parser import Parser
+from .formats import DEFAULT_OPSET
 
 DESCRIPTION = (
     "Writes the network of a run to a file for programs without PyTorch, evaluates file and run on the same images, "
@@ -46,7 +47,7 @@ class ExportOptions:
     calibration_images: int = 128
     size: tuple[int, int] | None = None
     segmentation: Literal["labels", "logits"] = "labels"
-    opset: int = 18
+    opset: int = DEFAULT_OPSET
     split: Literal["val", "test", "none"] = "val"
     tolerance: float = 0.01
     engine: str | None = None
@@ -74,6 +75,7 @@ def parse_options(words: Sequence[str]) -> ExportOptions:
     code_help = "folder of your own modules that the run's network needs; their code is run"
     parser.add_argument("--allow-code", action="append", default=[], metavar="FOLDER", help=code_help)
     parser.add_class_arguments(ExportOptions, skip={"int8"})
+    # without a value, unlike other options of yes or no
     parser.add_argument("--int8", action="store_true", help="quantise weights and activations; needs --calibrate")
     options = parser.parse_words(words).as_dict()
     for folder in options.pop("allow_code"):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .module import ExportModule
+
+Hook = Callable[[nn.Module, tuple[Tensor, ...]], Any]
 
 LAYERS = (nn.Conv2d, nn.Linear)
 MOST_IMAGES = 8  # more do not change the order of layers, but take longer
@@ -22,7 +25,7 @@ class LayerError(NamedTuple):
 
     Attributes:
         name: of the layer.
-        error: energy of the difference of the outputs, relative to that of the outputs.
+        error: squared error of the outputs relative to their squares, as :meth:`SimulatedInt8.compute_error` returns.
     """
 
     name: str
@@ -52,7 +55,7 @@ class SimulatedInt8:
         for hook in hooks:
             hook.remove()
 
-    def _make_observer(self, name: str):
+    def _make_observer(self, name: str) -> Hook:
         def observe(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             low, high = inputs[0].amin().clamp(max=0), inputs[0].amax().clamp(min=0)
             earlier = self.ranges.get(name, (low, high))
@@ -62,7 +65,10 @@ class SimulatedInt8:
 
     @torch.inference_mode()
     def compute_error(self, names: Collection[str], per_channel: bool) -> float:
-        """Returns the error of the outputs if the layers ``names`` are quantised: their mean relative energy."""
+        """Returns the error of the outputs if the layers ``names`` are quantised.
+
+        It is the sum of squared differences divided by the sum of squares, averaged over the outputs.
+        """
         with self._quantized(names, per_channel):
             found = self.module.named_outputs(self.images)
         errors = [
@@ -86,6 +92,7 @@ class SimulatedInt8:
             for hook in hooks:
                 hook.remove()
 
+    @cached_property
     def prefers_per_channel(self) -> bool:
         """Whether a scale for each output channel of the weights gives smaller errors than one for all."""
         names = list(self.ranges)
@@ -104,7 +111,7 @@ def round_weight(weight: Tensor, per_channel: bool) -> Tensor:
     return (weight / step).round() * step
 
 
-def make_rounding(low: Tensor, high: Tensor):
+def make_rounding(low: Tensor, high: Tensor) -> Hook:
     """Returns a hook that rounds a layer's input to 256 values from ``low`` to ``high``, of which one is 0."""
     step = ((high - low) / 255).clamp(min=1e-12)
     zero = (-low / step).round()

@@ -77,7 +77,7 @@ def scale_one_channel(network: Network) -> None:
 def test_weights_of_unequal_channels_get_a_scale_each(as_if_trained: Perturb) -> None:
     network = make_network("MobileNetV2", "Classifier", as_if_trained)
     scale_one_channel(network)
-    assert SimulatedInt8(ExportModule(network), make_images(4)).prefers_per_channel()
+    assert SimulatedInt8(ExportModule(network), make_images(4)).prefers_per_channel
 
 
 def test_worst_layer_is_ranked_first(as_if_trained: Perturb) -> None:

@@ -46,7 +46,7 @@ def write_coreml(module: ExportModule, path: Path, description: Description, int
         raise UserError("Core ML packages stay in floats; --int8 takes .onnx, .pte and .tflite.")
     if path.exists() and not (path / "Manifest.json").is_file():
         raise UserError(f"{path} exists and is not a Core ML package; choose another name.")
-    with quiet_library():
+    with silence_coremltools():
         library = import_package("coremltools", EXTRA)
         with explain_failure(module, "Core ML"):
             package = convert(library, module)
@@ -109,7 +109,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def quiet_library() -> Iterator[None]:
+def silence_coremltools() -> Iterator[None]:
     """Hides coremltools' notes about newer versions of PyTorch and about parts that only macOS has."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -15,9 +15,7 @@ from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph, capture_program
-from .pt2e import quantize_graph
-
-EXTRA = "executorch"
+from .pt2e import EXTRA, quantize_graph
 
 
 def write_executorch(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:
@@ -70,4 +68,4 @@ def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
     """Returns the graph with the layers in int8 that XNNPACK has kernels for."""
     quantizers = import_package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", EXTRA)
     config = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
-    return quantize_graph(graph_module, int8, quantizers.XNNPACKQuantizer().set_global(config), EXTRA)
+    return quantize_graph(graph_module, int8, quantizers.XNNPACKQuantizer().set_global(config))

@@ -21,15 +21,14 @@ from ....heads.ssdlite.decode import PostprocessConfig
 from ....tasks.atomic import write_bytes
 from ...engines.description import Description, write_description
 from ...engines.engine import import_package
+from ...library_messages import raise_log_level
+from ..formats import DEFAULT_OPSET, OPSETS
 from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
 
 if TYPE_CHECKING:
     import onnx
-
-OPSETS = range(18, 24)  # that PyTorch writes and the postprocessing needs
-DEFAULT_OPSET = 18
 
 
 def write_onnx(
@@ -76,7 +75,7 @@ def check_opset(opset: int) -> None:
         raise UserError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
 
 
-@lru_cache(maxsize=1)  # of a network that is written again, quantised in another way
+@lru_cache(maxsize=1)  # int8 files need the same slow conversion again; one network and its model stay in memory
 def convert(module: ExportModule, opset: int) -> onnx.ModelProto:
     """Converts the network to an ONNX model with a free batch size, whose nodes have the names of their modules.
 
@@ -85,7 +84,7 @@ def convert(module: ExportModule, opset: int) -> onnx.ModelProto:
     """
     # of two images, because an example of one fixes the batch size
     example = torch.zeros(2, 3, *module.size, dtype=torch.uint8)
-    with quiet_exporter(), explain_failure(module, "ONNX"):
+    with silence_exporter(), explain_failure(module, "ONNX"):
         program = torch.onnx.export(
             module,
             (example,),
@@ -118,14 +117,8 @@ def name_nodes(graph: onnx.GraphProto) -> None:
 
 
 @contextmanager
-def quiet_exporter() -> Iterator[None]:
+def silence_exporter() -> Iterator[None]:
     """Hides the exporter's progress and warnings."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    with raise_log_level(logging.ERROR, "torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

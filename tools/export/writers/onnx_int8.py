@@ -13,13 +13,13 @@ import onnx.numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from ...library_messages import raise_log_level
 from ..quantization import Int8
 
 #: operators that are quantised: those with weights. Quantising sums, products and copies between them as well was not
 #: faster in ONNX Runtime or OpenVINO, and each quantised tensor costs accuracy
 QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
+#: types of zero points
 INTEGERS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.INT32)
 
 
@@ -45,9 +45,7 @@ def quantize(model: onnx.ModelProto, int8: Int8) -> onnx.ModelProto:
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
         excluded = find_ends(graph) if int8.float_ends else []
-        level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # the quantiser logs advice to the root logger
-        try:
+        with raise_log_level(logging.ERROR, "root"):  # the quantiser logs advice
             quantize_static(
                 prepared,
                 target,
@@ -60,8 +58,6 @@ def quantize(model: onnx.ModelProto, int8: Int8) -> onnx.ModelProto:
                 nodes_to_exclude=excluded,
                 calibrate_method=CalibrationMethod.MinMax,
             )
-        finally:
-            logging.root.setLevel(level)
         quantized = onnx.load(target)
     compact(quantized.graph)
     return quantized

@@ -1,4 +1,4 @@
-"""Quantises graphs to int8 through PyTorch 2 Export (PT2E), which ExecuTorch and LiteRT share."""
+"""Quantises graphs to int8 through PyTorch 2 Export (PT2E), for ExecuTorch."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ...engines.engine import import_package
 from ..quantization import Int8
 from .graph import find_inner_nodes
 
+EXTRA = "executorch"
 NOTE = "quantization_annotation"  # of a node, where quantisers of PT2E keep what they decide about it
 
 
-def quantize_graph(graph_module: GraphModule, int8: Int8, quantizer: Any, extra: str) -> GraphModule:
+def quantize_graph(graph_module: GraphModule, int8: Int8, quantizer: Any) -> GraphModule:
     """Returns the graph with int8 layers, whose ranges come from the calibration images.
 
     Args:
         graph_module: a graph from :func:`.graph.capture_graph`; is changed.
         int8: how layers are quantised.
-        quantizer: of the library that reads the graph; it annotates what its kernels can compute.
-        extra: litmobile's extra that installs torchao.
+        quantizer: of the back end that runs the graph; it annotates what its kernels can compute.
 
     Raises:
         UserError: torchao is not installed.
     """
-    steps = import_package("torchao.quantization.pt2e.quantize_pt2e", extra)
-    notes = import_package("torchao.quantization.pt2e.quantizer", extra)
+    steps = import_package("torchao.quantization.pt2e.quantize_pt2e", EXTRA)
+    notes = import_package("torchao.quantization.pt2e.quantizer", EXTRA)
     names = find_inner_nodes(graph_module, int8.float_ends)
 
     class InnerQuantizer(type(quantizer)):

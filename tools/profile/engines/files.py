@@ -41,7 +41,7 @@ def prepare_file(engine: str, suffix: str, is_int8: bool, network: Network, sett
     return Prepared(np.ascontiguousarray, opened.run, path)
 
 
-@lru_cache(maxsize=1)  # of a network that several engines export
+@lru_cache(maxsize=1)  # several engines export the same network; only the last one is kept
 def make_module(network: Network, relative_boxes: bool) -> ExportModule:
     """Builds the form of a network that files contain."""
     return ExportModule(network, relative_boxes=relative_boxes)
