@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,18 @@ from ...tasks.preprocessing import Preprocessing
 
 #: metadata entries of an ONNX file, and keys of the JSON file beside any exported file; values are JSON
 KEYS = ("role", "classes", "preprocessing", "outputs", "postprocess", "quantization", "run", "versions")
+
+#: outputs that files of each role can have
+OUTPUTS = {
+    "detection": (("boxes", "scores"), ("boxes", "scores", "labels", "count")),
+    "segmentation": (("labels",), ("logits",)),
+    "classification": (("probabilities",),),
+}
+
+
+def find_role(outputs: Sequence[str]) -> str:
+    """Returns the role of a network with these outputs; empty if they are not those of any."""
+    return next((role for role, known in OUTPUTS.items() if set(outputs) in map(set, known)), "")
 
 
 @dataclass(frozen=True)
@@ -70,9 +82,20 @@ class Description:
             values["preprocessing"]["size"] = tuple(values["preprocessing"]["size"])
             values["preprocessing"] = Preprocessing(**values["preprocessing"])
             values |= {key: tuple(values[key]) for key in ("classes", "outputs")}
-            return cls(**values)
+            described = cls(**values)
+            described.check()
         except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"The metadata of {path} are damaged ({error}); export the run again.") from error
+            reason = str(error).rstrip(".")
+            raise UserError(f"The metadata of {path} are damaged ({reason}); export the run again.") from error
+        return described
+
+    def check(self) -> None:
+        """Raises ValueError if entries contradict each other."""
+        if not self.role or self.role != find_role(self.outputs):
+            raise ValueError(f"role is {self.role!r}, but outputs are {', '.join(self.outputs)}")
+        needed = (*PostprocessConfig._fields, "is_inside") if self.role == "detection" else ()
+        if missing := [name for name in needed if name not in self.postprocess]:
+            raise ValueError(f"postprocess lacks {', '.join(missing)}")
 
 
 def json_path(path: Path) -> Path:

@@ -63,7 +63,7 @@ def describe(network: Network, module: ExportModule, run: Path) -> Description:
     """Describes the file of a network."""
     checkpoint = torch.load(checkpoint_file(run), map_location="cpu", weights_only=True, mmap=True)
     return Description(
-        role=network.head.role,
+        role=module.role,
         classes=network.classes,
         preprocessing=network.preprocessing,
         outputs=module.outputs,

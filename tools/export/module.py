@@ -14,6 +14,7 @@ from ...errors import UserError
 from ...heads.contract import Head
 from ...heads.ssdlite.decode import PostprocessConfig
 from ...tasks.network import Network
+from ..engines.description import find_role
 
 Trained = TypeVar("Trained", bound=nn.Module)
 SegmentationOutput = Literal["labels", "logits"]
@@ -28,6 +29,7 @@ class ExportModule(nn.Module):
         relative_boxes: whether boxes are relative to the size of the input, 0 … 1, instead of in pixels.
 
     Attributes:
+        role: "detection", "segmentation" or "classification".
         outputs: names of the outputs.
         size: (height, width) of the input.
         postprocess: of a detector, what turns its outputs into detections; empty for others.
@@ -54,9 +56,15 @@ class ExportModule(nn.Module):
         unit = torch.tensor([width, height, width, height], dtype=torch.float32) if relative_boxes else torch.ones(4)
         self.register_buffer("box_unit", unit)
         self.relative_boxes = relative_boxes
-        self.postprocess = read_postprocess(self.head)
         self.eval()
         self.outputs = self._list_outputs()
+        self.role = find_role(self.outputs)  # an own head may not declare its role
+        if not self.role:
+            raise UserError(
+                f"{type(self.head).__name__} cannot be exported: its deployed_outputs must be probabilities, "
+                f"logits, or boxes and scores, not {', '.join(self.outputs)}."
+            )
+        self.postprocess = read_postprocess(self.head) if self.role == "detection" else {}
 
     def _list_outputs(self) -> tuple[str, ...]:
         """Returns the names of the outputs; raises UserError if the network cannot take images of this size."""
@@ -93,13 +101,11 @@ class ExportModule(nn.Module):
 
 
 def read_postprocess(head: Head) -> dict[str, Any]:
-    """Returns the thresholds and limits of a detector; nothing for other heads.
+    """Returns the thresholds and limits of a detector.
 
     Raises:
         UserError: a detector has none.
     """
-    if head.role != "detection":
-        return {}
     config = getattr(head, "postprocess", None)
     if not isinstance(config, PostprocessConfig):
         raise UserError(

@@ -52,7 +52,7 @@ def make_module(network: Network, relative_boxes: bool) -> ExportModule:
 def describe(network: Network, module: ExportModule) -> Description:
     """Describes the file of a network that is only measured."""
     return Description(
-        role=network.head.role,
+        role=module.role,
         classes=network.classes,
         preprocessing=network.preprocessing,
         outputs=module.outputs,
