@@ -134,7 +134,10 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
     for path in CLASS_PATH.findall(" ".join(flags)):
         allow_class(path)
     configs = [find_configuration(name) for name in known.config]
-    return RunOptions(known.run, configs, flags, exported[-1] if exported else None, getattr(known, "engine", None))
+    engine = getattr(known, "engine", None)
+    if engine is not None and not exported:
+        raise UserError(f"--engine={engine} is for --model FILE; runs are always run by PyTorch.")
+    return RunOptions(known.run, configs, flags, exported[-1] if exported else None, engine)
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:
@@ -316,6 +319,7 @@ class RunCLI(BaseCLI):
         """Runs the command, then prints the result and the run's folder."""
         checkpoint = self._checkpoint()
         if self.exported is not None:
+            self.exported.check_role(self.model.role)
             self.model.evaluate_exported(self.exported)
         with explain_refusals(self.config_init.trainer), explain_restoring(checkpoint):
             getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)

@@ -37,13 +37,32 @@ def open_engine(path: Path, name: str | None = None, threads: int | None = None)
         UserError: the file does not exist or was not written by `litmobile export`; no engine runs such files, or not
             the named one; or its package is not installed.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} does not exist; pass a file that litmobile export wrote.")
+    chosen = choose_engine(path, name)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; pass a file that litmobile export wrote.")
+    return import_tool(ENGINES[chosen])(path, threads)
+
+
+def choose_engine(path: Path, name: str | None) -> str:
+    """Returns the name of the engine for an exported file, which need not exist; ``name`` None is the default.
+
+    Raises:
+        UserError: no engine runs such files, or not the named one.
+    """
     able = ENGINES_BY_SUFFIX.get(path.suffix.lower())
+    if able is None and path.is_dir() and not path.suffix:
+        raise UserError(f"{path} is a folder, not an exported file; pass the folder of a run as --run.")
     if able is None:
         raise UserError(f"{path} cannot be run here: engines run files that end in {', '.join(ENGINES_BY_SUFFIX)}.")
     if name is not None and name not in ENGINES:
         raise UserError(f"There is no engine {name!r}{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
     if name is not None and name not in able:
         raise UserError(f"{name} does not run {path.suffix} files; choose {' or '.join(able)}.")
-    return import_tool(ENGINES[name or able[0]])(path, threads)
+    return name or able[0]
+
+
+def is_exported(path: Path) -> bool:
+    """Whether ``path`` has the suffix of files that engines run."""
+    return path.suffix.lower() in ENGINES_BY_SUFFIX

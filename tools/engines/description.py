@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,18 @@ from ...errors import UserError, first_line
 from ...heads.ssdlite.decode import PostprocessConfig
 from ...tasks.atomic import write_text
 from ...tasks.preprocessing import Preprocessing
+
+#: outputs that files of each role can have
+OUTPUTS = {
+    "detection": (("boxes", "scores"), ("boxes", "scores", "labels", "count")),
+    "segmentation": (("labels",), ("logits",)),
+    "classification": (("probabilities",),),
+}
+
+
+def find_role(outputs: Sequence[str]) -> str:
+    """Returns the role of a network with these outputs; empty if they are not those of any."""
+    return next((role for role, known in OUTPUTS.items() if set(outputs) in map(set, known)), "")
 
 
 @dataclass(frozen=True)
@@ -68,11 +80,21 @@ class Description:
         try:
             values = {key: json.loads(entries[key]) for key in keys}
             values["preprocessing"] = Preprocessing(**lists_to_tuples(values["preprocessing"]))
-            return cls(**lists_to_tuples(values))
+            described = cls(**lists_to_tuples(values))
+            described.check()
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(
                 f"The metadata of {path} are damaged ({first_line(error)}); export the run again."
             ) from error
+        return described
+
+    def check(self) -> None:
+        """Raises ValueError if entries contradict each other."""
+        if not self.role or self.role != find_role(self.outputs):
+            raise ValueError(f"role is {self.role!r}, but outputs are {', '.join(self.outputs)}")
+        needed = (*PostprocessConfig._fields, "is_inside") if self.role == "detection" else ()
+        if missing := [name for name in needed if name not in self.postprocess]:
+            raise ValueError(f"postprocess lacks {', '.join(missing)}")
 
 
 def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

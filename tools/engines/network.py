@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import PredictionError, UserError
+from ...errors import PredictionError, UserError, first_line, format_count
 from ...heads.predictions import Classification, Detections, Prediction, Segmentation
 from ...heads.ssdlite.decode import select_class_by_class
 from ...tasks.network import Predictor
@@ -45,7 +45,8 @@ class ExportedNetwork(Predictor):
 
     @property
     def epoch_and_step(self) -> tuple[int, int] | None:
-        return self.description.run["epoch"], self.description.run["step"]
+        run = self.description.run
+        return (run["epoch"], run["step"]) if "epoch" in run and "step" in run else None
 
     def config(self) -> dict[str, Any]:
         """Returns the engine and the file's description."""
@@ -57,7 +58,7 @@ class ExportedNetwork(Predictor):
         A file that outputs labels gives scores of 1 for the label and 0 for the other classes.
 
         Raises:
-            UserError: the images have another size than the file takes.
+            UserError: the images have another size than the file takes, or the file and its description do not fit.
             PredictionError: an output is NaN or infinite.
         """
         size = self.preprocessing.size
@@ -67,8 +68,14 @@ class ExportedNetwork(Predictor):
                 f"{self.engine.path} takes images of {size[0]}×{size[1]} pixels, not {height}×{width}: windows and "
                 "scales need the run itself."
             )
-        arrays = self.engine.run(np.ascontiguousarray(images.cpu().numpy()))
-        outputs = dict(zip(self.description.outputs, map(torch.from_numpy, arrays), strict=True))
+        try:
+            arrays = self.engine.run(np.ascontiguousarray(images.cpu().numpy()))
+            outputs = dict(zip(self.description.outputs, map(torch.from_numpy, arrays), strict=True))
+        except Exception as error:  # engines fail in any way
+            raise UserError(
+                f"{self.engine.path} cannot be run by {self.engine.name} ({first_line(error)}); export it again."
+            ) from error
+        self._check_classes(outputs)
         for name, values in outputs.items():
             if values.is_floating_point() and not values.isfinite().all():
                 raise PredictionError(f"The output {name} of {self.engine.path} is NaN or infinite; export it again.")
@@ -77,6 +84,28 @@ class ExportedNetwork(Predictor):
         if "logits" in outputs:
             return outputs["logits"]
         return F.one_hot(outputs["labels"].long(), len(self.classes)).movedim(-1, 1).float()
+
+    def check_role(self, role: str) -> None:
+        """Raises UserError if the network is for another task, e.g. "detection"."""
+        if self.description.role != role:
+            raise UserError(
+                f"{self.engine.path} is for {self.description.role}, but the run or recipe is for {role}; "
+                "pass a run or a recipe of the same task."
+            )
+
+    def _check_classes(self, outputs: Mapping[str, Tensor]) -> None:
+        """Raises UserError if the outputs have other classes than the description, e.g. that of another file."""
+        number = len(self.classes)
+        if "labels" in outputs:
+            fits = not outputs["labels"].numel() or int(outputs["labels"].max()) < number
+        else:
+            (scores,) = (outputs[name] for name in ("scores", "logits", "probabilities") if name in outputs)
+            fits = scores.shape[1 if "logits" in outputs else -1] == number
+        if not fits:
+            raise UserError(
+                f"{self.engine.path} has other classes than its description, which names "
+                f"{format_count(number, 'classes')}; export the run again."
+            )
 
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         if self.description.role == "segmentation":

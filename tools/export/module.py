@@ -16,7 +16,7 @@ from ...heads.contract import Head
 from ...heads.ssdlite.decode import PostprocessConfig
 from ...tasks.network import Network, name_parts
 from ...versions import list_versions
-from ..engines.description import Description
+from ..engines.description import Description, find_role
 
 Trained = TypeVar("Trained", bound=nn.Module)
 SegmentationOutput = Literal["labels", "logits"]
@@ -31,6 +31,7 @@ class ExportModule(nn.Module):
         relative_boxes: whether boxes are relative to the size of the input, 0 … 1, instead of in pixels.
 
     Attributes:
+        role: "detection", "segmentation" or "classification".
         outputs: names of the outputs.
         size: (height, width) of the input.
         postprocess: of a detector, what turns its outputs into detections; empty for others.
@@ -57,9 +58,15 @@ class ExportModule(nn.Module):
         height, width = self.size
         self.register_buffer("box_unit", torch.tensor([width, height, width, height], dtype=torch.float32))
         self.relative_boxes = relative_boxes
-        self.postprocess = read_postprocess(self.head)
         self.eval()
         self.outputs = self._list_outputs()
+        self.role = find_role(self.outputs)  # an own head may not declare its role
+        if not self.role:
+            raise UserError(
+                f"{type(self.head).__name__} cannot be exported: its exported_outputs must be probabilities, "
+                f"logits, or boxes and scores, not {', '.join(self.outputs)}."
+            )
+        self.postprocess = read_postprocess(self.head) if self.role == "detection" else {}
 
     def _list_outputs(self) -> tuple[str, ...]:
         """Returns the names of the outputs; raises UserError if the network cannot take images of this size."""
@@ -95,13 +102,11 @@ class ExportModule(nn.Module):
 
 
 def read_postprocess(head: Head) -> dict[str, Any]:
-    """Returns the thresholds and limits of a detector; nothing for other heads.
+    """Returns the thresholds and limits of a detector.
 
     Raises:
         UserError: a detector has none.
     """
-    if head.role != "detection":
-        return {}
     config = getattr(head, "postprocess", None)
     if not isinstance(config, PostprocessConfig):
         raise UserError(
@@ -119,7 +124,7 @@ def describe_module(network: Network, module: ExportModule, run: Mapping[str, An
         run: the run that it comes from; None without one.
     """
     return Description(
-        role=network.head.role,
+        role=module.role,
         classes=network.classes,
         preprocessing=network.preprocessing,
         outputs=module.outputs,

@@ -62,7 +62,7 @@ class ExportOptions:
         if self.int8 and self.calibrate is None:
             raise UserError("--int8 needs --calibrate FOLDER, a folder of images like those that the network will see.")
         if self.calibrate is not None and not self.int8:
-            raise UserError("--calibrate is for --int8; add --int8=true, or leave --calibrate out.")
+            raise UserError("--calibrate is for --int8; add --int8, or leave --calibrate out.")
 
 
 def parse_options(words: Sequence[str]) -> ExportOptions:

@@ -90,6 +90,8 @@ def load_predictor(options: PredictOptions) -> Predictor:
         UserError: it cannot be loaded, or not onto the device.
     """
     if options.model is None:
+        if options.engine is not None:
+            raise UserError(f"--engine={options.engine} is for --model FILE; runs are always run by PyTorch.")
         return move_network(load(options.source), options.device)
     from ..engines.network import load_exported
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from litmobile.errors import UserError
+from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.engines.choice import ENGINES_BY_SUFFIX, open_engine
+from litmobile.tools.engines.description import Description
+from litmobile.tools.engines.engine import Engine
+from litmobile.tools.engines.network import ExportedNetwork
 
 
 def write_foreign_onnx(path: Path) -> Path:
@@ -40,6 +46,8 @@ def test_damaged_onnx_file_is_refused(engine: str, tmp_path: Path) -> None:
     ("name", "engine", "message"),
     [
         ("none.onnx", None, r"does not exist; pass a file that litmobile export wrote"),
+        ("folder.onnx", None, r"folder\.onnx is a folder; pass a file"),
+        ("run", None, r"run is a folder, not an exported file; pass the folder of a run as --run"),
         ("run.ckpt", None, r"engines run files that end in \.onnx, \.pte"),
         ("cells.onnx", "opnvino", r"There is no engine 'opnvino'; did you mean openvino\?"),
         ("cells.onnx", "litert", r"litert does not run \.onnx files; choose onnxruntime or openvino"),
@@ -48,5 +56,61 @@ def test_damaged_onnx_file_is_refused(engine: str, tmp_path: Path) -> None:
 def test_wrong_file_or_engine_is_one_sentence(name: str, engine: str | None, message: str, tmp_path: Path) -> None:
     for file in ("run.ckpt", "cells.onnx"):
         (tmp_path / file).touch()
+    for folder in ("run", "folder.onnx"):
+        (tmp_path / folder).mkdir()
     with pytest.raises(UserError, match=message):
         open_engine(tmp_path / name, engine)
+
+
+DESCRIPTION = Description(
+    "classification", ("cat", "dog"), Preprocessing((32, 32)), ("probabilities",), run={"epoch": 1, "step": 2}
+)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"role": '"depth"'}, r"role is 'depth', but outputs are probabilities"),
+        ({"outputs": '["boxes"]'}, r"role is 'classification', but outputs are boxes"),
+        ({"role": '"detection"', "outputs": '["boxes", "scores"]'}, r"postprocess lacks score_thresh, .*, is_inside"),
+    ],
+)
+def test_contradicting_metadata_are_refused(entries: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=rf"The metadata of cells\.onnx are damaged \({message}\)"):
+        Description.from_json(DESCRIPTION.as_json() | entries, Path("cells.onnx"))
+
+
+class Fixed(Engine):
+    """Gives the same outputs for any image, or fails."""
+
+    name = "fixed"
+
+    def __init__(self, path: Path, outputs: list[np.ndarray] | None) -> None:
+        super().__init__(path)
+        path.write_bytes(b"file")
+        self.description, self.outputs = DESCRIPTION, outputs
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        if self.outputs is None:
+            raise RuntimeError("bad shape\nand more")
+        return self.outputs
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ([np.ones((1, 3), np.float32)], "has other classes than its description, which names 2 classes"),
+        (None, r"cannot be run by fixed \(bad shape\); export it again"),
+    ],
+)
+def test_file_and_description_have_to_fit(outputs: list[np.ndarray] | None, message: str, tmp_path: Path) -> None:
+    network = ExportedNetwork(Fixed(tmp_path / "file", outputs))
+    with pytest.raises(UserError, match=message):
+        network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_file_of_another_task_is_refused(tmp_path: Path) -> None:
+    network = ExportedNetwork(Fixed(tmp_path / "cells.onnx", None))
+    network.check_role("classification")
+    with pytest.raises(UserError, match=r"cells\.onnx is for classification, but the run or recipe is for detection"):
+        network.check_role("detection")

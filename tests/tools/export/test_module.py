@@ -13,7 +13,6 @@ from litmobile.errors import UserError
 from litmobile.heads import Classifier, SSDLite
 from litmobile.heads.contract import Head
 from litmobile.heads.predictions import Detections
-from litmobile.heads.ssdlite.decode import PostprocessConfig
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.export.module import ExportModule, reparameterize
@@ -75,17 +74,26 @@ class Cells(Head):
         return []
 
 
-class LimitedCells(Cells):
-    """The same with the attribute that is asked for first."""
+class OddCells(Cells):
+    """The same with outputs that no engine knows."""
 
-    postprocess = PostprocessConfig()
+    def exported_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        return {"centres": output}
+
+
+class UnlimitedCells(Cells):
+    """The same with the outputs of a detector, but without limits."""
+
+    def exported_outputs(self, output: Any, image_size: tuple[int, int]) -> dict[str, Tensor]:
+        return {"boxes": output[:, 0, :, :4], "scores": output[:, 0, :, :1]}
 
 
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (Cells, "Cells cannot be exported: define its attribute postprocess, a PostprocessConfig"),
-        (LimitedCells, "LimitedCells cannot be exported: define its method exported_outputs"),
+        (Cells, "Cells cannot be exported: define its method exported_outputs"),
+        (OddCells, "OddCells cannot be exported: its exported_outputs must be probabilities, .* not centres"),
+        (UnlimitedCells, "UnlimitedCells cannot be exported: define its attribute postprocess, a PostprocessConfig"),
     ],
 )
 def test_own_head_learns_what_to_define(head: type[Head], message: str) -> None:
@@ -112,3 +120,15 @@ def test_network_itself_is_not_changed() -> None:
     network = Network(MobileNetV2(0.35), SSDLite, ["a"], Preprocessing((64, 64)), role="detection").train()
     ExportModule(network)
     assert network.training
+
+
+class PlainClassifier(Classifier):
+    """A head that does not declare its role."""
+
+    role = ""
+
+
+def test_role_follows_from_the_outputs() -> None:
+    network = Network(MobileNetV2(), PlainClassifier, ["a", "b"], Preprocessing((64, 64)), role="classification")
+    assert network.head.role == ""
+    assert ExportModule(network).role == "classification"
