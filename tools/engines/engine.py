@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import ModuleType
@@ -69,6 +70,9 @@ def import_package(module: str, extra: str) -> ModuleType:
     Raises:
         UserError: it is not installed.
     """
+    logger = logging.getLogger("torch.utils._pytree")  # torchao uses it in a deprecated way
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -76,3 +80,5 @@ def import_package(module: str, extra: str) -> ModuleType:
         raise UserError(
             f"{package} cannot be imported ({error}); install it with pip install 'litmobile[{extra}]'."
         ) from error
+    finally:
+        logger.setLevel(level)
