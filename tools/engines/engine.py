@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UserError
+from ..library_messages import raise_log_level
 from .description import Description
 
 Array = NDArray[Any]
@@ -68,7 +70,8 @@ def import_package(module: str, extra: str) -> ModuleType:
         UserError: it is not installed.
     """
     try:
-        return importlib.import_module(module)
+        with raise_log_level(logging.ERROR, "torch.utils._pytree"):  # torchao uses it in a deprecated way
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise UserError(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +29,9 @@ class ExecuTorch(SingleImageEngine):
         library = import_package("executorch.extension.pybindings.portable_lib", EXTRA)
         runtime = import_package("executorch.runtime", EXTRA).Runtime.get()
         self.description = read_description(path)
-        if threads is not None and threads != library._threadpool_get_thread_count():
+        with hide_stderr():  # the first access prints what it does not find out about the processor
+            count = library._threadpool_get_thread_count()
+        if threads is not None and threads != count:
             library._unsafe_reset_threadpool(threads)  # before a program is loaded, which is when it is safe
         try:
             # holds the program, without which the method would crash
@@ -37,3 +43,18 @@ class ExecuTorch(SingleImageEngine):
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])
         return [values.clone().numpy() for values in found]  # copies, because the next image overwrites them
+
+
+@contextmanager
+def hide_stderr() -> Iterator[None]:
+    """Hides what compiled code writes to standard error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

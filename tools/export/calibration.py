@@ -34,11 +34,15 @@ def read_calibration_images(path: Path, preprocessing: Preprocessing, most: int)
     """
     files = find_images(path)
     chosen = [files[k] for k in np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(int)]
-    if all(is_label_map(file) for file in chosen):
+    photos = [file for file in chosen if not is_label_map(file)]
+    if not photos:
         raise UserError(f"--calibrate {path} contains label maps, not photos; pass the folder of the images.")
+    if len(photos) < len(chosen):
+        number = format_count(len(chosen) - len(photos), "label maps")
+        print(f"Left out of the calibration: {number}; pass the folder of the images alone.", file=sys.stderr)
     images: list[Tensor] = []
     failures: list[str] = []
-    for file in chosen:
+    for file in photos:
         try:
             images.append(torch.from_numpy(preprocessing.apply(read_image(file))).permute(2, 0, 1))
         except ImageError as error:

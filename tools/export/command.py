@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from ...errors import UserError
 from ...tasks.network import Network, checkpoint_file, load
 from ...tasks.task import hash_weights
+from ..engines.choice import choose_engine, is_exported
 from ..engines.description import Description
 from ..task_tools import import_tool
 from .calibration import read_calibration_images
-from .formats import Format, find_format
+from .formats import DEFAULT_OPSET, Format, check_opset, find_format
 from .judgement import Judgement, judge, store_judgement
 from .module import ExportModule, describe_module
 from .options import ExportOptions
@@ -34,8 +36,9 @@ def export(options: ExportOptions) -> None:
     """
     options.check()
     kind = find_format(options.to, options.int8)
-    if options.to.is_dir() and kind.is_judged:
-        raise UserError(f"--to {options.to} is a folder; name a file.")
+    check_target(kind, options)
+    if is_exported(options.run):
+        raise UserError(f"--run {options.run} is an exported file; pass the run that it comes from.")
     network = load(options.run)
     if options.size is not None:
         network.preprocessing = replace(network.preprocessing, size=options.size)
@@ -43,6 +46,8 @@ def export(options: ExportOptions) -> None:
     if options.calibrate is not None:
         images = read_calibration_images(options.calibrate, network.preprocessing, options.calibration_images)
     module = ExportModule(network, options.segmentation, relative_boxes=not kind.finishes)
+    if options.segmentation == "logits" and module.role != "segmentation":
+        raise UserError(f"--segmentation=logits is for segmentation networks, but {options.run} is for {module.role}.")
     description = describe_module(network, module, describe_run(network, options.run))
     if images is None:
         write(kind, module, description, options, None)
@@ -56,6 +61,29 @@ def export(options: ExportOptions) -> None:
         print(f"{options.to} was not compared with the run.")
     else:
         check_loss(judgement, options, simulated)
+
+
+def check_target(kind: Format, options: ExportOptions) -> None:
+    """Checks what would otherwise fail after the conversion.
+
+    Raises:
+        UserError: the file cannot be written, or an option does not fit its format.
+    """
+    if options.to.is_dir() and kind.is_judged:
+        raise UserError(f"--to {options.to} is a folder; name a file.")
+    existing = next(folder for folder in options.to.absolute().parents if folder.exists())
+    if not existing.is_dir():
+        raise UserError(f"--to {options.to} is inside {existing}, which is not a folder; name a file in a folder.")
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"--to {options.to} cannot be written: the folder {existing} is read-only for you.")
+    if kind.takes_opset:
+        check_opset(options.opset)
+    elif options.opset != DEFAULT_OPSET:
+        raise UserError(f"--opset is for .onnx files, not {options.to.suffix}; leave it out.")
+    if options.engine is not None:
+        choose_engine(options.to, options.engine)
+    if options.data is not None and not options.data.exists():
+        raise UserError(f"--data {options.data} does not exist; pass the root folder of the data.")
 
 
 def describe_run(network: Network, run: Path) -> dict[str, Any]:
@@ -77,7 +105,9 @@ def write(
     """Writes the file and the JSON file beside."""
     special = {"opset": options.opset} if kind.takes_opset else {}
     import_tool(kind.writer)(module, options.to, description, int8, **special)
-    print(f"Wrote {options.to} ({options.to.stat().st_size / 1e6:.2f} MB)")
+    files = options.to.rglob("*") if options.to.is_dir() else [options.to]  # a Core ML package is a folder
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    print(f"Wrote {options.to} ({size / 1e6:.2f} MB)", flush=True)
 
 
 def write_int8(
@@ -105,7 +135,11 @@ def judge_file(kind: Format, options: ExportOptions, description: Description) -
     if not kind.is_judged:
         print(f"{kind.name} files cannot be run here.")
         return None
-    judgement = judge(options, description.run["weights"])
+    try:
+        judgement = judge(options, description.run["weights"])
+    except UserError as error:
+        reason = str(error).replace("--data.root=", "--data=")  # its name in this command
+        raise UserError(f"{options.to} was written, but cannot be compared with the run: {reason}") from error
     store_judgement(options.to, judgement)
     print(judgement)
     return judgement

@@ -40,6 +40,12 @@ FORMATS = {
 }
 
 
+def check_opset(opset: int) -> None:
+    """Raises UserError if the opset is not supported."""
+    if opset not in OPSETS:
+        raise UserError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
+
+
 def find_format(path: Path, int8: bool) -> Format:
     """Returns the format of a file.
 

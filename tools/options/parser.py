@@ -32,6 +32,7 @@ NO_SUBCLASS = re.compile(r"Not a valid subclass of (\w+)\. Got value: (.*)")
 EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*)?$", re.MULTILINE)
 TYPES = re.compile(r"(?:<class '|typing\.)?(?:\w+\.)*(\w+)(?:'>)?")
 TYPE_NAMES = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
+NUMBERS = {"float": "numbers", "int": "whole numbers"}
 
 
 class Parser(ArgumentParser):
@@ -110,6 +111,8 @@ def explain_refusal(report: str, options: Sequence[str]) -> str:
 
 def format_type(name: str) -> str:
     """Formats a type from the parser's message in plain words; a literal as its values."""
+    if pair := re.fullmatch(r"(?:typing\.)?tuple\[(\w+), \1\]", name):
+        return f"two {NUMBERS.get(pair[1], 'values')} in brackets, such as [320,480]"
     if literal := re.fullmatch(r"typing\.Literal\[(.*)\]", name):
         return literal[1].replace("'", "").replace(", ", " or ")
     short = TYPES.sub(r"\1", name)

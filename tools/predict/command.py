@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ...errors import UserError, format_count
 from ...tasks.network import Network, Predictor, load
 from ...tasks.segmentation.inference import Inference
+from ..engines.choice import is_exported
 from .media_writer import MediaWriter
 from .options import PredictOptions
 from .results import PredictionJob, ResultWriter, check_flags, find_writer
@@ -92,6 +93,8 @@ def load_predictor(options: PredictOptions) -> Predictor:
     if options.model is None:
         if options.engine is not None:
             raise UserError(f"--engine={options.engine} is for --model FILE; runs are always run by PyTorch.")
+        if is_exported(options.source):
+            raise UserError(f"{options.source} is an exported file; pass it as --model.")
         return move_network(load(options.source), options.device)
     from ..engines.network import load_exported
 

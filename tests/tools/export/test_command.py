@@ -102,6 +102,16 @@ def test_loss_above_the_tolerance_fails_and_names_layers(run: Path, exported: Pa
         (["--to", "cells.onnx", "--calibrate", "."], "--calibrate is for --int8"),
         (["--to", "cells.onnx", "--opset=9", "--split=none"], "--opset must be 18 to"),
         (["--to", "cells.onnx", "--tolerance=2"], "--tolerance must be at least 0 and at most 1, not 2"),
+        (["--to", "cells.pte", "--opset=20", "--split=none"], "--opset is for .onnx files, not .pte"),
+        (["--to", "cells.onnx", "--engine=litert"], "litert does not run .onnx files; choose onnxruntime or openvino"),
+        (["--to", "cells.onnx", "--data=none"], "--data none does not exist; pass the root folder of the data"),
+        (["--to", f"{__file__}/cells.onnx"], "test_command.py, which is not a folder; name a file in a folder"),
+        (["--to", "cells.onnx", "--segmentation=logits"], "--segmentation=logits is for segmentation networks, but "),
+        (["--to", "cells.onnx", "--run", "other.onnx", "--split=none"], "other.onnx is an exported file; pass the run"),
+        (
+            ["--to", "cells.onnx", "--size=320"],
+            "--size takes two whole numbers in brackets, such as [320,480], not ",
+        ),
         (["--to", "cells.onnx", "--run", "none"], "There is no checkpoint none"),
     ],
 )
@@ -116,6 +126,24 @@ def test_wrong_options_write_no_file(
     monkeypatch.chdir(tmp_path)
     assert message in get_refusal("export", "--run", str(run), *words, capsys=capsys)
     assert not list(tmp_path.iterdir())
+
+
+def test_missing_data_are_named_after_the_file_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("export", "--run", str(run), "--to", str(tmp_path / "shapes.pt2"), f"--data={tmp_path}")
+    assert "shapes.pt2 was written, but cannot be compared with the run: " in get_refusal(*words, capsys=capsys)
+
+
+def test_engine_is_for_exported_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("validate",), ("predict", str(tmp_path))):
+        refusal = get_refusal(*words, "--run", str(run), "--engine=openvino", capsys=capsys)
+        assert "--engine=openvino is for --model FILE" in refusal
+
+
+def test_run_that_is_an_exported_file_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = get_refusal("predict", "--run", str(tmp_path / "cells.onnx"), str(tmp_path), "--out=out", capsys=capsys)
+    assert "cells.onnx is an exported file; pass it as --model" in refusal
 
 
 def test_predict_needs_a_run_or_a_file(

@@ -133,3 +133,10 @@ def test_label_maps_are_not_calibration_images(tmp_path: Path) -> None:
     labels.save(tmp_path / "labels.png")
     with pytest.raises(UserError, match="contains label maps, not photos"):
         read_calibration_images(tmp_path, Preprocessing((32, 32)), 4)
+
+
+def test_label_maps_beside_photos_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("P", (32, 32), 3).save(tmp_path / "labels.png")
+    Image.new("RGB", (32, 32), (250, 0, 0)).save(tmp_path / "photo.png")
+    assert len(read_calibration_images(tmp_path, Preprocessing((32, 32)), 4)) == 1
+    assert "Left out of the calibration: 1 label map;" in capsys.readouterr().err

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,11 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def silence_coremltools() -> Iterator[None]:
-    """Hides coremltools' notes about newer versions of PyTorch and about parts that only macOS has."""
+    """Hides coremltools' progress, and its notes about newer versions of PyTorch and parts that only macOS has."""
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.disable(level)

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ....errors import UserError
 from ....heads.ssdlite.decode import PostprocessConfig
 from ....tasks.atomic import write_bytes
 from ...engines.description import Description, write_description
 from ...engines.engine import import_package
 from ...library_messages import raise_log_level
-from ..formats import DEFAULT_OPSET, OPSETS
+from ..formats import DEFAULT_OPSET, check_opset
 from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
@@ -67,12 +66,6 @@ def write_onnx(
     onnx.checker.check_model(model, full_check=True)
     write_bytes(path, model.SerializeToString())
     write_description(path, description)
-
-
-def check_opset(opset: int) -> None:
-    """Raises UserError if the opset is not supported."""
-    if opset not in OPSETS:
-        raise UserError(f"--opset must be {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
 
 
 @lru_cache(maxsize=1)  # int8 files need the same slow conversion again; one network and its model stay in memory
