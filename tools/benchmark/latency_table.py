@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ...tasks.network import Network
 from ..profile.timing import Timing, take_turns
 from .command import parse_device
-from .deployment_table import FAMILIES, HEADS, build_network
+from .deployment_table import FAMILIES, HEADS, build_network, format_row
 from .gpu import describe
 from .measurement import Step
 
@@ -49,7 +49,7 @@ def main() -> None:
     device = parser.parse_args().device
     print(f"{describe(device)}, torch {torch.__version__}\n")
     for row in make_rows(device, Plan()):
-        print(f"| {' | '.join(row)} |", flush=True)
+        print(format_row(row), flush=True)
 
 
 def make_rows(device: str, plan: Plan) -> Iterator[Sequence[str]]:
