@@ -14,8 +14,8 @@ from ..options.parser import Parser
 DESCRIPTION = (
     "Applies a run or an exported file to images and videos, draws the predictions and writes them to files: "
     "predictions.json in COCO's result format for a detector, predictions.csv with the five most probable classes for "
-    "a classifier; for a segmentation network, PNG label maps in labels/, and classes.csv with the names and colours of "
-    "the classes."
+    "a classifier; for a segmentation network, PNG label maps in labels/, and classes.csv with the names and colours "
+    "of the classes."
 )
 
 
