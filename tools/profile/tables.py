@@ -36,10 +36,12 @@ def profile_text(facts: Facts) -> str:
     """Formats everything that was found."""
     parts = [machine_text(facts["machine"]), f"{COSTS_LEGEND}\n{costs_table(facts['targets'])}"]
     deployed = [x["name"] for x in facts["targets"] if x["is_reparameterized"]]
-    parts += [f"{name} is counted and measured in its form for deployment." for name in deployed]
+    if deployed:
+        parts.append(f"Counted and measured in the form for deployment: {', '.join(deployed)}.")
     untrained = [x["name"] for x in facts["targets"] if x["role"] == "detection" and not x["is_trained"]]
     if facts["latency"]:
-        parts += [f"{name} is not trained: it finds objects everywhere, so decoding is slow." for name in untrained]
+        if untrained:
+            parts.append(f"Not trained, so that decoding is slow (objects everywhere): {', '.join(untrained)}.")
         parts.append(latency_text(facts))
     for name, operators in facts["operators"].items():
         parts.append(f"{name}\n{operators_text(operators)}")
