@@ -13,6 +13,8 @@ from .html import Html, element
 
 RADIUS = 4
 LEGEND_ROW = 16  # height of a row of the legend
+SVG_SCALE = 2  # of a file that is opened alone
+NAME_ROW, LETTER = 12, 6  # height of a name, and width of a letter
 
 
 class Point(NamedTuple):
@@ -29,6 +31,20 @@ class Point(NamedTuple):
     group: str
     x: tuple[float, float, float]
     y: tuple[float, float, float]
+
+
+class Box(NamedTuple):
+    """A rectangle in the chart."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: Box) -> bool:
+        """Whether the rectangles have an area in common."""
+        is_beside = self.right <= other.left or other.right <= self.left
+        return not is_beside and self.top < other.bottom and other.top < self.bottom
 
 
 def scatter_chart(title: str, labels: tuple[str, str], points: Sequence[Point], note: str = "") -> Html:
@@ -48,6 +64,7 @@ def scatter_svg(title: str, labels: tuple[str, str], points: Sequence[Point]) ->
     """Draws the chart of :func:`scatter_chart` as the text of an SVG file."""
     parts, height = draw_points(labels, points)
     style = (files(__name__.rpartition(".")[0]) / "style.css").read_text(encoding="utf-8")
+    style += "svg { width: auto; }"  # a page gives its charts the width of their column
     background = element("rect", width=WIDTH, height=height, style="fill: var(--back)")
     drawing = element(
         "svg",
@@ -56,6 +73,8 @@ def scatter_svg(title: str, labels: tuple[str, str], points: Sequence[Point]) ->
         background,
         *parts,
         xmlns="http://www.w3.org/2000/svg",
+        width=SVG_SCALE * WIDTH,
+        height=SVG_SCALE * height,
         viewBox=f"0 0 {WIDTH} {height}",
         role="img",
         aria_label=f"{title}. {describe_points(labels, points)}",
@@ -69,8 +88,11 @@ def draw_points(labels: tuple[str, str], points: Sequence[Point]) -> tuple[list[
     across = Axis(*find_limits([end for point in points for end in point.x], least=0), LEFT, WIDTH - RIGHT)
     up = Axis(*find_limits([end for point in points for end in point.y]), HEIGHT - BOTTOM, TOP)
     parts = [*draw_grid(across, up), *draw_labels(labels)]
+    taken: list[Box] = []
     for point in points:
         parts.append(draw_point(point, across, up, f"s{groups.index(point.group) % COLOURS}"))
+    for point in points:
+        parts += draw_name(point, across, up, f"s{groups.index(point.group) % COLOURS}", taken)
     if len(groups) < 2:
         return parts, HEIGHT
     parts += draw_groups(groups)
@@ -78,7 +100,7 @@ def draw_points(labels: tuple[str, str], points: Sequence[Point]) -> tuple[list[
 
 
 def draw_point(point: Point, across: Axis, up: Axis, style: str) -> Html:
-    """Draws one point with its intervals and its name, which is on the side that has more space."""
+    """Draws one point with its intervals."""
     x, y = across.position(point.x[0]), up.position(point.y[0])
     marks: list[Html] = []
     if math.isfinite(point.x[1]):
@@ -87,11 +109,34 @@ def draw_point(point: Point, across: Axis, up: Axis, style: str) -> Html:
     if math.isfinite(point.y[1]):
         ends = {"y1": up.position(point.y[1]), "y2": up.position(point.y[2])}
         marks.append(element("line", x1=x, x2=x, **ends, class_=style, stroke="currentcolor"))
-    is_left = x < (across.start + across.end) / 2
-    place = {"x": x + 2 * RADIUS if is_left else x - 2 * RADIUS, "text_anchor": "start" if is_left else "end"}
     circle = element("circle", cx=x, cy=y, r=RADIUS, class_=style)
     name = element("title", f"{point.name}, {point.group}: {point.x[0]:.4g}, {point.y[0]:.4g}")
-    return element("g", name, *marks, circle, element("text", shorten(point.name), y=round(y - 5, 1), **place))
+    return element("g", name, *marks, circle)
+
+
+def draw_name(point: Point, across: Axis, up: Axis, style: str, taken: list[Box]) -> Iterable[Html]:
+    """Draws the name of a point on the side that has more space, in the nearest row where it covers no other name.
+
+    Args:
+        point: the point.
+        across: horizontal axis.
+        up: vertical axis.
+        style: class of its colour.
+        taken: places of the names so far; that of this one is added. A name without a free place is left out.
+    """
+    x, y = across.position(point.x[0]), up.position(point.y[0])
+    text = shorten(point.name)
+    is_left = x < (across.start + across.end) / 2
+    start = x + 2 * RADIUS if is_left else x - 2 * RADIUS
+    left = start if is_left else start - LETTER * len(text)
+    for shift in sorted(range(-10, 11), key=lambda shift: (abs(shift), shift)):
+        base = y - 5 + NAME_ROW * shift
+        box = Box(left, base - NAME_ROW, left + LETTER * len(text), base)
+        if box.top >= TOP and base <= HEIGHT - BOTTOM and not any(box.overlaps(other) for other in taken):
+            taken.append(box)
+            place = {"x": start, "y": round(base, 1), "text_anchor": "start" if is_left else "end"}
+            yield element("text", text, **place, class_=style)
+            return
 
 
 def draw_groups(groups: Sequence[str]) -> Iterable[Html]:

@@ -8,8 +8,18 @@ from typing import Any
 
 from ...errors import UserError, format_count
 from ...tasks.evidence import evidence_path
-from ..pages import Point, Section, preformatted, render_page, scatter_chart, scatter_svg
-from .tables import costs_table, latency_text, layers_text, machine_text
+from ..pages import Html, Point, Section, element, preformatted, render_page, scatter_chart, scatter_svg
+from .tables import (
+    COSTS_LEGEND,
+    LATENCY_LEGEND,
+    LAYERS_LEGEND,
+    OPERATORS_LEGEND,
+    costs_table,
+    latency_text,
+    layers_text,
+    machine_text,
+    operators_text,
+)
 
 Facts = dict[str, Any]
 
@@ -40,9 +50,23 @@ def list_points(facts: Facts) -> dict[str, list[Point]]:
             continue
         x = (row["milliseconds"], *row["milliseconds_interval"])
         y = (evaluation["value"], *evaluation["interval"])
-        title = f"{evaluation['figure']} on {evaluation['split']}"
+        title = name_figure(evaluation)
         found.setdefault(title, []).append(Point(Path(row["name"]).name, row["engine"], x, y))
     return found
+
+
+def name_figure(evaluation: Facts) -> str:
+    """Returns the name of a figure with its split, e.g. "AP on val"."""
+    return f"{evaluation['figure']} on {evaluation['split']}"
+
+
+def check_figures(targets: Sequence[Facts]) -> None:
+    """Raises UserError if no target is an evaluated run, or if their main figures differ."""
+    names = list(dict.fromkeys(name_figure(x["evaluation"]) for x in targets if x.get("evaluation")))
+    if not names:
+        raise UserError("--svg needs runs that were evaluated: pass their folders, after litmobile validate --run.")
+    if len(names) > 1:
+        raise UserError(f"--svg shows one figure, but the runs have {' and '.join(names)}: use --page.")
 
 
 def build_svg(facts: Facts) -> str:
@@ -51,12 +75,8 @@ def build_svg(facts: Facts) -> str:
     Raises:
         UserError: no target is an evaluated run, or their main figures differ.
     """
-    points = list_points(facts)
-    if not points:
-        raise UserError("--svg needs runs that were evaluated and timed: pass their folders, without --counts.")
-    if len(points) > 1:
-        raise UserError(f"--svg shows one figure, but the runs have {' and '.join(points)}: use --page.")
-    ((name, shown),) = points.items()
+    check_figures(facts["targets"])
+    ((name, shown),) = list_points(facts).items()
     return scatter_svg(f"{name} against latency", (name_axis(facts), name), shown)
 
 
@@ -66,14 +86,24 @@ def build_page(facts: Facts) -> str:
         scatter_chart(f"{name} against latency", (name_axis(facts), name), shown, "Lines are 95 % intervals.")
         for name, shown in list_points(facts).items()
     ]
-    layers = [preformatted(layers_text(target), target["name"]) for target in facts["targets"] if "layers" in target]
+    latency = [latency_text(facts)] if facts["latency"] else []
+    operators = [f"{name}\n{operators_text(rows)}" for name, rows in facts["operators"].items()]
+    layers = [f"{x['name']}\n{layers_text(x)}" for x in facts["targets"] if "layers" in x]
     sections = [
-        Section("Figures against latency", charts),
-        Section("Latency", [preformatted(latency_text(facts), "latency")] if facts["latency"] else []),
-        Section("Costs", [preformatted(costs_table(facts["targets"]), "costs")]),
-        Section("Layers", layers),
+        Section("Figures against latency", [element("div", *charts, class_="charts")] if charts else []),
+        Section("Latency", build_tables(LATENCY_LEGEND, latency)),
+        Section("Operators", build_tables(OPERATORS_LEGEND, operators)),
+        Section("Costs", build_tables(COSTS_LEGEND, [costs_table(facts["targets"])])),
+        Section("Layers", build_tables(LAYERS_LEGEND, layers)),
     ]
     return render_page("Costs of networks", describe_answer(facts), sections, machine_text(facts["machine"]))
+
+
+def build_tables(legend: str, tables: Sequence[str]) -> list[Html]:
+    """Returns a paragraph that explains ``tables``, and the tables; nothing without any."""
+    if not tables:
+        return []
+    return [element("p", legend.replace("\n", " ")), *(preformatted(text, text.partition("\n")[0]) for text in tables)]
 
 
 def describe_answer(facts: Facts) -> Sequence[str]:

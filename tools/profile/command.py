@@ -15,7 +15,7 @@ from ...class_paths import allow_code
 from ...errors import UserError
 from ...tasks.atomic import write_text
 from ..engines.torch_export import use_threads
-from .charts import build_page, build_svg, read_figure
+from .charts import build_page, build_svg, check_figures, read_figure
 from .costs import describe_target
 from .engines.peers import TORCHVISION, prepare_torchvision
 from .engines.prepared import Settings
@@ -24,7 +24,7 @@ from .latency import REFERENCE_ENGINE, Entry, find_slow_operators, measure_entri
 from .machine import describe_machine
 from .options import parse_options, parse_size, split_model_options, split_targets
 from .tables import profile_text
-from .targets import Choice, Target, build_target, find_family
+from .targets import Choice, Target, build_target, find_family, is_recipe
 
 Facts = dict[str, Any]
 
@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> None:
         if word == "--allow-code":  # now, because targets may be in the folder
             allow_code(Path(others[k + 1]).expanduser())
     families = [find_family(text) for text in texts]
-    if model_options and None not in families:
+    if model_options and not any(map(is_recipe, texts)):
         raise UserError(f"{model_options[0].partition('=')[0]} needs a recipe among the targets.")
     family = families[0] if len(texts) == 1 and ":" not in texts[0] else None
     options, arguments = parse_options(texts, others, family)
@@ -50,6 +50,8 @@ def run(words: Sequence[str]) -> None:
     with use_threads(options.threads):
         targets = {text: build_target(text, choice, device, arguments) for text in texts}
         facts = describe_targets(list(targets.values()), options, device)
+        if options.svg is not None:
+            check_figures(facts["targets"])
         if not options.counts:
             facts |= measure_targets(targets, options, choice, device)
     print(json.dumps(facts, indent=1, allow_nan=False) if options.json else profile_text(facts))

@@ -18,6 +18,7 @@ from ...heads import Classifier
 from ...heads.contract import default_class_names
 from ...tasks.network import Network, checkpoint_file, load
 from ...tasks.preprocessing import Preprocessing
+from ..engines.choice import is_exported
 from ..export.module import reparameterize
 from ..options.configurations import list_shipped
 from ..options.parser import Parser
@@ -121,6 +122,8 @@ def find_family(text: str) -> type[Backbone] | None:
         UserError: nothing has that name, or the class is not a backbone.
     """
     name = text.partition(":")[0]
+    if is_exported(Path(text)):
+        raise UserError(f"{text} is an exported file; pass the run that it comes from, and --engines.")
     if is_recipe(text) or Path(text).expanduser().exists():
         return None
     families = shipped_families()

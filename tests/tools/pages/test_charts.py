@@ -169,3 +169,11 @@ def test_svg_files_are_complete(name: str) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert not any("script" in element.tag for element in root.iter())
     assert name[:5] in "".join(root.itertext())
+
+
+def test_names_of_near_points_cover_no_other_name() -> None:
+    near = [Point(f"network {k}", "eager", (10 + k / 10, NAN, NAN), (0.5, NAN, NAN)) for k in range(4)]
+    texts = ElementTree.fromstring(scatter_svg("", ("ms", "AP"), near)).iter("{http://www.w3.org/2000/svg}text")
+    rows = [float(text.attrib["y"]) for text in texts if (text.text or "").startswith("network")]
+    assert len(rows) == 4
+    assert np.diff(sorted(rows)).min() >= 12
