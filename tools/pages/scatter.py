@@ -135,7 +135,7 @@ def draw_name(point: Point, across: Axis, up: Axis, style: str, taken: list[Box]
         if box.top >= TOP and base <= HEIGHT - BOTTOM and not any(box.overlaps(other) for other in taken):
             taken.append(box)
             place = {"x": start, "y": round(base, 1), "text_anchor": "start" if is_left else "end"}
-            yield element("text", text, **place, class_=style)
+            yield element("text", text, **place, class_=style, fill="currentcolor")
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -176,4 +177,4 @@ def test_names_of_near_points_cover_no_other_name() -> None:
     texts = ElementTree.fromstring(scatter_svg("", ("ms", "AP"), near)).iter("{http://www.w3.org/2000/svg}text")
     rows = [float(text.attrib["y"]) for text in texts if (text.text or "").startswith("network")]
     assert len(rows) == 4
-    assert np.diff(sorted(rows)).min() >= 12
+    assert min(high - low for low, high in pairwise(sorted(rows))) >= 12
