@@ -29,6 +29,7 @@ class ExecuTorch(SingleImageEngine):
         library = import_package("executorch.extension.pybindings.portable_lib", EXTRA)
         runtime = import_package("executorch.runtime", EXTRA).Runtime.get()
         self.description = read_description(path)
+        check_identifier(path)
         with hide_stderr():  # the first access prints what it does not find out about the processor
             count = library._threadpool_get_thread_count()
         if threads is not None and threads != count:
@@ -43,6 +44,14 @@ class ExecuTorch(SingleImageEngine):
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])
         return [values.clone().numpy() for values in found]  # copies, because the next image overwrites them
+
+
+def check_identifier(path: Path) -> None:
+    """Raises UserError if the file does not begin like a program; ExecuTorch ends the process at some of these."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start[4:6] != b"ET":  # then the version
+        raise UserError(f"{path} is not an ExecuTorch file: it has no program identifier; export the run again.")
 
 
 @contextmanager

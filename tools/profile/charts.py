@@ -86,15 +86,15 @@ def build_page(facts: Facts) -> str:
         scatter_chart(f"{name} against latency", (name_axis(facts), name), shown, "Lines are 95 % intervals.")
         for name, shown in list_points(facts).items()
     ]
-    latency = [latency_text(facts).removeprefix(f"{LATENCY_LEGEND}\n")] if facts["latency"] else []
-    operators = {name: operators_text(rows).removeprefix(OPERATORS_LEGEND) for name, rows in facts["operators"].items()}
-    layers = {x["name"]: layers_text(x).removeprefix(LAYERS_LEGEND) for x in facts["targets"] if "layers" in x}
+    latency = [latency_text(facts)] if facts["latency"] else []
+    operators = [f"{name}\n{operators_text(rows)}" for name, rows in facts["operators"].items()]
+    layers = [f"{x['name']}\n{layers_text(x)}" for x in facts["targets"] if "layers" in x]
     sections = [
         Section("Figures against latency", [element("div", *charts, class_="charts")] if charts else []),
         Section("Latency", build_tables(LATENCY_LEGEND, latency)),
-        Section("Operators", build_tables(OPERATORS_LEGEND, [f"{name}{text}" for name, text in operators.items()])),
+        Section("Operators", build_tables(OPERATORS_LEGEND, operators)),
         Section("Costs", build_tables(COSTS_LEGEND, [costs_table(facts["targets"])])),
-        Section("Layers", build_tables(LAYERS_LEGEND, [f"{name}{text}" for name, text in layers.items()])),
+        Section("Layers", build_tables(LAYERS_LEGEND, layers)),
     ]
     return render_page("Costs of networks", describe_answer(facts), sections, machine_text(facts["machine"]))
 

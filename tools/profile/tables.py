@@ -42,12 +42,12 @@ def profile_text(facts: Facts) -> str:
     if facts["latency"]:
         if untrained:
             parts.append(f"Not trained, so that decoding is slow (objects everywhere): {', '.join(untrained)}.")
-        parts.append(latency_text(facts))
+        parts.append(f"{LATENCY_LEGEND}\n{latency_text(facts)}")
     for name, operators in facts["operators"].items():
-        parts.append(f"{name}\n{operators_text(operators)}")
+        parts.append(f"{name}\n{OPERATORS_LEGEND}\n{operators_text(operators)}")
     for target in facts["targets"]:
         if "layers" in target:
-            parts.append(f"{target['name']}\n{layers_text(target)}")
+            parts.append(f"{target['name']}\n{LAYERS_LEGEND}\n{layers_text(target)}")
         if "backbone" in target:
             parts.append(backbone_text(target["backbone"]))
     return "\n\n".join(parts)
@@ -97,7 +97,7 @@ def latency_text(facts: Facts) -> str:
     ]
     rounds = format_count(rows[0]["rounds"], "rounds")
     reference = facts["reference"]
-    title = f"{LATENCY_LEGEND}\nReference: {reference['name']} on {reference['engine']}; {rounds} in turn."
+    title = f"Reference: {reference['name']} on {reference['engine']}; {rounds} in turn."
     return f"{title}\n{table(header, cells, left=(0, 1))}"
 
 
@@ -117,7 +117,7 @@ def layers_text(target: Facts) -> str:
     ]
     totals = (format_cell(target[key]) for key in ("parameters", "multiply_adds"))
     rows.append(["all", "", "", *totals, *[""] * (len(header) - 5)])
-    return f"{LAYERS_LEGEND}\n{table(header, rows, left=(0, 1))}"
+    return table(header, rows, left=(0, 1))
 
 
 def operators_text(operators: Sequence[Facts]) -> str:
@@ -129,7 +129,7 @@ def operators_text(operators: Sequence[Facts]) -> str:
         if row in shown
     ]
     columns = {"operator": "operator", "float_ms": "float", "int8_ms": "int8", "loss_ms": "loss"}
-    return f"{OPERATORS_LEGEND}\n{facts_table(rows, columns)}"
+    return facts_table(rows, columns)
 
 
 def format_milliseconds(value: float) -> str:

@@ -97,3 +97,12 @@ def test_other_file_is_refused(
     with pytest.raises(UserError) as failure:
         open_engine(path)
     assert_one_sentence(failure.value, path, "ExecuTorch")
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(200, 256)) * 20])
+def test_foreign_file_is_refused(content: bytes, classifier: Exportable, tmp_path: Path) -> None:
+    path = tmp_path / "other.pte"
+    path.write_bytes(content)
+    write_description(path, classifier.description)
+    with pytest.raises(UserError, match=r"other\.pte is not an ExecuTorch file: it has no program identifier"):
+        open_engine(path)
