@@ -95,6 +95,8 @@ class Description:
         needed = (*PostprocessConfig._fields, "is_inside") if self.role == "detection" else ()
         if missing := [name for name in needed if name not in self.postprocess]:
             raise ValueError(f"postprocess lacks {', '.join(missing)}")
+        if needed and self.postprocess["is_inside"] != ("labels" in self.outputs):
+            raise ValueError(f"is_inside contradicts the outputs {', '.join(self.outputs)}")
 
 
 def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,17 @@ class TorchExport(Engine):
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
         self.description = read_description(path)
+        logger = logging.getLogger("torch.export")  # prints tracebacks of files that it cannot read
+        level = logger.level
+        logger.setLevel(logging.ERROR)
         try:
             program = torch.export.load(path)
         except Exception as error:  # zip files, JSON and versions fail with exceptions of their own
             raise UserError(
                 f"{path} is not a file of torch.export that can be run here ({first_line(error)})."
             ) from error
+        finally:
+            logger.setLevel(level)
         (images,) = (node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         self.takes_any_batch = not isinstance(images.meta["val"].shape[0], int)
         self.module = program.module()
