@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import UserError, first_line
+from ..library_messages import raise_log_level
 from .description import read_description
 from .engine import Array, Engine
 
@@ -24,17 +25,13 @@ class TorchExport(Engine):
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
         self.description = read_description(path)
-        logger = logging.getLogger("torch.export")  # prints tracebacks of files that it cannot read
-        level = logger.level
-        logger.setLevel(logging.ERROR)
         try:
-            program = torch.export.load(path)
+            with raise_log_level(logging.CRITICAL, "torch.export"):  # prints tracebacks of files that it cannot read
+                program = torch.export.load(path)
         except Exception as error:  # zip files, JSON and versions fail with exceptions of their own
             raise UserError(
                 f"{path} is not a file of torch.export that can be run here ({first_line(error)})."
             ) from error
-        finally:
-            logger.setLevel(level)
         (images,) = (node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         self.takes_any_batch = not isinstance(images.meta["val"].shape[0], int)
         self.module = program.module()

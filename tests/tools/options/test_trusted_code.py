@@ -33,7 +33,7 @@ class Own(MobileNetV2):
 """
 
 
-#: process groups have no signature; executorch, which exports import, has kinds of tensors whose options take any module
+#: process groups have no signature; executorch, which exports import, has tensors whose options take any module
 LEFT_OUT = ("torch.distributed", "executorch.")
 
 
