@@ -116,7 +116,7 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
         UserError: a configuration or a folder does not exist.
     """
     parser = argparse.ArgumentParser(f"litmobile {command}", add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--run", type=Path)
+    parser.add_argument("--run", type=lambda text: Path(text).expanduser())
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--allow-code", type=Path, action="append", default=[])
     if command in ("validate", "test"):
@@ -127,17 +127,21 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
     except ArgumentError as error:
         raise UserError(f"{error.argument_name} needs a value.") from error
     models: list[str] = getattr(known, "model", [])
-    exported = [Path(name) for name in models if Path(name).suffix.lower() in ENGINES_BY_SUFFIX]
-    flags = [*(f"--model={name}" for name in models if Path(name) not in exported), *flags]  # names of tasks
+    files = [name for name in models if Path(name).suffix.lower() in ENGINES_BY_SUFFIX]
+    flags = [*(f"--model={name}" for name in models if name not in files), *flags]  # names of tasks
+    if files and known.run is None and not known.config:
+        raise UserError(
+            f"--model {files[-1]} needs --run FOLDER or --config NAME, which say what data it is evaluated on."
+        )
     for folder in known.allow_code:
         allow_code(folder)
     for path in CLASS_PATH.findall(" ".join(flags)):
         allow_class(path)
     configs = [find_configuration(name) for name in known.config]
     engine = getattr(known, "engine", None)
-    if engine is not None and not exported:
+    if engine is not None and not files:
         raise UserError(f"--engine={engine} is for --model FILE; runs are always run by PyTorch.")
-    return RunOptions(known.run, configs, flags, exported[-1] if exported else None, engine)
+    return RunOptions(known.run, configs, flags, Path(files[-1]).expanduser() if files else None, engine)
 
 
 def merged_arguments(configs: Sequence[Path], flags: Sequence[str]) -> list[str]:

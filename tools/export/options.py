@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...class_paths import allow_code
 from ...errors import UserError, check_range
-from ..options.parser import Parser
+from ..options.parser import Parser, expand_users
 from .formats import DEFAULT_OPSET
 
 DESCRIPTION = (
@@ -80,4 +80,4 @@ def parse_options(words: Sequence[str]) -> ExportOptions:
     options = parser.parse_words(words).as_dict()
     for folder in options.pop("allow_code"):
         allow_code(Path(folder))
-    return ExportOptions(**options)
+    return ExportOptions(**expand_users(options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
@@ -33,6 +34,17 @@ EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: (.*?)(?:\. Got value: .*
 TYPES = re.compile(r"(?:<class '|typing\.)?(?:\w+\.)*(\w+)(?:'>)?")
 TYPE_NAMES = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
 NUMBERS = {"float": "numbers", "int": "whole numbers"}
+
+
+def expand_users(options: dict[str, Any]) -> dict[str, Any]:
+    """Expands ``~`` in paths, also in lists of them; shells leave it in ``--run=~/cells``."""
+
+    def expand(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expand(part) for part in value]
+        return value.expanduser() if isinstance(value, Path) else value
+
+    return {name: expand(value) for name, value in options.items()}
 
 
 class Parser(ArgumentParser):

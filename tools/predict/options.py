@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...class_paths import allow_code
 from ...errors import UserError
-from ..options.parser import Parser
+from ..options.parser import Parser, expand_users
 
 DESCRIPTION = (
     "Applies a run or an exported file to images and videos, draws the predictions and writes them to files: "
@@ -88,7 +88,7 @@ def parse_options(words: Sequence[str]) -> tuple[list[Path], PredictOptions]:
     code_help = "folder of your own modules that the run's network needs; their code is run"
     parser.add_argument("--allow-code", action="append", default=[], metavar="FOLDER", help=code_help)
     parser.add_class_arguments(PredictOptions)
-    options = parser.parse_words(words).as_dict()
+    options = expand_users(parser.parse_words(words).as_dict())
     for folder in options.pop("allow_code"):
         allow_code(Path(folder))
     return options.pop("paths"), PredictOptions(**options)

@@ -163,3 +163,16 @@ def test_other_classes_are_refused(
         file.write_text(file.read_text().replace('"disk"', '"coin"'))
     words = ("validate", "--model", str(exported), "--run", str(run), f"--data.root={tmp_path / 'other'}")
     assert "The exported network has the classes" in get_refusal(*words, capsys=capsys)
+
+
+def test_validate_of_a_file_needs_data(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = get_refusal("validate", "--model", str(exported), capsys=capsys)
+    assert "needs --run FOLDER or --config NAME, which say what data to evaluate" in refusal
+
+
+@pytest.mark.parametrize("command", ["predict", "validate"])
+def test_home_is_expanded_in_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shells leave it in an option with an equals sign."""
+    further = {"predict": ".", "validate": "--run=~/none"}
+    refusal = get_refusal(command, "--model=~/no such file.onnx", further[command], capsys=capsys)
+    assert f"{Path.home()}/no such file.onnx does not exist" in refusal
