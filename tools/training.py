@@ -129,10 +129,8 @@ def split_options(command: str, words: Sequence[str]) -> RunOptions:
     models: list[str] = getattr(known, "model", [])
     files = [name for name in models if Path(name).suffix.lower() in ENGINES_BY_SUFFIX]
     flags = [*(f"--model={name}" for name in models if name not in files), *flags]  # names of tasks
-    if files and known.run is None and not known.config:
-        raise UserError(
-            f"--model {files[-1]} needs --run FOLDER or --config NAME, which say what data it is evaluated on."
-        )
+    if files and known.run is None and not known.config and not any(flag.startswith("--data") for flag in flags):
+        raise UserError(f"--model {files[-1]} needs --run FOLDER or --config NAME, which say what data to evaluate.")
     for folder in known.allow_code:
         allow_code(folder)
     for path in CLASS_PATH.findall(" ".join(flags)):
