@@ -77,13 +77,13 @@ def judge(options: ExportOptions, weights: str) -> Judgement:
     moved = [] if options.data is None else [f"--data.root={options.data}"]
     engine = [] if options.engine is None else [f"--engine={options.engine}"]
     run = ["--run", str(options.run), *moved]
+    print(f"Evaluating {options.to} on the {options.split} split …", flush=True)
+    with hide_output():
+        command([*run, *engine, "--model", str(options.to)])
     if not was_evaluated(options, weights):
         print(f"Evaluating {options.run} on the {options.split} split …", flush=True)
         with hide_output():
             command(run)
-    print(f"Evaluating {options.to} on the {options.split} split …", flush=True)
-    with hide_output():
-        command([*run, *engine, "--model", str(options.to)])
     return compare_with_run(options)
 
 
@@ -96,12 +96,14 @@ def hide_output() -> Iterator[None]:
 
 
 def was_evaluated(options: ExportOptions, weights: str) -> bool:
-    """Whether the run's evaluation of the split is of these weights."""
+    """Whether the run's evaluation of the split is of these weights, and of the images that the file was evaluated on."""
     try:
         identity = read_evaluation(options.run, options.split).identity
     except EvaluationError:
         return False
-    return identity.get("weights") == weights
+    of_file = read_evaluation(results_folder(options.to), options.split).identity
+    expected = {"weights": weights, **{key: of_file[key] for key in ("images", "annotations")}}
+    return expected.items() <= identity.items()
 
 
 def compare_with_run(options: ExportOptions) -> Judgement:

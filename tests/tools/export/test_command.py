@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from litmobile.tasks.network import load
 from litmobile.tools.cli import main
 from litmobile.tools.evaluations import read_evaluation
 from litmobile.tools.export.command import check_loss
-from litmobile.tools.export.judgement import compare_with_run
+from litmobile.tools.export.judgement import compare_with_run, was_evaluated
 from litmobile.tools.export.module import ExportModule
 from litmobile.tools.export.options import ExportOptions
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
@@ -163,6 +164,16 @@ def test_other_classes_are_refused(
         file.write_text(file.read_text().replace('"disk"', '"coin"'))
     words = ("validate", "--model", str(exported), "--run", str(run), f"--data.root={tmp_path / 'other'}")
     assert "The exported network has the classes" in get_refusal(*words, capsys=capsys)
+
+
+def test_partial_evaluation_of_the_run_does_not_count(run: Path, exported: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    main(["validate", "--run", str(copied), "--trainer.limit_val_batches=1", "--data.batch_size=2"])
+    assert len(read_evaluation(copied, "val").evidence.names) == 2
+    options = ExportOptions(copied, exported)
+    assert was_evaluated(ExportOptions(run, exported), read_evaluation(run, "val").identity["weights"])
+    assert not was_evaluated(options, read_evaluation(copied, "val").identity["weights"])
 
 
 def test_validate_of_a_file_needs_data(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
