@@ -96,7 +96,7 @@ def hide_output() -> Iterator[None]:
 
 
 def was_evaluated(options: ExportOptions, weights: str) -> bool:
-    """Whether the run's evaluation of the split is of these weights, and of the images that the file was evaluated on."""
+    """Whether the run was evaluated with these weights, on the images that the file was evaluated on."""
     try:
         identity = read_evaluation(options.run, options.split).identity
     except EvaluationError:
