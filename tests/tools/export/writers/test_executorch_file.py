@@ -22,7 +22,13 @@ from support.phones import HEADS, Exportable, largest_deviations, make_exportabl
 
 pytest.importorskip("executorch", reason="executorch is not installed: pip install 'litmobile[executorch]'")
 
-PAIRS = [pytest.param(family, role, marks=pytest.mark.slow) for family in SMALL for role in HEADS]
+#: every family under the head with most operators, and one family under all heads
+PAIRS = [
+    pytest.param(family, role, marks=pytest.mark.slow)
+    for family in SMALL
+    for role in HEADS
+    if role == "detection" or family == "MobileNetV3"
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +62,7 @@ def test_every_network_gives_equal_outputs(family: str, role: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("float_ends", [False, True])
+@pytest.mark.parametrize(("per_channel", "float_ends"), [(False, False), (True, True)])
 def test_int8_is_smaller_and_as_close_as_simulated(
     classifier: Exportable, tmp_path: Path, per_channel: bool, float_ends: bool
 ) -> None:
