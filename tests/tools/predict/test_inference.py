@@ -48,7 +48,7 @@ def test_options_equal_those_of_an_evaluation(
     ("words", "said"),
     [
         (["--scales=big"], "--scales takes tuple[float, ...], not big."),
-        (["--window=64"], "--window takes tuple[int, int], not 64."),
+        (["--window=64"], "--window takes two whole numbers in brackets, such as [320,480], not 64."),
         (["--label_ids", "voc"], "--label_ids takes cityscapes, not voc."),
         (["--flipp"], "--flipp is not an option; did you mean --flip?"),
         (["--flp=true"], "--flp is not an option; did you mean --flip?"),
