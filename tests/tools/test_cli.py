@@ -266,7 +266,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
         ([*CLASSIFY, "--data.train_sizes=64"], "--data.train_sizes takes list[int | tuple[int, int]], not 64."),
         (
             [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.crop=64"],
-            "--data.augmentation.crop takes two whole numbers in brackets, such as [320,480], not 64.",
+            "--data.augmentation.crop takes two whole numbers in brackets",
         ),
         (
             [*SEGMENT, "--data.augmentation=ScaleCropAugmentation", "--data.augmentation.scale=2"],
@@ -279,7 +279,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
         ),
         (
             [*SEGMENT, "--model.inference.window=64"],
-            "--model.inference.window takes two whole numbers in brackets, such as [320,480], not 64.",
+            "--model.inference.window takes two whole numbers in brackets",
         ),
         ([*CLASSIFY, "--data.classes=ants"], "--data.classes takes list[str], not ants."),
         ([*CLASSIFY, "--model.teacher=RunTeacher"], "--model.teacher.run is required."),
