@@ -277,10 +277,7 @@ def test_typo_in_a_file_is_refused_with_its_full_key(
             [*SEGMENT, "--model.loss=PixelLoss", "--model.loss.class_weights=frequency"],
             "--model.loss.class_weights takes list[float] or median_frequency or log_frequency, not frequency.",
         ),
-        (
-            [*SEGMENT, "--model.inference.window=64"],
-            "--model.inference.window takes two whole numbers in brackets",
-        ),
+        ([*SEGMENT, "--model.inference.window=64"], "--model.inference.window takes two whole numbers in brackets"),
         ([*CLASSIFY, "--data.classes=ants"], "--data.classes takes list[str], not ants."),
         ([*CLASSIFY, "--model.teacher=RunTeacher"], "--model.teacher.run is required."),
         (
