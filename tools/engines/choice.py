@@ -57,7 +57,7 @@ def choose_engine(path: Path, name: str | None) -> str:
     if able is None:
         raise UserError(f"{path} cannot be run here: engines run files that end in {', '.join(ENGINES_BY_SUFFIX)}.")
     if name is not None and name not in ENGINES:
-        raise UserError(f"There is no engine {name!r}{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
+        raise UserError(f"The engine {name!r} is unknown{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
     if name is not None and name not in able:
         raise UserError(f"{name} does not run {path.suffix} files; choose {' or '.join(able)}.")
     return name or able[0]

@@ -49,7 +49,7 @@ def test_damaged_onnx_file_is_refused(engine: str, tmp_path: Path) -> None:
         ("folder.onnx", None, r"folder\.onnx is a folder; pass a file"),
         ("run", None, r"run is a folder, not an exported file; pass the folder of a run as --run"),
         ("run.ckpt", None, r"engines run files that end in \.onnx, \.pte"),
-        ("cells.onnx", "opnvino", r"There is no engine 'opnvino'; did you mean openvino\?"),
+        ("cells.onnx", "opnvino", r"The engine 'opnvino' is unknown; did you mean openvino\?"),
         ("cells.onnx", "litert", r"litert does not run \.onnx files; choose onnxruntime or openvino"),
     ],
 )
