@@ -133,7 +133,7 @@ def find_family(text: str) -> type[Backbone] | None:
         return TimmBackbone
     if "/" not in name and "." in name:
         return import_family(name)
-    raise UserError(f"There is no target {text!r}{suggest(name, [*families, *list_shipped()])} Pass {KINDS}.")
+    raise UserError(f"The target {text!r} is unknown{suggest(name, [*families, *list_shipped()])} Pass {KINDS}.")
 
 
 def name_backbone(text: str, options: Mapping[str, Any]) -> NamedBackbone:
