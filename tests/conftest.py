@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from litmobile.tasks.data.cache import CACHE_VARIABLE
 from litmobile.tools.sample_data import write_shapes
+from support.families import perturb
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -53,24 +54,7 @@ def assert_one_sentence() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def as_if_trained() -> Callable[[nn.Module], nn.Module]:
-    """Moves norms and biases away from their initial zeros and ones, which hide many errors."""
-
-    def perturb(network: nn.Module) -> nn.Module:
-        generator = torch.Generator().manual_seed(1)
-
-        def uniform(like: Tensor, low: float, high: float) -> Tensor:
-            return torch.rand(like.shape, generator=generator, dtype=like.dtype) * (high - low) + low
-
-        with torch.no_grad():
-            for module in network.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.weight.copy_(uniform(module.weight, 0.6, 1.4))
-                    module.running_mean.copy_(uniform(module.running_mean, -0.2, 0.2))
-                    module.running_var.copy_(uniform(module.running_var, 0.5, 1.5))
-                if isinstance(getattr(module, "bias", None), Tensor):
-                    module.bias.copy_(uniform(module.bias, -0.2, 0.2))
-        return network
-
+    """Returns :func:`support.families.perturb`."""
     return perturb
 
 

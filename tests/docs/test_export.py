@@ -16,7 +16,7 @@ import torch
 
 from litmobile.heads.predictions import Detections
 from litmobile.tasks.network import Network
-from support.exporting import Perturb, export_onnx, make_images, make_network
+from support.exporting import export_onnx, make_images, make_network
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text()
 (PROGRAM,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -60,10 +60,8 @@ def run_program(environment: dict[str, str], *words: str) -> list[str]:
 
 
 @pytest.mark.parametrize("head", FITS)
-def test_program_prints_the_predictions(
-    head: str, environment: dict[str, str], as_if_trained: Perturb, tmp_path: Path
-) -> None:
-    network = make_network("MobileNetV2", head, as_if_trained, fit=FITS[head])
+def test_program_prints_the_predictions(head: str, environment: dict[str, str], tmp_path: Path) -> None:
+    network = make_network("MobileNetV2", head, fit=FITS[head])
     path = str(tmp_path / "image.png")
     image = make_images(1, (150, 120))[0].permute(1, 2, 0).numpy()
     cv2.imwrite(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

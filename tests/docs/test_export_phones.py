@@ -13,7 +13,7 @@ import torch
 
 from litmobile.heads.predictions import Detections
 from litmobile.tools.engines.description import json_path, write_description
-from support.phones import make_exportable, make_images
+from support.exporting import make_exportable, make_images
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "export_phones.md").read_text()
 (CODE,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from litmobile.backbones import Backbone
 from litmobile.heads import LRASPP, RASPP, Classifier, MobileViTSSDLite, SSDLite
 from litmobile.heads.contract import HeadFactory
 from litmobile.heads.predictions import Detections, Segmentation
 from litmobile.tasks.network import Network, Predictor
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.benchmark.untrained import imitate_training
+from litmobile.tools.engines.description import Description
 from litmobile.tools.export.module import ExportModule, SegmentationOutput, describe_module
 from litmobile.tools.export.writers.onnx_file import write_onnx
-from support.families import build_small
+from support.families import build_small, perturb
 
-Perturb = Callable[[nn.Module], nn.Module]
+Fit = Literal["stretch", "pad", "crop"]
 
 HEADS: dict[str, tuple[str, HeadFactory]] = {
     "Classifier": ("classification", partial(Classifier, hidden_dim=24)),
@@ -31,24 +33,38 @@ HEADS: dict[str, tuple[str, HeadFactory]] = {
     "SSDLite": ("detection", partial(SSDLite, topk_candidates=20, detections_per_img=30)),
     "MobileViTSSDLite": ("detection", MobileViTSSDLite),
 }
+#: a head for each role
+ROLE_HEADS = {"classification": "Classifier", "segmentation": "LRASPP", "detection": "SSDLite"}
 CLASSES = ("bolt", "nut", "Käfer")
 RUN = {"folder": "runs/none", "epoch": 3, "step": 40, "weights": "0"}
 IMAGE_TOLERANCE, BOX_TOLERANCE = 1e-4, 0.01  # relative, and pixels
 
 
-def make_network(
-    family: str,
-    head: str,
-    as_if_trained: Perturb,
-    size: tuple[int, int] = (64, 96),
-    fit: Literal["stretch", "pad", "crop"] = "stretch",
-) -> Network:
-    """Builds a small network with perturbed weights, in evaluation mode."""
+class Exportable(NamedTuple):
+    """A network in the form for phones, and what writers take."""
+
+    network: Network
+    module: ExportModule
+    description: Description
+
+
+def make_network(family: str | Backbone, head: str, size: tuple[int, int] = (64, 96), fit: Fit = "stretch") -> Network:
+    """Builds a small network whose outputs differ from image to image, in evaluation mode."""
     torch.manual_seed(0)
     role, factory = HEADS[head]
-    network = Network(build_small(family, role), factory, CLASSES, Preprocessing(size, fit), role=role)
-    as_if_trained(network)
+    backbone = build_small(family, role) if isinstance(family, str) else family
+    network = Network(backbone, factory, CLASSES, Preprocessing(size, fit), role=role)
+    perturb(network)
     return imitate_training(network, make_images(16, size))
+
+
+def make_exportable(
+    family: str | Backbone, role: str, size: tuple[int, int] = (64, 64), fit: Fit = "stretch"
+) -> Exportable:
+    """Builds a small network for a phone format, with the head that is tested for ``role``."""
+    network = make_network(family, ROLE_HEADS[role], size, fit)
+    module = ExportModule(network, relative_boxes=True)
+    return Exportable(network, module, describe_module(network, module))
 
 
 def export_onnx(network: Network, path: Path, segmentation: SegmentationOutput = "labels", **options: object) -> Path:
@@ -96,3 +112,13 @@ def assert_equal_detections(found: Detections, expected: Detections) -> None:
     for box, score, label in zip(*expected, strict=True):  # nearly equal scores can change places
         alike = (found.labels == label) & ((found.scores - score).abs() <= 1e-4)
         assert (found.boxes[alike] - box).abs().amax(1).min() <= BOX_TOLERANCE
+
+
+def largest_deviations(found: Sequence[np.ndarray], expected: Sequence[Tensor]) -> list[float]:
+    """Returns the largest difference of each output, relative to its range."""
+    deviations = []
+    for ours, theirs in zip(found, expected, strict=True):
+        reference = theirs.double().numpy()
+        assert ours.shape == reference.shape
+        deviations.append(float(abs(ours - reference).max() / max(np.ptp(reference), 1e-12)))
+    return deviations

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from litmobile.backbones import (
     Backbone,
@@ -91,3 +91,21 @@ def build_small(family: str, role: str) -> Backbone:
     if family == "MobileNetV3" and role in ("detection", "segmentation"):
         return MobileNetV3("small", 0.35, tail=role)
     return SMALL[family]()
+
+
+@torch.no_grad()
+def perturb(network: nn.Module) -> nn.Module:
+    """Moves norms and biases away from their initial zeros and ones, which hide many errors."""
+    generator = torch.Generator().manual_seed(1)
+
+    def uniform(like: Tensor, low: float, high: float) -> Tensor:
+        return torch.rand(like.shape, generator=generator, dtype=like.dtype) * (high - low) + low
+
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.weight.copy_(uniform(module.weight, 0.6, 1.4))
+            module.running_mean.copy_(uniform(module.running_mean, -0.2, 0.2))
+            module.running_var.copy_(uniform(module.running_var, 0.5, 1.5))
+        if isinstance(getattr(module, "bias", None), Tensor):
+            module.bias.copy_(uniform(module.bias, -0.2, 0.2))
+    return network

@@ -74,7 +74,12 @@ HEADS = {
     "LRASPP": Kind(LRASPP, "segmentation", (512, 512), 19),
 }
 #: suffix of each file, and whether it is quantised
-FILES = {"ONNX": (".onnx", False), "ONNX int8": (".onnx", True), "ExecuTorch": (".pte", False)}
+FILES = {
+    "ONNX": (".onnx", False),
+    "ONNX int8": (".onnx", True),
+    "ExecuTorch": (".pte", False),
+    "ExecuTorch int8": (".pte", True),
+}
 
 
 def main() -> None:

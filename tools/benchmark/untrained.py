@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...tasks.network import Network
 
-SHARPER = 5  # factor of the weights that give the scores
+SPREAD = 1.0  # standard deviation of the classes' logits, if their inputs have a mean square of 1
 
 
 @torch.no_grad()
@@ -26,8 +26,8 @@ def imitate_training(network: Network, images: Tensor) -> Network:
             layer.reset_running_stats()
             layer.momentum = 1.0
     network.train()(images)
-    for name, parameter in network.head.named_parameters():
-        is_score = name.startswith("layers.") or (name.startswith("classifiers.") and "project" in name)
-        if is_score and name.endswith("weight") and parameter.dim() > 1:
-            parameter.mul_(SHARPER)
+    for name, (groups, offset) in network.head.class_dimensions().items():
+        if name.endswith("weight"):
+            rows = network.head.get_parameter(name).unflatten(0, (groups, -1))[:, offset:]
+            rows *= SPREAD / (rows.std() * rows[0, 0].numel() ** 0.5)
     return network.eval()

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import UserError, suggest
 from ..task_tools import import_tool
 from .engine import Engine
+from .packages import check_packages
 
 #: import path inside `litmobile.tools` of each engine, by name
 ENGINES = {
@@ -39,17 +40,17 @@ def open_engine(path: Path, name: str | None = None, threads: int | None = None)
     """
     if not path.exists():
         raise UserError(f"{path} does not exist; pass a file that litmobile export wrote.")
-    chosen = choose_engine(path, name)
+    engine = choose_engine(path, name)
     if path.is_dir():
         raise UserError(f"{path} is a folder; pass a file that litmobile export wrote.")
-    return import_tool(ENGINES[chosen])(path, threads)
+    return engine(path, threads)
 
 
-def choose_engine(path: Path, name: str | None) -> str:
-    """Returns the name of the engine for an exported file, which need not exist; ``name`` None is the default.
+def choose_engine(path: Path, name: str | None) -> type[Engine]:
+    """Returns the engine for an exported file, which need not exist; ``name`` None is the default.
 
     Raises:
-        UserError: no engine runs such files, or not the named one.
+        UserError: no engine runs such files, or not the named one; or its package is not installed.
     """
     able = ENGINES_BY_SUFFIX.get(path.suffix.lower())
     if able is None and path.is_dir() and not path.suffix:
@@ -60,7 +61,9 @@ def choose_engine(path: Path, name: str | None) -> str:
         raise UserError(f"The engine {name!r} is unknown{suggest(name, ENGINES)} Choose one of {', '.join(ENGINES)}.")
     if name is not None and name not in able:
         raise UserError(f"{name} does not run {path.suffix} files; choose {' or '.join(able)}.")
-    return name or able[0]
+    engine = import_tool(ENGINES[name or able[0]])
+    check_packages(engine.packages)
+    return engine
 
 
 def is_exported(path: Path) -> bool:

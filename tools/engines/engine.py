@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError
-from ..library_messages import raise_log_level
 from .description import Description
 
 Array = NDArray[Any]
@@ -28,6 +23,7 @@ class Engine(ABC):
 
     Attributes:
         name: as users write it, e.g. "onnxruntime".
+        packages: import paths of the packages that it needs beside PyTorch.
         description: what the file says about itself.
         path: the file.
 
@@ -36,6 +32,7 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
     description: Description
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -57,23 +54,3 @@ class SingleImageEngine(Engine):
     @abstractmethod
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         """Image ``[1, 3, H, W]`` → outputs with one row."""
-
-
-def import_package(module: str, extra: str) -> ModuleType:
-    """Imports a module of an optional dependency.
-
-    Args:
-        module: import path.
-        extra: name of litmobile's extra that installs it.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        with raise_log_level(logging.ERROR, "torch.utils._pytree"):  # torchao uses it in a deprecated way
-            return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise UserError(
-            f"{package} cannot be imported ({error}); install it with pip install 'litmobile[{extra}]'."
-        ) from error

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from ...errors import UserError, first_line
 from .description import read_description
-from .engine import Array, SingleImageEngine, import_package
-
-EXTRA = "executorch"
+from .engine import Array, SingleImageEngine
+from .packages import import_package
 
 
 class ExecuTorch(SingleImageEngine):
     """ExecuTorch, with its portable kernels and XNNPACK's."""
 
     name = "executorch"
+    packages = ("executorch",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
-        library = import_package("executorch.extension.pybindings.portable_lib", EXTRA)
-        runtime = import_package("executorch.runtime", EXTRA).Runtime.get()
+        library = import_package("executorch.extension.pybindings.portable_lib")
+        runtime = import_package("executorch.runtime").Runtime.get()
         self.description = read_description(path)
         check_identifier(path)
         with hide_stderr():  # the first access prints what it does not find out about the processor

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from ...errors import UserError, first_line
 from .description import read_description
-from .engine import Array, SingleImageEngine, import_package
+from .engine import Array, SingleImageEngine
+from .packages import import_package
 
 
 class LiteRt(SingleImageEngine):
     """LiteRT's interpreter, with XNNPACK's kernels."""
 
     name = "litert"
+    packages = ("ai_edge_litert",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
-        library = import_package("ai_edge_litert.interpreter", "litert")
+        library = import_package("ai_edge_litert.interpreter")
         self.description = read_description(path)
         try:
             self.interpreter = library.Interpreter(str(path), num_threads=threads)

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from ...errors import UserError, first_line
 from .description import Description
-from .engine import Array, Engine, import_package
+from .engine import Array, Engine
+from .packages import import_package
 
 
 class OnnxRuntime(Engine):
     """ONNX Runtime."""
 
     name = "onnxruntime"
+    packages = ("onnxruntime",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
-        import_package("onnxruntime", "onnx")  # outside the try, because it has an error of its own
+        import_package("onnxruntime")  # outside the try, because it has an error of its own
         try:
             self.session = open_session(path, threads)
         except Exception as error:  # onnxruntime has an exception of its own for every status
@@ -40,7 +42,7 @@ def open_session(path: Path, threads: int | None = None, profile: Path | None = 
         threads: number of threads; None leaves it to ONNX Runtime.
         profile: if set, runs are profiled, and the profile's file name begins with this path.
     """
-    onnxruntime = import_package("onnxruntime", "onnx")
+    onnxruntime = import_package("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # only errors
     if threads is not None:

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from ...errors import UserError
 from .description import Description
-from .engine import Array, Engine, import_package
+from .engine import Array, Engine
+from .packages import import_package
 
 
 class OpenVino(Engine):
     """OpenVINO, which reads ONNX files."""
 
     name = "openvino"
+    packages = ("openvino",)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         super().__init__(path, threads)
-        core = import_package("openvino", "openvino").Core()
+        core = import_package("openvino").Core()
         # by default, OpenVINO computes in bfloat16 on processors that can
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads is not None:

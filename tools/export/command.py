@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import torch
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 from ...tasks.network import Network, checkpoint_file, load
 from ...tasks.task import hash_weights
 from ..engines.choice import choose_engine, is_exported
-from ..engines.description import Description
+from ..engines.description import Description, json_path
+from ..engines.network import results_folder
+from ..engines.packages import check_packages
 from ..task_tools import import_tool
 from .calibration import read_calibration_images
 from .formats import DEFAULT_OPSET, Format, check_opset, find_format
@@ -56,7 +59,7 @@ def export(options: ExportOptions) -> None:
     else:
         simulated = SimulatedInt8(module, images)
         int8 = Int8(images, simulated.prefers_per_channel, float_ends=False)
-        judgement = write_int8(kind, module, description, options, int8)
+        judgement = export_int8(kind, module, description, options, int8)
     if judgement is None:
         print(f"{options.to} was not compared with the run.")
     else:
@@ -80,7 +83,8 @@ def check_target(kind: Format, options: ExportOptions) -> None:
         check_opset(options.opset)
     elif options.opset != DEFAULT_OPSET:
         raise UserError(f"--opset is for .onnx files, not {options.to.suffix}; leave it out.")
-    if options.engine is not None:
+    check_packages(kind.packages + (kind.int8_packages if options.int8 else ()))
+    if options.engine is not None or (kind.is_judged and options.split != "none"):
         choose_engine(options.to, options.engine)
     if options.data is not None and not options.data.exists():
         raise UserError(f"--data {options.data} does not exist; pass the root folder of the data.")
@@ -102,30 +106,62 @@ def describe_run(network: Network, run: Path) -> dict[str, Any]:
 def write(
     kind: Format, module: ExportModule, description: Description, options: ExportOptions, int8: Int8 | None
 ) -> None:
-    """Writes the file and the JSON file beside."""
+    """Writes the file and the JSON file beside.
+
+    Raises:
+        UserError: the network cannot be exported, or the file cannot be written.
+    """
     special = {"opset": options.opset} if kind.takes_opset else {}
-    import_tool(kind.writer)(module, options.to, description, int8, **special)
+    try:
+        import_tool(kind.writer)(module, options.to, description, int8, **special)
+    except OSError as error:
+        raise UserError(f"--to {options.to} cannot be written: {error.strerror or first_line(error)}.") from error
     files = options.to.rglob("*") if options.to.is_dir() else [options.to]  # a Core ML package is a folder
     size = sum(file.stat().st_size for file in files if file.is_file())
     print(f"Wrote {options.to} ({size / 1e6:.2f} MB)", flush=True)
 
 
-def write_int8(
+def export_int8(
     kind: Format, module: ExportModule, description: Description, options: ExportOptions, int8: Int8
 ) -> Judgement | None:
-    """Writes a quantised file, again with its first and last layers in float if it loses too much and that helps."""
+    """Writes a quantised file; one with its first and last layers in float if the first loses too much and that helps.
+
+    Returns:
+        the judgement of the file that was kept.
+    """
     write(kind, module, description, options, int8)
     first = judge_file(kind, options, description)
     if first is None or not first.loses_more_than(options.tolerance):
         return first
     print(f"The loss is above --tolerance {options.tolerance:g}: keeping the first and last layers in float.")
-    write(kind, module, description, options, int8._replace(float_ends=True))
-    second = judge_file(kind, options, description)
-    if second is not None and second.exported > first.exported:
-        return second
-    print("That does not help: quantising them again.")
-    write(kind, module, description, options, int8)
-    return judge_file(kind, options, description)
+    whole = options.to.with_stem(f".{options.to.stem}-whole")
+    move_exported(options.to, whole)
+    second = None
+    try:
+        write(kind, module, description, options, int8._replace(float_ends=True))
+        second = judge_file(kind, options, description)
+    finally:
+        helps = second is not None and second.exported > first.exported
+        if not helps:
+            move_exported(whole, options.to)
+        remove_exported(whole)
+    print(f"That {'helps: they stay' if helps else 'does not help: they do not stay'} in float.")
+    return second if helps else first
+
+
+def move_exported(source: Path, target: Path) -> None:
+    """Moves an exported file, its description and its evaluations; those of ``target`` are replaced."""
+    remove_exported(target)
+    source.rename(target)
+    json_path(source).rename(json_path(target))
+    results_folder(source).rename(results_folder(target))
+
+
+def remove_exported(path: Path) -> None:
+    """Removes an exported file, its description and its evaluations, as far as they exist."""
+    path.unlink(missing_ok=True)
+    json_path(path).unlink(missing_ok=True)
+    shutil.rmtree(results_folder(path), ignore_errors=True)
 
 
 def judge_file(kind: Format, options: ExportOptions, description: Description) -> Judgement | None:

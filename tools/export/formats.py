@@ -21,6 +21,8 @@ class Format(NamedTuple):
         takes_int8: whether it can be quantised.
         is_judged: whether an engine here runs it.
         takes_opset: whether the writer has an argument ``opset``.
+        packages: import paths of the packages that write it.
+        int8_packages: further ones that quantise it.
     """
 
     name: str
@@ -29,14 +31,39 @@ class Format(NamedTuple):
     takes_int8: bool = True
     is_judged: bool = True
     takes_opset: bool = False
+    packages: tuple[str, ...] = ()
+    int8_packages: tuple[str, ...] = ()
 
 
 FORMATS = {
-    ".onnx": Format("ONNX", "export.writers.onnx_file.write_onnx", finishes=True, takes_opset=True),
-    ".pte": Format("ExecuTorch", "export.writers.executorch_file.write_executorch"),
-    ".tflite": Format("LiteRT", "export.writers.litert_file.write_litert"),
+    ".onnx": Format(
+        "ONNX",
+        "export.writers.onnx_file.write_onnx",
+        finishes=True,
+        takes_opset=True,
+        packages=("onnx", "onnxscript"),
+        int8_packages=("onnxruntime",),
+    ),
+    ".pte": Format(
+        "ExecuTorch",
+        "export.writers.executorch_file.write_executorch",
+        packages=("executorch",),
+        int8_packages=("torchao",),
+    ),
+    ".tflite": Format(
+        "LiteRT",
+        "export.writers.litert_file.write_litert",
+        packages=("litert_torch",),
+        int8_packages=("ai_edge_quantizer",),
+    ),
     ".pt2": Format("torch.export", "export.writers.torch_file.write_torch_export", takes_int8=False),
-    ".mlpackage": Format("Core ML", "export.writers.coreml_file.write_coreml", takes_int8=False, is_judged=False),
+    ".mlpackage": Format(
+        "Core ML",
+        "export.writers.coreml_file.write_coreml",
+        takes_int8=False,
+        is_judged=False,
+        packages=("coremltools",),
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from ...class_paths import allow_code
 from ...errors import UserError, check_range
 from ..options.parser import Parser, expand_users
+from ..options.sizes import add_size_option, parse_size
 from .formats import DEFAULT_OPSET
 
 DESCRIPTION = (
@@ -30,7 +31,7 @@ class ExportOptions:
         calibrate: folder of images, or one image, from which the ranges of activations come; 100 to 500 images like
             those of the task suffice. They need no annotations.
         calibration_images: maximum number of calibration images, evenly spaced over the folder.
-        size: (height, width) of the input in pixels, e.g. [320,320]. Default: the size of the run.
+        size: (height, width) of the input in pixels. Default: the size of the run.
         segmentation: what the file of a segmentation network outputs: "labels", one class index per pixel, or "logits".
         opset: version of ONNX's operators, 18 to 23; raise it only if your engine asks for it.
         split: split on which file and run are evaluated, "val" or "test"; "none" skips it, e.g. without the data.
@@ -74,10 +75,12 @@ def parse_options(words: Sequence[str]) -> ExportOptions:
     parser = Parser(prog="litmobile export", description=DESCRIPTION)
     code_help = "folder of your own modules that the run's network needs; their code is run"
     parser.add_argument("--allow-code", action="append", default=[], metavar="FOLDER", help=code_help)
-    parser.add_class_arguments(ExportOptions, skip={"int8"})
+    parser.add_class_arguments(ExportOptions, skip={"int8", "size"})
+    add_size_option(parser, "that of the run")
     # without a value, unlike other options of yes or no
     parser.add_argument("--int8", action="store_true", help="quantise weights and activations; needs --calibrate")
     options = parser.parse_words(words).as_dict()
+    options["size"] = options["size"] and parse_size(options["size"])
     for folder in options.pop("allow_code"):
         allow_code(Path(folder))
     return ExportOptions(**expand_users(options))

@@ -13,6 +13,7 @@ from ...errors import DataError, TaskError, UserError
 from ...tasks.atomic import write_text
 from ...tasks.task import Task
 from ..library_messages import silence_libraries
+from ..options.sizes import add_size_option, parse_size
 from ..task_tools import TASK_TOOLS, import_tool
 from ..training import BaseCLI, merged_arguments, split_options, stored_config
 from .splits import Inspection
@@ -40,8 +41,7 @@ class InspectCLI(BaseCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
         parser.add_argument("--ckpt_path", type=str | None, help="ignored")
-        size_help = "input size in pixels if no model is given, e.g. 320 320"
-        parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=size_help)
+        add_size_option(parser, "that of the model")
         parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
             "--no-images",
@@ -73,6 +73,7 @@ def inspect(words: Sequence[str]) -> None:
         "inspect", args=merged_arguments(configs, given.flags), save_config_callback=None, parser_kwargs=texts
     )
     data, task, options = asked.datamodule, asked.model, asked.config
+    size = options.size and parse_size(options.size)
     target = None if options.json is None else Path(options.json)
     if target is not None and target.is_dir():
         raise UserError(f"--json must name a file, but {target} is a folder.")
@@ -80,7 +81,7 @@ def inspect(words: Sequence[str]) -> None:
     if tools is None:
         roles = ", ".join(TASK_TOOLS)
         raise TaskError(f"litmobile inspect supports data for {roles}; {type(data).__name__} is for another task.")
-    inspection: Inspection = import_tool(tools.inspector)(data, task, options.size, not options.no_images)
+    inspection: Inspection = import_tool(tools.inspector)(data, task, size, not options.no_images)
     print(inspection.text)
     if target is not None:
         write_text(target, json.dumps(inspection.facts, indent=1, allow_nan=False) + "\n")

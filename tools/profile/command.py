@@ -15,6 +15,7 @@ from ...class_paths import allow_code
 from ...errors import UserError
 from ...tasks.atomic import write_text
 from ..engines.torch_export import use_threads
+from ..options.sizes import parse_size
 from .charts import build_page, build_svg, check_figures, read_figure
 from .costs import describe_target
 from .engines.peers import TORCHVISION, prepare_torchvision
@@ -22,7 +23,7 @@ from .engines.prepared import Settings
 from .engines.table import list_packages
 from .latency import REFERENCE_ENGINE, Entry, find_slow_operators, measure_entries, prepare_target
 from .machine import describe_machine
-from .options import parse_options, parse_size, split_model_options, split_targets
+from .options import parse_options, split_model_options, split_targets
 from .tables import profile_text
 from .targets import Choice, Target, build_target, find_family, is_recipe
 
@@ -45,7 +46,7 @@ def run(words: Sequence[str]) -> None:
         raise UserError(f"{model_options[0].partition('=')[0]} needs a recipe among the targets.")
     family = families[0] if len(texts) == 1 and ":" not in texts[0] else None
     options, arguments = parse_options(texts, others, family)
-    choice = Choice(options.size and parse_size(" ".join(options.size)), options.classes, model_options)
+    choice = Choice(options.size and parse_size(options.size), options.classes, model_options)
     device = torch.device(options.device)
     with use_threads(options.threads):
         targets = {text: build_target(text, choice, device, arguments) for text in texts}

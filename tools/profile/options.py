@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ from jsonargparse import Namespace
 from ...backbones.contract import Backbone
 from ...errors import UserError, check_range
 from ..options.parser import Parser
+from ..options.sizes import add_size_option
 from .backbone.families import add_constructor_options
 from .engines.peers import TORCHVISION
 from .engines.table import ENGINES, check_engines
 from .targets import KINDS, TIMM
 
-MIN_SIZE = 32  # pixels: the stride of the coarsest feature maps
 DESCRIPTION = """\
 Says what networks cost: parameters, multiply-adds, memory access, size of the weights, activation memory, and latency
 and throughput on several engines. All networks are measured in turn with a reference network, so that load on the
@@ -86,7 +85,7 @@ def parse_options(
         f"target that the others are compared with, or {TORCHVISION}NAME; on PyTorch eager (default: first)"
     )
     parser.add_argument("--reference", type=str | None, help=help_reference)
-    parser.add_argument("--size", nargs="+", help="input size in pixels: one number, or height and width, e.g. 320x240")
+    add_size_option(parser, "the target's own")
     parser.add_argument("--classes", type=int | None, help="number of classes of networks that are not trained")
     parser.add_argument("--batch", type=int, default=8, help="images per call of the throughput; 1 leaves it out")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of each engine")
@@ -113,18 +112,3 @@ def parse_options(
     options.engines = list(dict.fromkeys(name for word in options.engines for name in word.split(",") if name))
     check_engines(options.engines, options.device)
     return options, {key: options[key] for key, default in defaults.items() if options[key] != default}
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Parses an image size such as "320", "320 240" or "320x240" into height and width in pixels.
-
-    Raises:
-        UserError: ``text`` has another format, or the size is too small.
-    """
-    match = re.fullmatch(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?", text.strip())
-    if match is None:
-        raise UserError(f"--size takes one number or height and width in pixels, such as 320 or 320x240, not {text!r}.")
-    height, width = int(match[1]), int(match[2] or match[1])
-    if min(height, width) < MIN_SIZE:
-        raise UserError(f"--size must be at least {MIN_SIZE} pixels, the stride of the coarsest maps, not {text}.")
-    return height, width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from onnx import TensorProto, helper
 
 from litmobile.errors import UserError
 from litmobile.tasks.preprocessing import Preprocessing
-from litmobile.tools.engines.choice import ENGINES_BY_SUFFIX, open_engine
-from litmobile.tools.engines.description import Description
+from litmobile.tools.engines.choice import ENGINES_BY_SUFFIX, choose_engine, open_engine
+from litmobile.tools.engines.description import Description, json_path, write_description
 from litmobile.tools.engines.engine import Engine
 from litmobile.tools.engines.network import ExportedNetwork
+from litmobile.tools.export.formats import FORMATS
 
 
 def write_foreign_onnx(path: Path) -> Path:
@@ -78,6 +80,23 @@ DESCRIPTION = Description(
 def test_contradicting_metadata_are_refused(entries: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=rf"The metadata of cells\.onnx are damaged \({message}\)"):
         Description.from_json(DESCRIPTION.as_json() | entries, Path("cells.onnx"))
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in ENGINES_BY_SUFFIX if suffix != ".onnx"])
+def test_foreign_file_and_missing_description_are_refused(
+    suffix: str, tmp_path: Path, assert_one_sentence: Callable[..., None]
+) -> None:
+    path = tmp_path / f"other{suffix}"
+    path.write_bytes(b"something else, longer than a header of 64 bytes, but not a network that can be run")
+    for package in choose_engine(path, None).packages:
+        pytest.importorskip(package)
+    with pytest.raises(UserError) as failure:
+        open_engine(path)
+    assert_one_sentence(failure.value, json_path(path), "does not exist")
+    write_description(path, DESCRIPTION)
+    with pytest.raises(UserError) as failure:
+        open_engine(path)
+    assert_one_sentence(failure.value, path, FORMATS[suffix].name)
 
 
 class Fixed(Engine):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,15 @@ import torch
 
 from litmobile.tasks.network import load
 from litmobile.tools.cli import main
+from litmobile.tools.engines.description import Description
+from litmobile.tools.engines.network import load_exported, results_folder
 from litmobile.tools.evaluations import read_evaluation
-from litmobile.tools.export.command import check_loss
-from litmobile.tools.export.judgement import compare_with_run, was_evaluated
-from litmobile.tools.export.module import ExportModule
+from litmobile.tools.export.command import check_loss, export_int8
+from litmobile.tools.export.formats import FORMATS, Format
+from litmobile.tools.export.judgement import Judgement, compare_with_run, was_evaluated
+from litmobile.tools.export.module import ExportModule, describe_module
 from litmobile.tools.export.options import ExportOptions
+from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
 from litmobile.tools.sample_data import write_shapes
 from support.cli import get_refusal
@@ -110,8 +116,8 @@ def test_loss_above_the_tolerance_fails_and_names_layers(run: Path, exported: Pa
         (["--to", "cells.onnx", "--segmentation=logits"], "--segmentation=logits is for segmentation networks, but "),
         (["--to", "cells.onnx", "--run", "other.onnx", "--split=none"], "other.onnx is an exported file; pass the run"),
         (
-            ["--to", "cells.onnx", "--size=320"],
-            "--size takes two whole numbers in brackets, such as [320,480], not ",
+            ["--to", "cells.onnx", "--size=big"],
+            "--size takes one number or height and width in pixels, such as 320 ",
         ),
         (["--to", "cells.onnx", "--run", "none"], "There is no checkpoint none"),
     ],
@@ -134,6 +140,64 @@ def test_missing_data_are_named_after_the_file_is_written(
 ) -> None:
     words = ("export", "--run", str(run), "--to", str(tmp_path / "shapes.pt2"), f"--data={tmp_path}")
     assert "shapes.pt2 was written, but cannot be compared with the run: " in get_refusal(*words, capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        (("cells.onnx",), "onnxscript", "onnx"),
+        (("cells.onnx", "--int8", "--calibrate=none"), "onnxruntime", "onnx"),
+        (("cells.onnx", "--engine=openvino"), "openvino", "openvino"),
+        (("cells.pte",), "executorch", "executorch"),
+        (("cells.pte", "--int8", "--calibrate=none"), "torchao", "executorch"),
+        (("cells.tflite",), "litert_torch", "litert-export"),
+        (("cells.mlpackage",), "coremltools", "coreml"),
+    ],
+)
+def test_missing_package_is_named_first(
+    words: tuple[str, ...],
+    package: str,
+    extra: str,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for installed in (*FORMATS[Path(words[0]).suffix].packages, *FORMATS[Path(words[0]).suffix].int8_packages):
+        monkeypatch.setitem(sys.modules, installed, SimpleNamespace(__spec__=True))  # pyright: ignore[reportArgumentType]
+    monkeypatch.setitem(sys.modules, package, None)  # pyright: ignore[reportArgumentType]
+    refusal = get_refusal("export", "--run", str(run), "--to", *words, capsys=capsys)
+    assert f"{package} is not installed; install it with pip install 'litmobile[{extra}]'." in refusal
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that nobody can write to")
+def test_folder_that_refuses_files_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = get_refusal("export", "--run", str(run), "--to", "/proc/none/cells.pt2", "--split=none", capsys=capsys)
+    assert "--to /proc/none/cells.pt2 cannot be written: " in refusal
+
+
+@pytest.mark.parametrize("gain", [0.01, -0.01])
+def test_float_ends_are_kept_only_if_they_help(
+    gain: float, exported: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two judgements are given; the files are real."""
+    first = compare_with_run(ExportOptions(run, exported))
+    first = first._replace(difference=replace(first.difference, value=-0.02))
+    judgements = iter([first, first._replace(exported=first.exported + gain)])
+
+    def judge_file(kind: Format, options: ExportOptions, description: Description) -> Judgement:
+        results_folder(options.to).mkdir()
+        return next(judgements)
+
+    monkeypatch.setattr("litmobile.tools.export.command.judge_file", judge_file)
+    network = load(run)
+    module = ExportModule(network)
+    int8 = Int8(torch.zeros(1, 3, *module.size, dtype=torch.uint8), per_channel=True, float_ends=False)
+    options = ExportOptions(run, tmp_path / "cells.onnx")
+    kept = export_int8(FORMATS[".onnx"], module, describe_module(network, module), options, int8)
+    assert kept is not None
+    assert kept.exported == first.exported + max(gain, 0)
+    assert load_exported(options.to).description.quantization["float_ends"] == (gain > 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.onnx", "cells.onnx-results", "cells.onnx.json"]
 
 
 def test_engine_is_for_exported_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,12 @@ from litmobile.tools.export.calibration import read_calibration_images
 from litmobile.tools.export.module import ExportModule
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
-from support.exporting import Perturb, export_onnx, make_images, make_network
+from support.exporting import export_onnx, make_images, make_network
 
 
 @pytest.fixture(scope="module")
-def classifier(as_if_trained: Perturb) -> Network:
-    return make_network("MobileNetV2", "Classifier", as_if_trained)
+def classifier() -> Network:
+    return make_network("MobileNetV2", "Classifier")
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,14 @@ def scale_one_channel(network: Network) -> None:
         convolution.weight[0] *= 1e5
 
 
-def test_weights_of_unequal_channels_get_a_scale_each(as_if_trained: Perturb) -> None:
-    network = make_network("MobileNetV2", "Classifier", as_if_trained)
+def test_weights_of_unequal_channels_get_a_scale_each() -> None:
+    network = make_network("MobileNetV2", "Classifier")
     scale_one_channel(network)
     assert SimulatedInt8(ExportModule(network), make_images(4)).prefers_per_channel
 
 
-def test_worst_layer_is_ranked_first(as_if_trained: Perturb) -> None:
-    network = make_network("MobileNetV2", "Classifier", as_if_trained)
+def test_worst_layer_is_ranked_first() -> None:
+    network = make_network("MobileNetV2", "Classifier")
     scale_one_channel(network)
     ranked = SimulatedInt8(ExportModule(network), make_images(4)).rank_layers(per_channel=False)
     assert ranked[0].name == "backbone.layers.0.conv"

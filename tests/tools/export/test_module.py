@@ -16,14 +16,14 @@ from litmobile.heads.predictions import Detections
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.export.module import ExportModule, reparameterize
-from support.exporting import HEADS, Perturb, make_images, make_network
+from support.exporting import HEADS, make_images, make_network
 from support.families import SMALL
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_module_gives_what_the_head_decodes(head: str, as_if_trained: Perturb) -> None:
+def test_module_gives_what_the_head_decodes(head: str) -> None:
     """Normalisation as one product and one sum changes nothing but rounding."""
-    network = make_network("MobileViT", head, as_if_trained)
+    network = make_network("MobileViT", head)
     module, images = ExportModule(network, "logits"), make_images(2)
     with torch.inference_mode():
         found = module.named_outputs(images)
@@ -33,8 +33,8 @@ def test_module_gives_what_the_head_decodes(head: str, as_if_trained: Perturb) -
         assert (found[name] - values).abs().max() <= 1e-4 * values.abs().max()
 
 
-def test_relative_boxes_are_fractions_of_the_input(as_if_trained: Perturb) -> None:
-    network = make_network("MobileNetV1", "SSDLite", as_if_trained)
+def test_relative_boxes_are_fractions_of_the_input() -> None:
+    network = make_network("MobileNetV1", "SSDLite")
     images = make_images(1)
     with torch.inference_mode():
         pixels = ExportModule(network).named_outputs(images)["boxes"]

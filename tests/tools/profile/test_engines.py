@@ -15,6 +15,7 @@ from litmobile.heads.contract import Head
 from litmobile.heads.predictions import Classification, Detections
 from litmobile.tasks.network import Network
 from litmobile.tasks.preprocessing import Preprocessing
+from litmobile.tools.engines.packages import EXTRAS
 from litmobile.tools.profile.engines.prepared import Prepared, Settings, make_noise
 from litmobile.tools.profile.engines.table import ENGINES, check_engines, list_packages, prepare
 from litmobile.tools.profile.targets import place
@@ -88,7 +89,10 @@ def test_unknown_engines_and_devices_are_refused() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "other", ENGINES["openvino"]._replace(packages={"no_such_package": "openvino"}))
-    with pytest.raises(UserError, match=r"no_such_package cannot be imported.*pip install 'litmobile\[openvino\]'"):
+    monkeypatch.setitem(EXTRAS, "no_such_package", "openvino")
+    monkeypatch.setitem(ENGINES, "other", ENGINES["openvino"]._replace(packages=("no_such_package",)))
+    with pytest.raises(
+        UserError, match=r"no_such_package is not installed; install it with .* 'litmobile\[openvino\]'"
+    ):
         check_engines(["other"], "cpu")
     assert list_packages(["eager", "onnxruntime"]) == ["onnx", "onnxruntime", "onnxscript"]

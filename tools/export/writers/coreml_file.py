@@ -17,13 +17,12 @@ from torch._decomp import get_decompositions
 from ....errors import UserError
 from ....tasks.atomic import PART
 from ...engines.description import Description, write_description
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph
 
-EXTRA = "coreml"
 LAYERS = ("conv", "conv_transpose", "linear", "matmul")
 
 
@@ -48,7 +47,7 @@ def write_coreml(module: ExportModule, path: Path, description: Description, int
     if path.exists() and not (path / "Manifest.json").is_file():
         raise UserError(f"{path} exists and is not a Core ML package; choose another name.")
     with silence_coremltools():
-        library = import_package("coremltools", EXTRA)
+        library = import_package("coremltools")
         with explain_failure(module, "Core ML"):
             package = convert(library, module)
         with replace_folder(path) as part:

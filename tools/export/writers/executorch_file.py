@@ -10,12 +10,12 @@ from torch.fx import GraphModule
 
 from ....tasks.atomic import write_bytes
 from ...engines.description import Description, write_description
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph, capture_program
-from .pt2e import EXTRA, quantize_graph
+from .pt2e import quantize_graph
 
 
 def write_executorch(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:
@@ -30,8 +30,8 @@ def write_executorch(module: ExportModule, path: Path, description: Description,
     Raises:
         UserError: ExecuTorch is not installed, or cannot convert an operator of the network.
     """
-    program = import_package("executorch.exir", EXTRA)
-    partitioner = import_package("executorch.backends.xnnpack.partition.xnnpack_partitioner", EXTRA)
+    program = import_package("executorch.exir")
+    partitioner = import_package("executorch.backends.xnnpack.partition.xnnpack_partitioner")
     with explain_failure(module, "ExecuTorch"):
         graph_module = capture_graph(module)
         if int8 is not None:
@@ -66,6 +66,6 @@ def split_hardsigmoids(graph_module: GraphModule) -> None:
 
 def quantize(graph_module: GraphModule, int8: Int8) -> GraphModule:
     """Returns the graph with the layers in int8 that XNNPACK has kernels for."""
-    quantizers = import_package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", EXTRA)
+    quantizers = import_package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer")
     config = quantizers.get_symmetric_quantization_config(is_per_channel=int8.per_channel)
     return quantize_graph(graph_module, int8, quantizers.XNNPACKQuantizer().set_global(config))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ....tasks.atomic import write_bytes
 from ...engines.description import Description, write_description
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ..module import ExportModule
 from ..quantization import Int8
 from .failures import explain_failure
 from .graph import capture_graph, example_images
-from .litert_int8 import EXTRA, quantize
+from .litert_int8 import quantize
 
 
 def write_litert(module: ExportModule, path: Path, description: Description, int8: Int8 | None = None) -> None:
@@ -27,7 +27,7 @@ def write_litert(module: ExportModule, path: Path, description: Description, int
     Raises:
         UserError: litert-torch is not installed, or cannot convert an operator of the network.
     """
-    library = import_package("litert_torch", EXTRA)
+    library = import_package("litert_torch")
     with explain_failure(module, "LiteRT"):
         content = library.convert(capture_graph(module), example_images(module)).model_content()
         if int8 is not None:

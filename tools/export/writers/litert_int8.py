@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ..quantization import Int8
 from .graph import spread
 
-EXTRA = "litert-export"
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")  # whose weights are quantised
 #: XNNPACK has no int8 kernel for it, so that it would run outside and split the network into parts
 FLOATS = ("HARD_SWISH",)
@@ -27,7 +26,7 @@ def quantize(content: bytes, int8: Int8) -> bytes:
     Raises:
         UserError: the quantiser is not installed.
     """
-    library = import_package("ai_edge_quantizer", EXTRA)
+    library = import_package("ai_edge_quantizer")
     types = library.qtyping
     quantizer = library.quantizer.Quantizer(bytearray(content))
     quantizer.add_static_config(
@@ -52,7 +51,7 @@ def find_inner_outputs(content: bytes, float_ends: bool) -> list[str]:
         content: a LiteRT file.
         float_ends: whether to leave out layers that no other layer precedes or follows.
     """
-    files = import_package("ai_edge_litert.tools.flatbuffer_utils", EXTRA)
+    files = import_package("ai_edge_litert.tools.flatbuffer_utils")
     model = files.read_model_from_bytearray(bytearray(content))
     (graph,) = model.subgraphs
     operators: list[Any] = graph.operators

@@ -19,7 +19,7 @@ import torch
 from ....heads.ssdlite.decode import PostprocessConfig
 from ....tasks.atomic import write_bytes
 from ...engines.description import Description, write_description
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ...library_messages import raise_log_level
 from ..formats import DEFAULT_OPSET, check_opset
 from ..module import ExportModule
@@ -48,8 +48,8 @@ def write_onnx(
         UserError: a package is missing, the opset is not supported, or an operator cannot be exported.
     """
     check_opset(opset)
-    onnx = import_package("onnx", "onnx")
-    import_package("onnxscript", "onnx")  # the exporter is written in it
+    onnx = import_package("onnx")
+    import_package("onnxscript")  # the exporter is written in it
     model = copy.deepcopy(convert(module, opset))
     if int8 is not None:
         from .onnx_int8 import quantize

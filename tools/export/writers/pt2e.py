@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch.fx import GraphModule
 
-from ...engines.engine import import_package
+from ...engines.packages import import_package
 from ..quantization import Int8
 from .graph import find_inner_nodes
 
-EXTRA = "executorch"
 NOTE = "quantization_annotation"  # of a node, where quantisers of PT2E keep what they decide about it
 
 
@@ -26,8 +25,8 @@ def quantize_graph(graph_module: GraphModule, int8: Int8, quantizer: Any) -> Gra
     Raises:
         UserError: torchao is not installed.
     """
-    steps = import_package("torchao.quantization.pt2e.quantize_pt2e", EXTRA)
-    notes = import_package("torchao.quantization.pt2e.quantizer", EXTRA)
+    steps = import_package("torchao.quantization.pt2e.quantize_pt2e")
+    notes = import_package("torchao.quantization.pt2e.quantizer")
     names = find_inner_nodes(graph_module, int8.float_ends)
 
     class InnerQuantizer(type(quantizer)):

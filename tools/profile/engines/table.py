@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....errors import UserError, suggest
 from ....tasks.network import Network
-from ...engines.engine import import_package
+from ...engines.packages import check_packages
 from ...task_tools import import_tool
 from .prepared import Prepared, Settings
 
@@ -17,29 +17,25 @@ class EngineEntry(NamedTuple):
 
     Attributes:
         prepare: import path inside `litmobile.tools` of the function ``(network, settings) → Prepared``.
-        packages: import paths of packages that have to be installed, and litmobile's extras that install them.
+        packages: import paths of packages that have to be installed.
     """
 
     prepare: str
-    packages: Mapping[str, str] = {}
+    packages: tuple[str, ...] = ()
 
 
-ONNX = {"onnx": "onnx", "onnxscript": "onnx"}
-ONNXRUNTIME = ONNX | {"onnxruntime": "onnx"}
-OPENVINO = {"openvino": "openvino"}
-EXECUTORCH = {"executorch": "executorch"}
+ONNX = ("onnx", "onnxscript")
+ONNXRUNTIME = (*ONNX, "onnxruntime")
 ENGINES = {
     "eager": EngineEntry("profile.engines.pytorch.prepare_eager"),
     "compiled": EngineEntry("profile.engines.pytorch.prepare_compiled"),
     "bf16": EngineEntry("profile.engines.pytorch.prepare_bf16"),
     "onnxruntime": EngineEntry("profile.engines.files.prepare_onnxruntime", ONNXRUNTIME),
     "onnxruntime-int8": EngineEntry("profile.engines.files.prepare_onnxruntime_int8", ONNXRUNTIME),
-    "openvino": EngineEntry("profile.engines.files.prepare_openvino", ONNX | OPENVINO),
-    "openvino-int8": EngineEntry("profile.engines.files.prepare_openvino_int8", ONNXRUNTIME | OPENVINO),
-    "executorch": EngineEntry("profile.engines.files.prepare_executorch", EXECUTORCH),
-    "executorch-int8": EngineEntry(
-        "profile.engines.files.prepare_executorch_int8", EXECUTORCH | {"torchao": "executorch"}
-    ),
+    "openvino": EngineEntry("profile.engines.files.prepare_openvino", (*ONNX, "openvino")),
+    "openvino-int8": EngineEntry("profile.engines.files.prepare_openvino_int8", (*ONNXRUNTIME, "openvino")),
+    "executorch": EngineEntry("profile.engines.files.prepare_executorch", ("executorch",)),
+    "executorch-int8": EngineEntry("profile.engines.files.prepare_executorch_int8", ("executorch", "torchao")),
 }
 PYTORCH = ("eager", "compiled", "bf16")  # that run on any device
 
@@ -55,8 +51,7 @@ def check_engines(names: Sequence[str], device: str) -> None:
             raise UserError(f"--engines: {name} is unknown{suggest(name, ENGINES)} Choose among {', '.join(ENGINES)}.")
         if device != "cpu" and name not in PYTORCH:
             raise UserError(f"--engines: {name} runs on the CPU; with --device {device}, take {', '.join(PYTORCH)}.")
-        for package, extra in ENGINES[name].packages.items():
-            import_package(package, extra)
+        check_packages(ENGINES[name].packages)
 
 
 def prepare(name: str, network: Network, settings: Settings) -> Prepared:

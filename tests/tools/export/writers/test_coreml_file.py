@@ -13,8 +13,8 @@ from litmobile.errors import UserError
 from litmobile.tools.engines.description import json_path, read_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.coreml_file import replace_folder, write_coreml
+from support.exporting import ROLE_HEADS, Exportable, make_exportable, make_images
 from support.families import SMALL
-from support.phones import HEADS, Exportable, make_exportable, make_images
 
 pytest.importorskip("coremltools", reason="coremltools is not installed: pip install 'litmobile[coreml]'")
 
@@ -22,7 +22,7 @@ FLOAT16, FLOAT32 = 10, 11  # in Core ML's programs
 PAIRS = [
     pytest.param(family, role, marks=() if (family, role) == ("MobileNetV1", "classification") else pytest.mark.slow)
     for family in SMALL
-    for role in HEADS
+    for role in ROLE_HEADS
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from torch import Tensor
 from litmobile.backbones import MobileNetV1
 from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
-from litmobile.tools.engines.description import json_path, write_description
+from litmobile.tools.engines.description import write_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
 from litmobile.tools.export.writers.executorch_file import write_executorch
+from support.exporting import ROLE_HEADS, Exportable, largest_deviations, make_exportable, make_images
 from support.families import SMALL
-from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 
 pytest.importorskip("executorch", reason="executorch is not installed: pip install 'litmobile[executorch]'")
 
@@ -26,7 +25,7 @@ pytest.importorskip("executorch", reason="executorch is not installed: pip insta
 PAIRS = [
     pytest.param(family, role, marks=pytest.mark.slow)
     for family in SMALL
-    for role in HEADS
+    for role in ROLE_HEADS
     if role == "detection" or family == "MobileNetV3"
 ]
 
@@ -93,21 +92,6 @@ def test_operator_that_cannot_be_lowered_is_named(tmp_path: Path, assert_one_sen
         write_executorch(exported.module, tmp_path / "net.pte", exported.description)
     assert_one_sentence(failure.value, "Orthogonal", "linalg_qr", "ExecuTorch")
     assert not list(tmp_path.iterdir())
-
-
-def test_other_file_is_refused(
-    classifier: Exportable, tmp_path: Path, assert_one_sentence: Callable[..., None]
-) -> None:
-    path = tmp_path / "net.pte"
-    path.write_bytes(b"something else, longer than a header of 64 bytes, but not a program")
-    with pytest.raises(UserError) as failure:
-        open_engine(path)
-    assert_one_sentence(failure.value, json_path(path), "does not exist")
-    write_description(path, classifier.description)
-    assert json.loads(json_path(path).read_text())["role"] == "classification"
-    with pytest.raises(UserError) as failure:
-        open_engine(path)
-    assert_one_sentence(failure.value, path, "ExecuTorch")
 
 
 @pytest.mark.parametrize("content", [b"", bytes(range(200, 256)) * 20])

@@ -10,14 +10,13 @@ import torch
 
 from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
-from litmobile.tools.engines.description import write_description
 from litmobile.tools.export import litert_environment
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.litert_file import write_litert
+from support.exporting import ROLE_HEADS, largest_deviations, make_exportable, make_images
 from support.families import SMALL
-from support.phones import HEADS, largest_deviations, make_exportable, make_images
 
-PAIRS = [pytest.param(family, role, marks=pytest.mark.slow) for family in SMALL for role in HEADS]
+PAIRS = [pytest.param(family, role, marks=pytest.mark.slow) for family in SMALL for role in ROLE_HEADS]
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +55,6 @@ def test_int8_is_smaller_and_close(tmp_path: Path, per_channel: bool, float_ends
     assert 1e-4 < max(largest_deviations(engine.run(images.numpy()), expected)) <= 0.5
     sizes = [(tmp_path / name).stat().st_size for name in ("int8.tflite", "float.tflite")]
     assert sizes[0] < 0.6 * sizes[1]
-
-
-def test_other_file_is_refused(tmp_path: Path, assert_one_sentence: Callable[..., None]) -> None:
-    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'litmobile[litert]'")
-    path = tmp_path / "net.tflite"
-    path.write_bytes(b"something else")
-    write_description(path, make_exportable("MobileNetV1", "classification", (32, 32)).description)
-    with pytest.raises(UserError) as failure:
-        open_engine(path)
-    assert_one_sentence(failure.value, path, "LiteRT")
 
 
 def test_environment_reports_failures(

@@ -12,12 +12,14 @@ import torch
 
 from litmobile.errors import UserError
 from litmobile.tasks.network import Network
+from litmobile.tools.benchmark.untrained import imitate_training
 from litmobile.tools.engines.network import load_exported
+from litmobile.tools.export.calibration import read_calibration_images
 from litmobile.tools.export.module import SegmentationOutput
 from support.exporting import (
     CLASSES,
     HEADS,
-    Perturb,
+    ROLE_HEADS,
     assert_equal_predictions,
     export_onnx,
     make_images,
@@ -38,8 +40,8 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def detector(as_if_trained: Perturb) -> Network:
-    return make_network("MobileNetV1", "SSDLite", as_if_trained)
+def detector() -> Network:
+    return make_network("MobileNetV1", "SSDLite")
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +50,29 @@ def detector_file(detector: Network, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize(("family", "head"), PAIRS)
-def test_file_predicts_like_the_network(family: str, head: str, as_if_trained: Perturb, tmp_path: Path) -> None:
+def test_file_predicts_like_the_network(family: str, head: str, tmp_path: Path) -> None:
     """One file, at batch sizes 1 and 3."""
-    network = make_network(family, head, as_if_trained)
+    network = make_network(family, head)
     exported = load_exported(export_onnx(network, tmp_path / "network.onnx"), threads=1)
     for count in (1, 3):
         images = make_images(count)
         assert_equal_predictions(predict_batch(exported, images), predict_batch(network, images))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "head"), [(family, head) for family in SMALL for head in ROLE_HEADS.values()])
+def test_file_predicts_like_the_network_on_photos(family: str, head: str, real_data: Path, tmp_path: Path) -> None:
+    network = make_network(family, head)
+    photos = read_calibration_images(real_data / "ants_bees" / "val", network.preprocessing, 16)
+    imitate_training(network, photos)
+    exported = load_exported(export_onnx(network, tmp_path / "network.onnx"), threads=1)
+    for images in (photos[:1], photos[:3]):
+        assert_equal_predictions(predict_batch(exported, images), predict_batch(network, images))
+
+
 @pytest.mark.parametrize("segmentation", ["labels", "logits"])
-def test_segmentation_outputs_labels_or_logits(
-    segmentation: SegmentationOutput, as_if_trained: Perturb, tmp_path: Path
-) -> None:
-    network = make_network("MobileNetV2", "LRASPP", as_if_trained)
+def test_segmentation_outputs_labels_or_logits(segmentation: SegmentationOutput, tmp_path: Path) -> None:
+    network = make_network("MobileNetV2", "LRASPP")
     exported = load_exported(export_onnx(network, tmp_path / "network.onnx", segmentation), threads=1)
     images = make_images(1)
     (found,) = exported.engine.run(images.numpy())

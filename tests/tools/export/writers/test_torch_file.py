@@ -10,17 +10,16 @@ import torch
 
 from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
-from litmobile.tools.engines.description import json_path, write_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.torch_file import write_torch_export
+from support.exporting import ROLE_HEADS, Exportable, largest_deviations, make_exportable, make_images
 from support.families import SMALL
-from support.phones import HEADS, Exportable, largest_deviations, make_exportable, make_images
 
 QUICK = {("MobileNetV3", "detection"), ("MobileViT", "classification"), ("ShuffleNetV1", "segmentation")}
 PAIRS = [
     pytest.param(family, role, marks=() if (family, role) in QUICK else pytest.mark.slow)
     for family in SMALL
-    for role in HEADS
+    for role in ROLE_HEADS
 ]
 
 
@@ -62,17 +61,3 @@ def test_int8_is_refused(classifier: Exportable, tmp_path: Path, assert_one_sent
         write_torch_export(classifier.module, tmp_path / "net.pt2", classifier.description, int8)
     assert_one_sentence(failure.value, ".onnx", ".pte", ".tflite")
     assert not list(tmp_path.iterdir())
-
-
-def test_other_file_is_refused(
-    classifier: Exportable, tmp_path: Path, assert_one_sentence: Callable[..., None]
-) -> None:
-    path = tmp_path / "net.pt2"
-    path.write_bytes(b"something else")
-    with pytest.raises(UserError) as failure:
-        open_engine(path)
-    assert_one_sentence(failure.value, json_path(path), "does not exist")
-    write_description(path, classifier.description)
-    with pytest.raises(UserError) as failure:
-        open_engine(path)
-    assert_one_sentence(failure.value, path, "torch.export")
