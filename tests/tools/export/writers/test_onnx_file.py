@@ -9,9 +9,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import Tensor
 
 from litmobile.errors import UserError
 from litmobile.tasks.network import Network
+from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.benchmark.untrained import imitate_training
 from litmobile.tools.engines.network import load_exported
 from litmobile.tools.export.calibration import read_calibration_images
@@ -19,7 +21,6 @@ from litmobile.tools.export.module import SegmentationOutput
 from support.exporting import (
     CLASSES,
     HEADS,
-    ROLE_HEADS,
     assert_equal_predictions,
     export_onnx,
     make_images,
@@ -49,22 +50,20 @@ def detector_file(detector: Network, tmp_path_factory: pytest.TempPathFactory) -
     return export_onnx(detector, tmp_path_factory.mktemp("onnx") / "detector.onnx")
 
 
+@pytest.fixture(scope="module")
+def photos(request: pytest.FixtureRequest) -> Tensor:
+    """Photos where the real data are next to this checkout, or else generated images."""
+    try:
+        folder = request.getfixturevalue("real_data") / "ants_bees" / "val"
+    except pytest.skip.Exception:
+        return make_images(16)
+    return read_calibration_images(folder, Preprocessing((64, 96)), 16)
+
+
 @pytest.mark.parametrize(("family", "head"), PAIRS)
-def test_file_predicts_like_the_network(family: str, head: str, tmp_path: Path) -> None:
+def test_file_predicts_like_the_network(family: str, head: str, photos: Tensor, tmp_path: Path) -> None:
     """One file, at batch sizes 1 and 3."""
-    network = make_network(family, head)
-    exported = load_exported(export_onnx(network, tmp_path / "network.onnx"), threads=1)
-    for count in (1, 3):
-        images = make_images(count)
-        assert_equal_predictions(predict_batch(exported, images), predict_batch(network, images))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("family", "head"), [(family, head) for family in SMALL for head in ROLE_HEADS.values()])
-def test_file_predicts_like_the_network_on_photos(family: str, head: str, real_data: Path, tmp_path: Path) -> None:
-    network = make_network(family, head)
-    photos = read_calibration_images(real_data / "ants_bees" / "val", network.preprocessing, 16)
-    imitate_training(network, photos)
+    network = imitate_training(make_network(family, head), photos)
     exported = load_exported(export_onnx(network, tmp_path / "network.onnx"), threads=1)
     for images in (photos[:1], photos[:3]):
         assert_equal_predictions(predict_batch(exported, images), predict_batch(network, images))
