@@ -21,7 +21,7 @@ from litmobile.tools.benchmark.untrained import imitate_training
 from litmobile.tools.engines.description import Description
 from litmobile.tools.export.module import ExportModule, SegmentationOutput, describe_module
 from litmobile.tools.export.writers.onnx_file import write_onnx
-from support.families import build_small, perturb
+from support.families import SMALL, build_small, perturb
 
 Fit = Literal["stretch", "pad", "crop"]
 
@@ -35,6 +35,10 @@ HEADS: dict[str, tuple[str, HeadFactory]] = {
 }
 #: a head for each role
 ROLE_HEADS = {"classification": "Classifier", "segmentation": "LRASPP", "detection": "SSDLite"}
+#: every family under the head with most operators, and one family under all heads
+PHONE_PAIRS = [
+    (family, role) for family in SMALL for role in ROLE_HEADS if role == "detection" or family == "MobileNetV3"
+]
 CLASSES = ("bolt", "nut", "Käfer")
 RUN = {"folder": "runs/none", "epoch": 3, "step": 40, "weights": "0"}
 IMAGE_TOLERANCE, BOX_TOLERANCE = 1e-4, 0.01  # relative, and pixels

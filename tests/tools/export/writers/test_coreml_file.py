@@ -13,17 +13,12 @@ from litmobile.errors import UserError
 from litmobile.tools.engines.description import json_path, read_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.coreml_file import replace_folder, write_coreml
-from support.exporting import ROLE_HEADS, Exportable, make_exportable, make_images
-from support.families import SMALL
+from support.exporting import PHONE_PAIRS, Exportable, make_exportable, make_images
 
 pytest.importorskip("coremltools", reason="coremltools is not installed: pip install 'litmobile[coreml]'")
 
 FLOAT16, FLOAT32 = 10, 11  # in Core ML's programs
-PAIRS = [
-    pytest.param(family, role, marks=() if (family, role) == ("MobileNetV1", "classification") else pytest.mark.slow)
-    for family in SMALL
-    for role in ROLE_HEADS
-]
+PAIRS = [("MobileNetV1", "classification"), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in PHONE_PAIRS)]
 
 
 @pytest.fixture(scope="module")

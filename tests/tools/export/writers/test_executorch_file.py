@@ -16,18 +16,11 @@ from litmobile.tools.engines.description import write_description
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
 from litmobile.tools.export.writers.executorch_file import write_executorch
-from support.exporting import ROLE_HEADS, Exportable, largest_deviations, make_exportable, make_images
-from support.families import SMALL
+from support.exporting import PHONE_PAIRS, Exportable, largest_deviations, make_exportable, make_images
 
 pytest.importorskip("executorch", reason="executorch is not installed: pip install 'litmobile[executorch]'")
 
-#: every family under the head with most operators, and one family under all heads
-PAIRS = [
-    pytest.param(family, role, marks=pytest.mark.slow)
-    for family in SMALL
-    for role in ROLE_HEADS
-    if role == "detection" or family == "MobileNetV3"
-]
+PAIRS = [pytest.param(*pair, marks=pytest.mark.slow) for pair in PHONE_PAIRS]
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,9 @@ from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.export import litert_environment
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.litert_file import write_litert
-from support.exporting import ROLE_HEADS, largest_deviations, make_exportable, make_images
-from support.families import SMALL
+from support.exporting import PHONE_PAIRS, largest_deviations, make_exportable, make_images
 
-PAIRS = [pytest.param(family, role, marks=pytest.mark.slow) for family in SMALL for role in ROLE_HEADS]
+PAIRS = [("MobileNetV1", "classification"), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in PHONE_PAIRS)]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def converter() -> None:
 
 
 @pytest.mark.usefixtures("converter")
-@pytest.mark.parametrize(("family", "role"), [("MobileNetV1", "classification"), *PAIRS])
+@pytest.mark.parametrize(("family", "role"), PAIRS)
 def test_file_gives_equal_outputs(family: str, role: str, tmp_path: Path) -> None:
     exported = make_exportable(family, role)
     write_litert(exported.module, tmp_path / "net.tflite", exported.description)

@@ -12,15 +12,10 @@ from litmobile.errors import UserError
 from litmobile.tools.engines.choice import open_engine
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.writers.torch_file import write_torch_export
-from support.exporting import ROLE_HEADS, Exportable, largest_deviations, make_exportable, make_images
-from support.families import SMALL
+from support.exporting import PHONE_PAIRS, Exportable, largest_deviations, make_exportable, make_images
 
-QUICK = {("MobileNetV3", "detection"), ("MobileViT", "classification"), ("ShuffleNetV1", "segmentation")}
-PAIRS = [
-    pytest.param(family, role, marks=() if (family, role) in QUICK else pytest.mark.slow)
-    for family in SMALL
-    for role in ROLE_HEADS
-]
+QUICK = [("MobileNetV3", "detection"), ("MobileViT", "classification"), ("ShuffleNetV1", "segmentation")]
+PAIRS = [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in PHONE_PAIRS if pair not in QUICK)]
 
 
 @pytest.fixture(scope="module")
