@@ -10,8 +10,8 @@ from typing import Any
 
 import onnx
 import onnx.numpy_helper
+import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ...library_messages import raise_log_level
 from ..quantization import Int8
@@ -41,10 +41,9 @@ def quantize(model: onnx.ModelProto, int8: Int8) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("source", "prepared", "target"))
         onnx.save(model, source)
-        # symbolic shape inference fails for some networks, and the exporter has inferred the shapes
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        optimize(source, prepared)
         graph = onnx.load(prepared).graph
-        excluded = find_ends(graph) if int8.float_ends else []
+        excluded = [*find_products(graph), *(find_ends(graph) if int8.float_ends else [])]
         with raise_log_level(logging.ERROR, "root"):  # the quantiser logs advice
             quantize_static(
                 prepared,
@@ -59,12 +58,34 @@ def quantize(model: onnx.ModelProto, int8: Int8) -> onnx.ModelProto:
                 calibrate_method=CalibrationMethod.MinMax,
             )
         quantized = onnx.load(target)
-    compact(quantized.graph)
+    compact(quantized.graph, kept=list_values(model.graph))
     return quantized
 
 
-def compact(graph: onnx.GraphProto) -> None:
-    """Removes what makes the file larger without a use: zero points that are 0, names of conversions, shapes."""
+def optimize(source: Path, target: Path) -> None:
+    """Folds batch norms and constants, as ONNX Runtime's own preparation for the quantiser does.
+
+    That one also moves transposes, which made MobileViT in int8 7 % slower.
+    """
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(target)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    providers = ["CPUExecutionProvider"]
+    onnxruntime.InferenceSession(source, options, providers, disabled_optimizers=["TransposeOptimizer"])
+
+
+def list_values(graph: onnx.GraphProto) -> set[str]:
+    """Returns the names of all tensors of a graph."""
+    return {name for node in graph.node for name in (*node.input, *node.output)}
+
+
+def compact(graph: onnx.GraphProto, kept: set[str]) -> None:
+    """Removes what makes the file larger without a use: zero points that are 0, shapes, and long names.
+
+    Args:
+        graph: a quantised graph.
+        kept: names of tensors that stay; all others, which the quantiser made, become "q0", "q1" …
+    """
     zeros = {x.name for x in graph.initializer if x.data_type in INTEGERS and not onnx.numpy_helper.to_array(x).any()}
     for node in graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -73,9 +94,24 @@ def compact(graph: onnx.GraphProto) -> None:
             if node.op_type == "DequantizeLinear" and len(node.input) == 3 and node.input[2] in zeros:
                 del node.input[2]
     used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    initializers = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:], graph.value_info[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(initializers)
+    names = {name: f"q{k}" for k, name in enumerate(sorted(list_values(graph) - kept - {""}))}
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
+
+
+def find_products(graph: onnx.GraphProto) -> list[str]:
+    """Returns the products of two activations, as in attention: they have no weights, so their files stay as large.
+
+    In int8 they kept ONNX Runtime from fusing attention; MobileViT took 1.45 of the float file's time instead of 0.93.
+    """
+    weights = {tensor.name for tensor in graph.initializer}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and not weights & set(node.input)]
 
 
 def find_ends(graph: onnx.GraphProto) -> list[str]:
