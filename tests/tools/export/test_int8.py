@@ -67,6 +67,20 @@ def test_float_ends_keep_the_first_and_last_layers(classifier: Network, tmp_path
     assert all(found for name, found in is_quantized.items() if name not in (first, last))
 
 
+@pytest.mark.slow
+def test_products_of_activations_stay_in_float(tmp_path: Path) -> None:
+    """Attention multiplies activations; all other products have weights, which are quantised."""
+    network = make_network("MobileViT", "Classifier")
+    path = export_onnx(network, tmp_path / "int8.onnx", int8=Int8(make_images(2), True, float_ends=False))
+    graph = onnx.load(path).graph
+    products = [node for node in graph.node if node.op_type == "MatMul"]
+    makers = {name: node.op_type for node in graph.node for name in node.output}
+    quantized = [[makers.get(name) == "DequantizeLinear" for name in node.input] for node in products]
+    attentions = sum(hasattr(layer, "qkv") for layer in network.modules())
+    assert quantized.count([False, False]) == 2 * attentions
+    assert quantized.count([True, True]) == len(quantized) - 2 * attentions > 0
+
+
 def scale_one_channel(network: Network) -> None:
     """Makes one channel of a layer large, so that one scale for the whole weight rounds all others to 0."""
     convolution = next(layer for layer in network.backbone.modules() if isinstance(layer, nn.Conv2d))
