@@ -155,7 +155,7 @@ class Section:
         names = self.take_list(key, f"names, or {ALL}", is_text, default)
         for name in names:
             if name not in known:
-                raise UserError(f"{self.place}: {key} has {name!r}, which the plan lacks{suggest(name, known)}")
+                raise UserError(f"{self.place}: {key} has {name!r}, which is unknown{suggest(name, known)}")
         return names
 
     def take_options(self) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def attempt(study: Study, digest: str, workers: int | None) -> int:
         attempts = Attempts(folder)
         record, evidence = measure(study.run_folder(digest), folder / CONFIG, request, config, workers)
         record |= {"seconds": round(attempts.total(), 1), "commit": find_commit(), "versions": list_versions()}
-        described = {key: request[key] for key in ("cell", "split", "main_figure", "data")}
+        described = {key: request[key] for key in ("cell", "split", "main_figure", "data", "weights_hash")}
         study.finish(digest, described | record, config, evidence)
         return FINISHED
     except SystemExit as stopped:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from ...errors import TaskError, UserError, format_count
 from ...tasks.atomic import PART, write_bytes, write_text
 from ..options.yaml_text import dump_yaml
-from .hashing import VERSION
+from .hashing import VERSION, identify_weights
 from .resolve import ResolvedCell
 
 PLAN, CELL, CONFIG = "plan.yaml", "cell.json", "config.yaml"
@@ -127,6 +127,7 @@ class Study:
             "cell": resolved.cell.as_dict(),
             "split": resolved.split,
             "main_figure": resolved.main_figure,
+            "weights_hash": None if resolved.cell.weights is None else identify_weights(resolved.cell.weights),
             "code": resolved.code,
             "data": resolved.data,
         }

@@ -115,3 +115,4 @@ def redirect_streams(log: Path) -> None:
 
 if __name__ == "__main__":
     ForkServer(Study(Path(sys.argv[1]))).serve()
+    os._exit(0)  # else libraries would complain about objects that were frozen
