@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 
+from litmobile.tools.cli import main
+
 from ..studies import read_figures
-from .processes import FailedRunError
+from .processes import FailedRunError, beside
 
 MAX_SECONDS = 1800  # for a study without a kill
 
@@ -51,11 +53,26 @@ def pick_all(study: int) -> list[int]:
 VICTIMS: tuple[Callable[[int], list[int]], ...] = (pick_study, pick_server, pick_cell, pick_all)
 
 
-def start_study(plan: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a study of two cells at a time; its output is added to a ".log" file beside its folder."""
-    with folder.with_suffix(".log").open("ab") as log:
-        words = ["transfer", str(plan), "--to", str(folder), "--jobs=2"]
-        return subprocess.Popen([sys.executable, "-m", "litmobile", *words], stdout=log, stderr=log)
+def start_study(plan: Path, folder: Path) -> BaseProcess:
+    """Start a study of two cells at a time in a fork of this process; its output goes into a file."""
+    process = multiprocessing.get_context("fork").Process(target=run_study, args=(plan, folder))
+    process.start()
+    assert process.pid is not None
+    return process
+
+
+def run_study(plan: Path, folder: Path) -> None:
+    """Run the command in this process."""
+    log = os.open(beside(folder, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    main(["transfer", str(plan), "--to", str(folder), "--jobs=2"])
+
+
+def wait_for(process: BaseProcess) -> int | None:
+    """Return the exit status of a process; None if it does not end."""
+    process.join(MAX_SECONDS)
+    return process.exitcode
 
 
 def finish_study(plan: Path, folder: Path) -> float:
@@ -65,9 +82,9 @@ def finish_study(plan: Path, folder: Path) -> float:
         FailedRunError: it ended with an error.
     """
     began = time.monotonic()
-    status = start_study(plan, folder).wait(MAX_SECONDS)
-    if status:
-        raise FailedRunError(f"{folder} ended with status {status}: {folder.with_suffix('.log').read_text()[-3000:]}")
+    status = wait_for(start_study(plan, folder))
+    if status != 0:
+        raise FailedRunError(f"{folder} ended with status {status}: {beside(folder, 'log').read_text()[-3000:]}")
     return time.monotonic() - began
 
 
@@ -90,11 +107,11 @@ def kill_study(plan: Path, folder: Path, kills: int, seconds: float, seed: int =
         process = start_study(plan, folder)
         time.sleep(random_source.uniform(0.1 * seconds, 0.8 * seconds))
         pick = random_source.choice(VICTIMS)
-        victims = pick(process.pid) if process.poll() is None else []
+        victims = pick(process.pid or 0) if process.is_alive() else []
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         killed += [pick.__name__] if victims else []
-        process.wait(MAX_SECONDS)
+        wait_for(process)
         now = {path: path.stat().st_ino for path in folder.glob("cells/*/cell.json")}
         if any(now.get(path) != number for path, number in finished.items()):
             raise FailedRunError(f"{folder} lost or repeated a finished cell.")
