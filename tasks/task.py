@@ -26,13 +26,19 @@ from .callbacks.monitors import check_defined, check_monitors, list_monitored
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
-from .data.fingerprint import hash_arrays
 from .data.module import DataModule, resolve_class_names
 from .evidence import Evidence
 from .examples import Examples
 from .images import Image
 from .length import TrainingLength
-from .network import Network, Predictor, broadcast_buffers, has_single_value_norm, summarize_network
+from .network import (
+    Network,
+    Predictor,
+    broadcast_buffers,
+    has_single_value_norm,
+    hash_weights,
+    summarize_network,
+)
 from .preprocessing import Preprocessing
 from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
@@ -380,9 +386,3 @@ class Task(LightningModule, ABC):
         data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None
-
-
-def hash_weights(module: nn.Module) -> str:
-    """Returns a hash of all parameters and buffers."""
-    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
-    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))
