@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -15,20 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from ...class_paths import allow_class, allow_code
-from ...errors import LossError, UserError, first_line
+from ...errors import EvaluationError, LossError, PredictionError, UserError, first_line
 from ...tasks import run as run_folder
 from ...tasks.atomic import write_text
 from ...tasks.data.start_methods import choose_start_method, start_fork_server
-from ...tasks.evidence import evidence_path
+from ...tasks.evidence import evidence_path, save_evidence
 from ...versions import list_versions
 from .. import training
 from ..options.yaml_text import read_yaml
+from ..parts import build_parts
+from .probes.probe import run_probe
+from .protocols import PROTOCOLS
 from .resolve import ALLOW_CODE
 from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
 
 FINISHED, FAILED, BUSY = 0, 1, 75  # exit statuses; 75 is EX_TEMPFAIL
 STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
-ATTEMPTS = "attempts.json"
+ATTEMPTS, FEATURES = "attempts.json", "features"
+#: errors of trainings whose weights are no numbers any more
+DIVERGED = (LossError, PredictionError, EvaluationError)
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -81,11 +87,13 @@ def measure(
         else:
             allow_class(word)
     role, split = request["cell"]["role"], request["split"]
+    if PROTOCOLS[request["cell"]["protocol"]].is_probe:
+        return probe(run, request["cell"]["protocol"], split, config, workers)
     options = [] if workers is None else [f"--data.num_workers={workers}"]
     try:
         train(run, config_file, config, options)
-    except LossError as error:
-        if role == "main":
+    except DIVERGED as error:
+        if role == "main" or (isinstance(error, EvaluationError) and "NaN" not in str(error)):
             raise
         # the rate is too high, which is what was to be found out
         return {"figures": {}, "value": None, "diverged": first_line(error)}, []
@@ -99,6 +107,22 @@ def measure(
     return {"figures": figures, "value": figures.get(request["main_figure"])}, [
         path for path in evidence if path.is_file()
     ]
+
+
+def probe(
+    run: Path, protocol: str, split: str, config: dict[str, Any], workers: int | None
+) -> tuple[dict[str, Any], list[Path]]:
+    """Evaluates features of the frozen backbone; returns the same as :func:`measure`."""
+    if workers is not None:
+        config = config | {
+            "data": config["data"] | {"init_args": config["data"]["init_args"] | {"num_workers": workers}}
+        }
+    result = run_probe(*build_parts(config), protocol, split=split, cache=run.parents[1] / FEATURES)
+    path = evidence_path(run, split)
+    save_evidence(path, result.evidence, result.identity)
+    figures = {name: None if math.isnan(value) else value for name, value in result.figures.items()}
+    main = next(iter(figures))
+    return {"figures": figures, "value": figures[main], "main_figure": main}, [path]
 
 
 def train(run: Path, config_file: Path, config: dict[str, Any], options: Sequence[str]) -> None:
