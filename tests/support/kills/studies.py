@@ -89,12 +89,12 @@ def finish_study(plan: Path, folder: Path) -> float:
 
 
 def kill_study(plan: Path, folder: Path, kills: int, seconds: float, seed: int = 0) -> list[str]:
-    """Kill processes of a study ``kills`` times, start it again each time, and let it end; return who was killed.
+    """Kill processes of a study, start it again each time, and let it end; return who was killed.
 
     Args:
         plan: the plan.
         folder: folder of the study.
-        kills: number of kills.
+        kills: largest number of kills; the study may end before.
         seconds: duration of an undisturbed study, within which the moments lie.
         seed: of moments and victims.
 
@@ -111,11 +111,13 @@ def kill_study(plan: Path, folder: Path, kills: int, seconds: float, seed: int =
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         killed += [pick.__name__] if victims else []
-        wait_for(process)
+        status = wait_for(process)
         now = {path: path.stat().st_ino for path in folder.glob("cells/*/cell.json")}
         if any(now.get(path) != number for path, number in finished.items()):
             raise FailedRunError(f"{folder} lost or repeated a finished cell.")
         finished = now
+        if status == 0:
+            return killed
     finish_study(plan, folder)
     return killed
 
