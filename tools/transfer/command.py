@@ -23,7 +23,7 @@ from .runner import Runner
 from .schedule import Refusal, Schedule, find_refusals
 from .store import Study
 
-LOGGER = "lightning.pytorch.utilities.rank_zero"
+LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed")
 
 
 def transfer(options: TransferOptions) -> None:
@@ -42,7 +42,7 @@ def transfer(options: TransferOptions) -> None:
     silence_libraries()
     resolver = Resolver(plan)
     print(f"Checking {format_count(len(cells) + len(rate_cells), 'cells')} …", flush=True)
-    with raise_log_level(logging.WARNING, LOGGER):  # else the data of each task and all weights are described
+    with raise_log_level(logging.WARNING, *LOGGERS):  # else the data of each task and all weights are described
         refusals = find_refusals(resolver, [*rate_cells, *cells])
         if options.dry_run:
             print_cells(cells, rate_cells, resolver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -100,7 +101,8 @@ def time_cell(resolved: ResolvedCell) -> Times:
         UserError: it cannot be trained.
     """
     timer = StepTimer()
-    with tempfile.TemporaryDirectory() as temporary, ExitStack() as resources:
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as resources, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice for a training
         folder = Path(temporary)
         (folder / "config.yaml").write_text(dump_yaml(resolved.config), encoding="utf-8")
         words = ["--config", str(folder / "config.yaml"), "--data.num_workers=0"]

@@ -48,9 +48,11 @@ class Runner:
                 self._enqueue()
                 while self._queue or self._busy or self.progress.running:
                     self._start_cells()
-                    for end in self.launcher.wait(WAIT_SECONDS):
+                    ends = self.launcher.wait(WAIT_SECONDS)
+                    for end in ends:
                         self._handle(end)
-                    self._enqueue()
+                    if ends or self._busy:
+                        self._enqueue()
                     self.view.refresh()
             finally:
                 if self.progress.running:

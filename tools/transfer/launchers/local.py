@@ -116,7 +116,7 @@ class ForkLauncher:
             assert self._server.stdin is not None
             with suppress(BrokenPipeError):
                 self._server.stdin.close()
-            self._server.wait(PATIENCE_SECONDS)
+            end_process(self._server)
             self._server = None
 
 
@@ -180,9 +180,14 @@ class ProcessLauncher:
         for process, _ in self._running.values():
             process.send_signal(signal.SIGTERM)
         for process, _ in self._running.values():
-            try:
-                process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_process(process)
         self._running = {}
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end of a process that was told to stop, and kills it if that takes too long."""
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
