@@ -17,6 +17,7 @@ from ..checksum import check_intact
 from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError, format_count
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
+from .data.fingerprint import hash_arrays
 from .images import Image, read_image
 from .preprocessing import Preprocessing
 
@@ -137,11 +138,14 @@ class Network(Predictor):
 
     def forward(self, images: Tensor) -> Any:
         """Images ``[N, 3, H, W]`` of any size, uint8 or floats in 0 … 1 → output of the head."""
-        image_size = (images.shape[2], images.shape[3])
+        return self.head(self.maps(images), (images.shape[2], images.shape[3]))
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Images ``[N, 3, H, W]`` of any size, uint8 or floats in 0 … 1 → maps that the head takes, by name."""
         values = images.to(self.mean.dtype)
         if not images.is_floating_point():
             values = values / 255
-        return self.head(self.backbone((values - self.mean) / self.std), image_size)
+        return self.backbone((values - self.mean) / self.std)
 
     def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
         return self.head.decode(output, image_size)
@@ -225,6 +229,12 @@ def summarize_network(network: Network) -> str:
     parts = name_parts(network.backbone, network.head)
     classes = format_count(len(network.classes), "classes")
     return f"{parts}, {classes}: {total:,} parameters, {trainable:,} of them trainable."
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Returns a hash of all parameters and buffers."""
+    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
+    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))
 
 
 def has_single_value_norm(network: nn.Module, images: Tensor) -> bool:

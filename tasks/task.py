@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
@@ -19,25 +18,30 @@ from torch._dynamo.exc import TorchDynamoException
 
 from ..backbones.blocks import init_convolutions
 from ..backbones.contract import Backbone, check_choice
-from ..errors import TaskError, UserError, check_range
+from ..errors import TaskError, check_range
 from ..heads.contract import HeadFactory
 from .callbacks.ema import ExponentialMovingAverage
 from .callbacks.evaluation import Report
+from .callbacks.monitors import check_defined, check_monitors, list_monitored
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
-from .data.fingerprint import hash_arrays
 from .data.module import DataModule, resolve_class_names
 from .evidence import Evidence
 from .examples import Examples
 from .images import Image
 from .length import TrainingLength
-from .network import Network, Predictor, broadcast_buffers, has_single_value_norm, summarize_network
+from .network import (
+    Network,
+    Predictor,
+    broadcast_buffers,
+    has_single_value_norm,
+    hash_weights,
+    summarize_network,
+)
 from .preprocessing import Preprocessing
 from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
-
-MONITORS = (EarlyStopping, ModelCheckpoint)  # callbacks that read a figure by its name
 
 
 class Task(LightningModule, ABC):
@@ -71,6 +75,8 @@ class Task(LightningModule, ABC):
         freeze_epochs: epochs for which the backbone is frozen, e.g. 5; "all" trains the head only.
         unfreeze_interval: epochs between unfreezing one backbone stage and the next, the deepest first; 0 unfreezes
             all stages together.
+        train_norms: whether the norms of frozen stages train: their scales and shifts, and their statistics. With
+            ``freeze_epochs=all``, head and norms train, which is often nearly as good as training all weights.
         ema_decay: decay per step of the moving average (EMA) of the weights, e.g. 0.999. If set, the averaged weights
             are validated, saved and exported.
         channels_last: use the channels-last memory format, which is faster on CPUs and tensor cores.
@@ -109,6 +115,7 @@ class Task(LightningModule, ABC):
         base_batch_size: int | None = None,
         freeze_epochs: FreezeEpochs = 0,
         unfreeze_interval: int = 0,
+        train_norms: bool = False,
         ema_decay: float | None = None,
         channels_last: bool = True,
         compile: bool = False,
@@ -140,7 +147,7 @@ class Task(LightningModule, ABC):
         self._compile = compile
         self._compiled_forward: Callable[[Tensor], Any] | None = None
         self._resumed_from: dict[str, Any] | None = None
-        self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval)
+        self.unfreezing = StagedUnfreezing(freeze_epochs, unfreeze_interval, train_norms)
         #: options that the data decided, e.g. under "head.init_args.anchor_scales", for the run's configuration
         self.decided_options: dict[str, Any] = {}
         self._callbacks: list[Callback] = [NonFiniteLossGuard(), ExactResume(), self.unfreezing]
@@ -228,27 +235,20 @@ class Task(LightningModule, ABC):
             check_same_optimizer(self._resumed_from, self.trainer.optimizers[0])
             self._resumed_from = None
         if self.trainer.ckpt_path is None:
-            load_starting_weights(self.network, *self._initial_weights)
+            self.load_initial_weights()
         self._initial_weights = (None, None)
+
+    def load_initial_weights(self) -> None:
+        """Loads what ``weights`` or ``backbone_weights`` names into the network, and logs it."""
+        load_starting_weights(self.network, *self._initial_weights)
 
     def _check_monitors(self) -> None:
         """Raises UserError if a callback monitors a figure that the task does not compute."""
-        monitored = self._list_monitored()
-        if not monitored:
+        if not list_monitored(self.trainer):
             return
         self.start_evaluation("val")
         figures = self.evaluator.compute().figures if self.trainer.limit_val_batches else ()  # 0: no validation
-        known = ["train/loss", *(f"val/{name}" for name in figures)]
-        for name, monitor in monitored:
-            if monitor not in known:
-                raise UserError(
-                    f"--trainer.callbacks: {name} monitors {monitor!r}, which is not one of {', '.join(known)}."
-                )
-
-    def _list_monitored(self) -> list[tuple[str, str]]:
-        """Returns the names of the callbacks that monitor a figure, and of their figures."""
-        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-        return [(type(c).__name__, c.monitor) for c in callbacks if isinstance(c, MONITORS) and c.monitor is not None]
+        check_monitors(self.trainer, ["train/loss", *(f"val/{name}" for name in figures)])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         try:
@@ -362,14 +362,8 @@ class Task(LightningModule, ABC):
         figures = {f"{split}/{name}": value for name, value in self.report().figures.items()}
         for name, value in figures.items():
             self.log(name, value, prog_bar=name.partition("/")[2] == self.monitor.partition("/")[2])
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return
-        for name, monitor in self._list_monitored():
-            if monitor.startswith("val/") and monitor not in figures:  # e.g. AP of small objects where there are none
-                raise UserError(
-                    f"--trainer.callbacks: {name} monitors {monitor}, which is undefined for the validation split: "
-                    f"monitor {', '.join(figures)}."
-                )
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            check_defined(self.trainer, figures)
 
     # checkpoints
 
@@ -392,9 +386,3 @@ class Task(LightningModule, ABC):
         data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None
-
-
-def hash_weights(module: nn.Module) -> str:
-    """Returns a hash of all parameters and buffers."""
-    tensors = (value.detach().cpu().contiguous().reshape(-1) for value in module.state_dict().values())
-    return hash_arrays(*(tensor.view(torch.uint8).numpy() for tensor in tensors))

@@ -30,6 +30,7 @@ COMMANDS = {
     "test": "training.test",
     "predict": "predict.main.run",
     "compare": "compare.command.run",
+    "transfer": "transfer.main.run",
     "evaluate": "evaluate.command.run",
     "report": "report.command.run",
     "export": "export.main.run",
@@ -40,7 +41,7 @@ COMMANDS = {
     "sample-data": "sample_data.run",
 }
 #: commands that list their options without importing torch
-QUICK_COMMANDS = ("sample-data", "predict", "compare", "export")
+QUICK_COMMANDS = ("sample-data", "predict", "compare", "export", "transfer")
 #: commands whose workers the fork server starts
 TRAINING_COMMANDS = ("fit", "validate", "test")
 
@@ -51,6 +52,7 @@ commands:
   validate     evaluate a run on the validation split
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
+  transfer     run a study: many trainings of several networks on several tasks, from a plan
   evaluate     compute COCO's figures of detections that any program wrote
   report       write a page about an evaluation of a run: figures, curves, errors, images
   compare      say which of several runs is better, with intervals over images and seeds
@@ -73,6 +75,7 @@ examples:
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
   litmobile compare runs/A runs/B
+  litmobile transfer plan.yaml --to study --dry-run
   litmobile export --run runs/NAME --to cells.onnx
   litmobile export --run runs/NAME --to cells.int8.onnx --int8 --calibrate photos/
 

@@ -8,8 +8,9 @@ from ..tasks.classification.evidence import ClassificationEvidence
 from ..tasks.detection.evaluation.evidence import DetectionEvidence
 from ..tasks.evidence import Evidence, StoredEvidence, evidence_path, load_evidence
 from ..tasks.segmentation.evidence import SegmentationEvidence
+from .transfer.probes.evidence import ProbeEvidence
 
-KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence)
+KINDS: tuple[type[Evidence], ...] = (ClassificationEvidence, DetectionEvidence, SegmentationEvidence, ProbeEvidence)
 
 
 def read_evaluation(folder: Path, split: str) -> StoredEvidence:

@@ -20,6 +20,7 @@ from .files import format_list
 from .fingerprint import Fingerprint, describe_changes, take_fingerprint
 from .loader import ResumableLoader, collate_or_return_error
 from .sampling import MultiScaleBatches, SampleKey, ShardSampler, ShuffledSampler
+from .shares import TrainingShare
 from .split import OnInvalid, S, SplitDataset, Transform, drop_invalid_images, note_shared_images
 from .start_methods import StartMethod, check_start_method
 from .workers import set_up_worker
@@ -48,6 +49,12 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         train_sizes: input sizes to alternate between in training, as sides of squares or as [height, width], e.g.
             ``[256, 320, 384]``. Smaller inputs get larger batches, so that all steps cost about the same;
             ``batch_size`` holds at ``preprocessing.size``. None trains at that size only.
+        train_share: share of the training images to train on, e.g. 0.1, to learn what more labels would bring. Classes
+            keep their proportions and at least one image. The images of 0.1 are among those of 0.25.
+        share_seed: seed that selects the images of ``train_share`` and ``val_from_train``, e.g. 1 for others. It does
+            not depend on ``seed``.
+        val_from_train: fraction of the training images to validate on instead of the data set's own validation images,
+            e.g. 0.2, to choose options without them. They are set aside before ``train_share`` is taken.
 
     Raises:
         UserError: an option is out of range.
@@ -76,6 +83,9 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         verify_images: bool = True,
         seed: int | None = None,
         train_sizes: list[int | tuple[int, int]] | None = None,
+        train_share: float = 1.0,
+        share_seed: int = 0,
+        val_from_train: float | None = None,
     ) -> None:
         super().__init__()
         check_range("batch_size", batch_size, ge=1)
@@ -90,6 +100,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         self.verify_images = verify_images
         self.seed = seed
         self.train_sizes = None if train_sizes is None else parse_sizes(train_sizes)
+        self._share = TrainingShare[S](train_share, val_from_train, share_seed, verify_images)
         self.preprocessing: Preprocessing | None = None
         self.splits: dict[str, S] = {}
         self._fingerprints: dict[str, Fingerprint] = {}
@@ -113,7 +124,7 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
         """Reads and checks the splits that ``stage`` needs."""
         for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
             if split not in self.splits:
-                self.splits[split] = self.read_checked(split)
+                self.splits[split] = self._share.read(split, self.read_checked)
         if self.splits:
             self.check_splits()
             log_notes(note_shared_images(self.splits))
@@ -151,9 +162,14 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             return self.preprocessing
         return getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", Preprocessing())
 
-    def dataset(self, split: str) -> SplitDataset:
-        """Returns the dataset of ``split``, indexed with :class:`.sampling.SampleKey`; train samples are augmented."""
-        transform = self.augmentation if split == "train" else type(self).evaluation_transform
+    def dataset(self, split: str, augments: bool = True) -> SplitDataset:
+        """Returns the dataset of ``split``, indexed with :class:`.sampling.SampleKey`.
+
+        Args:
+            split: "train", "val" or "test".
+            augments: whether training samples are augmented; others never are.
+        """
+        transform = self.augmentation if split == "train" and augments else type(self).evaluation_transform
         return SplitDataset(self.splits[split], self.input_preprocessing, transform)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -163,20 +179,22 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             size = self.input_preprocessing.size
             batches = MultiScaleBatches(images, seed, self.train_sizes, size, self.batch_size, rank, world)
             batches.repeats = self._is_overfitting
-            return self._loader("train", batches)
+            return self._loader(self.dataset("train"), batches)
         sampler = ShuffledSampler(images, seed, rank, world)
         sampler.repeats = self._is_overfitting
-        return self._loader("train", self._batches(sampler, drop_last=len(sampler) >= self.batch_size))
+        batches = self._batches(sampler, drop_last=len(sampler) >= self.batch_size)
+        return self._loader(self.dataset("train"), batches)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._evaluation_loader("val")
+        return self.evaluation_dataloader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
-        return self._evaluation_loader("test")
+        return self.evaluation_dataloader("test")
 
-    def _evaluation_loader(self, split: str) -> DataLoader[Any]:
+    def evaluation_dataloader(self, split: str) -> DataLoader[Any]:
+        """Yields every image of a split that was read once, in order and without augmentation, also of "train"."""
         sampler = ShardSampler(len(self.splits[split]), *self._rank_and_world(split))
-        return self._loader(split, self._batches(sampler))
+        return self._loader(self.dataset(split, augments=False), self._batches(sampler))
 
     def _batches(self, sampler: Sampler[SampleKey], drop_last: bool = False) -> BatchSampler:
         return BatchSampler(cast(Sampler[int], sampler), self.batch_size, drop_last)  # its declared type is too narrow
@@ -192,9 +210,9 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
             raise DataError(f"{split} has only {counted} for {world} processes: use fewer.")
         return rank, world
 
-    def _loader(self, split: str, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
+    def _loader(self, dataset: SplitDataset, batches: BatchSampler | MultiScaleBatches) -> ResumableLoader:
         return ResumableLoader(
-            self.dataset(split),
+            dataset,
             batch_sampler=batches,
             num_workers=self.num_workers,
             multiprocessing_context=self.start_method if self.num_workers else None,

@@ -1,4 +1,4 @@
-"""Draws a fraction of the images, stratified by kind, so that near-duplicates stay together."""
+"""Draws a fraction of the images, stratified by kind: with near-duplicates together, or in nested shares."""
 
 from __future__ import annotations
 
@@ -26,6 +26,52 @@ class Stratum(NamedTuple):
     def count(self, fraction: float) -> int:
         """Returns the number of images to draw; at least one is left, and one is drawn if the kind is required."""
         return min(max(int(self.is_required), round(fraction * len(self.images))), len(self.images) - 1)
+
+
+class NestedOrder(NamedTuple):
+    """All images in an order of which every beginning has about the same fraction of each stratum.
+
+    Attributes:
+        images: indices of the images, ``[I]``.
+        required: number of images at the start that together show every stratum.
+    """
+
+    images: NDArray[np.intp]
+    required: int
+
+    def take(self, fraction: float) -> NDArray[np.intp]:
+        """Returns the first ``fraction`` of the images, or those that are required if they are more, ascending."""
+        return np.sort(self.images[: max(1, self.required, round(fraction * len(self.images)))])
+
+
+def order_stratified(strata: Sequence[Stratum], images: int, random: np.random.Generator) -> NestedOrder:
+    """Orders ``images`` images for nested fractions; a smaller fraction is the beginning of a larger one.
+
+    Each image belongs to the first of its strata. The n images of a stratum are spread evenly over the order, at
+    random positions (k + 0.5) / n.
+
+    Args:
+        strata: kinds of images, the rarest first.
+        images: number of images.
+        random: decides which images of a stratum come first.
+    """
+    whole = Stratum("", np.arange(images), is_required=False)  # for images without a kind
+    shuffled = [random.permutation(stratum.images) for stratum in (*strata, whole)]
+    is_required, is_free = np.zeros(images, dtype=bool), np.ones(images, dtype=bool)
+    parts: list[NDArray[np.intp]] = []
+    for order in shuffled:
+        own = order[is_free[order]]
+        is_free[own] = False
+        parts.append(own)
+        if len(order) and not is_required[order].any():
+            is_required[own[0] if len(own) else order[0]] = True
+    positions = np.empty(images)
+    for own in parts:
+        required_first = own[np.argsort(~is_required[own], kind="stable")]
+        positions[required_first] = (np.arange(len(own)) + 0.5) / max(1, len(own))
+    positions[is_required] = -1
+    # ties, e.g. between strata of equal size, are broken at random
+    return NestedOrder(np.lexsort((random.permutation(images), positions)), int(is_required.sum()))
 
 
 def divide_large_groups(

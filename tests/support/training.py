@@ -48,6 +48,7 @@ SMALL_CLASSIFIER = [
     "--model.cutmix=1.0",
     "--model.freeze_epochs=1",
     "--model.unfreeze_interval=1",
+    "--model.train_norms=true",
     "--data=FolderClassification",
     "--data.batch_size=5",
     "--data.train_sizes=[32,48,64]",

@@ -87,11 +87,11 @@ def detector(uninterrupted: Path, shapes: Path) -> Training:
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """Steps of 11, 5, 2, 2 and 2 images, in an order that is random in each epoch."""
+    """Steps of 11, 5, 2, 2 and 2 images of a share, in an order that is random in each epoch."""
     folder = tmp_path_factory.mktemp("sizes")
-    write_class_folders(folder / "data" / "train", 22)
+    write_class_folders(folder / "data" / "train", 44)
     write_class_folders(folder / "data" / "val", 4)
-    words = [*SMALL_CLASSIFIER, f"--data.root={folder / 'data'}"]
+    words = [*SMALL_CLASSIFIER, f"--data.root={folder / 'data'}", "--data.train_share=0.5"]
     main(["fit", *words, "--run", str(folder / "run")])
     return Training(words, folder / "run")
 

@@ -27,6 +27,7 @@ DEFAULT_FIGURES = {
     "detection": ("AP", "AP50", "AP75"),
     "segmentation": ("miou", "pixel_accuracy", "mean_recall"),
     "classification": ("top1", "mean_recall", "calibration_error"),
+    "probe": ("mean_recall", "accuracy"),
 }
 
 

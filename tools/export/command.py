@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from ...errors import UserError, first_line
-from ...tasks.network import Network, checkpoint_file, load
-from ...tasks.task import hash_weights
+from ...tasks.network import Network, checkpoint_file, hash_weights, load
 from ..engines.choice import choose_engine, is_exported
 from ..engines.description import Description, json_path
 from ..engines.network import results_folder

@@ -6,16 +6,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from ...errors import DataError, TaskError, UserError
 from ...tasks.atomic import write_text
-from ...tasks.task import Task
 from ..library_messages import silence_libraries
 from ..options.sizes import add_size_option, parse_size
+from ..parts import PartsCLI
 from ..task_tools import TASK_TOOLS, import_tool
-from ..training import BaseCLI, merged_arguments, split_options, stored_config
+from ..training import merged_arguments, split_options, stored_config
 from .splits import Inspection
 
 DESCRIPTION = (
@@ -26,21 +25,12 @@ DESCRIPTION = (
 )
 
 
-class InspectCLI(BaseCLI):
-    """Parses the options of a training and builds its data and, if one is given, its model."""
-
-    model: Task | None
-    datamodule: LightningDataModule
-
-    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the options of a training; the model is optional."""
-        parser.add_lightning_class_args(Trainer, "trainer")
-        parser.add_lightning_class_args(Task, "model", subclass_mode=True, required=False)
-        parser.add_lightning_class_args(LightningDataModule, "data", subclass_mode=True)
+class InspectCLI(PartsCLI):
+    """Parses the options of a training and those of this command."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the checkpoint, which a printed configuration of fit contains, and this command's own options."""
-        parser.add_argument("--ckpt_path", type=str | None, help="ignored")
+        """Adds this command's own options."""
+        super().add_arguments_to_parser(parser)
         add_size_option(parser, "that of the model")
         parser.add_argument("--json", type=str, metavar="FILE", help="write all figures to this JSON file")
         parser.add_argument(
@@ -48,13 +38,6 @@ class InspectCLI(BaseCLI):
             action="store_true",
             help="do not read images: faster, but finds no invalid images, sizes or duplicates; masks are still read",
         )
-
-    def instantiate_classes(self) -> None:
-        """Builds the model and the data, but no Trainer."""
-        del self.config["trainer"]
-        with self.constructor_errors():
-            parts = self.parser.instantiate_classes(self.config)
-        self.model, self.datamodule = parts.get("model"), parts["data"]
 
 
 def inspect(words: Sequence[str]) -> None:

@@ -64,6 +64,10 @@ def write_report(folder: Path, split: str, file: Path | None = None) -> Path:
 def build_report(contents: Contents) -> str:
     """Builds the page as the text of an HTML file."""
     evidence = contents.evidence
+    if evidence.role not in TASK_TOOLS:
+        raise EvaluationError(
+            f"{contents.folder} is a {evidence.role}, which has no page; litmobile compare compares it."
+        )
     estimates = estimate_evaluation(evidence)
     describe: Callable[[Contents, Estimates], list[Section]] = import_tool(TASK_TOOLS[evidence.role].report)
     sections = [

@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from litmobile.backbones import Backbone, MobileNetV2, TimmBackbone
+from litmobile.backbones import Backbone, MobileNetV2, MobileViT, TimmBackbone
 from litmobile.backbones.sequential import STAGE_ENDS
+from litmobile.errors import UserError
 from litmobile.tasks.callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
 from litmobile.tasks.classification import ClassificationTask, FolderClassification
 from litmobile.tasks.preprocessing import Preprocessing
@@ -73,6 +74,44 @@ def test_backbone_changes_only_after_unfreezing(
     head = {name for name in everything if name.startswith("head.")}
     for epoch, changed in enumerate(watch.changed):
         assert changed == (head if epoch < frozen else everything), epoch
+
+
+NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+@pytest.mark.parametrize(("freeze_epochs", "frozen"), [(1, 1), ("all", 2)], ids=str)
+def test_norms_of_a_frozen_backbone_train(
+    images: Path, tmp_path: Path, freeze_epochs: FreezeEpochs, frozen: int
+) -> None:
+    watch = ChangeRecorder()
+    task = train(images, tmp_path, watch, 2, freeze_epochs=freeze_epochs, train_norms=True)
+    everything = set(task.network.state_dict())
+    norms = [name for name, module in task.network.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    training = {f"{norm}.{tensor}" for norm in norms for tensor in NORM_TENSORS}
+    training |= {name for name in everything if name.startswith("head.")}
+    assert norms and training < everything
+    for epoch, changed in enumerate(watch.changed):
+        assert changed == (training if epoch < frozen else everything), epoch
+
+
+def test_layer_norms_of_a_transformer_train_alone() -> None:
+    backbone = MobileViT("xxs")
+    unfreezing = StagedUnfreezing("all", 0, train_norms=True)
+    unfreezing.attach(backbone)
+    unfreezing.freeze_for(3)
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d | nn.LayerNorm)]
+    trained = {id(p) for norm in norms for p in norm.parameters()}
+    assert any(isinstance(norm, nn.LayerNorm) for norm in norms)
+    assert {id(p) for p in backbone.parameters() if p.requires_grad} == trained
+    assert all(norm.training for norm in norms)
+    assert not any(module.training for module in backbone.modules() if isinstance(module, nn.Dropout))
+
+
+def test_optimizer_includes_norms_of_a_permanently_frozen_backbone(images: Path, tmp_path: Path) -> None:
+    task = train(images, tmp_path, ChangeRecorder(), 1, freeze_epochs="all", train_norms=True)
+    optimised = [p for group in task.trainer.optimizers[0].param_groups for p in group["params"]]
+    norms = [module for module in task.network.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(optimised) == 2 * len(norms) + len(list(task.network.head.parameters()))
 
 
 def test_stages_unfreeze_one_by_one_deepest_first(images: Path, tmp_path: Path) -> None:
@@ -137,6 +176,12 @@ def test_invalid_freezing_options_are_refused(
     with pytest.raises(ValueError, match=r"freeze_epochs|unfreeze_interval") as caught:
         StagedUnfreezing(frozen, stages)
     assert_one_sentence(caught.value, mentioned)
+
+
+def test_train_norms_without_a_frozen_backbone_is_refused(assert_one_sentence: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        StagedUnfreezing(0, 0, train_norms=True)
+    assert_one_sentence(caught.value, "freeze_epochs")
 
 
 def test_norms_of_a_frozen_backbone_use_running_statistics() -> None:

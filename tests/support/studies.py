@@ -1,0 +1,130 @@
+"""Tiny studies on generated images, and a launcher that runs cells in the process of the test."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from litmobile.backbones import MobileNetV2
+from litmobile.tools.transfer.cells import list_cells
+from litmobile.tools.transfer.launchers.launcher import End
+from litmobile.tools.transfer.live import LiveView, Progress
+from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.resolve import Resolver
+from litmobile.tools.transfer.run_cell import run_cell
+from litmobile.tools.transfer.runner import Runner
+from litmobile.tools.transfer.schedule import Schedule
+from litmobile.tools.transfer.store import Study
+
+from .data.images import write_class_folders
+
+#: a plan of two trainings from scratch and one from weights; :func:`write_plan` adds data and weights
+PLAN: dict[str, Any] = {
+    "tasks": {
+        "tones": {
+            "recipe": "classification/finetune",
+            "options": [
+                "--model.preprocessing.size=[32,32]",
+                "--data.batch_size=4",
+                "--trainer.max_epochs=2",
+                "--trainer.accelerator=cpu",
+                "--trainer.log_every_n_steps=1",
+            ],
+        }
+    },
+    "backbones": {
+        "V2": {"options": ["--model.backbone=MobileNetV2", "--model.backbone.width=0.35"]},
+        "V1": {"options": ["--model.backbone=MobileNetV1", "--model.backbone.width=0.25"]},
+    },
+    "cells": [{"backbones": "all", "protocols": ["scratch"]}, {"backbones": ["V2"], "protocols": ["full"]}],
+}
+
+
+def write_tones(root: Path) -> None:
+    """Write images of two classes, and weights of the backbone V2, into the folder ``root``."""
+    for split, images in (("train", 8), ("val", 4), ("test", 4)):
+        write_class_folders(root / split, images)
+    torch.manual_seed(0)
+    torch.save(MobileNetV2(width=0.35).state_dict(), root / "v2.pth")
+
+
+def write_plan(path: Path, root: Path, changes: dict[str, Any] | None = None) -> Path:
+    """Write :data:`PLAN` for the data in ``root`` to ``path``.
+
+    Args:
+        path: the file.
+        root: folder of :func:`write_tones`.
+        changes: values by keys that are joined by dots; None removes a key. A value that follows "+" is added to a
+            list.
+    """
+    content = copy.deepcopy(PLAN)
+    content["tasks"]["tones"]["options"].append(f"--data.root={root}")
+    content["backbones"]["V2"]["weights"] = str(root / "v2.pth")
+    for key, value in (changes or {}).items():
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        if value is None:
+            del place[last]
+        elif isinstance(value, str) and value.startswith("+"):
+            place[last] = [*place[last], value[1:]]
+        else:
+            place[last] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+class DirectLauncher:
+    """Runs each cell at once in this process.
+
+    Attributes:
+        started: hashes of the cells, in their order.
+    """
+
+    slots = 1
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.started: list[str] = []
+        self._ends: list[End] = []
+
+    def start(self, digest: str) -> None:
+        self.started.append(digest)
+        self._ends.append(End(digest, run_cell(self.study, digest, 0)))
+
+    def wait(self, seconds: float) -> list[End]:
+        ends, self._ends = self._ends, []
+        return ends
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+
+
+def run_study(plan: Path, folder: Path) -> tuple[Schedule, DirectLauncher, str]:
+    """Run a study in this process; returns its schedule, its launcher and what was printed."""
+    study = Study(folder)
+    resolver = Resolver(read_plan(plan))
+    schedule = Schedule(resolver, study, list_cells(resolver.plan))
+    launcher, printed = DirectLauncher(study), io.StringIO()
+    runner = Runner(schedule, study, launcher, LiveView(study, Progress(schedule.known, 1), printed))
+    runner.start()
+    study.adopt(plan, schedule.known)
+    runner.run()
+    return schedule, launcher, printed.getvalue()
+
+
+def read_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the contents of all finished cells of a study by hash."""
+    return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("cells/*/cell.json")}
+
+
+def read_figures(folder: Path) -> dict[str, dict[str, float | None]]:
+    """Return the figures of all finished cells of a study by hash."""
+    return {digest: record["figures"] for digest, record in read_records(folder).items()}

@@ -1,0 +1,68 @@
+"""Launchers: the same cells give the same figures with each."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litmobile.tools.cli import main
+from litmobile.tools.transfer.launchers.local import ForkLauncher, ProcessLauncher, can_fork, make_local
+from litmobile.tools.transfer.store import Study
+from support.studies import read_figures, run_study, write_plan
+
+BLOCKS = [{"backbones": ["V1"], "protocols": ["scratch"], "seeds": [0, 1]}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--jobs=2"], ["--workers=1"]], ids=["forks", "processes"])
+def test_launchers_give_equal_figures(options: list[str], tones: Path, tmp_path: Path) -> None:
+    plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": BLOCKS})
+    run_study(plan, tmp_path / "expected")
+    main(["transfer", str(plan), "--to", str(tmp_path / "study"), *options])
+    assert len(read_figures(tmp_path / "study")) == 2
+    assert read_figures(tmp_path / "study") == read_figures(tmp_path / "expected")
+
+
+@pytest.mark.slow
+def test_a_failed_study_ends_with_status_1(tones: Path, tmp_path: Path) -> None:
+    blocks = [*BLOCKS, {"backbones": ["V2"], "protocols": ["scratch"]}]
+    changes = {"cells": blocks, "backbones.V2.options": "+--model.optimizer.lr=1e30"}  # the loss becomes NaN
+    plan = write_plan(tmp_path / "plan.yaml", tones, changes)
+    with pytest.raises(SystemExit) as failed:
+        main(["transfer", str(plan), "--to", str(tmp_path / "study"), "--jobs=2"])
+    assert "1 problem" in str(failed.value.code)
+    assert "tones, V2, scratch, seed 0" in str(failed.value.code)
+    assert len(read_figures(tmp_path / "study")) == 2
+
+
+def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[dict[str, Any]] = []
+
+    class FakeProcess:
+        returncode: int | None = None
+
+        def __init__(self, words: list[str], env: dict[str, str], **options: Any) -> None:
+            started.append(env)
+
+        def poll(self) -> int | None:
+            return self.returncode
+
+    monkeypatch.setattr(subprocess, "Popen", FakeProcess)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    launcher = make_local(Study(tmp_path), jobs=2, threads=3, gpus=2, workers=None)
+    assert isinstance(launcher, ProcessLauncher)
+    for digest in ("0a", "0b"):
+        (tmp_path / "work" / digest).mkdir(parents=True)
+        launcher.start(digest)
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in started] == ["4", "6"]
+    assert {env["OMP_NUM_THREADS"] for env in started} == {"3"}
+    FakeProcess.returncode = 0
+    assert [end.digest for end in launcher.wait(0)] == ["0a", "0b"]
+
+
+def test_cells_on_a_cpu_are_forks_where_that_is_possible(tmp_path: Path) -> None:
+    launcher = make_local(Study(tmp_path), jobs=2, threads=1, gpus=0, workers=0)
+    assert isinstance(launcher, ForkLauncher) == can_fork()

@@ -1,0 +1,121 @@
+"""`litmobile transfer`: runs the study that a plan describes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from ...errors import UserError, format_count
+from ..library_messages import raise_log_level, silence_libraries
+from .cells import Cell, Group, list_cells, list_rate_cells
+from .estimate import print_estimate
+from .launchers.launcher import Launcher
+from .launchers.local import make_local
+from .live import LiveView, Progress
+from .options import TransferOptions
+from .plan import read_plan
+from .resolve import Resolver
+from .runner import Runner
+from .schedule import Refusal, Schedule, find_refusals
+from .store import Study
+
+LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed")
+
+
+def transfer(options: TransferOptions) -> None:
+    """Runs the command.
+
+    Raises:
+        UserError: the plan or an option is wrong, or the folder contains another study.
+        SystemExit: with status 1, cells cannot work or have failed.
+    """
+    options.check()
+    if options.to is None and not options.dry_run:
+        raise UserError("--to FOLDER is required: the folder of the study.")
+    plan = read_plan(options.plan)
+    cells = list_cells(plan)
+    rate_cells = list(list_rate_cells(plan, cells))
+    silence_libraries()
+    resolver = Resolver(plan)
+    print(f"Checking {format_count(len(cells) + len(rate_cells), 'cells')} …", flush=True)
+    with raise_log_level(logging.WARNING, *LOGGERS):  # else the data of each task and all weights are described
+        refusals = find_refusals(resolver, [*rate_cells, *cells])
+        if options.dry_run:
+            print_cells(cells, rate_cells, resolver)
+            print_refusals(refusals)
+            print_estimate(resolver, [*rate_cells, *cells], count_slots(options), options.threads)
+    if not options.dry_run:
+        print_refusals(refusals)
+    if refusals:
+        sys.exit(1)
+    if options.to is None or options.dry_run:
+        return
+    run(options, Study(options.to), resolver, cells)
+
+
+def run(options: TransferOptions, study: Study, resolver: Resolver, cells: Sequence[Cell]) -> None:
+    """Runs all cells of a study that are not finished."""
+    schedule = Schedule(resolver, study, cells)
+    launcher = make_launcher(options, study)
+    progress = Progress(schedule.known, launcher.slots)
+    view = LiveView(study, progress)
+    runner = Runner(schedule, study, launcher, view)
+    runner.start()
+    study.adopt(options.plan, schedule.known)
+    runner.run()
+    finished = sum(study.is_finished(digest) for digest in schedule.known)
+    view.say(
+        f"{format_count(finished, 'cells are')} finished; they are in {study.folder / 'cells'}".replace(
+            "1 cell are", "1 cell is"
+        )
+    )
+    problems = [f"{schedule.known[digest].cell}: {reason}" for digest, reason in progress.failed.items()]
+    problems += [f"{group}: {reason}, so its cells did not run." for group, reason in schedule.blocked.items()]
+    if problems:
+        counted = format_count(len(problems), "problems")
+        sys.exit(
+            f"litmobile: {counted}; details are in {study.folder / 'work'}/*/failure.txt:\n  " + "\n  ".join(problems)
+        )
+
+
+def count_gpus() -> int:
+    """Returns the number of GPUs that cells can use."""
+    return torch.cuda.device_count()
+
+
+def count_slots(options: TransferOptions) -> int:
+    """Returns the number of cells that run at a time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return options.jobs or count_gpus() or max(1, cores // options.threads)
+
+
+def make_launcher(options: TransferOptions, study: Study) -> Launcher:
+    """Returns what runs the cells."""
+    gpus = count_gpus()
+    workers = 0 if options.workers is None and not gpus else options.workers
+    return make_local(study, count_slots(options), options.threads, gpus, workers)
+
+
+def print_cells(cells: Sequence[Cell], rate_cells: Sequence[Cell], resolver: Resolver) -> None:
+    """Prints a line for each cell, with its hash where it is known already."""
+    pending: set[Group] = {cell.group for cell in rate_cells}
+    for cell in (*rate_cells, *cells):
+        is_open = cell.role == "main" and cell.group in pending
+        try:
+            name = "after its learning rate is chosen" if is_open else resolver.resolve(cell).hash
+        except UserError:
+            name = "refused"
+        print(f"{cell}: {name}")
+
+
+def print_refusals(refusals: Sequence[Refusal]) -> None:
+    """Prints the cells that cannot work by reason."""
+    reasons = dict.fromkeys(refusal.reason for refusal in refusals)
+    for reason in reasons:
+        refused = [refusal.cell for refusal in refusals if refusal.reason == reason]
+        others = f" and {format_count(len(refused) - 1, 'other cells')}" if len(refused) > 1 else ""
+        print(f"litmobile: “{refused[0]}”{others} cannot work: {reason}.", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Engines that run the cells of a study: processes on this machine."""

@@ -1,0 +1,193 @@
+"""Runs cells on this machine: one on each GPU, or else several on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from ....errors import TaskError
+from ..store import LOG, Study
+from .launcher import End, Launcher
+
+PACKAGE = __name__.rpartition(".")[0]
+POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 90.0  # for cells to write their state, and for the fork server to kill those that do not
+
+
+def can_fork() -> bool:
+    """Whether cells can be forks of one process; on macOS, libraries of the system do not survive a fork."""
+    return sys.platform == "linux"
+
+
+def make_environment(threads: int) -> dict[str, str]:
+    """Returns the environment of processes with a number of threads."""
+    # else a process that only looks for GPUs could not be forked any more
+    return {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+
+
+def make_local(study: Study, jobs: int, threads: int, gpus: int, workers: int | None) -> Launcher:
+    """Returns the launcher for this machine.
+
+    Args:
+        study: the study.
+        jobs: cells that run at a time.
+        threads: CPU threads of a cell.
+        gpus: number of GPUs; 0 to use the CPU.
+        workers: processes of a cell that read data; None for the number in the configurations.
+    """
+    if gpus or workers or not can_fork():
+        return ProcessLauncher(study, jobs, threads, gpus, workers)
+    return ForkLauncher(study, jobs, threads, workers)
+
+
+class ForkLauncher:
+    """Runs cells on the CPU as forks of one process, see :mod:`.fork_server`.
+
+    Args:
+        study: the study.
+        slots: cells that run at a time.
+        threads: CPU threads of a cell.
+        workers: processes of a cell that read data.
+    """
+
+    def __init__(self, study: Study, slots: int, threads: int, workers: int | None) -> None:
+        self.slots = slots
+        self.study = study
+        self.threads = threads
+        self.workers = workers
+        self._running: set[str] = set()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._buffer = b""
+
+    def start(self, digest: str) -> None:
+        server = self._start_server()
+        assert server.stdin is not None
+        self._running.add(digest)
+        with suppress(BrokenPipeError):  # the next wait reports the end of the server
+            server.stdin.write(json.dumps({"hash": digest, "workers": self.workers}).encode() + b"\n")
+            server.stdin.flush()
+
+    def _start_server(self) -> subprocess.Popen[bytes]:
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", f"{PACKAGE}.fork_server", str(self.study.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=make_environment(self.threads),
+                start_new_session=True,  # Ctrl-C reaches this process only, which then stops the cells in order
+            )
+        return self._server
+
+    def wait(self, seconds: float) -> list[End]:
+        if self._server is None:
+            time.sleep(seconds)
+            return []
+        assert self._server.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._server.stdout, selectors.EVENT_READ)
+            if not selector.select(seconds):
+                return []
+        received = os.read(self._server.stdout.fileno(), 1 << 16)
+        if not received:
+            return self._end_server()
+        *lines, self._buffer = (self._buffer + received).split(b"\n")
+        ends = [End(digest.decode(), int(status)) for digest, status in (line.split() for line in lines)]
+        self._running -= {end.digest for end in ends}
+        return ends
+
+    def _end_server(self) -> list[End]:
+        """Reports all cells as killed, because their server was."""
+        assert self._server is not None
+        status = self._server.wait()
+        if status >= 0:
+            raise TaskError(f"The process that starts cells ended with status {status}; its output is above.")
+        self._server, ends = None, [End(digest, status) for digest in sorted(self._running)]
+        self._running = set()
+        return ends
+
+    def close(self) -> None:
+        if self._server is not None:
+            assert self._server.stdin is not None
+            with suppress(BrokenPipeError):
+                self._server.stdin.close()
+            end_process(self._server)
+            self._server = None
+
+
+class ProcessLauncher:
+    """Runs each cell in a process of its own; on GPUs, one cell on each.
+
+    Args:
+        study: the study.
+        slots: cells that run at a time.
+        threads: CPU threads of a cell.
+        gpus: number of GPUs; 0 to use the CPU.
+        workers: processes of a cell that read data; None for the number in the configurations.
+    """
+
+    def __init__(self, study: Study, slots: int, threads: int, gpus: int, workers: int | None) -> None:
+        self.slots = slots
+        self.study = study
+        self.threads = threads
+        self.workers = workers
+        self._free = list(range(slots)) if gpus else []
+        self._gpus = gpus
+        self._running: dict[str, tuple[subprocess.Popen[bytes], int | None]] = {}
+
+    def start(self, digest: str) -> None:
+        environment = make_environment(self.threads)
+        slot = self._free.pop(0) if self._gpus else None
+        if slot is not None:
+            visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+            names = visible.split(",") if visible else [str(number) for number in range(self._gpus)]
+            environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
+        log = self.study.work_folder(digest) / LOG
+        words = [] if self.workers is None else ["--workers", str(self.workers)]
+        module = f"{PACKAGE.rpartition('.')[0]}.run_cell"
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, str(self.study.folder), digest, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env=environment,
+                start_new_session=True,
+            )
+        self._running[digest] = process, slot
+
+    def wait(self, seconds: float) -> list[End]:
+        deadline = time.monotonic() + seconds
+        while True:
+            ends = [
+                End(digest, process.returncode)
+                for digest, (process, _) in self._running.items()
+                if process.poll() is not None
+            ]
+            for end in ends:
+                _, slot = self._running.pop(end.digest)
+                self._free += [] if slot is None else [slot]
+            if ends or time.monotonic() > deadline:
+                return ends
+            time.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        for process, _ in self._running.values():
+            process.send_signal(signal.SIGTERM)
+        for process, _ in self._running.values():
+            end_process(process)
+        self._running = {}
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end of a process that was told to stop, and kills it if that takes too long."""
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
