@@ -26,14 +26,15 @@ from .knn import score_neighbours
 from .ridge import divide_into_folds, score_ridge
 
 FOLD_SEED = 0
-NEIGHBOURS = {"knn20": 20, "knn5": 5}
+#: numbers of neighbours by figure; few are the main one, because rare classes and small shares have few samples
+NEIGHBOURS = {"knn5": 5, "knn20": 20}
 
 
 class ProbeResult(NamedTuple):
     """Result of a probe.
 
     Attributes:
-        figures: mean per-class accuracy by name, the main one first: "knn20" and "knn5", or "ridge".
+        figures: mean per-class accuracy by name, the main one first: "knn5" and "knn20", or "ridge".
         evidence: of the main figure, for each image of the split.
         identity: plain values that identify what was probed, for the file of the evidence.
     """
@@ -132,7 +133,7 @@ def probe_ridge(train: FeatureSet, samples: FeatureSet, split: Split, classes: i
     result = score_ridge(
         train.features.astype(np.float64), train.labels, folds, samples.features.astype(np.float64), classes
     )
-    # least squares on ±1 estimates 2 p − 1
+    # least squares on ±1 estimates 2 p − 1, for classes of equal frequency
     return Scores({"ridge": np.clip((result.scores + 1) / 2, 0, 1)}, {"penalty": result.penalty})
 
 
