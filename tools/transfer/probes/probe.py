@@ -82,26 +82,34 @@ def run_probe(
         UserError: the protocol or the task is unknown to probes, weights do not fit, or data cannot be read.
     """
     check_choice("protocol", protocol, PROTOCOLS)
-    data.preprocessing = task.preprocessing
-    data.setup("fit")  # reads the validation images, too, which name the same classes
-    if split not in data.splits:
-        data.setup(split)
-    network = task.network = task.build_network(data.classes)
-    task.load_initial_weights()
+    network = prepare(task, data, split)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, samples = (read_features(network, task.role, data, name, device, cache) for name in ("train", split))
     scores = PROTOCOLS[protocol](train, samples, data.splits["train"], len(data.classes))
-    predicted = {name: values.argmax(1) for name, values in scores.by_figure.items()}
-    figures = {name: mean_recall(samples.labels, found, len(data.classes)) for name, found in predicted.items()}
+    figures = {
+        name: mean_recall(samples.labels, values.argmax(1), len(data.classes))
+        for name, values in scores.by_figure.items()
+    }
+    main = next(iter(figures))
+    evidence = make_evidence(task.role, samples, scores.by_figure[main], data.splits[split])
     identity = {
         "split": split,
         "source": str(data.splits[split].source),
         "weights": hash_weights(network.backbone),
         "settings": {"protocol": protocol, "map": choose_probed_map(network, task.role)} | scores.settings,
     }
-    main = next(iter(figures))
-    evidence = make_evidence(task.role, samples, scores.by_figure[main], data.splits[split])
     return ProbeResult(figures, evidence, identity)
+
+
+def prepare(task: Task, data: DataModule[Any], split: str) -> Network:
+    """Reads the data, and returns the task's network with its initial weights."""
+    data.preprocessing = task.preprocessing
+    data.setup("fit")  # reads the validation images, too, which have to have the same classes
+    if split not in data.splits:
+        data.setup(split)
+    task.network = task.build_network(data.classes)
+    task.load_initial_weights()
+    return task.network
 
 
 def read_features(

@@ -154,6 +154,14 @@ def test_a_split_without_objects_is_refused(make: Make, assert_one_sentence: Cal
     assert_one_sentence(caught.value, val.source)
 
 
+def test_broken_weights_are_refused(make: Make, assert_one_sentence: Callable[..., None]) -> None:
+    task, data = make("classification")
+    torch.nn.init.constant_(task._parts[0].layers[0].conv.weight, float("nan"))
+    with pytest.raises(ValueError, match="NaN") as caught:
+        run_probe(task, data, "knn", device=CPU)
+    assert_one_sentence(caught.value, "final", "weights")
+
+
 def test_parts_of_a_run_are_built_with_its_seed(run: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     weights = []
