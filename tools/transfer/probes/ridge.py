@@ -1,8 +1,8 @@
 """Ridge classifier on features: least squares on targets of ±1, with the penalty chosen by cross-validation.
 
 Samples are weighted so that all classes count the same, because the figure is the mean over classes. Without weights,
-rare classes are hardly ever predicted: on CamVid, the mean accuracy of classes was 0.38 instead of 0.63, and that of
-cells 0.73 instead of 0.71.
+rare classes are hardly ever predicted: with MobileNetV2 on CamVid, the mean accuracy of classes was 0.38 instead of
+0.64, and that of cells 0.73 instead of 0.70.
 """
 
 from __future__ import annotations
