@@ -151,7 +151,7 @@ class Resolver:
         """Returns the options of ``litmobile fit`` for a group."""
         task, backbone = self.plan.tasks[group.task], self.plan.backbones[group.backbone]
         protocol = PROTOCOLS[group.protocol].words(backbone.weights)
-        return ["--config", task.recipe, *task.options, *backbone.options, *protocol, *CELL_OPTIONS]
+        return ["--config", task.recipe, *backbone.options, *task.options, *protocol, *CELL_OPTIONS]
 
     def parse(self, group: Group) -> PlanCLI:
         """Parses the options of a group.
