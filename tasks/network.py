@@ -202,7 +202,8 @@ def load(run: str | Path) -> Network:
     """
     path = checkpoint_file(run)
     if not path.is_file():
-        raise MissingCheckpointError(f"There is no checkpoint {path}.")
+        wrong = "is not the folder of a run: it has no checkpoint" if Path(run).is_dir() else "does not exist"
+        raise MissingCheckpointError(f"{run} {wrong}; pass the folder of a run, or a checkpoint file.")
     check_intact(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import UserError
 from .description import Description
 
 Array = NDArray[Any]
@@ -54,3 +55,8 @@ class SingleImageEngine(Engine):
     @abstractmethod
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         """Image ``[1, 3, H, W]`` → outputs with one row."""
+
+
+def explain_damage(path: Path, kind: str, reason: str) -> UserError:
+    """Returns the error for a file of another program, or a damaged one; ``kind`` is e.g. "an ONNX file"."""
+    return UserError(f"{path} is not {kind} that can be run here ({reason}); export the run again.")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import UserError, first_line
 from .description import read_description
-from .engine import Array, SingleImageEngine
+from .engine import Array, SingleImageEngine, explain_damage
 from .packages import import_package
 
 
@@ -39,7 +39,7 @@ class ExecuTorch(SingleImageEngine):
             self.program = runtime.load_program(path)
             self.method = self.program.load_method("forward")
         except (RuntimeError, KeyError) as error:
-            raise UserError(f"{path} is not an ExecuTorch file that can be run here ({first_line(error)}).") from error
+            raise explain_damage(path, "an ExecuTorch file", first_line(error)) from error
 
     def run_one(self, image: NDArray[np.uint8]) -> list[Array]:
         found = self.method.execute([torch.from_numpy(np.ascontiguousarray(image))])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError, first_line
+from ...errors import first_line
 from .description import read_description
-from .engine import Array, SingleImageEngine
+from .engine import Array, SingleImageEngine, explain_damage
 from .packages import import_package
 
 
@@ -27,7 +27,7 @@ class LiteRt(SingleImageEngine):
             self.interpreter = library.Interpreter(str(path), num_threads=threads)
             self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path} is not a LiteRT file that can be run here ({first_line(error)}).") from error
+            raise explain_damage(path, "a LiteRT file", first_line(error)) from error
         (images,) = self.interpreter.get_input_details()
         self.input = images["index"]
         # the order of outputs in the file is free; their names in the signature are "output_0", "output_1" …

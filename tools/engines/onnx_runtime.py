@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError, first_line
+from ...errors import first_line
 from .description import Description
-from .engine import Array, Engine
+from .engine import Array, Engine, explain_damage
 from .packages import import_package
 
 
@@ -26,7 +26,7 @@ class OnnxRuntime(Engine):
         try:
             self.session = open_session(path, threads)
         except Exception as error:  # onnxruntime has an exception of its own for every status
-            raise UserError(f"{path} is not an ONNX file that ONNX Runtime can run ({first_line(error)}).") from error
+            raise explain_damage(path, "an ONNX file", first_line(error)) from error
         entries = self.session.get_modelmeta().custom_metadata_map
         self.description = Description.from_json(entries, path)
 

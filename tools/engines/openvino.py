@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UserError
 from .description import Description
-from .engine import Array, Engine
+from .engine import Array, Engine, explain_damage
 from .packages import import_package
 
 
@@ -32,7 +31,7 @@ class OpenVino(Engine):
             self.compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             reason = str(error).strip().rpartition("\n")[2].rstrip(".")
-            raise UserError(f"{path} is not an ONNX file that OpenVINO can run ({reason}).") from error
+            raise explain_damage(path, "an ONNX file", reason) from error
         entries = {}
         if model.has_rt_info("framework"):  # absent without metadata
             framework = model.get_rt_info()["framework"]  # get_rt_info("framework") does not return a dictionary

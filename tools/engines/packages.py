@@ -48,4 +48,7 @@ def check_packages(packages: Iterable[str]) -> None:
 
 def describe_installation(module: str) -> str:
     """Returns the advice how to install the package of ``module``."""
-    return f"install it with pip install 'litmobile[{EXTRAS[module.partition('.')[0]]}]'"
+    extra = EXTRAS[module.partition(".")[0]]
+    if extra == "litert-export":  # would replace PyTorch by an older version
+        return "make an environment for it with python -m litmobile.tools.export.litert_environment FOLDER"
+    return f"install it with pip install 'litmobile[{extra}]'"

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import UserError, first_line
+from ...errors import first_line
 from ..library_messages import raise_log_level
 from .description import read_description
-from .engine import Array, Engine
+from .engine import Array, Engine, explain_damage
 
 
 class TorchExport(Engine):
@@ -29,9 +29,7 @@ class TorchExport(Engine):
             with raise_log_level(logging.CRITICAL, "torch.export"):  # prints tracebacks of files that it cannot read
                 program = torch.export.load(path)
         except Exception as error:  # zip files, JSON and versions fail with exceptions of their own
-            raise UserError(
-                f"{path} is not a file of torch.export that can be run here ({first_line(error)})."
-            ) from error
+            raise explain_damage(path, "a file of torch.export", first_line(error)) from error
         (images,) = (node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
         self.takes_any_batch = not isinstance(images.meta["val"].shape[0], int)
         self.module = program.module()

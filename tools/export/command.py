@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from dataclasses import replace
@@ -17,6 +16,7 @@ from ..engines.choice import choose_engine, is_exported
 from ..engines.description import Description, json_path
 from ..engines.network import results_folder
 from ..engines.packages import check_packages
+from ..options.outputs import check_output
 from ..task_tools import import_tool
 from .calibration import read_calibration_images
 from .formats import DEFAULT_OPSET, Format, check_opset, find_format
@@ -36,7 +36,6 @@ def export(options: ExportOptions) -> None:
         UserError: an option is wrong, a package is missing, or the network cannot be exported.
         SystemExit: with status 1, the file loses more than the tolerance.
     """
-    options.check()
     kind = find_format(options.to, options.int8)
     check_target(kind, options)
     if is_exported(options.run):
@@ -71,13 +70,8 @@ def check_target(kind: Format, options: ExportOptions) -> None:
     Raises:
         UserError: the file cannot be written, or an option does not fit its format.
     """
-    if options.to.is_dir() and kind.is_judged:
-        raise UserError(f"--to {options.to} is a folder; name a file.")
-    existing = next(folder for folder in options.to.absolute().parents if folder.exists())
-    if not existing.is_dir():
-        raise UserError(f"--to {options.to} is inside {existing}, which is not a folder; name a file in a folder.")
-    if not os.access(existing, os.W_OK):
-        raise UserError(f"--to {options.to} cannot be written: the folder {existing} is read-only for you.")
+    if kind.is_judged or not options.to.is_dir():  # a Core ML package is a folder
+        check_output("--to", options.to)
     if kind.takes_opset:
         check_opset(options.opset)
     elif options.opset != DEFAULT_OPSET:
@@ -111,6 +105,7 @@ def write(
         UserError: the network cannot be exported, or the file cannot be written.
     """
     special = {"opset": options.opset} if kind.takes_opset else {}
+    shutil.rmtree(results_folder(options.to), ignore_errors=True)  # of an earlier file
     try:
         import_tool(kind.writer)(module, options.to, description, int8, **special)
     except OSError as error:

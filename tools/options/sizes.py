@@ -10,12 +10,12 @@ from jsonargparse import ArgumentParser
 from ...errors import UserError
 
 MIN_SIZE = 32  # pixels: the stride of the coarsest feature maps
-SIZE = re.compile(r"\[?\s*(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?\s*\]?")
+SIZE = re.compile(r"(\d+)(?:(?:\s*[x×,]\s*|\s+)(\d+))?")
 
 
 def add_size_option(parser: ArgumentParser, default: str) -> None:
     """Adds ``--size``; ``default`` says in its help what is taken without it."""
-    meaning = f"input size in pixels: one number, or height and width, e.g. 320 or 240x320 (default: {default})"
+    meaning = f"input size in pixels: one number, or height and width, e.g. 320 or 240x320; by default {default}"
     parser.add_argument("--size", nargs="+", metavar="PIXELS", help=meaning)
 
 
@@ -29,7 +29,8 @@ def parse_size(words: Sequence[str]) -> tuple[int, int]:
         UserError: the words have another format, or the size is too small.
     """
     text = " ".join(map(str, words)).strip()
-    match = SIZE.fullmatch(text)
+    inside = text[1:-1].strip() if text.startswith("[") and text.endswith("]") else text
+    match = SIZE.fullmatch(inside)
     if match is None:
         raise UserError(f"--size takes one number or height and width in pixels, such as 320 or 240x320, not {text!r}.")
     height, width = int(match[1]), int(match[2] or match[1])

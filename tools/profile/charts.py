@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError, format_count
+from ...tasks.data.files import format_list
 from ...tasks.evidence import evidence_path
+from ..compare.names import shorten_paths
 from ..pages import Html, Point, Section, element, preformatted, render_page, scatter_chart, scatter_svg
 from .tables import (
     COSTS_LEGEND,
@@ -18,6 +20,7 @@ from .tables import (
     latency_text,
     layers_text,
     machine_text,
+    name_figure,
     operators_text,
 )
 
@@ -44,6 +47,7 @@ def read_figure(folder: Path, split: str | None) -> Facts | None:
 def list_points(facts: Facts) -> dict[str, list[Point]]:
     """Returns the points of the evaluated runs, by the name of their main figure."""
     evaluations = {target["name"]: target["evaluation"] for target in facts["targets"] if target.get("evaluation")}
+    labels = dict(zip(evaluations, shorten_paths(list(map(Path, evaluations))), strict=True)) if evaluations else {}
     found: dict[str, list[Point]] = {}
     for row in facts["latency"]:
         if (evaluation := evaluations.get(row["name"])) is None:
@@ -51,13 +55,8 @@ def list_points(facts: Facts) -> dict[str, list[Point]]:
         x = (row["milliseconds"], *row["milliseconds_interval"])
         y = (evaluation["value"], *evaluation["interval"])
         title = name_figure(evaluation)
-        found.setdefault(title, []).append(Point(Path(row["name"]).name, row["engine"], x, y))
+        found.setdefault(title, []).append(Point(labels[row["name"]], row["engine"], x, y))
     return found
-
-
-def name_figure(evaluation: Facts) -> str:
-    """Returns the name of a figure with its split, e.g. "AP on val"."""
-    return f"{evaluation['figure']} on {evaluation['split']}"
 
 
 def check_figures(targets: Sequence[Facts]) -> None:
@@ -107,16 +106,25 @@ def build_tables(legend: str, tables: Sequence[str]) -> list[Html]:
 
 
 def describe_answer(facts: Facts) -> Sequence[str]:
-    """Returns a sentence about the fastest network."""
-    if len(facts["latency"]) < 2:
+    """Returns a sentence about the fastest network, or about those whose intervals overlap."""
+    reference = name_row(facts["reference"] or {})
+    others = sorted((row for row in facts["latency"] if name_row(row) != reference), key=lambda row: row["ratio"])
+    if not others:
         return ()
-    fastest = min(facts["latency"], key=lambda row: row["ratio"])
-    low, high = fastest["ratio_interval"]
-    reference = facts["reference"]
-    return (
-        f"{fastest['name']} on {fastest['engine']} is the fastest: it takes {fastest['ratio']:.3f} ({low:.3f} to "
-        f"{high:.3f}) of the time of {reference['name']} on {reference['engine']}.",
-    )
+    first = others[0]
+    low, high = first["ratio_interval"]
+    ratio = f"{first['ratio']:.3f} ({low:.3f} to {high:.3f})"
+    if low > 1:
+        return (f"{reference} is the fastest: {name_row(first)}, the next, takes {ratio} of its time.",)
+    tied = [name_row(row) for row in others if row["ratio_interval"][0] <= high] + [reference] * (high >= 1)
+    if len(tied) > 1:
+        return (f"The fastest cannot be told apart: {format_list(tied)}.",)
+    return (f"{tied[0]} is the fastest: it takes {ratio} of the time of {reference}.",)
+
+
+def name_row(row: Facts) -> str:
+    """Returns a network and its engine, e.g. "runs/A on openvino"."""
+    return f"{row.get('name')} on {row.get('engine')}"
 
 
 def name_axis(facts: Facts) -> str:

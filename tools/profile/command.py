@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from ...class_paths import allow_code
 from ...errors import UserError
 from ...tasks.atomic import write_text
 from ..engines.torch_export import use_threads
+from ..options.outputs import check_output
 from ..options.sizes import parse_size
 from .charts import build_page, build_svg, check_figures, read_figure
 from .costs import describe_target
@@ -46,6 +48,13 @@ def run(words: Sequence[str]) -> None:
         raise UserError(f"{model_options[0].partition('=')[0]} needs a recipe among the targets.")
     family = families[0] if len(texts) == 1 and ":" not in texts[0] else None
     options, arguments = parse_options(texts, others, family)
+    # what would otherwise be noticed after minutes of measurements
+    if options.reference is not None and not options.reference.startswith(TORCHVISION):
+        find_family(options.reference)
+    for option in ("page", "svg"):
+        if options[option] is not None:
+            options[option] = options[option].expanduser()
+            check_output(f"--{option}", options[option])
     choice = Choice(options.size and parse_size(options.size), options.classes, model_options)
     device = torch.device(options.device)
     with use_threads(options.threads):
@@ -56,10 +65,10 @@ def run(words: Sequence[str]) -> None:
         if not options.counts:
             facts |= measure_targets(targets, options, choice, device)
     print(json.dumps(facts, indent=1, allow_nan=False) if options.json else profile_text(facts))
-    if options.page is not None:
-        write_text(options.page.expanduser(), build_page(facts))
-    if options.svg is not None:
-        write_text(options.svg.expanduser(), build_svg(facts))
+    for path, build in ((options.page, build_page), (options.svg, build_svg)):
+        if path is not None:
+            write_text(path, build(facts))
+            print(f"Wrote {path}", file=sys.stderr)  # standard output may be JSON
 
 
 def describe_targets(targets: Sequence[Target], options: Namespace, device: torch.device) -> Facts:

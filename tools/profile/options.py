@@ -78,9 +78,7 @@ def parse_options(
     """
     description = textwrap.fill(DESCRIPTION.format(kinds=KINDS).replace("\n", " "), 100)
     parser = Parser(prog=f"litmobile profile {' '.join(texts) or 'TARGET...'}", description=description)
-    parser.add_argument(
-        "--engines", nargs="+", default=["eager"], help=f"some of {', '.join(ENGINES)} (default: eager)"
-    )
+    parser.add_argument("--engines", nargs="+", default=["eager"], help=f"some of {', '.join(ENGINES)}")
     help_reference = (
         f"target that the others are compared with, or {TORCHVISION}NAME; on PyTorch eager (default: first)"
     )

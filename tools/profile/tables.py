@@ -15,7 +15,7 @@ MAX_OPERATORS = 12  # the other types of operators take little time
 COSTS_LEGEND = """\
 Costs of the whole network for one image, in millions: parameters, multiply-adds, and elements that convolutions,
 linear layers and attention read and write. Peak is the memory of the activations of one forward pass in PyTorch, as
-predicted and as measured. A MB is 1,000,000 bytes."""
+predicted and as measured. A MB is 1,000,000 bytes. Figures of runs have 95 % intervals."""
 LATENCY_LEGEND = """\
 Latency of one image, decoding included: median in ms with its 95 % interval, and the time that 95 % of the calls do not
 exceed. The ratio to the reference is the median of the ratios in each round, with its 95 % interval."""
@@ -62,6 +62,9 @@ def machine_text(machine: Facts) -> str:
 def costs_table(targets: Sequence[Facts]) -> str:
     """Formats a row of costs for each network."""
     header = ["network", "input", "classes", "params M", "MAdds M", "access M", "weights MB", "peak MB", "measured"]
+    evaluations = [target.get("evaluation") for target in targets]
+    names = list(dict.fromkeys(name_figure(x) for x in evaluations if x))
+    header += names
     rows = [
         [
             target["name"],
@@ -69,8 +72,9 @@ def costs_table(targets: Sequence[Facts]) -> str:
             format_cell(target["classes"]),
             *(format_millions(target[key]) for key in ("parameters", "multiply_adds", "memory_access")),
             *(format_millions(target[key]) for key in ("weight_bytes", *PEAKS)),
+            *(format_figure(evaluation, name) for name in names),
         ]
-        for target in targets
+        for target, evaluation in zip(targets, evaluations, strict=True)
     ]
     return table(header, rows)
 
@@ -130,6 +134,18 @@ def operators_text(operators: Sequence[Facts]) -> str:
     ]
     columns = {"operator": "operator", "float_ms": "float", "int8_ms": "int8", "loss_ms": "loss"}
     return facts_table(rows, columns)
+
+
+def name_figure(evaluation: Facts) -> str:
+    """Returns the name of a figure with its split, e.g. "AP on val"."""
+    return f"{evaluation['figure']} on {evaluation['split']}"
+
+
+def format_figure(evaluation: Facts | None, name: str) -> str:
+    """Formats the figure ``name`` of a run with its 95 % interval; a dash where it has another one, or none."""
+    if evaluation is None or name_figure(evaluation) != name:
+        return NOTHING
+    return "{:.3f} ({:.3f} – {:.3f})".format(evaluation["value"], *evaluation["interval"])
 
 
 def format_milliseconds(value: float) -> str:

@@ -40,7 +40,7 @@ def test_foreign_onnx_file_lacks_metadata(engine: str, tmp_path: Path) -> None:
 def test_damaged_onnx_file_is_refused(engine: str, tmp_path: Path) -> None:
     pytest.importorskip(engine)
     (tmp_path / "broken.onnx").write_bytes(b"no model")
-    with pytest.raises(UserError, match=r"broken\.onnx is not an ONNX file that .* can run"):
+    with pytest.raises(UserError, match=r"broken\.onnx is not an ONNX file that can be run here .*; export"):
         open_engine(tmp_path / "broken.onnx", engine)
 
 

@@ -27,7 +27,9 @@ def test_spellings_of_a_size(words: list[str], size: tuple[int, int]) -> None:
     assert parse_size(parser.parse_words(words)["size"]) == size
 
 
-@pytest.mark.parametrize("words", [["big"], ["320", "320", "3"], ["-320"], ["3.5"], ["31"], ["320", "8"], [""]])
+@pytest.mark.parametrize(
+    "words", [["big"], ["320", "320", "3"], ["-320"], ["3.5"], ["31"], ["320", "8"], [""], ["[240,320"]]
+)
 def test_wrong_sizes_are_refused(words: list[str]) -> None:
     with pytest.raises(UserError, match=r"--size (takes one number or height and width|must be at least 32 pixels)"):
         parse_size(words)

@@ -212,8 +212,14 @@ def test_an_interruption_leaves_complete_rows(
         (["empty"], "litmobile: empty contains no images or videos."),
         (["--score", "1.5", "empty"], "litmobile: --score must be between 0 and 1, not 1.5."),
         (["--score=.nan", "empty"], "litmobile: --score must be between 0 and 1, not nan."),
-        (["--run", "/nowhere", "empty"], "litmobile: There is no checkpoint /nowhere."),
-        (["--run", "empty", "empty"], "litmobile: There is no checkpoint empty/checkpoints/best.ckpt."),
+        (
+            ["--run", "/nowhere", "empty"],
+            "litmobile: /nowhere does not exist; pass the folder of a run, ",
+        ),
+        (
+            ["--run", "empty", "empty"],
+            "litmobile: empty is not the folder of a run: it has no checkpoint; ",
+        ),
         (["--out", "text.txt", "empty"], "litmobile: text.txt is a file, but the results need a folder."),
         (["--run", "text.txt", "empty"], "litmobile: text.txt is not a checkpoint of litmobile"),
         (["--annotations", "/nowhere", "one.jpg"], "litmobile: The annotation file /nowhere does not exist."),

@@ -130,7 +130,7 @@ def test_an_evaluated_run_is_drawn_against_its_latency(run: Path, tmp_path: Path
         ("TimmBackbone", "--name is required."),
         ("timm/resnet", "did you mean resnet"),
         ("MobileNetV2 --size=31", "--size must be at least 32 pixels, the stride of the coarsest maps, not 31."),
-        ("MobileNetV2 --size=big", "such as 320 or 320x240, not 'big'."),
+        ("MobileNetV2 --size=big", "such as 320 or 240x320, not 'big'."),
         ("MobileNetV2 --size", "--size needs a value."),
         ("MobileNetV2 --json=yes", "--json takes no value."),
         ("MobileNetV2 --engines eagr", "--engines: eagr is unknown; did you mean eager? Choose among eager, compiled"),
