@@ -12,8 +12,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from ..data.cache import cache_folder
-from ..data.mapped import load_array
+from ..data.cache import cache_folder, load_array
 from .evaluation.ground_truth import GroundTruth
 from .split import DetectionSplit
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from litmobile.errors import DataError
-from litmobile.tasks.data.cache import CACHE_VARIABLE
-from litmobile.tasks.data.mapped import MappedArray
+from litmobile.tasks.data.cache import CACHE_VARIABLE, MappedArray
 from litmobile.tasks.detection.formats import coco
 from litmobile.tasks.detection.formats.coco import read_coco
 from litmobile.tasks.detection.split import DetectionSplit

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from litmobile.tasks.data.mapped import MappedArray, load_array
+from litmobile.tasks.data.cache import MappedArray, load_array
 
 
 @pytest.fixture
