@@ -19,6 +19,7 @@ from litmobile.tasks.evidence import Evidence, load_evidence, save_evidence
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator
 from litmobile.tools.cli import main
 from litmobile.tools.evaluations import KINDS
+from litmobile.tools.transfer.probes.evidence import ProbeEvidence
 from support.data.coco import add_detections, make_coco
 from support.data.images import write_class_folders
 from support.data.segmentation import write_block_images
@@ -26,6 +27,7 @@ from support.training import SMALL, SMALL_CLASSIFIER, SMALL_SEGMENTER
 
 OneSentence = Callable[..., None]
 CLASSES = tuple("abcdefg")
+of_every_task = pytest.mark.parametrize("role", [kind.role for kind in KINDS if kind is not ProbeEvidence])
 IMAGES = 31
 NAMES = np.array([f"{k}.png" for k in range(IMAGES)])
 
@@ -71,9 +73,19 @@ def detect() -> Evidence:
     return evidence
 
 
+def probe() -> Evidence:
+    """Return evidence of a probe on objects."""
+    random = np.random.default_rng(0)
+    truth = random.integers(len(CLASSES), size=200)
+    predicted = np.where(random.random(200) < 0.6, truth, random.integers(len(CLASSES), size=200))
+    images = np.sort(random.integers(IMAGES, size=200))
+    return ProbeEvidence.from_predictions(CLASSES, NAMES.tolist(), images, truth, predicted)
+
+
 def make_evidence() -> dict[str, Evidence]:
     ones = np.ones(IMAGES)
-    return {"classification": classify(ones)[0], "detection": detect(), "segmentation": segment(ones)[0]}
+    evidence = (classify(ones)[0], detect(), segment(ones)[0], probe())
+    return {type(found).role: found for found in evidence}
 
 
 @pytest.mark.parametrize("evaluate", [classify, segment])
@@ -89,7 +101,7 @@ def test_a_weight_counts_an_image_several_times(evaluate: Callable[..., Any], se
 
 def test_the_first_figure_is_the_mean_over_classes() -> None:
     weights = np.ones((1, IMAGES))
-    for name in ("detection", "segmentation"):
+    for name in ("detection", "segmentation", "probe"):
         evidence = make_evidence()[name]
         figures = evidence.figures(weights, evidence.figure_names)
         assert np.nanmean(evidence.per_class(weights)) == pytest.approx(next(iter(figures.values()))[0], abs=1e-12)
@@ -176,7 +188,7 @@ def runs(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     return {role: folder / role for role in tasks}
 
 
-@pytest.mark.parametrize("role", [kind.role for kind in KINDS])
+@of_every_task
 def test_figures_of_a_run_follow_from_its_evidence(role: str, runs: dict[str, Path]) -> None:
     evidence, identity = load_evidence(runs[role] / "val-evidence.npz", KINDS)
     report = json.loads((runs[role] / "val.json").read_text())
@@ -188,7 +200,7 @@ def test_figures_of_a_run_follow_from_its_evidence(role: str, runs: dict[str, Pa
     assert identity["step"] == report["step"] > 0
 
 
-@pytest.mark.parametrize("role", [kind.role for kind in KINDS])
+@of_every_task
 def test_validate_finds_the_evidence_of_the_training(role: str, runs: dict[str, Path]) -> None:
     path = runs[role] / "val-evidence.npz"
     before = load_evidence(path, KINDS)

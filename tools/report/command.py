@@ -65,9 +65,7 @@ def build_report(contents: Contents) -> str:
     """Builds the page as the text of an HTML file."""
     evidence = contents.evidence
     if evidence.role not in TASK_TOOLS:
-        raise EvaluationError(
-            f"{contents.folder} is a {evidence.role}, which has no page; litmobile compare compares it."
-        )
+        raise EvaluationError(f"{contents.folder} has the result of a probe, which has no page.")
     estimates = estimate_evaluation(evidence)
     describe: Callable[[Contents, Estimates], list[Section]] = import_tool(TASK_TOOLS[evidence.role].report)
     sections = [

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ....errors import WeightsError
 from ....tasks.atomic import replace_file
 from ....tasks.data.fingerprint import Fingerprint
 from ....tasks.network import Network, hash_weights
@@ -50,6 +51,7 @@ def extract_features(
 
     Raises:
         UserError: probes do not support tasks of this role.
+        WeightsError: a feature is NaN or infinite.
         DataError: an image cannot be read.
     """
     cut, name = find_cut(role), choose_probed_map(network, role)
@@ -57,6 +59,8 @@ def extract_features(
     network.eval().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — torch's stub lacks it
     parts = [cut_samples(cut, network, name, stride, batch, is_training, device) for batch in batches]
     features, labels, images = (torch.cat(tensors).cpu().numpy() for tensors in zip(*parts, strict=True))
+    if not np.isfinite(features).all():
+        raise WeightsError(f"Features of the map {name} are NaN or infinite: check the backbone's weights.")
     return FeatureSet(features.astype(np.float32), labels.astype(np.int64), images.astype(np.int64))
 
 

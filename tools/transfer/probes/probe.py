@@ -26,14 +26,15 @@ from .knn import score_neighbours
 from .ridge import divide_into_folds, score_ridge
 
 FOLD_SEED = 0
-NEIGHBOURS = {"knn20": 20, "knn5": 5}
+#: numbers of neighbours by figure; few are the main one, because rare classes and small shares have few samples
+NEIGHBOURS = {"knn5": 5, "knn20": 20}
 
 
 class ProbeResult(NamedTuple):
     """Result of a probe.
 
     Attributes:
-        figures: mean per-class accuracy by name, the main one first: "knn20" and "knn5", or "ridge".
+        figures: mean per-class accuracy by name, the main one first: "knn5" and "knn20", or "ridge".
         evidence: of the main figure, for each image of the split.
         identity: plain values that identify what was probed, for the file of the evidence.
     """
@@ -81,26 +82,34 @@ def run_probe(
         UserError: the protocol or the task is unknown to probes, weights do not fit, or data cannot be read.
     """
     check_choice("protocol", protocol, PROTOCOLS)
-    data.preprocessing = task.preprocessing
-    data.setup("fit")  # reads the validation images, too, which name the same classes
-    if split not in data.splits:
-        data.setup(split)
-    network = task.network = task.build_network(data.classes)
-    task.load_initial_weights()
+    network = prepare(task, data, split)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, samples = (read_features(network, task.role, data, name, device, cache) for name in ("train", split))
     scores = PROTOCOLS[protocol](train, samples, data.splits["train"], len(data.classes))
-    predicted = {name: values.argmax(1) for name, values in scores.by_figure.items()}
-    figures = {name: mean_recall(samples.labels, found, len(data.classes)) for name, found in predicted.items()}
+    figures = {
+        name: mean_recall(samples.labels, values.argmax(1), len(data.classes))
+        for name, values in scores.by_figure.items()
+    }
+    main = next(iter(figures))
+    evidence = make_evidence(task.role, samples, scores.by_figure[main], data.splits[split])
     identity = {
         "split": split,
         "source": str(data.splits[split].source),
         "weights": hash_weights(network.backbone),
         "settings": {"protocol": protocol, "map": choose_probed_map(network, task.role)} | scores.settings,
     }
-    main = next(iter(figures))
-    evidence = make_evidence(task.role, samples, scores.by_figure[main], data.splits[split])
     return ProbeResult(figures, evidence, identity)
+
+
+def prepare(task: Task, data: DataModule[Any], split: str) -> Network:
+    """Reads the data, and returns the task's network with its initial weights."""
+    data.preprocessing = task.preprocessing
+    data.setup("fit")  # reads the validation images, too, which have to have the same classes
+    if split not in data.splits:
+        data.setup(split)
+    task.network = task.build_network(data.classes)
+    task.load_initial_weights()
+    return task.network
 
 
 def read_features(
@@ -132,7 +141,7 @@ def probe_ridge(train: FeatureSet, samples: FeatureSet, split: Split, classes: i
     result = score_ridge(
         train.features.astype(np.float64), train.labels, folds, samples.features.astype(np.float64), classes
     )
-    # least squares on ±1 estimates 2 p − 1
+    # least squares on ±1 estimates 2 p − 1, for classes of equal frequency
     return Scores({"ridge": np.clip((result.scores + 1) / 2, 0, 1)}, {"penalty": result.penalty})
 
 

@@ -1,4 +1,9 @@
-"""Ridge classifier on features: least squares on targets of ±1, with the penalty chosen by cross-validation."""
+"""Ridge classifier on features: least squares on targets of ±1, with the penalty chosen by cross-validation.
+
+Samples are weighted so that all classes count the same, because the figure is the mean over classes. Without weights,
+rare classes are hardly ever predicted: with MobileNetV2 on CamVid, the mean accuracy of classes was 0.38 instead of
+0.64, and that of cells 0.73 instead of 0.70.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +22,39 @@ PENALTIES = np.logspace(-6, 6, 25)
 RANK_TOLERANCE = 1e-12  # eigenvalues below this share of the largest are rounding errors
 
 
-def compute_moments(features: Array, targets: Array) -> Array:
-    """Returns the sums over samples from which least squares follows; sums over a part of them can be subtracted.
+class Problem(NamedTuple):
+    """Weighted least squares.
 
-    Args:
+    Attributes:
         features: ``[S, D]``.
         targets: ``[S, C]``.
-
-    Returns:
-        ``[D + 1, D + 1 + C]``: products of features and a 1 with features, a 1 and targets.
+        weights: of the samples, ``[S]``.
     """
-    extended = np.column_stack((features, np.ones(len(features))))
-    return extended.T @ np.column_stack((extended, targets))
+
+    features: Array
+    targets: Array
+    weights: Array
+
+    def take(self, rows: NDArray[np.bool_]) -> Problem:
+        """Returns the samples that the mask ``[S]`` selects."""
+        return Problem(*(values[rows] for values in self))
+
+    def moments(self) -> Array:
+        """Returns the sums over samples from which the solution follows; sums over a part can be subtracted.
+
+        Returns:
+            ``[D + 1, D + 1 + C]``: weighted products of features and a 1 with features, a 1 and targets.
+        """
+        extended = np.column_stack((self.features, np.ones(len(self.features))))
+        return (extended * self.weights[:, None]).T @ np.column_stack((extended, self.targets))
 
 
 class Spectrum(NamedTuple):
     """Least squares in the eigenvectors of the centred features' covariance, which gives the solution of any penalty.
 
     Attributes:
-        centre: mean of the features, ``[D]``.
-        offset: mean of the targets, ``[C]``, which is not penalised.
+        centre: weighted mean of the features, ``[D]``.
+        offset: weighted mean of the targets, ``[C]``, which is not penalised.
         vectors: eigenvectors, ``[D, R]``.
         values: eigenvalues of the centred features' squares, ``[R]``; their mean over D dimensions is the unit of
             penalties.
@@ -51,24 +69,32 @@ class Spectrum(NamedTuple):
 
     @classmethod
     def of_moments(cls, moments: Array) -> Spectrum:
-        """Decomposes the covariance, ``[D, D]``; see :func:`compute_moments`."""
+        """Decomposes the covariance, ``[D, D]``; see :meth:`Problem.moments`."""
         size = len(moments) - 1
-        count, sums, sums_of_targets = moments[size, size], moments[size, :size], moments[size, size + 1 :]
-        centre, offset = sums / count, sums_of_targets / count
+        total, sums, sums_of_targets = moments[size, size], moments[size, :size], moments[size, size + 1 :]
+        centre, offset = sums / total, sums_of_targets / total
         covariance = moments[:size, :size] - centre[:, None] * sums
         products = moments[:size, size + 1 :] - sums[:, None] * offset
         values, vectors = np.linalg.eigh(covariance)
         return cls(centre, offset, *cls._drop_rounding(vectors, values, vectors.T @ products))
 
     @classmethod
-    def of_samples(cls, features: Array, targets: Array) -> Spectrum:
+    def of_samples(cls, problem: Problem) -> Spectrum:
         """Decomposes the products of all pairs of samples, ``[S, S]``, which is faster with fewer samples than D."""
-        centre, offset = features.mean(0), targets.mean(0)
-        features, targets = features - centre, targets - offset
+        total, roots = problem.weights.sum(), np.sqrt(problem.weights)[:, None]
+        centre, offset = problem.weights @ problem.features / total, problem.weights @ problem.targets / total
+        features, targets = (problem.features - centre) * roots, (problem.targets - offset) * roots
         values, vectors = np.linalg.eigh(features @ features.T)
         vectors, values, projected = cls._drop_rounding(vectors, values, vectors.T @ targets)
         lengths = np.sqrt(values)
         return cls(centre, offset, features.T @ vectors / lengths, values, projected * lengths[:, None])
+
+    @classmethod
+    def of(cls, problem: Problem) -> Spectrum:
+        """Decomposes the smaller of both matrices."""
+        if problem.features.shape[0] < problem.features.shape[1]:
+            return cls.of_samples(problem)
+        return cls.of_moments(problem.moments())
 
     @staticmethod
     def _drop_rounding(vectors: Array, values: Array, products: Array) -> tuple[Array, Array, Array]:
@@ -102,7 +128,8 @@ def score_ridge(
 ) -> RidgeResult:
     """Scores classes by ridge regression on the targets of the training samples, 1 for their class and −1 for others.
 
-    Features are standardised by mean and standard deviation of the training samples. The penalty has the highest mean
+    Features are standardised by mean and standard deviation of the training samples. All classes have the same weight
+    in the fit. The penalty has the highest mean
     per-class accuracy in cross-validation; of equal ones, that with the least squared error. One eigendecomposition
     serves all penalties.
 
@@ -119,24 +146,20 @@ def score_ridge(
     centre, scale = train.mean(0), train.std(0)
     scale[scale <= 1e-7 * np.abs(centre)] = 1.0  # of constant features, which rounding would blow up
     train, samples = (train - centre) / scale, (samples - centre) / scale
-    targets = 2.0 * np.eye(classes)[labels] - 1
-    validated, errors = cross_validate(train, targets, labels, folds)
+    problem = Problem(train, 2.0 * np.eye(classes)[labels] - 1, weigh_classes(labels))
+    validated, errors = cross_validate(problem, labels, folds)
     best = max(range(len(PENALTIES)), key=lambda k: (validated[k], -errors[k]))
-    spectrum = decompose(train, targets)
-    (scores,) = spectrum.predict(samples, PENALTIES[best : best + 1])
+    (scores,) = Spectrum.of(problem).predict(samples, PENALTIES[best : best + 1])
     return RidgeResult(scores, float(PENALTIES[best]), validated)
 
 
-def decompose(features: Array, targets: Array) -> Spectrum:
-    """Decomposes least squares by the smaller matrix."""
-    if len(features) < features.shape[1]:
-        return Spectrum.of_samples(features, targets)
-    return Spectrum.of_moments(compute_moments(features, targets))
+def weigh_classes(labels: NDArray[np.int64]) -> Array:
+    """Returns weights of the samples, ``[S]``, with the mean 1 and the same sum for each class that has samples."""
+    counts = np.bincount(labels)
+    return len(labels) / (np.count_nonzero(counts) * counts[labels])
 
 
-def cross_validate(
-    train: Array, targets: Array, labels: NDArray[np.int64], folds: NDArray[np.int64]
-) -> tuple[Array, Array]:
+def cross_validate(problem: Problem, labels: NDArray[np.int64], folds: NDArray[np.int64]) -> tuple[Array, Array]:
     """Returns mean per-class accuracy and mean squared error of each penalty on samples that were left out.
 
     With more samples than features, the moments of each fold are subtracted from those of all.
@@ -144,20 +167,21 @@ def cross_validate(
     parts = [folds == fold for fold in np.unique(folds)]
     if len(parts) < 2:
         raise UserError("The ridge probe needs at least two training images, to choose its penalty on the others.")
-    predicted = np.empty((len(PENALTIES), len(train)), dtype=np.int64)
-    errors = np.zeros(len(PENALTIES))
-    is_long = len(train) - max(part.sum() for part in parts) >= train.shape[1]
-    moments = np.stack([compute_moments(train[part], targets[part]) for part in parts]) if is_long else None
+    samples, size = problem.features.shape
+    is_long = samples - max(part.sum() for part in parts) >= size
+    moments = np.stack([problem.take(part).moments() for part in parts]) if is_long else None
+    predicted, errors = np.empty((len(PENALTIES), samples), dtype=np.int64), np.zeros(len(PENALTIES))
     for number, part in enumerate(parts):
-        if moments is not None:
-            spectrum = Spectrum.of_moments(moments.sum(0) - moments[number])
+        if moments is None:
+            spectrum = Spectrum.of_samples(problem.take(~part))
         else:
-            spectrum = Spectrum.of_samples(train[~part], targets[~part])
-        for k, scores in enumerate(spectrum.predict(train[part], PENALTIES)):
+            spectrum = Spectrum.of_moments(moments.sum(0) - moments[number])
+        left_out = problem.take(part)
+        for k, scores in enumerate(spectrum.predict(left_out.features, PENALTIES)):
             predicted[k, part] = scores.argmax(1)
-            errors[k] += np.square(scores - targets[part]).sum()
-    accuracy = np.array([mean_recall(labels, row, targets.shape[1]) for row in predicted])
-    return accuracy, errors / targets.size
+            errors[k] += left_out.weights @ np.square(scores - left_out.targets).sum(1)
+    classes = problem.targets.shape[1]
+    return np.array([mean_recall(labels, row, classes) for row in predicted]), errors / problem.targets.size
 
 
 def divide_into_folds(order: NDArray[np.intp], images: NDArray[np.int64], folds: int = 5) -> NDArray[np.int64]:
