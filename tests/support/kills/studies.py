@@ -19,6 +19,7 @@ from ..studies import read_figures
 from .processes import FailedRunError, beside
 
 MAX_SECONDS = 1800  # for a study without a kill
+POLL_SECONDS = 0.1
 
 
 def list_children(process: int) -> list[int]:
@@ -95,7 +96,7 @@ def kill_study(plan: Path, folder: Path, kills: int, seconds: float, seed: int =
         plan: the plan.
         folder: folder of the study.
         kills: largest number of kills; the study may end before.
-        seconds: duration of an undisturbed study, within which the moments lie.
+        seconds: time from the start of the victim within which the moments lie.
         seed: of moments and victims.
 
     Raises:
@@ -105,9 +106,12 @@ def kill_study(plan: Path, folder: Path, kills: int, seconds: float, seed: int =
     finished: dict[Path, int] = {}
     while len(killed) < kills:
         process = start_study(plan, folder)
-        time.sleep(random_source.uniform(0.1 * seconds, 0.8 * seconds))
         pick = random_source.choice(VICTIMS)
-        victims = pick(process.pid or 0) if process.is_alive() else []
+        number = process.pid or 0
+        while process.is_alive() and not (pick(number) if pick is pick_study else pick_cell(number)):
+            time.sleep(POLL_SECONDS)  # until cells run, because a start takes long on a busy machine
+        time.sleep(random_source.uniform(0, seconds))
+        victims = pick(number) if process.is_alive() else []
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         killed += [pick.__name__] if victims else []

@@ -21,7 +21,7 @@ def test_ten_kills_lose_no_cell_and_change_no_figure(tones: Path, tmp_path: Path
     kills = 0
     for seed in range(10):  # a study that ends is compared, and the next one is killed
         folder = tmp_path / f"killed-{seed}"
-        kills += len(kill_study(plan, folder, 10 - kills, seconds, seed))
+        kills += len(kill_study(plan, folder, 10 - kills, seconds / 3, seed))
         check_equal_studies(folder, tmp_path / "undisturbed")
         if kills == 10:
             return
