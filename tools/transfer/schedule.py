@@ -114,9 +114,13 @@ class Schedule:
         return math.nan if value is None else float(value)
 
     def _is_complete(self, task: str) -> bool:
-        """Whether all main cells of the plan's blocks on ``task`` are over."""
-        return not any(group.task == task for group in self._waiting) and all(
-            self._is_over(entry) for entry in self._select("main", task=task)
+        """Whether all main cells of the plan's blocks on ``task`` are finished.
+
+        While one has failed, leaders would depend on which.
+        """
+        open_groups = {*self._waiting, *self.blocked}
+        return not any(group.task == task for group in open_groups) and all(
+            self.study.is_finished(entry.hash) for entry in self._select("main", task=task)
         )
 
     def find_leaders(self, task: str) -> list[Group]:
