@@ -1,4 +1,4 @@
-"""Exports every family under every head and compares the files with PyTorch: a Markdown table for docs/export.md.
+"""Exports every family under every head and compares the files with PyTorch: a table for docs/deployment_table.md.
 
 `python -m litmobile.tools.benchmark.deployment_table IMAGES --to FILE` takes about an hour on one CPU core. Rows are
 written as they are measured, and a second start goes on after the last one.
@@ -201,7 +201,7 @@ def describe_detections(pairs: Sequence[tuple[Detections, Detections]]) -> str:
             found_again += 1
             pixels = max(pixels, float((found.boxes[alike][index] - box).abs().max()))
             scores = max(scores, float((found.scores[alike][index] - score).abs()))
-    return f"{found_again} of {total} detections; {pixels:.2g} px, score {scores:.1g}"
+    return f"{found_again} of {total} found; {pixels:.2g} px, score {scores:.1g}"
 
 
 if __name__ == "__main__":
