@@ -54,9 +54,9 @@ EXPECTED = Detections(BOXES, torch.tensor([0.9, 0.5]), torch.tensor([0, 1]))
 @pytest.mark.parametrize(
     ("found", "expected", "text"),
     [
-        (EXPECTED, EXPECTED, "2 of 2 detections; 0 px, score 0"),
-        (EXPECTED._replace(boxes=BOXES + 0.25), EXPECTED, "2 of 2 detections; 0.25 px, score 0"),
-        (EXPECTED._replace(labels=torch.tensor([0, 2])), EXPECTED, "1 of 2 detections; 0 px, score 0"),
+        (EXPECTED, EXPECTED, "2 of 2 found; 0 px, score 0"),
+        (EXPECTED._replace(boxes=BOXES + 0.25), EXPECTED, "2 of 2 found; 0.25 px, score 0"),
+        (EXPECTED._replace(labels=torch.tensor([0, 2])), EXPECTED, "1 of 2 found; 0 px, score 0"),
         (Classification(torch.tensor([0.25, 0.75])), Classification(torch.tensor([0.5, 0.5])), "probability 0.2"),
         (
             Segmentation(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])),
