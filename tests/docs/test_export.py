@@ -74,9 +74,10 @@ def check_lines(lines: list[str], network: Network, path: str) -> None:
     prediction = network.predict(path)
     if not isinstance(prediction, Detections):
         scores = getattr(prediction, "scores")  # noqa: B009 — of two kinds of predictions
-        classes = scores.argmax(0)
-        index = int(classes.flatten().bincount().argmax()) if classes.dim() else int(classes)
-        assert lines == [f"{path} {network.classes[index]}"]
+        shares = scores if scores.dim() == 1 else scores.argmax(0).flatten().bincount() / scores[0].numel()
+        (line,) = lines
+        # resized images differ by a grey level, to which networks with random weights are sensitive
+        assert shares[network.classes.index(line.removeprefix(f"{path} "))] > shares.max() - 0.05
         return
     assert len(lines) == len(prediction.scores) > 10
     limits = torch.tensor([120, 150]).repeat(2)

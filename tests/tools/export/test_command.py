@@ -17,13 +17,13 @@ import torch
 
 from litmobile.tasks.network import load
 from litmobile.tools.cli import main
-from litmobile.tools.engines.description import Description
-from litmobile.tools.engines.network import load_exported, results_folder
+from litmobile.tools.engines.description import json_path
+from litmobile.tools.engines.network import results_folder
 from litmobile.tools.evaluations import read_evaluation
 from litmobile.tools.export.command import check_loss, export_int8
 from litmobile.tools.export.formats import FORMATS, Format
 from litmobile.tools.export.judgement import Judgement, compare_with_run, was_evaluated
-from litmobile.tools.export.module import ExportModule, describe_module
+from litmobile.tools.export.module import ExportModule
 from litmobile.tools.export.options import ExportOptions
 from litmobile.tools.export.quantization import Int8
 from litmobile.tools.export.simulated_int8 import SimulatedInt8
@@ -180,25 +180,30 @@ def test_folder_that_refuses_files_is_one_sentence(run: Path, capsys: pytest.Cap
 def test_float_ends_are_kept_only_if_they_help(
     gain: float, exported: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The two judgements are given; the files are real."""
+    """Files and judgements are given; what is kept of them is tested."""
     first = compare_with_run(ExportOptions(run, exported))
     first = first._replace(difference=replace(first.difference, value=-0.02))
     judgements = iter([first, first._replace(exported=first.exported + gain)])
 
-    def judge_file(kind: Format, options: ExportOptions, description: Description) -> Judgement:
+    def write(kind: Format, module: None, description: None, options: ExportOptions, int8: Int8) -> None:
+        for path in (options.to, json_path(options.to)):
+            path.write_text(f"float ends: {int8.float_ends}")
+
+    def judge_file(kind: Format, options: ExportOptions, description: None) -> Judgement:
         results_folder(options.to).mkdir()
         return next(judgements)
 
+    monkeypatch.setattr("litmobile.tools.export.command.write", write)
     monkeypatch.setattr("litmobile.tools.export.command.judge_file", judge_file)
-    network = load(run)
-    module = ExportModule(network)
-    int8 = Int8(torch.zeros(1, 3, *module.size, dtype=torch.uint8), per_channel=True, float_ends=False)
     options = ExportOptions(run, tmp_path / "cells.onnx")
-    kept = export_int8(FORMATS[".onnx"], module, describe_module(network, module), options, int8)
+    int8 = Int8(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), per_channel=True, float_ends=False)
+    nothing: Any = None
+    kept = export_int8(FORMATS[".onnx"], nothing, nothing, options, int8)
     assert kept is not None
     assert kept.exported == first.exported + max(gain, 0)
-    assert load_exported(options.to).description.quantization["float_ends"] == (gain > 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.onnx", "cells.onnx-results", "cells.onnx.json"]
+    for path in (options.to, json_path(options.to)):
+        assert path.read_text() == f"float ends: {gain > 0}"
 
 
 def test_engine_is_for_exported_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

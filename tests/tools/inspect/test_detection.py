@@ -278,7 +278,7 @@ def test_a_head_without_anchors_is_reported(shapes: Path, inspect: Inspect) -> N
         (["--config", "detection/nothing"], "litmobile: There is no configuration 'detection/nothing'"),
         (["--config", SHAPES, "--data.root=/nowhere"], "litmobile: There is no data folder /nowhere"),
         (["--config", SHAPES, "--size", "64", "64"], "litmobile: --size cannot be used with a model"),
-        (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "of at least 32 pixels each"),
+        (["--data=VocDetection", "--data.root=.", "--size", "8", "8"], "--size must be at least 32 pixels"),
         (["--data=VocDetection", "--data.root=."], "litmobile: . is empty"),
         (["--data=VocDetection", "--data.root=.", "--json", "."], "litmobile: --json must name a file"),
         (
