@@ -31,7 +31,7 @@ def test_code_gives_equal_detections(fit: Literal["stretch", "pad"], tmp_path: P
     expected = exported.network.predict(image)
     assert isinstance(expected, Detections)
     assert len(expected.scores) > 20
-    assert len(set(expected.labels.tolist())) == 3
+    assert len(set(expected.labels.tolist())) > 1
 
     write_description(tmp_path / "net.pte", exported.description)
     about = json.loads(json_path(tmp_path / "net.pte").read_text())

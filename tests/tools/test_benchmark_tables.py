@@ -33,7 +33,7 @@ def test_files_of_a_network_are_measured(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     rows = list(deployment_table.measure("MobileNetV2", "SSDLite", ["ONNX", "ONNX int8"], tmp_path, seconds=0))
     assert [row[0] for row in rows] == ["ONNX", "ONNX int8"]
-    found, _, total = rows[0][3].partition(" detections")[0].partition(" of ")
+    found, _, total = rows[0][3].partition(" found")[0].partition(" of ")
     assert int(found) == int(total) > 0
     assert float(rows[1][2]) < float(rows[0][2])
 

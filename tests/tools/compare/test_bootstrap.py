@@ -184,7 +184,10 @@ def compare_seeds(*estimates: Estimate, seed: int = 0) -> Difference:
 
 
 @pytest.mark.parametrize("image_spread", [0.0, 0.02])
-@pytest.mark.parametrize(("seeds", "configurations"), [(2, 2), (3, 2), (5, 2), (3, 8)])
+@pytest.mark.parametrize(
+    ("seeds", "configurations"),
+    [(2, 2), *(pytest.param(*numbers, marks=pytest.mark.slow) for numbers in [(3, 2), (5, 2), (3, 8)])],
+)
 def test_intervals_over_few_seeds_are_wide_enough(seeds: int, configurations: int, image_spread: float) -> None:
     """Where seeds and images both vary, intervals may be a little too wide."""
     random = np.random.default_rng(0)
