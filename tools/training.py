@@ -73,10 +73,7 @@ OWN_OPTIONS_HELP = (
     "(repeatable): lets configurations name classes of your modules in FOLDER, whose code is run."
 )
 #: added to it for validate and test
-EXPORTED_HELP = (
-    " To evaluate an exported file: --model FILE.onnx with --run FOLDER or --config NAME, which say what data to "
-    "evaluate; --engine NAME runs it, e.g. openvino."
-)
+EXPORTED_HELP = " With --model FILE.onnx and --run or --config: evaluates an exported file; --engine NAME runs it."
 RUN_VARIABLE = "LITMOBILE_RUN_FOLDER"
 #: arguments of LightningCLI that all commands with the options of fit share
 CLI_OPTIONS: dict[str, Any] = {
@@ -242,10 +239,8 @@ class BaseCLI(LightningCLI):
     """
 
     def __init__(self, command: str, **options: Any) -> None:
-        texts = {
-            "prog": f"litmobile {command}",
-            "epilog": OWN_OPTIONS_HELP + (EXPORTED_HELP if command in ("validate", "test") else ""),
-        }
+        epilog = OWN_OPTIONS_HELP + (EXPORTED_HELP if command in ("validate", "test") else "")
+        texts = {"prog": f"litmobile {command}", "epilog": epilog}
         options["parser_kwargs"] = texts | options.get("parser_kwargs", {})
         try:
             super().__init__(**CLI_OPTIONS | options)
