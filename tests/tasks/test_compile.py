@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor
+from torch._inductor import config as inductor_config
 
 from litmobile.backbones import MobileNetV1
 from litmobile.errors import TaskError
@@ -62,7 +63,10 @@ def test_a_batch_that_batch_norm_cannot_train_on_is_named() -> None:
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "no-such-compiler"))
-    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
-    with pytest.raises(TaskError, match=r"model\.compile=false") as caught:
+    # restored by PyTorch: after pytest's own restoring, the option could be missing for later tests
+    with (
+        inductor_config.patch(force_disable_caches=True),
+        pytest.raises(TaskError, match=r"model\.compile=false") as caught,
+    ):
         make_task(compile=True).training_step(make_batch(4, 64), 0)
     assert "\n" not in str(caught.value)
