@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -61,9 +63,15 @@ def test_a_batch_that_batch_norm_cannot_train_on_is_named() -> None:
         make_task(compile=True).training_step(make_batch(1, 32), 0)
 
 
-def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "no-such-compiler"))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # has no compiled network
+def compile_without_compiler() -> None:
+    """Runs in a process of its own, because a failed compilation makes later ones fail."""
     with pytest.raises(TaskError, match=r"model\.compile=false") as caught:
         make_task(compile=True).training_step(make_batch(4, 64), 0)
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # has no compiled network
+    code = f"import runpy; runpy.run_path({__file__!r})['compile_without_compiler']()"
+    subprocess.run([sys.executable, "-c", code], check=True)
