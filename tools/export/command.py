@@ -105,11 +105,11 @@ def write(
         UserError: the network cannot be exported, or the file cannot be written.
     """
     special = {"opset": options.opset} if kind.takes_opset else {}
-    shutil.rmtree(results_folder(options.to), ignore_errors=True)  # of an earlier file
     try:
         import_tool(kind.writer)(module, options.to, description, int8, **special)
     except OSError as error:
         raise UserError(f"--to {options.to} cannot be written: {error.strerror or first_line(error)}.") from error
+    shutil.rmtree(results_folder(options.to), ignore_errors=True)  # of an earlier file, which has just been replaced
     files = options.to.rglob("*") if options.to.is_dir() else [options.to]  # a Core ML package is a folder
     size = sum(file.stat().st_size for file in files if file.is_file())
     print(f"Wrote {options.to} ({size / 1e6:.2f} MB)", flush=True)

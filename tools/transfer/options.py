@@ -26,7 +26,7 @@ class TransferOptions:
         to: folder of the study; finished cells are in its cells/.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
         jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores.
-        threads: CPU threads of each cell. Figures are equal to the bit for equal numbers only.
+        threads: CPU threads of each cell. Another number can change the last digits of figures.
         workers: processes of each cell that read data. Default: those of the recipe with GPUs, else 0, because every
             core has a cell.
         launcher: what runs the cells: processes on this machine.

@@ -33,7 +33,7 @@ from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
 FINISHED, FAILED, BUSY = 0, 1, 75  # exit statuses; 75 is EX_TEMPFAIL
 STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 ATTEMPTS, FEATURES = "attempts.json", "features"
-#: errors of trainings whose weights are no numbers any more
+#: errors of trainings whose weights have become NaN or infinite
 DIVERGED = (LossError, PredictionError, EvaluationError)
 PACKAGE = Path(__file__).resolve().parents[2]
 
