@@ -51,7 +51,7 @@ NEUTRAL = {"data": {"train_share": 1, "share_seed": 0}}
 #: options of the model that name weights
 WEIGHTS = ("weights", "backbone_weights")
 #: what the figures of a probe depend on, beside data and weights
-PROBED = ("backbone", "feature_maps", "preprocessing", "backbone_weights")
+PROBED = ("backbone", "feature_maps", "preprocessing", "weights", "backbone_weights")
 PROBED_DATA = ("train_share", "share_seed", "val_from_train")
 
 
