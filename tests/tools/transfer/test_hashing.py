@@ -163,7 +163,7 @@ def test_options_that_are_added_later_keep_the_hash() -> None:
 
 
 def test_hash_of_a_probe_leaves_out_the_training() -> None:
-    model = CONFIG["model"]["init_args"] | {"feature_maps": None, "preprocessing": {"size": [32, 32]}}
+    model = CONFIG["model"]["init_args"] | {"feature_maps": None, "weights": None, "preprocessing": {"size": [32, 32]}}
     config = CONFIG | {"model": {**CONFIG["model"], "init_args": model}}
     expected = hash_cell(config, {}, "val", "knn", is_probe=True)
     assert hash_cell(config | {"seed_everything": 4, "trainer": {}}, {}, "val", "knn", is_probe=True) == expected
