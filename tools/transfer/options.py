@@ -24,6 +24,8 @@ class TransferOptions:
     Attributes:
         plan: YAML file of the plan.
         to: folder of the study; finished cells are in its cells/.
+        race: run cheap protocols first, and leave out dearer ones for backbones that are certainly worse. Without it,
+            all cells run, also those that a race left out.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
         jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores.
         threads: CPU threads of each cell. Another number can change the last digits of figures.
@@ -34,6 +36,7 @@ class TransferOptions:
 
     plan: Path
     to: Path | None = None
+    race: bool = False
     dry_run: bool = False
     jobs: int | None = None
     threads: int = 1
@@ -57,8 +60,10 @@ def parse_options(words: Sequence[str]) -> TransferOptions:
     """
     parser = Parser(prog="litmobile transfer", description=DESCRIPTION)
     parser.add_argument("plan", type=Path, help="YAML file of the plan")
-    parser.add_class_arguments(TransferOptions, skip={"plan", "dry_run"})
-    # without a value, unlike other options of yes or no
+    parser.add_class_arguments(TransferOptions, skip={"plan", "race", "dry_run"})
+    # without values, unlike other options of yes or no
+    race = "run cheap protocols first, and leave out dearer ones for backbones that are certainly worse"
+    parser.add_argument("--race", action="store_true", help=race)
     dry_run = "print the cells, those that cannot work, and the hours that the study will take; train nothing"
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
     return TransferOptions(**expand_users(parser.parse_words(words).as_dict()))

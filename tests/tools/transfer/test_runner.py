@@ -82,9 +82,7 @@ def run(resolver: Resolver, tmp_path: Path) -> Run:
         schedule = Schedule(resolver, study, list_cells(resolver.plan))
         launcher = ScriptedLauncher(study, statuses)
         view = LiveView(study, Progress(schedule.known, launcher.slots), stream)
-        runner = Runner(schedule, study, launcher, view)
-        runner.start()
-        runner.run()
+        Runner(schedule, study, launcher, view).run()
         return launcher, view, stream.getvalue()
 
     return run
