@@ -21,10 +21,10 @@ from litmobile.tools.transfer.store import Study
 from support.studies import finish_cell, make_plan, make_schedule, read_records, write_plan
 
 IMAGES = 60
-NAMES = ("V1", "V2", "Lite0")
+NAMES: tuple[str, ...] = ("V1", "V2", "Lite0")
 LADDER = [Block(NAMES, ("tones",), ("full", "knn", "ridge"))]
 #: share of right images by backbone: the first is far below the others, which are about equal
-ACCURACY = {"V1": 0.5, "V2": 0.93, "Lite0": 0.9}
+ACCURACY: dict[str, float] = {"V1": 0.5, "V2": 0.93, "Lite0": 0.9}
 
 
 @pytest.fixture

@@ -93,6 +93,18 @@ def test_norms_train_while_the_backbone_is_frozen(tones: Path, tmp_path: Path) -
     assert (options["freeze_epochs"], options["train_norms"]) == ("all", True)
 
 
+def test_scores_that_are_nan_after_the_last_step_are_named(tones: Path, tmp_path: Path) -> None:
+    options = ["--trainer.max_epochs=1", "--data.batch_size=8", "--model.optimizer.lr=1e30"]  # a single step
+    blocks = [{"backbones": ["V2"], "protocols": ["scratch"]}]
+    plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": blocks})
+    content = yaml.safe_load(plan.read_text())
+    content["tasks"]["tones"]["options"] += options
+    plan.write_text(yaml.safe_dump(content))
+    _, _, printed = run_study(plan, tmp_path / "study")
+    reason = "The network's scores are NaN or infinite; lower the learning rate or load other weights."
+    assert f"FAILED tones, V2, scratch, seed 0: {reason}" in printed
+
+
 def test_cells_wait_for_a_failed_trial(monkeypatch: pytest.MonkeyPatch, tones: Path, tmp_path: Path) -> None:
     blocks = [{"backbones": ["V2"], "protocols": ["full"]}]
     plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": blocks, "learning_rates": RATES})
