@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ...class_paths import allow_class, allow_code
 from ...errors import EvaluationError, LossError, PredictionError, UserError, first_line
 from ...tasks import run as run_folder
@@ -117,7 +119,8 @@ def probe(
         config = config | {
             "data": config["data"] | {"init_args": config["data"]["init_args"] | {"num_workers": workers}}
         }
-    result = run_probe(*build_parts(config), protocol, split=split, cache=run.parents[1] / FEATURES)
+    device = torch.device("cpu") if config["trainer"].get("accelerator") == "cpu" else None
+    result = run_probe(*build_parts(config), protocol, split=split, cache=run.parents[1] / FEATURES, device=device)
     path = evidence_path(run, split)
     save_evidence(path, result.evidence, result.identity)
     figures = {name: None if math.isnan(value) else value for name, value in result.figures.items()}

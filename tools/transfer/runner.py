@@ -90,8 +90,8 @@ class Runner:
         elif end.status == BUSY:
             self._busy[end.digest] = time.monotonic() + RETRY_SECONDS
         else:
-            if end.status < 0 and end.status != -signal.SIGTERM:
-                self.study.fail(end.digest, KILLED.format(-end.status))
+            if end.reason or (end.status < 0 and end.status != -signal.SIGTERM):
+                self.study.fail(end.digest, end.reason or KILLED.format(-end.status))
             stopped = "It was stopped; start the study again to continue it."
             default = stopped if end.status in (*STOPPED, -signal.SIGTERM) else f"It ended with status {end.status}."
             reason = self.study.failure(end.digest) or default

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from litmobile.tools import training
+from litmobile.tools.transfer import run_cell
 from litmobile.tools.transfer.cells import Group
 from litmobile.tools.transfer.schedule import Schedule
 from support.studies import read_records, run_study, write_plan
@@ -83,6 +85,23 @@ def test_probes_leave_figures_and_evidence(finished: tuple[Schedule, Path], prot
     assert record["figures"].keys() == figures
     assert record["value"] == record["figures"][record["main_figure"]]
     assert (finished[1] / "cells" / record["hash"] / "test-evidence.npz").is_file()
+
+
+@pytest.mark.parametrize(("accelerator", "device"), [("cpu", torch.device("cpu")), ("auto", None)])
+def test_probes_run_on_the_device_of_the_plan(
+    accelerator: str, device: torch.device | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Reached(Exception):  # noqa: N818 — ends the probe, no error
+        pass
+
+    def probe(*arguments: Any, **options: Any) -> None:
+        assert options["device"] == device
+        raise Reached
+
+    monkeypatch.setattr(run_cell, "build_parts", lambda config: ())
+    monkeypatch.setattr(run_cell, "run_probe", probe)
+    with pytest.raises(Reached):
+        run_cell.probe(tmp_path / "0a" / "run", "knn", "val", {"trainer": {"accelerator": accelerator}}, None)
 
 
 def test_norms_train_while_the_backbone_is_frozen(tones: Path, tmp_path: Path) -> None:

@@ -104,9 +104,8 @@ def run_probe(
 def prepare(task: Task, data: DataModule[Any], split: str) -> Network:
     """Reads the data, and returns the task's network with its initial weights."""
     data.preprocessing = task.preprocessing
-    data.setup("fit")  # reads the validation images, too, which have to have the same classes
-    if split not in data.splits:
-        data.setup(split)
+    for stage in ("train", "test" if split == "test" else "validate"):
+        data.setup(stage)
     task.network = task.build_network(data.classes)
     task.load_initial_weights()
     return task.network
