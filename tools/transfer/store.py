@@ -20,6 +20,7 @@ from .hashing import VERSION, identify_weights
 from .resolve import ResolvedCell
 
 PLAN, CELL, CONFIG = "plan.yaml", "cell.json", "config.yaml"
+PAGE, MARKDOWN, TABLE = "report.html", "report.md", "cells.csv"
 REQUEST, FAILURE, LOG, RUN = "request.json", "failure.txt", "log.txt", "run"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from ...compare.comparison import Pair
@@ -95,20 +96,16 @@ def describe_steps(name: str, steps: Sequence[Step], cost: str, digits: int) -> 
     Args:
         name: of the task.
         steps: see :meth:`Rivals.climb`.
-        cost: its unit and what it is of, e.g. "ms (onnxruntime)".
+        cost: what it is, with its unit, e.g. "ms (onnxruntime)".
         digits: of the costs.
     """
+    costs = [f"{step.cost:,.{digits}f}" for step in steps]
+    places = [f"from {low} to {high}" for low, high in pairwise(costs)] + [f"from {costs[-1]} on"]
+    places[0] = f"below {costs[1]}" if len(steps) > 1 else "at any cost"
     clauses: list[str] = []
-    for number, step in enumerate(steps):
-        limit = steps[number + 1].cost if number + 1 < len(steps) else None
-        clause = f"take {step.row}"
-        if limit is not None:
-            clause = f"below {limit:,.{digits}f} {cost} {clause}"
-        elif len(steps) > 1:
-            clause = f"from {step.cost:,.{digits}f} {cost} on {clause}"
-        else:
-            clause += f", the cheapest with {step.cost:,.{digits}f} {cost}: no dearer one is certain to be better"
-        if step.tied:
-            clause += f" ({join_rows(step.tied)} cannot be told apart from it)"
-        clauses.append(clause)
-    return f"{name}: {'; '.join(clauses)}."
+    for place, step in zip(places, steps, strict=True):
+        tied = f", which cannot be told apart from {join_rows(step.tied)}" if step.tied else ""
+        clauses.append(f"{place} take {step.row}{tied}")
+    if len(steps) == 1:
+        clauses.append(f"it is the cheapest with {costs[0]}, and no dearer one is certain to be better")
+    return f"{name}, by {cost}: {'; '.join(clauses)}."

@@ -1,4 +1,4 @@
-"""Writes the report of a study: ``report.html``, ``report.md`` and ``cells.csv``."""
+"""Writes the report of a study as a page, as Markdown and as a table of cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...pages import Section as PageSection
 from ...pages import definitions, render_page
 from ...profile.tables import machine_text
 from ..plan import Plan
-from ..store import Study
+from ..store import MARKDOWN, PAGE, TABLE, Study
 from .cells_table import CellTable
 from .costs import find_costs
 from .decisions import Rivals, describe_leader, describe_steps
@@ -21,15 +21,14 @@ from .parts import Section, as_html, as_markdown, escape
 from .results import TaskResults, read_results
 from .sections import Cost, list_costs, show_figures, show_fronts, show_ranks, show_shares
 
-PAGE, MARKDOWN, TABLE = "report.html", "report.md", "cells.csv"
 NOTE = (
     "Intervals are 95 % intervals of a bootstrap over the evaluated images, widened by the variation between seeds "
     "where there are several. Differences are of the same images, and p-values are corrected by Holm."
 )
 
 
-def write_report(study: Study, plan: Plan, hashes: Collection[str] | None = None, threads: int = 1) -> None:
-    """Writes the report of the finished cells into the study's folder.
+def write_report(study: Study, plan: Plan, hashes: Collection[str] | None = None, threads: int = 1) -> list[str]:
+    """Writes the report of the finished cells into the study's folder, and returns the sentences of its answer.
 
     Args:
         study: the study.
@@ -46,6 +45,7 @@ def write_report(study: Study, plan: Plan, hashes: Collection[str] | None = None
     write_text(study.folder / TABLE, report.cells.as_csv())
     write_text(study.folder / MARKDOWN, report.as_markdown())
     write_text(study.folder / PAGE, report.as_html())
+    return report.answer()
 
 
 class Report:
