@@ -80,9 +80,9 @@ class Report:
     def sections(self) -> list[Section]:
         """Returns all sections with content but that of the settings."""
         found = [
-            *(show_figures(task, self.costs[task.name]) for task in self.tasks),
+            *(show_figures(task, choose_costs(self.costs[task.name])) for task in self.tasks),
             *(show_fronts(rivals, self.costs[rivals.task.name]) for rivals in self.rivals),
-            *(show_shares(task) for task in self.tasks),
+            show_shares(self.tasks),
             show_gains(self.tasks),
             show_agreement(self.tasks, list_top1(self.plan, self.facts)),
             show_ranks(self.tasks),

@@ -9,7 +9,6 @@ import numpy as np
 
 from ....errors import format_count
 from ...pages import Html, Point, Series, line_chart, rank_diagram, scatter_chart
-from ...text_tables import NOTHING
 from .critical_difference import rank_blocks
 from .decisions import Rivals
 from .dominance import front_probabilities, pareto_front
@@ -67,20 +66,10 @@ def show_figures(task: TaskEstimates, costs: Sequence[Cost]) -> Section:
     header = ["backbone", "protocol", "share", "figure", "value", "cells by seed", *(cost.label for cost in costs)]
     rows: list[list[Cell]] = []
     for row, found in task.estimates.items():
-        cells = task.results.rows[row]
         known = [cost.values.get(row.backbone) for cost in costs]
         texts = [format_interval(*value, cost.digits) for value, cost in zip(known, costs, strict=True) if value]
-        rows.append(
-            [
-                row.backbone,
-                row.protocol,
-                f"{row.share:g}",
-                task.results.figure_of(row),
-                format_estimate(found),
-                link_seeds(cells),
-                *texts,
-            ]
-        )
+        named = [row.backbone, row.protocol, f"{row.share:g}", task.results.figure_of(row), format_estimate(found)]
+        rows.append([*named, link_seeds(task.results.rows[row]), *texts])
     images = format_count(task.results.images, "images")
     caption = f"Means over the seeds on {images} of the {task.results.split} split, with 95 % intervals"
     return Section(f"{task.name}: figures", [Table(caption, header, rows, words=(0, 1, 3, 5))])
@@ -89,20 +78,16 @@ def show_figures(task: TaskEstimates, costs: Sequence[Cost]) -> Section:
 def show_fronts(rivals: Rivals, costs: Sequence[Cost]) -> Section:
     """Shows the Pareto fronts of a task's main figure against each cost."""
     task = rivals.task
-    parts: list[Any] = []
-    charts: list[Html] = []
-    for cost in costs:
-        rows = [row for row in rivals.rows if row.backbone in cost.values]
-        if len(rows) < 2:
-            continue
-        charts.append(draw_front(task, rows, cost))
-        parts.append(list_front(task, rows, cost))
+    rows = [row for row in rivals.rows if all(row.backbone in cost.values for cost in costs)]
+    if len(rows) < 2:
+        return Section("", [])
+    charts = [draw_front(task, rows, cost) for cost in costs]
     note = (
-        "Each backbone counts with its best protocol on all images. A backbone is on the front if no other one is "
-        "better at the same cost or less. The probability says how often that is so when images, seeds and latencies "
-        "are resampled."
+        "Each backbone counts with its best protocol on all images. It is on the front if no other one is better at "
+        "the same cost or less. P(front) says how often that is so when images, seeds and latencies are resampled; "
+        "with the rest of the probability, another one dominates it."
     )
-    return Section(f"{task.name}: figure against cost", [note, Charts(charts), *parts] if charts else [])
+    return Section(f"{task.name}: figure against cost", [note, Charts(charts), list_fronts(task, rows, costs)])
 
 
 def draw_front(task: TaskEstimates, rows: Sequence[Row], cost: Cost) -> Html:
@@ -124,23 +109,18 @@ def draw_front(task: TaskEstimates, rows: Sequence[Row], cost: Cost) -> Html:
     return scatter_chart(title, (cost.label, task.figure), points, "Lines are 95 % intervals.", front=front)
 
 
-def list_front(task: TaskEstimates, rows: Sequence[Row], cost: Cost) -> Table:
-    """Lists rows by cost, with their probability of being on the front."""
+def list_fronts(task: TaskEstimates, rows: Sequence[Row], costs: Sequence[Cost]) -> Table:
+    """Lists rows with their costs, and with their probabilities of being on the fronts."""
     drawn = np.stack([task.draw(row) for row in rows], axis=1)
-    probabilities = front_probabilities(draw_costs(cost, rows, len(drawn)), drawn)
-    order = sorted(range(len(rows)), key=lambda k: cost.means[rows[k].backbone])
-    body = [
-        [
-            rows[k].backbone,
-            rows[k].protocol,
-            format_interval(*cost.values[rows[k].backbone], cost.digits),
-            format_estimate(task.estimates[rows[k]]),
-            f"{probabilities[k]:.2f}",
-        ]
-        for k in order
-    ]
-    header = ["backbone", "protocol", cost.label, task.figure, "P(on the front)"]
-    return Table(f"{task.figure} against {cost.label}", header, body, words=(0, 1))
+    probabilities = [front_probabilities(draw_costs(cost, rows, len(drawn)), drawn) for cost in costs]
+    body: list[list[str]] = []
+    for k, row in enumerate(rows):
+        body.append([row.backbone, row.protocol, format_estimate(task.estimates[row])])
+        for cost, found in zip(costs, probabilities, strict=True):
+            body[-1] += [format_interval(*cost.values[row.backbone], cost.digits), f"{found[k]:.2f}"]
+    header = ["backbone", "protocol", task.figure]
+    header += [title for cost in costs for title in (cost.label, "P(front)")]
+    return Table(f"{task.figure} and costs, from the highest figure to the lowest", header, body, words=(0, 1))
 
 
 def draw_costs(cost: Cost, rows: Sequence[Row], resamples: int) -> Floats:
@@ -151,21 +131,21 @@ def draw_costs(cost: Cost, rows: Sequence[Row], resamples: int) -> Floats:
     return values[:, 0] + deviations * random.standard_normal((resamples, len(rows)))
 
 
-def show_shares(task: TaskEstimates) -> Section:
+def show_shares(tasks: Sequence[TaskEstimates]) -> Section:
     """Draws figures over shares of the training images, for backbones that have several."""
     charts: list[Html] = []
-    for protocol in dict.fromkeys(row.protocol for row in task.estimates):
-        by_backbone: dict[str, list[Row]] = {}
+    for task in tasks:
+        lines: dict[tuple[str, str], list[Row]] = {}
         for row in task.estimates:
-            if row.protocol == protocol:
-                by_backbone.setdefault(row.backbone, []).append(row)
-        series = [make_series(task, name, rows) for name, rows in by_backbone.items() if len(rows) > 1]
-        if series:
-            title = f"{task.name}, {protocol}"
+            lines.setdefault((row.protocol, row.backbone), []).append(row)
+        for protocol in dict.fromkeys(protocol for protocol, _ in lines):
+            several = {name: rows for (of, name), rows in lines.items() if of == protocol and len(rows) > 1}
+            series = [make_series(task, name, rows) for name, rows in several.items()]
             labels = ("share of the training images", task.figure)
-            note = "Bands are 95 % intervals."
-            charts.append(line_chart(title, labels, series, note=note, is_log=True))
-    return Section(f"{task.name}: shares of the labels", [Charts(charts)] if charts else [])
+            title = f"{task.name}, {protocol}"
+            if series:
+                charts.append(line_chart(title, labels, series, note="Bands are 95 % intervals.", is_log=True))
+    return Section("Shares of the labels", [Charts(charts)] if charts else [])
 
 
 def make_series(task: TaskEstimates, name: str, rows: Sequence[Row]) -> Series:
@@ -201,8 +181,3 @@ def value_of_seed(task: TaskEstimates, row: Row, seed: int) -> float:
     """Returns the figure of the cell of a row with a seed."""
     seeds = [cell.seed for cell in task.results.rows[row]]
     return float(task.estimates[row].values[seeds.index(seed)])
-
-
-def format_probability(value: float | None) -> str:
-    """Formats a probability; a dash if it is undefined."""
-    return NOTHING if value is None else f"{value:.2f}"

@@ -12,7 +12,6 @@ from litmobile.tools.transfer.report.estimates import TaskEstimates, estimate_ta
 from litmobile.tools.transfer.report.gains import describe_gains, find_gains
 from litmobile.tools.transfer.report.results import Row, read_results
 from litmobile.tools.transfer.store import Study
-
 from support.finished_studies import write_study
 
 
