@@ -10,8 +10,8 @@ import numpy as np
 
 from ..protocols import PROTOCOLS
 from .estimates import Floats, TaskEstimates
-from .ranks import Correlation, rank_correlation
 from .results import Row
+from .statistics.ranks import MIN_COUNT, Correlation, rank_correlation
 
 
 class Agreement(NamedTuple):
@@ -37,7 +37,7 @@ def correlate_tasks(tasks: Sequence[TaskEstimates]) -> dict[str, list[Agreement]
         for first, second in combinations(tasks, 2):
             sides = [(task, {row.backbone: row for row in list_rows(task, protocol, 1.0)}) for task in (first, second)]
             agreement = correlate((first.name, second.name), sides)
-            if agreement.backbones > 1:
+            if agreement.backbones >= MIN_COUNT:
                 found.setdefault(protocol, []).append(agreement)
     return found
 
@@ -51,7 +51,7 @@ def correlate_protocols(task: TaskEstimates) -> list[Agreement]:
         sides = [(task, {row.backbone: row for row in list_rows(task, *chosen)}) for chosen in (kind, other)]
         names = describe_kind(*kind), describe_kind(*other)
         agreement = correlate(names, sides)
-        if agreement.backbones > 1:
+        if agreement.backbones >= MIN_COUNT:
             found.append(agreement)
     return found
 
@@ -61,7 +61,7 @@ def correlate_imagenet(task: TaskEstimates, top1: Mapping[str, float]) -> list[A
     found: list[Agreement] = []
     for protocol in PROTOCOLS:
         rows = [row for row in list_rows(task, protocol, 1.0) if row.backbone in top1]
-        if len(rows) < 2:
+        if len(rows) < MIN_COUNT:
             continue
         values, drawn = collect(task, rows)
         correlation = rank_correlation(np.array([top1[row.backbone] for row in rows]), values, None, drawn)
@@ -73,7 +73,7 @@ def correlate(names: tuple[str, str], sides: Sequence[tuple[TaskEstimates, dict[
     """Compares two orders of the backbones that both have."""
     (first, rows), (second, others) = sides
     shared = [name for name in rows if name in others]
-    if len(shared) < 2:
+    if len(shared) < MIN_COUNT:
         return Agreement(*names, len(shared), None)
     values, drawn = collect(first, [rows[name] for name in shared])
     other_values, other_drawn = collect(second, [others[name] for name in shared])

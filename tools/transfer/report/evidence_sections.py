@@ -57,8 +57,7 @@ def show_agreement(tasks: Sequence[TaskEstimates], top1: Mapping[str, float]) ->
     """Shows rank correlations between tasks, between protocols, and with published accuracy."""
     text = (
         "Kendall's τ is 1 where two orders of the backbones are equal, and −1 where one is the other reversed. "
-        "Intervals are 95 % intervals over images and seeds and, with five backbones or more, over the choice of "
-        "backbones."
+        "Intervals are 95 % intervals over images, seeds and the choice of backbones, so three backbones say little."
     )
     tables: list[Part] = []
     by_protocol = correlate_tasks(tasks)

@@ -9,13 +9,13 @@ import numpy as np
 
 from ....errors import format_count
 from ...pages import Html, Point, Series, line_chart, rank_diagram, scatter_chart
-from .critical_difference import rank_blocks
 from .decisions import Rivals
-from .dominance import front_probabilities, pareto_front
 from .estimates import Floats, TaskEstimates
 from .formats import format_estimate, format_interval, link_seeds
 from .parts import Cell, Charts, Section, Table
 from .results import Row
+from .statistics.critical_difference import rank_blocks
+from .statistics.dominance import front_probabilities, pareto_front
 
 Z = 1.959964  # half the width of a 95 % interval in standard deviations
 Facts = Mapping[str, Any]

@@ -8,7 +8,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from litmobile.tools.transfer.report.critical_difference import find_critical_distance, find_groups, rank_blocks
+from litmobile.tools.transfer.report.statistics.critical_difference import (
+    find_critical_distance,
+    find_groups,
+    rank_blocks,
+)
 
 NAN = float("nan")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from litmobile.tools.transfer.report.dominance import dominance, front_probabilities, pareto_front
+from litmobile.tools.transfer.report.statistics.dominance import dominance, front_probabilities, pareto_front
 
 NAN = float("nan")
 

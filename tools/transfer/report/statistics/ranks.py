@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compare.bootstrap import centre, find_interval, limit_interval
+from ....compare.bootstrap import centre, find_interval, limit_interval
 
 Floats = NDArray[np.float64]
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]  # indices of the first and the second of each pair
 
-MIN_COUNT = 4  # backbones of a correlation; three have only six orders
+MIN_COUNT = 3  # backbones of a correlation; two have only two orders
 RESAMPLES = 1000  # of the backbones where both orders are exact
 
 
@@ -57,7 +57,7 @@ def rank_correlation(
         seed: of the choice of backbones.
 
     Returns:
-        The correlation; None with fewer than four backbones, or where all values of an order are equal.
+        The correlation; None with fewer than three backbones, or where all values of an order are equal.
     """
     is_defined = np.isfinite(first) & np.isfinite(second)
     count = int(is_defined.sum())
