@@ -44,7 +44,8 @@ def sortable_table(
 
 def build_rows(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int]) -> tuple[Html, Html]:
     """Builds the head and the body of a table."""
-    styles = ["words" if k in words else None for k in range(len(header))]
+    rows = list(rows)
+    styles = [find_style([row[k] for row in rows]) if k in words else None for k in range(len(header))]
 
     def build_row(cells: Sequence[str]) -> Html:
         first, *others = cells
@@ -54,6 +55,11 @@ def build_rows(header: Sequence[str], rows: Iterable[Sequence[str]], words: Coll
 
     columns = [element("th", text, scope="col", class_=style) for text, style in zip(header, styles, strict=True)]
     return element("thead", element("tr", *columns)), element("tbody", *map(build_row, rows))
+
+
+def find_style(cells: Iterable[str]) -> str:
+    """Returns the class of a column of words: long texts are broken into lines, short ones are not."""
+    return "words" if any(count_characters(text) > LONG_NAME for text in cells) else "words short"
 
 
 def count_characters(text: str) -> int:

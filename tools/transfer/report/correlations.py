@@ -18,8 +18,8 @@ class Agreement(NamedTuple):
     """How well two orders of the same backbones agree.
 
     Attributes:
-        first: name of the one.
-        second: name of the other.
+        first: name of the one; of the task where the other is published accuracy.
+        second: name of the other; of the protocol where the other is published accuracy.
         backbones: number of backbones.
         correlation: Kendall's τ; None where it is undefined.
     """
@@ -65,7 +65,7 @@ def correlate_imagenet(task: TaskEstimates, top1: Mapping[str, float]) -> list[A
             continue
         values, drawn = collect(task, rows)
         correlation = rank_correlation(np.array([top1[row.backbone] for row in rows]), values, None, drawn)
-        found.append(Agreement(f"{task.name}, {protocol}", "published top-1 on ImageNet", len(rows), correlation))
+        found.append(Agreement(task.name, protocol, len(rows), correlation))
     return found
 
 

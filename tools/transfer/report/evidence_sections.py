@@ -70,7 +70,7 @@ def show_agreement(tasks: Sequence[TaskEstimates], top1: Mapping[str, float]) ->
         tables.append(Table("Between protocols", header, rows, words=(0, 1, 2)))
     rows = [format_agreement(found) for task in tasks for found in correlate_imagenet(task, top1)]
     if rows:
-        header = ["task and protocol", "order", "backbones", "τ"]
+        header = ["task", "protocol", "backbones", "τ"]
         tables.append(Table("With published accuracy on ImageNet", header, rows, words=(0, 1)))
     return Section("Do orders of backbones agree?", [text, *tables] if tables else [])
 

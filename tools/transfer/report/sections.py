@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....errors import format_count
+from ...compare.sentences import SIGNIFICANT
 from ...pages import Html, Point, Series, line_chart, rank_diagram, scatter_chart
 from .decisions import Rivals
 from .estimates import Floats, TaskEstimates
@@ -169,12 +170,13 @@ def show_ranks(tasks: Sequence[TaskEstimates]) -> Section:
         f"Mean ranks over {format_count(len(blocks), 'blocks')}: each task with each seed. Rows that a bar joins "
         "cannot be told apart by Nemenyi's test at 5 %. Blocks of one task share its images, so the test is about "
         "other seeds of these tasks, not about other tasks. "
-        f"Friedman's test of equal ranks has p = {ranking.p_value:.2g}."
+        f"Friedman's test of equal ranks has p = {ranking.p_value:.2g}"
+        f"{', so the bars say little: all ranks may be equal' if ranking.p_value >= SIGNIFICANT else ''}."
     )
     chart = rank_diagram("Critical differences", ranking.ranks, ranking.groups, ranking.distance)
     rows = [[name, f"{rank:.2f}"] for name, rank in sorted(ranking.ranks.items(), key=lambda item: item[1])]
     caption = f"Mean ranks; the critical distance is {ranking.distance:.2f}"
-    return Section("Ranks over all tasks", [text, Charts([chart]), Table(caption, ["", "mean rank"], rows)])
+    return Section("Ranks over all tasks", [text, Charts([chart]), Table(caption, ["training", "mean rank"], rows)])
 
 
 def value_of_seed(task: TaskEstimates, row: Row, seed: int) -> float:
