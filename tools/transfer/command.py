@@ -54,6 +54,8 @@ def transfer(options: TransferOptions) -> None:
             print_cells(cells, rate_cells, resolver)
             print_refusals(refusals)
             print_estimate(resolver, [*rate_cells, *cells], count_slots(options), options.threads)
+            if options.race:
+                print("A race takes less if backbones drop out.")
     if not options.dry_run:
         print_refusals(refusals)
     if refusals:

@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from litmobile.tools import training
-from litmobile.tools.transfer import run_cell
 from litmobile.tools.transfer.cells import Group
+from litmobile.tools.transfer.probes.probe import choose_device
 from litmobile.tools.transfer.schedule import Schedule
 from support.studies import read_records, run_study, write_plan
 
@@ -87,21 +87,14 @@ def test_probes_leave_figures_and_evidence(finished: tuple[Schedule, Path], prot
     assert (finished[1] / "cells" / record["hash"] / "test-evidence.npz").is_file()
 
 
-@pytest.mark.parametrize(("accelerator", "device"), [("cpu", torch.device("cpu")), ("auto", None)])
-def test_probes_run_on_the_device_of_the_plan(
-    accelerator: str, device: torch.device | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("accelerator", "device"), [("cpu", "cpu"), ("auto", "cuda"), ("gpu", "cuda")])
+def test_probes_use_a_gpu_unless_the_plan_has_the_cpu(
+    accelerator: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Reached(Exception):  # noqa: N818 — ends the probe, no error
-        pass
-
-    def probe(*arguments: Any, **options: Any) -> None:
-        assert options["device"] == device
-        raise Reached
-
-    monkeypatch.setattr(run_cell, "build_parts", lambda config: ())
-    monkeypatch.setattr(run_cell, "run_probe", probe)
-    with pytest.raises(Reached):
-        run_cell.probe(tmp_path / "0a" / "run", "knn", "val", {"trainer": {"accelerator": accelerator}}, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device({"trainer": {"accelerator": accelerator}}).type == device
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device({"trainer": {"accelerator": accelerator}}).type == "cpu"
 
 
 def test_norms_train_while_the_backbone_is_frozen(tones: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ def run_probe(
     *,
     split: str = "val",
     cache: Path | None = None,
-    device: torch.device | None = None,
+    device: torch.device,
 ) -> ProbeResult:
     """Classifies samples of ``split`` by features that the task's backbone has before training.
 
@@ -76,14 +76,13 @@ def run_probe(
         protocol: "knn" or "ridge".
         split: "val" or "test".
         cache: folder in which features are kept, so that another protocol need not compute them.
-        device: that computes features. Default: a GPU if there is one.
+        device: that computes features, see :func:`choose_device`.
 
     Raises:
         UserError: the protocol or the task is unknown to probes, weights do not fit, or data cannot be read.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     network = prepare(task, data, split)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, samples = (read_features(network, task.role, data, name, device, cache) for name in ("train", split))
     scores = PROTOCOLS[protocol](train, samples, data.splits["train"], len(data.classes))
     figures = {
@@ -99,6 +98,12 @@ def run_probe(
         "settings": {"protocol": protocol, "map": choose_probed_map(network, task.role)} | scores.settings,
     }
     return ProbeResult(figures, evidence, identity)
+
+
+def choose_device(config: Mapping[str, Any]) -> torch.device:
+    """Returns the device that computes features in a run with this configuration: a GPU if there is one."""
+    is_cpu = config["trainer"].get("accelerator") == "cpu" or not torch.cuda.is_available()
+    return torch.device("cpu" if is_cpu else "cuda")
 
 
 def prepare(task: Task, data: DataModule[Any], split: str) -> Network:
