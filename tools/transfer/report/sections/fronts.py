@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....pages import Html, Point, scatter_chart
+from ....text_tables import NOTHING
 from ..decisions import Rivals
 from ..estimates import Floats, TaskEstimates
 from ..formats import format_estimate, format_interval
 from ..parts import Charts, Section, Table
 from ..results import Row
-from ..statistics.dominance import front_probabilities, pareto_front
+from ..statistics.dominance import dominance, front_probabilities, pareto_front
 
 Z = 1.959964  # half the width of a 95 % interval in standard deviations
+LEAST = 0.005  # a probability that is not 0.00
 Facts = Mapping[str, Any]
 
 
@@ -69,7 +71,7 @@ def show_fronts(rivals: Rivals, costs: Sequence[Cost]) -> Section:
     note = (
         "Each backbone counts with its best protocol on all images. It is on the front if no other one is better at "
         "the same cost or less. P(front) says how often that is so when images, seeds and latencies are resampled; "
-        "with the rest of the probability, another one dominates it."
+        f"else another one dominates it. The last column names the one that most often does by {costs[0].label}."
     )
     return Section(f"{task.name}: figure against cost", [note, Charts(charts), list_fronts(task, rows, costs)])
 
@@ -97,14 +99,19 @@ def list_fronts(task: TaskEstimates, rows: Sequence[Row], costs: Sequence[Cost])
     """Lists rows with their costs, and with their probabilities of being on the fronts."""
     drawn = np.stack([task.draw(row) for row in rows], axis=1)
     probabilities = [front_probabilities(draw_costs(cost, rows, len(drawn)), drawn) for cost in costs]
+    dominated = dominance(draw_costs(costs[0], rows, len(drawn)), drawn)
     body: list[list[str]] = []
     for k, row in enumerate(rows):
         body.append([row.backbone, row.protocol, format_estimate(task.estimates[row])])
         for cost, found in zip(costs, probabilities, strict=True):
             body[-1] += [format_interval(*cost.values[row.backbone], cost.digits), f"{found[k]:.2f}"]
+        first = int(dominated[:, k].argmax())
+        body[-1].append(f"{rows[first].backbone}, {dominated[first, k]:.2f}" if dominated[first, k] >= LEAST else NOTHING)
     header = ["backbone", "protocol", task.figure]
     header += [title for cost in costs for title in (cost.label, "P(front)")]
-    return Table(f"{task.figure} and costs, from the highest figure to the lowest", header, body, words=(0, 1))
+    header.append("dominated by")
+    caption = f"{task.figure} and costs, from the highest figure to the lowest"
+    return Table(caption, header, body, words=(0, 1, len(header) - 1))
 
 
 def draw_costs(cost: Cost, rows: Sequence[Row], resamples: int) -> Floats:
