@@ -72,9 +72,10 @@ def write_cell(
     seed: int = 0,
     skill: float | None = None,
     evidence: Evidence | None = None,
+    rate: float | None = None,
 ) -> str:
-    """Write a finished cell, and return its hash."""
-    key = f"{task}/{backbone}/{protocol}/{share}/{seed}"
+    """Write a finished cell, and return its hash; with a ``rate``, it is a trial of this learning rate."""
+    key = f"{task}/{backbone}/{protocol}/{share}/{seed}/{rate}"
     digest = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
     if skill is None:
         skill = SKILLS.get(backbone, 0.6) + GAINS[protocol] - 0.2 * (1 - share)
@@ -92,8 +93,8 @@ def write_cell(
             "protocol": protocol,
             "share": share,
             "seed": seed,
-            "learning_rate": None if is_probe else 0.002,
-            "role": "main",
+            "learning_rate": None if is_probe else rate or 0.002,
+            "role": "learning rate" if rate else "main",
         },
         "split": "val",
         "main_figure": protocol if is_probe else figure,
@@ -109,7 +110,7 @@ def write_cell(
     folder.mkdir(parents=True, exist_ok=True)
     path = evidence_path(folder, "val")
     save_evidence(path, evidence, {"split": "val"})
-    study.finish(digest, record, make_config(backbone), [path])
+    study.finish(digest, record, make_config(backbone), [] if rate else [path])
     return digest
 
 

@@ -37,12 +37,12 @@ def format_difference(pair: Pair) -> str:
 
 def link_seeds(cells: Sequence[Result]) -> list[Link]:
     """Returns the seeds of cells, each of which leads to its cell."""
-    return [link_cell(str(cell.seed), cell) for cell in cells]
+    return [make_link(str(cell.seed), cell.digest) for cell in cells]
 
 
-def link_cell(text: str, cell: Result) -> Link:
+def make_link(text: str, digest: str) -> Link:
     """Returns a text that leads to a cell: its configuration, versions, commit and hashes."""
-    return Link(text, f"cells/{cell.digest}/{CELL}")
+    return Link(text, f"cells/{digest}/{CELL}")
 
 
 def join_names(names: Sequence[str], most: int = 4) -> str:

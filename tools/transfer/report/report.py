@@ -12,14 +12,19 @@ from ...pages import definitions, render_page
 from ...profile.tables import machine_text
 from ..plan import Plan
 from ..store import MARKDOWN, PAGE, TABLE, Study
-from .cells_table import CellTable
 from .costs import find_costs
 from .decisions import Rivals, describe_leader, describe_steps
 from .estimates import RESAMPLES, estimate_task
-from .evidence_sections import list_top1, show_agreement, show_claims, show_gains, show_published
 from .parts import Section, as_html, as_markdown, escape
-from .results import TaskResults, read_results
-from .sections import Cost, list_costs, show_figures, show_fronts, show_ranks, show_shares
+from .results import TaskResults, Trial, read_results, read_trials
+from .sections.agreement import show_agreement
+from .sections.cells import CellTable
+from .sections.claims import show_claims
+from .sections.figures import show_figures, show_ranks, show_shares
+from .sections.fronts import Cost, list_costs, show_fronts
+from .sections.pretraining import show_gains
+from .sections.published import list_top1, show_published
+from .sections.rates import show_rates
 
 NOTE = (
     "Intervals are 95 % intervals of a bootstrap over the evaluated images, widened by the variation between seeds "
@@ -41,7 +46,7 @@ def write_report(study: Study, plan: Plan, hashes: Collection[str] | None = None
     """
     results = read_results(study, plan, hashes)
     facts = find_costs(study, plan, results, threads)
-    report = Report(plan, results, facts)
+    report = Report(plan, results, read_trials(study, plan, hashes), facts)
     write_text(study.folder / TABLE, report.cells.as_csv())
     write_text(study.folder / MARKDOWN, report.as_markdown())
     write_text(study.folder / PAGE, report.as_html())
@@ -54,11 +59,16 @@ class Report:
     Args:
         plan: its plan.
         results: the finished cells.
+        trials: finished trainings that choose learning rates.
         facts: costs by task, see :func:`.costs.find_costs`.
     """
 
-    def __init__(self, plan: Plan, results: Sequence[TaskResults], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, plan: Plan, results: Sequence[TaskResults], trials: Sequence[Trial], facts: Mapping[str, Any]
+    ) -> None:
         self.plan = plan
+        self.results = results
+        self.trials = trials
         self.facts = facts
         self.cells = CellTable(results)
         self.tasks = [estimate_task(found) for found in results]
@@ -88,6 +98,7 @@ class Report:
             show_ranks(self.tasks),
             show_claims(self.plan, self.tasks),
             show_published(self.plan, self.tasks, self.facts),
+            show_rates(self.results, self.trials),
             self.cells.as_section(),
         ]
         return [section for section in found if section.parts]

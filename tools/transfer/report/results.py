@@ -54,6 +54,24 @@ class Result(NamedTuple):
         return self.record["cell"]["seed"]
 
 
+class Trial(NamedTuple):
+    """A finished training that serves the choice of a learning rate.
+
+    Attributes:
+        group: names of task, backbone and protocol.
+        rate: the learning rate.
+        value: its main figure; None if it is undefined.
+        has_diverged: whether its weights became NaN.
+        digest: its hash.
+    """
+
+    group: tuple[str, str, str]
+    rate: float
+    value: float | None
+    has_diverged: bool
+    digest: str
+
+
 @dataclass(frozen=True)
 class TaskResults:
     """The finished cells of a task, of which there is at least one.
@@ -113,6 +131,25 @@ def read_results(study: Study, plan: Plan, hashes: Collection[str] | None = None
     if not found:
         raise UserError(f"{study.folder} has no finished cell of this plan to report.")
     return [collect_task(task, plan, found) for task in plan.tasks if any(key[0] == task for key in found)]
+
+
+def read_trials(study: Study, plan: Plan, hashes: Collection[str] | None = None) -> list[Trial]:
+    """Reads the finished trainings that choose learning rates, in the order of the plan; see :func:`read_results`."""
+    tasks, backbones = list(plan.tasks), list(plan.backbones)
+    trials: list[Trial] = []
+    for digest, record in study.read_cells().items():
+        cell = record["cell"]
+        is_known = hashes is None or digest in hashes
+        if is_known and cell["role"] != "main" and cell["task"] in tasks and cell["backbone"] in backbones:
+            group = cell["task"], cell["backbone"], cell["protocol"]
+            trials.append(Trial(group, cell["learning_rate"], record["value"], "diverged" in record, digest))
+    protocols = list(PROTOCOLS)
+
+    def sort_key(trial: Trial) -> tuple[float, ...]:
+        task, backbone, protocol = trial.group
+        return tasks.index(task), backbones.index(backbone), protocols.index(protocol), trial.rate
+
+    return sorted(trials, key=sort_key)
 
 
 def read_cell_evidence(folder: Path, split: str) -> Evidence:

@@ -6,18 +6,20 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tools.transfer.plan import Plan
 from litmobile.tools.transfer.report import costs
-from litmobile.tools.transfer.report.cells_table import HEADER
 from litmobile.tools.transfer.report.published import find_figures
 from litmobile.tools.transfer.report.report import write_report
+from litmobile.tools.transfer.report.sections.cells import HEADER
 from litmobile.tools.transfer.store import MARKDOWN, PAGE, TABLE, Study
-from support.finished_studies import write_cell, write_study
+from support.finished_studies import make_evidence, write_cell, write_study
 from support.pages import Page
 
 CLAIMS = [{"claim": "Own is no better than V2", "backbone": "Own", "others": ["V2"], "expected": "not better"}]
@@ -92,6 +94,29 @@ def build(found: dict[str, object], study: Study) -> costs.Network:
     """Builds the network of the only backbone."""
     config = next(iter(study.folder.glob("cells/*/config.yaml")))
     return costs.build_network(costs.read_yaml(config)["model"], ("ant", "bee", "fly"))
+
+
+def test_learning_rates_are_listed_with_the_chosen_one(tmp_path: Path) -> None:
+    one = {"cells": [{"backbones": ["V1"], "tasks": ["insects"], "protocols": ["scratch"], "seeds": [0, 1]}]}
+    study, plan = write_study(tmp_path, one)
+    links = {
+        rate: f"[{skill:.3f}](cells/{write_cell(study, 'insects', 'V1', 'scratch', evidence=perfect(skill), rate=rate)}"
+        for rate, skill in ((0.002, 1.0), (0.0005, 0.0))
+    }
+    write_report(Study(study.folder), plan)
+    text = (tmp_path / MARKDOWN).read_text(encoding="utf-8")
+    assert "| task | backbone | protocol | 0.0005 | 0.002 | chosen |" in text
+    (row,) = [line for line in text.splitlines() if links[0.002] in line]
+    assert row.startswith(f"| insects | V1 | scratch | {links[0.0005]}/cell.json) | ")
+    assert row.endswith("| 0.002 |")
+    assert "Of 1 chosen rate, 0 are the lowest that was tried and 1 the highest" in text
+
+
+def perfect(skill: float) -> ClassificationEvidence:
+    """Returns evidence of a classifier that is always right, or always wrong."""
+    found = make_evidence(skill, 0)
+    labels = found.ranking[:, 0] if skill else found.ranking[:, 1]
+    return replace(found, labels=labels)
 
 
 def test_one_finished_cell_is_enough(tmp_path: Path) -> None:

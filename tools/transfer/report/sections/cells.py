@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import format_count
-from ...compare.bootstrap import centre, draw_weights, find_interval, limit_interval
-from ..store import CELL, CONFIG
-from .estimates import RESAMPLES
-from .formats import format_interval
-from .parts import Link, Section, Table
-from .results import Result, Row, TaskResults
+from .....errors import format_count
+from ....compare.bootstrap import centre, draw_weights, find_interval, limit_interval
+from ...store import CELL, CONFIG
+from ..estimates import RESAMPLES
+from ..formats import format_interval
+from ..parts import Link, Section, Table
+from ..results import Result, Row, TaskResults
 
 HEADER = ("task", "backbone", "weights", "protocol", "share", "seed", "value", "low", "high", "run")
 RANDOM = "random"  # weights of trainings from scratch
