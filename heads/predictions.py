@@ -9,8 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import PredictionError
+
 #: label of pixels that loss and metrics ignore
 IGNORED = 255
+#: message of a PredictionError
+NOT_FINITE = "The network's {} are NaN or infinite; lower the learning rate or load other weights."
+
+
+def check_scores(scores: Tensor) -> None:
+    """Raises PredictionError if a score is NaN or infinite: the highest of NaN is a class, which would be wrong.
+
+    The CPU waits for the accelerator.
+    """
+    if not scores.isfinite().all():
+        raise PredictionError(NOT_FINITE.format("scores"))
 
 
 class ResizeGeometry(NamedTuple):

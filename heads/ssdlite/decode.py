@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image, nms
 
 from ...errors import PredictionError, check_range
-from ..predictions import Detections
+from ..predictions import NOT_FINITE, Detections
 from .box_coder import decode_boxes
 from .loss import ClassificationLoss
 
@@ -123,9 +123,7 @@ def score_anchors(logits: Tensor, offsets: Tensor, threshold: float, loss: Class
     largest = torch.stack([bounds.amax(), logits[..., 0].amax(), offsets.amax()])  # NaN if one value is
     fails = (largest.isnan() | (largest == math.inf)).tolist()
     for name in itertools.compress(("scores", "scores", "box offsets"), fails):
-        raise PredictionError(
-            f"The network's {name} are NaN or infinite; lower the learning rate or load other weights."
-        )
+        raise PredictionError(NOT_FINITE.format(name))
     log_odds = torch.tensor(threshold, dtype=torch.float64).logit().item()
     index = (bounds.flatten() > log_odds - ROUNDING).nonzero().squeeze(1)
     values = loss.scores(logits.flatten(0, 1).index_select(0, index))

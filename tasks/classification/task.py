@@ -10,6 +10,7 @@ from torch import Tensor
 from ...backbones.contract import Backbone
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
+from ...heads.predictions import check_scores
 from ..callbacks.evaluation import Report
 from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
 from ..examples import Examples, make_image_reader
@@ -74,10 +75,15 @@ class ClassificationTask(Task):
         self.evaluator = ClassificationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> Tensor:
-        """Returns the scores ``[N, C]``."""
+        """Returns the scores ``[N, C]``.
+
+        Raises:
+            PredictionError: a score is NaN or infinite.
+        """
         image_size = (batch.images.shape[2], batch.images.shape[3])
         predictions: Any = self.predictor.decode(self.predictor(batch.images), image_size)
         scores = torch.stack([prediction.scores for prediction in predictions])
+        check_scores(scores)
         self.evaluator.add(scores, batch.targets, batch.indices)
         return scores
 

@@ -26,6 +26,7 @@ from .start_methods import StartMethod, check_start_method
 from .workers import set_up_worker
 
 MAX_NOTES = 10  # more are only counted
+STAGES = {"fit": ("train", "val"), "train": ("train",), "validate": ("val",), "test": ("test",)}
 
 
 class DataModule(LightningDataModule, ABC, Generic[S]):
@@ -121,8 +122,8 @@ class DataModule(LightningDataModule, ABC, Generic[S]):
                 raise DataError(f"{first.source} and {other.source} have different classes.")
 
     def setup(self, stage: str) -> None:
-        """Reads and checks the splits that ``stage`` needs."""
-        for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
+        """Reads and checks the splits that ``stage`` needs: a stage of Lightning, or "train" for no other split."""
+        for split in STAGES.get(stage, ()):
             if split not in self.splits:
                 self.splits[split] = self._share.read(split, self.read_checked)
         if self.splits:

@@ -16,7 +16,7 @@ from ...backbones.contract import Backbone
 from ...errors import DataError
 from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
-from ...heads.predictions import IGNORED, Segmentation
+from ...heads.predictions import IGNORED, Segmentation, check_scores
 from ..callbacks.evaluation import Report
 from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
 from ..examples import Examples
@@ -86,9 +86,14 @@ class SegmentationTask(Task):
         self.evaluator = SegmentationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
-        """Returns class indices ``[N, H, W]`` at the size of the input, 255 for padding."""
+        """Returns class indices ``[N, H, W]`` at the size of the input, 255 for padding.
+
+        Raises:
+            PredictionError: a score is NaN or infinite.
+        """
         scores = self._inference(self.predictor, batch.images)
-        labels = scores.max(1).indices
+        highest, labels = scores.max(1)
+        check_scores(highest)  # NaN where one of the scores is
         images = zip(batch.indices.tolist(), scores, labels, batch.truths, strict=True)
         for image, image_scores, image_labels, truth in images:
             predicted = Segmentation(image_scores).to_image(truth.geometry).labels

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 import yaml
 
 from litmobile.backbones import MobileNetV2
-from litmobile.tools.transfer.cells import list_cells
+from litmobile.tasks.classification.evidence import ClassificationEvidence
+from litmobile.tasks.evidence import evidence_path, save_evidence
+from litmobile.tools.transfer.cells import Cell, list_cells
 from litmobile.tools.transfer.launchers.launcher import End
 from litmobile.tools.transfer.live import LiveView, Progress
-from litmobile.tools.transfer.plan import read_plan
-from litmobile.tools.transfer.resolve import Resolver
+from litmobile.tools.transfer.plan import BackbonePlan, Block, Plan, TaskPlan, read_plan
+from litmobile.tools.transfer.race import Race
+from litmobile.tools.transfer.resolve import ResolvedCell, Resolver
 from litmobile.tools.transfer.run_cell import run_cell
 from litmobile.tools.transfer.runner import Runner
 from litmobile.tools.transfer.schedule import Schedule
@@ -107,16 +113,70 @@ class DirectLauncher:
         """Nothing runs any more."""
 
 
+class PlainResolver:
+    """Resolves cells without configurations, in microseconds.
+
+    Args:
+        plan: the plan.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def resolve(self, cell: Cell) -> ResolvedCell:
+        """Return the cell with a hash of its values."""
+        digest = hashlib.blake2b(repr(cell).encode(), digest_size=10).hexdigest()
+        figure = "knn5" if cell.is_probe else "top1"
+        return ResolvedCell(cell, {"trainer": {}}, digest, "val", figure, (), {})
+
+
+def make_plan(blocks: Sequence[Block], **options: Any) -> Plan:
+    """Return a plan of the task "tones" with all backbones of the blocks, which have weights."""
+    names = {name for block in blocks for name in block.backbones}
+    backbones = {name: BackbonePlan(name, weights="weights") for name in sorted(names)}
+    return Plan({"tones": TaskPlan("tones", "recipe")}, backbones, tuple(blocks), **options)
+
+
+def make_schedule(plan: Plan, study: Study, races: bool = False) -> Schedule:
+    """Return a schedule whose cells are resolved by :class:`PlainResolver`."""
+    cells = list_cells(plan)
+    resolver = cast(Resolver, PlainResolver(plan))
+    return Schedule(resolver, study, cells, Race(study, cells) if races else None)
+
+
+def finish_cell(study: Study, entry: ResolvedCell, right: Sequence[bool]) -> None:
+    """Store a cell as finished, whose classifier is right in some images.
+
+    Args:
+        study: the study.
+        entry: the cell.
+        right: whether it is right, for each image; their classes alternate.
+    """
+    labels = np.arange(len(right), dtype=np.int32) % 2
+    predicted = np.where(right, labels, 1 - labels)
+    evidence = ClassificationEvidence(
+        classes=("dark", "light"),
+        names=tuple(f"{number}.png" for number in range(len(right))),
+        scores=np.eye(2, dtype=np.float32)[predicted],
+        ranking=np.column_stack((predicted, 1 - predicted)).astype(np.int32),
+        labels=labels,
+    )
+    path = evidence_path(study.run_folder(entry.hash), entry.split)
+    save_evidence(path, evidence, {})
+    figure = "mean_recall" if entry.cell.is_probe else "top1"
+    value = float(evidence.figures(np.ones((1, len(right))), [figure])[figure][0])
+    described = {"cell": entry.cell.as_dict(), "split": entry.split, "main_figure": entry.main_figure}
+    study.finish(entry.hash, described | {"figures": {}, "value": value, "seconds": 1.0}, entry.config, [path])
+
+
 def run_study(plan: Path, folder: Path) -> tuple[Schedule, DirectLauncher, str]:
     """Run a study in this process; returns its schedule, its launcher and what was printed."""
     study = Study(folder)
     resolver = Resolver(read_plan(plan))
     schedule = Schedule(resolver, study, list_cells(resolver.plan))
     launcher, printed = DirectLauncher(study), io.StringIO()
-    runner = Runner(schedule, study, launcher, LiveView(study, Progress(schedule.known, 1), printed))
-    runner.start()
-    study.adopt(plan, schedule.known)
-    runner.run()
+    study.adopt(plan, schedule.list_hashes())
+    Runner(schedule, study, launcher, LiveView(study, Progress(schedule.known, 1), printed)).run()
     return schedule, launcher, printed.getvalue()
 
 

@@ -40,8 +40,7 @@ class Cell:
     role: Literal["main", "learning rate"] = "main"
 
     def __str__(self) -> str:
-        parts = [self.task, self.backbone, self.protocol]
-        parts += [f"{100 * self.share:g} % of the images"] if self.share < 1 else []
+        parts = [self.task, self.backbone, self.protocol, *describe_share(self.share)]
         parts += [f"seed {self.seed}"] if self.role == "main" else []
         parts += [f"learning rate {self.learning_rate:g}"] if self.role == "learning rate" else []
         return ", ".join(parts)
@@ -59,6 +58,11 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
         return asdict(self)
+
+
+def describe_share(share: float) -> list[str]:
+    """Returns the words for a share of the training images; none for all images."""
+    return [f"{100 * share:g} % of the images"] if share < 1 else []
 
 
 class Group(NamedTuple):

@@ -18,6 +18,7 @@ from .launchers.local import make_local
 from .live import LiveView, Progress
 from .options import TransferOptions
 from .plan import Plan, read_plan
+from .race import Race, remove_decisions
 from .resolve import Resolver
 from .runner import Runner
 from .schedule import Refusal, Schedule, find_refusals
@@ -53,6 +54,8 @@ def transfer(options: TransferOptions) -> None:
             print_cells(cells, rate_cells, resolver)
             print_refusals(refusals)
             print_estimate(resolver, [*rate_cells, *cells], count_slots(options), options.threads)
+            if options.race:
+                print("A race takes less if backbones drop out.")
     if not options.dry_run:
         print_refusals(refusals)
     if refusals:
@@ -64,24 +67,22 @@ def transfer(options: TransferOptions) -> None:
 
 def run(options: TransferOptions, study: Study, plan: Plan, resolver: Resolver, cells: Sequence[Cell]) -> None:
     """Runs all cells of a study that are not finished."""
-    schedule = Schedule(resolver, study, cells)
+    schedule = Schedule(resolver, study, cells, Race(study, cells) if options.race else None)
+    study.adopt(options.plan, schedule.list_hashes())
+    if not options.race:
+        remove_decisions(study)
     launcher = make_launcher(options, study)
     progress = Progress(schedule.known, launcher.slots)
     view = LiveView(study, progress)
-    runner = Runner(schedule, study, launcher, view)
-    runner.start()
-    study.adopt(options.plan, schedule.known)
-    runner.run()
+    Runner(schedule, study, launcher, view).run()
     finished = sum(study.is_finished(digest) for digest in schedule.known)
-    view.say(
-        f"{format_count(finished, 'cells are')} finished; they are in {study.folder / 'cells'}".replace(
-            "1 cell are", "1 cell is"
-        )
-    )
+    dropped = f"; {format_count(len(schedule.dropped), 'cells')} did not run" if schedule.dropped else ""
+    view.say(f"{format_count(finished, 'finished cells')} in {study.folder / 'cells'}{dropped}")
     if any(study.is_finished(digest) for digest, entry in schedule.known.items() if entry.cell.role == "main"):
         report(study, plan, schedule.known, options.threads)
     problems = [f"{schedule.known[digest].cell}: {reason}" for digest, reason in progress.failed.items()]
     problems += [f"{group}: {reason}, so its cells did not run." for group, reason in schedule.blocked.items()]
+    problems += schedule.explain_missing_seeds()
     if problems:
         counted = format_count(len(problems), "problems")
         sys.exit(

@@ -13,11 +13,13 @@ from typing import Any, TextIO
 
 from ...tasks.history import METRICS
 from ..text_tables import table
+from .cells import Cell
 from .resolve import ResolvedCell
 from .store import Study
 
 REFRESH_SECONDS = 2.0
 STATES = ("finished", "running", "failed", "waiting")
+DROPPED = "dropped"  # a state in a race only
 
 
 @dataclass
@@ -25,18 +27,22 @@ class Progress:
     """The state of a study in this session.
 
     Attributes:
-        cells: all cells that are known, by hash.
+        cells: all cells that can run or have run, by hash.
+        slots: cells that run at a time.
         running: times at which the running cells started, by hash.
         failed: reasons of failures in this session, by hash.
-        unknown: number of cells that are decided later.
-        slots: cells that run at a time.
+        open: main cells that run later.
+        dropped: main cells that do not run, because their backbone has dropped out of the race.
+        more: number of cells of more seeds that are decided later.
     """
 
     cells: dict[str, ResolvedCell]
     slots: int
     running: dict[str, float] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    unknown: int = 0
+    open: Sequence[Cell] = ()
+    dropped: Sequence[Cell] = ()
+    more: int = 0
 
 
 class LiveView:
@@ -88,15 +94,18 @@ class LiveView:
         """Returns the lines of the table: counts by task and protocol, running cells, and the time left."""
         counts: Counter[tuple[str, str, str]] = Counter()
         for digest, entry in self.progress.cells.items():
-            counts[entry.cell.task, describe_protocol(entry), self._state(digest)] += 1
+            counts[entry.cell.task, describe_protocol(entry.cell), self._state(digest)] += 1
+        for state, cells in (("waiting", self.progress.open), (DROPPED, self.progress.dropped)):
+            counts.update((cell.task, describe_protocol(cell), state) for cell in cells)
+        states = [*STATES, *([DROPPED] if self.progress.dropped else [])]
         rows: list[list[str]] = []
         for task, protocol in dict.fromkeys(key[:2] for key in counts):
-            rows.append([task, protocol, *(str(counts[task, protocol, state]) for state in STATES)])
+            rows.append([task, protocol, *(str(counts[task, protocol, state]) for state in states)])
         running = [f"{self.progress.cells[digest].cell}: {self._position(digest)}" for digest in self.progress.running]
         done, total = self._count()
         left = estimate_left(self.progress, self.study)
         end = f"{done} of {total} cells" + ("" if left is None else f", about {format_seconds(left)} left")
-        return ["", *table(["task", "protocol", *STATES], rows, left=(0, 1)).splitlines(), *running, end]
+        return ["", *table(["task", "protocol", *states], rows, left=(0, 1)).splitlines(), *running, end]
 
     def _erase(self) -> None:
         if self._drawn:
@@ -104,8 +113,10 @@ class LiveView:
             self._drawn = 0
 
     def _count(self) -> tuple[int, int]:
+        """Returns the number of finished cells, and that of all cells that are not dropped."""
         cells = self.progress.cells
-        return sum(self.study.is_finished(digest) for digest in cells), len(cells) + self.progress.unknown
+        total = len(cells) + len(self.progress.open) + self.progress.more
+        return sum(self.study.is_finished(digest) for digest in cells), total
 
     def _state(self, digest: str) -> str:
         if digest in self.progress.running:
@@ -123,9 +134,9 @@ class LiveView:
         return f"{'starting' if epoch is None else f'epoch {epoch + 1}{of}'}, {elapsed}"
 
 
-def describe_protocol(entry: ResolvedCell) -> str:
+def describe_protocol(cell: Cell) -> str:
     """Returns the protocol of a cell, or that it serves the choice of a learning rate."""
-    return entry.cell.protocol if entry.cell.role == "main" else f"{entry.cell.protocol}: learning rates"
+    return cell.protocol if cell.role == "main" else f"{cell.protocol}: learning rates"
 
 
 def read_epoch(metrics: Path) -> int | None:
@@ -139,30 +150,34 @@ def read_epoch(metrics: Path) -> int | None:
 
 
 def estimate_left(progress: Progress, study: Study) -> float | None:
-    """Returns the seconds that the remaining known cells will take; None before a cell has finished.
+    """Returns the seconds that the remaining cells will take; None before a cell of each kind has finished.
 
     A cell is expected to take as long as finished ones of its task, backbone and protocol, or else of its task.
+    Cells of more seeds that are decided later are left out.
     """
     known: dict[tuple[str, ...], list[float]] = {}
     for digest, entry in progress.cells.items():
         if study.is_finished(digest):
-            for key in keys_of(entry):
+            for key in keys_of(entry.cell):
                 known.setdefault(key, []).append(study.read_cell(digest)["seconds"])
+    now = time.time()
+    left = [(cell, 0.0) for cell in progress.open]
+    left += [
+        (entry.cell, now - progress.running.get(digest, now))
+        for digest, entry in progress.cells.items()
+        if not study.is_finished(digest) and digest not in progress.failed
+    ]
     seconds = 0.0
-    for digest, entry in progress.cells.items():
-        if study.is_finished(digest) or digest in progress.failed:
-            continue
-        found = next((known[key] for key in keys_of(entry) if key in known), None)
+    for cell, spent in left:
+        found = next((known[key] for key in keys_of(cell) if key in known), None)
         if found is None:
             return None
-        spent = time.time() - progress.running[digest] if digest in progress.running else 0.0
         seconds += max(0.0, mean(found) - spent)
     return seconds / progress.slots
 
 
-def keys_of(entry: ResolvedCell) -> list[tuple[str, ...]]:
+def keys_of(cell: Cell) -> list[tuple[str, ...]]:
     """Returns what a cell shares with others that take as long, the most similar first."""
-    cell = entry.cell
     return [
         (cell.role, cell.task, cell.protocol, cell.backbone),
         (cell.role, cell.task, cell.protocol),

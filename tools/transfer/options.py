@@ -17,6 +17,7 @@ DESCRIPTION = (
 )
 #: options without a value, unlike other options of yes or no
 FLAGS = {
+    "race": "run cheap protocols first, and leave out dearer ones for backbones that are certainly worse",
     "dry_run": "print the cells, those that cannot work, and the hours that the study will take; train nothing",
     "report": "write the report of the finished cells; train nothing, and read no data",
 }
@@ -29,6 +30,7 @@ class TransferOptions:
     Attributes:
         plan: YAML file of the plan.
         to: folder of the study; finished cells are in its cells/.
+        race: run cheap protocols first, and leave out dearer ones for backbones that are certainly worse.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
         report: write the report of the finished cells; train nothing, and read no data.
         jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores.
@@ -40,6 +42,7 @@ class TransferOptions:
 
     plan: Path
     to: Path | None = None
+    race: bool = False
     dry_run: bool = False
     report: bool = False
     jobs: int | None = None

@@ -25,7 +25,7 @@ from ...versions import list_versions
 from .. import training
 from ..options.yaml_text import read_yaml
 from ..parts import build_parts
-from .probes.probe import run_probe
+from .probes.probe import choose_device, run_probe
 from .protocols import PROTOCOLS
 from .resolve import ALLOW_CODE
 from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
@@ -117,7 +117,8 @@ def probe(
         config = config | {
             "data": config["data"] | {"init_args": config["data"]["init_args"] | {"num_workers": workers}}
         }
-    result = run_probe(*build_parts(config), protocol, split=split, cache=run.parents[1] / FEATURES)
+    cache = run.parents[1] / FEATURES
+    result = run_probe(*build_parts(config), protocol, split=split, cache=cache, device=choose_device(config))
     path = evidence_path(run, split)
     save_evidence(path, result.evidence, result.identity)
     figures = {name: None if math.isnan(value) else value for name, value in result.figures.items()}

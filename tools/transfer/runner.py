@@ -62,22 +62,18 @@ class Runner:
 
     def _enqueue(self) -> None:
         """Adds cells that can run now, and those that another process did not finish."""
-        while new := [entry.hash for entry in self.schedule.next_cells()]:
-            self._add(new)
+        new = [entry.hash for entry in self.schedule.next_cells()]
+        self._queue += [digest for digest in new if not self.study.is_finished(digest)]
+        for note in self.schedule.take_notes():
+            self.view.say(note)
         for digest in [digest for digest, moment in self._busy.items() if time.monotonic() > moment]:
             del self._busy[digest]
             if self.study.is_finished(digest):
                 self.view.report_end(digest)
             else:
                 self._queue.append(digest)
-        self.progress.unknown = self.schedule.count_waiting() + self.schedule.count_more()
-
-    def _add(self, digests: list[str]) -> None:
-        self._queue += [digest for digest in digests if not self.study.is_finished(digest)]
-
-    def start(self) -> None:
-        """Adds the cells that need no result."""
-        self._add([entry.hash for entry in self.schedule.first_cells()])
+        self.progress.open, self.progress.dropped = self.schedule.open, self.schedule.dropped
+        self.progress.more = self.schedule.count_more()
 
     def _start_cells(self) -> None:
         while self._queue and len(self.progress.running) < self.launcher.slots:
@@ -94,8 +90,8 @@ class Runner:
         elif end.status == BUSY:
             self._busy[end.digest] = time.monotonic() + RETRY_SECONDS
         else:
-            if end.status < 0 and end.status != -signal.SIGTERM:
-                self.study.fail(end.digest, KILLED.format(-end.status))
+            if end.reason or (end.status < 0 and end.status != -signal.SIGTERM):
+                self.study.fail(end.digest, end.reason or KILLED.format(-end.status))
             stopped = "It was stopped; start the study again to continue it."
             default = stopped if end.status in (*STOPPED, -signal.SIGTERM) else f"It ended with status {end.status}."
             reason = self.study.failure(end.digest) or default

@@ -18,7 +18,7 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import litmobile
 from litmobile.backbones import MobileNetV2
-from litmobile.errors import TaskError
+from litmobile.errors import PredictionError, TaskError
 from litmobile.heads import RASPP
 from litmobile.tasks.classification import ClassificationTask
 from litmobile.tasks.preprocessing import Preprocessing
@@ -285,6 +285,20 @@ def test_scores_are_resized_to_each_masks_stored_size(inference: Inference, root
     found = measured.evaluator.compute()
     assert found.matrix.sum() == sum((47 - k % 3) * 56 for k in range(5))
     assert found.figures["pixel_accuracy"] > 0.97
+
+
+def test_scores_that_are_nan_are_refused(root: Path, assert_one_sentence: Callable[..., None]) -> None:
+    """The class of the highest of them would be counted."""
+    measured = task()
+    measured.network = torch.nn.Conv2d(3, len(CLASSES), 1)  # type: ignore[assignment]
+    torch.nn.init.constant_(measured.network.bias, float("nan"))  # type: ignore[arg-type]
+    data = FolderSegmentation(str(root), batch_size=3, num_workers=0)
+    data.preprocessing = Preprocessing((96, 80), "pad")
+    data.setup("validate")
+    batch = next(iter(data.val_dataloader()))
+    with pytest.raises(PredictionError) as refused:
+        measured.evaluate(batch._replace(images=batch.images / 255))
+    assert_one_sentence(refused.value, "scores are NaN or infinite; lower the learning rate")
 
 
 def test_the_recipe_starts_from_torchvision_weights(root: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert {env["OMP_NUM_THREADS"] for env in started} == {"3"}
     FakeProcess.returncode = 0
     assert [end.digest for end in launcher.wait(0)] == ["0a", "0b"]
+
+
+@pytest.mark.skipif(not can_fork(), reason="cells are forks on Linux only")
+def test_cells_of_a_killed_server_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = [sys.executable, "-c", "import sys, os; sys.stdin.readline(); os.kill(os.getpid(), 9)"]
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **options: popen(server, **options))
+    launcher = ForkLauncher(Study(tmp_path), slots=2, threads=1, workers=0)
+    launcher.start("0a")
+    (end,) = launcher.wait(60)
+    launcher.close()
+    assert (end.digest, end.status) == ("0a", -9)
+    assert end.reason.startswith("The process that starts cells was killed by signal 9; start the study again")
 
 
 def test_cells_on_a_cpu_are_forks_where_that_is_possible(tmp_path: Path) -> None:

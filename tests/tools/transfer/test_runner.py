@@ -39,6 +39,7 @@ class ScriptedLauncher:
     """
 
     slots = 2
+    reason = ""
 
     def __init__(self, study: Study, statuses: list[int]) -> None:
         self.study = study
@@ -53,7 +54,7 @@ class ScriptedLauncher:
         if status == 0:
             record = {"figures": {"top1": 0.5}, "value": 0.5, "main_figure": "top1", "seconds": 100.0}
             self.study.finish(digest, record, {}, [])
-        self._ends.append(End(digest, status))
+        self._ends.append(End(digest, status, self.reason))
 
     def wait(self, seconds: float) -> list[End]:
         ends, self._ends = self._ends, []
@@ -82,9 +83,7 @@ def run(resolver: Resolver, tmp_path: Path) -> Run:
         schedule = Schedule(resolver, study, list_cells(resolver.plan))
         launcher = ScriptedLauncher(study, statuses)
         view = LiveView(study, Progress(schedule.known, launcher.slots), stream)
-        runner = Runner(schedule, study, launcher, view)
-        runner.start()
-        runner.run()
+        Runner(schedule, study, launcher, view).run()
         return launcher, view, stream.getvalue()
 
     return run
@@ -112,6 +111,12 @@ def test_a_process_that_ends_without_figures_failed(run: Run, status: int, reaso
     assert failure.startswith(reason)
     assert f"FAILED tones, V1, scratch, seed 1: {reason}" in printed
     assert sum(view.study.is_finished(digest) for digest in view.progress.cells) == 2
+
+
+def test_a_reason_of_the_launcher_replaces_the_status(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedLauncher, "reason", "The process that starts cells was killed.")
+    _, _, printed = run([0, -signal.SIGKILL, 0])
+    assert "FAILED tones, V1, scratch, seed 1: The process that starts cells was killed. (" in printed
 
 
 def test_a_cell_of_another_process_is_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

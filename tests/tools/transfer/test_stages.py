@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from litmobile.tools import training
 from litmobile.tools.transfer.cells import Group
+from litmobile.tools.transfer.probes.probe import choose_device
 from litmobile.tools.transfer.schedule import Schedule
 from support.studies import read_records, run_study, write_plan
 
@@ -85,12 +87,34 @@ def test_probes_leave_figures_and_evidence(finished: tuple[Schedule, Path], prot
     assert (finished[1] / "cells" / record["hash"] / "test-evidence.npz").is_file()
 
 
+@pytest.mark.parametrize(("accelerator", "device"), [("cpu", "cpu"), ("auto", "cuda"), ("gpu", "cuda")])
+def test_probes_use_a_gpu_unless_the_plan_has_the_cpu(
+    accelerator: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device({"trainer": {"accelerator": accelerator}}).type == device
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device({"trainer": {"accelerator": accelerator}}).type == "cpu"
+
+
 def test_norms_train_while_the_backbone_is_frozen(tones: Path, tmp_path: Path) -> None:
     plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": [{"backbones": ["V2"], "protocols": ["norms"]}]})
     run_study(plan, tmp_path / "study")
     (record,) = select(tmp_path / "study")
     options = read_config(tmp_path / "study", record)["model"]["init_args"]
     assert (options["freeze_epochs"], options["train_norms"]) == ("all", True)
+
+
+def test_scores_that_are_nan_after_the_last_step_are_named(tones: Path, tmp_path: Path) -> None:
+    options = ["--trainer.max_epochs=1", "--data.batch_size=8", "--model.optimizer.lr=1e30"]  # a single step
+    blocks = [{"backbones": ["V2"], "protocols": ["scratch"]}]
+    plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": blocks})
+    content = yaml.safe_load(plan.read_text())
+    content["tasks"]["tones"]["options"] += options
+    plan.write_text(yaml.safe_dump(content))
+    _, _, printed = run_study(plan, tmp_path / "study")
+    reason = "The network's scores are NaN or infinite; lower the learning rate or load other weights."
+    assert f"FAILED tones, V2, scratch, seed 0: {reason}" in printed
 
 
 def test_cells_wait_for_a_failed_trial(monkeypatch: pytest.MonkeyPatch, tones: Path, tmp_path: Path) -> None:

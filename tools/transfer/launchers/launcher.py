@@ -11,10 +11,12 @@ class End(NamedTuple):
     Attributes:
         digest: the cell's hash.
         status: exit status; negative for the signal that killed it.
+        reason: why it failed, in one sentence, if that is another reason than what the cell or its status says.
     """
 
     digest: str
     status: int
+    reason: str = ""
 
 
 class Launcher(Protocol):

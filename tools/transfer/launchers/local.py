@@ -17,6 +17,7 @@ from .launcher import End, Launcher
 
 PACKAGE = __name__.rpartition(".")[0]
 POLL_SECONDS = 0.2
+SERVER_KILLED = "The process that starts cells was killed by signal {}; start the study again to continue this cell."
 PATIENCE_SECONDS = 90.0  # for cells to write their state, and for the fork server to kill those that do not
 
 
@@ -102,12 +103,13 @@ class ForkLauncher:
         return ends
 
     def _end_server(self) -> list[End]:
-        """Reports all cells as killed, because their server was."""
+        """Reports all cells as stopped, because their server was killed."""
         assert self._server is not None
         status = self._server.wait()
         if status >= 0:
             raise TaskError(f"The process that starts cells ended with status {status}; its output is above.")
-        self._server, ends = None, [End(digest, status) for digest in sorted(self._running)]
+        reason = SERVER_KILLED.format(-status)
+        self._server, ends = None, [End(digest, status, reason) for digest in sorted(self._running)]
         self._running = set()
         return ends
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ def run_probe(
     *,
     split: str = "val",
     cache: Path | None = None,
-    device: torch.device | None = None,
+    device: torch.device,
 ) -> ProbeResult:
     """Classifies samples of ``split`` by features that the task's backbone has before training.
 
@@ -76,14 +76,13 @@ def run_probe(
         protocol: "knn" or "ridge".
         split: "val" or "test".
         cache: folder in which features are kept, so that another protocol need not compute them.
-        device: that computes features. Default: a GPU if there is one.
+        device: that computes features, see :func:`choose_device`.
 
     Raises:
         UserError: the protocol or the task is unknown to probes, weights do not fit, or data cannot be read.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     network = prepare(task, data, split)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, samples = (read_features(network, task.role, data, name, device, cache) for name in ("train", split))
     scores = PROTOCOLS[protocol](train, samples, data.splits["train"], len(data.classes))
     figures = {
@@ -101,12 +100,17 @@ def run_probe(
     return ProbeResult(figures, evidence, identity)
 
 
+def choose_device(config: Mapping[str, Any]) -> torch.device:
+    """Returns the device that computes features in a run with this configuration: a GPU if there is one."""
+    is_cpu = config["trainer"].get("accelerator") == "cpu" or not torch.cuda.is_available()
+    return torch.device("cpu" if is_cpu else "cuda")
+
+
 def prepare(task: Task, data: DataModule[Any], split: str) -> Network:
     """Reads the data, and returns the task's network with its initial weights."""
     data.preprocessing = task.preprocessing
-    data.setup("fit")  # reads the validation images, too, which have to have the same classes
-    if split not in data.splits:
-        data.setup(split)
+    for stage in ("train", "test" if split == "test" else "validate"):
+        data.setup(stage)
     task.network = task.build_network(data.classes)
     task.load_initial_weights()
     return task.network

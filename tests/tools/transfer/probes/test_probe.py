@@ -107,6 +107,21 @@ def test_features_are_computed_once(role: str, make: Make, tmp_path: Path, monke
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_only_two_splits_are_read(split: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, data = make("classification")
+    read = data.read
+    names: list[str] = []
+
+    def record(name: str) -> Any:
+        names.append(name)
+        return read("val" if name == "test" else name)
+
+    monkeypatch.setattr(data, "read", record)
+    run_probe(task, data, "knn", split=split, device=CPU)
+    assert names == ["train", split]
+
+
 def test_batch_size_and_augmentation_do_not_matter(make: Make) -> None:
     one, other = (probe(make, "detection", "ridge", batch_size=size) for size in (2, 5))
     assert one.figures == pytest.approx(other.figures)
