@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ...errors import check_range
+from ...errors import UserError, check_range
 from ..options.parser import Parser, expand_users
 
 DESCRIPTION = (
@@ -25,11 +25,13 @@ class TransferOptions:
         plan: YAML file of the plan.
         to: folder of the study; finished cells are in its cells/.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
-        jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores.
+        jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores; 100 jobs of SLURM.
         threads: CPU threads of each cell. Another number can change the last digits of figures.
         workers: processes of each cell that read data. Default: those of the recipe with GPUs, else 0, because every
             core has a cell.
-        launcher: what runs the cells: processes on this machine.
+        launcher: what runs the cells: processes on this machine, jobs of SLURM, or tasks of a running Ray cluster. The
+            machines share the folder of the study.
+        slurm: parameters of submitit, e.g. --slurm.partition=gpu --slurm.gpus_per_node=1 --slurm.timeout_min=600.
     """
 
     plan: Path
@@ -38,7 +40,8 @@ class TransferOptions:
     jobs: int | None = None
     threads: int = 1
     workers: int | None = None
-    launcher: Literal["local"] = "local"
+    launcher: Literal["local", "slurm", "ray"] = "local"
+    slurm: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises UserError if an option is out of range."""
@@ -47,6 +50,8 @@ class TransferOptions:
         if self.workers is not None:
             check_range("--workers", self.workers, ge=0)
         check_range("--threads", self.threads, ge=1)
+        if self.slurm and self.launcher != "slurm":
+            raise UserError(f"--slurm.{next(iter(self.slurm))} needs --launcher slurm.")
 
 
 def parse_options(words: Sequence[str]) -> TransferOptions:
