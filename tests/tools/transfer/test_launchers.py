@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from litmobile.tools.cli import main
+from litmobile.tools.transfer.launchers.launcher import CellProcess
 from litmobile.tools.transfer.launchers.local import ForkLauncher, ProcessLauncher, can_fork, make_local
 from litmobile.tools.transfer.store import Study
 from support.studies import read_figures, run_study, write_plan
@@ -52,7 +53,7 @@ def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(subprocess, "Popen", FakeProcess)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    launcher = make_local(Study(tmp_path), jobs=2, threads=3, gpus=2, workers=None)
+    launcher = make_local(Study(tmp_path), CellProcess(tmp_path, tmp_path, 3, None), slots=2, gpus=2)
     assert isinstance(launcher, ProcessLauncher)
     for digest in ("0a", "0b"):
         (tmp_path / "work" / digest).mkdir(parents=True)
@@ -64,5 +65,5 @@ def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_cells_on_a_cpu_are_forks_where_that_is_possible(tmp_path: Path) -> None:
-    launcher = make_local(Study(tmp_path), jobs=2, threads=1, gpus=0, workers=0)
+    launcher = make_local(Study(tmp_path), CellProcess(tmp_path, tmp_path, 1, 0), slots=2, gpus=0)
     assert isinstance(launcher, ForkLauncher) == can_fork()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from .launcher import FAILED, CellProcess, End
 from .ray_task import run_task
 
 START = "start one with `ray start --head`, or set RAY_ADDRESS"
+CONNECT_SECONDS = 10.0
 PATIENCE_SECONDS = 90.0  # for cells to write their state
 
 
@@ -34,8 +36,9 @@ class RayCluster:
 
     def __init__(self, threads: int) -> None:
         self.ray: Any = import_package("ray")
-        address = os.environ.get("RAY_ADDRESS", "auto")
+        address = os.environ.get("RAY_ADDRESS") or "auto"
         try:
+            check_address(address)
             self.ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # Ray's own and those of its network library
             name = "No Ray cluster runs here" if address == "auto" else f"The Ray cluster {address} cannot be reached"
@@ -47,6 +50,13 @@ class RayCluster:
             raise UserError(f"--threads {threads} needs more than the {cores} CPU cores of the Ray cluster.")
         self.gpus = int(resources.get("GPU", 0))
         self.slots = min(cores // threads, self.gpus) if self.gpus else cores // threads
+
+
+def check_address(address: str) -> None:
+    """Raises OSError if nothing listens at an address such as "192.0.2.1:6379", where Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "://" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 class RayLauncher:
