@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ...class_paths import allow_class, allow_code
 from ...errors import EvaluationError, LossError, PredictionError, UserError, first_line
 from ...tasks import run as run_folder
@@ -67,6 +69,7 @@ def attempt(study: Study, digest: str, workers: int | None) -> int:
         attempts = Attempts(folder)
         record, evidence = measure(study.run_folder(digest), folder / CONFIG, request, config, workers)
         record |= {"seconds": round(attempts.total(), 1), "commit": find_commit(), "versions": list_versions()}
+        record["gpus"] = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         described = {key: request[key] for key in ("cell", "split", "main_figure", "data", "weights_hash")}
         study.finish(digest, described | record, config, evidence)
         return FINISHED
