@@ -88,11 +88,11 @@ def test_wrong_options_are_named(
 @pytest.mark.slow
 def test_prepared_script_compares_and_trains(capsys: pytest.CaptureFixture[str]) -> None:
     """On a CPU, with time for one comparison; a GPU only adds its calls."""
-    run("cpu", threads=1, plan=Plan(steps=1, comparison_seconds=1, training_seconds=20, images=64, batches=(2,)))
+    run("cpu", threads=1, plan=Plan(steps=1, comparison_seconds=1, training_seconds=5, images=64, batches=(2,)))
     text = capsys.readouterr().out
     assert "| postprocess-dense | 32 | 32 |" in text
     assert text.count("no time left") == 5
-    assert "steps in 20 s, AP 0." in text
+    assert "steps in 5 s, AP 0." in text
 
 
 def test_every_family_is_compared_forward_and_in_training() -> None:

@@ -23,6 +23,8 @@ EXTRAS = {
     "litert_torch": "litert-export",
     "ai_edge_quantizer": "litert-export",
     "coremltools": "coreml",
+    "submitit": "slurm",
+    "ray": "ray",
 }
 
 

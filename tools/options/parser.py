@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace
 
 from ...errors import UserError, suggest
+from . import signatures as signatures  # makes the parser read each class once
 from . import typed_values as typed_values  # makes the parser check what values name
 from . import yaml_text as yaml_text  # makes it read words as words
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import torch
 
@@ -13,8 +14,10 @@ from ...errors import UserError, format_count
 from ..library_messages import raise_log_level, silence_libraries
 from .cells import Cell, Group, list_cells, list_rate_cells
 from .estimate import print_estimate
-from .launchers.launcher import Launcher
+from .launchers.launcher import CellProcess, Launcher
 from .launchers.local import make_local
+from .launchers.ray import RayCluster, RayLauncher
+from .launchers.slurm import SlurmLauncher, has_gpus
 from .live import LiveView, Progress
 from .options import TransferOptions
 from .plan import Plan, read_plan
@@ -111,10 +114,24 @@ def count_slots(options: TransferOptions) -> int:
 
 
 def make_launcher(options: TransferOptions, study: Study) -> Launcher:
-    """Returns what runs the cells."""
+    """Returns what runs the cells.
+
+    Raises:
+        UserError: the launcher's package or its cluster is missing, or one of its options is wrong.
+    """
+    if options.launcher == "ray":
+        cluster = RayCluster(options.threads)
+        return RayLauncher(study, cluster, make_cell(options, study, cluster.gpus > 0), options.jobs)
+    if options.launcher == "slurm":
+        return SlurmLauncher(study, make_cell(options, study, has_gpus(options.slurm)), options.jobs, options.slurm)
     gpus = count_gpus()
-    workers = 0 if options.workers is None and not gpus else options.workers
-    return make_local(study, count_slots(options), options.threads, gpus, workers)
+    return make_local(study, make_cell(options, study, gpus > 0), count_slots(options), gpus)
+
+
+def make_cell(options: TransferOptions, study: Study, on_gpu: bool) -> CellProcess:
+    """Returns how a cell runs; on CPUs it reads images itself, because every core has a cell."""
+    workers = 0 if options.workers is None and not on_gpu else options.workers
+    return CellProcess(study.folder.absolute(), Path.cwd(), options.threads, workers)
 
 
 def print_cells(cells: Sequence[Cell], rate_cells: Sequence[Cell], resolver: Resolver) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ...errors import check_range
+from ...errors import UserError, check_range
 from ..options.parser import Parser, expand_users
 
 DESCRIPTION = (
@@ -33,11 +33,13 @@ class TransferOptions:
         race: run cheap protocols first, and leave out dearer ones for backbones that are certainly worse.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
         report: write the report of the finished cells; train nothing, and read no data.
-        jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores.
+        jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores; 100 jobs of SLURM.
         threads: CPU threads of each cell. Another number can change the last digits of figures.
         workers: processes of each cell that read data. Default: those of the recipe with GPUs, else 0, because every
             core has a cell.
-        launcher: what runs the cells: processes on this machine.
+        launcher: what runs the cells: processes on this machine, jobs of SLURM, or tasks of a running Ray cluster. The
+            machines share the folder of the study.
+        slurm: parameters of submitit, e.g. --slurm.partition=gpu --slurm.gpus_per_node=1 --slurm.timeout_min=600.
     """
 
     plan: Path
@@ -48,7 +50,8 @@ class TransferOptions:
     jobs: int | None = None
     threads: int = 1
     workers: int | None = None
-    launcher: Literal["local"] = "local"
+    launcher: Literal["local", "slurm", "ray"] = "local"
+    slurm: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises UserError if an option is out of range."""
@@ -57,6 +60,8 @@ class TransferOptions:
         if self.workers is not None:
             check_range("--workers", self.workers, ge=0)
         check_range("--threads", self.threads, ge=1)
+        if self.slurm and self.launcher != "slurm":
+            raise UserError(f"--slurm.{next(iter(self.slurm))} needs --launcher slurm.")
 
 
 def parse_options(words: Sequence[str]) -> TransferOptions:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ...class_paths import allow_class, allow_code
 from ...errors import EvaluationError, LossError, PredictionError, UserError, first_line
@@ -25,13 +29,13 @@ from ...versions import list_versions
 from .. import training
 from ..options.yaml_text import read_yaml
 from ..parts import build_parts
+from .launchers.launcher import BUSY, FAILED, FINISHED, STOPPED
 from .probes.probe import choose_device, run_probe
 from .protocols import PROTOCOLS
 from .resolve import ALLOW_CODE
 from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
 
-FINISHED, FAILED, BUSY = 0, 1, 75  # exit statuses; 75 is EX_TEMPFAIL
-STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
+SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 ATTEMPTS, FEATURES = "attempts.json", "features"
 #: errors of trainings whose weights have become NaN or infinite
 DIVERGED = (LossError, PredictionError, EvaluationError)
@@ -65,6 +69,7 @@ def attempt(study: Study, digest: str, workers: int | None) -> int:
         attempts = Attempts(folder)
         record, evidence = measure(study.run_folder(digest), folder / CONFIG, request, config, workers)
         record |= {"seconds": round(attempts.total(), 1), "commit": find_commit(), "versions": list_versions()}
+        record["gpus"] = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         described = {key: request[key] for key in ("cell", "split", "main_figure", "data", "weights_hash")}
         study.finish(digest, described | record, config, evidence)
         return FINISHED
@@ -180,13 +185,24 @@ def find_commit() -> str | None:
     return found.stdout.strip()
 
 
+def end_with_parent(parent: int) -> None:
+    """Stops this process when the process ``parent`` that started it ends; only Linux can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != parent:  # it has ended before
+            os._exit(FAILED)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command; see the module."""
     parser = argparse.ArgumentParser("python -m litmobile.tools.transfer.run_cell", description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("hash")
     parser.add_argument("--workers", type=int, help="processes that read data; default: as configured")
+    parser.add_argument("--parent", type=int, help="number of the process with which this one ends")
     options = parser.parse_args(words)
+    if options.parent is not None:
+        end_with_parent(options.parent)
     if options.workers != 0 and choose_start_method() == "forkserver":
         start_fork_server()
     sys.exit(run_cell(Study(options.study), options.hash, options.workers))

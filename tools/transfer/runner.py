@@ -11,9 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from ...errors import format_count
-from .launchers.launcher import End, Launcher
+from .launchers.launcher import BUSY, STOPPED, End, Launcher
 from .live import LiveView, Progress
-from .run_cell import BUSY, STOPPED
 from .schedule import Schedule
 from .store import Study
 

@@ -17,8 +17,8 @@ from litmobile.tools.transfer import hashing
 from litmobile.tools.transfer.cells import Cell
 from litmobile.tools.transfer.hashing import hash_cell, identify_weights, simplify
 from litmobile.tools.transfer.plan import read_plan
-from litmobile.tools.transfer.resolve import ResolvedCell, Resolver, set_option
-from support.studies import write_plan
+from litmobile.tools.transfer.resolve import ResolvedCell, set_option
+from support.studies import CachingResolver, write_plan
 
 FULL = Cell("tones", "V2", "weights", "full")
 #: a configuration whose hash must not change by accident, because finished cells would be lost
@@ -45,7 +45,7 @@ def hash_of(tones: Path, tmp_path: Path) -> Callable[..., str]:
     """A function that returns the hash of a cell of the tiny plan with changes."""
 
     def hash_of(changes: dict[str, Any] | None = None, root: Path = tones, cell: Cell = FULL) -> str:
-        return Resolver(read_plan(write_plan(tmp_path / "plan.yaml", root, changes))).resolve(cell).hash
+        return CachingResolver(read_plan(write_plan(tmp_path / "plan.yaml", root, changes))).resolve(cell).hash
 
     return hash_of
 
@@ -68,7 +68,7 @@ def test_hash_does_not_depend_on_the_place_of_the_data(hash_of: Callable[..., st
 def resolved(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> ResolvedCell:
     """A cell of the tiny plan."""
     path = write_plan(tmp_path_factory.mktemp("plan") / "plan.yaml", tones)
-    return Resolver(read_plan(path)).resolve(FULL)
+    return CachingResolver(read_plan(path)).resolve(FULL)
 
 
 def hash_with(resolved: ResolvedCell, option: str, value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from litmobile.tools.cli import main
+from litmobile.tools.transfer.launchers.launcher import CellProcess
 from litmobile.tools.transfer.launchers.local import ForkLauncher, ProcessLauncher, can_fork, make_local
 from litmobile.tools.transfer.store import Study
 from support.studies import read_figures, run_study, write_plan
@@ -17,18 +18,25 @@ from support.studies import read_figures, run_study, write_plan
 BLOCKS = [{"backbones": ["V1"], "protocols": ["scratch"], "seeds": [0, 1]}]
 
 
+@pytest.fixture(scope="module")
+def figures(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The figures of both cells when they run in this process."""
+    folder = tmp_path_factory.mktemp("expected")
+    run_study(write_plan(folder / "plan.yaml", tones, {"cells": BLOCKS}), folder / "study")
+    return read_figures(folder / "study")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["--jobs=2"], ["--workers=1"]], ids=["forks", "processes"])
-def test_launchers_give_equal_figures(options: list[str], tones: Path, tmp_path: Path) -> None:
+def test_processes_give_equal_figures(tones: Path, tmp_path: Path, figures: dict[str, Any]) -> None:
     plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": BLOCKS})
-    run_study(plan, tmp_path / "expected")
-    main(["transfer", str(plan), "--to", str(tmp_path / "study"), *options])
-    assert len(read_figures(tmp_path / "study")) == 2
-    assert read_figures(tmp_path / "study") == read_figures(tmp_path / "expected")
+    main(["transfer", str(plan), "--to", str(tmp_path / "study"), "--workers=1"])
+    assert read_figures(tmp_path / "study") == figures
 
 
 @pytest.mark.slow
-def test_a_failed_study_ends_with_status_1(tones: Path, tmp_path: Path) -> None:
+def test_forks_give_equal_figures_and_status_1_for_a_failed_one(
+    tones: Path, tmp_path: Path, figures: dict[str, Any]
+) -> None:
     blocks = [*BLOCKS, {"backbones": ["V2"], "protocols": ["scratch"]}]
     changes = {"cells": blocks, "backbones.V2.options": "+--model.optimizer.lr=1e30"}  # the loss becomes NaN
     plan = write_plan(tmp_path / "plan.yaml", tones, changes)
@@ -36,7 +44,7 @@ def test_a_failed_study_ends_with_status_1(tones: Path, tmp_path: Path) -> None:
         main(["transfer", str(plan), "--to", str(tmp_path / "study"), "--jobs=2"])
     assert "1 problem" in str(failed.value.code)
     assert "tones, V2, scratch, seed 0" in str(failed.value.code)
-    assert len(read_figures(tmp_path / "study")) == 2
+    assert read_figures(tmp_path / "study") == figures
 
 
 def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +61,7 @@ def test_a_gpu_has_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(subprocess, "Popen", FakeProcess)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    launcher = make_local(Study(tmp_path), jobs=2, threads=3, gpus=2, workers=None)
+    launcher = make_local(Study(tmp_path), CellProcess(tmp_path, tmp_path, 3, None), slots=2, gpus=2)
     assert isinstance(launcher, ProcessLauncher)
     for digest in ("0a", "0b"):
         (tmp_path / "work" / digest).mkdir(parents=True)
@@ -78,5 +86,5 @@ def test_cells_of_a_killed_server_say_so(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_cells_on_a_cpu_are_forks_where_that_is_possible(tmp_path: Path) -> None:
-    launcher = make_local(Study(tmp_path), jobs=2, threads=1, gpus=0, workers=0)
+    launcher = make_local(Study(tmp_path), CellProcess(tmp_path, tmp_path, 1, 0), slots=2, gpus=0)
     assert isinstance(launcher, ForkLauncher) == can_fork()

@@ -20,7 +20,7 @@ from litmobile.tools.transfer.run_cell import BUSY, run_cell
 from litmobile.tools.transfer.runner import Runner
 from litmobile.tools.transfer.schedule import Schedule
 from litmobile.tools.transfer.store import Study
-from support.studies import write_plan
+from support.studies import CachingResolver, write_plan
 
 
 class Terminal(io.StringIO):
@@ -71,7 +71,9 @@ Run = Callable[[list[int]], tuple[ScriptedLauncher, LiveView, str]]
 def resolver(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Resolver:
     """A plan of three cells of one group."""
     blocks = [{"backbones": ["V1"], "protocols": ["scratch"], "seeds": [0, 1, 2]}]
-    return Resolver(read_plan(write_plan(tmp_path_factory.mktemp("plan") / "plan.yaml", tones, {"cells": blocks})))
+    return CachingResolver(
+        read_plan(write_plan(tmp_path_factory.mktemp("plan") / "plan.yaml", tones, {"cells": blocks}))
+    )
 
 
 @pytest.fixture

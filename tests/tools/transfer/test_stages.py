@@ -10,10 +10,11 @@ import torch
 import yaml
 
 from litmobile.tools import training
-from litmobile.tools.transfer.cells import Group
+from litmobile.tools.transfer.cells import Cell, Group
+from litmobile.tools.transfer.plan import read_plan
 from litmobile.tools.transfer.probes.probe import choose_device
 from litmobile.tools.transfer.schedule import Schedule
-from support.studies import read_records, run_study, write_plan
+from support.studies import CachingResolver, read_records, run_study, write_plan
 
 FULL = Group("tones", "V2", "full")
 RATES = {"values": [1e-4, 3e-3, 1e30], "length": 0.5, "val_from_train": 0.25}  # the last one diverges
@@ -98,10 +99,8 @@ def test_probes_use_a_gpu_unless_the_plan_has_the_cpu(
 
 
 def test_norms_train_while_the_backbone_is_frozen(tones: Path, tmp_path: Path) -> None:
-    plan = write_plan(tmp_path / "plan.yaml", tones, {"cells": [{"backbones": ["V2"], "protocols": ["norms"]}]})
-    run_study(plan, tmp_path / "study")
-    (record,) = select(tmp_path / "study")
-    options = read_config(tmp_path / "study", record)["model"]["init_args"]
+    resolver = CachingResolver(read_plan(write_plan(tmp_path / "plan.yaml", tones)))
+    options = resolver.resolve(Cell("tones", "V2", "weights", "norms")).config["model"]["init_args"]
     assert (options["freeze_epochs"], options["train_norms"]) == ("all", True)
 
 

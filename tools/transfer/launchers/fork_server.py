@@ -7,7 +7,6 @@ are lines on standard output. When the input ends, because the study has ended o
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -18,12 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..run_cell import FAILED, run_cell
+from ..run_cell import end_with_parent, run_cell
 from ..store import LOG, Study
+from .launcher import FAILED
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0  # for cells to write their state
-SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 
 
 class ForkServer:
@@ -94,14 +93,6 @@ class ForkServer:
                 self.cells.pop(process, None)
                 time.sleep(POLL_SECONDS)
             sent, deadline = signal.SIGKILL, time.monotonic() + PATIENCE_SECONDS
-
-
-def end_with_parent(parent: int) -> None:
-    """Stops this process when the fork server is killed; only Linux can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-        if os.getppid() != parent:  # it was killed before
-            os._exit(FAILED)
 
 
 def redirect_streams(log: Path) -> None:

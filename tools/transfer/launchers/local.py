@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ....errors import TaskError
 from ..store import LOG, Study
-from .launcher import End, Launcher
+from .launcher import CellProcess, End, Launcher, end_process
 
 PACKAGE = __name__.rpartition(".")[0]
 POLL_SECONDS = 0.2
@@ -26,42 +26,27 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-def make_environment(threads: int) -> dict[str, str]:
-    """Returns the environment of processes with a number of threads."""
-    # else a process that only looks for GPUs could not be forked any more
-    return {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
-
-
-def make_local(study: Study, jobs: int, threads: int, gpus: int, workers: int | None) -> Launcher:
+def make_local(study: Study, cell: CellProcess, slots: int, gpus: int) -> Launcher:
     """Returns the launcher for this machine.
 
     Args:
         study: the study.
-        jobs: cells that run at a time.
-        threads: CPU threads of a cell.
+        cell: how a cell runs.
+        slots: cells that run at a time.
         gpus: number of GPUs; 0 to use the CPU.
-        workers: processes of a cell that read data; None for the number in the configurations.
     """
-    if gpus or workers or not can_fork():
-        return ProcessLauncher(study, jobs, threads, gpus, workers)
-    return ForkLauncher(study, jobs, threads, workers)
+    if gpus or cell.workers or not can_fork():
+        return ProcessLauncher(study, cell, slots, gpus)
+    return ForkLauncher(study, cell, slots)
 
 
 class ForkLauncher:
-    """Runs cells on the CPU as forks of one process, see :mod:`.fork_server`.
+    """Runs cells on the CPU as forks of one process, see :mod:`.fork_server` and :func:`make_local`."""
 
-    Args:
-        study: the study.
-        slots: cells that run at a time.
-        threads: CPU threads of a cell.
-        workers: processes of a cell that read data.
-    """
-
-    def __init__(self, study: Study, slots: int, threads: int, workers: int | None) -> None:
+    def __init__(self, study: Study, cell: CellProcess, slots: int) -> None:
         self.slots = slots
         self.study = study
-        self.threads = threads
-        self.workers = workers
+        self.cell = cell
         self._running: set[str] = set()
         self._server: subprocess.Popen[bytes] | None = None
         self._buffer = b""
@@ -71,7 +56,7 @@ class ForkLauncher:
         assert server.stdin is not None
         self._running.add(digest)
         with suppress(BrokenPipeError):  # the next wait reports the end of the server
-            server.stdin.write(json.dumps({"hash": digest, "workers": self.workers}).encode() + b"\n")
+            server.stdin.write(json.dumps({"hash": digest, "workers": self.cell.workers}).encode() + b"\n")
             server.stdin.flush()
 
     def _start_server(self) -> subprocess.Popen[bytes]:
@@ -80,7 +65,7 @@ class ForkLauncher:
                 [sys.executable, "-m", f"{PACKAGE}.fork_server", str(self.study.folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=make_environment(self.threads),
+                env=self.cell.environment(),
                 start_new_session=True,  # Ctrl-C reaches this process only, which then stops the cells in order
             )
         return self._server
@@ -118,49 +103,29 @@ class ForkLauncher:
             assert self._server.stdin is not None
             with suppress(BrokenPipeError):
                 self._server.stdin.close()
-            end_process(self._server)
+            end_process(self._server, PATIENCE_SECONDS)
             self._server = None
 
 
 class ProcessLauncher:
-    """Runs each cell in a process of its own; on GPUs, one cell on each.
+    """Runs each cell in a process of its own; on GPUs, one cell on each. See :func:`make_local`."""
 
-    Args:
-        study: the study.
-        slots: cells that run at a time.
-        threads: CPU threads of a cell.
-        gpus: number of GPUs; 0 to use the CPU.
-        workers: processes of a cell that read data; None for the number in the configurations.
-    """
-
-    def __init__(self, study: Study, slots: int, threads: int, gpus: int, workers: int | None) -> None:
+    def __init__(self, study: Study, cell: CellProcess, slots: int, gpus: int) -> None:
         self.slots = slots
         self.study = study
-        self.threads = threads
-        self.workers = workers
+        self.cell = cell
         self._free = list(range(slots)) if gpus else []
         self._gpus = gpus
         self._running: dict[str, tuple[subprocess.Popen[bytes], int | None]] = {}
 
     def start(self, digest: str) -> None:
-        environment = make_environment(self.threads)
+        environment = self.cell.environment()
         slot = self._free.pop(0) if self._gpus else None
         if slot is not None:
             visible = environment.get("CUDA_VISIBLE_DEVICES", "")
             names = visible.split(",") if visible else [str(number) for number in range(self._gpus)]
             environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
-        log = self.study.work_folder(digest) / LOG
-        words = [] if self.workers is None else ["--workers", str(self.workers)]
-        module = f"{PACKAGE.rpartition('.')[0]}.run_cell"
-        with log.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, str(self.study.folder), digest, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env=environment,
-                start_new_session=True,
-            )
+        process = self.cell.start(digest, self.study.work_folder(digest) / LOG, environment)
         self._running[digest] = process, slot
 
     def wait(self, seconds: float) -> list[End]:
@@ -182,14 +147,5 @@ class ProcessLauncher:
         for process, _ in self._running.values():
             process.send_signal(signal.SIGTERM)
         for process, _ in self._running.values():
-            end_process(process)
+            end_process(process, PATIENCE_SECONDS)
         self._running = {}
-
-
-def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end of a process that was told to stop, and kills it if that takes too long."""
-    try:
-        process.wait(PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

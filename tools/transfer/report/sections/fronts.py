@@ -106,7 +106,8 @@ def list_fronts(task: TaskEstimates, rows: Sequence[Row], costs: Sequence[Cost])
         for cost, found in zip(costs, probabilities, strict=True):
             body[-1] += [format_interval(*cost.values[row.backbone], cost.digits), f"{found[k]:.2f}"]
         first = int(dominated[:, k].argmax())
-        body[-1].append(f"{rows[first].backbone}, {dominated[first, k]:.2f}" if dominated[first, k] >= LEAST else NOTHING)
+        probability = dominated[first, k]
+        body[-1].append(f"{rows[first].backbone}, {probability:.2f}" if probability >= LEAST else NOTHING)
     header = ["backbone", "protocol", task.figure]
     header += [title for cost in costs for title in (cost.label, "P(front)")]
     header.append("dominated by")
