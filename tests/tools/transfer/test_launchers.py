@@ -77,7 +77,7 @@ def test_cells_of_a_killed_server_say_so(tmp_path: Path, monkeypatch: pytest.Mon
     server = [sys.executable, "-c", "import sys, os; sys.stdin.readline(); os.kill(os.getpid(), 9)"]
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda words, **options: popen(server, **options))
-    launcher = ForkLauncher(Study(tmp_path), slots=2, threads=1, workers=0)
+    launcher = ForkLauncher(Study(tmp_path), CellProcess(tmp_path, tmp_path, 1, 0), slots=2)
     launcher.start("0a")
     (end,) = launcher.wait(60)
     launcher.close()
