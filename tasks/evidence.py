@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,10 @@ class Evidence(ABC):
     def annotations(self, image: int) -> list[NDArray[Any]]:
         """Returns arrays that depend on nothing but the annotations of one image."""
 
+    def compact(self) -> Self:
+        """Returns the evidence without what only shows single errors: all figures and comparisons stay the same."""
+        return self
+
     def hash_annotations(self) -> list[str]:
         """Returns a hash of the annotations of each image."""
         return [hash_arrays(*self.annotations(image)) for image in range(len(self.names))]
@@ -105,8 +109,8 @@ def evidence_path(folder: Path, split: str) -> Path:
     return folder / f"{split}-evidence.npz"
 
 
-def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> None:
-    """Writes an evidence file: an uncompressed ``.npz`` archive, whose array ``info`` is JSON.
+def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any], is_compressed: bool = False) -> None:
+    """Writes an evidence file: an ``.npz`` archive, whose array ``info`` is JSON.
 
     Flags are stored as bits. Hashes of images and annotations, and versions of packages, are added to ``identity``.
 
@@ -114,6 +118,7 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
         path: the file, which is replaced at once or not at all.
         evidence: what the evaluation kept.
         identity: plain values that identify the evaluated weights and settings.
+        is_compressed: whether to compress the archive, which takes time.
     """
     images = hash_arrays(np.array(evidence.names))
     annotations = hash_arrays(np.array(evidence.classes), np.array(evidence.hash_annotations()))
@@ -129,7 +134,8 @@ def save_evidence(path: Path, evidence: Evidence, identity: dict[str, Any]) -> N
     stored = {name: np.packbits(array) if array.dtype == bool else array for name, array in arrays.items()}
     content = io.BytesIO()
     stored[INFO] = np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)
-    np.savez(content, **stored)  # pyright: ignore[reportArgumentType] — no array has the name of an argument
+    save = np.savez_compressed if is_compressed else np.savez
+    save(content, **stored)  # pyright: ignore[reportArgumentType] — no array has the name of an argument
     write_bytes(path, content.getvalue())
 
 

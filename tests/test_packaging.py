@@ -57,11 +57,11 @@ def test_imported_distributions_are_declared(pyproject: dict[str, Any]) -> None:
     assert not undeclared
 
 
-def test_wheel_contains_every_module_and_recipe(wheel: Path) -> None:
+def test_wheel_contains_every_module_recipe_and_style(wheel: Path) -> None:
     contents = set(zipfile.ZipFile(wheel).namelist())
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.*"):
-            if path.suffix in (".py", ".yaml"):
+            if path.suffix in (".py", ".yaml", ".css", ".js"):
                 assert f"litmobile/{path.relative_to(ROOT).as_posix()}" in contents
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "line", "circle", "rect", "polyline"}
+VOID = {"meta", "img", "line", "circle", "rect", "polyline", "polygon"}
 HOSTILE = "\"><script>alert('&')</script>"
 HEADINGS = ("h1", "h2", "h3")
 
@@ -15,7 +15,7 @@ class Page(HTMLParser):
 
     Attributes:
         elements: name and attributes of every element.
-        text: all text outside of the style sheet.
+        text: all text outside of the style sheet and scripts.
         problems: what a reader or a browser would stumble over.
     """
 
@@ -44,7 +44,7 @@ class Page(HTMLParser):
             self.problems.append(f"</{tag}> closes another element")
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] not in (["style"], ["script"]):
             self.text += f"{data} "
 
     def find(self, tag: str) -> list[dict[str, str]]:

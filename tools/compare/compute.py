@@ -117,18 +117,40 @@ def compare_pairs(
         images: number of images of each part.
         settings: how to compare.
     """
-    found = [
-        (part, pair, compare(sides[pair[0]], sides[pair[1]], settings.rope, images[part]))
-        for part, sides in estimates.items()
-        for pair in combinations(sides, 2)
-    ]
-    corrected = iter(correct_holm([difference.p_value for _, _, difference in found if difference is not None]))
+    chosen = [(part, pair) for part, sides in estimates.items() for pair in combinations(sides, 2)]
     pairs: dict[str, list[Pair]] = {part: [] for part in estimates}
-    for part, (first, second), difference in found:
+    for (part, _), pair in zip(chosen, compare_listed(figure, estimates, chosen, images, settings), strict=True):
+        pairs[part].append(pair)
+    return pairs
+
+
+def compare_listed(
+    figure: str,
+    estimates: Estimates,
+    chosen: Sequence[tuple[str, tuple[str, str]]],
+    images: Mapping[str, int],
+    settings: Settings,
+) -> list[Pair]:
+    """Compares chosen pairs, and corrects for their number; see :func:`compare_pairs`.
+
+    Args:
+        figure: name of the figure.
+        estimates: by name of the part and of the configuration.
+        chosen: a part, and the names of two configurations.
+        images: number of images of each part.
+        settings: how to compare.
+    """
+    found = [
+        compare(estimates[part][first], estimates[part][second], settings.rope, images[part])
+        for part, (first, second) in chosen
+    ]
+    corrected = iter(correct_holm([difference.p_value for difference in found if difference is not None]))
+    pairs: list[Pair] = []
+    for (part, (first, second)), difference in zip(chosen, found, strict=True):
         p_value = 1.0 if difference is None else next(corrected)
         pair = Pair(first, second, difference, p_value, better=None, sentence="")
         pair = pair._replace(better=find_better(pair, figure))
         seeds = min(len(estimates[part][name].values) for name in (first, second))
         sentence = describe(pair, f"{figure} of {part}" if part else figure, images[part], seeds, settings)
-        pairs[part].append(pair._replace(sentence=sentence))
+        pairs.append(pair._replace(sentence=sentence))
     return pairs

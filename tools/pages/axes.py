@@ -19,23 +19,41 @@ class Axis(NamedTuple):
         high: value at ``end``.
         start: position in units of the chart.
         end: position in units of the chart.
+        is_log: whether the axis is logarithmic; both limits are above 0 then.
+        marks: values to label, ascending; without any, round values are labelled.
     """
 
     low: float
     high: float
     start: float
     end: float
+    is_log: bool = False
+    marks: tuple[float, ...] = ()
 
     def position(self, value: float) -> float:
         """Returns the position of ``value``, cut at the ends of the axis."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        inside = min(max(value, self.low), self.high)
+        if self.is_log:
+            share = math.log(inside / self.low) / math.log(self.high / self.low)
+        else:
+            share = (inside - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, space: float = TICK_WIDTH) -> list[float]:
-        """Returns round values to label: about five, or fewer where a short axis has no ``space`` for each."""
+        """Returns values to label, ``space`` apart: the given marks, or about five round values."""
+        if self.marks:
+            return self.space_marks(space)
         step = find_step(self.high - self.low, max(1, min(TICKS, int(abs(self.end - self.start) / space))))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]
+
+    def space_marks(self, space: float) -> list[float]:
+        """Returns the last of the marks, and those of the others that are ``space`` apart."""
+        kept: list[float] = []
+        for mark in reversed(self.marks):
+            if not kept or abs(self.position(kept[-1]) - self.position(mark)) >= space:
+                kept.append(mark)
+        return kept[::-1]
 
 
 def find_step(extent: float, count: int = TICKS) -> float:
@@ -65,6 +83,23 @@ def find_limits(values: Iterable[float], least: float | None = None, most: float
         math.floor(low / step + 1e-9) * step if least is None else least,
         math.ceil(high / step - 1e-9) * step if most is None else most,
     )
+
+
+def build_log_axis(
+    values: Iterable[float], limits: tuple[float | None, float | None], ends: tuple[float, float]
+) -> Axis:
+    """Builds a logarithmic axis from the lowest to the highest of the ``values`` above 0, which it labels.
+
+    Args:
+        values: any numbers; those that are not above 0 have no position.
+        limits: fixed limits.
+        ends: positions of the limits.
+    """
+    marks = sorted({value for value in values if math.isfinite(value) and value > 0}) or [1.0]
+    low, high = (given or found for given, found in zip(limits, (marks[0], marks[-1]), strict=True))
+    if high <= low:  # one value gets the middle
+        low, high = low / 2, low * 2
+    return Axis(low, high, *ends, is_log=True, marks=tuple(mark for mark in marks if low <= mark <= high))
 
 
 def format_tick(value: float) -> str:

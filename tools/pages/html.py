@@ -10,7 +10,7 @@ from typing import NamedTuple
 Attribute = str | int | float | None
 
 #: elements without content
-VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline"})
+VOID = frozenset({"img", "meta", "line", "circle", "rect", "polyline", "polygon"})
 
 
 class Html(str):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
 from .html import Html, element, join
+from .tables import SORTABLE
 
-#: a page loads nothing, whatever its texts contain
+#: a page loads nothing and runs no script but ``sort.js``, whatever its texts contain
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -34,14 +37,16 @@ def render_page(title: str, answer: Sequence[str], sections: Sequence[Section], 
         note: below the answer, in smaller type.
     """
     shown = [section for section in sections if section.content]
-    style = (files(__name__.rpartition(".")[0]) / "style.css").read_text(encoding="utf-8")
+    parts = [render_section(section, f"s{k}") for k, section in enumerate(shown)]
+    scripts = [read_file("sort.js")] if any(has_sortable_table(part) for part in parts) else []
+    policy = "".join((POLICY, *(f"; script-src {hash_script(script)}" for script in scripts)))
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", Html(style)),
+        element("style", read_file("style.css")),
     )
     header = element(
         "header",
@@ -55,9 +60,25 @@ def render_page(title: str, answer: Sequence[str], sections: Sequence[Section], 
         element("a", "Skip to the content", class_="skip", href="#content"),
         header,
         element("nav", element("ul", *links), aria_label="Contents"),
-        element("main", *(render_section(section, f"s{k}") for k, section in enumerate(shown)), id="content"),
+        element("main", *parts, id="content"),
+        *(element("script", script) for script in scripts),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def read_file(name: str) -> Html:
+    """Reads a file of this package, whose text becomes a part of the page."""
+    return Html((files(__name__.rpartition(".")[0]) / name).read_text(encoding="utf-8"))
+
+
+def has_sortable_table(content: str) -> bool:
+    """Whether ``content`` has a sortable table; texts cannot imitate it, because their quotation marks are escaped."""
+    return f' class="{SORTABLE}">' in content
+
+
+def hash_script(script: str) -> str:
+    """Returns the source that allows exactly this script in a Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def render_section(section: Section, name: str) -> Html:

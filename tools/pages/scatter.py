@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
+from itertools import product
 from typing import NamedTuple
 
 from .axes import Axis, find_limits
@@ -15,6 +16,9 @@ RADIUS = 4
 LEGEND_ROW = 16  # height of a row of the legend
 SVG_SCALE = 2  # of a file that is opened alone
 NAME_ROW, LETTER = 12, 6  # height of a name, and width of a letter
+
+SHIFTS = sorted(range(-10, 11), key=abs)  # rows from that above a point, in which its name is tried
+FAR = 2  # rows from which a line leads to a name
 
 
 class Point(NamedTuple):
@@ -47,7 +51,9 @@ class Box(NamedTuple):
         return not is_beside and self.top < other.bottom and other.top < self.bottom
 
 
-def scatter_chart(title: str, labels: tuple[str, str], points: Sequence[Point], note: str = "") -> Html:
+def scatter_chart(
+    title: str, labels: tuple[str, str], points: Sequence[Point], note: str = "", front: Sequence[str] = ()
+) -> Html:
     """Draws points with their intervals, coloured by group, as a figure of a page.
 
     Args:
@@ -55,9 +61,10 @@ def scatter_chart(title: str, labels: tuple[str, str], points: Sequence[Point], 
         labels: of the horizontal axis, which begins at 0, and of the vertical axis.
         points: the points.
         note: below the chart.
+        front: names of the points on the Pareto front, which steps join; the others are hollow. None: no front.
     """
-    parts, height = draw_points(labels, points)
-    return build_figure(title, (WIDTH, height), parts, describe_points(labels, points), Html(), note)
+    parts, height = draw_points(labels, points, front)
+    return build_figure(title, (WIDTH, height), parts, describe_points(labels, points, front), Html(), note)
 
 
 def scatter_svg(title: str, labels: tuple[str, str], points: Sequence[Point]) -> str:
@@ -82,24 +89,42 @@ def scatter_svg(title: str, labels: tuple[str, str], points: Sequence[Point]) ->
     return f"{drawing}\n"
 
 
-def draw_points(labels: tuple[str, str], points: Sequence[Point]) -> tuple[list[Html], int]:
-    """Draws axes, points and the legend of several groups; returns the parts and the height of the chart."""
+def draw_points(
+    labels: tuple[str, str], points: Sequence[Point], front: Collection[str] = ()
+) -> tuple[list[Html], int]:
+    """Draws axes, points, the front and the legend; returns the parts and the height of the chart."""
     groups = list(dict.fromkeys(point.group for point in points))
     across = Axis(*find_limits([end for point in points for end in point.x], least=0), LEFT, WIDTH - RIGHT)
     up = Axis(*find_limits([end for point in points for end in point.y]), HEIGHT - BOTTOM, TOP)
     parts = [*draw_grid(across, up), *draw_labels(labels)]
-    taken: list[Box] = []
+    parts += draw_front([point for point in points if point.name in front], across, up)
+    taken = [surround_point(point, across, up) for point in points]
     for point in points:
-        parts.append(draw_point(point, across, up, f"s{groups.index(point.group) % COLOURS}"))
+        style = f"s{groups.index(point.group) % COLOURS}"
+        is_hollow = bool(front) and point.name not in front
+        parts.append(draw_point(point, across, up, style, is_hollow))
     for point in points:
         parts += draw_name(point, across, up, f"s{groups.index(point.group) % COLOURS}", taken)
-    if len(groups) < 2:
-        return parts, HEIGHT
-    parts += draw_groups(groups)
-    return parts, HEIGHT + LEGEND_ROW * len(groups)
+    shown = groups if len(groups) > 1 else []
+    parts += draw_groups(shown)
+    height = HEIGHT + LEGEND_ROW * len(shown)
+    if not front:
+        return parts, height
+    parts += draw_front_legend(height)
+    return parts, height + LEGEND_ROW
 
 
-def draw_point(point: Point, across: Axis, up: Axis, style: str) -> Html:
+def draw_front(points: Sequence[Point], across: Axis, up: Axis) -> Iterable[Html]:
+    """Draws the highest value for at most each x of the points on the front, up to the right end of the chart."""
+    places: list[tuple[float, float]] = []
+    for x, y in sorted((across.position(point.x[0]), up.position(point.y[0])) for point in points):
+        places += [(x, places[-1][1]), (x, y)] if places else [(x, y)]
+    if places:
+        places.append((across.end, places[-1][1]))
+        yield element("polyline", points=" ".join(f"{x:g},{y:g}" for x, y in places), class_="front")
+
+
+def draw_point(point: Point, across: Axis, up: Axis, style: str, is_hollow: bool = False) -> Html:
     """Draws one point with its intervals."""
     x, y = across.position(point.x[0]), up.position(point.y[0])
     marks: list[Html] = []
@@ -109,32 +134,42 @@ def draw_point(point: Point, across: Axis, up: Axis, style: str) -> Html:
     if math.isfinite(point.y[1]):
         ends = {"y1": up.position(point.y[1]), "y2": up.position(point.y[2])}
         marks.append(element("line", x1=x, x2=x, **ends, class_=style, stroke="currentcolor"))
-    circle = element("circle", cx=x, cy=y, r=RADIUS, class_=style)
+    circle = element("circle", cx=x, cy=y, r=RADIUS, class_=f"{style} hollow" if is_hollow else style)
     name = element("title", f"{point.name}, {point.group}: {point.x[0]:.4g}, {point.y[0]:.4g}")
     return element("g", name, *marks, circle)
 
 
+def surround_point(point: Point, across: Axis, up: Axis) -> Box:
+    """Returns the place of the mark of a point."""
+    x, y = across.position(point.x[0]), up.position(point.y[0])
+    return Box(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
+
+
 def draw_name(point: Point, across: Axis, up: Axis, style: str, taken: list[Box]) -> Iterable[Html]:
-    """Draws the name of a point on the side that has more space, in the nearest row where it covers no other name.
+    """Draws the name of a point in the nearest row where it covers nothing; a line leads to one that is not near.
 
     Args:
         point: the point.
         across: horizontal axis.
         up: vertical axis.
         style: class of its colour.
-        taken: places of the names so far; that of this one is added. A name without a free place is left out.
+        taken: places of points, and of the names so far; that of this one is added. A name without a free place is
+            left out.
     """
     x, y = across.position(point.x[0]), up.position(point.y[0])
     text = shorten(point.name)
-    is_left = x < (across.start + across.end) / 2
-    start = x + 2 * RADIUS if is_left else x - 2 * RADIUS
-    left = start if is_left else start - LETTER * len(text)
-    for shift in sorted(range(-10, 11), key=lambda shift: (abs(shift), shift)):
-        base = y - 5 + NAME_ROW * shift
+    sides = (True, False) if x < (across.start + across.end) / 2 else (False, True)  # more space first
+    for shift, is_right in sorted(product(SHIFTS, sides), key=lambda place: abs(place[0])):
+        start = x + 2 * RADIUS if is_right else x - 2 * RADIUS
+        left = start if is_right else start - LETTER * len(text)
+        base = round(y - 5 + NAME_ROW * shift, 1)
         box = Box(left, base - NAME_ROW, left + LETTER * len(text), base)
-        if box.top >= TOP and base <= HEIGHT - BOTTOM and not any(box.overlaps(other) for other in taken):
+        is_inside = box.left >= across.start and box.right <= WIDTH and box.top >= 0 and box.bottom <= up.start
+        if is_inside and not any(box.overlaps(other) for other in taken):
             taken.append(box)
-            place = {"x": start, "y": round(base, 1), "text_anchor": "start" if is_left else "end"}
+            if abs(shift) >= FAR:
+                yield element("line", x1=x, y1=y, x2=start, y2=base - NAME_ROW / 3, class_="leader")
+            place = {"x": start, "y": base, "text_anchor": "start" if is_right else "end"}
             yield element("text", text, **place, class_=style, fill="currentcolor")
             return
 
@@ -147,7 +182,15 @@ def draw_groups(groups: Sequence[str]) -> Iterable[Html]:
         yield element("text", group, x=LEFT + 3 * RADIUS, y=y + RADIUS)
 
 
-def describe_points(labels: tuple[str, str], points: Sequence[Point]) -> str:
+def draw_front_legend(top: float) -> Iterable[Html]:
+    """Explains the line of the front below the chart."""
+    y = top + LEGEND_ROW / 2
+    yield element("polyline", points=f"{LEFT - 8},{y:g} {LEFT + 8},{y:g}", class_="front")
+    yield element("text", "Pareto front; other points are hollow", x=LEFT + 3 * RADIUS, y=y + RADIUS)
+
+
+def describe_points(labels: tuple[str, str], points: Sequence[Point], front: Collection[str] = ()) -> str:
     """Describes the chart in words."""
     texts = [f"{point.name}, {point.group}: {point.x[0]:.4g}, {point.y[0]:.4g}." for point in points]
+    texts += [f"On the Pareto front: {', '.join(front)}."] if front else []
     return f"{labels[1]} over {labels[0]}. {' '.join(texts)}"

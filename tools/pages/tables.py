@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from .html import Html, element, join, scroll
 
 LONG_NAME = 30  # characters of the name of a row, from which it may be broken
+SORTABLE = "sortable"  # class of tables that sort.js sorts
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> Html:
@@ -21,17 +23,48 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], wo
         rows: a cell for each column.
         words: columns of words, which are aligned to the left; numbers are aligned to the right.
     """
-    styles = ["words" if k in words else None for k in range(len(header))]
+    return build_table(caption, *build_rows(header, rows, words))
+
+
+def sortable_table(
+    caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()
+) -> Html:
+    """Builds a table that a browser with JavaScript sorts by the column whose name is clicked, and back.
+
+    Cells that begin with a number are sorted by it, others alphabetically after them, and empty ones are last.
+
+    Args:
+        caption: what the table shows.
+        header: names of the columns.
+        rows: a cell for each column.
+        words: columns of words, which are sorted alphabetically even if they begin with a number.
+    """
+    return build_table(caption, *build_rows(header, rows, words), SORTABLE)
+
+
+def build_rows(header: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int]) -> tuple[Html, Html]:
+    """Builds the head and the body of a table."""
+    rows = list(rows)
+    styles = [find_style([row[k] for row in rows]) if k in words else None for k in range(len(header))]
 
     def build_row(cells: Sequence[str]) -> Html:
         first, *others = cells
         rest = [element("td", text, class_=style) for text, style in zip(others, styles[1:], strict=True)]
-        name = element("th", first, scope="row", class_="long" if len(first) > LONG_NAME else None)
+        name = element("th", first, scope="row", class_="long" if count_characters(first) > LONG_NAME else None)
         return element("tr", name, *rest)
 
     columns = [element("th", text, scope="col", class_=style) for text, style in zip(header, styles, strict=True)]
-    head = element("thead", element("tr", *columns))
-    return build_table(caption, head, element("tbody", *map(build_row, rows)))
+    return element("thead", element("tr", *columns)), element("tbody", *map(build_row, rows))
+
+
+def find_style(cells: Iterable[str]) -> str:
+    """Returns the class of a column of words: long texts are broken into lines, short ones are not."""
+    return "words" if any(count_characters(text) > LONG_NAME for text in cells) else "words short"
+
+
+def count_characters(text: str) -> int:
+    """Counts the characters that a reader sees; the tags of HTML are none."""
+    return len(re.sub("<[^>]*>", "", text)) if isinstance(text, Html) else len(text)
 
 
 def build_table(caption: str, head: Html, body: Html, style: str | None = None) -> Html:

@@ -50,13 +50,25 @@ def build_recipe(name: str, options: Sequence[str], classes: int | None) -> Netw
     merged = merge_configurations([find_configuration(name)], options)
     if "model" not in merged:
         raise UserError(f"{name} has no model to profile.")
-    config = {"model": merged["model"]}
-    task_role.set(find_role(config, options))
-    words = [f"--config={dump_yaml(config)}", *options]
-    silence_libraries()
-    built = ModelCLI("profile", args=words, save_config_callback=None, seed_everything_default=False)
+    built = parse_model({"model": merged["model"]}, options)
     count = classes or find_classes(merged.get("data"), built)
     return built.model.build_network(default_class_names(count)).eval()
+
+
+def parse_model(config: dict[str, Any], options: Sequence[str] = ()) -> ModelCLI:
+    """Parses the section ``model`` of a configuration, and builds the task.
+
+    Args:
+        config: has the key "model" only.
+        options: words that begin with ``--model``.
+
+    Raises:
+        UserError: an option is wrong.
+    """
+    task_role.set(find_role(config, options))
+    silence_libraries()
+    words = [f"--config={dump_yaml(config)}", *options]
+    return ModelCLI("profile", args=words, save_config_callback=None, seed_everything_default=False)
 
 
 def find_classes(data: Any, built: ModelCLI) -> int:

@@ -100,9 +100,14 @@ def build_target(text: str, choice: Choice, device: torch.device, options: Mappi
         name += f"({format_arguments(given)})" if given else ""
     if choice.size is not None:
         network.preprocessing = replace(network.preprocessing, size=choice.size)
+    return replace(deploy(name, network, device), folder=folder, backbone=backbone)
+
+
+def deploy(name: str, network: Network, device: torch.device) -> Target:
+    """Returns a network in its form for deployment, on ``device``, as a target."""
     deployed = reparameterize(network)
     is_reparameterized = deployed.state_dict().keys() != network.state_dict().keys()
-    return Target(name, place(deployed, device), is_reparameterized, folder, backbone)
+    return Target(name, place(deployed, device), is_reparameterized)
 
 
 def place(network: nn.Module, device: torch.device) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -20,11 +20,11 @@ from .launchers.ray import RayCluster, RayLauncher
 from .launchers.slurm import SlurmLauncher, has_gpus
 from .live import LiveView, Progress
 from .options import TransferOptions
-from .plan import read_plan
+from .plan import Plan, read_plan
 from .resolve import Resolver
 from .runner import Runner
 from .schedule import Refusal, Schedule, find_refusals
-from .store import Study
+from .store import PAGE, Study
 
 LOGGERS = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed")
 
@@ -37,9 +37,14 @@ def transfer(options: TransferOptions) -> None:
         SystemExit: with status 1, cells cannot work or have failed.
     """
     options.check()
+    if options.dry_run and options.report:
+        raise UserError("Pass --dry-run for cells to come, or --report for finished ones, but not both.")
     if options.to is None and not options.dry_run:
         raise UserError("--to FOLDER is required: the folder of the study.")
     plan = read_plan(options.plan)
+    if options.report and options.to is not None:
+        report(Study(options.to), plan, None, options.threads)
+        return
     cells = list_cells(plan)
     rate_cells = list(list_rate_cells(plan, cells))
     silence_libraries()
@@ -57,10 +62,10 @@ def transfer(options: TransferOptions) -> None:
         sys.exit(1)
     if options.to is None or options.dry_run:
         return
-    run(options, Study(options.to), resolver, cells)
+    run(options, Study(options.to), plan, resolver, cells)
 
 
-def run(options: TransferOptions, study: Study, resolver: Resolver, cells: Sequence[Cell]) -> None:
+def run(options: TransferOptions, study: Study, plan: Plan, resolver: Resolver, cells: Sequence[Cell]) -> None:
     """Runs all cells of a study that are not finished."""
     schedule = Schedule(resolver, study, cells)
     launcher = make_launcher(options, study)
@@ -76,6 +81,8 @@ def run(options: TransferOptions, study: Study, resolver: Resolver, cells: Seque
             "1 cell are", "1 cell is"
         )
     )
+    if any(study.is_finished(digest) for digest, entry in schedule.known.items() if entry.cell.role == "main"):
+        report(study, plan, schedule.known, options.threads)
     problems = [f"{schedule.known[digest].cell}: {reason}" for digest, reason in progress.failed.items()]
     problems += [f"{group}: {reason}, so its cells did not run." for group, reason in schedule.blocked.items()]
     if problems:
@@ -83,6 +90,15 @@ def run(options: TransferOptions, study: Study, resolver: Resolver, cells: Seque
         sys.exit(
             f"litmobile: {counted}; details are in {study.folder / 'work'}/*/failure.txt:\n  " + "\n  ".join(problems)
         )
+
+
+def report(study: Study, plan: Plan, hashes: Collection[str] | None, threads: int) -> None:
+    """Writes the report, and prints its answer."""
+    from .report.report import write_report  # other commands do not need it
+
+    for sentence in write_report(study, plan, hashes, threads):
+        print(sentence)
+    print(f"The report is {study.folder / PAGE}")
 
 
 def count_gpus() -> int:

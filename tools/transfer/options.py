@@ -15,6 +15,11 @@ DESCRIPTION = (
     "command again to continue a study: finished cells are not repeated, and stopped ones resume. docs/transfer.md "
     "describes the plan."
 )
+#: options without a value, unlike other options of yes or no
+FLAGS = {
+    "dry_run": "print the cells, those that cannot work, and the hours that the study will take; train nothing",
+    "report": "write the report of the finished cells; train nothing, and read no data",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class TransferOptions:
         plan: YAML file of the plan.
         to: folder of the study; finished cells are in its cells/.
         dry_run: print the cells, those that cannot work, and the hours that the study will take; train nothing.
+        report: write the report of the finished cells; train nothing, and read no data.
         jobs: cells that run at a time. Default: the number of GPUs, or else of CPU cores; 100 jobs of SLURM.
         threads: CPU threads of each cell. Another number can change the last digits of figures.
         workers: processes of each cell that read data. Default: those of the recipe with GPUs, else 0, because every
@@ -37,6 +43,7 @@ class TransferOptions:
     plan: Path
     to: Path | None = None
     dry_run: bool = False
+    report: bool = False
     jobs: int | None = None
     threads: int = 1
     workers: int | None = None
@@ -62,8 +69,7 @@ def parse_options(words: Sequence[str]) -> TransferOptions:
     """
     parser = Parser(prog="litmobile transfer", description=DESCRIPTION)
     parser.add_argument("plan", type=Path, help="YAML file of the plan")
-    parser.add_class_arguments(TransferOptions, skip={"plan", "dry_run"})
-    # without a value, unlike other options of yes or no
-    dry_run = "print the cells, those that cannot work, and the hours that the study will take; train nothing"
-    parser.add_argument("--dry-run", action="store_true", help=dry_run)
+    parser.add_class_arguments(TransferOptions, skip={"plan", *FLAGS})
+    for flag, text in FLAGS.items():
+        parser.add_argument(f"--{flag.replace('_', '-')}", action="store_true", help=text)
     return TransferOptions(**expand_users(parser.parse_words(words).as_dict()))

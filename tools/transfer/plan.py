@@ -14,7 +14,8 @@ from ..profile.engines.table import ENGINES
 from .protocols import PROTOCOLS
 
 ALL = "all"
-KEYS = ("tasks", "backbones", "learning_rates", "cells", "more_seeds", "engines")
+KEYS = ("tasks", "backbones", "learning_rates", "cells", "more_seeds", "engines", "claims")
+EXPECTATIONS = ("better", "not better", "close")
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,14 @@ class BackbonePlan:
         name: for the report, e.g. "V2".
         options: options of ``litmobile fit``, which follow those of the task.
         weights: what ``--model.backbone_weights`` takes; None for a backbone that is trained from scratch only.
+        top1: published accuracy on ImageNet's validation images in %, for the report; None for that of the paper,
+            where litmobile knows it.
     """
 
     name: str
     options: tuple[str, ...] = ()
     weights: str | None = None
+    top1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,25 @@ class MoreSeeds:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """Something that is said about backbones, which the report tests on every task.
+
+    Attributes:
+        text: the claim.
+        backbone: that it is about.
+        others: with which that one is compared.
+        expected: "better", "not better" or "close".
+        margin: difference that counts as close, or as not better.
+    """
+
+    text: str
+    backbone: str
+    others: tuple[str, ...]
+    expected: Literal["better", "not better", "close"]
+    margin: float = 0.02
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study; see docs/transfer.md."""
 
@@ -98,6 +121,7 @@ class Plan:
     learning_rates: LearningRates | None = None
     more_seeds: MoreSeeds | None = None
     engines: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 class Section:
@@ -193,6 +217,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_percentage(value: Any) -> bool:
+    """Whether ``value`` is above 0 and at most 100."""
+    return is_number(value) and 0 < value <= 100
+
+
 def is_count(value: Any) -> bool:
     """Whether ``value`` is a whole number of at least 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
@@ -211,7 +240,7 @@ def read_plan(path: Path) -> Plan:
         name: read_task(name, Section(content, place, ("recipe", "options", "split")))
         for name, content, place in read_named(whole, "tasks")
     }
-    keys = ("options", "weights")
+    keys = ("options", "weights", "top1")
     backbones = {
         name: read_backbone(name, Section(content, place, keys))
         for name, content, place in read_named(whole, "backbones")
@@ -225,6 +254,7 @@ def read_plan(path: Path) -> Plan:
         read_learning_rates(whole),
         read_more_seeds(whole),
         whole.take_names("engines", ENGINES, []) if whole.content.get("engines") else (),
+        read_claims(whole, backbones),
     )
 
 
@@ -250,7 +280,8 @@ def read_backbone(name: str, section: Section) -> BackbonePlan:
     """Reads a backbone."""
     kind = "a file or the name of published weights, the same on every machine"
     weights = section.take("weights", kind, lambda value: value is None or (is_text(value) and value != "auto"))
-    return BackbonePlan(name, section.take_options(), weights)
+    top1 = section.take("top1", "a number of % up to 100", lambda value: value is None or is_percentage(value))
+    return BackbonePlan(name, section.take_options(), weights, top1)
 
 
 def read_block(content: Any, place: str, tasks: Collection[str], backbones: Collection[str]) -> Block:
@@ -286,3 +317,21 @@ def read_more_seeds(whole: Section) -> MoreSeeds | None:
     section = Section(whole.content["more_seeds"], f"{whole.place}: more_seeds", ("leaders", "seeds"))
     leaders = section.take("leaders", "a whole number from 1", lambda value: is_count(value) and value > 0)
     return MoreSeeds(leaders, section.take_list("seeds", "whole numbers from 0", is_count))
+
+
+def read_claims(whole: Section, backbones: Collection[str]) -> tuple[Claim, ...]:
+    """Reads the claims, which the report tests."""
+    listed = whole.take("claims", "a list of claims", lambda value: value is None or isinstance(value, list)) or []
+    return tuple(read_claim(content, f"{whole.place}: claims[{n}]", backbones) for n, content in enumerate(listed))
+
+
+def read_claim(content: Any, place: str, backbones: Collection[str]) -> Claim:
+    """Reads a claim."""
+    section = Section(content, place, ("claim", "backbone", "others", "expected", "margin"))
+    backbone = section.take(
+        "backbone", f"one of {', '.join(backbones)}", lambda value: is_text(value) and value in backbones
+    )
+    others = section.take_names("others", [name for name in backbones if name != backbone])
+    expected = section.take("expected", f"one of {', '.join(EXPECTATIONS)}", lambda value: value in EXPECTATIONS)
+    margin = section.take("margin", "a positive number", is_positive, Claim.margin)
+    return Claim(section.take("claim", "text", is_text), backbone, others, expected, float(margin))

@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from ...errors import TaskError, UserError, format_count
 from ...tasks.atomic import PART, write_bytes, write_text
+from ...tasks.evidence import load_evidence, save_evidence
+from ..evaluations import KINDS
 from ..options.yaml_text import dump_yaml
 from .hashing import VERSION, identify_weights
 from .resolve import ResolvedCell
 
 PLAN, CELL, CONFIG = "plan.yaml", "cell.json", "config.yaml"
+PAGE, MARKDOWN, TABLE = "report.html", "report.md", "cells.csv"
 REQUEST, FAILURE, LOG, RUN = "request.json", "failure.txt", "log.txt", "run"
 
 
@@ -87,12 +89,13 @@ class Study:
             digest: its hash.
             record: plain values for ``cell.json``; the version of hashes is added.
             config: the resolved configuration.
-            evidence: evidence files, which are stored compressed.
+            evidence: evidence files, which are stored compact and compressed.
         """
         part = self.cell_folder(digest).with_name(f"{digest}{PART}")
         shutil.rmtree(part, ignore_errors=True)  # left by a kill
         for path in evidence:
-            compress_arrays(path, part / path.name)
+            stored = load_evidence(path, KINDS)
+            save_evidence(part / path.name, stored.evidence.compact(), stored.identity, is_compressed=True)
         write_text(part / CONFIG, dump_yaml(config))
         write_text(part / CELL, json.dumps({"version": VERSION, "hash": digest, **record}, indent=1) + "\n")
         if not self.is_finished(digest):
@@ -173,10 +176,3 @@ class Study:
         content = plan.read_bytes()
         if not (self.folder / PLAN).is_file() or (self.folder / PLAN).read_bytes() != content:
             write_bytes(self.folder / PLAN, content)
-
-
-def compress_arrays(source: Path, target: Path) -> None:
-    """Writes the arrays of an ``.npz`` file compressed to ``target``."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with np.load(source) as archive:
-        np.savez_compressed(target, **{name: archive[name] for name in archive.files})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....errors import EvaluationError
 from ...evidence import Evidence, FiguresByWeighting, Weights, divide, mean_defined
 from .curves import ALL, IOU_50, compute_score_curve
 from .ground_truth import Floats, GroundTruth, Integers
@@ -53,7 +54,7 @@ class DetectionEvidence(Evidence):
 
     Attributes:
         matched: which detections are right, wrong or ignored.
-        boxes: x, y, width and height of the detections in pixels, ``[M, 4]``.
+        boxes: x, y, width and height of the detections in pixels, ``[M, 4]``; ``[0, 4]`` in compact evidence.
         object_boxes: x, y, width and height of the objects in pixels, ``[B, 4]``.
         object_areas: in pixels, ``[B]``.
         is_crowd: whether an object is a group, ``[B]``.
@@ -100,6 +101,15 @@ class DetectionEvidence(Evidence):
             object_areas=truth.areas[objects],
             is_crowd=truth.is_crowd[objects],
         )
+
+    def compact(self) -> Self:
+        """Returns the evidence without the boxes of the detections, which are most of its bytes."""
+        return replace(self, boxes=self.boxes[:0])
+
+    def check_boxes(self) -> None:
+        """Raises EvaluationError if the evidence is compact, see :meth:`compact`."""
+        if len(self.boxes) < len(self.matched.scores):
+            raise EvaluationError("This evidence was stored without boxes, as cells of studies are: train it as a run.")
 
     def figures(self, weights: Weights, names: Sequence[str]) -> FiguresByWeighting:
         return self._compute(weights, names, {})
@@ -195,7 +205,12 @@ class DetectionEvidence(Evidence):
         )
 
     def detections(self) -> Floats:
-        """Returns index of the image, x, y, width, height, score and class index of the detections, ``[M, 7]``."""
+        """Returns index of the image, x, y, width, height, score and class index of the detections, ``[M, 7]``.
+
+        Raises:
+            EvaluationError: the evidence is compact, without boxes.
+        """
+        self.check_boxes()
         matched = self.matched
         return np.column_stack((matched.images, self.boxes, matched.scores, matched.categories)).astype(np.float64)
 

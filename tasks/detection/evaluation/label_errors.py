@@ -59,7 +59,11 @@ def find_label_errors(evidence: DetectionEvidence) -> list[LabelError]:
       class. A confident detection of the object's class confirms that object, whose class is then right.
 
     A detection inside an ignored object (a crowd or a difficult one) suggests nothing.
+
+    Raises:
+        EvaluationError: the evidence is compact, without boxes.
     """
+    evidence.check_boxes()
     matched = evidence.matched
     confident = np.flatnonzero(matched.scores >= max(MIN_SCORE, evidence.score_threshold))
     pairs = pair_with_objects(evidence, confident)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from xml.etree import ElementTree
-
 import numpy as np
 import pytest
 
 from litmobile.tools.pages import (
     Bar,
     Interval,
-    Point,
     Series,
     bar_chart,
     interval_chart,
     line_chart,
-    scatter_chart,
-    scatter_svg,
 )
-from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, find_limits, format_tick
+from litmobile.tools.pages.axes import TICK_HEIGHT, Axis, build_log_axis, find_limits, format_tick
 from litmobile.tools.pages.charts import MAX_NAME, shorten
-from support.pages import HOSTILE, Page
+from support.pages import Page
 
 NAN = float("nan")
 
 
-def find_lines(chart: str) -> list[list[tuple[float, float]]]:
+def find_lines(chart: str) -> list[list[tuple[float, ...]]]:
     """Return the points of the lines of a chart, without the samples of its legend."""
     texts = [line["points"] for line in Page(chart).find("polyline") if line["points"] != "0,5 24,5"]
     return [[tuple(map(float, pair.split(","))) for pair in text.split()] for text in texts]
@@ -47,6 +41,62 @@ def test_a_missing_value_leaves_a_gap() -> None:
     assert [len(line) for line in find_lines(draw([1, 2, NAN, 3, 4, 5]))] == [2, 3]
 
 
+BAND = Series("a", [0, 1, 2], [1, 2, 3], [0, NAN, 2], [4, NAN, 5])
+
+
+@pytest.mark.parametrize(("low", "high"), [([0.5, 1, 2], [4, 5, 6]), ([NAN, 1, 2], [4, 5, 6])])
+def test_a_band_is_between_its_ends(low: list[float], high: list[float]) -> None:
+    chart = Page(line_chart("", ("", ""), [Series("a", [0, 1, 2], [1, 2, 3], low, high)], y_limits=(0, 8)))
+    (band,) = [polygon for polygon in chart.find("polygon") if polygon["class"] == "shade s0"]
+    y = [float(pair.split(",")[1]) for pair in band["points"].split()]
+    bounded = [(a, b) for a, b in zip(low, high, strict=True) if a == a]  # NaN differs from itself
+    expected = [b for _, b in bounded] + [a for a, _ in reversed(bounded)]
+    assert y == pytest.approx([192 - 184 * end / 8 for end in expected], abs=0.1)
+
+
+def test_a_band_of_one_point_is_a_line() -> None:
+    chart = Page(line_chart("", ("", ""), [BAND._replace(x=[0, 1, 2], low=[0, NAN, NAN])]))
+    assert not chart.find("polygon")
+    (first, second), _ = find_lines(line_chart("", ("", ""), [BAND._replace(low=[0, NAN, NAN])]))
+    assert first[0] == second[0] and first[1] < second[1]
+
+
+def test_limits_and_descriptions_include_bands() -> None:
+    chart = Page(line_chart("", ("x", "y"), [BAND]))
+    assert "a: from 1 (0 to 4) to 3 (2 to 5), lowest 1, highest 3." in chart.find("svg")[0]["aria-label"]
+    assert [text for text in chart.text.split() if text.isdigit()][:6] == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(("count", "markers"), [(1, 1), (12, 12), (13, 0)])
+def test_short_lines_have_markers(count: int, markers: int) -> None:
+    assert len(Page(draw([float(k) for k in range(count)])).find("circle")) == markers
+
+
+def test_markers_of_neighbouring_lines_have_different_shapes() -> None:
+    chart = Page(line_chart("", ("", ""), [Series(str(k), [0, 1], [k, k]) for k in range(4)]))
+    corners = [len(polygon["points"].split()) for polygon in chart.find("polygon")]
+    assert len(chart.find("circle")) == 3 and corners == [4, 4, 3, 3, 4, 4, 4, 3, 4]  # the last three: the legend
+
+
+def test_logarithmic_axes_are_labelled_at_the_values() -> None:
+    chart = Page(line_chart("", ("", ""), [Series("a", [0.1, 0.25, 1], [1, 2, 3])], is_log=True))
+    x = [float(circle["cx"]) for circle in chart.find("circle")]
+    assert (x[1] - x[0]) / (x[2] - x[0]) == pytest.approx(np.log10(2.5), abs=0.001)
+    assert {"0.1", "0.25", "1"} <= set(chart.text.split())
+
+
+@pytest.mark.parametrize("x", [[], [0.5], [0, 0.5, 1], [-1.0, 0.0], [NAN, 1.0], [1e-6, 1e6]])
+def test_unusual_values_are_drawn_on_a_logarithmic_axis(x: list[float]) -> None:
+    chart = Page(line_chart("", ("", ""), [Series("a", x, [1.0] * len(x))], is_log=True))
+    assert chart.problems == []
+    assert len(chart.find("circle")) == sum(value > 0 for value in x)
+
+
+def test_near_tick_marks_of_a_logarithmic_axis_are_left_out() -> None:
+    axis = build_log_axis([1, 1.1, 10, 11, 100], (None, None), (0, 200))
+    assert axis.ticks() == [1.1, 11, 100]
+
+
 @pytest.mark.parametrize("y", [[], [1.0], [NAN], [NAN, NAN], [2.0, 2.0], [0.0, 0.0], [1e-9, 2e-9], [-1e12, 1e12]])
 def test_unusual_values_are_drawn(y: list[float]) -> None:
     assert Page(draw(y)).problems == []
@@ -54,7 +104,7 @@ def test_unusual_values_are_drawn(y: list[float]) -> None:
 
 def test_long_lines_are_averaged() -> None:
     y = np.random.default_rng(0).random(100_000)
-    (points,) = find_lines(line_chart("", ("", ""), [Series("", np.arange(len(y)), y)], y_limits=(0, 1)))
+    (points,) = find_lines(line_chart("", ("", ""), [Series("", np.arange(float(len(y))), y)], y_limits=(0, 1)))
     assert len(points) <= 240
     assert np.ptp([point[1] for point in points]) < 30  # of 184; random values average to a half
 
@@ -143,38 +193,3 @@ def test_limits_of_one_value_differ(value: float) -> None:
 )
 def test_limits_are_round_and_contain_the_values(values: list[float], expected: tuple[float, float]) -> None:
     assert find_limits(values) == pytest.approx(expected)
-
-
-def test_points_are_where_their_values_are() -> None:
-    points = [Point("a", "eager", (10, 9, 12), (0.2, 0.1, 0.3)), Point("b", "eager", (20, NAN, NAN), (0.4, NAN, NAN))]
-    chart = Page(scatter_chart("", ("ms", "AP"), points))
-    first, second = [(float(x["cx"]), float(x["cy"])) for x in chart.find("circle")]
-    assert first[0] < second[0] and second[1] < first[1]
-    across, up = [line for line in chart.find("line") if line.get("class") == "s0"]  # of the first alone
-    assert (first[0] - float(across["x1"])) / (float(across["x2"]) - first[0]) == pytest.approx(0.5, abs=0.02)
-    assert float(up["y1"]) - first[1] == pytest.approx(first[1] - float(up["y2"]), abs=0.11)
-    assert "AP over ms. a, eager: 10, 0.2. b, eager: 20, 0.4." in chart.find("svg")[0]["aria-label"]
-
-
-def test_groups_have_colours_and_a_legend() -> None:
-    points = [Point("a", group, (k + 1, NAN, NAN), (k, NAN, NAN)) for k, group in enumerate(("eager", "int8", "eager"))]
-    chart = Page(scatter_chart("", ("ms", "AP"), points))
-    assert [x["class"] for x in chart.find("circle")] == ["s0", "s1", "s0", "s0", "s1"]  # points, then the legend
-    assert chart.problems == []
-
-
-@pytest.mark.parametrize("name", ["a", HOSTILE])
-def test_svg_files_are_complete(name: str) -> None:
-    text = scatter_svg(name, ("ms", "AP"), [Point(name, "eager", (1, NAN, NAN), (0.5, 0.4, 0.6))])
-    root = ElementTree.fromstring(text)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert not any("script" in element.tag for element in root.iter())
-    assert name[:5] in "".join(root.itertext())
-
-
-def test_names_of_near_points_cover_no_other_name() -> None:
-    near = [Point(f"network {k}", "eager", (10 + k / 10, NAN, NAN), (0.5, NAN, NAN)) for k in range(4)]
-    texts = ElementTree.fromstring(scatter_svg("", ("ms", "AP"), near)).iter("{http://www.w3.org/2000/svg}text")
-    rows = [float(text.attrib["y"]) for text in texts if (text.text or "").startswith("network")]
-    assert len(rows) == 4
-    assert min(high - low for low, high in pairwise(sorted(rows))) >= 12

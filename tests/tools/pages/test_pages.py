@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from litmobile.tools.pages import (
     EmbeddedImage,
     Html,
     Interval,
+    Point,
     Section,
     Series,
     bar_chart,
@@ -22,7 +27,10 @@ from litmobile.tools.pages import (
     matrix_table,
     paragraph,
     preformatted,
+    rank_diagram,
     render_page,
+    scatter_chart,
+    sortable_table,
     table,
 )
 from support.pages import HOSTILE, Page
@@ -42,6 +50,8 @@ def build_everything(text: str) -> str:
         line_chart(text, (text, text), [Series(text, [0, 1], [1, 2]), Series(text, [0], [1])], note=text),
         interval_chart(text, text, [Interval(text, 0.5, 0.4, 0.6), Interval(text, NAN, NAN, NAN)], rope=0.1),
         bar_chart(text, text, [Bar(text, 1.5, text)]),
+        scatter_chart(text, (text, text), [Point(text, text, (1, NAN, NAN), (1, NAN, NAN))], text, [text]),
+        rank_diagram(text, {text: 1, "b": 2}, [(1, 2)], 1.5, text),
     ]
     return render_page(text, [text], [Section(text, content), Section("empty", [])], text)
 
@@ -57,6 +67,40 @@ def test_any_text_gives_a_page_without_problems(text: str) -> None:
 def test_a_page_may_not_load_anything() -> None:
     policies = [meta for meta in Page(build_everything("a")).find("meta") if "http-equiv" in meta]
     assert [policy["content"].partition(";")[0] for policy in policies] == ["default-src 'none'"]
+
+
+def render_table(text: str) -> str:
+    table = sortable_table(text, [text, text], [[text, Html("<b>1</b>")]], words=[1])
+    return render_page(text, [], [Section("a", [paragraph(text), table])])
+
+
+@pytest.mark.parametrize("text", ["plain", HOSTILE, '<table class="sortable">', ' class="sortable">'])
+def test_only_pages_with_a_sortable_table_have_a_script(text: str) -> None:
+    assert not Page(build_everything(text)).find("script")
+    assert len(Page(render_table(text)).find("script")) == 1
+    assert Page(render_table(text)).problems == []
+
+
+@pytest.mark.parametrize("text", ["plain", HOSTILE])
+def test_a_page_allows_exactly_its_own_script(text: str) -> None:
+    content = render_table(text)
+    (script,) = re.findall("<script>(.*?)</script>", content, re.DOTALL)
+    expected = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [meta["content"] for meta in Page(content).find("meta") if "http-equiv" in meta]
+    assert policy.startswith("default-src 'none';")
+    assert policy.partition("; script-src ")[2] == f"'sha256-{expected}'"
+
+
+def test_a_sortable_table_is_a_table_with_a_class() -> None:
+    rows = [["a", "1"], ["b", "2"]]
+    plain, sortable = (build("c", ["", "n"], rows, [1]) for build in (table, sortable_table))
+    assert sortable == plain.replace('<table aria-label="c">', '<table aria-label="c" class="sortable">')
+
+
+def test_tags_do_not_count_as_long_names() -> None:
+    link = Html(f'<a href="#{"a" * 50}">name</a>')
+    names = [head for head in Page(table("", ["", "n"], [[link, "1"], ["n" * 31, "1"]])).find("th") if "class" in head]
+    assert [name["class"] for name in names] == ["long"]
 
 
 def test_sections_without_content_are_left_out() -> None:

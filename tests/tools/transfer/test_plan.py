@@ -10,10 +10,11 @@ import pytest
 
 from litmobile.errors import UserError
 from litmobile.tools.transfer.cells import Group, list_cells, list_more_cells, list_rate_cells
-from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.plan import Claim, read_plan
 from support.studies import write_plan
 
 SCRATCH = {"backbones": ["V1"], "protocols": ["scratch"]}
+CLAIM = {"claim": "V2 is better", "backbone": "V2", "others": ["V1"], "expected": "better"}
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown-key": ({"backbone": {}}, ["'backbone' is not a key", "did you mean backbones?"]),
     "unknown-key-of-a-task": ({"tasks.tones.recpie": "x"}, ["tasks.tones", "did you mean recipe?"]),
@@ -29,6 +30,13 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "seed-twice": ({"cells": [SCRATCH | {"seeds": [0, 0]}]}, ["seeds has 0 twice"]),
     "one-rate": ({"learning_rates": {"values": [0.1]}}, ["values has one value"]),
     "engine": ({"engines": ["onnxrun"]}, ["engines", "did you mean onnxruntime?"]),
+    "accuracy": ({"backbones.V2.top1": "72 %"}, ["backbones.V2: top1 must be a number of % up to 100, not '72 %'"]),
+    "claims": ({"claims": "V2 is better"}, ["claims must be a list of claims"]),
+    "claim": ({"claims": [CLAIM | {"claim": ""}]}, ["claims[0]: claim must be text"]),
+    "claim-about": ({"claims": [CLAIM | {"backbone": ["V2"]}]}, ["backbone must be one of V2, V1, not ['V2']"]),
+    "claim-against": ({"claims": [CLAIM | {"others": ["V2"]}]}, ["others has 'V2', which is unknown"]),
+    "expected": ({"claims": [CLAIM | {"expected": "worse"}]}, ["expected must be one of better, not better, close"]),
+    "margin": ({"claims": [CLAIM | {"margin": 0}]}, ["margin must be a positive number"]),
 }
 
 
@@ -49,6 +57,16 @@ def test_a_missing_plan_is_one_sentence(tmp_path: Path, assert_one_sentence: Cal
     with pytest.raises(UserError) as refused:
         read_plan(tmp_path / "none.yaml")
     assert_one_sentence(refused.value, "none.yaml does not exist")
+
+
+def test_claims_are_read(tmp_path: Path) -> None:
+    changes = {"claims": [CLAIM, CLAIM | {"others": "all", "margin": 0.1}], "backbones.V2.top1": 72}
+    plan = read_plan(write_plan(tmp_path / "plan.yaml", tmp_path, changes))
+    assert plan.claims == (
+        Claim("V2 is better", "V2", ("V1",), "better", 0.02),
+        Claim("V2 is better", "V2", ("V1",), "better", 0.1),
+    )
+    assert [backbone.top1 for backbone in plan.backbones.values()] == [72, None]
 
 
 def test_a_block_is_a_product(tmp_path: Path) -> None:

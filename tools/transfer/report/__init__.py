@@ -1,0 +1,1 @@
+"""The report of a study: what it says about backbones, tasks and protocols."""

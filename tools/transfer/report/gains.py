@@ -1,0 +1,53 @@
+"""What starting from pretrained weights gains over training from scratch, for each backbone and task."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...compare.comparison import Pair
+from .estimates import TaskEstimates
+from .results import Row
+
+PRETRAINED = ("full", "norms", "frozen")  # protocols, the one that is compared with scratch first
+
+
+class Gain(NamedTuple):
+    """The difference of a pretrained training and one from scratch.
+
+    Attributes:
+        pretrained: row of the training from weights.
+        scratch: row of the one from random weights, of the same share of the images.
+        pair: their difference.
+    """
+
+    pretrained: Row
+    scratch: Row
+    pair: Pair
+
+
+def find_gains(task: TaskEstimates) -> list[Gain]:
+    """Returns the gains of all backbones and shares for which both trainings are finished.
+
+    P-values are corrected for their number.
+    """
+    found: list[tuple[Row, Row]] = []
+    for scratch in [row for row in task.estimates if row.protocol == "scratch"]:
+        candidates = [Row(scratch.backbone, protocol, scratch.share) for protocol in PRETRAINED]
+        found += [(row, scratch) for row in candidates if row in task.estimates][:1]
+    return [Gain(*rows, pair) for rows, pair in zip(found, task.compare_rows(found), strict=True)]
+
+
+def describe_gains(task: TaskEstimates, gains: list[Gain]) -> str:
+    """Says in a sentence for how many backbones pretraining is certain to gain."""
+    certain = [gain for gain in gains if gain.pair.better == str(gain.pretrained)]
+    harmful = [gain for gain in gains if gain.pair.better == str(gain.scratch)]
+    values = [gain.pair.difference.value for gain in gains if gain.pair.difference is not None]
+    text = f"{task.name}: pretraining is certain to gain {task.figure} in {len(certain)} of {len(gains)} comparisons"
+    if values:
+        text += f", by {min(values):+.3f} to {max(values):+.3f}"
+    if harmful:
+        text += f"; it is certain to lose in {len(harmful)}"
+    undecided = [str(gain.pretrained) for gain in gains if gain not in certain and gain not in harmful]
+    if undecided:
+        text += f"; no difference is certain for {', '.join(undecided)}"
+    return f"{text}."

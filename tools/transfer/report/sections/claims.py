@@ -1,0 +1,50 @@
+"""The section about the claims of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....compare.comparison import Pair
+from ...plan import Plan
+from ...protocols import PROTOCOLS
+from ..claims import Assessment, assess_claim, summarize
+from ..estimates import TaskEstimates
+from ..formats import format_difference
+from ..parts import Part, Section, Table
+
+Facts = Mapping[str, Any]
+
+
+def show_claims(plan: Plan, tasks: Sequence[TaskEstimates]) -> Section:
+    """Tests the claims of the plan."""
+    parts: list[Part] = []
+    protocols = [name for name in PROTOCOLS if not PROTOCOLS[name].is_probe]
+    used = [name for name in protocols if any(name in block.protocols for block in plan.blocks)]
+    for claim in plan.claims:
+        found = {protocol: assess_claim(claim, tasks, protocol) for protocol in used}
+        sentences = [summarize(claim, assessed, plan, protocol) for protocol, assessed in found.items()]
+        parts.append(f"“{claim.text}” {' '.join(sentences)}")
+        rows = [format_assessment(one) for assessed in found.values() for one in assessed]
+        if rows:
+            header = [
+                "task",
+                "backbone",
+                "other",
+                "difference",
+                "P(higher)",
+                f"P(within {claim.margin:g})",
+                "the claim",
+            ]
+            caption = f"{claim.text} (expected: {claim.expected}, margin {claim.margin:g})"
+            parts.append(Table(caption, header, rows, words=(0, 1, 2, 6)))
+    note = "A claim holds or fails where a 95 % interval says so; intervals are not corrected for the number of claims."
+    return Section("Claims", [note, *parts] if parts else [])
+
+
+def format_assessment(one: Assessment) -> list[str]:
+    """Returns the cells of an assessed claim."""
+    found = one.difference
+    pair = Pair("", "", found, 1.0, None, "")
+    shares = [f"{found.probability:.2f}", f"{found.equivalence:.2f}"]
+    return [one.task, str(one.first), str(one.second), format_difference(pair), *shares, one.verdict]

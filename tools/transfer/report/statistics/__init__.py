@@ -1,0 +1,1 @@
+"""Statistics of the report: rank correlations, critical differences and Pareto fronts."""
