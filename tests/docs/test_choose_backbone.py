@@ -12,8 +12,8 @@ import yaml
 
 from litmobile.backbones import MobileNetV2, MobileNetV3, ShuffleNetV2
 from litmobile.tools.cli import main
-from litmobile.tools.transfer.cells import list_cells
-from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.plan.cells import list_cells
+from litmobile.tools.transfer.plan.reading import read_plan
 from support.studies import write_tones
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "choose_backbone.md").read_text(encoding="utf-8")

@@ -12,8 +12,9 @@ import yaml
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.evidence import Evidence, evidence_path, save_evidence
-from litmobile.tools.transfer.plan import Plan, read_plan
-from litmobile.tools.transfer.protocols import PROTOCOLS
+from litmobile.tools.transfer.plan.contents import Plan
+from litmobile.tools.transfer.plan.protocols import PROTOCOLS
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.store import Study
 
 CLASSES = ("ant", "bee", "fly")

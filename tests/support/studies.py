@@ -17,10 +17,11 @@ import yaml
 from litmobile.backbones import MobileNetV2
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tasks.evidence import evidence_path, save_evidence
-from litmobile.tools.transfer.cells import Cell, Group, list_cells
 from litmobile.tools.transfer.launchers.launcher import End
 from litmobile.tools.transfer.live import LiveView, Progress
-from litmobile.tools.transfer.plan import BackbonePlan, Block, Plan, TaskPlan, read_plan
+from litmobile.tools.transfer.plan.cells import Cell, Group, list_cells
+from litmobile.tools.transfer.plan.contents import BackbonePlan, Block, Plan, TaskPlan
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.race import Race
 from litmobile.tools.transfer.resolve import PlanCLI, ResolvedCell, Resolver
 from litmobile.tools.transfer.run_cell import run_cell

@@ -22,8 +22,8 @@ import yaml
 from ...errors import format_count
 from ..cli import main as run_command
 from ..sample_data import CLASSES, write_shapes
-from ..transfer.cells import list_cells
-from ..transfer.plan import read_plan
+from ..transfer.plan.cells import list_cells
+from ..transfer.plan.reading import read_plan
 from ..transfer.store import Study
 
 SPLITS = ("train", "val")

@@ -12,7 +12,6 @@ import torch
 
 from ...errors import UserError, format_count
 from ..library_messages import raise_log_level, silence_libraries
-from .cells import Cell, Group, list_cells, list_rate_cells
 from .estimate import print_estimate
 from .launchers.launcher import CellProcess, Launcher
 from .launchers.local import make_local
@@ -20,7 +19,9 @@ from .launchers.ray import RayCluster, RayLauncher
 from .launchers.slurm import SlurmLauncher, has_gpus
 from .live import LiveView, Progress
 from .options import TransferOptions
-from .plan import Plan, read_plan
+from .plan.cells import Cell, Group, list_cells, list_rate_cells
+from .plan.contents import Plan
+from .plan.reading import read_plan
 from .race import Race, remove_decisions
 from .resolve import Resolver
 from .runner import Runner

@@ -21,9 +21,9 @@ from ...errors import UserError, format_count
 from ..options.yaml_text import dump_yaml
 from ..parts import build_parts
 from ..training import RunCLI, merged_arguments, split_options
-from .cells import Cell, Group, normalise
 from .live import format_seconds
-from .plan import LearningRates
+from .plan.cells import Cell, Group, normalise
+from .plan.contents import LearningRates
 from .probes.features import extract_features
 from .probes.probe import choose_device, prepare
 from .resolve import ResolvedCell, Resolver, set_option

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from ...tasks.history import METRICS
 from ..text_tables import table
-from .cells import Cell
+from .plan.cells import Cell
 from .resolve import ResolvedCell
 from .store import Study
 

@@ -13,8 +13,8 @@ from ...tasks.atomic import write_text
 from ..compare.comparison import Pair, Settings, Side
 from ..compare.compute import compare_sides
 from ..evaluations import read_evaluation
-from .cells import Cell, describe_share
-from .protocols import PROTOCOLS
+from .plan.cells import Cell, describe_share
+from .plan.protocols import PROTOCOLS
 from .store import Study
 
 DECISIONS = "race.json"  # in the folder of the study

@@ -19,10 +19,10 @@ from ...tasks.task import Task
 from ..options.yaml_text import load_yaml
 from ..run_config import STORED
 from ..training import CLASS_PATH, BaseCLI, merged_arguments, split_options
-from .cells import Cell, Group
 from .hashing import hash_cell, identify_splits
-from .plan import Plan
-from .protocols import PROTOCOLS
+from .plan.cells import Cell, Group
+from .plan.contents import Plan
+from .plan.protocols import PROTOCOLS
 
 #: options of every cell, which follow those of the plan
 CELL_OPTIONS = ("--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.enable_progress_bar=false")

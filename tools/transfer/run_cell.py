@@ -30,8 +30,8 @@ from .. import training
 from ..options.yaml_text import read_yaml
 from ..parts import build_parts
 from .launchers.launcher import BUSY, FAILED, FINISHED, STOPPED
+from .plan.protocols import PROTOCOLS
 from .probes.probe import choose_device, run_probe
-from .protocols import PROTOCOLS
 from .resolve import ALLOW_CODE
 from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import UserError, format_count
-from .cells import Cell, Group, list_groups, list_more_cells, list_rate_cells
+from .plan.cells import Cell, Group, list_groups, list_more_cells, list_rate_cells
 from .race import Race
 from .resolve import ResolvedCell, Resolver
 from .store import Study

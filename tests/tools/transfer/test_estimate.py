@@ -8,9 +8,10 @@ import pytest
 
 from litmobile.tools.cli import main
 from litmobile.tools.transfer import estimate
-from litmobile.tools.transfer.cells import Cell
 from litmobile.tools.transfer.estimate import START_SECONDS, Times, estimate_probes
-from litmobile.tools.transfer.plan import LearningRates, read_plan
+from litmobile.tools.transfer.plan.cells import Cell
+from litmobile.tools.transfer.plan.contents import LearningRates
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.resolve import Resolver
 from support.studies import write_plan
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from litmobile.tools.transfer import hashing
-from litmobile.tools.transfer.cells import Cell
 from litmobile.tools.transfer.hashing import hash_cell, identify_weights, simplify
-from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.plan.cells import Cell
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.resolve import ResolvedCell, set_option
 from support.studies import CachingResolver, write_plan
 

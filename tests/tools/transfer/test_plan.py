@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from litmobile.errors import UserError
-from litmobile.tools.transfer.cells import Group, list_cells, list_more_cells, list_rate_cells
-from litmobile.tools.transfer.plan import Claim, read_plan
+from litmobile.tools.transfer.plan.cells import Group, list_cells, list_more_cells, list_rate_cells
+from litmobile.tools.transfer.plan.contents import Claim
+from litmobile.tools.transfer.plan.reading import read_plan
 from support.studies import write_plan
 
 SCRATCH = {"backbones": ["V1"], "protocols": ["scratch"]}

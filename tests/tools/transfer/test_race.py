@@ -13,7 +13,7 @@ import pytest
 
 from litmobile.tools.cli import main
 from litmobile.tools.transfer.live import LiveView, Progress
-from litmobile.tools.transfer.plan import Block, LearningRates, MoreSeeds
+from litmobile.tools.transfer.plan.contents import Block, LearningRates, MoreSeeds
 from litmobile.tools.transfer.race import remove_decisions
 from litmobile.tools.transfer.resolve import ResolvedCell
 from litmobile.tools.transfer.schedule import Schedule

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from litmobile.tools.transfer import runner as runner_module
-from litmobile.tools.transfer.cells import list_cells
 from litmobile.tools.transfer.launchers.launcher import End
 from litmobile.tools.transfer.live import LiveView, Progress, format_seconds, read_epoch
-from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.plan.cells import list_cells
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.resolve import Resolver
 from litmobile.tools.transfer.run_cell import BUSY, run_cell
 from litmobile.tools.transfer.runner import Runner

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from litmobile.tools.transfer.cells import Cell, Group
-from litmobile.tools.transfer.plan import Block, LearningRates, MoreSeeds
+from litmobile.tools.transfer.plan.cells import Cell, Group
+from litmobile.tools.transfer.plan.contents import Block, LearningRates, MoreSeeds
 from litmobile.tools.transfer.resolve import ResolvedCell
 from litmobile.tools.transfer.schedule import Schedule
 from litmobile.tools.transfer.store import Study

@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from litmobile.tools import training
-from litmobile.tools.transfer.cells import Cell, Group
-from litmobile.tools.transfer.plan import read_plan
+from litmobile.tools.transfer.plan.cells import Cell, Group
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.probes.probe import choose_device
 from litmobile.tools.transfer.schedule import Schedule
 from support.studies import CachingResolver, read_records, run_study, write_plan

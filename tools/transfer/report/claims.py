@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from ...compare.bootstrap import Difference, compare
-from ..plan import Claim, Plan
-from ..protocols import PROTOCOLS
+from ..plan.contents import Claim, Plan
+from ..plan.protocols import PROTOCOLS
 from .estimates import TaskEstimates
 from .results import Row
 

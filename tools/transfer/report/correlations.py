@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..protocols import PROTOCOLS
+from ..plan.protocols import PROTOCOLS
 from .estimates import Floats, TaskEstimates
 from .results import Row
 from .statistics.ranks import MIN_COUNT, Correlation, rank_correlation

@@ -23,7 +23,7 @@ from ...profile.latency import measure_entries, prepare_target
 from ...profile.machine import describe_machine
 from ...profile.recipes import parse_model
 from ...profile.targets import Target, deploy
-from ..plan import Plan
+from ..plan.contents import Plan
 from ..store import CONFIG, Study
 from .published import describe_architecture
 from .results import TaskResults

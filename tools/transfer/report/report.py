@@ -10,7 +10,7 @@ from ....tasks.atomic import write_text
 from ...pages import Section as PageSection
 from ...pages import definitions, render_page
 from ...profile.tables import machine_text
-from ..plan import Plan
+from ..plan.contents import Plan
 from ..store import MARKDOWN, PAGE, TABLE, Study
 from .costs import find_costs
 from .decisions import Rivals, describe_leader, describe_steps

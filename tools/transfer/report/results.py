@@ -11,8 +11,8 @@ from ....errors import EvaluationError, UserError
 from ....tasks.evidence import Evidence
 from ...compare.checks import describe_mismatch
 from ...evaluations import read_evaluation
-from ..plan import Plan
-from ..protocols import PROTOCOLS
+from ..plan.contents import Plan
+from ..plan.protocols import PROTOCOLS
 from ..store import Study
 
 PROBE_FIGURE = "mean_recall"  # of probes, whatever the task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from litmobile.tools.transfer.plan import Plan
+from litmobile.tools.transfer.plan.contents import Plan
 from litmobile.tools.transfer.report.estimates import TaskEstimates, estimate_task
 from litmobile.tools.transfer.report.results import read_results
 from litmobile.tools.transfer.store import Study

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from litmobile.tools.transfer.plan import Claim, Plan
+from litmobile.tools.transfer.plan.contents import Claim, Plan
 from litmobile.tools.transfer.report.claims import assess_claim, judge, summarize
 from litmobile.tools.transfer.report.estimates import TaskEstimates, estimate_task
 from litmobile.tools.transfer.report.gains import describe_gains, find_gains

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from litmobile.tasks.classification.evidence import ClassificationEvidence
-from litmobile.tools.transfer.plan import Plan
+from litmobile.tools.transfer.plan.contents import Plan
 from litmobile.tools.transfer.report import costs
 from litmobile.tools.transfer.report.published import find_figures
 from litmobile.tools.transfer.report.report import write_report

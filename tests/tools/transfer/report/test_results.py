@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from litmobile.errors import UserError
-from litmobile.tools.transfer.plan import Plan
+from litmobile.tools.transfer.plan.contents import Plan
 from litmobile.tools.transfer.report.results import Row, read_results
 from litmobile.tools.transfer.store import Study
 from support.finished_studies import make_evidence, write_cell, write_study

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....compare.comparison import Pair
-from ...plan import Plan
-from ...protocols import PROTOCOLS
+from ...plan.contents import Plan
+from ...plan.protocols import PROTOCOLS
 from ..claims import Assessment, assess_claim, summarize
 from ..estimates import TaskEstimates
 from ..formats import format_difference

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....text_tables import NOTHING
-from ...plan import Plan
+from ...plan.contents import Plan
 from ..estimates import TaskEstimates
 from ..formats import format_estimate
 from ..parts import Section, Table

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from ...errors import UserError, format_count
-from .plan import Plan
+from ....errors import UserError, format_count
+from .contents import Plan
 from .protocols import PROTOCOLS, Protocol
 
 RATE_SEED = 0  # of the trainings that choose a learning rate
