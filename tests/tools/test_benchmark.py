@@ -18,8 +18,8 @@ from litmobile.tools.benchmark.comparisons import SIDES
 from litmobile.tools.benchmark.deployment import DEPLOYMENT
 from litmobile.tools.benchmark.detection import DETECTION, make_output
 from litmobile.tools.benchmark.evaluation import EVALUATION
-from litmobile.tools.benchmark.gpu import Plan, run
 from litmobile.tools.benchmark.measurement import SideProcesses, Summary, serve, time_step
+from litmobile.tools.benchmark.prepared.gpu import Plan, run
 from litmobile.tools.benchmark.reading import READING, draw_boxes, draw_photo
 from litmobile.tools.benchmark.segmentation import SEGMENTATION
 from litmobile.tools.benchmark.sides import BACKBONES, Setting

@@ -12,9 +12,9 @@ from PIL import Image
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import SSDLite
 from litmobile.heads.predictions import Classification, Detections, Segmentation
-from litmobile.tools.benchmark import deployment_table, latency_table
-from litmobile.tools.benchmark.deployment_table import Kind, describe_deviation
-from litmobile.tools.benchmark.latency_table import Plan, make_rows
+from litmobile.tools.benchmark.prepared import deployment_table, latency_table
+from litmobile.tools.benchmark.prepared.deployment_table import Kind, describe_deviation
+from litmobile.tools.benchmark.prepared.latency_table import Plan, make_rows
 
 
 @pytest.fixture

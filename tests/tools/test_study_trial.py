@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from litmobile.tools.benchmark.study_trial import Trial, make_plan, run, summarise
+from litmobile.tools.benchmark.prepared.study_trial import Trial, make_plan, run, summarise
 from litmobile.tools.transfer import command
 from support.studies import DirectLauncher, read_records
 

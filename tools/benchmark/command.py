@@ -13,9 +13,9 @@ import argparse
 import torch
 
 from ...errors import suggest
-from . import gpu
 from .comparisons import GROUPS, SIDES
 from .measurement import SideProcesses, Summary
+from .prepared import gpu
 from .sides import PRECISIONS, Setting
 
 DEFAULT = "ssdlite-step"

@@ -1,7 +1,7 @@
 """Exports every family under every head and compares the files with PyTorch: a table for docs/deployment_table.md.
 
-`python -m litmobile.tools.benchmark.deployment_table IMAGES --to FILE` takes about an hour on one CPU core. Rows are
-written as they are measured, and a second start goes on after the last one.
+`python -m litmobile.tools.benchmark.prepared.deployment_table IMAGES --to FILE` takes about an hour on one CPU core.
+Rows are written as they are measured, and a second start goes on after the last one.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from ... import backbones
-from ...backbones import Backbone
-from ...errors import UserError
-from ...heads import LRASPP, Classifier, SSDLite
-from ...heads.contract import HeadFactory
-from ...heads.predictions import Classification, Detections, Prediction, Segmentation
-from ...tasks.network import Network
-from ...tasks.preprocessing import Preprocessing
-from ..engines.network import ExportedNetwork, load_exported
-from ..export.calibration import read_calibration_images
-from ..export.formats import FORMATS
-from ..export.module import ExportModule, describe_module
-from ..export.quantization import Int8
-from ..profile.timing import Timing, take_turns
-from ..task_tools import import_tool
-from .untrained import imitate_training
+from .... import backbones
+from ....backbones import Backbone
+from ....errors import UserError
+from ....heads import LRASPP, Classifier, SSDLite
+from ....heads.contract import HeadFactory
+from ....heads.predictions import Classification, Detections, Prediction, Segmentation
+from ....tasks.network import Network
+from ....tasks.preprocessing import Preprocessing
+from ...engines.network import ExportedNetwork, load_exported
+from ...export.calibration import read_calibration_images
+from ...export.formats import FORMATS
+from ...export.module import ExportModule, describe_module
+from ...export.quantization import Int8
+from ...profile.timing import Timing, take_turns
+from ...task_tools import import_tool
+from ..untrained import imitate_training
 
 IMAGES, COMPARED = 16, 4  # images that set statistics and ranges, and images that files are compared on
 MIN_SCORE = 0.05  # of compared detections
@@ -84,7 +84,9 @@ FILES = {
 
 def main() -> None:
     """Runs the script."""
-    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.deployment_table", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m litmobile.tools.benchmark.prepared.deployment_table", description=__doc__
+    )
     parser.add_argument("images", type=Path, help="folder of photos")
     parser.add_argument("--to", type=Path, required=True, help="Markdown file of the table, which is continued")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement (default: %(default)s)")

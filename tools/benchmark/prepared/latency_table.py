@@ -1,8 +1,8 @@
 """Latency of every family under every head on a GPU: a Markdown table for docs/benchmarks.md.
 
-`python -m litmobile.tools.benchmark.latency_table` takes at most eight minutes. A row measures one network in turn in
-float32, float16, float16 as a CUDA graph and, while time is left, float16 compiled; from uint8 images on the device to
-the output of the head, without decoding.
+`python -m litmobile.tools.benchmark.prepared.latency_table` takes at most eight minutes. A row measures one network in
+turn in float32, float16, float16 as a CUDA graph and, while time is left, float16 compiled; from uint8 images on the
+device to the output of the head, without decoding.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...tasks.network import Network
-from ..profile.timing import Timing, take_turns
-from .command import parse_device
+from ....tasks.network import Network
+from ...profile.timing import Timing, take_turns
+from ..command import parse_device
+from ..measurement import Step
 from .deployment_table import FAMILIES, HEADS, build_network, format_row
 from .gpu import describe
-from .measurement import Step
 
 TITLES = ("backbone", "head", "batch", "float32, ms", "float16", "float16, CUDA graph", "float16, compiled")
 
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 def main() -> None:
     """Runs the script."""
-    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.latency_table", description=__doc__)
+    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.prepared.latency_table", description=__doc__)
     parser.add_argument("--device", type=parse_device, default="cuda", help="where it runs (default: %(default)s)")
     device = parser.parse_args().device
     print(f"{describe(device)}, torch {torch.__version__}\n")

@@ -1,4 +1,4 @@
-"""Tries a small study on this machine in minutes: `python -m litmobile.tools.benchmark.study_trial --to FOLDER`.
+"""Tries a small study on this machine: `python -m litmobile.tools.benchmark.prepared.study_trial --to FOLDER`.
 
 It generates images, writes a plan of two tasks and three backbones from scratch, and runs `litmobile transfer` with one
 cell on each GPU, or on the CPU cores of a machine without GPUs. All cells have to finish, and each must have seen one
@@ -19,12 +19,12 @@ import cv2
 import torch
 import yaml
 
-from ...errors import format_count
-from ..cli import main as run_command
-from ..sample_data import CLASSES, write_shapes
-from ..transfer.plan.cells import list_cells
-from ..transfer.plan.reading import read_plan
-from ..transfer.store import Study
+from ....errors import format_count
+from ...cli import main as run_command
+from ...sample_data import CLASSES, write_shapes
+from ...transfer.plan.cells import list_cells
+from ...transfer.plan.reading import read_plan
+from ...transfer.store import Study
 
 SPLITS = ("train", "val")
 BACKBONES = {
@@ -133,7 +133,7 @@ def summarise(folder: Path, plan: Path, gpus: int, seconds: float) -> str:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the trial that the command line describes."""
-    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.study_trial", description=__doc__)
+    parser = argparse.ArgumentParser("python -m litmobile.tools.benchmark.prepared.study_trial", description=__doc__)
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="for data, plan and study")
     run(parser.parse_args(words).to)
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import torch
 import torchvision
 
-from ..sample_data import write_shapes
-from .measurement import SideProcesses, Summary, count_device_calls
-from .sides import Setting
+from ...sample_data import write_shapes
+from ..measurement import SideProcesses, Summary, count_device_calls
+from ..sides import Setting
 
 STEPS = ("ssdlite-step", "lraspp-step")
 PRECISIONS = ("bf16", "32")
