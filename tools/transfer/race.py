@@ -14,11 +14,10 @@ from ..compare.comparison import Pair, Settings, Side
 from ..compare.compute import compare_sides
 from ..evaluations import read_evaluation
 from .plan.cells import Cell, describe_share
-from .plan.protocols import PROTOCOLS
+from .plan.protocols import PROBE_FIGURE, PROTOCOLS
 from .store import Study
 
 DECISIONS = "race.json"  # in the folder of the study
-PROBE_FIGURE = "mean_recall"  # of the evidence of probes: what their main figures are called there
 
 
 class Ladder(NamedTuple):

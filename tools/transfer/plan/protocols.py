@@ -25,6 +25,7 @@ class Protocol(NamedTuple):
         return [*self.options, f"--model.backbone_weights={weights if self.needs_weights else 'null'}"]
 
 
+PROBE_FIGURE = "mean_recall"  # of the evidence of probes, whatever the task
 PROTOCOLS = {
     "scratch": Protocol(False, False, 4, ("--model.freeze_epochs=0", "--model.weights=null")),
     "full": Protocol(True, False, 4, ()),

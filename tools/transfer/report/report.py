@@ -24,6 +24,7 @@ from .sections.figures import show_figures, show_ranks, show_shares
 from .sections.fronts import Cost, list_costs, show_fronts
 from .sections.pretraining import show_gains
 from .sections.published import list_top1, show_published
+from .sections.race import show_race
 from .sections.rates import show_rates
 
 NOTE = (
@@ -46,7 +47,7 @@ def write_report(study: Study, plan: Plan, hashes: Collection[str] | None = None
     """
     results = read_results(study, plan, hashes)
     facts = find_costs(study, plan, results, threads)
-    report = Report(plan, results, read_trials(study, plan, hashes), facts)
+    report = Report(plan, results, read_trials(study, plan, hashes), facts, show_race(study.folder))
     write_text(study.folder / TABLE, report.cells.as_csv())
     write_text(study.folder / MARKDOWN, report.as_markdown())
     write_text(study.folder / PAGE, report.as_html())
@@ -61,14 +62,21 @@ class Report:
         results: the finished cells.
         trials: finished trainings that choose learning rates.
         facts: costs by task, see :func:`.costs.find_costs`.
+        race: the section about a race.
     """
 
     def __init__(
-        self, plan: Plan, results: Sequence[TaskResults], trials: Sequence[Trial], facts: Mapping[str, Any]
+        self,
+        plan: Plan,
+        results: Sequence[TaskResults],
+        trials: Sequence[Trial],
+        facts: Mapping[str, Any],
+        race: Section,
     ) -> None:
         self.plan = plan
         self.results = results
         self.trials = trials
+        self.race = race
         self.facts = facts
         self.cells = CellTable(results)
         self.tasks = [estimate_task(found) for found in results]
@@ -96,6 +104,7 @@ class Report:
             show_gains(self.tasks),
             show_agreement(self.tasks, list_top1(self.plan, self.facts)),
             show_ranks(self.tasks),
+            self.race,
             show_claims(self.plan, self.tasks),
             show_published(self.plan, self.tasks, self.facts),
             show_rates(self.results, self.trials),

@@ -12,10 +12,8 @@ from ....tasks.evidence import Evidence
 from ...compare.checks import describe_mismatch
 from ...evaluations import read_evaluation
 from ..plan.contents import Plan
-from ..plan.protocols import PROTOCOLS
+from ..plan.protocols import PROBE_FIGURE, PROTOCOLS
 from ..store import Study
-
-PROBE_FIGURE = "mean_recall"  # of probes, whatever the task
 
 
 class Row(NamedTuple):

@@ -6,14 +6,16 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from litmobile.errors import UserError
 from litmobile.tasks.classification.evidence import ClassificationEvidence
 from litmobile.tools.transfer.plan.contents import Plan
+from litmobile.tools.transfer.race import DECISIONS, Decision
 from litmobile.tools.transfer.report import costs
 from litmobile.tools.transfer.report.published import find_figures
 from litmobile.tools.transfer.report.report import write_report
@@ -117,6 +119,21 @@ def perfect(skill: float) -> ClassificationEvidence:
     found = make_evidence(skill, 0)
     labels = found.ranking[:, 0] if skill else found.ranking[:, 1]
     return replace(found, labels=labels)
+
+
+def test_decisions_of_a_race_are_shown(tmp_path: Path) -> None:
+    one = {"cells": [{"backbones": ["V1", "V2"], "tasks": ["insects"], "protocols": ["ridge"]}]}
+    study, plan = write_study(tmp_path, one)
+    named = ("insects", "pretrained", "ridge", "ridge", 1, "mean_recall", "V2", "V1")
+    decided = Decision(*named, 0.2, 0.1, 0.3, p_value=0.01, dropped=True)
+    (tmp_path / DECISIONS).write_text(json.dumps([asdict(decided)]))
+    write_report(study, plan)
+    text = (tmp_path / MARKDOWN).read_text(encoding="utf-8")
+    assert "1 of 1 comparisons with a leader" in text
+    assert "| V2 | V1 | 0.200 (0.100 to 0.300) | 0.010 | dropped |" in text
+    (tmp_path / DECISIONS).write_text("[{}]")
+    with pytest.raises(UserError, match=r"race.json is damaged; remove it"):
+        write_report(study, plan)
 
 
 def test_one_finished_cell_is_enough(tmp_path: Path) -> None:
