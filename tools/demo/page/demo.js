@@ -116,6 +116,7 @@ function addItem(file) {
 function fillThumbnail(item, image) {
   if (!image) {
     item.button.replaceChildren(element("span", { class: "broken" }, "not read"));
+    item.button.setAttribute("aria-label", `${item.name}: not read`);
     return;
   }
   const canvas = element("canvas", { width: THUMBNAIL, height: THUMBNAIL, "aria-hidden": "true" });
@@ -148,10 +149,11 @@ async function runCamera() {
   select.wanted = null;
   items.forEach((other) => other.button.setAttribute("aria-current", "false"));
   get("status").textContent = "The camera starts …";
+  get("camera").disabled = true;
   let last = performance.now();
   let pace = 0; // mean milliseconds between frames
   try {
-    const running = camera.run(async (frame, blob) => {
+    await camera.run(async (frame, blob) => {
       const answer = await predict(blob, "The camera's image");
       const mask = answer.mask && await loadImage(answer.mask);
       if (!camera.isRunning) return;
@@ -159,17 +161,18 @@ async function runCamera() {
       pace = pace ? 0.9 * pace + 0.1 * (now - last) : now - last;
       last = now;
       shown = { name: "Camera", image: frame, answer, mask, framesPerSecond: 1000 / pace };
+      get("camera").disabled = false;
       get("camera").setAttribute("aria-pressed", "true");
       get("camera").textContent = "Stop camera";
       get("status").textContent = "The camera runs.";
       update();
     });
-    await running;
-    get("status").textContent = "The camera has stopped.";
+    if (!select.wanted) get("status").textContent = "The camera has stopped.";
   } catch (error) {
     get("status").textContent = "";
     showError(error);
   } finally {
+    get("camera").disabled = false;
     get("camera").setAttribute("aria-pressed", "false");
     get("camera").textContent = "Start camera";
   }
@@ -216,6 +219,7 @@ function listen() {
   });
   get("camera").addEventListener("click", () => (camera.isRunning ? camera.stop() : runCamera()));
   get("save").addEventListener("click", saveDrawing);
+  get("stage").addEventListener("click", () => shown || get("files").click());
   for (const name of ["score", "opacity"]) {
     get(name).addEventListener("input", ({ target }) => { settings[name] = Number(target.value); update(); });
   }

@@ -1,9 +1,8 @@
 // Draws an image with its prediction on a canvas of any size.
 
-const FONT = "600 13px system-ui, sans-serif";
-const LINE = 2.5; // in pixels of the page
-const LABEL_HEIGHT = 18;
+const LINE = 2.5; // in pixels of the page, like all sizes here
 const PADDING = 4;
+const NARROW = 480; // images that are shown narrower get smaller labels
 
 /** The detections that are shown, highest score first. */
 export function selectDetections(answer, settings) {
@@ -40,7 +39,7 @@ export function draw(canvas, { image, answer, mask }, network, settings, { width
 function drawBoxes(context, detections, network, scale) {
   for (const { box, label } of detections.toReversed()) { // the best on top
     const [left, top, right, bottom] = box.map((value) => value * scale);
-    for (const [colour, line] of [["#000a", LINE + 1.5], [network.colours[label], LINE]]) {
+    for (const [colour, line] of [["#0008", LINE + 1.5], [network.colours[label], LINE]]) {
       context.strokeStyle = colour; // on a dark line, bright colours are seen on bright images
       context.lineWidth = line;
       context.strokeRect(left, top, right - left, bottom - top);
@@ -50,22 +49,24 @@ function drawBoxes(context, detections, network, scale) {
 
 function drawLabels(context, detections, network, scale, width, height) {
   const taken = [];
-  context.font = FONT;
+  const fontSize = width < NARROW ? 11 : 13;
+  const labelHeight = fontSize + 5;
+  context.font = `600 ${fontSize}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   for (const { box, label, score } of detections) {
     const text = `${network.classes[label]} ${score.toFixed(2)}`;
     const labelWidth = context.measureText(text).width + 2 * PADDING;
     const [left, top, , bottom] = box.map((value) => value * scale);
     const x = Math.max(0, Math.min(left - LINE / 2, width - labelWidth));
-    const place = [top - LABEL_HEIGHT, top, bottom, bottom - LABEL_HEIGHT]
-      .map((y) => ({ x, y, right: x + labelWidth, bottom: y + LABEL_HEIGHT }))
+    const place = [top - labelHeight, top, bottom, bottom - labelHeight]
+      .map((y) => ({ x, y, right: x + labelWidth, bottom: y + labelHeight }))
       .find((area) => area.y >= 0 && area.bottom <= height && !taken.some((other) => overlap(area, other)));
     if (!place) continue; // covered names help nobody; the table lists all
     taken.push(place);
     context.fillStyle = network.colours[label];
-    context.fillRect(place.x, place.y, labelWidth, LABEL_HEIGHT);
+    context.fillRect(place.x, place.y, labelWidth, labelHeight);
     context.fillStyle = textColour(network.colours[label]);
-    context.fillText(text, place.x + PADDING, place.y + LABEL_HEIGHT / 2 + 1);
+    context.fillText(text, place.x + PADDING, place.y + labelHeight / 2 + 1);
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { selectDetections } from "./drawing.js";
 
+const SUMMARIZED = 3; // classes of pixels in a sentence
+
 /** Creates an element; strings among the children become text. */
 export function element(name, attributes = {}, ...children) {
   const created = document.createElement(name);
@@ -27,7 +29,8 @@ export function summarize(answer, network, settings) {
     return `${formatCount(shown.length, "object")}${counts.length ? `: ${counts.join(", ")}` : ""}`;
   }
   if (answer.shares) {
-    return answer.shares.map(({ label, share }) => `${network.classes[label]} ${formatShare(share)}`).join(", ");
+    const largest = answer.shares.slice(0, SUMMARIZED);
+    return largest.map(({ label, share }) => `${network.classes[label]} ${formatShare(share)}`).join(", ");
   }
   const [{ label, score }] = answer.scores;
   return `${network.classes[label]} ${formatShare(score)}`;
