@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, Self, TypeVar
 
@@ -124,7 +124,19 @@ class DemoPredictor:
         return self._run(lambda: encode_preview(decode_image(name, data)))
 
     def _run(self, function: Callable[[], T]) -> T:
-        return self._thread.submit(function).result()
+        """Calls ``function`` in the thread of the network.
+
+        Raises:
+            ConnectionAbortedError: the demo has ended, e.g. while a camera sends images.
+        """
+        try:
+            future = self._thread.submit(function)
+        except RuntimeError as error:  # as an ended pool refuses work
+            raise ConnectionAbortedError("the demo has ended") from error
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ConnectionAbortedError("the demo has ended") from error
 
     def _find_kind(self) -> str:
         """Predicts on a blank image, because a user's own head may have no role; also prepares the engine."""

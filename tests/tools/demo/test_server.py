@@ -10,15 +10,18 @@ import socket
 import struct
 import zlib
 from importlib.resources import files
+from typing import cast
 
 import pytest
 
 import litmobile.tools.demo
 from litmobile.errors import UserError
+from litmobile.tasks.network import Network
+from litmobile.tools.demo.predictor import DemoPredictor
 from litmobile.tools.demo.server import MAX_BYTES, PAGE_FILES, DemoServer, is_own_host
 from support.pages import Page
 from support.predicting import make_noise
-from support.serving import Answer, encode_image, read_answer, request
+from support.serving import Answer, encode_image, read_answer, request, serve_network
 
 PNG = encode_image(make_noise(40, 60))
 
@@ -132,6 +135,17 @@ def test_a_bug_is_one_sentence_and_a_traceback(
     monkeypatch.setattr(demo.predictor, "predict", fail)
     check_refusal(request(demo, "POST", "/predict", PNG), 500, "The prediction failed (out of memory).")
     assert "RuntimeError: out of memory" in capsys.readouterr().err
+
+
+def test_a_request_at_the_end_leaves_no_traceback(
+    networks: dict[str, Network], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve_network(networks["classification"]) as server:
+        with cast("DemoPredictor", server.predictor):
+            assert request(server, "POST", "/predict", PNG).status == 200
+        with pytest.raises(http.client.RemoteDisconnected):  # the page says that the demo does not answer
+            request(server, "POST", "/predict", PNG)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_connection_serves_several_requests(demo: DemoServer) -> None:

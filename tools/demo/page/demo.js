@@ -150,17 +150,17 @@ async function runCamera() {
   items.forEach((other) => other.button.setAttribute("aria-current", "false"));
   get("status").textContent = "The camera starts …";
   get("camera").disabled = true;
-  let last = performance.now();
-  let pace = 0; // mean milliseconds between frames
+  let last = null; // when the last frame was ready
+  let pace = null; // mean milliseconds between frames
   try {
     await camera.run(async (frame, blob) => {
       const answer = await predict(blob, "The camera's image");
       const mask = answer.mask && await loadImage(answer.mask);
       if (!camera.isRunning) return;
       const now = performance.now();
-      pace = pace ? 0.9 * pace + 0.1 * (now - last) : now - last;
+      if (last !== null) pace = pace === null ? now - last : 0.9 * pace + 0.1 * (now - last);
       last = now;
-      shown = { name: "Camera", image: frame, answer, mask, framesPerSecond: 1000 / pace };
+      shown = { name: "Camera", image: frame, answer, mask, framesPerSecond: pace && 1000 / pace };
       get("camera").disabled = false;
       get("camera").setAttribute("aria-pressed", "true");
       get("camera").textContent = "Stop camera";
