@@ -258,8 +258,9 @@ def is_own_host(header: str, host: str) -> bool:
         name = urlsplit(f"//{header}").hostname or ""
     except ValueError:
         return False
-    if name in (*LOCAL_HOSTS, host.lower(), socket.gethostname().lower()):
-        return bool(name)
+    own = socket.gethostname().lower()
+    if name and name in (*LOCAL_HOSTS, host.lower(), own, f"{own}.local"):  # .local is not in public name servers
+        return True
     try:
         ipaddress.ip_address(name)
     except ValueError:

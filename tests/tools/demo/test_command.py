@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import litmobile
 from litmobile.tasks.network import Network
 from litmobile.tools.cli import main
 from litmobile.tools.demo.options import DemoOptions, parse_options
@@ -126,6 +128,15 @@ def test_exported_files_are_accepted_under_both_options() -> None:
         assert options.source == Path("cells.onnx")
         assert options.is_exported and opens_browser
     assert not DemoOptions(run=Path("runs/NAME")).is_exported
+
+
+def test_documented_commands_are_understood() -> None:
+    text = (Path(litmobile.__file__).parent / "docs" / "demo.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("litmobile demo ")]
+    assert len(commands) >= 5
+    for words in commands:
+        options, _ = parse_options(words[2:])
+        assert options.source.name in ("NAME", "cells.onnx")
 
 
 def test_ipv6_addresses_work() -> None:

@@ -69,7 +69,14 @@ def test_foreign_hosts_are_refused(host: str, demo: DemoServer) -> None:
 
 
 def test_own_hosts_are_accepted(demo: DemoServer) -> None:
-    for host in ("127.0.0.1", f"localhost:{demo.server_port}", "[::1]:80", "192.168.1.20:7860", socket.gethostname()):
+    for host in (
+        "127.0.0.1",
+        f"localhost:{demo.server_port}",
+        "[::1]:80",
+        "192.168.1.20:7860",
+        socket.gethostname(),
+        f"{socket.gethostname()}.local",
+    ):
         assert request(demo, "GET", "/network.json", headers={"Host": host}).status == 200
     assert is_own_host("cells.local:80", "cells.local")
     assert not is_own_host("cells.local:80", "127.0.0.1")

@@ -9,7 +9,7 @@ const REASONS = {
 };
 
 export const UNAVAILABLE =
-  "A browser gives the live camera only to pages at 127.0.0.1 or localhost. Phones can take a photo under Choose images.";
+  "A browser gives the live camera only to pages at 127.0.0.1 or localhost. Take a photo under Choose images instead.";
 
 export const isAvailable = () => Boolean(navigator.mediaDevices?.getUserMedia);
 

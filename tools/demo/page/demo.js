@@ -68,8 +68,8 @@ function update() {
 /** Reads an image as the server does: by the browser, or as the server's copy where the browser reads it otherwise. */
 async function readImage(item) {
   const image = await loadImage(item.file).catch(() => null);
-  const isSame = image && (!item.answer || item.answer.size.join() === [image.naturalWidth, image.naturalHeight].join());
-  return isSame ? image : loadImage(await preview(item.file, item.name));
+  const size = image && [image.naturalWidth, image.naturalHeight].join();
+  return size && (!item.answer || item.answer.size.join() === size) ? image : loadImage(await preview(item.file, item.name));
 }
 
 async function predictItem(item) {
