@@ -69,7 +69,8 @@ function update() {
 async function readImage(item) {
   const image = await loadImage(item.file).catch(() => null);
   const size = image && [image.naturalWidth, image.naturalHeight].join();
-  return size && (!item.answer || item.answer.size.join() === size) ? image : loadImage(await preview(item.file, item.name));
+  const isSame = size && (!item.answer || item.answer.size.join() === size);
+  return isSame ? image : loadImage(await preview(item.file, item.name));
 }
 
 async function predictItem(item) {
