@@ -61,7 +61,7 @@ def test_wheel_contains_every_module_recipe_and_style(wheel: Path) -> None:
     contents = set(zipfile.ZipFile(wheel).namelist())
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.*"):
-            if path.suffix in (".py", ".yaml", ".css", ".js"):
+            if path.suffix in (".py", ".yaml", ".css", ".js", ".html", ".svg"):
                 assert f"litmobile/{path.relative_to(ROOT).as_posix()}" in contents
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "validate": "training.validate",
     "test": "training.test",
     "predict": "predict.main.run",
+    "demo": "demo.main.run",
     "compare": "compare.command.run",
     "transfer": "transfer.main.run",
     "evaluate": "evaluate.command.run",
@@ -41,7 +42,7 @@ COMMANDS = {
     "sample-data": "sample_data.run",
 }
 #: commands that list their options without importing torch
-QUICK_COMMANDS = ("sample-data", "predict", "compare", "export", "transfer")
+QUICK_COMMANDS = ("sample-data", "predict", "demo", "compare", "export", "transfer")
 #: commands whose workers the fork server starts
 TRAINING_COMMANDS = ("fit", "validate", "test")
 
@@ -52,6 +53,7 @@ commands:
   validate     evaluate a run on the validation split
   test         evaluate a run on the test split
   predict      apply a run to images and videos; draws the predictions and writes them to files
+  demo         try a run on images and the camera in a browser
   transfer     run a study: many trainings of several networks on several tasks, from a plan
   evaluate     compute COCO's figures of detections that any program wrote
   report       write a page about an evaluation of a run: figures, curves, errors, images
@@ -74,6 +76,7 @@ examples:
   litmobile profile runs/A runs/B --engines eager onnxruntime
   litmobile validate --run runs/NAME
   litmobile predict --run runs/NAME photos/ street.mp4
+  litmobile demo --run runs/NAME
   litmobile compare runs/A runs/B
   litmobile transfer plan.yaml --to study --dry-run
   litmobile export --run runs/NAME --to cells.onnx

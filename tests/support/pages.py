@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "line", "circle", "rect", "polyline", "polygon"}
+VOID = {"meta", "link", "input", "img", "line", "circle", "rect", "polyline", "polygon"}
 HOSTILE = "\"><script>alert('&')</script>"
 HEADINGS = ("h1", "h2", "h3")
 

@@ -1,13 +1,16 @@
-"""Chooses the engine for an exported file."""
+"""Chooses the engine for an exported file. This module does not import torch, so that options are checked quickly."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import UserError, suggest
 from ..task_tools import import_tool
-from .engine import Engine
 from .packages import check_packages
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 #: import path inside `litmobile.tools` of each engine, by name
 ENGINES = {

@@ -1,0 +1,1 @@
+"""`litmobile demo`: serves a page that shows the predictions of a run or an exported file."""
