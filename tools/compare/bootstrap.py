@@ -154,12 +154,12 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
     if not math.isfinite(value) or not np.isfinite(resampled).any():
         return None
     seed_variance = first.seed_variance + second.seed_variance
-    deviations = first.deviations if first.seed_variance else second.deviations
+    deviations, freedom = combine_deviations(first, second)
     # resamples without an image in which the two differ are ties, which centring must not turn into wins of one
     drawn = np.where(np.abs(resampled) < TIE, 0, centre(resampled, value)) + math.sqrt(seed_variance) * deviations
     above, below = (drawn > 0).mean(), (drawn < 0).mean()
     image_variance = float(np.nanvar(resampled))
-    spread = Spread(image_variance, images, seed_variance, max(first.freedom, second.freedom))
+    spread = Spread(image_variance, images, seed_variance, freedom)
     return Difference(
         value=value,
         interval=limit_interval(find_interval(drawn), -1, 1) if images >= MIN_IMAGES else (math.nan, math.nan),
@@ -169,6 +169,21 @@ def compare(first: Estimate, second: Estimate, rope: float, images: int) -> Diff
         image_variance=image_variance,
         seed_variance=seed_variance or None,
     )
+
+
+def combine_deviations(first: Estimate, second: Estimate) -> tuple[Floats | float, int]:
+    """Returns the deviations between seeds of a difference, and their degrees of freedom.
+
+    Two estimates whose variances were pooled together share both. Otherwise the degrees of freedom are combined by
+    Satterthwaite's formula (1946), rounded down, so that the order of the two does not matter.
+    """
+    if first.deviations is second.deviations or not second.seed_variance:
+        return first.deviations, first.freedom
+    if not first.seed_variance:
+        return second.deviations, second.freedom
+    parts = first.seed_variance**2 / first.freedom + second.seed_variance**2 / second.freedom
+    freedom = max(1, math.floor((first.seed_variance + second.seed_variance) ** 2 / parts))
+    return draw_deviations(freedom, len(first.resampled), seed=0), freedom
 
 
 def find_interval(drawn: Floats) -> tuple[float, float]:

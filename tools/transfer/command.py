@@ -12,6 +12,7 @@ import torch
 
 from ...errors import UserError, format_count
 from ..library_messages import raise_log_level, silence_libraries
+from ..profile.engines.table import check_engines
 from .estimate import print_estimate
 from .launchers.launcher import CellProcess, Launcher
 from .launchers.local import make_local
@@ -23,7 +24,7 @@ from .plan.cells import Cell, Group, list_cells, list_rate_cells
 from .plan.contents import Plan
 from .plan.reading import read_plan
 from .race import Race, remove_decisions
-from .resolve import Resolver
+from .resolve import Resolver, find_code, permit
 from .runner import Runner
 from .schedule import Refusal, Schedule, find_refusals
 from .store import PAGE, Study
@@ -47,6 +48,7 @@ def transfer(options: TransferOptions) -> None:
     if options.report and options.to is not None:
         report(Study(options.to), plan, None, options.threads)
         return
+    check_engines(plan.engines, "cpu")  # which the report measures after hours
     cells = list_cells(plan)
     rate_cells = list(list_rate_cells(plan, cells))
     silence_libraries()
@@ -82,11 +84,14 @@ def run(options: TransferOptions, study: Study, plan: Plan, resolver: Resolver, 
     finished = sum(study.is_finished(digest) for digest in schedule.known)
     dropped = f"; {format_count(len(schedule.dropped), 'cells')} did not run" if schedule.dropped else ""
     view.say(f"{format_count(finished, 'finished cells')} in {study.folder / 'cells'}{dropped}")
-    if any(study.is_finished(digest) for digest, entry in schedule.known.items() if entry.cell.role == "main"):
-        report(study, plan, schedule.known, options.threads)
     problems = [f"{schedule.known[digest].cell}: {reason}" for digest, reason in progress.failed.items()]
     problems += [f"{group}: {reason}, so its cells did not run." for group, reason in schedule.blocked.items()]
     problems += schedule.explain_missing_seeds()
+    if any(study.is_finished(digest) for digest, entry in schedule.known.items() if entry.cell.role == "main"):
+        try:
+            report(study, plan, schedule.known, options.threads)
+        except UserError as error:
+            problems.append(f"The report was not written: {error}")
     if problems:
         counted = format_count(len(problems), "problems")
         sys.exit(
@@ -98,6 +103,9 @@ def report(study: Study, plan: Plan, hashes: Collection[str] | None, threads: in
     """Writes the report, and prints its answer."""
     from .report.report import write_report  # other commands do not need it
 
+    for task in plan.tasks.values():
+        for backbone in plan.backbones.values():
+            permit(find_code([*task.options, *backbone.options]))
     for sentence in write_report(study, plan, hashes, threads):
         print(sentence)
     print(f"The report is {study.folder / PAGE}")

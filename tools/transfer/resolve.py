@@ -7,10 +7,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from ...class_paths import allow_class, allow_code
 from ...errors import UserError, first_line
 from ...heads.contract import default_class_names
 from ...tasks.data.module import DataModule
@@ -248,3 +250,12 @@ def find_code(words: Sequence[str]) -> tuple[str, ...]:
     folders = [value for word, value in zip(words, [*words[1:], ""], strict=True) if word == ALLOW_CODE]
     folders += [word.partition("=")[2] for word in words if word.startswith(f"{ALLOW_CODE}=")]
     return (*(f"{ALLOW_CODE}={folder}" for folder in folders), *CLASS_PATH.findall(" ".join(words)))
+
+
+def permit(code: Sequence[str]) -> None:
+    """Allows the user's own modules and classes, see :func:`find_code`."""
+    for word in code:
+        if word.startswith(f"{ALLOW_CODE}="):
+            allow_code(Path(word.partition("=")[2]).expanduser())
+        else:
+            allow_class(word)

@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-from ...class_paths import allow_class, allow_code
 from ...errors import EvaluationError, LossError, PredictionError, UserError, first_line
 from ...tasks import run as run_folder
 from ...tasks.atomic import write_text
@@ -32,7 +31,7 @@ from ..parts import build_parts
 from .launchers.launcher import BUSY, FAILED, FINISHED, STOPPED
 from .plan.protocols import PROTOCOLS
 from .probes.probe import choose_device, run_probe
-from .resolve import ALLOW_CODE
+from .resolve import permit
 from .store import CONFIG, FAILURE, REQUEST, BusyError, Study
 
 SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
@@ -86,11 +85,7 @@ def measure(
     run: Path, config_file: Path, request: dict[str, Any], config: dict[str, Any], workers: int | None
 ) -> tuple[dict[str, Any], list[Path]]:
     """Trains and evaluates in the folder ``run``; returns values for ``cell.json``, and files of evidence."""
-    for word in request["code"]:
-        if word.startswith(f"{ALLOW_CODE}="):
-            allow_code(Path(word.partition("=")[2]))
-        else:
-            allow_class(word)
+    permit(request["code"])
     role, split = request["cell"]["role"], request["split"]
     if PROTOCOLS[request["cell"]["protocol"]].is_probe:
         return probe(run, request["cell"]["protocol"], split, config, workers)

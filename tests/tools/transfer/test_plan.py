@@ -14,6 +14,7 @@ from litmobile.tools.transfer.plan.contents import Claim
 from litmobile.tools.transfer.plan.reading import read_plan
 from support.studies import write_plan
 
+KNN = {"backbones": ["V2"], "protocols": ["knn"]}
 SCRATCH = {"backbones": ["V1"], "protocols": ["scratch"]}
 CLAIM = {"claim": "V2 is better", "backbone": "V2", "others": ["V1"], "expected": "better"}
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -85,7 +86,7 @@ def test_a_block_is_a_product(tmp_path: Path) -> None:
     "blocks",
     [
         [SCRATCH, SCRATCH | {"backbones": "all"}],
-        [{"backbones": ["V2"], "protocols": ["knn"], "seeds": [0, 1]}],  # a probe of all images has no seed
+        [KNN, KNN | {"seeds": [1]}],  # a probe of all images has no seed
     ],
     ids=["block", "seeds-of-a-probe"],
 )
@@ -94,6 +95,13 @@ def test_a_repeated_cell_is_refused(blocks: Any, tmp_path: Path, assert_one_sent
     with pytest.raises(UserError) as refused:
         list_cells(plan)
     assert_one_sentence(refused.value, "The plan has 1 cell twice", "tones")
+
+
+def test_a_probe_runs_once_for_all_seeds(tmp_path: Path) -> None:
+    block = {"backbones": ["V2"], "protocols": ["full", "knn"], "shares": [0.5, 1], "seeds": [0, 1]}
+    cells = list_cells(read_plan(write_plan(tmp_path / "plan.yaml", tmp_path, {"cells": [block]})))
+    assert [(cell.share, cell.seed) for cell in cells if cell.is_probe] == [(0.5, 0), (0.5, 1), (1, 0)]
+    assert len([cell for cell in cells if not cell.is_probe]) == 4
 
 
 def test_each_group_has_a_grid_of_rates(tmp_path: Path) -> None:

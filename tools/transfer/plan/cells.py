@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from ....errors import UserError, format_count
-from .contents import Plan
+from .contents import Block, Plan
 from .protocols import PROTOCOLS, Protocol
 
 RATE_SEED = 0  # of the trainings that choose a learning rate
@@ -82,18 +82,24 @@ def list_cells(plan: Plan) -> list[Cell]:
     Raises:
         UserError: a cell is repeated.
     """
-    cells = [
-        Cell(task, backbone, find_weights(plan, backbone, PROTOCOLS[protocol]), protocol, share, seed)
-        for block in plan.blocks
-        for task, backbone, protocol, share, seed in itertools.product(
-            block.tasks, block.backbones, block.protocols, block.shares, block.seeds
-        )
-    ]
+    cells = [cell for block in plan.blocks for cell in list_block(plan, block)]
     repeated = [cell for cell, count in Counter(normalise(cell) for cell in cells).items() if count > 1]
     if repeated:
         counted = format_count(len(repeated), "cells twice")
         raise UserError(f"The plan has {counted}, such as “{repeated[0]}”; change the blocks that name it.")
     return cells
+
+
+def list_block(plan: Plan, block: Block) -> Iterator[Cell]:
+    """Yields the cells of a block; a probe of all images, which does not depend on the seed, once for all seeds."""
+    known: set[Cell] = set()
+    for task, backbone, protocol, share, seed in itertools.product(
+        block.tasks, block.backbones, block.protocols, block.shares, block.seeds
+    ):
+        cell = Cell(task, backbone, find_weights(plan, backbone, PROTOCOLS[protocol]), protocol, share, seed)
+        if normalise(cell) not in known:
+            known.add(normalise(cell))
+            yield cell
 
 
 def normalise(cell: Cell) -> Cell:

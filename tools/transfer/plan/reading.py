@@ -53,7 +53,7 @@ def read_named(whole: Section, key: str) -> list[tuple[str, Any, str]]:
     entries = whole.take(key, "a mapping of names", lambda value: isinstance(value, dict) and bool(value))
     for name in entries:
         if not is_text(name) or name == ALL or not name.isprintable():
-            raise UserError(f"{whole.place}: {key} has the name {name!r}; choose text other than {ALL!r}.")
+            raise UserError(f"{whole.place}: {key} has the name {name!r}; choose printable text other than {ALL!r}.")
     return [
         (name, {} if content is None else content, f"{whole.place}: {key}.{name}") for name, content in entries.items()
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -80,8 +79,3 @@ def find_obstacle(claim: Claim, plan: Plan, protocol: str) -> str:
     if PROTOCOLS[protocol].needs_weights and lacking:
         return f"{lacking[0]} has no weights in the plan"
     return "the cells of both are not finished or not in the plan"
-
-
-def count_undefined(assessments: Sequence[Assessment]) -> int:
-    """Counts the assessments whose interval is undefined because of too few images."""
-    return sum(math.isnan(one.difference.interval[0]) for one in assessments)

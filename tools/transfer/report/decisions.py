@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...compare.comparison import Pair
 from .estimates import TaskEstimates
-from .formats import format_estimate, join_rows
+from .formats import format_difference, format_estimate, join_rows
 from .results import Row
 
 
@@ -19,15 +19,17 @@ class Step(NamedTuple):
         row: what to take.
         cost: of it.
         tied: others that cost less than the next step and cannot be told apart from ``row``.
+        higher: the difference of the highest of ``tied`` and ``row``, where its mean is higher; else None.
     """
 
     row: Row
     cost: float
     tied: list[Row]
+    higher: Pair | None = None
 
 
 class Rivals:
-    """The best training of each backbone on all images of a task, compared with each other.
+    """The best training of each backbone on a task, compared with each other.
 
     A backbone counts with the protocol that has the highest mean.
 
@@ -48,7 +50,7 @@ class Rivals:
         }
 
     def is_better(self, first: Row, second: Row) -> bool:
-        """Whether one is certain to be better than another: its interval and its corrected p-value say so."""
+        """Whether one is significantly better than another: its interval and its corrected p-value say so."""
         return self.pairs[frozenset((first, second))].better == str(first)
 
     def is_tied(self, first: Row, second: Row) -> bool:
@@ -56,7 +58,7 @@ class Rivals:
         return first != second and self.pairs[frozenset((first, second))].better is None
 
     def climb(self, costs: Mapping[str, float]) -> list[Step]:
-        """Returns what to take at which cost: the cheapest first, then each dearer one that is certain to be better.
+        """Returns what to take at which cost: the cheapest first, then each dearer one that is significantly better.
 
         Args:
             costs: by backbone; a backbone without one is left out.
@@ -68,13 +70,16 @@ class Rivals:
                 chosen.append(row)
         limits = [*(costs[row.backbone] for row in chosen[1:]), float("inf")]
         return [
-            Step(
-                row,
-                costs[row.backbone],
-                [other for other in by_cost if costs[other.backbone] < limit and self.is_tied(row, other)],
-            )
+            self._make_step(row, costs, [other for other in by_cost if costs[other.backbone] < limit])
             for row, limit in zip(chosen, limits, strict=True)
         ]
+
+    def _make_step(self, row: Row, costs: Mapping[str, float], affordable: Sequence[Row]) -> Step:
+        """Returns the step of a row, beside others that cost less than the next step."""
+        tied = [other for other in affordable if self.is_tied(row, other)]
+        best = min(tied, key=self.rows.index, default=row)  # rows begin with the highest
+        is_higher = self.rows.index(best) < self.rows.index(row)
+        return Step(row, costs[row.backbone], tied, self.pairs[frozenset((best, row))] if is_higher else None)
 
 
 def describe_leader(rivals: Rivals) -> str:
@@ -86,8 +91,20 @@ def describe_leader(rivals: Rivals) -> str:
     text = f"{task.name}: {first} has the highest {task.figure}, {format_estimate(task.estimates[first])}"
     tied = [row for row in others if rivals.is_tied(first, row)]
     if tied:
-        return f"{text}; {join_rows(tied)} cannot be told apart from it."
-    return f"{text}; it is better than all others." if others else f"{text}."
+        text += f"; {join_rows(tied)} cannot be told apart from it"
+    elif others:
+        text += "; it is significantly better than all others"
+    return f"{text}{describe_probe(rivals, first)}."
+
+
+def describe_probe(rivals: Rivals, first: Row) -> str:
+    """Says whether a probe, which trains nothing, has a higher mean of the same figure than the best training."""
+    task = rivals.task
+    probes = [row for row in task.estimates if row.is_probe and task.results.figure_of(row) == task.figure]
+    best = max(probes, key=task.value, default=None)
+    if best is None or not task.value(best) > task.value(first):
+        return ""
+    return f"; {best}, which trains no network, has {format_estimate(task.estimates[best])}"
 
 
 def describe_steps(name: str, steps: Sequence[Step], cost: str, digits: int) -> str:
@@ -101,11 +118,16 @@ def describe_steps(name: str, steps: Sequence[Step], cost: str, digits: int) -> 
     """
     costs = [f"{step.cost:,.{digits}f}" for step in steps]
     places = [f"from {low} to {high}" for low, high in pairwise(costs)] + [f"from {costs[-1]} on"]
-    places[0] = f"below {costs[1]}" if len(steps) > 1 else "at any cost"
-    clauses: list[str] = []
-    for place, step in zip(places, steps, strict=True):
-        tied = f", which cannot be told apart from {join_rows(step.tied)}" if step.tied else ""
-        clauses.append(f"{place} take {step.row}{tied}")
-    if len(steps) == 1:
-        clauses.append(f"it is the cheapest with {costs[0]}, and no dearer one is certain to be better")
-    return f"{name}, by {cost}: {'; '.join(clauses)}."
+    clauses = [f"{place} take {step.row}{describe_ties(step)}" for place, step in zip(places, steps, strict=True)]
+    end = "; none is cheaper" if len(steps) > 1 else "; none is cheaper, and no dearer one is significantly better"
+    return f"{name}, by {cost}: {'; '.join(clauses)}{end}."
+
+
+def describe_ties(step: Step) -> str:
+    """Says what cannot be told apart from the choice, and how much higher the highest of these may be."""
+    if not step.tied:
+        return ""
+    text = f", which cannot be told apart from {join_rows(step.tied)}"
+    if step.higher is None:
+        return text
+    return f"{text} ({step.higher.first} − {step.higher.second}: {format_difference(step.higher)})"

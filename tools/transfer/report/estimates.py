@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +58,11 @@ class TaskEstimates:
             drawn = drawn + math.sqrt(found.seed_variance) * draw_deviations(found.freedom, len(drawn), seed)
         return drawn
 
-    def trained_rows(self, share: float = 1.0) -> list[Row]:
-        """Returns the rows of trainings on a share of the images."""
-        return [row for row in self.estimates if not row.is_probe and row.share == share]
+    def trained_rows(self) -> list[Row]:
+        """Returns the rows of trainings on all images, or else on the largest share of them."""
+        trained = [row for row in self.estimates if not row.is_probe]
+        largest = max((row.share for row in trained), default=1.0)
+        return [row for row in trained if row.share == largest]
 
     def best_rows(self, rows: Sequence[Row]) -> dict[str, Row]:
         """Returns the row with the highest mean of each backbone that has a defined one."""
@@ -103,5 +105,19 @@ def estimate_task(results: TaskResults, resamples: int = RESAMPLES, rope: float 
     for protocol, share in dict.fromkeys((row.protocol, row.share) for row in found):
         alike = {str(row): row for row in found if (row.protocol, row.share) == (protocol, share)}
         varied = add_seeds({name: found[row] for name, row in alike.items()}, seed)
-        found |= {alike[name]: estimate for name, estimate in varied.items()}
+        found |= {alike[name]: estimate for name, estimate in lend_variance(varied).items()}
     return TaskEstimates(results, found, Settings([results.figure], resamples, rope, seed=seed))
+
+
+def lend_variance(estimates: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Gives rows of one seed the variance between seeds that is known of the others, else they would look certain."""
+    known = next((found for found in estimates.values() if found.seed_variance), None)
+    if known is None:
+        return dict(estimates)
+    variance = known.seed_variance * len(known.values)
+    return {
+        name: found
+        if found.seed_variance or len(found.values) > 1
+        else replace(found, seed_variance=variance, deviations=known.deviations, freedom=known.freedom)
+        for name, found in estimates.items()
+    }

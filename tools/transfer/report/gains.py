@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ...compare.comparison import Pair
 from .estimates import TaskEstimates
+from .formats import join_rows
 from .results import Row
 
 PRETRAINED = ("full", "norms", "frozen")  # protocols, the one that is compared with scratch first
@@ -38,16 +39,16 @@ def find_gains(task: TaskEstimates) -> list[Gain]:
 
 
 def describe_gains(task: TaskEstimates, gains: list[Gain]) -> str:
-    """Says in a sentence for how many backbones pretraining is certain to gain."""
-    certain = [gain for gain in gains if gain.pair.better == str(gain.pretrained)]
+    """Says in a sentence for how many backbones pretraining gains significantly."""
+    better = [gain for gain in gains if gain.pair.better == str(gain.pretrained)]
     harmful = [gain for gain in gains if gain.pair.better == str(gain.scratch)]
-    values = [gain.pair.difference.value for gain in gains if gain.pair.difference is not None]
-    text = f"{task.name}: pretraining is certain to gain {task.figure} in {len(certain)} of {len(gains)} comparisons"
+    values = [gain.pair.difference.value for gain in better if gain.pair.difference is not None]
+    text = f"{task.name}: pretraining gains {task.figure} significantly in {len(better)} of {len(gains)} comparisons"
     if values:
         text += f", by {min(values):+.3f} to {max(values):+.3f}"
     if harmful:
-        text += f"; it is certain to lose in {len(harmful)}"
-    undecided = [str(gain.pretrained) for gain in gains if gain not in certain and gain not in harmful]
+        text += f"; it loses significantly in {len(harmful)}"
+    undecided = [gain.pretrained for gain in gains if gain not in better and gain not in harmful]
     if undecided:
-        text += f"; no difference is certain for {', '.join(undecided)}"
+        text += f"; {join_rows(undecided)} cannot be told apart from scratch"
     return f"{text}."

@@ -10,13 +10,14 @@ from ....tasks.atomic import write_text
 from ...pages import Section as PageSection
 from ...pages import definitions, render_page
 from ...profile.tables import machine_text
+from ..plan.cells import Cell, list_cells, normalise
 from ..plan.contents import Plan
 from ..store import MARKDOWN, PAGE, TABLE, Study
 from .costs import find_costs
 from .decisions import Rivals, describe_leader, describe_steps
 from .estimates import RESAMPLES, estimate_task
 from .parts import Section, as_html, as_markdown, escape
-from .results import TaskResults, Trial, read_results, read_trials
+from .results import Row, TaskResults, Trial, read_results, read_trials
 from .sections.agreement import show_agreement
 from .sections.cells import CellTable
 from .sections.claims import show_claims
@@ -86,7 +87,7 @@ class Report:
 
     def answer(self) -> list[str]:
         """Returns the sentences that say what to take."""
-        sentences: list[str] = []
+        sentences = self.describe_gaps()
         for rivals in self.rivals:
             sentences.append(describe_leader(rivals))
             for cost in choose_costs(self.costs[rivals.task.name]):
@@ -94,6 +95,20 @@ class Report:
                     steps = rivals.climb(cost.means)
                     sentences.append(describe_steps(rivals.task.name, steps, cost.label, cost.digits))
         return sentences
+
+    def describe_gaps(self) -> list[str]:
+        """Says how many cells of the plan are not finished; nothing if all are."""
+        planned = {name_cell(cell) for cell in list_cells(self.plan)}
+        finished = {
+            (task.name, row, 0 if row.is_probe and row.share == 1 else cell.seed)
+            for task, row, cell, _ in self.cells.entries
+        }
+        missing = planned - finished
+        if not missing:
+            return []
+        text = f"This report is partial: {format_count(len(missing), 'cells')} of {len(planned)} are not finished"
+        unknown = [name for name in self.plan.tasks if name not in {task.name for task in self.tasks}]
+        return [f"{text}; of {', '.join(unknown)}, no cell is." if unknown else f"{text}."]
 
     def sections(self) -> list[Section]:
         """Returns all sections with content but that of the settings."""
@@ -142,6 +157,12 @@ class Report:
         parts = [f"# {escape(self.title)}", *map(escape, self.answer()), escape(NOTE)]
         parts += [*map(as_markdown, self.sections()), f"## How it was measured\n\n{measured}"]
         return "\n\n".join(parts) + "\n"
+
+
+def name_cell(cell: Cell) -> tuple[str, Row, int]:
+    """Returns task, row and seed of a cell; a probe of all images does not depend on the seed."""
+    plain = normalise(cell)
+    return plain.task, Row(plain.backbone, plain.protocol, plain.share), plain.seed
 
 
 def choose_costs(costs: Sequence[Cost]) -> list[Cost]:

@@ -97,8 +97,8 @@ class TaskResults:
         return len(self.any_evidence.names)
 
     def figure_of(self, row: Row) -> str:
-        """Returns the name of the figure of a row."""
-        return PROBE_FIGURE if row.is_probe else self.figure
+        """Returns the name of the figure of a row: that of trainings, where probes have it too."""
+        return self.figure if self.figure in self.rows[row][0].evidence.figure_names else PROBE_FIGURE
 
 
 def read_results(study: Study, plan: Plan, hashes: Collection[str] | None = None) -> list[TaskResults]:
@@ -176,8 +176,9 @@ def collect_task(task: str, plan: Plan, found: dict[tuple[str, Row, int], Result
         rows.setdefault(row, []).append(own[row, seed])
     check_images(task, rows)
     trained = [results[0].record["main_figure"] for row, results in rows.items() if not row.is_probe]
-    split = next(iter(rows.values()))[0].record["split"]
-    return TaskResults(task, split, trained[0] if trained else PROBE_FIGURE, rows)
+    any_cell = next(iter(rows.values()))[0]
+    figure = trained[0] if trained else any_cell.evidence.figure_names[0]
+    return TaskResults(task, any_cell.record["split"], figure, rows)
 
 
 def sort_key(row: Row, backbones: list[str], protocols: list[str], seed: int) -> tuple[float, ...]:

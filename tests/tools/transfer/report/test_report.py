@@ -129,7 +129,7 @@ def test_decisions_of_a_race_are_shown(tmp_path: Path) -> None:
     (tmp_path / DECISIONS).write_text(json.dumps([asdict(decided)]))
     write_report(study, plan)
     text = (tmp_path / MARKDOWN).read_text(encoding="utf-8")
-    assert "1 of 1 comparisons with a leader" in text
+    assert "After 1 of 1 comparisons with a leader" in text
     assert "| V2 | V1 | 0.200 (0.100 to 0.300) | 0.010 | dropped |" in text
     (tmp_path / DECISIONS).write_text("[{}]")
     with pytest.raises(UserError, match=r"race.json is damaged; remove it"):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ....text_tables import NOTHING
 from ..correlations import Agreement, correlate_imagenet, correlate_protocols, correlate_tasks
 from ..estimates import TaskEstimates
 from ..formats import format_interval
 from ..parts import Part, Section, Table
-
-Facts = Mapping[str, Any]
 
 
 def show_agreement(tasks: Sequence[TaskEstimates], top1: Mapping[str, float]) -> Section:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ....compare.comparison import Pair
 from ...plan.contents import Plan
@@ -12,8 +11,6 @@ from ..claims import Assessment, assess_claim, summarize
 from ..estimates import TaskEstimates
 from ..formats import format_difference
 from ..parts import Part, Section, Table
-
-Facts = Mapping[str, Any]
 
 
 def show_claims(plan: Plan, tasks: Sequence[TaskEstimates]) -> Section:
@@ -38,7 +35,11 @@ def show_claims(plan: Plan, tasks: Sequence[TaskEstimates]) -> Section:
             ]
             caption = f"{claim.text} (expected: {claim.expected}, margin {claim.margin:g})"
             parts.append(Table(caption, header, rows, words=(0, 1, 2, 6)))
-    note = "A claim holds or fails where a 95 % interval says so; intervals are not corrected for the number of claims."
+    note = (
+        "A 95 % interval decides. “Better” holds above 0 and fails below it. “Not better” holds up to the margin and "
+        "fails above it, and “close” holds within the margin on both sides. Intervals are not corrected for the number "
+        "of claims."
+    )
     return Section("Claims", [note, *parts] if parts else [])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .....errors import format_count
 from ....compare.sentences import SIGNIFICANT
 from ....pages import Html, Series, line_chart, rank_diagram
+from ...probes.probe import NEIGHBOURS
 from ..estimates import TaskEstimates
 from ..formats import format_estimate, format_interval, link_seeds
 from ..parts import Cell, Charts, Section, Table
@@ -24,16 +25,23 @@ def show_figures(task: TaskEstimates, costs: Sequence[Cost]) -> Section:
     for row, found in task.estimates.items():
         known = [cost.values.get(row.backbone) for cost in costs]
         texts = [format_interval(*value, cost.digits) for value, cost in zip(known, costs, strict=True) if value]
-        named = [row.backbone, row.protocol, f"{row.share:g}", task.results.figure_of(row), format_estimate(found)]
+        named = [row.backbone, row.protocol, f"{row.share:g}", name_figure(task, row), format_estimate(found)]
         rows.append([*named, link_seeds(task.results.rows[row]), *texts])
     images = format_count(task.results.images, "images")
     caption = f"Means over the seeds on {images} of the {task.results.split} split, with 95 % intervals"
     return Section(f"{task.name}: figures", [Table(caption, header, rows, words=(0, 1, 3, 5))])
 
 
+def name_figure(task: TaskEstimates, row: Row) -> str:
+    """Returns the name of the figure of a row; k-NN has two numbers of neighbours, of which the first is evaluated."""
+    figure = task.results.figure_of(row)
+    return f"{figure}, k = {next(iter(NEIGHBOURS.values()))}" if row.protocol == "knn" else figure
+
+
 def show_shares(tasks: Sequence[TaskEstimates]) -> Section:
     """Draws figures over shares of the training images, for backbones that have several."""
     charts: list[Html] = []
+    rows: list[list[str]] = []
     for task in tasks:
         lines: dict[tuple[str, str], list[Row]] = {}
         for row in task.estimates:
@@ -41,11 +49,19 @@ def show_shares(tasks: Sequence[TaskEstimates]) -> Section:
         for protocol in dict.fromkeys(protocol for protocol, _ in lines):
             several = {name: rows for (of, name), rows in lines.items() if of == protocol and len(rows) > 1}
             series = [make_series(task, name, rows) for name, rows in several.items()]
-            labels = ("share of the training images", task.figure)
+            figures = [task.results.figure_of(rows[0]) for rows in several.values()]
+            labels = ("share of the training images", figures[0] if figures else "")
             title = f"{task.name}, {protocol}"
             if series:
                 charts.append(line_chart(title, labels, series, note="Bands are 95 % intervals.", is_log=True))
-    return Section("Shares of the labels", [Charts(charts)] if charts else [])
+            for name, alike in several.items():
+                ordered = sorted(alike, key=lambda row: row.share)
+                texts = [f"{100 * row.share:g} %: {format_estimate(task.estimates[row])}" for row in ordered]
+                rows.append([task.name, name, protocol, "; ".join(texts)])
+    table = Table(
+        "Figures by share of the training images", ["task", "backbone", "protocol", "figures"], rows, (0, 1, 2, 3)
+    )
+    return Section("Shares of the labels", [Charts(charts), table] if charts else [])
 
 
 def make_series(task: TaskEstimates, name: str, rows: Sequence[Row]) -> Series:
@@ -66,7 +82,7 @@ def show_ranks(tasks: Sequence[TaskEstimates]) -> Section:
     if ranking is None:
         return Section("Ranks over all tasks", [])
     text = (
-        f"Mean ranks over {format_count(len(blocks), 'blocks')}: each task with each seed. Rows that a bar joins "
+        f"Mean ranks over {format_count(ranking.count, 'blocks')}: each task with each seed. Rows that a bar joins "
         "cannot be told apart by Nemenyi's test at 5 %. Blocks of one task share its images, so the test is about "
         "other seeds of these tasks, not about other tasks. "
         f"Friedman's test of equal ranks has p = {ranking.p_value:.2g}"

@@ -70,7 +70,7 @@ def show_fronts(rivals: Rivals, costs: Sequence[Cost]) -> Section:
     charts = [draw_front(task, rows, cost) for cost in costs]
     note = (
         "Each backbone counts with its best protocol on all images. It is on the front if no other one is better at "
-        "the same cost or less. P(front) says how often that is so when images, seeds and latencies are resampled; "
+        "the same cost or less. P(front) is the share of the resamples of images, seeds and latencies in which that is so; "
         f"else another one dominates it. The last column names the one that most often does by {costs[0].label}."
     )
     return Section(f"{task.name}: figure against cost", [note, Charts(charts), list_fronts(task, rows, costs)])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from ..estimates import TaskEstimates
 from ..gains import describe_gains, find_gains
 from ..parts import Charts, Part, Section, Table
 from ..results import Row
-
-Facts = Mapping[str, Any]
 
 
 def show_gains(tasks: Sequence[TaskEstimates]) -> Section:

@@ -33,7 +33,7 @@ def show_published(plan: Plan, tasks: Sequence[TaskEstimates], costs: Mapping[st
     header += ["published: ImageNet top-1, %", "published: other tasks, %"]
     text = (
         "Published figures are of the same architecture, trained by its authors on much more data, and with other "
-        "recipes. They are not comparable with ours; their order is."
+        "recipes. They are not comparable with ours."
     )
     table = Table("Our best figure beside published ones", header, rows, words=(0, len(header) - 1))
     return Section("Published figures", [text, table])
