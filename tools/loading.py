@@ -66,4 +66,5 @@ def move_network(network: networks.Network, device: str | torch.device, option: 
     try:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:  # torch's errors for an unknown name and for an absent device
-        raise UserError(f"{option}{device} cannot be used here: {first_line(error)}.") from error
+        reason = first_line(error).partition(". ")[0]
+        raise UserError(f"{option}{device} cannot be used here: {reason}.") from error

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ...errors import LossError
+from ..data.module import DataModule
 
 
 class Step(NamedTuple):
@@ -56,9 +57,15 @@ class NonFiniteLossGuard(Callback):
         losses = torch.stack([step.loss for step in recent]).tolist() if recent else []
         for step, loss in zip(recent, losses, strict=True):
             if not math.isfinite(loss):
-                split = trainer.datamodule.splits["train"]  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-                files = ", ".join(str(split.path(index)) for index in step.images.tolist())
                 raise LossError(
                     f"The loss of step {step.number} is {loss}: lower the learning rate, or check the files of its "
-                    f"batch: {files}."
+                    f"batch: {name_images(trainer, step.images)}."
                 )
+
+
+def name_images(trainer: Trainer, indices: Tensor) -> str:
+    """Returns the files of training images, or their numbers in the epoch if they come from a user's own loader."""
+    data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+    if not isinstance(data, DataModule):
+        return "images " + ", ".join(map(str, indices.tolist()))
+    return ", ".join(str(data.splits["train"].path(index)) for index in indices.tolist())

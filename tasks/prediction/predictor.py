@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -82,7 +81,7 @@ class Predictor(nn.Module, ABC):
             UserError: the source is empty, is a URL, or is not an image, or an option does not suit the network.
         """
         if is_single_image(source):
-            (result,) = self.stream(source, inference, score=score, batch_size=1)
+            (result,) = self.stream(source, inference, score=score, batch_size=batch_size)
             return result
         return list(self.stream(source, inference, score=score, batch_size=batch_size))
 
@@ -112,7 +111,7 @@ class Predictor(nn.Module, ABC):
     def _predict_batch(
         self, batch: Sequence[PreparedImage], inference: Inference | None, score: float | None
     ) -> list[Any]:
-        images = torch.from_numpy(np.stack([image.pixels for image in batch])).permute(0, 3, 1, 2).to(self.device)
+        images = torch.stack([torch.from_numpy(image.pixels).permute(2, 0, 1) for image in batch]).to(self.device)
         self.eval()
         output = self(images) if inference is None else inference(self, images)
         decoded = self.decode(output, self.preprocessing.size)
