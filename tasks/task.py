@@ -242,6 +242,7 @@ class Task(TaskData):
         check_monitors(self.trainer, ["train/loss", *(f"val/{name}" for name in figures)])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        batch = self.take_batch(batch)
         try:
             terms = self.losses(batch)
         except (ValueError, TorchDynamoException) as error:  # PyTorch's batch norm raises ValueError
@@ -339,10 +340,10 @@ class Task(TaskData):
         self.start_evaluation("test")
 
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
-        return self.evaluate(batch)
+        return self.evaluate(self.take_batch(batch))
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
-        return self.evaluate(batch)
+        return self.evaluate(self.take_batch(batch))
 
     def on_validation_epoch_end(self) -> None:
         self._log_figures("val")

@@ -14,10 +14,10 @@ from ..data.module import DataModule
 
 
 class Step(NamedTuple):
-    """A training step: its number, the indices of its images, and its loss."""
+    """A training step: its number, the indices of its images (None with a user's own loader), and its loss."""
 
     number: int
-    images: Tensor
+    images: Tensor | None
     loss: Tensor
 
 
@@ -36,7 +36,7 @@ class NonFiniteLossGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._recent.append(Step(trainer.global_step, batch.indices, outputs["loss"]))
+        self._recent.append(Step(trainer.global_step, getattr(batch, "indices", None), outputs["loss"]))
         if len(self._recent) >= max(1, trainer.log_every_n_steps):  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
             self.check(trainer)
 
@@ -58,14 +58,15 @@ class NonFiniteLossGuard(Callback):
         for step, loss in zip(recent, losses, strict=True):
             if not math.isfinite(loss):
                 raise LossError(
-                    f"The loss of step {step.number} is {loss}: lower the learning rate, or check the files of its "
-                    f"batch: {name_images(trainer, step.images)}."
+                    f"The loss of step {step.number} is {loss}: lower the learning rate, or check "
+                    f"{name_images(trainer, step.images)}."
                 )
 
 
-def name_images(trainer: Trainer, indices: Tensor) -> str:
-    """Returns the files of training images, or their numbers in the epoch if they come from a user's own loader."""
+def name_images(trainer: Trainer, indices: Tensor | None) -> str:
+    """Returns what to check in a batch: its files, if they come from a data module of litmobile."""
     data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-    if not isinstance(data, DataModule):
-        return "images " + ", ".join(map(str, indices.tolist()))
-    return ", ".join(str(data.splits["train"].path(index)) for index in indices.tolist())
+    if indices is None or not isinstance(data, DataModule):
+        return "the images and targets of its batch"
+    files = ", ".join(str(data.splits["train"].path(index)) for index in indices.tolist())
+    return f"the files of its batch: {files}"

@@ -71,8 +71,10 @@ class TaskData(LightningModule, ABC):
             )
         return data
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Converts a batch of a user's own DataLoader.
+    def take_batch(self, batch: Any) -> Any:
+        """Returns a batch as a :attr:`batch_class`; that of a user's own DataLoader is converted.
+
+        Lightning's hook for it, ``on_after_batch_transfer``, would print a warning with every data module.
 
         Raises:
             TaskError: the batch is not a pair of images and targets, or has other values than the task takes.

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 import litmobile
 from litmobile.backbones import MobileNetV2
-from litmobile.errors import TaskError
+from litmobile.errors import LossError, TaskError
 from litmobile.tasks.classification import ClassificationTask
 from litmobile.tasks.detection import DetectionTask
 from litmobile.tasks.preprocessing import Preprocessing
@@ -119,6 +119,13 @@ def test_image_size_that_predictions_do_not_have_is_warned_of(tmp_path: Path) ->
     task = make_task(ClassificationTask, preprocessing=Preprocessing((96, 64)))
     with pytest.warns(UserWarning, match=r"images of 64×64 pixels, .* pass preprocessing=Preprocessing\(\(64, 64\)\)"):
         make_trainer(tmp_path, max_steps=1).fit(task, load(SAMPLES[ClassificationTask]))
+
+
+def test_non_finite_loss_is_one_sentence(tmp_path: Path, assert_one_sentence: OneSentence) -> None:
+    task = make_task(ClassificationTask, warmup_steps=0, optimizer=lambda p: torch.optim.SGD(p, lr=float("inf")))
+    with pytest.raises(LossError) as caught:
+        make_trainer(tmp_path, max_epochs=2).fit(task, load(SAMPLES[ClassificationTask]))
+    assert_one_sentence(caught.value, "nan", "images and targets of its batch")
 
 
 REFUSED: dict[str, tuple[type, list[Any], dict[str, Any], tuple[str, ...]]] = {
