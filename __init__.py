@@ -10,13 +10,22 @@ from .lazy_exports import lazy_exports
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 if TYPE_CHECKING:
-    from .tasks.network import load as load
+    from . import backbones as backbones
+    from . import heads as heads
+    from . import tasks as tasks
+    from .tasks.network import Network as Network
+    from .tasks.preprocessing import Preprocessing as Preprocessing
+    from .tools.loading import load as load
 else:  # torch takes seconds to import, and `litmobile --help` does not need it
-    __getattr__, __dir__ = lazy_exports(__name__)
+    __getattr__, _ = lazy_exports(__name__)
 
 try:
     __version__ = version("litmobile")
 except PackageNotFoundError:  # imported from a source tree that is not installed
     __version__ = "unknown"
 
-__all__ = ["__version__", "load"]
+__all__ = ["Network", "Preprocessing", "__version__", "backbones", "heads", "load", "tasks"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

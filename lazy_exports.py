@@ -24,12 +24,18 @@ def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
     assert module.__file__ is not None
     blocks = [node for node in ast.parse(Path(module.__file__).read_bytes()).body if isinstance(node, ast.If)]
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-    sources = {name.asname or name.name: f"{'.' * node.level}{node.module}" for node in imports for name in node.names}
+    sources = {
+        name.asname or name.name: f"{'.' * node.level}{node.module or ''}" for node in imports for name in node.names
+    }
 
     def get_export(name: str) -> Any:
         if name not in sources:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(sources[name], package), name)
+        source = sources[name]
+        if source == ".":  # a module of the package itself
+            value = importlib.import_module(f".{name}", package)
+        else:
+            value = getattr(importlib.import_module(source, package), name)
         setattr(module, name, value)  # later accesses do not come here
         return value
 

@@ -139,6 +139,14 @@ class Segmentation:
         """See :meth:`Prediction.to_image`."""
         return Segmentation(self.scores, geometry)
 
+    def cpu(self) -> Segmentation:
+        """Returns the segmentation on the CPU; labels are computed before, on the device of the scores."""
+        if self._scores.device.type == "cpu":
+            return self
+        moved = Segmentation(self._scores.cpu())
+        moved._size, moved.labels = self._size, self.labels.cpu()
+        return moved
+
     def _resize_class(self, k: int) -> Tensor:
         """Resizes the scores of class ``k`` to ``[H, W]``; labels and scores share this, so that they agree exactly."""
         plane = self._scores[k][None, None]

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from ..lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
+    from . import classification as classification
+    from . import detection as detection
+    from . import segmentation as segmentation
     from .network import Network as Network
     from .network import load as load
     from .preprocessing import Preprocessing as Preprocessing

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from ..checksum import append_checksum
+from ..errors import CheckpointError
 
 PART = ".part"  # end of the names of files that are being written
 STREAMS = (Path("/dev"), Path("/dev/fd"))  # folders of standard output and of pipes
@@ -64,6 +70,25 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Writes ``content`` to ``path``, at once or not at all."""
     with replace_file(path) as part:
         part.write_bytes(content)
+
+
+def write_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Writes ``content`` with a checksum, beside an old file and then in its place, so no reader sees half a file.
+
+    Raises:
+        CheckpointError: the file could not be written.
+    """
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    append_checksum(archive)
+    try:
+        with replace_file(path) as part, part.open("wb") as file:
+            file.write(archive.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        previous = "the previous one is intact" if path.is_file() else "there is no previous one"
+        raise CheckpointError(f"{path} could not be written ({error.strerror}); {previous}.") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,90 +2,29 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from ..backbones.contract import Backbone, Features, from_config
+from ..backbones.contract import Backbone, Configurable, Features, from_config
 from ..checksum import check_intact
+from ..class_paths import import_class
 from ..errors import ClassPathError, MissingCheckpointError, UserError, WeightsError, format_count
 from ..heads.contract import Head, HeadFactory
 from ..heads.predictions import Prediction
+from .atomic import write_checkpoint
 from .data.fingerprint import hash_arrays
-from .images import Image, read_image
+from .prediction.predictor import Predictor as Predictor
 from .preprocessing import Preprocessing
 
 T = TypeVar("T")
 
 NETWORK_PREFIX = "network."  # of the network's tensors in a checkpoint
-#: takes a network and images ``[N, 3, H, W]``, and returns the output of its head
-Inference = Callable[[nn.Module, Tensor], Any]
-
-
-class Predictor(nn.Module, ABC):
-    """Predicts on images: a :class:`Network`, or a file that was exported from one.
-
-    ``forward`` takes images ``[N, 3, H, W]``, uint8, and returns the output that :meth:`decode` takes.
-
-    Attributes:
-        classes: names of the foreground classes.
-        preprocessing: how images become the input.
-    """
-
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-
-    @property
-    def epoch_and_step(self) -> tuple[int, int] | None:
-        """Epoch and step of the training that the weights come from, if it knows them."""
-        return None
-
-    @property
-    @abstractmethod
-    def device(self) -> torch.device:
-        """Device that the images have to be on."""
-
-    @abstractmethod
-    def decode(self, output: Any, image_size: tuple[int, int]) -> Sequence[Prediction]:
-        """Returns the prediction of each image, in pixels of the input, whose (height, width) is ``image_size``."""
-
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """Returns plain values that describe it."""
-
-    @torch.inference_mode()
-    def predict(self, image: str | Path | Image, inference: Inference | None = None) -> Prediction:
-        """Predicts on one image, in evaluation mode. Positions are in pixels of the image.
-
-        Args:
-            image: a file, or an RGB array ``[h, w, 3]`` uint8.
-            inference: how the input becomes the head's output, e.g. in sliding windows with
-                :class:`litmobile.tasks.segmentation.Inference`. Default: the network sees the whole input once.
-
-        Raises:
-            ImageError: the file cannot be read.
-            TypeError: ``image`` is neither a file nor an array.
-            UserError: the array has another shape or type.
-        """
-        if isinstance(image, str | Path):
-            image = read_image(image)
-        if not isinstance(image, np.ndarray):
-            raise TypeError(f"predict takes a file or an array, not {type(image).__name__}; use numpy.asarray.")
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8" or not image.size:
-            raise UserError(f"predict takes a uint8 array [h, w, 3], not {image.dtype} {list(image.shape)}.")
-        geometry = self.preprocessing.geometry(*image.shape[:2])
-        # contiguous, because PyTorch does not take views with negative strides
-        placed = np.ascontiguousarray(self.preprocessing.apply_geometry(image, geometry))
-        images = torch.from_numpy(placed).permute(2, 0, 1).unsqueeze(0).to(self.device)
-        self.eval()
-        output = self(images) if inference is None else inference(self, images)
-        return self.decode(output, self.preprocessing.size)[0].to_image(geometry)
+SAVED_SUFFIXES = (".pt", ".pth", ".ckpt")  # of files that Network.save writes
 
 
 class Network(Predictor):
@@ -164,6 +103,43 @@ class Network(Predictor):
             "preprocessing": asdict(self.preprocessing),
         }
 
+    def save(self, path: str | Path) -> Path:
+        """Writes the network to one file: weights, backbone, head, classes and preprocessing.
+
+        :meth:`load` and ``litmobile.load`` read it without running code from it, and the network gives the same outputs
+        bit by bit. `litmobile predict --run`, `export --run` and `profile` take it, too.
+
+        Args:
+            path: the file, e.g. ``cells.pt``, which is replaced at once or not at all.
+
+        Returns:
+            The file.
+
+        Raises:
+            UserError: the suffix is not .pt, .pth or .ckpt, the backbone or the head cannot be rebuilt by its import
+                path and arguments, or the file cannot be written.
+        """
+        target = Path(path).expanduser()
+        if target.suffix.lower() not in SAVED_SUFFIXES:
+            raise UserError(f"A network is saved as {', '.join(SAVED_SUFFIXES)}, not as {target.name}.")
+        config = self.config()
+        for part in (self.backbone, self.head):
+            check_can_be_rebuilt(part)
+        state = {f"{NETWORK_PREFIX}{name}": value.detach().cpu() for name, value in self.state_dict().items()}
+        is_channels_last = any(
+            value.dim() == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
+            for value in self.parameters()
+        )
+        # without these two, other kernels would run, whose sums are rounded differently
+        layout = {"channels_last": is_channels_last, "dtype": str(self.mean.dtype).removeprefix("torch.")}
+        write_checkpoint({"network": config, "state_dict": state, "layout": layout}, target)
+        return target
+
+    @staticmethod
+    def load(path: str | Path) -> Network:
+        """Loads a file that :meth:`save` wrote, or the network of a run, on the CPU; see :func:`load`."""
+        return load(path)
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Network:
         """Builds the network that :meth:`config` describes, with random weights."""
@@ -190,10 +166,10 @@ def checkpoint_file(run: str | Path) -> Path:
 
 
 def load(run: str | Path) -> Network:
-    """Loads the network of a run, ready to predict.
+    """Loads the network of a run, or one that :meth:`Network.save` wrote, on the CPU, ready to predict.
 
     Args:
-        run: folder of a run, whose best checkpoint is loaded, or else the last; or a checkpoint file.
+        run: folder of a run, whose best checkpoint is loaded, or else the last; a checkpoint file; or a saved network.
 
     Raises:
         MissingCheckpointError: the checkpoint does not exist.
@@ -210,12 +186,48 @@ def load(run: str | Path) -> Network:
         network = Network.from_config(checkpoint["network"])
         state = checkpoint["state_dict"].items()
         network.load_state_dict({k.removeprefix(NETWORK_PREFIX): v for k, v in state if k.startswith(NETWORK_PREFIX)})
+        restore_layout(network, checkpoint.get("layout", {}))
     except ClassPathError as error:
         raise WeightsError(f"{path} {error}") from error
     except Exception as error:  # another program's file can fail in any way: unpickling, keys, types, shapes, imports
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # libraries append advice
         raise WeightsError(f"{path} is not a checkpoint of litmobile ({type(error).__name__}: {reason}).") from error
     return network.eval()
+
+
+def restore_layout(network: Network, layout: Mapping[str, Any]) -> None:
+    """Converts a loaded network to the type and the memory format that it was saved with."""
+    if "dtype" in layout:
+        network.to(getattr(torch, layout["dtype"]))
+    if layout.get("channels_last"):
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] — missing in torch's stub
+
+
+def check_can_be_rebuilt(part: Configurable) -> None:
+    """Raises UserError unless ``part`` can be built again from its import path and its arguments in a file."""
+    config, name = part.config(leave_out=Head.GIVEN), type(part).__name__
+    try:
+        import_class(config["class_path"], type(part))
+    except ClassPathError as error:
+        raise UserError(
+            f"{name} cannot be saved, because a file could not name it; define it in a module of its own, not in a "
+            "script, a notebook or a function."
+        ) from error
+    for argument, value in config["init_args"].items():
+        if not is_plain(value):
+            raise UserError(
+                f"{name} cannot be saved, because its argument {argument} is of type {type(value).__name__}; arguments "
+                "in files are numbers, strings, lists and dictionaries."
+            )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a file can hold ``value`` without code."""
+    if isinstance(value, dict):
+        return all(is_plain(entry) for pair in value.items() for entry in pair)
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 def name_parts(backbone: nn.Module, head: nn.Module) -> str:

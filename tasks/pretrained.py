@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from ..backbones.contract import Configurable
 from ..backbones.weights import State, fetch, is_file_name, load_weights, read_checkpoint, tensors_of
-from ..checksum import append_checksum
-from ..errors import CheckpointError, TaskError, WeightsError
+from ..errors import TaskError, WeightsError
 from ..heads.contract import ClassDimension, Head, default_class_names
-from .atomic import replace_file
+from .atomic import write_checkpoint
 from .data.files import format_list
 from .network import NETWORK_PREFIX, Network, broadcast_state, checkpoint_file, name_parts
 from .torchvision_weights import PretrainedState, published_network
@@ -309,18 +305,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return cast("dict[str, Any]", checkpoint)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        target = Path(path)
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        append_checksum(content)
-        try:
-            with replace_file(target) as part, part.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            previous = "the previous one is intact" if target.is_file() else "there is no previous one"
-            raise CheckpointError(f"{target} could not be written ({error.strerror}); {previous}.") from error
+        write_checkpoint(checkpoint, Path(path))
 
 
 def is_run_checkpoint(content: object) -> bool:

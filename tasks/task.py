@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
@@ -26,11 +26,13 @@ from .callbacks.monitors import check_defined, check_monitors, list_monitored
 from .callbacks.non_finite_loss import NonFiniteLossGuard
 from .callbacks.resume import ExactResume
 from .callbacks.unfreezing import FreezeEpochs, StagedUnfreezing
+from .data.files import format_list
 from .data.module import DataModule, resolve_class_names
 from .evidence import Evidence
 from .examples import Examples
 from .images import Image
 from .length import TrainingLength
+from .loaders.task_data import TaskData
 from .network import (
     Network,
     Predictor,
@@ -44,7 +46,7 @@ from .pretrained import AUTO, check_same_network, load_starting_weights
 from .schedule import Cosine, Schedule, Warmup, build_optimizer, check_same_optimizer, scale_learning_rate
 
 
-class Task(LightningModule, ABC):
+class Task(TaskData):
     """Trains and evaluates a network, which is built when a run starts, because its classes come from the data.
 
     Args:
@@ -61,6 +63,7 @@ class Task(LightningModule, ABC):
             start of the warm-up, as torchvision's detection recipes do.
         decay_norms: whether weight decay also applies to norms and biases, as in torchvision's detection recipes.
         num_classes: number of classes, without a background class. Default: that of the data, which it must match.
+        classes: names of the classes, for a DataLoader of your own, e.g. ``[cat, dog]``. Default: those of the data.
         feature_maps: names of the backbone's feature maps for the head, finest first, e.g. ``[c4, final]``. Default:
             those that its paper uses for the task. ``litmobile profile NAME`` lists the names.
         backbone_weights: initial weights of the backbone: "imagenet", an exact published name such as
@@ -88,7 +91,6 @@ class Task(LightningModule, ABC):
     role: ClassVar[str]
     #: metric that selects the best checkpoint, e.g. "val/AP"
     monitor: ClassVar[str]
-    data_class: ClassVar[type[DataModule[Any]]]
 
     network: Network
     #: evaluates the current split; its ``compute().figures`` has a key for each figure
@@ -119,6 +121,7 @@ class Task(LightningModule, ABC):
         ema_decay: float | None = None,
         channels_last: bool = True,
         compile: bool = False,
+        classes: list[str] | None = None,
     ) -> None:
         super().__init__()
         check_range("warmup_steps", warmup_steps, ge=0)
@@ -136,6 +139,7 @@ class Task(LightningModule, ABC):
         self._parts = (backbone, head)
         self._feature_maps = feature_maps
         self._num_classes = num_classes
+        self._classes = None if classes is None else tuple(classes)
         self._initial_weights = (weights, backbone_weights)
         self._backbone_init_std = backbone_init_std
         self._optimizer = optimizer
@@ -163,7 +167,9 @@ class Task(LightningModule, ABC):
             self._check_exported(self.exported)
         if self.exported is not None or hasattr(self, "network"):
             return
-        names = None if self._datamodule() is None else self.data().classes
+        names = self.data().classes if self.has_data else self._classes
+        if names is not None and self._classes not in (None, names):
+            raise TaskError(f"The data has the classes {format_list(names)}, which differ from the option classes.")
         self.network = self.build_network(resolve_class_names(names, self._num_classes))
         self.unfreezing.attach(self.network.backbone)  # now, so that the optimiser leaves out layers that never train
         if self._backbone_init_std is not None:
@@ -203,22 +209,6 @@ class Task(LightningModule, ABC):
                 f"{', '.join(names)}: pass the data that it was trained on."
             )
 
-    def _datamodule(self) -> Any:
-        try:
-            return getattr(self.trainer, "datamodule", None)  # Lightning sets it at run time, untyped
-        except RuntimeError:  # not attached to a trainer
-            return None
-
-    def data(self) -> Any:
-        """Returns the data module; raises TaskError if it is not a :attr:`data_class`."""
-        data = self._datamodule()
-        if not isinstance(data, self.data_class):
-            raise TaskError(
-                f"{type(self).__name__} needs data of type {self.data_class.__name__}, but got "
-                f"{'none' if data is None else type(data).__name__}: choose another --data, or another --model."
-            )
-        return data
-
     # training
 
     def on_fit_start(self) -> None:
@@ -228,7 +218,8 @@ class Task(LightningModule, ABC):
             TaskError: the optimiser cannot continue from the checkpoint.
             UserError: a callback monitors an unknown figure.
         """
-        self.data()
+        if self.has_data:
+            self.data()
         self._check_monitors()
         rank_zero_info(summarize_network(self.network))
         if self._resumed_from is not None:
@@ -251,6 +242,7 @@ class Task(LightningModule, ABC):
         check_monitors(self.trainer, ["train/loss", *(f"val/{name}" for name in figures)])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        batch = self.take_batch(batch)
         try:
             terms = self.losses(batch)
         except (ValueError, TorchDynamoException) as error:  # PyTorch's batch norm raises ValueError
@@ -339,17 +331,19 @@ class Task(LightningModule, ABC):
         """Draws ``batch`` with ground truth and ``predictions`` side by side."""
 
     def on_validation_epoch_start(self) -> None:
+        self.own_images = 0
         broadcast_buffers(self.predictor)
         self.start_evaluation("val")
 
     def on_test_epoch_start(self) -> None:
+        self.own_images = 0
         self.start_evaluation("test")
 
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
-        return self.evaluate(batch)
+        return self.evaluate(self.take_batch(batch))
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
-        return self.evaluate(batch)
+        return self.evaluate(self.take_batch(batch))
 
     def on_validation_epoch_end(self) -> None:
         self._log_figures("val")
@@ -381,8 +375,9 @@ class Task(LightningModule, ABC):
         Raises:
             TaskError: the checkpoint belongs to a different network.
         """
-        data = self.data()  # otherwise the error below would blame the classes
+        data = self.data() if self.has_data else None  # otherwise the error below would blame the classes
         check_same_network(checkpoint, self.network)
-        data.log_changes(checkpoint.get("data", {}))
+        if data is not None:
+            data.log_changes(checkpoint.get("data", {}))
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._resumed_from = checkpoint if "optimizer_states" in checkpoint else None

@@ -10,13 +10,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ...errors import LossError
+from ..data.module import DataModule
 
 
 class Step(NamedTuple):
-    """A training step: its number, the indices of its images, and its loss."""
+    """A training step: its number, the indices of its images (None with a user's own loader), and its loss."""
 
     number: int
-    images: Tensor
+    images: Tensor | None
     loss: Tensor
 
 
@@ -35,7 +36,7 @@ class NonFiniteLossGuard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._recent.append(Step(trainer.global_step, batch.indices, outputs["loss"]))
+        self._recent.append(Step(trainer.global_step, getattr(batch, "indices", None), outputs["loss"]))
         if len(self._recent) >= max(1, trainer.log_every_n_steps):  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
             self.check(trainer)
 
@@ -56,9 +57,16 @@ class NonFiniteLossGuard(Callback):
         losses = torch.stack([step.loss for step in recent]).tolist() if recent else []
         for step, loss in zip(recent, losses, strict=True):
             if not math.isfinite(loss):
-                split = trainer.datamodule.splits["train"]  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
-                files = ", ".join(str(split.path(index)) for index in step.images.tolist())
                 raise LossError(
-                    f"The loss of step {step.number} is {loss}: lower the learning rate, or check the files of its "
-                    f"batch: {files}."
+                    f"The loss of step {step.number} is {loss}: lower the learning rate, or check "
+                    f"{name_images(trainer, step.images)}."
                 )
+
+
+def name_images(trainer: Trainer, indices: Tensor | None) -> str:
+    """Returns what to check in a batch: its files, if they come from a data module of litmobile."""
+    data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue] — set by a connector, untyped
+    if indices is None or not isinstance(data, DataModule):
+        return "the images and targets of its batch"
+    files = ", ".join(str(data.splits["train"].path(index)) for index in indices.tolist())
+    return f"the files of its batch: {files}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...backbones.contract import Backbone
+from ...errors import TaskError
 from ...heads.classifier import Classifier
 from ...heads.contract import HeadFactory
 from ...heads.predictions import check_scores
@@ -15,6 +16,7 @@ from ..callbacks.evaluation import Report
 from ..drawing import confusion_table, draw_classification_sheet, draw_confusion_matrix
 from ..examples import Examples, make_image_reader
 from ..images import Image
+from ..loaders.batches import check_labels, unpack_pair
 from ..preprocessing import Preprocessing
 from ..task import Task
 from .batch import ClassificationBatch
@@ -41,6 +43,7 @@ class ClassificationTask(Task):
     role = "classification"
     monitor = "val/top1"
     data_class = ClassificationDataModule
+    batch_class = ClassificationBatch
 
     def __init__(
         self,
@@ -69,9 +72,20 @@ class ClassificationTask(Task):
             return terms
         return self._teacher.add_distillation(terms, output, self._teacher.predict(images))
 
+    def convert_batch(self, batch: Any) -> ClassificationBatch:
+        """Converts images and class indices ``[N]``, as torchvision's data sets yield them."""
+        images, labels = unpack_pair(batch, type(self).__name__, "labels [N]")
+        if not isinstance(labels, Tensor) or tuple(labels.shape) != (len(images),):
+            found = list(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+            raise TaskError(f"Labels of your DataLoader must be a tensor [{len(images)}], not {found}.")
+        return ClassificationBatch(images, labels, self.number_images(images))
+
+    def check_batch(self, batch: ClassificationBatch) -> None:
+        super().check_batch(batch)
+        check_labels(batch.targets, len(self.predictor.classes))
+
     def start_evaluation(self, split: str) -> None:
-        data: ClassificationDataModule = self.data()
-        self._split = data.splits[split]
+        self._split = self.find_split(split)
         self.evaluator = ClassificationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: ClassificationBatch) -> Tensor:
@@ -98,7 +112,7 @@ class ClassificationTask(Task):
         )
 
     def evidence(self) -> ClassificationEvidence | None:
-        return self.evaluator.evidence(self._split.names)
+        return None if self._split is None else self.evaluator.evidence(self._split.names)
 
     def examples(self) -> Examples | None:
         evidence = self.evidence()

@@ -14,12 +14,14 @@ from ..callbacks.evaluation import Report
 from ..drawing import draw_detection_sheet
 from ..examples import Examples, make_image_reader
 from ..images import Image
+from ..loaders.batches import check_labels, pad_boxes, unpack_pair
 from ..network import Network
 from ..task import Task
 from .anchors import choose_anchors, replace_head
 from .batch import DetectionBatch
 from .data import DetectionDataModule
 from .evaluation.evidence import DetectionEvidence
+from .evaluation.loader_evaluator import EvaluatedImage, LoaderEvaluator
 from .evaluation.metrics import CocoEvaluator
 from .examples import draw_examples
 
@@ -37,6 +39,7 @@ class DetectionTask(Task):
     role = "detection"
     monitor = "val/AP"
     data_class = DetectionDataModule
+    batch_class = DetectionBatch
 
     def __init__(
         self,
@@ -53,7 +56,8 @@ class DetectionTask(Task):
 
     def build_network(self, classes: Sequence[str]) -> Network:
         network = super().build_network(classes)
-        if self._chooses_anchors and self._datamodule() is not None:
+        is_attached = self._trainer is not None  # not to a Trainer, e.g. where a recipe is profiled
+        if self._chooses_anchors and is_attached:
             self._set_anchors(network)
         return network
 
@@ -68,8 +72,11 @@ class DetectionTask(Task):
         self.decided_options = {"anchors": None, **{f"head.init_args.{name}": x for name, x in chosen.items()}}
 
     def start_evaluation(self, split: str) -> None:
+        self._split = self.find_split(split)
+        if self._split is None:
+            self.evaluator = LoaderEvaluator(self.predictor.classes)
+            return
         data: DetectionDataModule = self.data()
-        self._split = data.splits[split]
         if split not in self._evaluators:
             self._evaluators[split] = data.build_evaluator(split)
         self.evaluator = self._evaluators[split]
@@ -78,12 +85,33 @@ class DetectionTask(Task):
     def evaluate(self, batch: DetectionBatch) -> list[Detections]:
         image_size = (batch.images.shape[2], batch.images.shape[3])
         predictions = cast(list[Detections], self.predictor.decode(self.predictor(batch.images), image_size))
+        if self._split is None:
+            self._add_to_loader_evaluator(batch, predictions)
+            return predictions
         for index, detections in zip(batch.indices.tolist(), predictions, strict=True):
             geometry = self.preprocessing.geometry(*self._split.size(index))
             boxes, scores, labels = (x.float().cpu().numpy() for x in detections.to_image(geometry))
             category_ids = self._split.category_ids[labels.astype(int)]
             self.evaluator.add(int(self._split.image_ids[index]), boxes, scores, category_ids)
         return predictions
+
+    def _add_to_loader_evaluator(self, batch: DetectionBatch, predictions: Sequence[Detections]) -> None:
+        columns = (batch.indices.tolist(), predictions, batch.targets.boxes, batch.targets.labels)
+        for index, detections, boxes, labels in zip(*columns, strict=True):
+            real = labels >= 0
+            found = (*detections, boxes[real], labels[real])
+            self.evaluator.add(index, EvaluatedImage(*(values.cpu().double().numpy() for values in found)))
+
+    def convert_batch(self, batch: Any) -> DetectionBatch:
+        """Converts images and a list of dictionaries with "boxes" and "labels", as torchvision's detectors take."""
+        images, targets = unpack_pair(batch, type(self).__name__, 'a list of {"boxes": [M, 4], "labels": [M]}')
+        indices = self.number_images(images)
+        return DetectionBatch(images, pad_boxes(targets, images), indices)
+
+    def check_batch(self, batch: DetectionBatch) -> None:
+        super().check_batch(batch)
+        labels = batch.targets.labels
+        check_labels(labels[labels >= 0], len(self.predictor.classes))
 
     def report(self) -> Report:
         result = self.evaluator.compute()

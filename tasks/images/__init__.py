@@ -6,11 +6,16 @@ from .decoding import resize_image as resize_image
 from .decoding import rotate_image as rotate_image
 from .files import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .files import UNREADABLE_SUFFIXES as UNREADABLE_SUFFIXES
+from .files import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from .files import check_regular_file as check_regular_file
 from .files import read_file as read_file
 from .headers import PILLOW_FORMATS as PILLOW_FORMATS
 from .headers import ImageHeader as ImageHeader
 from .headers import check_orientation as check_orientation
+from .inputs import IMAGE_TYPES as IMAGE_TYPES
+from .inputs import PATHS as PATHS
+from .inputs import InputImage as InputImage
+from .inputs import check_not_remote as check_not_remote
 from .reading import EncodedImage as EncodedImage
 from .reading import I_co as I_co
 from .reading import ImageSource as ImageSource

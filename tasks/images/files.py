@@ -24,6 +24,7 @@ UNREADABLE_SUFFIXES = (
     *(".x3f", ".3fr", ".iiq", ".erf", ".kdc", ".mrw", ".rwl", ".raw"),
     *(".pdf", ".psd", ".psb", ".svg", ".eps", ".ai", ".xcf", ".tga", ".exr", ".hdr", ".ico", ".icns", ".dds", ".dcm"),
 )
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 #: kinds of files that users rename, by the position and the bytes that tell them
 FOREIGN_KINDS = {
     (4, b"ftyphei"): "an HEIC image",

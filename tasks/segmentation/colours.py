@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..drawing import Colour, make_palette
-from .data_sets.cityscapes import CITYSCAPES_COLOURS
-from .data_sets.folders import CAMVID_COLOURS
-from .data_sets.voc import VOC_CLASSES
+from .data_sets.known_classes import CAMVID_COLOURS, CITYSCAPES_COLOURS, VOC_CLASSES
 
 
 def voc_colour(value: int) -> Colour:

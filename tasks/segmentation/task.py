@@ -13,14 +13,15 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ...backbones.contract import Backbone
-from ...errors import DataError
+from ...errors import DataError, TaskError
 from ...heads.contract import HeadFactory
 from ...heads.lraspp import LRASPP
-from ...heads.predictions import IGNORED, Segmentation, check_scores
+from ...heads.predictions import IGNORED, ResizeGeometry, Segmentation, check_scores
 from ..callbacks.evaluation import Report
 from ..drawing import draw_confusion_matrix, draw_segmentation_sheet
 from ..examples import Examples
 from ..images import Image
+from ..loaders.batches import check_labels, unpack_pair
 from ..network import gather_by_image
 from ..preprocessing import Preprocessing
 from ..schedule import Poly, Schedule
@@ -33,6 +34,7 @@ from .examples import draw_examples
 from .inference import Inference
 from .losses import PixelLoss
 from .metrics import SegmentationEvaluator
+from .split import StoredMask
 
 
 class SegmentationTask(Task):
@@ -52,6 +54,7 @@ class SegmentationTask(Task):
     role = "segmentation"
     monitor = "val/miou"
     data_class = SegmentationDataModule
+    batch_class = SegmentationBatch
 
     def __init__(
         self,
@@ -72,17 +75,31 @@ class SegmentationTask(Task):
     def on_fit_start(self) -> None:
         super().on_fit_start()
         if self._loss is not None:
-            data: SegmentationDataModule = self.data()
-            pixels = data.splits["train"].count_pixels() if self._loss.needs_pixels else None
+            pixels = self.data().splits["train"].count_pixels() if self._loss.needs_pixels else None
             self._loss.prepare(self.network.classes, self.device, pixels)
 
     def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:
         output = self.network(batch.images)
         return (self._loss or self.network.head.loss)(output, batch.targets)
 
+    def convert_batch(self, batch: Any) -> SegmentationBatch:
+        """Converts images and label maps ``[N, H, W]``, whose value 255 is ignored."""
+        images, targets = unpack_pair(batch, type(self).__name__, "masks [N, H, W]")
+        masks = torch.stack(tuple(targets)) if isinstance(targets, tuple | list) else targets
+        height, width = images.shape[2:]
+        if not isinstance(masks, Tensor) or tuple(masks.shape) != (len(images), height, width):
+            found = list(masks.shape) if isinstance(masks, Tensor) else type(masks).__name__
+            raise TaskError(f"Masks of your DataLoader must be [{len(images)}, {height}, {width}], not {found}.")
+        geometry = ResizeGeometry(height, width, 0, 0, height, width)
+        indices = self.number_images(images)
+        return SegmentationBatch(images, masks, indices, tuple(StoredMask(mask, geometry) for mask in masks))
+
+    def check_batch(self, batch: SegmentationBatch) -> None:
+        super().check_batch(batch)
+        check_labels(batch.targets, len(self.predictor.classes), is_mask=True)
+
     def start_evaluation(self, split: str) -> None:
-        data: SegmentationDataModule = self.data()
-        self._split = data.splits[split]
+        self._split = self.find_split(split)
         self.evaluator = SegmentationEvaluator(self.predictor.classes, self.device)
 
     def evaluate(self, batch: SegmentationBatch) -> Tensor:
@@ -127,10 +144,12 @@ class SegmentationTask(Task):
             rank_zero_warn(message)
 
     def evidence(self) -> SegmentationEvidence | None:
-        return self.evaluator.evidence(self._split.names)
+        return None if self._split is None else self.evaluator.evidence(self._split.names)
 
     def examples(self) -> Examples | None:
         candidates = gather_by_image(self.evaluator.examples.candidates)
+        if self._split is None:
+            return None
         return draw_examples(self._split, candidates) if self.trainer.is_global_zero else None
 
     def settings(self) -> dict[str, Any]:

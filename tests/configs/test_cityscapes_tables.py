@@ -15,7 +15,7 @@ from torch import nn
 
 from litmobile.backbones.inverted_residual import InvertedResidual
 from litmobile.tasks.network import Network
-from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
+from litmobile.tasks.segmentation.data_sets.known_classes import LABEL_IDS
 from litmobile.tools.options.configurations import list_shipped
 from litmobile.tools.profile.counts import Complexity, count
 from support.families import count_parameters

@@ -71,7 +71,7 @@ def test_program_prints_the_predictions(head: str, environment: dict[str, str], 
 
 def check_lines(lines: list[str], network: Network, path: str) -> None:
     """Checks that the printed lines are what ``network`` predicts."""
-    prediction = network.predict(path)
+    prediction = network.predict(path).prediction
     if not isinstance(prediction, Detections):
         scores = getattr(prediction, "scores")  # noqa: B009 — of two kinds of predictions
         shares = scores if scores.dim() == 1 else scores.argmax(0).flatten().bincount() / scores[0].numel()

@@ -28,7 +28,7 @@ def test_code_has_at_most_30_lines() -> None:
 def test_code_gives_equal_detections(fit: Literal["stretch", "pad"], tmp_path: Path) -> None:
     exported = make_exportable("MobileNetV1", "detection", (64, 96), fit)
     image = make_images(1, (150, 120))[0].permute(1, 2, 0).numpy()
-    expected = exported.network.predict(image)
+    expected = exported.network.predict(image).prediction
     assert isinstance(expected, Detections)
     assert len(expected.scores) > 20
     assert len(set(expected.labels.tolist())) > 1

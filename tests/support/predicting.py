@@ -107,6 +107,6 @@ def save_segmenter(classes: tuple[str, ...], path: Path) -> Path:
 
 def predict_labels(run: Path, image: Path | Any) -> Labels:
     """Predict labels with the Python interface."""
-    prediction = litmobile.load(run).predict(image)
+    prediction = litmobile.load(run).predict(image).prediction
     assert isinstance(prediction, Segmentation)
     return prediction.labels.numpy()

@@ -86,12 +86,12 @@ def check_target(kind: Format, options: ExportOptions) -> None:
 def describe_run(network: Network, run: Path) -> dict[str, Any]:
     """Returns where the weights of ``network`` come from, as plain values."""
     checkpoint = torch.load(checkpoint_file(run), map_location="cpu", weights_only=True, mmap=True)
+    names = {"epoch": "epoch", "step": "global_step"}  # a network that was saved in Python has neither
     return {
         "folder": str(run),
         "backbone": network.backbone.describe(),
         "head": type(network.head).__name__,
-        "epoch": checkpoint["epoch"],
-        "step": checkpoint["global_step"],
+        **{name: checkpoint[key] for name, key in names.items() if key in checkpoint},
         "weights": hash_weights(network),
     }
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...errors import UserError, format_count
-from ...tasks.network import Network, Predictor, load
+from ...tasks.network import Predictor, load
 from ...tasks.segmentation.inference import Inference
 from ..engines.choice import is_exported
+from ..engines.network import load_exported
+from ..loading import move_network
 from .media_writer import MediaWriter
 from .options import PredictOptions
 from .results import PredictionJob, ResultWriter, check_flags, find_writer
@@ -73,12 +75,12 @@ def predict_sources(
                 tqdm.write(frame.reason, file=sys.stderr)
                 skipped.append(path)
                 continue
-            prediction = network.predict(frame.image, inference)
+            result = network.predict(frame.image, inference)
             if not counts:
                 stack.enter_context(writer)  # creates the files, so none exist if nothing can be read
-            writer.write(prediction, frame)
+            writer.write(result, frame)
             if path in drawn_paths:
-                media_writer.write(writer.draw(frame, prediction), drawn_paths[path], frame.timestamp)
+                media_writer.write(writer.draw(frame, result), drawn_paths[path], frame.timestamp)
             counts[frame.source] += 1
     if not counts:
         raise UserError(f"None of the {len(skipped)} files could be read.")
@@ -95,25 +97,10 @@ def load_predictor(options: PredictOptions) -> Predictor:
             raise UserError(f"--engine={options.engine} is for --model FILE; runs are always run by PyTorch.")
         if is_exported(options.source):
             raise UserError(f"{options.source} is an exported file; pass it as --model.")
-        return move_network(load(options.source), options.device)
-    from ..engines.network import load_exported
-
-    if options.device != "cpu":
+        return move_network(load(options.source), options.device, "--device ")
+    if options.device not in ("auto", "cpu"):
         raise UserError(f"--device={options.device} is for --run; exported files run on the CPU.")
     return load_exported(options.source, options.engine)
-
-
-def move_network(network: Network, device: str) -> Network:
-    """Moves ``network`` to ``device``.
-
-    Raises:
-        UserError: this machine does not have the device.
-    """
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch's errors for an unknown name and for an absent device
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise UserError(f"--device {device} cannot be used here: {reason}.") from error
 
 
 def choose_result_folder(run: Path, out: Path | None, paths: Sequence[Path]) -> Path:

@@ -42,7 +42,7 @@ class PredictOptions:
         scales: sizes at which a segmentation network sees the image, relative to its input, e.g. [0.75,1,1.25].
         flip: whether a segmentation network also sees the mirrored image, which takes twice as long.
         draw: whether to draw the predictions; otherwise only their files are written.
-        device: device of the network, e.g. cuda.
+        device: device of the network, e.g. cuda. Default: auto, a CUDA GPU if there is one, else the CPU.
     """
 
     run: Path | None = None
@@ -57,7 +57,7 @@ class PredictOptions:
     scales: tuple[float, ...] | None = None
     flip: bool = False
     draw: bool = True
-    device: str = "cpu"
+    device: str = "auto"
 
     @property
     def source(self) -> Path:

@@ -14,10 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TextIO
 
 import numpy as np
 import PIL.Image
-import torch
 
 from ...errors import UserError
-from ...heads.predictions import Classification, Detections, Segmentation
 from ...tasks.atomic import DAY, remove_old_parts, replace_file, write_bytes
 from ...tasks.data.files import normalise_path
 from ...tasks.detection.formats.coco import (
@@ -29,17 +27,18 @@ from ...tasks.detection.formats.coco import (
     parse_size,
 )
 from ...tasks.detection.formats.parsing.json_files import read_json
-from ...tasks.drawing import draw_class_scores, draw_detection_result, draw_label_map, make_colour_table
+from ...tasks.drawing import make_colour_table
 from ...tasks.images import Image
 from ...tasks.network import Predictor
+from ...tasks.prediction import ImageClassification, ImageDetections, ImageResult, ImageSegmentation
+from ...tasks.prediction.result import DEFAULT_MIN_SCORE
 from ...tasks.segmentation.colours import class_colours
-from ...tasks.segmentation.data_sets.cityscapes import LABEL_IDS
+from ...tasks.segmentation.data_sets.known_classes import LABEL_IDS
 from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
 from ..task_tools import TASK_TOOLS, import_tool
 from .options import PredictOptions
 from .sources import MediaFrame, MediaSource, assign_paths, name_label_map
 
-DEFAULT_MIN_SCORE = 0.3  # of drawn boxes and class names
 MAX_CLASSES = 5  # written for each image
 INFERENCE_FLAGS = "--window, --scales and --flip"
 FRAME_DIGITS = 6  # minimum number of digits in the file names of frames' label maps
@@ -76,13 +75,13 @@ class ResultWriter(ABC):
     rows gets its name when it is completed, so that a killed command leaves no file that looks complete.
 
     Attributes:
-        prediction_type: type of the network's prediction for an image.
+        result_type: type of the network's result for an image.
         network_type: name of such a network in messages.
         flags: options of the command that apply to such networks, but not to all networks.
         sources: the files to read, with the size that each image must have.
     """
 
-    prediction_type: ClassVar[type]
+    result_type: ClassVar[type[ImageResult]]
     network_type: ClassVar[str]
     flags: ClassVar[tuple[str, ...]]
 
@@ -111,12 +110,12 @@ class ResultWriter(ABC):
         """Creates the files."""
 
     @abstractmethod
-    def write(self, prediction: Any, frame: MediaFrame) -> None:
-        """Writes the prediction for ``frame``."""
+    def write(self, result: Any, frame: MediaFrame) -> None:
+        """Writes the result for ``frame``."""
 
-    @abstractmethod
-    def draw(self, frame: MediaFrame, prediction: Any) -> Image:
-        """Draws the prediction on the image of ``frame``, ``[H, W, 3]``; frames of a video get drawings of one size."""
+    def draw(self, frame: MediaFrame, result: ImageResult) -> Image:
+        """Draws the result on the image of ``frame``, ``[H, W, 3]``; frames of a video get drawings of one size."""
+        return result.draw(self.job.min_score, is_frame=frame.timestamp is not None)
 
     def close(self) -> None:  # noqa: B027 — most files need no end
         """Writes the end of the files, also after an interruption."""
@@ -131,7 +130,7 @@ class DetectionWriter(ResultWriter):
         UserError: the annotations do not have an image or a class, or two sources match one image.
     """
 
-    prediction_type = Detections
+    result_type = ImageDetections
     network_type = "detector"
     flags = ("--score", "--annotations")
 
@@ -149,24 +148,15 @@ class DetectionWriter(ResultWriter):
         self._file = self.open_text("predictions.json")
         self._separator = "[\n"
 
-    def write(self, prediction: Detections, frame: MediaFrame) -> None:
+    def write(self, result: ImageDetections, frame: MediaFrame) -> None:
         path, timestamp = frame.source.path, frame.timestamp
         keys = self.image_keys.get(path) or {"image_id": next(self._image_ids), "file_name": path.as_posix()}
         if timestamp is not None:
             keys = {**keys, "frame": timestamp.frame, "timestamp": timestamp.seconds}
-        boxes = torch.cat((prediction.boxes[:, :2], prediction.boxes[:, 2:] - prediction.boxes[:, :2]), dim=1)
-        columns = (x.tolist() for x in (boxes, prediction.scores, prediction.labels))
-        rows = [
-            json.dumps({**keys, "category_id": self.category_ids[label], "bbox": box, "score": score})
-            for box, score, label in zip(*columns, strict=True)
-        ]
+        rows = [json.dumps({**keys, **row}) for row in result.to_coco(self.category_ids)]
         if rows:
             self._file.write(self._separator + ",\n".join(rows))  # in one call: an interruption leaves complete rows
             self._separator = ",\n"
-
-    def draw(self, frame: MediaFrame, prediction: Detections) -> Image:
-        is_frame = frame.timestamp is not None
-        return draw_detection_result(frame.image, prediction, self.job.classes, self.job.min_score, is_frame)
 
     def close(self) -> None:
         self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
@@ -228,7 +218,7 @@ class ClassificationWriter(ResultWriter):
     have six significant digits.
     """
 
-    prediction_type = Classification
+    result_type = ImageClassification
     network_type = "classifier"
     flags = ("--score",)
 
@@ -238,16 +228,12 @@ class ClassificationWriter(ResultWriter):
         columns = [f"{what}_{rank}" for rank in range(1, self.number + 1) for what in ("class", "score")]
         self._rows.writerow(["file_name", "frame", "seconds", *columns])
 
-    def write(self, prediction: Classification, frame: MediaFrame) -> None:
+    def write(self, result: ImageClassification, frame: MediaFrame) -> None:
         position = ["", ""] if frame.timestamp is None else map(str, frame.timestamp[:2])
         row = [frame.source.path.as_posix(), *position]
-        best = prediction.scores.topk(self.number)
-        for label, score in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-            row += [self.job.classes[label], f"{score:.6g}"]
+        for _, name, score in result.top(self.number):
+            row += [name, f"{score:.6g}"]
         self._rows.writerow(row)
-
-    def draw(self, frame: MediaFrame, prediction: Classification) -> Image:
-        return draw_class_scores(frame.image, prediction.scores, self.job.classes, self.job.min_score)
 
 
 class SegmentationWriter(ResultWriter):
@@ -262,7 +248,7 @@ class SegmentationWriter(ResultWriter):
         UserError: the network has too many classes, or does not have the classes that the option ``label_ids`` needs.
     """
 
-    prediction_type = Segmentation
+    result_type = ImageSegmentation
     network_type = "segmentation network"
     flags = ("--label_ids", INFERENCE_FLAGS)
 
@@ -291,21 +277,16 @@ class SegmentationWriter(ResultWriter):
             for label_map in path.glob("[0-9]" * FRAME_DIGITS + ".png"):
                 label_map.unlink()
 
-    def write(self, prediction: Segmentation, frame: MediaFrame) -> None:
+    def write(self, result: ImageSegmentation, frame: MediaFrame) -> None:
         path = self.paths[frame.source.path]
         if frame.timestamp is not None:
             path = path / f"{frame.timestamp.frame:0{FRAME_DIGITS}}.png"
-        label_map = PIL.Image.fromarray(self.values[prediction.labels.cpu().numpy()])
+        label_map = PIL.Image.fromarray(self.values[result.labels.numpy()])
         if self.palette is not None:
             label_map.putpalette(self.palette)
         encoded = io.BytesIO()
         label_map.save(encoded, "PNG", compress_level=PNG_LEVEL)
         write_bytes(path, encoded.getvalue())
-
-    def draw(self, frame: MediaFrame, prediction: Segmentation) -> Image:
-        labels = prediction.labels.cpu().numpy().astype(np.uint8)
-        is_frame = frame.timestamp is not None
-        return draw_label_map(frame.image, labels, self.job.classes, self.colours, is_frame)
 
 
 def open_text(path: Path) -> TextIO:
@@ -340,13 +321,12 @@ def find_writer(network: Predictor) -> type[ResultWriter]:
     Raises:
         UserError: no writer supports such predictions.
     """
-    prediction = network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8))
+    result = network.predict(np.zeros((*network.preprocessing.size, 3), dtype=np.uint8))
     for writer in list_writers():
-        if isinstance(prediction, writer.prediction_type):
+        if isinstance(result, writer.result_type):
             return writer
-    *names, last = (writer.prediction_type.__name__ for writer in list_writers())
     raise UserError(
-        f"litmobile predict writes {', '.join(names)} and {last}, not the {type(prediction).__name__} of this network."
+        f"litmobile predict writes detections, classes and label maps, not the {type(result).__name__} of this network."
     )
 
 

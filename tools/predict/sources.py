@@ -14,9 +14,8 @@ import numpy as np
 
 from ...errors import ImageError, UserError
 from ...tasks.data.files import format_unreadable_images, is_image_file, is_unreadable_image, iterate_files
-from ...tasks.images import Image, check_regular_file, read_image
+from ...tasks.images import VIDEO_SUFFIXES, Image, check_regular_file, read_image
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
 DEFAULT_FPS = 25.0  # of a video whose header has no frame rate
 
 Item = TypeVar("Item")

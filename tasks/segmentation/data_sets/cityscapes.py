@@ -6,36 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ...data.files import resolve_split_name
-from ...drawing import Colour
 from ..data import SegmentationDataModule
 from ..masks import ValueMaskReader
 from ..split import SegmentationSplit
+from .known_classes import LABEL_IDS
 from .pairs import find_pairs
 
-#: label id and colour of each evaluated class, in the order of train ids (cityscapesScripts)
-CLASSES: dict[str, tuple[int, Colour]] = {
-    "road": (7, (128, 64, 128)),
-    "sidewalk": (8, (244, 35, 232)),
-    "building": (11, (70, 70, 70)),
-    "wall": (12, (102, 102, 156)),
-    "fence": (13, (190, 153, 153)),
-    "pole": (17, (153, 153, 153)),
-    "traffic light": (19, (250, 170, 30)),
-    "traffic sign": (20, (220, 220, 0)),
-    "vegetation": (21, (107, 142, 35)),
-    "terrain": (22, (152, 251, 152)),
-    "sky": (23, (70, 130, 180)),
-    "person": (24, (220, 20, 60)),
-    "rider": (25, (255, 0, 0)),
-    "car": (26, (0, 0, 142)),
-    "truck": (27, (0, 0, 70)),
-    "bus": (28, (0, 60, 100)),
-    "train": (31, (0, 80, 100)),
-    "motorcycle": (32, (0, 0, 230)),
-    "bicycle": (33, (119, 11, 32)),
-}
-LABEL_IDS = {name: label_id for name, (label_id, _) in CLASSES.items()}
-CITYSCAPES_COLOURS = {name: colour for name, (_, colour) in CLASSES.items()}
 ALL_IDS = range(34)
 
 

@@ -11,7 +11,6 @@ from ....heads.contract import default_class_names
 from ....heads.predictions import IGNORED
 from ...data.files import SPLIT_FOLDERS, check_root
 from ...data.split import TrainValSplit
-from ...drawing import Colour
 from ..classes import (
     check_ignored,
     check_names,
@@ -24,24 +23,11 @@ from ..classes import (
 from ..data import SegmentationDataModule
 from ..masks import ColourMaskReader, ValueMaskReader
 from ..split import SegmentationSplit
+from .known_classes import CAMVID_COLOURS
 from .pairs import Pairs, find_pairs
 
 CLASSES_FILE = "classes.txt"
 SPLIT = "{split}"
-#: the eleven classes of SegNet (arXiv 1511.00561) and their colours
-CAMVID_COLOURS: dict[str, Colour] = {
-    "Sky": (128, 128, 128),
-    "Building": (128, 0, 0),
-    "Pole": (192, 192, 128),
-    "Road": (128, 64, 128),
-    "Pavement": (60, 40, 222),
-    "Tree": (128, 128, 0),
-    "SignSymbol": (192, 128, 128),
-    "Fence": (64, 64, 128),
-    "Car": (64, 0, 128),
-    "Pedestrian": (64, 64, 0),
-    "Bicyclist": (0, 128, 192),
-}
 
 
 class FolderSegmentation(SegmentationDataModule):

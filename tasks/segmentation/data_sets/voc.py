@@ -13,12 +13,8 @@ from ..classes import check_names
 from ..data import SegmentationDataModule
 from ..masks import ValueMaskReader
 from ..split import SegmentationSplit
+from .known_classes import VOC_CLASSES
 from .pairs import Pairs, index_by_name
-
-VOC_CLASSES = (
-    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 
 
 class VocSegmentation(SegmentationDataModule):

@@ -10,7 +10,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import Cityscapes
-from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
+from litmobile.tasks.segmentation.data_sets.known_classes import LABEL_IDS
 from support.data.segmentation import make_stripes, write_cityscapes, write_mask
 
 OneSentence = Callable[..., None]

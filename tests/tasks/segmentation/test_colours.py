@@ -8,9 +8,12 @@ from cityscapesscripts.helpers.labels import name2label
 
 from litmobile.tasks.drawing import IGNORED_COLOUR, make_colour_table, make_palette
 from litmobile.tasks.segmentation.colours import class_colours, voc_colour
-from litmobile.tasks.segmentation.data_sets.cityscapes import CITYSCAPES_COLOURS, LABEL_IDS
-from litmobile.tasks.segmentation.data_sets.folders import CAMVID_COLOURS
-from litmobile.tasks.segmentation.data_sets.voc import VOC_CLASSES
+from litmobile.tasks.segmentation.data_sets.known_classes import (
+    CAMVID_COLOURS,
+    CITYSCAPES_COLOURS,
+    LABEL_IDS,
+    VOC_CLASSES,
+)
 
 CAMVID = (
     *("Sky", "Building", "Pole", "Road", "Pavement", "Tree"),

@@ -14,7 +14,7 @@ import pytest
 
 from litmobile.errors import DataError
 from litmobile.tasks.segmentation import CamVid, FolderSegmentation, SegmentationSplit
-from litmobile.tasks.segmentation.data_sets.folders import CAMVID_COLOURS
+from litmobile.tasks.segmentation.data_sets.known_classes import CAMVID_COLOURS
 from support.data.segmentation import HEIGHT, WIDTH, make_stripes, write_image, write_mask, write_pairs, write_split
 
 OneSentence = Callable[..., None]

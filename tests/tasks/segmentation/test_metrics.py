@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from litmobile.tasks.segmentation import Cityscapes
-from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
+from litmobile.tasks.segmentation.data_sets.known_classes import LABEL_IDS
 from litmobile.tasks.segmentation.metrics import SegmentationEvaluator, SegmentationResult, count_pixels
 from support.data.segmentation import write_mask
 from support.distributed_evaluation import WORLDS, evaluate_in_processes, evaluate_label_maps, make_label_maps

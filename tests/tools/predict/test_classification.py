@@ -17,8 +17,9 @@ import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import Classifier
 from litmobile.heads.predictions import Classification
-from litmobile.tasks.images import read_image
+from litmobile.tasks.images import InputImage, read_image
 from litmobile.tasks.network import Network
+from litmobile.tasks.prediction import ImageClassification
 from litmobile.tasks.preprocessing import Preprocessing
 from litmobile.tools.cli import main
 from litmobile.tools.predict.options import PredictOptions
@@ -123,10 +124,16 @@ def test_special_characters_in_file_names_are_kept(shapes: Path, tmp_path: Path,
     assert [row["file_name"] for row in rows] == [(tmp_path / name).as_posix() for name in names]
 
 
+def make_result() -> ImageClassification:
+    """Make the result of a network that prefers b to a."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    return ImageClassification(Classification(torch.tensor([0.25, 0.75])), ("a", "b"), InputImage(pixels), (8, 8))
+
+
 def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.jpg")
     with ClassificationWriter(PredictionJob(("a", "b"), tmp_path, PredictOptions(Path("run")))) as writer:
-        writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of(name))
+        writer.write(make_result(), frame_of(name))
     (row,) = read_rows(tmp_path / "predictions.csv")
     assert row["file_name"] == name
 
@@ -137,7 +144,7 @@ def test_rows_replace_earlier_results_once_complete(tmp_path: Path) -> None:
     with ClassificationWriter(PredictionJob(("a", "b"), tmp_path, PredictOptions(Path("run")))) as writer:
         for frame in range(3):
             timestamp = Timestamp(frame, frame / 4, 4.0)
-            writer.write(Classification(torch.tensor([0.25, 0.75])), frame_of("x.mp4", timestamp))
+            writer.write(make_result(), frame_of("x.mp4", timestamp))
         assert results.read_text() == "earlier"
     expected = [f"x.mp4,{frame},{frame / 4},b,0.75,a,0.25" for frame in range(3)]
     assert results.read_text().splitlines()[1:] == expected

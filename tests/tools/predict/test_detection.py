@@ -248,7 +248,7 @@ def test_a_network_with_other_predictions_is_refused(shapes: Path, tmp_path: Pat
     network = Network(MobileNetV2(0.35), DepthHead, ["a", "b"], Preprocessing((64, 64)), role="segmentation")
     save_network(network, tmp_path / "other.ckpt")
     answer = refuse("--run", tmp_path / "other.ckpt", "--out", tmp_path / "out", shapes / "val")
-    assert "writes Detections, Classification and Segmentation, not the Depth of this network." in answer
+    assert "writes detections, classes and label maps, not the Depth of this network." in answer
     assert not (tmp_path / "out").exists()
 
 

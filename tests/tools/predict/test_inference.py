@@ -36,7 +36,7 @@ def test_options_equal_those_of_an_evaluation(
     words: list[str], inference: Inference, segmenter: Path, tmp_path: Path, segment: Segment
 ) -> None:
     cv2.imwrite(str(tmp_path / "x.png"), make_noise(90, 100))
-    prediction = litmobile.load(segmenter).predict(tmp_path / "x.png", inference)
+    prediction = litmobile.load(segmenter).predict(tmp_path / "x.png", inference).prediction
     assert isinstance(prediction, Segmentation)
     assert prediction.scores.sum(0).allclose(torch.ones(90, 100)), "probabilities"
     labels = read_values(segment(tmp_path / "x.png", *words) / "labels" / "x.png")

@@ -14,8 +14,8 @@ import pytest
 
 from litmobile.tasks.drawing import draw_label_map, make_palette
 from litmobile.tasks.images import read_image
-from litmobile.tasks.segmentation.data_sets.cityscapes import LABEL_IDS
 from litmobile.tasks.segmentation.data_sets.folders import FolderSegmentation
+from litmobile.tasks.segmentation.data_sets.known_classes import LABEL_IDS
 from litmobile.tasks.segmentation.masks import read_values
 from litmobile.tools.predict.options import PredictOptions
 from litmobile.tools.predict.results import PredictionJob, SegmentationWriter
