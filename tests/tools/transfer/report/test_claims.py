@@ -75,4 +75,4 @@ def test_gains_compare_with_the_same_share(insects: TaskEstimates) -> None:
     ]
     certain = sum(gain.pair.better == str(gain.pretrained) for gain in gains)
     assert certain >= 2
-    assert f"is certain to gain top1 in {certain} of 4 comparisons" in describe_gains(insects, gains)
+    assert f"gains top1 significantly in {certain} of 4 comparisons" in describe_gains(insects, gains)

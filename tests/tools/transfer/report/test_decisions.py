@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from litmobile.tools.transfer.plan.reading import read_plan
 from litmobile.tools.transfer.report.decisions import Rivals, Step, describe_leader, describe_steps
 from litmobile.tools.transfer.report.estimates import TaskEstimates, estimate_task
 from litmobile.tools.transfer.report.results import Row, read_results
+from litmobile.tools.transfer.store import Study
 from support.finished_studies import write_cell, write_study
 
 COSTS = {"V1": 1.0, "V2": 5.0, "Shuffle": 2.0, "Own": 0.5}
@@ -46,6 +48,40 @@ def test_a_dearer_equal_backbone_is_not_taken(tmp_path: Path) -> None:
     assert (step.row.backbone, [row.backbone for row in step.tied]) == ("V1", ["V2"])
 
 
+def test_a_higher_figure_is_named_though_not_significant(tmp_path: Path) -> None:
+    rivals = make_rivals(tmp_path, {"V1": 0.68, "V2": 0.72})
+    (step,) = rivals.climb({"V1": 1.0, "V2": 5.0})
+    assert step.row.backbone == "V1" and step.higher is not None and step.higher.difference is not None
+    assert f"(V2 (scratch) − V1 (scratch): {step.higher.difference.value:+.3f} (" in describe_steps("", [step], "ms", 1)
+
+
+def test_order_of_a_pair_does_not_matter(insects: TaskEstimates) -> None:
+    pair = Row("V1", "full"), Row("V1", "scratch")
+    first, second = (insects.compare_rows([rows])[0].difference for rows in (pair, pair[::-1]))
+    assert first is not None and second is not None
+    assert first.interval == pytest.approx((-second.interval[1], -second.interval[0]), abs=0.03)
+    assert first.p_value == pytest.approx(second.p_value, rel=0.2)
+
+
+def test_a_single_seed_has_the_variance_of_the_others(tmp_path: Path) -> None:
+    make_rivals(tmp_path, {"V1": 0.7, "V2": 0.7})
+    write_cell(Study(tmp_path), "insects", "Own", "scratch")
+    task = read_task(tmp_path)
+    several, single = (task.estimates[Row(name, "scratch")] for name in ("V1", "Own"))
+    assert single.seed_variance == pytest.approx(3 * several.seed_variance) and several.seed_variance > 0
+
+
+def test_a_probe_above_all_trainings_is_named(tmp_path: Path) -> None:
+    make_rivals(tmp_path, {"V1": 0.5, "V2": 0.6})
+    write_cell(Study(tmp_path), "insects", "V2", "ridge", skill=0.95)
+    assert "; V2 (ridge), which trains no network, has 0.9" in describe_leader(Rivals(read_task(tmp_path)))
+
+
+def read_task(folder: Path) -> TaskEstimates:
+    """Returns estimates of the first task of a study."""
+    return estimate_task(read_results(Study(folder), read_plan(folder / "plan.yaml"))[0])
+
+
 def test_backbones_without_a_cost_are_left_out(tmp_path: Path) -> None:
     rivals = make_rivals(tmp_path, {"V1": 0.7, "V2": 0.7})
     assert [step.row.backbone for step in rivals.climb({"V2": 1.0})] == ["V2"]
@@ -56,8 +92,8 @@ def test_backbones_without_a_cost_are_left_out(tmp_path: Path) -> None:
     [
         (
             [Step(Row("A", "full"), 1.5, [])],
-            "insects, by ms (eager): at any cost take A (full); it is the cheapest with 1.5, and no dearer one is "
-            "certain to be better.",
+            "insects, by ms (eager): from 1.5 on take A (full); none is cheaper, and no dearer one is significantly "
+            "better.",
         ),
         (
             [
@@ -65,8 +101,8 @@ def test_backbones_without_a_cost_are_left_out(tmp_path: Path) -> None:
                 Step(Row("C", "full"), 2.0, []),
                 Step(Row("D", "full"), 7.0, []),
             ],
-            "insects, by ms (eager): below 2.0 take A (full), which cannot be told apart from B (scratch); from 2.0 to "
-            "7.0 take C (full); from 7.0 on take D (full).",
+            "insects, by ms (eager): from 1.5 to 2.0 take A (full), which cannot be told apart from B (scratch); from "
+            "2.0 to 7.0 take C (full); from 7.0 on take D (full); none is cheaper.",
         ),
     ],
 )

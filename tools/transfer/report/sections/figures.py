@@ -58,9 +58,8 @@ def show_shares(tasks: Sequence[TaskEstimates]) -> Section:
                 ordered = sorted(alike, key=lambda row: row.share)
                 texts = [f"{100 * row.share:g} %: {format_estimate(task.estimates[row])}" for row in ordered]
                 rows.append([task.name, name, protocol, "; ".join(texts)])
-    table = Table(
-        "Figures by share of the training images", ["task", "backbone", "protocol", "figures"], rows, (0, 1, 2, 3)
-    )
+    header = ["task", "backbone", "protocol", "figures"]
+    table = Table("Figures by share of the training images", header, rows, words=(0, 1, 2, 3))
     return Section("Shares of the labels", [Charts(charts), table] if charts else [])
 
 

@@ -69,9 +69,9 @@ def show_fronts(rivals: Rivals, costs: Sequence[Cost]) -> Section:
         return Section("", [])
     charts = [draw_front(task, rows, cost) for cost in costs]
     note = (
-        "Each backbone counts with its best protocol on all images. It is on the front if no other one is better at "
-        "the same cost or less. P(front) is the share of the resamples of images, seeds and latencies in which that is so; "
-        f"else another one dominates it. The last column names the one that most often does by {costs[0].label}."
+        "Each backbone counts with its best protocol. It is on the front if no other one is better at the same cost or "
+        "less. P(front) is the share of the resamples of images, seeds and latencies in which that is so; else another "
+        f"one dominates it. The last column names the one that most often does by {costs[0].label}."
     )
     return Section(f"{task.name}: figure against cost", [note, Charts(charts), list_fronts(task, rows, costs)])
 

@@ -34,10 +34,10 @@ def show_race(folder: Path) -> Section:
         return Section("Race", [])
     dropped = [row for row in rows if row[-1]]
     text = (
-        f"After {len(dropped)} of {len(rows)} comparisons with a leader, a backbone dropped out of the dearer cells of its "
-        "ladder: its interval excludes 0, and its p-value, corrected by Holm for all pairs of the rung, is below 0.05. "
-        "How well cheap protocols ranked dear ones is in the section about orders of backbones; only those "
-        "that did not drop out count there."
+        f"After {len(dropped)} of {len(rows)} comparisons with a leader, a backbone dropped out of the dearer cells of "
+        "its ladder: its interval excludes 0, and its p-value, corrected by Holm for all pairs of the rung, is below "
+        "0.05. How well cheap protocols ranked dear ones is in the section about orders of backbones; only those that "
+        "did not drop out count there."
     )
     header = ["task", "ladder", "rung", "figure", "leader", "backbone", "leader − backbone", "p (Holm)", "dropped"]
     parts: list[Part] = [text, Table("Decisions of the race", header, rows, words=(0, 1, 2, 3, 4, 5, 8))]
