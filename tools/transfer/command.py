@@ -17,7 +17,7 @@ from .estimate import print_estimate
 from .launchers.launcher import CellProcess, Launcher
 from .launchers.local import make_local
 from .launchers.ray import RayCluster, RayLauncher
-from .launchers.slurm import SlurmLauncher, has_gpus
+from .launchers.slurm import JOBS, SlurmLauncher, has_gpus
 from .live import LiveView, Progress
 from .options import TransferOptions
 from .plan.cells import Cell, Group, list_cells, list_rate_cells
@@ -119,7 +119,8 @@ def count_gpus() -> int:
 def count_slots(options: TransferOptions) -> int:
     """Returns the number of cells that run at a time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return options.jobs or count_gpus() or max(1, cores // options.threads)
+    local = count_gpus() or max(1, cores // options.threads)
+    return options.jobs or (JOBS if options.launcher == "slurm" else local)
 
 
 def make_launcher(options: TransferOptions, study: Study) -> Launcher:

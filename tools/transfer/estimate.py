@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ...errors import UserError, format_count
+from ...errors import UserError, first_line, format_count
 from ..options.yaml_text import dump_yaml
 from ..parts import build_parts
 from ..training import RunCLI, merged_arguments, split_options
@@ -178,7 +178,10 @@ def estimate_trainings(resolver: Resolver, cells: Sequence[Cell]) -> float:
     for cell in cells:
         if cell.group not in times:
             whole = replace(cell, share=1.0, role="main", learning_rate=None)
-            times[cell.group] = time_cell(resolver.resolve(whole))
+            try:
+                times[cell.group] = time_cell(resolver.resolve(whole))
+            except Exception as error:  # a network can fail in any way
+                raise UserError(f"{cell.group} fails in its first steps: {first_line(error)}.") from error
             print(f"{cell.group}: about {format_seconds(times[cell.group].total())} a cell at all images", flush=True)
     rates, more = resolver.plan.learning_rates, resolver.plan.more_seeds
     total = 0.0

@@ -177,8 +177,8 @@ class Schedule:
         for group in list_groups([cell for cell in self._cells if cell.task == task]):
             cells = [entry for entry in self._select("main", **group._asdict()) if entry.cell.share == 1]
             values = [self._value(entry) for entry in cells if self.study.is_finished(entry.hash)]
-            if values and not np.isnan(values).all():
-                means[group] = float(np.nanmean(values))
+            if values and not np.isnan(values).any():  # as in the report, where such a mean is undefined
+                means[group] = float(np.mean(values))
         best: dict[str, Group] = {}
         for group in sorted(means, key=lambda group: (-means[group], group)):
             best.setdefault(group.backbone, group)

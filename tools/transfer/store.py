@@ -123,6 +123,15 @@ class Study:
         finally:
             lock.release()
 
+    def is_running(self) -> bool:
+        """Whether a process runs one of the cells."""
+        for path in (self.folder / "work").glob("*.lock"):
+            try:
+                FileLock(path).acquire(timeout=0).lock.release()
+            except Timeout:
+                return True
+        return False
+
     def request(self, resolved: ResolvedCell) -> None:
         """Writes what a process needs to run the cell: ``request.json`` and the resolved configuration."""
         folder = self.work_folder(resolved.hash)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from litmobile.errors import UserError
 from litmobile.tools.cli import main
 from litmobile.tools.transfer import estimate
-from litmobile.tools.transfer.estimate import START_SECONDS, Times, estimate_probes
-from litmobile.tools.transfer.plan.cells import Cell
+from litmobile.tools.transfer.estimate import START_SECONDS, Times, estimate_probes, estimate_trainings
+from litmobile.tools.transfer.plan.cells import Cell, list_cells
 from litmobile.tools.transfer.plan.contents import LearningRates
 from litmobile.tools.transfer.plan.reading import read_plan
-from litmobile.tools.transfer.resolve import Resolver
+from litmobile.tools.transfer.resolve import ResolvedCell, Resolver
 from support.studies import write_plan
 
 TIMES = Times(step=2.0, batch=1.0, steps=100, epoch_steps=10, batches=5, validations=10, test_batches=3)
@@ -49,3 +50,15 @@ def test_dry_run_estimates_probes(tones: Path, tmp_path: Path, capsys: pytest.Ca
     assert "tones, V2, features for probes: about " in printed
     assert "\n2 probes take about 0.0" in printed
     assert "A race takes less if backbones drop out." in printed
+
+
+def test_a_cell_that_fails_while_it_is_timed_is_named(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(resolved: ResolvedCell) -> Times:
+        raise RuntimeError("CUDA out of memory.\nTried to allocate")
+
+    monkeypatch.setattr(estimate, "time_cell", fail)
+    plan = read_plan(write_plan(tmp_path / "plan.yaml", tones))
+    with pytest.raises(UserError, match=r"^tones, V2, scratch fails in its first steps: CUDA out of memory\.$"):
+        estimate_trainings(Resolver(plan), list_cells(plan))

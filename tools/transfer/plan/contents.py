@@ -33,12 +33,14 @@ class BackbonePlan:
         weights: what ``--model.backbone_weights`` takes; None for a backbone that is trained from scratch only.
         top1: published accuracy on ImageNet's validation images in %, for the report; None for that of the paper,
             where litmobile knows it.
+        note: for the report, e.g. on which images the weights were trained.
     """
 
     name: str
     options: tuple[str, ...] = ()
     weights: str | None = None
     top1: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

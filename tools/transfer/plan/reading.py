@@ -30,7 +30,7 @@ def read_plan(path: Path) -> Plan:
         name: read_task(name, Section(content, place, ("recipe", "options", "split")))
         for name, content, place in read_named(whole, "tasks")
     }
-    keys = ("options", "weights", "top1")
+    keys = ("options", "weights", "top1", "note")
     backbones = {
         name: read_backbone(name, Section(content, place, keys))
         for name, content, place in read_named(whole, "backbones")
@@ -71,7 +71,8 @@ def read_backbone(name: str, section: Section) -> BackbonePlan:
     kind = "a file or the name of published weights, the same on every machine"
     weights = section.take("weights", kind, lambda value: value is None or (is_text(value) and value != "auto"))
     top1 = section.take("top1", "a number of % up to 100", lambda value: value is None or is_percentage(value))
-    return BackbonePlan(name, section.take_options(), weights, top1)
+    note = section.take("note", "text", lambda value: isinstance(value, str), "")
+    return BackbonePlan(name, section.take_options(), weights, top1, note)
 
 
 def read_block(content: Any, place: str, tasks: Collection[str], backbones: Collection[str]) -> Block:

@@ -49,7 +49,8 @@ def read_costs(study: Study) -> Facts:
 def find_costs(study: Study, plan: Plan, tasks: Sequence[TaskResults], threads: int) -> Facts:
     """Returns costs by task and backbone; what is not known yet is counted and measured, and kept in ``costs.json``.
 
-    All networks of a task are measured in turn, so a new backbone or engine means to measure the task again.
+    All networks of a task are measured in turn, so a new backbone or engine means to measure the task again. While
+    cells run, which would slow the engines, networks are only counted.
 
     Args:
         study: with finished cells.
@@ -60,17 +61,21 @@ def find_costs(study: Study, plan: Plan, tasks: Sequence[TaskResults], threads: 
     Raises:
         UserError: the package of an engine is missing, or a network cannot be exported.
     """
-    check_engines(plan.engines, "cpu")
+    engines = plan.engines
+    if engines and study.is_running():
+        print("Latency is not measured while cells run; write the report again when they have ended.")
+        engines = ()
+    check_engines(engines, "cpu")
     old = read_costs(study)
     known: Facts = old.get("tasks", {})
-    machine = describe_machine(torch.device("cpu"), threads, list_packages(plan.engines))
+    machine = describe_machine(torch.device("cpu"), threads, list_packages(engines))
     found: Facts = {}
     for results in tasks:
         configs = read_configs(study, results)
-        key = make_key(configs, results, plan.engines, threads)
+        key = make_key(configs, results, engines, threads)
         if known.get(results.name, {}).get("key") != key:
             print(f"Measuring the networks of {results.name} …", flush=True)
-            costs = measure_networks(configs, results, plan.engines, threads)
+            costs = measure_networks(configs, results, engines, threads)
             known[results.name] = {"key": key, "machine": machine, "backbones": costs}
             content = {"version": VERSION, "tasks": known}
             write_text(study.folder / COSTS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -116,7 +116,7 @@ class Report:
             *(show_figures(task, choose_costs(self.costs[task.name])) for task in self.tasks),
             *(show_fronts(rivals, self.costs[rivals.task.name]) for rivals in self.rivals),
             show_shares(self.tasks),
-            show_gains(self.tasks),
+            show_gains(self.plan, self.tasks),
             show_agreement(self.tasks, list_top1(self.plan, self.facts)),
             show_ranks(self.tasks),
             self.race,
@@ -134,7 +134,8 @@ class Report:
             name: sorted({record["versions"].get(name, "") for record in records}) for name in records[0]["versions"]
         }
         hours = sum(record["seconds"] for record in records) / 3600
-        values = {
+        notes = {f"note on {name}": backbone.note for name, backbone in self.plan.backbones.items()}
+        values = notes | {
             "cells": f"{len(records)}, {hours:.1f} hours",
             "resamples": f"{RESAMPLES:,} of the images of each task",
             "differences that do not matter": f"at most {self.tasks[0].settings.rope:g}",
@@ -167,5 +168,5 @@ def name_cell(cell: Cell) -> tuple[str, Row, int]:
 
 def choose_costs(costs: Sequence[Cost]) -> list[Cost]:
     """Returns the costs that the answer is about: latency where it was measured, or else multiply-adds."""
-    latencies = [cost for cost in costs if cost.label.startswith("ms")]
+    latencies = [cost for cost in costs if cost.is_latency]
     return latencies or list(costs[:1])

@@ -11,6 +11,7 @@ from ....errors import EvaluationError, UserError
 from ....tasks.evidence import Evidence
 from ...compare.checks import describe_mismatch
 from ...evaluations import read_evaluation
+from ..plan.cells import describe_share
 from ..plan.contents import Plan
 from ..plan.protocols import PROBE_FIGURE, PROTOCOLS
 from ..store import Study
@@ -29,8 +30,7 @@ class Row(NamedTuple):
         return PROTOCOLS[self.protocol].is_probe
 
     def __str__(self) -> str:
-        share = "" if self.share == 1 else f", {100 * self.share:g} % of the images"
-        return f"{self.backbone} ({self.protocol}{share})"
+        return f"{self.backbone} ({', '.join([self.protocol, *describe_share(self.share)])})"
 
 
 class Result(NamedTuple):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -157,6 +158,35 @@ def test_engines_give_latencies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "insects, by ms (eager): " in answer[1]
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "top1 against ms (eager)" in page and np.all(["P(front)" in page, "1 thread" in page])
+
+
+def test_latency_is_not_measured_while_cells_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = {"cells": [{"backbones": ["V1"], "tasks": ["insects"], "protocols": ["scratch"]}], "engines": ["eager"]}
+    study, read = write_study(tmp_path, plan)
+    with study.claim("0" * 20):
+        write_report(study, read)
+    assert "Latency is not measured while cells run" in capsys.readouterr().out
+    found = json.loads((tmp_path / costs.COSTS).read_text())["tasks"]["insects"]["backbones"]["V1"]
+    assert found["latency"] == {} and found["parameters"] > 0
+    assert not study.is_running()
+
+
+def test_partial_reports_say_so(tmp_path: Path) -> None:
+    one = {"cells": [{"backbones": ["V1"], "protocols": ["scratch"], "seeds": [0, 1]}]}
+    study, plan = write_study(tmp_path, one)
+    for path in list((tmp_path / "cells").iterdir()):
+        if json.loads((path / "cell.json").read_text())["cell"]["task"] == "leaves":
+            shutil.rmtree(path)
+    answer = write_report(Study(study.folder), plan)
+    assert answer[0] == "This report is partial: 2 cells of 4 are not finished; of leaves, no cell is."
+
+
+def test_notes_on_backbones_are_shown(tmp_path: Path) -> None:
+    backbones = {"V1": {"weights": "imagenet", "note": "It saw ants."}}
+    cells = [{"backbones": ["V1"], "tasks": ["insects"], "protocols": ["scratch", "full"], "seeds": [0, 1]}]
+    study, plan = write_study(tmp_path, {"backbones": backbones, "cells": cells})
+    write_report(study, plan)
+    assert (tmp_path / MARKDOWN).read_text(encoding="utf-8").count("It saw ants.") == 2
 
 
 def test_published_figures_need_the_same_architecture() -> None:

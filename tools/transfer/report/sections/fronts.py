@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....compare.bootstrap import Z
 from ....pages import Html, Point, scatter_chart
 from ....text_tables import NOTHING
 from ..decisions import Rivals
@@ -16,7 +17,6 @@ from ..parts import Charts, Section, Table
 from ..results import Row
 from ..statistics.dominance import dominance, front_probabilities, pareto_front
 
-Z = 1.959964  # half the width of a 95 % interval in standard deviations
 LEAST = 0.005  # a probability that is not 0.00
 Facts = Mapping[str, Any]
 
@@ -28,11 +28,13 @@ class Cost(NamedTuple):
         label: what it is, with its unit, e.g. "ms (onnxruntime)".
         digits: of a text.
         values: by backbone, with the ends of the interval; those of exact values are NaN.
+        is_latency: whether it was measured on an engine.
     """
 
     label: str
     digits: int
     values: dict[str, tuple[float, float, float]]
+    is_latency: bool = False
 
     @property
     def means(self) -> dict[str, float]:
@@ -52,6 +54,7 @@ def list_costs(facts: Facts) -> list[Cost]:
                 name: (found["latency"][engine]["milliseconds"], *found["latency"][engine]["milliseconds_interval"])
                 for name, found in backbones.items()
             },
+            is_latency=True,
         )
         for engine in engines
     ]

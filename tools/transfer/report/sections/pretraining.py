@@ -9,13 +9,14 @@ import numpy as np
 from ....compare.comparison import Pair
 from ....compare.output import format_pair, make_header
 from ....pages import Interval, interval_chart
+from ...plan.contents import Plan
 from ..estimates import TaskEstimates
 from ..gains import describe_gains, find_gains
 from ..parts import Charts, Part, Section, Table
 from ..results import Row
 
 
-def show_gains(tasks: Sequence[TaskEstimates]) -> Section:
+def show_gains(plan: Plan, tasks: Sequence[TaskEstimates]) -> Section:
     """Shows the gain of pretrained weights over random ones."""
     parts: list[Part] = []
     charts, tables = [], []
@@ -29,7 +30,8 @@ def show_gains(tasks: Sequence[TaskEstimates]) -> Section:
         body = [[str(gain.pretrained), str(gain.scratch), *format_pair(gain.pair)] for gain in gains]
         caption = f"{task.name}: {task.figure} with pretrained weights minus {task.figure} from scratch"
         tables.append(Table(caption, ["pretrained", "scratch", *make_header(task.settings)], body, words=(0, 1)))
-    return Section("Gain of pretraining", [*parts, Charts(charts), *tables] if parts else [])
+    notes = [f"{name}: {backbone.note}" for name, backbone in plan.backbones.items() if backbone.note]
+    return Section("Gain of pretraining", [*parts, *notes, Charts(charts), *tables] if parts else [])
 
 
 def describe_share(row: Row) -> str:

@@ -37,9 +37,10 @@ def show_rates(tasks: Sequence[TaskResults], trials: Sequence[Trial]) -> Section
         rate = chosen.get(group)
         rows.append([*group, *values, "" if rate is None else f"{rate:g}"])
     header = ["task", "backbone", "protocol", *(f"{rate:g}" for rate in rates), "chosen"]
+    once = "Each rate was chosen once, with seed 0 on all images; the intervals of this report leave that out."
     caption = "Main figures of shorter trainings, on a part of the training images, by learning rate"
     table = Table(caption, header, rows, words=(0, 1, 2))
-    return Section("Learning rates", [*describe_edges(groups, chosen), table])
+    return Section("Learning rates", [once, *describe_edges(groups, chosen), table])
 
 
 def describe(trial: Trial) -> str:
