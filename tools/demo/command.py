@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 import webbrowser
 
-import torch
-
 from ...errors import format_count
 from ...tasks.network import Network, Predictor, load, name_parts
 from ..engines.network import ExportedNetwork, load_exported
-from ..predict.command import move_network
+from ..loading import move_network
 from .options import DemoOptions
 from .predictor import DemoPredictor
 from .server import LOCAL_HOSTS, DemoServer
@@ -45,15 +43,7 @@ def load_network(options: DemoOptions) -> Predictor:
     """
     if options.is_exported:
         return load_exported(options.source, options.engine)
-    return move_network(load(options.source), choose_device(options.device))
-
-
-def choose_device(name: str) -> str:
-    """Returns the device called ``name``; "auto" is the GPU that PyTorch finds, or else the CPU."""
-    if name != "auto":
-        return name
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return "cpu" if found is None else found.type
+    return move_network(load(options.source), options.device, "--device ")
 
 
 def describe_network(network: Predictor) -> str:

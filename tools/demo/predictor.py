@@ -17,8 +17,9 @@ from ...heads.predictions import Classification, Detections, Segmentation
 from ...tasks.images import EncodedImage, Image, resize_image
 from ...tasks.images.files import check_is_readable_kind
 from ...tasks.network import Predictor
+from ...tasks.prediction import ImageResult
+from ...tasks.prediction.result import DEFAULT_MIN_SCORE
 from ...tasks.segmentation.masks import MAX_CLASSES as MAX_LABELS
-from ..predict.results import DEFAULT_MIN_SCORE
 from .answers import choose_colours, describe_prediction
 
 T = TypeVar("T")
@@ -140,7 +141,8 @@ class DemoPredictor:
 
     def _find_kind(self) -> str:
         """Predicts on a blank image, because a user's own head may have no role; also prepares the engine."""
-        prediction = self._network.predict(np.zeros((*self._network.preprocessing.size, 3), dtype=np.uint8))
+        blank = np.zeros((*self._network.preprocessing.size, 3), dtype=np.uint8)
+        prediction = self._predict_image(blank)
         for prediction_type, kind in KINDS.items():
             if isinstance(prediction, prediction_type):
                 return kind
@@ -150,10 +152,15 @@ class DemoPredictor:
         start = perf_counter()
         image = decode_image(name, data)
         height, width = image.shape[:2]
-        prediction = self._network.predict(image, self._inference)
+        prediction = self._predict_image(image)
         answer = describe_prediction(prediction, self._network.classes, self._colours)
         milliseconds = {"network": 1e3 * self._inference.seconds, "server": 1e3 * (perf_counter() - start)}
         return {"size": (width, height), "milliseconds": milliseconds, **answer}
+
+    def _predict_image(self, image: Image) -> Any:
+        """Returns the head's prediction for an image."""
+        result = self._network.predict(image, self._inference)
+        return result.prediction if isinstance(result, ImageResult) else result
 
 
 def decode_image(name: str, data: bytes) -> Image:

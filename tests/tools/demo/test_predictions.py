@@ -33,7 +33,7 @@ def read_mask(url: str) -> PIL.Image.Image:
 
 def test_boxes_are_those_of_predict(demos: dict[str, DemoServer], networks: dict[str, Network]) -> None:
     answer = request(demos["detection"], "POST", "/predict?name=a.png", encode_image(IMAGE)).values
-    expected = networks["detection"].predict(IMAGE)
+    expected = networks["detection"].predict(IMAGE).prediction
     assert isinstance(expected, Detections)
     assert len(expected.boxes) > 10
     assert answer["size"] == [110, 70]
@@ -43,7 +43,7 @@ def test_boxes_are_those_of_predict(demos: dict[str, DemoServer], networks: dict
 
 def test_mask_has_the_labels_of_predict(demos: dict[str, DemoServer], networks: dict[str, Network]) -> None:
     answer = request(demos["segmentation"], "POST", "/predict", encode_image(IMAGE)).values
-    expected = networks["segmentation"].predict(IMAGE)
+    expected = networks["segmentation"].predict(IMAGE).prediction
     assert isinstance(expected, Segmentation)
     labels = expected.labels.numpy()
     assert len(np.unique(labels)) > 1
@@ -76,7 +76,7 @@ def test_large_masks_are_reduced() -> None:
 
 def test_scores_are_those_of_predict(demos: dict[str, DemoServer], networks: dict[str, Network]) -> None:
     answer = request(demos["classification"], "POST", "/predict", encode_image(IMAGE)).values
-    expected = networks["classification"].predict(IMAGE)
+    expected = networks["classification"].predict(IMAGE).prediction
     assert isinstance(expected, Classification)
     order = expected.scores.argsort(descending=True).tolist()
     assert [row["label"] for row in answer["scores"]] == order
@@ -97,7 +97,7 @@ def test_exported_files_answer_like_their_run(networks: dict[str, Network], tmp_
     exported = load_exported(export_onnx(networks["classification"], tmp_path / "a.onnx"))
     with serve_network(exported) as server:
         answer = request(server, "POST", "/predict", encode_image(IMAGE)).values
-    expected = networks["classification"].predict(IMAGE)
+    expected = networks["classification"].predict(IMAGE).prediction
     assert isinstance(expected, Classification)
     found = {row["label"]: row["score"] for row in answer["scores"]}
     assert found == {k: pytest.approx(score, abs=1e-4) for k, score in enumerate(expected.scores.tolist())}
@@ -109,7 +109,7 @@ def test_orientation_is_applied(orientation: int, demo: DemoServer, networks: di
     answer = request(demo, "POST", "/predict", encode_image(IMAGE, orientation=orientation)).values
     rotated = rotate_image(IMAGE, orientation)
     assert answer["size"] == [rotated.shape[1], rotated.shape[0]]
-    expected = networks["detection"].predict(rotated)
+    expected = networks["detection"].predict(rotated).prediction
     assert isinstance(expected, Detections)
     assert [row["box"] for row in answer["detections"]] == expected.boxes.tolist()
 
