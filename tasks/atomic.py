@@ -14,7 +14,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..checksum import append_checksum
@@ -78,6 +77,8 @@ def write_checkpoint(content: dict[str, Any], path: Path) -> None:
     Raises:
         CheckpointError: the file could not be written.
     """
+    import torch  # takes a second, which comparisons and other readers of results do not need
+
     archive = io.BytesIO()
     torch.save(content, archive)
     append_checksum(archive)

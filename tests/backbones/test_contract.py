@@ -155,20 +155,11 @@ def test_from_config_refuses_unknown_arguments() -> None:
         from_config({"class_path": "litmobile.backbones.MobileNetV3", "init_args": {"widht": 1.0}}, Backbone)
 
 
-@pytest.mark.parametrize(
-    "class_path", ["nosuchmodule.Backbone", "litmobile.backbones.MobileNetV9", "MobileNetV3", f"{__name__}.Outer.Inner"]
-)
+@pytest.mark.parametrize("class_path", ["nosuchmodule.Backbone", "litmobile.backbones.MobileNetV9", "MobileNetV3"])
 def test_unknown_class_is_refused_by_its_path(class_path: str, assert_one_sentence) -> None:
     with pytest.raises(ClassPathError, match="cannot use") as caught:
         from_config({"class_path": class_path, "init_args": {}}, Backbone)
     assert_one_sentence(caught.value, [class_path])
-
-
-class Outer:
-    """Contains a nested class."""
-
-    class Inner(TwoStage):
-        """A backbone that is defined inside another class."""
 
 
 class Options(TwoStage):
