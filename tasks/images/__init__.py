@@ -12,10 +12,6 @@ from .files import read_file as read_file
 from .headers import PILLOW_FORMATS as PILLOW_FORMATS
 from .headers import ImageHeader as ImageHeader
 from .headers import check_orientation as check_orientation
-from .inputs import IMAGE_TYPES as IMAGE_TYPES
-from .inputs import PATHS as PATHS
-from .inputs import InputImage as InputImage
-from .inputs import check_not_remote as check_not_remote
 from .reading import EncodedImage as EncodedImage
 from .reading import I_co as I_co
 from .reading import ImageSource as ImageSource

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...heads.predictions import Classification
 from ..drawing import draw_class_scores
-from ..images import Image, InputImage
+from ..images import Image
+from ..images.inputs import InputImage
 from .packages import import_supervision
 from .result import MAX_NAMED, Entry, ImageResult
 

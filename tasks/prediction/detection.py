@@ -12,7 +12,8 @@ from torch import Tensor
 from ...errors import format_count
 from ...heads.predictions import Detections
 from ..drawing import draw_detection_result
-from ..images import Image, InputImage
+from ..images import Image
+from ..images.inputs import InputImage
 from .packages import import_supervision
 from .result import Entry, ImageResult
 

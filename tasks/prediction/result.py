@@ -12,7 +12,8 @@ import PIL.Image
 
 from ...errors import UserError, check_range
 from ..atomic import save_image, write_text
-from ..images import Image, InputImage
+from ..images import Image
+from ..images.inputs import InputImage
 from .html import build_html
 
 DEFAULT_MIN_SCORE = 0.3  # of what is drawn and named

@@ -13,7 +13,8 @@ from torch import Tensor
 from ...errors import format_count
 from ...heads.predictions import Segmentation
 from ..drawing import draw_label_map, find_background
-from ..images import Image, InputImage
+from ..images import Image
+from ..images.inputs import InputImage
 from .packages import import_supervision
 from .result import Entry, ImageResult
 

@@ -14,7 +14,8 @@ import numpy as np
 from ...errors import ArgumentError, UserError
 from ...heads.predictions import ResizeGeometry
 from ..data.files import format_unreadable_images, is_image_file, is_unreadable_image, iterate_files
-from ..images import IMAGE_TYPES, PATHS, Image, InputImage
+from ..images import Image
+from ..images.inputs import IMAGE_TYPES, PATHS, InputImage
 from ..preprocessing import Preprocessing
 
 READERS = 4  # threads that decode files while the network runs

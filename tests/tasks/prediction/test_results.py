@@ -15,7 +15,7 @@ from pycocotools import mask as coco_masks
 
 from litmobile.errors import UserError
 from litmobile.heads.predictions import Detections
-from litmobile.tasks.images import InputImage
+from litmobile.tasks.images.inputs import InputImage
 from litmobile.tasks.network import Network
 from litmobile.tasks.prediction import ImageDetections
 

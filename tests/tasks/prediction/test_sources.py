@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from litmobile.errors import UserError
-from litmobile.tasks.images import InputImage, read_image
+from litmobile.tasks.images import read_image
+from litmobile.tasks.images.inputs import InputImage
 from litmobile.tasks.network import Network
 from support.custom_heads import Depth, DepthHead
 

@@ -17,7 +17,8 @@ import litmobile
 from litmobile.backbones import MobileNetV2
 from litmobile.heads import Classifier
 from litmobile.heads.predictions import Classification
-from litmobile.tasks.images import InputImage, read_image
+from litmobile.tasks.images import read_image
+from litmobile.tasks.images.inputs import InputImage
 from litmobile.tasks.network import Network
 from litmobile.tasks.prediction import ImageClassification
 from litmobile.tasks.preprocessing import Preprocessing
