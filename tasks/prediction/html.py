@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import cv2
 
-from ...errors import UserError
 from ..drawing import shrink_image
-
-if TYPE_CHECKING:
-    from .result import ImageResult
+from ..images import Image
 
 MAX_SIDE = 640  # pixels of the embedded drawing
 MAX_ROWS = 20
 
 
-def build_html(result: ImageResult) -> str:
-    """Builds a ``<div>`` with the text, the drawing as an embedded JPEG, and a table of ``result``.
+def build_html(text: str, drawing: Image | None, entries: Sequence[tuple[str, str]]) -> str:
+    """Builds a ``<div>`` with a text, a drawing as an embedded JPEG, and a table.
 
-    The drawing is left out if the image can no longer be read.
+    Args:
+        text: what the result is.
+        drawing: ``[H, W, 3]`` uint8 RGB; None without one.
+        entries: names and figures.
     """
-    entries = result.entries()
-    rows = "".join(
-        f"<tr><td>{escape(entry.name)}</td><td>{escape(entry.figure)}</td></tr>" for entry in entries[:MAX_ROWS]
-    )
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(figure)}</td></tr>" for name, figure in entries[:MAX_ROWS])
     if len(entries) > MAX_ROWS:
         rows += f"<tr><td>{len(entries) - MAX_ROWS} more</td><td></td></tr>"
     table = f"<table>{rows}</table>" if rows else ""
-    return f"<div><p>{escape(repr(result))}</p>{embed_drawing(result)}{table}</div>"
+    embedded = "" if drawing is None else embed_drawing(drawing, text)
+    return f"<div><p>{escape(text)}</p>{embedded}{table}</div>"
 
 
-def embed_drawing(result: ImageResult) -> str:
-    """Returns an ``<img>`` with the drawing, or nothing if the image can no longer be read."""
-    try:
-        drawing = shrink_image(result.draw(), MAX_SIDE)
-    except UserError:
-        return ""
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(drawing, cv2.COLOR_RGB2BGR))[1].tobytes()
+def embed_drawing(drawing: Image, text: str) -> str:
+    """Returns an ``<img>`` with the drawing ``[H, W, 3]``, and ``text`` in place of it."""
+    small = shrink_image(drawing, MAX_SIDE)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1].tobytes()
     source = base64.b64encode(encoded).decode()
-    return f'<img src="data:image/jpeg;base64,{source}" alt="{escape(repr(result))}"/>'
+    return f'<img src="data:image/jpeg;base64,{source}" alt="{escape(text)}"/>'

@@ -163,5 +163,9 @@ class ImageResult(ABC):
         return f"{self.headline()} in {where}" + (f": {named}" if named else "")
 
     def _repr_html_(self) -> str:
-        """Shows the drawing and a table in a notebook."""
-        return build_html(self)
+        """Shows the drawing, unless the image can no longer be read, and a table in a notebook."""
+        try:
+            drawing = self.draw()
+        except UserError:
+            drawing = None
+        return build_html(repr(self), drawing, self.entries())
