@@ -107,7 +107,7 @@ def count_pixels(image: NDArray[np.uint8], colours: list[list[int]]) -> int:
 def test_boxes_are_drawn_where_they_are(open_demo: Any, networks: dict[str, Network], tmp_path: Path) -> None:
     browser = open_demo("detection")
     choose(browser, tmp_path / "a.png", encode_image(IMAGE))
-    expected = networks["detection"].predict(IMAGE)
+    expected = networks["detection"].predict(IMAGE).prediction
     assert isinstance(expected, Detections)
     threshold = float(expected.scores[:2].mean())  # one box is left
     set_slider(browser, "score", round(threshold, 2))
@@ -152,7 +152,7 @@ def test_classes_can_be_hidden(open_demo: Any, tmp_path: Path) -> None:
 def test_the_overlay_has_the_colours_of_labels(open_demo: Any, networks: dict[str, Network], tmp_path: Path) -> None:
     browser = open_demo("segmentation")
     choose(browser, tmp_path / "a.png", encode_image(IMAGE))
-    expected = networks["segmentation"].predict(IMAGE)
+    expected = networks["segmentation"].predict(IMAGE).prediction
     assert isinstance(expected, Segmentation)
     colours = np.array(get_colours(browser), np.uint8)[expected.labels.numpy()]
     set_slider(browser, "opacity", 1)
@@ -170,7 +170,7 @@ def test_the_overlay_has_the_colours_of_labels(open_demo: Any, networks: dict[st
 def test_best_classes_are_bars(open_demo: Any, networks: dict[str, Network], tmp_path: Path) -> None:
     browser = open_demo("classification")
     choose(browser, tmp_path / "a.png", encode_image(IMAGE))
-    expected = networks["classification"].predict(IMAGE)
+    expected = networks["classification"].predict(IMAGE).prediction
     assert isinstance(expected, Classification)
     names = browser.evaluate("[...document.querySelectorAll('.bars .name')].map((name) => name.textContent)")
     widths = browser.evaluate("[...document.querySelectorAll('.bar')].map((bar) => parseFloat(bar.style.width))")
