@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from litmobile.backbones import MobileNetV2
 from litmobile.tasks.detection import CocoDetection, DetectionTask, SSDAugmentation
@@ -19,8 +19,6 @@ from litmobile.tools.sample_data import write_shapes
 from support.data.segmentation import write_block_images
 
 MEGABYTE = 2**20
-MEASURED = (9, 29)  # batches of an evaluation of 30; looking at all objects takes seconds
-BATCH_INDEX = 4  # of the callback's arguments: trainer, task, outputs, batch, index
 
 
 def read_private_memory(process: int) -> int:
@@ -63,10 +61,7 @@ def test_evaluation_memory_grows_only_by_kept_detections(shapes: Path, tmp_path:
     taken: list[tuple[int, int]] = []
 
     class Measure(Callback):
-        def on_validation_batch_end(self, *arguments: Any) -> None:
-            if arguments[BATCH_INDEX] not in MEASURED:
-                return
-            pl_module = arguments[1]
+        def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
             assert isinstance(pl_module, DetectionTask)
             gc.collect()
             kept = sum(table.nbytes for table in pl_module.evaluator.detections.values())
@@ -80,7 +75,8 @@ def test_evaluation_memory_grows_only_by_kept_detections(shapes: Path, tmp_path:
         Trainer(default_root_dir=tmp_path, callbacks=[Measure()], **quiet).validate(task, data, verbose=False)
     finally:
         tracemalloc.stop()
-    (early, kept_early), (late, kept_late) = taken
+    assert len(taken) == 30
+    (early, kept_early), (late, kept_late) = taken[9], taken[29]
     assert kept_late > 2.5 * kept_early
     assert late - early < 1.1 * (kept_late - kept_early) + 0.1 * MEGABYTE
 
@@ -91,9 +87,7 @@ def test_segmentation_evaluation_memory_does_not_grow(tmp_path: Path) -> None:
     taken: list[tuple[int, int]] = []
 
     class Measure(Callback):
-        def on_validation_batch_end(self, *arguments: Any) -> None:
-            if arguments[BATCH_INDEX] not in MEASURED:
-                return
+        def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
             gc.collect()
             # exact types: networks that other tests exported leave tensors of subclasses, which have no storage
             tensors = (x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter))
@@ -108,7 +102,8 @@ def test_segmentation_evaluation_memory_does_not_grow(tmp_path: Path) -> None:
         Trainer(default_root_dir=tmp_path, callbacks=[Measure()], **quiet).validate(task, data, verbose=False)
     finally:
         tracemalloc.stop()
-    (early, kept_early), (late, kept_late) = taken
+    assert len(taken) == 30
+    (early, kept_early), (late, kept_late) = taken[9], taken[29]
     assert kept_late - kept_early < 0.01 * MEGABYTE, "a batch of scores takes 0.2 MB"
     assert late - early < 0.1 * MEGABYTE
     attributes = vars(task).values()
