@@ -246,7 +246,7 @@ def resolve_class_names(names: tuple[str, ...] | None, num_classes: int | None) 
     """
     if names is None:
         if num_classes is None:
-            raise TaskError("Pass classes=[…] or num_classes, because there is no data that names the classes.")
+            raise TaskError("Pass classes=[…] or num_classes, because no data module names the classes.")
         return default_class_names(num_classes)
     if num_classes not in (None, len(names)):
         counted = format_count(len(names), "classes")

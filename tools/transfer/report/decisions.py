@@ -130,4 +130,4 @@ def describe_ties(step: Step) -> str:
     text = f", which cannot be told apart from {join_rows(step.tied)}"
     if step.higher is None:
         return text
-    return f"{text} ({step.higher.first} − {step.higher.second}: {format_difference(step.higher)})"
+    return f"{text} ({step.higher.first} − {step.higher.second}: {format_difference(step.higher.difference)})"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...compare.bootstrap import Estimate
-from ...compare.comparison import Pair
+from ...compare.bootstrap import Difference, Estimate
 from ...text_tables import NOTHING
 from ..store import CELL
 from .parts import Link
@@ -26,9 +25,8 @@ def format_interval(value: float, low: float, high: float, digits: int = 3) -> s
     return f"{text} ({low:z.{digits}f} to {high:z.{digits}f})" if math.isfinite(low) else text
 
 
-def format_difference(pair: Pair) -> str:
-    """Formats a difference with its interval."""
-    found = pair.difference
+def format_difference(found: Difference | None) -> str:
+    """Formats a difference with its interval; a dash if it is undefined."""
     if found is None:
         return NOTHING
     text, (low, high) = f"{found.value:+z.3f}", found.interval

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....compare.comparison import Pair
 from ...plan.contents import Plan
 from ...plan.protocols import PROTOCOLS
 from ..claims import Assessment, assess_claim, summarize
@@ -46,6 +45,5 @@ def show_claims(plan: Plan, tasks: Sequence[TaskEstimates]) -> Section:
 def format_assessment(one: Assessment) -> list[str]:
     """Returns the cells of an assessed claim."""
     found = one.difference
-    pair = Pair("", "", found, 1.0, None, "")
     shares = [f"{found.probability:.2f}", f"{found.equivalence:.2f}"]
-    return [one.task, str(one.first), str(one.second), format_difference(pair), *shares, one.verdict]
+    return [one.task, str(one.first), str(one.second), format_difference(found), *shares, one.verdict]
